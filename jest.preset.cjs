@@ -7,7 +7,7 @@ const path = require('node:path');
 module.exports = (dir, overrides = {}) => ({
   displayName: path.basename(dir),
   rootDir: dir,
-  testEnvironment: 'node',
+  testEnvironment: path.join(__dirname, 'jest.environment.cjs'),
   testMatch: ['<rootDir>/{src,test}/**/*.spec.{ts,tsx}'],
   testPathIgnorePatterns: ['/node_modules/', '/out-tsc/', '\\.gpu\\.spec\\.ts$'],
   modulePathIgnorePatterns: ['<rootDir>/out-tsc', '<rootDir>/bundle', '<rootDir>/dist'],

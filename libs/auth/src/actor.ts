@@ -1,0 +1,46 @@
+import { DomainError } from '@millrace/kernel';
+import type { ApiKeyScope, Role } from './permissions.ts';
+import { type Permission, permissionsOfRole, permissionsOfScope } from './permissions.ts';
+
+/** Who acts, resolved once at the edge and passed whole to every domain verb. Its tenant is the only one in reach. */
+export type Actor = PersonActor | KeyActor;
+
+export interface PersonActor {
+  type: 'person';
+  tenantId: string;
+  personId: string;
+  sessionId: string;
+  role: Role;
+  /** of the request that the actor makes; stands in the audit trail */
+  requestId?: string;
+}
+
+export interface KeyActor {
+  type: 'key';
+  tenantId: string;
+  keyId: string;
+  scopes: readonly ApiKeyScope[];
+  /** names of the endpoints that the key may call; empty means all */
+  models: readonly string[];
+  requestId?: string;
+}
+
+/** How the actor is named in `createdBy`, the audit trail and the ledger. */
+export function actorName(actor: Actor): string {
+  return actor.type === 'person' ? `person:${actor.personId}` : `key:${actor.keyId}`;
+}
+
+export function can(actor: Actor, permission: Permission): boolean {
+  return actor.type === 'person'
+    ? permissionsOfRole[actor.role].includes(permission)
+    : actor.scopes.some((scope) => permissionsOfScope[scope].includes(permission));
+}
+
+/** The first statement of every domain verb. @throws DomainError FORBIDDEN */
+export function requirePermission(actor: Actor, permission: Permission): void {
+  if (can(actor, permission)) return;
+  const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
+  throw new DomainError('FORBIDDEN', `${holder} may not do this: it lacks the permission ${permission}.`, {
+    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
+  });
+}

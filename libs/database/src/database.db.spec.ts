@@ -1,0 +1,198 @@
+import { newId } from '@millrace/kernel';
+import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import pg from 'pg';
+import { type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+
+let test: TestDatabase;
+const acme = newId('tenant');
+const bolt = newId('tenant');
+const dataset: Record<string, string> = {};
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  await test.database.system().transaction(async (tx) => {
+    await tx.tenant.create({ data: { id: acme, slug: 'acme', name: 'Acme' } });
+    await tx.tenant.create({ data: { id: bolt, slug: 'bolt', name: 'Bolt' } });
+  });
+  for (const tenantId of [acme, bolt]) {
+    await test.database.forTenant(tenantId).transaction(async (tx) => {
+      const row = await tx.dataset.create({ data: { id: newId('dataset'), tenantId, name: 'presses', createdBy: 'system' } });
+      dataset[tenantId] = row.id;
+    });
+  }
+});
+afterAll(() => test.close());
+
+describe('a tenant handle', () => {
+  it('sees its own rows only, without any filter in the query', async () => {
+    const names = await test.database.forTenant(acme).transaction((tx) => tx.dataset.findMany());
+    expect(names.map((row) => row.tenantId)).toEqual([acme]);
+  });
+
+  it('finds another tenant’s row as little as a missing one', async () => {
+    const find = (id: string) => test.database.forTenant(acme).transaction((tx) => tx.dataset.findUnique({ where: { id } }));
+    expect(await find(dataset[bolt]!)).toBeNull();
+    expect(await find(newId('dataset'))).toBeNull();
+  });
+
+  it('cannot write a row for another tenant', async () => {
+    const write = test.database
+      .forTenant(acme)
+      .transaction((tx) => tx.dataset.create({ data: { id: newId('dataset'), tenantId: bolt, name: 'x', createdBy: 'system' } }));
+    await expect(write).rejects.toThrow(/row-level security/);
+  });
+
+  it('cannot move, change or delete another tenant’s rows', async () => {
+    const handle = test.database.forTenant(acme);
+    const changed = await handle.transaction((tx) => tx.dataset.updateMany({ where: { id: dataset[bolt]! }, data: { name: 'stolen' } }));
+    expect(changed.count).toBe(0);
+    expect((await handle.transaction((tx) => tx.dataset.deleteMany({ where: { id: dataset[bolt]! } }))).count).toBe(0);
+    const move = handle.transaction((tx) => tx.dataset.update({ where: { id: dataset[acme]! }, data: { tenantId: bolt } }));
+    await expect(move).rejects.toThrow();
+  });
+
+  it('cannot point at another tenant’s row with a foreign key', async () => {
+    const point = test.database.forTenant(acme).transaction(async (tx) => {
+      const upload = await tx.upload.create({ data: { id: newId('upload'), tenantId: acme, filename: 'a.csv', createdBy: 'system' } });
+      return tx.datasetVersion.create({
+        data: {
+          id: newId('datasetVersion'), tenantId: acme, datasetId: dataset[bolt]!, number: 1, uploadId: upload.id, rowCount: 1,
+          columnCount: 1, profile: [], objectKey: 'k', sizeBytes: 1n, sha256: 's', createdBy: 'system',
+        },
+      });
+    });
+    await expect(point).rejects.toThrow(/foreign key/i);
+  });
+
+  it('answers only its own tenant to look-ups of one tick, which Prisma merges into one statement', async () => {
+    // The hazard of reference: with the tenant bound per query instead of per transaction, Bolt got Acme's row here.
+    for (let round = 0; round < 20; round++) {
+      const ask = (tenantId: string, id: string) =>
+        test.database.forTenant(tenantId).transaction((tx) => tx.dataset.findUnique({ where: { id } }));
+      const [own, ownOther, foreign, foreignOther] = await Promise.all([
+        ask(acme, dataset[acme]!), ask(bolt, dataset[bolt]!), ask(bolt, dataset[acme]!), ask(acme, dataset[bolt]!),
+      ]);
+      expect([own?.id, ownOther?.id, foreign, foreignOther]).toEqual([dataset[acme], dataset[bolt], null, null]);
+    }
+  });
+
+  it('answers only its own tenant to look-ups of one tick through read sessions', async () => {
+    const sessions = [acme, bolt].map((tenantId) => test.database.forTenant(tenantId).readSession());
+    const [a, b] = sessions;
+    const answers = await Promise.all([
+      a!.client.dataset.findUnique({ where: { id: dataset[acme]! } }),
+      b!.client.dataset.findUnique({ where: { id: dataset[bolt]! } }),
+      b!.client.dataset.findUnique({ where: { id: dataset[acme]! } }),
+      a!.client.dataset.findUnique({ where: { id: dataset[bolt]! } }),
+    ]);
+    await Promise.all(sessions.map((session) => session.close()));
+    expect(answers.map((row) => row?.id ?? null)).toEqual([dataset[acme], dataset[bolt], null, null]);
+  });
+
+  it('leaves no tenant behind on a pooled connection', async () => {
+    await test.database.forTenant(acme).transaction((tx) => tx.dataset.count());
+    const client = new pg.Client({ connectionString: test.urls.app });
+    await client.connect();
+    await expect(client.query('SELECT * FROM datasets')).rejects.toThrow(/no tenant is set/);
+    await client.end();
+  });
+
+  it('rolls everything back when the work throws', async () => {
+    const handle = test.database.forTenant(acme);
+    const failing = handle.transaction(async (tx) => {
+      await tx.dataset.create({ data: { id: newId('dataset'), tenantId: acme, name: 'half', createdBy: 'system' } });
+      throw new Error('half way');
+    });
+    await expect(failing).rejects.toThrow('half way');
+    expect(await handle.transaction((tx) => tx.dataset.count({ where: { name: 'half' } }))).toBe(0);
+  });
+
+  it('tells which unique constraint was violated', async () => {
+    const again = test.database
+      .forTenant(acme)
+      .transaction((tx) => tx.dataset.create({ data: { id: newId('dataset'), tenantId: acme, name: 'presses', createdBy: 'system' } }));
+    const error = await again.catch((e: unknown) => e);
+    expect(violatesUnique(error, 'datasets_tenant_id_name_key')).toBe(true);
+    expect(violatesUnique(error, 'datasets_pkey')).toBe(false);
+  });
+});
+
+describe('a read session', () => {
+  it('opens no transaction before its first read, and one for all of them', async () => {
+    const session = test.database.forTenant(acme).readSession();
+    const pid = async () => (await session.client.$queryRaw<{ xid: string }[]>`SELECT pg_backend_pid()::text || now()::text AS xid`)[0]!.xid;
+    const [first, second] = await Promise.all([pid(), pid()]);
+    expect(first).toBe(second);
+    await session.close();
+    await expect(session.client.dataset.count()).rejects.toThrow(/closed/);
+    const unused = test.database.forTenant(acme).readSession();
+    await unused.close();
+  });
+});
+
+describe('the catalogue', () => {
+  it('has forced row-level security with a policy on every table', async () => {
+    const open = await test.asOwner<{ relname: string }>(`
+      SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND c.relname <> '_prisma_migrations'
+        AND (NOT c.relrowsecurity OR (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) = 0)`);
+    expect(open).toEqual([]);
+    const client = new pg.Client({ connectionString: test.urls.owner });
+    await client.connect();
+    const { rows } = await client.query(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+      AND relkind = 'r' AND relname <> '_prisma_migrations' AND NOT relforcerowsecurity`);
+    await client.end();
+    expect(rows).toEqual([]);
+  });
+
+  it('has no view, no definer function and no role that could step around it', async () => {
+    expect(await test.asOwner(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')`)).toEqual([]);
+    expect(await test.asOwner(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef`)).toEqual([]);
+    expect(
+      await test.asOwner(`SELECT rolname FROM pg_roles WHERE rolname LIKE 'millrace\\_%' AND (rolsuper OR rolbypassrls)`),
+    ).toEqual([]);
+  });
+
+  it('has the tenant in every foreign key between tenants’ tables', async () => {
+    const bare = await test.asOwner(`
+      SELECT c.conname FROM pg_constraint c
+      WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace
+        AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attname = 'tenant_id')
+        AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.confrelid AND a.attname = 'tenant_id')
+        AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (c.conkey))`);
+    expect(bare).toEqual([]);
+  });
+
+  it('keeps secrets and the past from the application role', async () => {
+    const client = new pg.Client({ connectionString: test.urls.app });
+    await client.connect();
+    await client.query(`SELECT set_config('millrace.tenant_id', $1, false)`, [acme]);
+    for (const sql of [
+      'SELECT password_hash FROM people', 'SELECT secret_hmac FROM api_keys', 'SELECT token_hash FROM sessions',
+      'SELECT * FROM setup_links', 'DELETE FROM audit_events', `UPDATE audit_events SET result = 'ok'`, 'DELETE FROM usage_records',
+      'UPDATE usage_records SET units = 0', 'DELETE FROM run_events', 'DELETE FROM tenants', 'ALTER TABLE runs DISABLE ROW LEVEL SECURITY',
+    ]) {
+      await expect(client.query(sql)).rejects.toThrow(/permission denied|must be owner/);
+    }
+    await client.end();
+  });
+
+  it('shows the worker role the queue and nothing else of a tenant', async () => {
+    await test.workerDatabase.system().transaction((tx) => tx.$queryRaw`SELECT id FROM runs`);
+    for (const table of ['datasets', 'model_versions', 'api_keys', 'people', 'usage_records']) {
+      const peek = test.workerDatabase.system().transaction((tx) => tx.$queryRawUnsafe(`SELECT * FROM ${table}`));
+      await expect(peek).rejects.toThrow(/permission denied/);
+    }
+  });
+});
+
+// Compile-time: the three kinds of transaction are not interchangeable.
+export const wrongKinds = (tenantTx: TenantTx, systemTx: SystemTx): unknown[] => {
+  const needsTenant = (tx: TenantTx): unknown => tx;
+  const needsSystem = (tx: SystemTx): unknown => tx;
+  // @ts-expect-error a system transaction is no tenant transaction
+  const first = needsTenant(systemTx);
+  // @ts-expect-error a tenant transaction is no system transaction
+  const second = needsSystem(tenantTx);
+  return [first, second];
+};

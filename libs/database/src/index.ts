@@ -1,0 +1,41 @@
+export {
+  type Channel,
+  createDatabase,
+  type Database,
+  type DatabaseOptions,
+  notify,
+  type SystemDb,
+  type SystemTx,
+  type TenantDb,
+  type TenantTx,
+  violatesUnique,
+} from './database.ts';
+export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+export { migrate, migrationsDigest, provisionRoles, type RolePasswords } from './migrate.ts';
+export type { ReadSession } from './read-session.ts';
+export { Prisma } from './generated/prisma/client.ts';
+export type {
+  ApiKey,
+  AuditEvent,
+  Dataset,
+  DatasetVersion,
+  Endpoint,
+  Membership,
+  Model,
+  ModelAlias,
+  ModelVersion,
+  Person,
+  QuotaCounter,
+  Reservation,
+  Run,
+  RunEvent,
+  RunMetric,
+  Session,
+  Tenant,
+  Trial,
+  Upload,
+  UsageRecord,
+} from './generated/prisma/client.ts';
+export * as databaseEnums from './generated/prisma/enums.ts';
+export type { default as PothosTypes } from './generated/pothos-types.ts';
+export { getDatamodel as pothosDatamodel } from './generated/pothos-types.ts';

@@ -1,0 +1,80 @@
+import type { Logger } from '@millrace/kernel';
+import pg from 'pg';
+
+/** Receives what was notified, or `null` after a gap in the connection: then re-read whatever it keeps you informed of. */
+export type NotificationHandler = (payload: string | null) => void;
+
+/**
+ * LISTEN on one connection of its own. A notification is only a hint: it may be lost with the connection, and is then
+ * replaced by one `null` to every handler once the connection stands again.
+ */
+export class Listener {
+  readonly #url: string;
+  readonly #logger: Logger;
+  readonly #handlers = new Map<string, Set<NotificationHandler>>();
+  #client: pg.Client | null = null;
+  #connecting: Promise<void> | null = null;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(url: string, logger: Logger) {
+    this.#url = url;
+    this.#logger = logger;
+  }
+
+  async listen(channel: string, handler: NotificationHandler): Promise<() => void> {
+    if (!/^[a-z_]+$/.test(channel)) throw new Error(`not a channel name: ${channel}`);
+    const handlers = this.#handlers.get(channel) ?? new Set();
+    handlers.add(handler);
+    if (!this.#handlers.has(channel)) {
+      this.#handlers.set(channel, handlers);
+      const existing = this.#client;
+      if (existing) await existing.query(`LISTEN ${channel}`);
+      else await this.#connect();
+    }
+    return () => void handlers.delete(handler);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    await this.#connecting?.catch(() => undefined);
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  #connect(): Promise<void> {
+    this.#connecting ??= this.#open().finally(() => (this.#connecting = null));
+    return this.#connecting;
+  }
+
+  async #open(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#url, keepAlive: true, connectionTimeoutMillis: 5000 });
+    client.on('notification', ({ channel, payload }) => this.#deliver(channel, payload ?? ''));
+    client.on('error', (error) => this.#lost(client, error));
+    client.on('end', () => this.#lost(client, null));
+    await client.connect();
+    for (const channel of this.#handlers.keys()) await client.query(`LISTEN ${channel}`);
+    this.#client = client;
+  }
+
+  #lost(client: pg.Client, error: Error | null): void {
+    if (this.#closed || this.#client !== client) return;
+    this.#client = null;
+    this.#logger.warn({ error: error?.message }, 'the connection for notifications was lost; reconnecting');
+    const attempt = (delay: number): void => {
+      this.#retry = setTimeout(() => {
+        this.#connect().then(
+          () => {
+            for (const handlers of this.#handlers.values()) for (const handler of handlers) handler(null);
+          },
+          () => attempt(Math.min(delay * 2, 5000)),
+        );
+      }, delay);
+    };
+    attempt(100);
+  }
+
+  #deliver(channel: string, payload: string): void {
+    for (const handler of this.#handlers.get(channel) ?? []) handler(payload);
+  }
+}

@@ -1,0 +1,170 @@
+import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
+import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
+
+/** What was learned about an input column from the training rows: enough to encode any later row the same way. */
+export type FittedFeature =
+  | {
+      name: string;
+      type: 'number';
+      /** Smallest and largest value seen in training. */
+      min: number;
+      max: number;
+      /**
+       * What encoding subtracts and then divides by: mean and population standard deviation of the training rows, gaps
+       * filled (1 for a constant). 0 and 1 where the model asked for unscaled numbers.
+       */
+      mean: number;
+      scale: number;
+      /** Median of the training rows; takes the place of a missing value. */
+      fill: number;
+      /** Whether training rows had gaps here; if not, serving should refuse a missing value. */
+      missingAllowed: boolean;
+    }
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      /** Values seen in training, in code-unit order; one 0/1 input each. Any other value encodes as all zeros. */
+      categories: string[];
+      missingAllowed: boolean;
+    };
+
+export type FittedTarget =
+  | { name: string; type: 'category' | 'binary'; classes: string[] }
+  | { name: string; type: 'number'; mean: number; scale: number };
+
+export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
+
+/** One layer: `activation(x · kernel + bias)`, kernel [inputs, units] row by row. */
+export interface DenseLayer {
+  activation: Activation;
+  inputs: number;
+  units: number;
+  kernel: Float32Array;
+  bias: Float32Array;
+}
+
+export type FittedEstimator =
+  | { family: 'dense'; layers: DenseLayer[] }
+  | {
+      family: 'knn';
+      k: number;
+      weights: 'uniform' | 'distance';
+      /** Encoded training rows, [n, width] row by row. */
+      rows: Float64Array;
+      width: number;
+      /** Class index per row (classification) or the target's value per row (regression). */
+      targets: Int32Array | Float64Array;
+    };
+
+/** A trained model with its preprocessing: everything that a prediction needs, as plain data. */
+export interface FittedPipeline {
+  features: FittedFeature[];
+  target: FittedTarget;
+  estimator: FittedEstimator;
+}
+
+/** A one-hot block of more inputs than this is refused: the column is an identifier, not a category. */
+export const maxCategories = 1000;
+
+/**
+ * Learns the preprocessing from the given rows: median, mean and standard deviation of numbers, the values of
+ * categories. Problems are those that only the training rows can show.
+ */
+export function fitFeatures(
+  table: Table,
+  inputs: { name: string; type: FeatureType }[],
+  rows: Int32Array,
+  scaling: 'standard' | 'none' = 'standard',
+): { type: 'fitted'; features: FittedFeature[] } | { type: 'invalid'; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const features: FittedFeature[] = [];
+  inputs.forEach((input, index) => {
+    const field = `inputFeatures[${index}].name`;
+    const column = findColumn(table, input.name);
+    if (!column) throw new Error(`No column ${input.name}; check the specification against the columns first`);
+    const fitted = input.type === 'number' ? fitNumber(column, rows, scaling) : fitCategory(column, input.type, rows);
+    if (typeof fitted === 'string') {
+      problems.push({ field, message: `Column "${input.name}" ${fitted}`, remedy: 'Mend the column or leave it out.' });
+    } else {
+      features.push(fitted);
+    }
+  });
+  return problems.length > 0 ? { type: 'invalid', problems } : { type: 'fitted', features };
+}
+
+function fitNumber(column: ColumnData, rows: Int32Array, scaling: 'standard' | 'none'): FittedFeature | string {
+  if (column.type !== 'number') throw new Error(`Column ${column.name} does not hold numbers`);
+  const known = Float64Array.from(rows, (row) => column.values[row]!).filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return 'has no value in the training rows.';
+  known.sort();
+  const min = known[0]!;
+  const max = known[known.length - 1]!;
+  const middle = known.length >> 1;
+  const fill = known.length % 2 === 1 ? known[middle]! : known[middle - 1]! / 2 + known[middle]! / 2;
+  const missing = rows.length - known.length;
+  // A constant is told by its range: its computed deviation may be a rounding error instead of zero.
+  const standard = min === max ? { mean: min, scale: 1 } : meanAndScale(known, missing, fill);
+  const { mean, scale } = scaling === 'none' ? { mean: 0, scale: 1 } : standard;
+  if (![min, max, fill, mean, scale].every(Number.isFinite)) return 'has values too large to compute with.';
+  return { name: column.name, type: 'number', min, max, mean, scale, fill, missingAllowed: missing > 0 };
+}
+
+/** Mean and population standard deviation of the values and `extra` copies of `filler`, in two passes. */
+function meanAndScale(values: Float64Array, extra: number, filler: number): { mean: number; scale: number } {
+  const count = values.length + extra;
+  let sum = extra * filler;
+  for (const value of values) sum += value;
+  const mean = sum / count;
+  let squares = extra * (filler - mean) ** 2;
+  for (const value of values) squares += (value - mean) ** 2;
+  return { mean, scale: Math.sqrt(squares / count) || 1 };
+}
+
+function fitCategory(column: ColumnData, type: 'category' | 'binary', rows: Int32Array): FittedFeature | string {
+  const seen = new Set<string>();
+  let missing = 0;
+  for (const row of rows) {
+    const value = categoryAt(column, row);
+    if (value === null) missing += 1;
+    else seen.add(value);
+  }
+  if (seen.size === 0) return 'has no value in the training rows.';
+  if (seen.size > maxCategories) return `has ${seen.size} different values; at most ${maxCategories} make a category.`;
+  return { name: column.name, type, categories: [...seen].sort(inCodeUnitOrder), missingAllowed: missing > 0 };
+}
+
+/** How many numbers a row encodes to. */
+export function encodedWidth(features: FittedFeature[]): number {
+  return features.reduce((width, feature) => width + (feature.type === 'number' ? 1 : feature.categories.length), 0);
+}
+
+/**
+ * Encodes rows of a table: [rows, width] in float64, features in order; a number becomes (value - mean) / scale with
+ * gaps filled first, a category its 0/1 block.
+ */
+export function encodeRows(features: FittedFeature[], table: Table, rows: Int32Array): Float64Array {
+  const width = encodedWidth(features);
+  const encoded = new Float64Array(rows.length * width);
+  let offset = 0;
+  for (const feature of features) {
+    const column = findColumn(table, feature.name);
+    if (!column) throw new Error(`The rows have no column "${feature.name}"`);
+    if (feature.type === 'number') {
+      if (column.type !== 'number') throw new Error(`Column "${feature.name}" must hold numbers`);
+      for (let at = 0; at < rows.length; at++) {
+        const value = column.values[rows[at]!]!;
+        encoded[at * width + offset] = ((Number.isNaN(value) ? feature.fill : value) - feature.mean) / feature.scale;
+      }
+      offset += 1;
+    } else {
+      const places = new Map(feature.categories.map((category, index) => [category, index]));
+      for (let at = 0; at < rows.length; at++) {
+        const value = categoryAt(column, rows[at]!);
+        const place = value === null ? undefined : places.get(value);
+        if (place !== undefined) encoded[at * width + offset + place] = 1;
+      }
+      offset += feature.categories.length;
+    }
+  }
+  return encoded;
+}

@@ -1,0 +1,41 @@
+/** What a column is used as. `binary` is a category with at most two values. */
+export type FeatureType = 'number' | 'category' | 'binary';
+
+/** A column of values in memory. A missing value is NaN in a number column and null in the others. */
+export type ColumnData =
+  | { name: string; type: 'number'; values: Float64Array }
+  | { name: string; type: 'category' | 'binary'; values: (string | null)[] };
+
+/** Columns of equal length; the order of the columns has no meaning, the order of the rows is kept. */
+export interface Table {
+  rows: number;
+  columns: ColumnData[];
+}
+
+/** Something that a person can mend: the field it is about, what is wrong with it, and what to do. */
+export interface Problem {
+  field: string;
+  message: string;
+  remedy: string;
+}
+
+/**
+ * A cell as a category: null when missing. Numbers become the text that JSON gives them (`0`, `1.5`), so that a
+ * column of 0 and 1 can be a category whichever way it was read.
+ */
+export function categoryAt(column: ColumnData, row: number): string | null {
+  const value = column.values[row];
+  if (value == null) return null;
+  if (typeof value === 'string') return value;
+  return Number.isNaN(value) ? null : String(value);
+}
+
+/** Finds a column by name, or null. */
+export function findColumn(table: Table, name: string): ColumnData | null {
+  return table.columns.find((column) => column.name === name) ?? null;
+}
+
+/** Code-unit order: the same on every machine, whatever its locale. */
+export function inCodeUnitOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,80 @@
+import type { FittedTarget } from './fitted-pipeline.ts';
+import type { Prediction } from './loaded-model.ts';
+
+export type Agreement =
+  | { type: 'agrees'; rows: number; maxDifference: number; tolerance: number }
+  | {
+      type: 'disagrees';
+      rows: number;
+      maxDifference: number;
+      tolerance: number;
+      /** rows whose label or numbers differ too much */
+      differing: number;
+      /** the first of them, with what each engine says */
+      first: { row: number; pipeline: Prediction | undefined; package: Prediction | undefined };
+      message: string;
+    };
+
+/** Largest accepted difference of a probability; for a number, of prediction / max(1, scale of the target). */
+const TOLERANCE = 1e-4;
+
+/**
+ * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
+ * by 1e-4 × max(1, target scale). Labels must be equal, except where the two labels' probabilities are themselves
+ * within the tolerance of each other: there the last bit of float32 decides, and neither engine is wrong.
+ */
+export function agree(fromPipeline: readonly Prediction[], fromPackage: readonly Prediction[], target: FittedTarget): Agreement {
+  const tolerance = target.type === 'number' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
+  const rows = Math.max(fromPipeline.length, fromPackage.length);
+  const differing: number[] = [];
+  let maxDifference = 0;
+  for (let row = 0; row < rows; row++) {
+    const difference = compare(fromPipeline[row], fromPackage[row], target, tolerance);
+    maxDifference = Math.max(maxDifference, difference.size);
+    // written so that NaN differs
+    if (!(difference.size <= tolerance) || !difference.sameLabel) differing.push(row);
+  }
+  const first = differing[0];
+  if (first === undefined) return { type: 'agrees', rows, maxDifference, tolerance };
+  return {
+    type: 'disagrees',
+    rows,
+    maxDifference,
+    tolerance,
+    differing: differing.length,
+    first: { row: first ?? 0, pipeline: fromPipeline[first ?? 0], package: fromPackage[first ?? 0] },
+    message:
+      first === undefined
+        ? 'There are no rows to compare.'
+        : `The trained model and its package differ in ${differing.length} of ${rows} rows, first in row ${first}; ` +
+          `the largest difference is ${maxDifference}, allowed is ${tolerance}.`,
+  };
+}
+
+interface Difference {
+  size: number;
+  sameLabel: boolean;
+}
+
+const INCOMPARABLE: Difference = { size: Infinity, sameLabel: false };
+
+function compare(left: Prediction | undefined, right: Prediction | undefined, target: FittedTarget, tolerance: number): Difference {
+  if (left === undefined || right === undefined) return INCOMPARABLE;
+  if (target.type === 'number') {
+    if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
+    return { size: orInfinity(Math.abs(left.value - right.value)), sameLabel: true };
+  }
+  if ('value' in left || 'value' in right) return INCOMPARABLE;
+  const [mine, yours] = [left.probabilities, right.probabilities];
+  if (mine.length !== target.classes.length || yours.length !== target.classes.length) return INCOMPARABLE;
+  const size = mine.reduce((largest, value, index) => Math.max(largest, orInfinity(Math.abs(value - yours[index]!))), 0);
+  if (left.label === right.label) return { size, sameLabel: true };
+  const a = target.classes.indexOf(left.label);
+  const b = target.classes.indexOf(right.label);
+  const isTie = (values: number[]) => Math.abs(values[a]! - values[b]!) <= tolerance;
+  return { size, sameLabel: a >= 0 && b >= 0 && isTie(mine) && isTie(yours) };
+}
+
+function orInfinity(difference: number): number {
+  return Number.isNaN(difference) ? Infinity : difference;
+}

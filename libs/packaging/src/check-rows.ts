@@ -1,0 +1,310 @@
+import type { Problem } from '@millrace/kernel';
+import type { Signature, SignatureInput } from './signature.ts';
+
+/** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
+export interface RowProblem extends Problem {
+  /** index of the row, from 0; null where the request as a whole is at fault */
+  row: number | null;
+}
+
+/** Something the model accepts but has not seen in training. */
+export interface RowWarning {
+  row: number;
+  field: string;
+  code: 'unseen_category' | 'outside_training_range';
+  message: string;
+}
+
+export type CheckedRows =
+  | { type: 'valid'; rows: ValidatedRows; warnings: RowWarning[] }
+  | { type: 'invalid'; problems: RowProblem[] };
+
+export interface CheckLimits {
+  /** rows in one request; 10,000 unless told */
+  maxRows?: number;
+}
+
+/** Rows that were found to fit a signature, packed as the graph takes them. Made by the checks below only. */
+export class ValidatedRows {
+  readonly count: number;
+  /** which signature they fit: rows for one model are never fed to another */
+  readonly layout: string;
+  /** [count, numeric features], NaN where missing */
+  readonly numbers: Float64Array;
+  /** [count, other features] */
+  readonly categories: string[];
+
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[]) {
+    this.count = count;
+    this.layout = layout;
+    this.numbers = numbers;
+    this.categories = categories;
+  }
+}
+
+const DEFAULT_MAX_ROWS = 10_000;
+/** Checking stops here: an answer with ten thousand problems helps nobody. */
+const MAX_PROBLEMS = 50;
+const MAX_WARNINGS = 50;
+/** A number this many times beyond all that was seen in training is no measurement, and would overflow in the model. */
+const ABSURD = 1e9;
+
+/**
+ * Checks rows that are objects by feature name: an array of them, or one. Nothing is coerced: a number must be a finite
+ * number, a category must be text. An optional feature may be null or left out. Problems end at 50, warnings likewise.
+ */
+export function checkRows(signature: Signature, rows: unknown, limits: CheckLimits = {}): CheckedRows {
+  return check(signature, isPlainObject(rows) ? [rows] : rows, limits, readObject);
+}
+
+/** As `checkRows`, for positional rows: arrays in the order of the signature's inputs; an array of them, or one. */
+export function checkVectors(signature: Signature, vectors: unknown, limits: CheckLimits = {}): CheckedRows {
+  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && !vectors.some((item) => typeof item === 'object' && item !== null);
+  return check(signature, isOneRow ? [vectors] : vectors, limits, readVector);
+}
+
+/** Names the columns of a signature and how they are packed; equal for equal signatures. */
+export function layoutOf(signature: Signature): string {
+  return compile(signature).layout;
+}
+
+interface Compiled {
+  layout: string;
+  inputs: readonly SignatureInput[];
+  /** by index of the input: its known categories, null for a number */
+  known: ReadonlyArray<ReadonlySet<string> | null>;
+  names: ReadonlySet<string>;
+  numbers: number;
+  categories: number;
+  missingCategory: string;
+}
+
+const compiled = new WeakMap<Signature, Compiled>();
+
+function compile(signature: Signature): Compiled {
+  const ready = compiled.get(signature);
+  if (ready !== undefined) return ready;
+  const { inputs, graph } = signature;
+  const numbers = inputs.filter((input) => input.type === 'number').length;
+  const fresh: Compiled = {
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? null])]),
+    inputs,
+    known: inputs.map((input) => (input.type === 'number' ? null : new Set(input.categories))),
+    names: new Set(inputs.map((input) => input.name)),
+    numbers,
+    categories: inputs.length - numbers,
+    missingCategory: graph.missingCategory,
+  };
+  compiled.set(signature, fresh);
+  return fresh;
+}
+
+/** Finds the values of a row by index of the input, `undefined` where there is none, or reports why it cannot. */
+type RowReader = (row: unknown, index: number, compiled: Compiled, report: Report) => ((input: number) => unknown) | null;
+
+type Report = (problem: RowProblem) => void;
+
+function check(signature: Signature, rows: unknown, { maxRows = DEFAULT_MAX_ROWS }: CheckLimits, read: RowReader): CheckedRows {
+  const problems: RowProblem[] = [];
+  const warnings: RowWarning[] = [];
+  const model = compile(signature);
+  const whole = checkCount(rows, maxRows);
+  if (whole !== null) return { type: 'invalid', problems: [whole] };
+
+  const list = rows as unknown[];
+  const numbers = new Float64Array(list.length * model.numbers);
+  const categories = new Array<string>(list.length * model.categories);
+  let nextNumber = 0;
+  let nextCategory = 0;
+  const report: Report = (problem) => problems.push(problem);
+
+  for (let index = 0; index < list.length && problems.length < MAX_PROBLEMS; index++) {
+    const valueOf = read(list[index], index, model, report);
+    if (valueOf === null) continue;
+    for (let position = 0; position < model.inputs.length; position++) {
+      const input = model.inputs[position]!;
+      const value = valueOf(position);
+      const known = model.known[position]!;
+      if (value === undefined || value === null) {
+        if (input.required) report(absent(input, index, value));
+        if (known === null) numbers[nextNumber++] = NaN;
+        else categories[nextCategory++] = model.missingCategory;
+      } else if (input.type === 'number') {
+        const problem = checkNumber(input, value, index);
+        if (problem !== null) {
+          report(problem);
+          continue;
+        }
+        const number = value as number;
+        if ((number < input.min || number > input.max) && warnings.length < MAX_WARNINGS) {
+          warnings.push(outsideRange(input, number, index));
+        }
+        numbers[nextNumber++] = number;
+      } else if (typeof value !== 'string') {
+        report(notText(input, value, index));
+      } else if (known?.has(value)) {
+        categories[nextCategory++] = value;
+      } else {
+        if (warnings.length < MAX_WARNINGS) warnings.push(unseenCategory(input, value, index));
+        // Missing and unseen are encoded alike, and only known text ever reaches the native runtime.
+        categories[nextCategory++] = model.missingCategory;
+      }
+    }
+  }
+  if (problems.length > 0) return { type: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
+  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories), warnings };
+}
+
+const readObject: RowReader = (row, index, { inputs, names }, report) => {
+  if (!isPlainObject(row)) {
+    report({
+      row: index,
+      field: `rows[${index}]`,
+      code: 'not_an_object',
+      message: `Row ${index} is ${describe(row)}, not an object.`,
+      remedy: `Send each row as an object by feature name: ${example(inputs)}.`,
+    });
+    return null;
+  }
+  const keys = Object.keys(row);
+  for (const key of keys) {
+    if (names.has(key)) continue;
+    const field = shorten(key);
+    report({
+      row: index,
+      field,
+      code: 'unknown_feature',
+      message: `Row ${index} has "${field}", which the model does not know.`,
+      remedy: `Leave it out or correct its name. The features are ${list([...names])}.`,
+    });
+  }
+  // Own properties only: a feature named "constructor" must not find the one that every object inherits.
+  return (position) => {
+    const { name } = inputs[position]!;
+    return Object.hasOwn(row, name) ? row[name] : undefined;
+  };
+};
+
+const readVector: RowReader = (row, index, { inputs }, report) => {
+  const names = inputs.map((input) => input.name);
+  if (!Array.isArray(row)) {
+    report({
+      row: index,
+      field: `rows[${index}]`,
+      code: 'not_a_list',
+      message: `Row ${index} is ${describe(row)}, not a list.`,
+      remedy: `Send each row as a list of ${names.length} values in the order ${list(names)}.`,
+    });
+    return null;
+  }
+  if (row.length !== names.length) {
+    report({
+      row: index,
+      field: `rows[${index}]`,
+      code: 'wrong_length',
+      message: `Row ${index} has ${row.length} values instead of ${names.length}.`,
+      remedy: `Send ${names.length} values in the order ${list(names)}; null where an optional one is missing.`,
+    });
+    return null;
+  }
+  return (position) => row[position] as unknown;
+};
+
+function checkCount(rows: unknown, maxRows: number): RowProblem | null {
+  const problem = (code: string, message: string, remedy: string) => ({ row: null, field: 'rows', code, message, remedy });
+  if (!Array.isArray(rows)) return problem('not_a_list', `The rows are ${describe(rows)}, not a list.`, 'Send a list of rows.');
+  if (rows.length === 0) return problem('no_rows', 'There are no rows.', 'Send at least one row.');
+  if (rows.length <= maxRows) return null;
+  return problem('too_many_rows', `There are ${rows.length} rows, more than ${maxRows}.`, `Send at most ${maxRows} rows at once.`);
+}
+
+function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
+  const kind = input.type === 'number' ? 'a number' : 'text';
+  const [code, message] =
+    value === null
+      ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
+      : ['missing_feature', `Row ${row} has no "${input.name}".`];
+  return { row, field: input.name, code, message, remedy: `Send "${input.name}" as ${kind}.` };
+}
+
+/** What a number in disguise is written as by other programs. */
+const NOT_FINITE_TEXT = /^\s*[+-]?(nan|inf|infinity)\s*$/i;
+
+function checkNumber(input: SignatureInput & { type: 'number' }, value: unknown, row: number): RowProblem | null {
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    const limit = ABSURD * Math.max(1, Math.abs(input.min), Math.abs(input.max));
+    if (Math.abs(value) <= limit) return null;
+    return {
+      row,
+      field: input.name,
+      code: 'too_large',
+      message: `Row ${row} has ${value} for "${input.name}"; training saw ${input.min} to ${input.max}.`,
+      remedy: `Send "${input.name}" in the unit of the training data, between ${-limit} and ${limit}.`,
+    };
+  }
+  if (typeof value === 'number' || (typeof value === 'string' && NOT_FINITE_TEXT.test(value))) {
+    return {
+      row,
+      field: input.name,
+      code: 'not_finite',
+      message: `Row ${row} has ${describe(value)} for "${input.name}".`,
+      remedy: input.required ? 'Send a finite number.' : 'Send a finite number, or null where the value is missing.',
+    };
+  }
+  const isQuoted = typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value));
+  return {
+    row,
+    field: input.name,
+    code: 'not_a_number',
+    message: `Row ${row} has ${describe(value)} for "${input.name}", which is a number.`,
+    remedy: isQuoted ? `Send ${Number(value)}, without quotes.` : `Send a number, such as ${input.min}.`,
+  };
+}
+
+function notText(input: SignatureInput & { categories: string[] }, value: unknown, row: number): RowProblem {
+  const spelled = typeof value === 'number' || typeof value === 'boolean' ? String(value) : input.categories[0];
+  return {
+    row,
+    field: input.name,
+    code: 'not_text',
+    message: `Row ${row} has ${describe(value)} for "${input.name}", which is text.`,
+    remedy: spelled === undefined ? 'Send text.' : `Send text, such as ${JSON.stringify(shorten(spelled))}.`,
+  };
+}
+
+function outsideRange(input: SignatureInput & { type: 'number' }, value: number, row: number): RowWarning {
+  const message = `Row ${row} has ${value} for "${input.name}"; training saw ${input.min} to ${input.max}.`;
+  return { row, field: input.name, code: 'outside_training_range', message };
+}
+
+function unseenCategory(input: SignatureInput, value: string, row: number): RowWarning {
+  const message = `Row ${row} has "${shorten(value)}" for "${input.name}", which training never saw; it counts as missing.`;
+  return { row, field: input.name, code: 'unseen_category', message };
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return `the text ${JSON.stringify(shorten(value))}`;
+  if (value === null || value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  return typeof value === 'function' ? 'a function' : shorten(String(value));
+}
+
+function example(inputs: readonly SignatureInput[]): string {
+  const shown = inputs.slice(0, 3).map((input) => `${JSON.stringify(input.name)}: ${JSON.stringify(input.min ?? input.categories?.[0] ?? '')}`);
+  return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 20).map((name) => `"${shorten(name)}"`).join(', ');
+  return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
+}
+
+/** What callers sent is echoed in part only. */
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

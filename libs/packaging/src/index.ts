@@ -1,0 +1,38 @@
+export { agree, type Agreement } from './agreement.ts';
+export type { JsonValue } from './canonical-json.ts';
+export {
+  type CheckedRows,
+  type CheckLimits,
+  checkRows,
+  checkVectors,
+  type RowProblem,
+  type RowWarning,
+  type ValidatedRows,
+} from './check-rows.ts';
+export type {
+  Activation,
+  DenseEstimator,
+  FittedEstimator,
+  FittedFeature,
+  FittedPipeline,
+  FittedTarget,
+  NearestNeighboursEstimator,
+} from './fitted-pipeline.ts';
+export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
+export {
+  buildPackage,
+  DamagedPackageError,
+  type Manifest,
+  type ModelPackage,
+  type PackageFacts,
+  type PackageFiles,
+  type VerifiedPackage,
+  verifyPackage,
+} from './model-package.ts';
+export {
+  type Signature,
+  type SignatureInput,
+  type SignatureOutput,
+  type TensorMetadata,
+  tensorMetadata,
+} from './signature.ts';

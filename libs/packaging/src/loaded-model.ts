@@ -1,0 +1,163 @@
+import { DomainError } from '@millrace/kernel';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { layoutOf, type ValidatedRows } from './check-rows.ts';
+import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
+import type { Signature } from './signature.ts';
+
+/** What a model says about one row. `probabilities` are in the order of the signature's classes. */
+export type Prediction = { label: string; probabilities: number[] } | { value: number };
+
+/** A package in memory, ready to predict. Safe to call from many requests at once. */
+export interface LoadedModel {
+  readonly signature: Signature;
+  /** SHA-256 of the package's manifest */
+  readonly digest: string;
+  /**
+   * One prediction per row, in order. Rejects with `DomainError`: `UNAVAILABLE` after `close`, `INVALID` for rows that
+   * were checked against another signature and for rows whose prediction is not a finite number.
+   */
+  predict(rows: ValidatedRows): Promise<Prediction[]>;
+  /** Takes no more calls, lets those under way finish, and frees the memory. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface LoadOptions {
+  /** threads for one call; 1 unless told: a server gains more from several calls side by side */
+  threads?: number;
+  /** the package's digest as noted at publication, to refuse a package that was exchanged as a whole */
+  digest?: string;
+}
+
+/** Verifies a package and loads it into ONNX Runtime. Throws `DamagedPackageError` rather than load a changed one. */
+export async function loadModel(files: PackageFiles, options: LoadOptions = {}): Promise<LoadedModel> {
+  const verified = verifyPackage(files, options.digest === undefined ? {} : { digest: options.digest });
+  if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
+  const { signature, digest } = verified;
+  const session = await createSession(files.get('model.onnx')!, options.threads ?? 1);
+  const complaint = compareGraph(session, signature);
+  if (complaint !== null) {
+    await session.release();
+    throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
+  }
+  return serve(session, signature, digest);
+}
+
+async function createSession(model: Uint8Array, threads: number): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    });
+  } catch (cause) {
+    throw new DamagedPackageError([damage('invalid_graph', 'model.onnx', 'cannot be loaded by ONNX Runtime.')], cause);
+  }
+}
+
+/** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
+function compareGraph(session: InferenceSession, signature: Signature): string | null {
+  const numbers = signature.inputs.filter((input) => input.type === 'number').length;
+  const others = signature.inputs.length - numbers;
+  const expected = {
+    inputs: [
+      ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
+      ...(others > 0 ? [`categories string ${others}`] : []),
+    ],
+    outputs:
+      signature.output.type === 'number'
+        ? ['prediction float64 1']
+        : ['label string', `probabilities float32 ${signature.output.classes.length}`],
+  };
+  const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
+  if (JSON.stringify(found) === JSON.stringify(expected)) return null;
+  return `and the signature differ: the graph has ${JSON.stringify(found)}, the signature wants ${JSON.stringify(expected)}.`;
+}
+
+/** Name, type and the sizes after the number of rows. */
+function tensorText(tensor: InferenceSession.ValueMetadata): string {
+  return tensor.isTensor ? [tensor.name, tensor.type, ...tensor.shape.slice(1)].join(' ') : tensor.name;
+}
+
+function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
+  const layout = layoutOf(signature);
+  const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
+  const categoryCount = signature.inputs.length - numberCount;
+  const { rowsPerCall } = signature.graph;
+  const classes = signature.output.classes?.length ?? 0;
+  let closing: Promise<void> | undefined;
+  let calls = 0;
+  let onIdle: (() => void) | undefined;
+
+  const run = async (rows: ValidatedRows, start: number, end: number, predictions: Prediction[]): Promise<void> => {
+    const count = end - start;
+    const feeds: Record<string, Tensor> = {};
+    if (numberCount > 0) {
+      const cells = count === rows.count ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
+      feeds['numbers'] = new Tensor('float64', cells, [count, numberCount]);
+    }
+    if (categoryCount > 0) {
+      const cells = count === rows.count ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
+      feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
+    }
+    const outputs = await session.run(feeds);
+    if (classes === 0) {
+      const values = outputs['prediction']!.data as Float64Array;
+      for (let row = 0; row < count; row++) predictions.push({ value: finite(values[row]!, start + row) });
+      return;
+    }
+    const labels = outputs['label']!.data as string[];
+    const scores = outputs['probabilities']!.data as Float32Array;
+    for (let row = 0; row < count; row++) {
+      const probabilities = new Array<number>(classes);
+      for (let index = 0; index < classes; index++) {
+        probabilities[index] = finite(scores[row * classes + index]!, start + row);
+      }
+      predictions.push({ label: labels[row]!, probabilities });
+    }
+  };
+
+  const predict = async (rows: ValidatedRows): Promise<Prediction[]> => {
+    if (closing !== undefined) {
+      throw new DomainError('UNAVAILABLE', 'The model has been unloaded.', { remedy: 'Load the model again.' });
+    }
+    if (rows.layout !== layout) {
+      throw new DomainError('INVALID', 'The rows were checked against the signature of another model.', {
+        field: 'rows',
+        remedy: 'Check the rows against the signature of the model that is to predict.',
+      });
+    }
+    calls += 1;
+    try {
+      const predictions: Prediction[] = [];
+      // Each call of the graph holds the thread, so a large request goes in parts and others come in between.
+      for (let start = 0; start < rows.count; start += rowsPerCall) {
+        await run(rows, start, Math.min(start + rowsPerCall, rows.count), predictions);
+      }
+      return predictions;
+    } finally {
+      calls -= 1;
+      if (calls === 0) onIdle?.();
+    }
+  };
+
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      if (calls > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+      await session.release();
+    })();
+    return closing;
+  };
+
+  return { signature, digest, predict, close };
+}
+
+function finite(value: number, row: number): number {
+  if (Number.isFinite(value)) return value;
+  throw new DomainError('INVALID', `The model has no finite prediction for row ${row}: its numbers are too large.`, {
+    field: `rows[${row}]`,
+    remedy: 'Send numbers near the range of the training data.',
+  });
+}

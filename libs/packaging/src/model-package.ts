@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { DomainError, type Problem } from '@millrace/kernel';
+import { z } from 'zod';
+import { canonicalJson, type JsonValue } from './canonical-json.ts';
+import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
+import { parseSignature, type Signature, signatureOf } from './signature.ts';
+import { writeModel } from './write-model.ts';
+
+/** The files of a package by path. */
+export type PackageFiles = ReadonlyMap<string, Uint8Array>;
+
+/** A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json` and the `manifest.json` over them. */
+export interface ModelPackage {
+  files: Map<string, Uint8Array>;
+  manifest: Manifest;
+  signature: Signature;
+  /** SHA-256 of `manifest.json` in hexadecimal, and so of the whole package */
+  digest: string;
+  /** all files together */
+  sizeBytes: number;
+  /** all files, one after another, through gzip */
+  gzipBytes: number;
+}
+
+export interface Manifest {
+  formatVersion: 1;
+  /** every file but the manifest itself, sorted by path */
+  files: Array<{ path: string; sha256: string; sizeBytes: number }>;
+}
+
+/** What is known of a model beside its graph; plain JSON, kept as given. */
+export interface PackageFacts {
+  metrics: { [name: string]: JsonValue | undefined };
+  lineage: { [name: string]: JsonValue | undefined };
+}
+
+export type VerifiedPackage =
+  | { type: 'intact'; manifest: Manifest; signature: Signature; digest: string }
+  | { type: 'damaged'; problems: Problem[] };
+
+/** Thrown for a package that must not be loaded. `problems` says why, file by file. */
+export class DamagedPackageError extends DomainError {
+  readonly problems: Problem[];
+
+  constructor(problems: Problem[], cause?: unknown) {
+    super('UNAVAILABLE', `The model package is damaged: ${problems.map((problem) => problem.message).join(' ')}`, {
+      remedy: REMEDY,
+      cause,
+    });
+    this.name = 'DamagedPackageError';
+    this.problems = problems;
+  }
+}
+
+const MANIFEST = 'manifest.json';
+const CONTENT = ['lineage.json', 'metrics.json', 'model.onnx', 'signature.json'] as const;
+/** A manifest has four short entries; more than this is not a manifest and is not parsed. */
+const MAX_MANIFEST_BYTES = 16 * 1024;
+const REMEDY = 'Restore the package from a backup, or publish the version again.';
+
+const manifestSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  files: z
+    .array(
+      z.strictObject({
+        path: z.enum(CONTENT),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/),
+        sizeBytes: z.int().min(0),
+      }),
+    )
+    .length(CONTENT.length),
+});
+
+/**
+ * Turns a trained pipeline into a package. The same input gives the same bytes: no clock, no random number, keys sorted.
+ * Throws `DomainError` (`INVALID`) for a pipeline whose parts do not fit, and for facts that JSON cannot hold.
+ */
+export function buildPackage(pipeline: FittedPipeline, facts: PackageFacts): ModelPackage {
+  assertFitted(pipeline);
+  const signature = signatureOf(pipeline);
+  const content: Record<(typeof CONTENT)[number], Uint8Array> = {
+    'lineage.json': canonicalJson(facts.lineage, 'lineage'),
+    'metrics.json': canonicalJson(facts.metrics, 'metrics'),
+    'model.onnx': writeModel(pipeline, signature),
+    'signature.json': canonicalJson(asJson(signature), 'signature'),
+  };
+  const manifest: Manifest = {
+    formatVersion: 1,
+    files: CONTENT.map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),
+  };
+  const manifestBytes = canonicalJson(asJson(manifest), 'manifest');
+  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...CONTENT.map((path) => [path, content[path]] as const)]);
+  const all = Buffer.concat([...files.values()]);
+  return {
+    files,
+    manifest,
+    signature,
+    digest: sha256(manifestBytes),
+    sizeBytes: all.byteLength,
+    gzipBytes: gzipSync(all).byteLength,
+  };
+}
+
+/**
+ * Checks that the files are those of one package, byte for byte. With `digest`, also that it is the very package whose
+ * digest was noted when it was published: without, files exchanged together with their manifest pass.
+ */
+export function verifyPackage(files: PackageFiles, options: { digest?: string } = {}): VerifiedPackage {
+  const manifest = readManifest(files.get(MANIFEST));
+  if ('problem' in manifest) return { type: 'damaged', problems: [manifest.problem] };
+
+  const problems: Problem[] = [];
+  if (options.digest !== undefined && options.digest !== manifest.digest) {
+    problems.push(damage('wrong_package', MANIFEST, 'is not the manifest that was noted at publication.'));
+  }
+  for (const path of files.keys()) {
+    if (path !== MANIFEST && !isContent(path)) problems.push(damage('unexpected_file', path, 'is not listed in the manifest.'));
+  }
+  for (const { path, sizeBytes, sha256: expected } of manifest.value.files) {
+    const bytes = files.get(path);
+    if (bytes === undefined) problems.push(damage('missing_file', path, 'is missing.'));
+    else if (bytes.byteLength !== sizeBytes) {
+      problems.push(damage('wrong_size', path, `has ${bytes.byteLength} bytes instead of ${sizeBytes}.`));
+    } else if (sha256(bytes) !== expected) {
+      problems.push(damage('wrong_digest', path, 'was changed: its SHA-256 is not the one in the manifest.'));
+    }
+  }
+  if (problems.length > 0) return { type: 'damaged', problems };
+
+  const parsed = parseSignature(readJson(files.get('signature.json')));
+  if ('complaint' in parsed) {
+    return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', `is no signature: ${parsed.complaint}`)] };
+  }
+  return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest };
+}
+
+/** A damage as a problem: `field` is the path of the file. */
+export function damage(code: string, path: string, complaint: string): Problem {
+  return { code, field: path, message: `${path.slice(0, 100)} ${complaint}`, remedy: REMEDY };
+}
+
+function readManifest(bytes: Uint8Array | undefined): { value: Manifest; digest: string } | { problem: Problem } {
+  if (bytes === undefined) return { problem: damage('missing_file', MANIFEST, 'is missing.') };
+  if (bytes.byteLength > MAX_MANIFEST_BYTES) {
+    return { problem: damage('invalid_manifest', MANIFEST, `has ${bytes.byteLength} bytes, too many for a manifest.`) };
+  }
+  const parsed = manifestSchema.safeParse(readJson(bytes));
+  if (!parsed.success) {
+    return { problem: damage('invalid_manifest', MANIFEST, `is no manifest: ${z.prettifyError(parsed.error)}`) };
+  }
+  // Nothing vouches for the manifest's own bytes, so any other spelling of the same content counts as a change.
+  const value: Manifest = { formatVersion: 1, files: parsed.data.files };
+  const isSorted = value.files.every((file, index) => file.path === CONTENT[index]);
+  if (!isSorted || !Buffer.from(canonicalJson(asJson(value), 'manifest')).equals(bytes)) {
+    return { problem: damage('invalid_manifest', MANIFEST, 'is not written as Millrace writes it.') };
+  }
+  return { value, digest: sha256(bytes) };
+}
+
+function readJson(bytes: Uint8Array | undefined): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isContent(path: string): boolean {
+  return (CONTENT as readonly string[]).includes(path);
+}
+
+/** Interfaces have no index signature, so the compiler cannot see that these are plain JSON. */
+function asJson(value: Signature | Manifest): JsonValue {
+  return value as unknown as JsonValue;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

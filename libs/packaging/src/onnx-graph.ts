@@ -1,0 +1,228 @@
+import protobuf from 'protobufjs/light.js';
+
+/**
+ * Writes ONNX: nodes and constants are added one by one, the result is a ModelProto as bytes.
+ * Names are numbered in the order of addition, so the same calls give the same bytes.
+ * Format: onnx.proto of ONNX 1.12 (IR 8), operator sets ai.onnx 17 and ai.onnx.ml 3.
+ */
+export interface OnnxGraph {
+  /** Adds a node and gives the name of its output. */
+  add(operator: string, inputs: string[], attributes?: Attributes): string;
+  /** As `add`, for a node with several outputs. */
+  addMany(operator: string, inputs: string[], outputs: number, attributes?: Attributes): string[];
+  floats(values: ArrayLike<number>, shape: number[]): string;
+  doubles(values: ArrayLike<number>, shape: number[]): string;
+  integers(values: ArrayLike<number>, shape: number[]): string;
+  texts(values: readonly string[], shape: number[]): string;
+  /** An empty graph for the body of a `Scan`, with names of its own. */
+  body(inputs: TensorType[]): OnnxGraph;
+  input(tensor: TensorType): void;
+  /** Makes `value` an output of the graph under the name of `tensor`. */
+  output(value: string, tensor: TensorType): void;
+}
+
+/** A named dimension stands for a size that is known when the graph runs. */
+export interface TensorType {
+  name: string;
+  type: keyof typeof elementTypes;
+  shape: Array<number | string>;
+}
+
+export type Attributes = Record<string, number | number[] | string | string[] | OnnxGraph>;
+
+/** TensorProto.DataType */
+const elementTypes = { float: 1, int64: 7, string: 8, double: 11 } as const;
+
+/** AttributeProto.AttributeType */
+const attributeTypes = { int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
+
+/** The operators that are not in the default domain. */
+const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml' };
+
+const many = (type: string, id: number) => ({ rule: 'repeated', type, id }) as const;
+const one = (type: string, id: number) => ({ type, id });
+
+/** The messages and fields of onnx.proto that are written here, with their numbers in the wire format. */
+const messages = protobuf.Root.fromJSON({
+  nested: {
+    ModelProto: {
+      fields: {
+        irVersion: one('int64', 1),
+        producerName: one('string', 2),
+        graph: one('GraphProto', 7),
+        opsetImport: many('OperatorSetIdProto', 8),
+        metadataProps: many('StringStringEntryProto', 14),
+      },
+    },
+    OperatorSetIdProto: { fields: { domain: one('string', 1), version: one('int64', 2) } },
+    StringStringEntryProto: { fields: { key: one('string', 1), value: one('string', 2) } },
+    GraphProto: {
+      fields: {
+        node: many('NodeProto', 1),
+        name: one('string', 2),
+        initializer: many('TensorProto', 5),
+        input: many('ValueInfoProto', 11),
+        output: many('ValueInfoProto', 12),
+      },
+    },
+    NodeProto: {
+      fields: {
+        input: many('string', 1),
+        output: many('string', 2),
+        name: one('string', 3),
+        opType: one('string', 4),
+        attribute: many('AttributeProto', 5),
+        domain: one('string', 7),
+      },
+    },
+    AttributeProto: {
+      fields: {
+        name: one('string', 1),
+        i: one('int64', 3),
+        s: one('bytes', 4),
+        g: one('GraphProto', 6),
+        ints: many('int64', 8),
+        strings: many('bytes', 9),
+        type: one('int32', 20),
+      },
+    },
+    TensorProto: {
+      fields: {
+        dims: many('int64', 1),
+        dataType: one('int32', 2),
+        stringData: many('bytes', 6),
+        name: one('string', 8),
+        rawData: one('bytes', 9),
+      },
+    },
+    ValueInfoProto: { fields: { name: one('string', 1), type: one('TypeProto', 2) } },
+    TypeProto: { fields: { tensorType: one('TensorTypeProto', 1) } },
+    TensorTypeProto: { fields: { elemType: one('int32', 1), shape: one('TensorShapeProto', 2) } },
+    TensorShapeProto: { fields: { dim: many('DimensionProto', 1) } },
+    DimensionProto: { fields: { dimValue: one('int64', 1), dimParam: one('string', 2) } },
+  },
+});
+
+class GraphWriter implements OnnxGraph {
+  readonly message = {
+    node: [] as object[],
+    name: '',
+    initializer: [] as object[],
+    input: [] as object[],
+    output: [] as object[],
+  };
+  #names = 0;
+  readonly #prefix: string;
+
+  constructor(name: string, prefix: string) {
+    this.message.name = name;
+    this.#prefix = prefix;
+  }
+
+  add(operator: string, inputs: string[], attributes: Attributes = {}): string {
+    const output = this.#name(operator);
+    this.#node(operator, inputs, [output], attributes);
+    return output;
+  }
+
+  addMany(operator: string, inputs: string[], outputs: number, attributes: Attributes = {}): string[] {
+    const names = Array.from({ length: outputs }, () => this.#name(operator));
+    this.#node(operator, inputs, names, attributes);
+    return names;
+  }
+
+  floats(values: ArrayLike<number>, shape: number[]): string {
+    return this.#constant('float', shape, { rawData: bytes(Float32Array.from(values)) });
+  }
+
+  doubles(values: ArrayLike<number>, shape: number[]): string {
+    return this.#constant('double', shape, { rawData: bytes(Float64Array.from(values)) });
+  }
+
+  integers(values: ArrayLike<number>, shape: number[]): string {
+    return this.#constant('int64', shape, { rawData: bytes(BigInt64Array.from(Array.from(values, BigInt))) });
+  }
+
+  texts(values: readonly string[], shape: number[]): string {
+    return this.#constant('string', shape, { stringData: values.map((value) => Buffer.from(value)) });
+  }
+
+  body(inputs: TensorType[]): GraphWriter {
+    const body = new GraphWriter('body', `${this.#name('Body')}_`);
+    for (const input of inputs) body.input(input);
+    return body;
+  }
+
+  input(tensor: TensorType): void {
+    this.message.input.push(valueInfo(tensor));
+  }
+
+  output(value: string, tensor: TensorType): void {
+    this.#node('Identity', [value], [tensor.name], {});
+    this.message.output.push(valueInfo(tensor));
+  }
+
+  #name(stem: string): string {
+    this.#names += 1;
+    return `${this.#prefix}${stem}_${this.#names}`;
+  }
+
+  #node(operator: string, input: string[], output: string[], attributes: Attributes): void {
+    const domain = domains[operator];
+    this.message.node.push({
+      input,
+      output,
+      name: output[0],
+      opType: operator,
+      attribute: Object.entries(attributes).map(([name, value]) => ({ name, ...attributeValue(value) })),
+      ...(domain === undefined ? {} : { domain }),
+    });
+  }
+
+  #constant(type: TensorType['type'], dims: number[], data: object): string {
+    const name = this.#name(type);
+    this.message.initializer.push({ dims, dataType: elementTypes[type], name, ...data });
+    return name;
+  }
+}
+
+/** A graph that `write` turns into the bytes of an ONNX model, with `metadata` as its metadata_props. */
+export function createOnnxGraph(name: string): OnnxGraph & { write(metadata: Record<string, string>): Uint8Array } {
+  const graph = new GraphWriter(name, '');
+  const write = (metadata: Record<string, string>): Uint8Array => {
+    const model = {
+      irVersion: 8,
+      producerName: 'millrace',
+      graph: graph.message,
+      opsetImport: [
+        { domain: '', version: 17 },
+        { domain: 'ai.onnx.ml', version: 3 },
+      ],
+      metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    };
+    return Uint8Array.from(messages.lookupType('ModelProto').encode(model).finish());
+  };
+  return Object.assign(graph, { write });
+}
+
+function attributeValue(value: Attributes[string]): object {
+  if (typeof value === 'number') return { i: value, type: attributeTypes.int };
+  if (typeof value === 'string') return { s: Buffer.from(value), type: attributeTypes.string };
+  if (value instanceof GraphWriter) return { g: value.message, type: attributeTypes.graph };
+  if (isTexts(value)) return { strings: value.map((text) => Buffer.from(text)), type: attributeTypes.strings };
+  return { ints: value, type: attributeTypes.ints };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && typeof value[0] === 'string';
+}
+
+function valueInfo({ name, type, shape }: TensorType): object {
+  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
+  return { name, type: { tensorType: { elemType: elementTypes[type], shape: { dim } } } };
+}
+
+/** ONNX raw data is little-endian, as is every processor that the runtime is built for. */
+function bytes(values: Float32Array | Float64Array | BigInt64Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

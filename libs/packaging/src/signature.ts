@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
+
+/** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
+export interface Signature {
+  formatVersion: 1;
+  task: 'classification' | 'regression';
+  /** `dense`, `knn` */
+  family: string;
+  /** in the order of a positional row */
+  inputs: SignatureInput[];
+  output: SignatureOutput;
+  /** how the graph is fed */
+  graph: {
+    /** the text that stands for a missing category; never one of the categories */
+    missingCategory: string;
+    /** rows for one call of the graph: bounds its memory and the time it holds the thread */
+    rowsPerCall: number;
+  };
+}
+
+export type SignatureInput =
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never };
+
+export type SignatureOutput =
+  | { name: string; type: 'number'; classes?: never }
+  /** probabilities come in the order of the classes */
+  | { name: string; type: 'category' | 'binary'; classes: string[] };
+
+/** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
+export interface TensorMetadata {
+  name: string;
+  datatype: 'FP64' | 'FP32' | 'BYTES';
+  shape: number[];
+}
+
+const name = z.string().min(1);
+const inputSchema = z.discriminatedUnion('type', [
+  z
+    .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number() })
+    .refine((input) => input.min <= input.max, 'min is above max'),
+  z.strictObject({
+    name,
+    type: z.enum(['category', 'binary']),
+    required: z.boolean(),
+    categories: z.array(z.string()),
+  }),
+]);
+const outputSchema = z.discriminatedUnion('type', [
+  z.strictObject({ name, type: z.literal('number') }),
+  z.strictObject({ name, type: z.enum(['category', 'binary']), classes: z.array(z.string()).min(1) }),
+]);
+const signatureSchema = z
+  .strictObject({
+    formatVersion: z.literal(1),
+    task: z.enum(['classification', 'regression']),
+    family: z.string().min(1),
+    inputs: z.array(inputSchema).min(1),
+    output: outputSchema,
+    graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
+  })
+  .refine((it) => (it.task === 'regression') === (it.output.type === 'number'), 'task and output differ')
+  .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
+  .refine(
+    (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
+    'missingCategory is one of the categories',
+  );
+
+/** The signature in `value`, or what is wrong with it. */
+export function parseSignature(value: unknown): { signature: Signature } | { complaint: string } {
+  const parsed = signatureSchema.safeParse(value);
+  return parsed.success ? { signature: parsed.data } : { complaint: z.prettifyError(parsed.error) };
+}
+
+export function signatureOf(pipeline: FittedPipeline): Signature {
+  const { features, target } = pipeline;
+  return {
+    formatVersion: 1,
+    task: target.type === 'number' ? 'regression' : 'classification',
+    family: pipeline.estimator.family,
+    inputs: features.map((feature) =>
+      feature.type === 'number'
+        ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
+        : {
+            name: feature.name,
+            type: feature.type,
+            required: !feature.missingAllowed,
+            categories: [...feature.categories],
+          },
+    ),
+    output:
+      target.type === 'number'
+        ? { name: target.name, type: 'number' }
+        : { name: target.name, type: target.type, classes: [...target.classes] },
+    graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
+  };
+}
+
+/** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
+export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
+  const inputs = signature.inputs.map(
+    (input): TensorMetadata => ({ name: input.name, datatype: input.type === 'number' ? 'FP64' : 'BYTES', shape: [-1] }),
+  );
+  const outputs: TensorMetadata[] =
+    signature.output.type === 'number'
+      ? [{ name: 'prediction', datatype: 'FP64', shape: [-1] }]
+      : [
+          { name: 'prediction', datatype: 'BYTES', shape: [-1] },
+          { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },
+        ];
+  return { inputs, outputs };
+}
+
+/** The empty text, lengthened until it is no category of the model. */
+function missingCategory({ features }: FittedPipeline): string {
+  const taken = new Set(features.flatMap((feature) => (feature.type === 'number' ? [] : feature.categories)));
+  let marker = '';
+  while (taken.has(marker)) marker += '?';
+  return marker;
+}
+
+const MAX_ROWS_PER_CALL = 4096;
+const MAX_CALL_BYTES = 8 * 1024 * 1024;
+/** multiplications in one call; some tens of milliseconds on one core */
+const MAX_CALL_WORK = 50_000_000;
+
+/** The largest intermediate tensor stays under 8 MiB, and other work gets its turn between calls. */
+function rowsPerCall({ features, estimator }: FittedPipeline): number {
+  const width = encodedWidth(features);
+  let cells: number;
+  let work: number;
+  if (estimator.family === 'knn') {
+    cells = Math.max(width, estimator.targets.length);
+    work = estimator.targets.length * width;
+  } else {
+    cells = Math.max(width, ...estimator.layers.map((layer) => layer.units));
+    work = estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0);
+  }
+  const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
+  return Math.max(1, Math.floor(rows));
+}

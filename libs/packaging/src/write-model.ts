@@ -1,0 +1,197 @@
+import {
+  type Activation,
+  type DenseEstimator,
+  type FittedFeature,
+  type FittedPipeline,
+  type FittedTarget,
+  type NearestNeighboursEstimator,
+} from './fitted-pipeline.ts';
+import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
+import type { Signature } from './signature.ts';
+
+/** The number of rows, known when the graph runs. */
+const N = 'N';
+
+/** ONNX TensorProto.DataType, for `Cast` */
+const FLOAT = 1;
+const DOUBLE = 11;
+
+/**
+ * A pipeline as one ONNX graph, preprocessing and un-scaling inside.
+ *
+ * Inputs: `numbers` double [N, numeric features], NaN where missing; `categories` string [N, other features], the
+ * signature's `missingCategory` where missing. An input without columns is left out.
+ * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
+ */
+export function writeModel({ features, target, estimator }: FittedPipeline, signature: Signature): Uint8Array {
+  const graph = createOnnxGraph(estimator.family);
+  if (estimator.family === 'dense') {
+    writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
+  } else {
+    writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+  }
+  const names = (kept: FittedFeature[]) => JSON.stringify(kept.map((feature) => feature.name));
+  return graph.write({
+    numbers: names(features.filter((feature) => feature.type === 'number')),
+    categories: names(features.filter((feature) => feature.type !== 'number')),
+    missing_category: signature.graph.missingCategory,
+  });
+}
+
+/** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
+function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+  const numbers = features.filter((feature) => feature.type === 'number');
+  const others = features.filter((feature) => feature.type !== 'number');
+  const blocks: string[] = [];
+  /** where the cells of each feature start once the blocks are joined, numbers first */
+  const starts = new Map<FittedFeature, number>();
+  let width = 0;
+
+  if (numbers.length > 0) {
+    const columns = numbers.length;
+    const row = (pick: (feature: (typeof numbers)[number]) => number) => graph.doubles(numbers.map(pick), [1, columns]);
+    graph.input({ name: 'numbers', type: 'double', shape: [N, columns] });
+    const missing = graph.add('IsNaN', ['numbers']);
+    const filled = graph.add('Where', [missing, row((feature) => feature.fill), 'numbers']);
+    const centred = graph.add('Sub', [filled, row((feature) => feature.mean)]);
+    const scaled = graph.add('Div', [centred, row((feature) => feature.scale)]);
+    blocks.push(precision === 'float' ? graph.add('Cast', [scaled], { to: FLOAT }) : scaled);
+    for (const feature of numbers) starts.set(feature, width++);
+  }
+
+  if (others.length > 0) graph.input({ name: 'categories', type: 'string', shape: [N, others.length] });
+  for (const [index, feature] of others.entries()) {
+    if (feature.categories.length === 0) continue;
+    const column = graph.add('Gather', ['categories', graph.integers([index], [])], { axis: 1 });
+    const oneHot = graph.add('OneHotEncoder', [column], { cats_strings: feature.categories, zeros: 1 });
+    blocks.push(precision === 'double' ? graph.add('Cast', [oneHot], { to: DOUBLE }) : oneHot);
+    starts.set(feature, width);
+    width += feature.categories.length;
+  }
+
+  const joined = blocks.length === 1 ? blocks[0]! : graph.add('Concat', blocks, { axis: 1 });
+  const order = features.flatMap((feature) => {
+    const start = starts.get(feature);
+    if (start === undefined) return [];
+    const cells = feature.type === 'number' ? 1 : feature.categories.length;
+    return Array.from({ length: cells }, (_, cell) => start + cell);
+  });
+  if (order.every((from, to) => from === to)) return joined;
+  return graph.add('Gather', [joined, graph.integers(order, [order.length])], { axis: 1 });
+}
+
+function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, target: FittedTarget): void {
+  let values = rows;
+  for (const { inputs, units, kernel, bias, activation } of estimator.layers) {
+    values = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
+    values = activate(graph, values, activation);
+  }
+  if (target.type === 'number') {
+    const scaled = graph.add('Mul', [graph.add('Cast', [values], { to: DOUBLE }), graph.doubles([target.scale], [1, 1])]);
+    writePrediction(graph, graph.add('Add', [scaled, graph.doubles([target.mean], [1, 1])]));
+  } else {
+    writeLabel(graph, values, values, target.classes);
+  }
+}
+
+function activate(graph: OnnxGraph, values: string, activation: Activation): string {
+  switch (activation) {
+    case 'linear':
+      return values;
+    case 'relu':
+      return graph.add('Relu', [values]);
+    case 'tanh':
+      return graph.add('Tanh', [values]);
+    case 'sigmoid':
+      return graph.add('Sigmoid', [values]);
+    case 'elu':
+      return graph.add('Elu', [values]);
+    case 'softmax':
+      return graph.add('Softmax', [values], { axis: -1 });
+  }
+}
+
+/**
+ * Distances are summed feature by feature, by a `Scan`, and not as ||x||² + ||t||² - 2xt: the rounding is then that of
+ * a plain loop, so that ties between neighbours fall exactly as in training. `TopK` gives ties to the lower index.
+ */
+function writeNearestNeighbours(
+  graph: OnnxGraph,
+  rows: string,
+  estimator: NearestNeighboursEstimator,
+  target: FittedTarget,
+): void {
+  const { k, width, targets } = estimator;
+  const distances = squaredDistances(graph, rows, estimator.rows, targets.length, width);
+  const options = { axis: -1, largest: 0, sorted: 1 };
+  const [nearest, neighbours] = graph.addMany('TopK', [distances, graph.integers([k], [1])], 2, options) as [string, string];
+  const weights = estimator.weights === 'distance' ? inverseDistances(graph, nearest) : equalWeights(graph, nearest);
+  const total = sumInOrder(graph, graph.add('Unsqueeze', [weights, graph.integers([2], [1])]), k);
+
+  if (target.type === 'number') {
+    const values = graph.add('Gather', [graph.doubles(targets, [targets.length]), neighbours]);
+    const weighted = graph.add('Unsqueeze', [graph.add('Mul', [weights, values]), graph.integers([2], [1])]);
+    writePrediction(graph, graph.add('Div', [sumInOrder(graph, weighted, k), total]));
+    return;
+  }
+  const classes = target.classes.length;
+  const identity = Array.from({ length: classes * classes }, (_, cell) => (cell % (classes + 1) === 0 ? 1 : 0));
+  const classOf = graph.add('Gather', [graph.integers(targets, [targets.length]), neighbours]);
+  const oneHot = graph.add('Gather', [graph.doubles(identity, [classes, classes]), classOf]);
+  const votes = graph.add('Mul', [oneHot, graph.add('Unsqueeze', [weights, graph.integers([2], [1])])]);
+  const probabilities = graph.add('Div', [sumInOrder(graph, votes, k), total]);
+  writeLabel(graph, probabilities, graph.add('Cast', [probabilities], { to: FLOAT }), target.classes);
+}
+
+/** [N, width] and n training rows to [N, n]. */
+function squaredDistances(graph: OnnxGraph, rows: string, training: Float64Array, n: number, width: number): string {
+  const byFeature = new Float64Array(width * n);
+  for (let row = 0; row < n; row++) {
+    for (let cell = 0; cell < width; cell++) byFeature[cell * n + row] = training[row * width + cell]!;
+  }
+  const columns = graph.add('Unsqueeze', [graph.add('Transpose', [rows], { perm: [1, 0] }), graph.integers([-1], [1])]);
+  const count = graph.add('Shape', [rows], { start: 0, end: 1 });
+  const shape = graph.add('Concat', [count, graph.integers([n], [1])], { axis: 0 });
+  const zeros = graph.add('Expand', [graph.doubles([0], []), shape]);
+
+  const body = graph.body([
+    { name: 'sum', type: 'double', shape: [N, n] },
+    { name: 'cell', type: 'double', shape: [N, 1] },
+    { name: 'training', type: 'double', shape: [1, n] },
+  ]);
+  const difference = body.add('Sub', ['cell', 'training']);
+  const next = body.add('Add', ['sum', body.add('Mul', [difference, difference])]);
+  body.output(next, { name: 'next', type: 'double', shape: [N, n] });
+  return graph.add('Scan', [zeros, columns, graph.doubles(byFeature, [width, 1, n])], { body, num_scan_inputs: 2 });
+}
+
+/** 1 for each of the squared distances [N, k]. */
+function equalWeights(graph: OnnxGraph, squared: string): string {
+  return graph.add('Expand', [graph.doubles([1], []), graph.add('Shape', [squared])]);
+}
+
+/** 1/d for squared distances [N, k]; in a row with a d of 0, 1 where d is 0 and 0 elsewhere. */
+function inverseDistances(graph: OnnxGraph, squared: string): string {
+  const isZero = graph.add('Cast', [graph.add('Equal', [squared, graph.doubles([0], [])])], { to: DOUBLE });
+  const anyZero = graph.add('ReduceMax', [isZero], { axes: [1], keepdims: 1 });
+  const inverse = graph.add('Div', [graph.doubles([1], []), graph.add('Sqrt', [squared])]);
+  return graph.add('Where', [graph.add('Greater', [anyZero, graph.doubles([0], [])]), isZero, inverse]);
+}
+
+/** Sums [N, k, C] over the neighbours, nearest first, to [N, C]: a running sum has a defined order, a reduction none. */
+function sumInOrder(graph: OnnxGraph, values: string, k: number): string {
+  const running = graph.add('CumSum', [values, graph.integers([1], [])]);
+  return graph.add('Gather', [running, graph.integers([k - 1], [])], { axis: 1 });
+}
+
+/** The label is the class of the highest score, ties to the lower index. */
+function writeLabel(graph: OnnxGraph, scores: string, probabilities: string, classes: string[]): void {
+  const best = graph.add('ArgMax', [scores], { axis: 1, keepdims: 0, select_last_index: 0 });
+  const label = graph.add('Gather', [graph.texts(classes, [classes.length]), best]);
+  graph.output(label, { name: 'label', type: 'string', shape: [N] });
+  graph.output(probabilities, { name: 'probabilities', type: 'float', shape: [N, classes.length] });
+}
+
+function writePrediction(graph: OnnxGraph, values: string): void {
+  graph.output(values, { name: 'prediction', type: 'double', shape: [N, 1] });
+}

@@ -1,0 +1,121 @@
+import type { Activation, FittedEstimator, FittedFeature, FittedPipeline, FittedTarget } from '../src/index.ts';
+import { type Cell, encode } from './plain-engine.ts';
+
+/** What a random pipeline looks like; the numbers in it follow from `seed`. */
+export interface Shape {
+  seed: number;
+  numbers: number;
+  categories: number;
+  /** 0 for regression */
+  classes: number;
+}
+
+/** Numbers that follow from a seed (mulberry32, public domain). */
+export function createRandom(seed: number) {
+  let state = seed >>> 0;
+  const unit = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+  const below = (limit: number): number => Math.floor(unit() * limit);
+  const between = (low: number, high: number): number => low + unit() * (high - low);
+  return { unit, below, between };
+}
+
+type Random = ReturnType<typeof createRandom>;
+
+/** Texts that have tripped up one-hot encoders before: empty, spaces, other scripts, and look-alikes. */
+const TEXTS = ['', ' ', 'a', 'A', 'a ', 'é', 'e\u0301', 'größer', '運転', '🚂', '0', 'null', 'NaN', 'a,b', '?', '??', '__proto__'];
+
+function randomFeatures(shape: Shape, random: Random): FittedFeature[] {
+  const features: FittedFeature[] = [];
+  for (let index = 0; index < shape.numbers; index++) {
+    const isConstant = random.unit() < 0.1;
+    features.push({
+      name: `number ${index}`,
+      type: 'number',
+      min: -3,
+      max: 3,
+      mean: random.between(-1, 1),
+      scale: isConstant ? 1 : random.between(0.1, 3),
+      fill: random.below(7) / 2 - 1,
+      missingAllowed: true,
+    });
+  }
+  for (let index = 0; index < shape.categories; index++) {
+    const first = random.below(TEXTS.length - 4);
+    // One category feature of a model with numbers may have nothing in it: a column without a value in training.
+    const size = shape.numbers > 0 && random.unit() < 0.1 ? 0 : 1 + random.below(4);
+    const categories = TEXTS.slice(first, first + size).sort();
+    features.push({ name: `category ${index}`, type: size === 2 ? 'binary' : 'category', categories, missingAllowed: true });
+  }
+  // Features of both kinds come mixed, as they do in a training configuration.
+  for (let index = features.length - 1; index > 0; index--) {
+    const other = random.below(index + 1);
+    [features[index], features[other]] = [features[other]!, features[index]!];
+  }
+  return features;
+}
+
+/** Rows on a coarse grid, so that duplicates and equal distances are common; some cells missing, some never seen. */
+export function randomRows(features: FittedFeature[], count: number, random: Random): Cell[][] {
+  return Array.from({ length: count }, () =>
+    features.map((feature): Cell => {
+      if (random.unit() < 0.1) return null;
+      if (feature.type === 'number') return random.below(7) / 2 - 1.5;
+      return random.unit() < 0.15 ? 'never seen' : (feature.categories[random.below(feature.categories.length)] ?? null);
+    }),
+  );
+}
+
+function randomTarget({ classes }: Shape, random: Random): FittedTarget {
+  if (classes === 0) return { name: 'target', type: 'number', mean: random.between(-50, 50), scale: random.between(0.5, 20) };
+  const names = Array.from({ length: classes }, (_, index) => `class ${String.fromCharCode(122 - index)}`);
+  return { name: 'target', type: classes === 2 ? 'binary' : 'category', classes: names };
+}
+
+export function randomNearestNeighbours(
+  shape: Shape,
+  options: { rows: number; k: number; weights: 'uniform' | 'distance' },
+): FittedPipeline {
+  const random = createRandom(shape.seed);
+  const features = randomFeatures(shape, random);
+  const target = randomTarget(shape, random);
+  const encoded = randomRows(features, options.rows, random).map((row) => encode(features, row));
+  const classOf = () => random.below(shape.classes);
+  const estimator: FittedEstimator = {
+    family: 'knn',
+    k: Math.min(options.k, options.rows),
+    weights: options.weights,
+    rows: Float64Array.from(encoded.flat()),
+    width: encoded[0]!.length,
+    targets:
+      shape.classes === 0
+        ? Float64Array.from({ length: options.rows }, () => random.between(-100, 100))
+        : Int32Array.from({ length: options.rows }, classOf),
+  };
+  return { features, target, estimator };
+}
+
+export function randomDense(shape: Shape, hidden: Array<{ units: number; activation: Activation }>): FittedPipeline {
+  const random = createRandom(shape.seed);
+  const features = randomFeatures(shape, random);
+  const target = randomTarget(shape, random);
+  let inputs = encode(features, features.map(() => null)).length;
+  const last = shape.classes === 0 ? ({ units: 1, activation: 'linear' } as const) : ({ units: shape.classes, activation: 'softmax' } as const);
+  const layers = [...hidden, last].map(({ units, activation }) => {
+    const reach = 1.5 / Math.sqrt(inputs);
+    const layer = {
+      activation,
+      inputs,
+      units,
+      kernel: Float32Array.from({ length: inputs * units }, () => random.between(-reach, reach)),
+      bias: Float32Array.from({ length: units }, () => random.between(-0.5, 0.5)),
+    };
+    inputs = units;
+    return layer;
+  });
+  return { features, target, estimator: { family: 'dense', layers } };
+}

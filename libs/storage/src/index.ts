@@ -1,0 +1,2 @@
+export type { ArtefactInfo, ArtefactStore, PutOptions, PutOutcome } from './artefact-store.ts';
+export { createFileStore, type FileStoreOptions } from './file-store.ts';

@@ -1,0 +1,1 @@
+export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';

@@ -1,0 +1,112 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { createDatabase, type Database, migrate, migrationsDigest, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
+import { silentLogger } from '@millrace/kernel';
+import pg from 'pg';
+
+export const repositoryRoot = path.resolve(import.meta.dirname, '../../..');
+const migrationsDirectory = path.join(repositoryRoot, 'prisma/migrations');
+
+export interface TestDatabase {
+  /** as the API and the inference server have it */
+  database: Database;
+  /** as the worker has it */
+  workerDatabase: Database;
+  urls: { owner: string; app: string; system: string; worker: string };
+  /** runs a statement as the owner of the cluster's databases, past row-level security: to arrange and to inspect */
+  asOwner<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** A database of its own for a spec file: a clone of the migrated template, in about a tenth of a second. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const serverUrl = await testServerUrl();
+  const template = `millrace_template_${(await migrationsDigest(migrationsDirectory)).slice(0, 16)}`;
+  const name = `millrace_test_${randomBytes(6).toString('hex')}`;
+  const passwords = {
+    app: derivedPassword(serverUrl, 'app'),
+    system: derivedPassword(serverUrl, 'system'),
+    worker: derivedPassword(serverUrl, 'worker'),
+  };
+  await withClient(serverUrl, async (client) => {
+    await client.query('SELECT pg_advisory_lock(4711)'); // one process makes the template, the others wait
+    const known = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [template]);
+    if (!known.rowCount) {
+      await client.query(`CREATE DATABASE ${template}_unfinished`);
+      await migrate(withDatabase(serverUrl, `${template}_unfinished`), migrationsDirectory, silentLogger);
+      await provisionRoles(serverUrl, passwords);
+      await client.query(`ALTER DATABASE ${template}_unfinished RENAME TO ${template}`);
+    }
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+    await client.query('SELECT pg_advisory_unlock(4711)');
+  });
+
+  const owner = withDatabase(serverUrl, name);
+  const urlOf = (role: keyof typeof passwords): string => {
+    const url = new URL(owner);
+    url.username = `millrace_${role}`;
+    url.password = passwords[role];
+    return url.toString();
+  };
+  const urls = { owner, app: urlOf('app'), system: urlOf('system'), worker: urlOf('worker') };
+  const database = createDatabase({ tenantUrl: urls.app, systemUrl: urls.system, logger: silentLogger });
+  const workerDatabase = createDatabase({ tenantUrl: urls.app, systemUrl: urls.worker, logger: silentLogger });
+  return {
+    database,
+    workerDatabase,
+    urls,
+    asOwner: (sql, values) => withClient(owner, (client) => pastRowLevelSecurity(client, sql, values)),
+    async close() {
+      await Promise.all([database.close(), workerDatabase.close()]);
+      await withClient(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+    },
+  };
+}
+
+/** The owner is bound by forced row-level security too; as the tables' owner it may lift it for one transaction. */
+async function pastRowLevelSecurity<Row extends object>(client: pg.Client, sql: string, values?: unknown[]): Promise<Row[]> {
+  await client.query('BEGIN');
+  const { rows: tables } = await client.query<{ relname: string }>(
+    `SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`,
+  );
+  for (const { relname } of tables) await client.query(`ALTER TABLE ${relname} NO FORCE ROW LEVEL SECURITY`);
+  const { rows } = await client.query<Row & pg.QueryResultRow>(sql, values);
+  for (const { relname } of tables) await client.query(`ALTER TABLE ${relname} FORCE ROW LEVEL SECURITY`);
+  await client.query('COMMIT');
+  return rows;
+}
+
+let serverUrl: Promise<string> | undefined;
+
+/** The server that `npm test` started, or, for a spec run by itself, one that stays up between runs. */
+function testServerUrl(): Promise<string> {
+  const given = process.env['MILLRACE_TEST_POSTGRES_URL'];
+  if (given) return Promise.resolve(given);
+  serverUrl ??= startEmbeddedPostgres({
+    directory: path.join(repositoryRoot, '.millrace/test-postgres'),
+    database: 'millrace',
+    logger: silentLogger,
+    throwAway: true,
+  }).then((server) => server.ownerUrl);
+  return serverUrl;
+}
+
+function derivedPassword(secret: string, role: string): string {
+  return createHmac('sha256', new URL(secret).password).update(role).digest('base64url');
+}
+
+function withDatabase(url: string, database: string): string {
+  const result = new URL(url);
+  result.pathname = `/${database}`;
+  return result.toString();
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
