@@ -12,14 +12,15 @@ const mayImport = {
   auth: ['database', 'kernel'],
   quota: ['auth', 'database', 'kernel'],
   datasets: ['quota', 'auth', 'storage', 'database', 'kernel'],
-  learning: ['kernel'],
+  configuration: ['kernel'],
+  learning: ['configuration', 'kernel'],
   packaging: ['kernel'],
   registry: ['packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
-  training: ['registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  training: ['registry', 'configuration', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   testkit: ['*'],
   api: ['training', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   inference: ['registry', 'packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
-  worker: ['training', 'learning', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  worker: ['training', 'learning', 'configuration', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   console: [],
 };
 

@@ -41,7 +41,7 @@ export type ColumnSummary =
     }
   | {
       kind: 'values';
-      /** the most frequent first, equals in the order of their code points */
+      /** the most frequent first, equals in the order of their code points; at most 20, shortened to 200 characters */
       top: { value: string; count: number }[];
       /** in characters */
       maxLength: number;

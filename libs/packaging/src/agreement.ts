@@ -23,7 +23,11 @@ const TOLERANCE = 1e-4;
  * by 1e-4 × max(1, target scale). Labels must be equal, except where the two labels' probabilities are themselves
  * within the tolerance of each other: there the last bit of float32 decides, and neither engine is wrong.
  */
-export function agree(fromPipeline: readonly Prediction[], fromPackage: readonly Prediction[], target: FittedTarget): Agreement {
+export function agree(
+  fromPipeline: readonly Prediction[],
+  fromPackage: readonly Prediction[],
+  target: FittedTarget,
+): Agreement {
   const tolerance = target.type === 'number' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
   const rows = Math.max(fromPipeline.length, fromPackage.length);
   const differing: number[] = [];
@@ -31,11 +35,10 @@ export function agree(fromPipeline: readonly Prediction[], fromPackage: readonly
   for (let row = 0; row < rows; row++) {
     const difference = compare(fromPipeline[row], fromPackage[row], target, tolerance);
     maxDifference = Math.max(maxDifference, difference.size);
-    // written so that NaN differs
-    if (!(difference.size <= tolerance) || !difference.sameLabel) differing.push(row);
+    if (difference.size > tolerance || !difference.sameLabel) differing.push(row);
   }
   const first = differing[0];
-  if (first === undefined) return { type: 'agrees', rows, maxDifference, tolerance };
+  if (rows > 0 && first === undefined) return { type: 'agrees', rows, maxDifference, tolerance };
   return {
     type: 'disagrees',
     rows,
@@ -58,16 +61,21 @@ interface Difference {
 
 const INCOMPARABLE: Difference = { size: Infinity, sameLabel: false };
 
-function compare(left: Prediction | undefined, right: Prediction | undefined, target: FittedTarget, tolerance: number): Difference {
+function compare(
+  left: Prediction | undefined,
+  right: Prediction | undefined,
+  target: FittedTarget,
+  tolerance: number,
+): Difference {
   if (left === undefined || right === undefined) return INCOMPARABLE;
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
-    return { size: orInfinity(Math.abs(left.value - right.value)), sameLabel: true };
+    return { size: distance(left.value, right.value), sameLabel: true };
   }
   if ('value' in left || 'value' in right) return INCOMPARABLE;
   const [mine, yours] = [left.probabilities, right.probabilities];
   if (mine.length !== target.classes.length || yours.length !== target.classes.length) return INCOMPARABLE;
-  const size = mine.reduce((largest, value, index) => Math.max(largest, orInfinity(Math.abs(value - yours[index]!))), 0);
+  const size = Math.max(...mine.map((value, index) => distance(value, yours[index]!)));
   if (left.label === right.label) return { size, sameLabel: true };
   const a = target.classes.indexOf(left.label);
   const b = target.classes.indexOf(right.label);
@@ -75,6 +83,8 @@ function compare(left: Prediction | undefined, right: Prediction | undefined, ta
   return { size, sameLabel: a >= 0 && b >= 0 && isTie(mine) && isTie(yours) };
 }
 
-function orInfinity(difference: number): number {
+/** NaN is far from everything, itself included. */
+function distance(left: number, right: number): number {
+  const difference = Math.abs(left - right);
   return Number.isNaN(difference) ? Infinity : difference;
 }

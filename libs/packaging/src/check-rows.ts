@@ -59,7 +59,8 @@ export function checkRows(signature: Signature, rows: unknown, limits: CheckLimi
 
 /** As `checkRows`, for positional rows: arrays in the order of the signature's inputs; an array of them, or one. */
 export function checkVectors(signature: Signature, vectors: unknown, limits: CheckLimits = {}): CheckedRows {
-  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && !vectors.some((item) => typeof item === 'object' && item !== null);
+  const isNested = (item: unknown) => typeof item === 'object' && item !== null;
+  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && !vectors.some(isNested);
   return check(signature, isOneRow ? [vectors] : vectors, limits, readVector);
 }
 
@@ -99,16 +100,16 @@ function compile(signature: Signature): Compiled {
   return fresh;
 }
 
-/** Finds the values of a row by index of the input, `undefined` where there is none, or reports why it cannot. */
-type RowReader = (row: unknown, index: number, compiled: Compiled, report: Report) => ((input: number) => unknown) | null;
+/** Finds the values of a row by index of the input, `undefined` where there is none; null once it reported why not. */
+type RowReader = (row: unknown, index: number, model: Compiled, report: Report) => ((input: number) => unknown) | null;
 
 type Report = (problem: RowProblem) => void;
 
-function check(signature: Signature, rows: unknown, { maxRows = DEFAULT_MAX_ROWS }: CheckLimits, read: RowReader): CheckedRows {
+function check(signature: Signature, rows: unknown, limits: CheckLimits, read: RowReader): CheckedRows {
   const problems: RowProblem[] = [];
   const warnings: RowWarning[] = [];
   const model = compile(signature);
-  const whole = checkCount(rows, maxRows);
+  const whole = checkCount(rows, limits.maxRows ?? DEFAULT_MAX_ROWS);
   if (whole !== null) return { type: 'invalid', problems: [whole] };
 
   const list = rows as unknown[];
@@ -211,11 +212,17 @@ const readVector: RowReader = (row, index, { inputs }, report) => {
 };
 
 function checkCount(rows: unknown, maxRows: number): RowProblem | null {
-  const problem = (code: string, message: string, remedy: string) => ({ row: null, field: 'rows', code, message, remedy });
-  if (!Array.isArray(rows)) return problem('not_a_list', `The rows are ${describe(rows)}, not a list.`, 'Send a list of rows.');
-  if (rows.length === 0) return problem('no_rows', 'There are no rows.', 'Send at least one row.');
+  const whole = { row: null, field: 'rows' };
+  if (!Array.isArray(rows)) {
+    const message = `The rows are ${describe(rows)}, not a list.`;
+    return { ...whole, code: 'not_a_list', message, remedy: 'Send a list of rows.' };
+  }
+  if (rows.length === 0) {
+    return { ...whole, code: 'no_rows', message: 'There are no rows.', remedy: 'Send at least one row.' };
+  }
   if (rows.length <= maxRows) return null;
-  return problem('too_many_rows', `There are ${rows.length} rows, more than ${maxRows}.`, `Send at most ${maxRows} rows at once.`);
+  const message = `There are ${rows.length} rows, more than ${maxRows}.`;
+  return { ...whole, code: 'too_many_rows', message, remedy: `Send at most ${maxRows} rows at once.` };
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
@@ -278,7 +285,8 @@ function outsideRange(input: SignatureInput & { type: 'number' }, value: number,
 }
 
 function unseenCategory(input: SignatureInput, value: string, row: number): RowWarning {
-  const message = `Row ${row} has "${shorten(value)}" for "${input.name}", which training never saw; it counts as missing.`;
+  const message =
+    `Row ${row} has "${shorten(value)}" for "${input.name}", which training never saw; it counts as missing.`;
   return { row, field: input.name, code: 'unseen_category', message };
 }
 
@@ -295,7 +303,10 @@ function describe(value: unknown): string {
 }
 
 function example(inputs: readonly SignatureInput[]): string {
-  const shown = inputs.slice(0, 3).map((input) => `${JSON.stringify(input.name)}: ${JSON.stringify(input.min ?? input.categories?.[0] ?? '')}`);
+  const shown = inputs.slice(0, 3).map((input) => {
+    const value = input.min ?? input.categories?.[0] ?? '';
+    return `${JSON.stringify(input.name)}: ${JSON.stringify(value)}`;
+  });
   return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;
 }
 

@@ -73,7 +73,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
-  return `and the signature differ: the graph has ${JSON.stringify(found)}, the signature wants ${JSON.stringify(expected)}.`;
+  return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
 }
 
 /** Name, type and the sizes after the number of rows. */
@@ -94,12 +94,13 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const run = async (rows: ValidatedRows, start: number, end: number, predictions: Prediction[]): Promise<void> => {
     const count = end - start;
     const feeds: Record<string, Tensor> = {};
+    const isWhole = count === rows.count;
     if (numberCount > 0) {
-      const cells = count === rows.count ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
+      const cells = isWhole ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
       feeds['numbers'] = new Tensor('float64', cells, [count, numberCount]);
     }
     if (categoryCount > 0) {
-      const cells = count === rows.count ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
+      const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
     const outputs = await session.run(feeds);

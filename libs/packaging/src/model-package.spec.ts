@@ -14,7 +14,11 @@ import {
 const shape = { seed: 11, numbers: 2, categories: 2, classes: 3 };
 const dense = () => randomDense(shape, [{ units: 6, activation: 'relu' }]);
 const neighbours = () => randomNearestNeighbours(shape, { rows: 25, k: 3, weights: 'distance' });
-const FACTS: PackageFacts = { metrics: { accuracy: 0.95, confusion: [[9, 1], [0, 10]], rocAuc: null }, lineage: { runId: 'run_1' } };
+const FACTS: PackageFacts = {
+  metrics: { accuracy: 0.95, confusion: [[9, 1], [0, 10]], rocAuc: null },
+  lineage: { runId: 'run_1' },
+};
+const CONTENT = ['lineage.json', 'metrics.json', 'model.onnx', 'signature.json'];
 
 /** Map order and buffers of its own, so that a test may change them. */
 function copyFiles({ files }: ModelPackage): Map<string, Uint8Array> {
@@ -29,7 +33,7 @@ function sha256(bytes: Uint8Array): string {
 function replaceFile(built: ModelPackage, path: string, bytes: Uint8Array): Map<string, Uint8Array> {
   const files = copyFiles(built).set(path, bytes);
   const entries = built.manifest.files.map((file) =>
-    file.path === path ? { path, sha256: sha256(bytes), sizeBytes: bytes.byteLength } : { path: file.path, sha256: file.sha256, sizeBytes: file.sizeBytes },
+    file.path === path ? { path, sha256: sha256(bytes), sizeBytes: bytes.byteLength } : file,
   );
   return files.set('manifest.json', json({ files: entries, formatVersion: 1 }));
 }
@@ -41,7 +45,8 @@ function json(value: unknown): Uint8Array {
 async function expectDamaged(files: Map<string, Uint8Array>, code: string, field: string): Promise<void> {
   const verified = verifyPackage(files);
   if (verified.type !== 'damaged') throw new Error('The package passes as intact.');
-  expect(verified.problems).toContainEqual({ code, field, message: expect.any(String), remedy: expect.stringMatching(/\.$/) });
+  const [message, remedy] = [expect.any(String), expect.stringMatching(/\.$/)];
+  expect(verified.problems).toContainEqual({ code, field, message, remedy });
   await expect(loadModel(files)).rejects.toBeInstanceOf(DamagedPackageError);
 }
 
@@ -69,10 +74,11 @@ describe('buildPackage', () => {
 
   it('lists every file with its size and SHA-256, and counts them', () => {
     const built = buildPackage(dense(), FACTS);
-    expect([...built.files.keys()].sort()).toEqual(['lineage.json', 'manifest.json', 'metrics.json', 'model.onnx', 'signature.json']);
-    expect(built.manifest.files.map((file) => file.path)).toEqual(['lineage.json', 'metrics.json', 'model.onnx', 'signature.json']);
-    for (const { path, sizeBytes, sha256: digest } of built.manifest.files) {
-      expect({ path, sizeBytes, digest }).toEqual({ path, sizeBytes: built.files.get(path)!.byteLength, digest: sha256(built.files.get(path)!) });
+    expect([...built.files.keys()].sort()).toEqual([...CONTENT, 'manifest.json'].sort());
+    expect(built.manifest.files.map((file) => file.path)).toEqual(CONTENT);
+    for (const file of built.manifest.files) {
+      const bytes = built.files.get(file.path)!;
+      expect(file).toEqual({ path: file.path, sizeBytes: bytes.byteLength, sha256: sha256(bytes) });
     }
     expect(built.digest).toBe(sha256(built.files.get('manifest.json')!));
     expect(built.sizeBytes).toBe([...built.files.values()].reduce((sum, bytes) => sum + bytes.byteLength, 0));
@@ -100,11 +106,12 @@ describe('buildPackage', () => {
     ['features.x', () => withNumber({ scale: 0 })],
     ['features.x', () => withNumber({ fill: NaN })],
     ['features.x', () => withNumber({ min: 2, max: 1 })],
-    ['features.c', () => ({ ...dense(), features: [{ name: 'c', type: 'category', categories: ['a', 'a'], missingAllowed: true }] })],
-    ['features.c', () => ({ ...dense(), features: [{ name: 'c', type: 'category', categories: ['a\0b'], missingAllowed: true }] })],
-    ['features', () => ({ ...dense(), features: [{ name: 'c', type: 'category', categories: [], missingAllowed: true }] })],
+    ['features.c', () => withCategories(['a', 'a'])],
+    ['features.c', () => withCategories(['a\0b'])],
+    ['features.c', () => withCategories(['\ud800'])],
+    ['features', () => withCategories([])],
     ['target.classes', () => ({ ...dense(), target: { name: 'y', type: 'category', classes: [] } })],
-    ['target.name', () => ({ ...dense(), target: { name: dense().features[0]!.name, type: 'category', classes: ['a'] } })],
+    ['target.name', () => ({ ...dense(), target: { ...dense().target, name: dense().features[0]!.name } })],
     ['estimator.layers', () => ({ ...dense(), target: { name: 'y', type: 'number', mean: 0, scale: 1 } })],
     ['estimator.layers[0]', () => withLayer({ kernel: new Float32Array(3) })],
     ['estimator.layers[0]', () => withLayer({ inputs: 99 })],
@@ -116,8 +123,12 @@ describe('buildPackage', () => {
   ];
 
   function withNumber(change: object): FittedPipeline {
-    const feature = { name: 'x', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: true };
-    return { ...dense(), features: [{ ...feature, ...change }] };
+    const range = { min: 0, max: 1, mean: 0, scale: 1, fill: 0 };
+    return { ...dense(), features: [{ name: 'x', type: 'number', ...range, missingAllowed: true, ...change }] };
+  }
+
+  function withCategories(categories: string[]): FittedPipeline {
+    return { ...dense(), features: [{ name: 'c', type: 'category', categories, missingAllowed: true }] };
   }
 
   function withLayer(change: object): FittedPipeline {
@@ -160,7 +171,7 @@ describe('verifyPackage', () => {
     await expectDamaged(files, 'wrong_digest', 'model.onnx');
   });
 
-  it.each(['lineage.json', 'manifest.json', 'metrics.json', 'model.onnx', 'signature.json'])('notices that %s is missing', async (path) => {
+  it.each([...CONTENT, 'manifest.json'])('notices that %s is missing', async (path) => {
     const files = copyFiles(buildPackage(dense(), FACTS));
     files.delete(path);
     await expectDamaged(files, 'missing_file', path);
@@ -178,13 +189,14 @@ describe('verifyPackage', () => {
   });
 
   const entries = () => buildPackage(dense(), FACTS).manifest.files;
+  const entriesWith = (change: object) => entries().map((file) => ({ ...file, ...change }));
   const manifests: Array<[string, () => Uint8Array]> = [
     ['no JSON', () => Uint8Array.of(0xff, 0xfe)],
     ['null', () => json(null)],
     ['of another format', () => json({ files: entries(), formatVersion: 2 })],
     ['empty', () => json({ files: [], formatVersion: 1 })],
-    ['of negative sizes', () => json({ files: entries().map((file) => ({ ...file, sizeBytes: -1 })), formatVersion: 1 })],
-    ['pointing outside', () => json({ files: entries().map((file) => ({ ...file, path: '../../etc/passwd' })), formatVersion: 1 })],
+    ['of negative sizes', () => json({ files: entriesWith({ sizeBytes: -1 }), formatVersion: 1 })],
+    ['pointing outside', () => json({ files: entriesWith({ path: '../../etc/passwd' }), formatVersion: 1 })],
     ['listing one file four times', () => json({ files: entries().map(() => entries()[0]), formatVersion: 1 })],
     ['with a member too many', () => json({ files: entries(), formatVersion: 1, run: 'rm -rf' })],
     ['spelled differently', () => new TextEncoder().encode(JSON.stringify({ files: entries(), formatVersion: 1 }))],
@@ -199,7 +211,8 @@ describe('verifyPackage', () => {
   it('notices a package exchanged as a whole when its digest is known', async () => {
     const other = buildPackage(neighbours(), FACTS);
     const { digest } = buildPackage(dense(), FACTS);
-    expect(verifyPackage(other.files, { digest })).toMatchObject({ type: 'damaged', problems: [{ code: 'wrong_package' }] });
+    const verified = verifyPackage(other.files, { digest });
+    expect(verified).toMatchObject({ type: 'damaged', problems: [{ code: 'wrong_package' }] });
     await expect(loadModel(other.files, { digest })).rejects.toBeInstanceOf(DamagedPackageError);
   });
 
@@ -208,16 +221,19 @@ describe('verifyPackage', () => {
     ['without inputs', (signature) => ({ ...signature, inputs: [] })],
     ['with an input twice', (signature) => ({ ...signature, inputs: [signature.inputs[0], signature.inputs[0]] })],
     ['of a task that its output is not', (signature) => ({ ...signature, task: 'regression' })],
-    ['whose missing mark is a category', (signature) => ({ ...signature, graph: { ...signature.graph, missingCategory: firstCategory(signature) } })],
+    [
+      'whose missing mark is a category',
+      ({ graph, ...signature }) => {
+        const missingCategory = signature.inputs.flatMap((input) => input.categories ?? [])[0];
+        return { ...signature, graph: { ...graph, missingCategory } };
+      },
+    ],
   ];
-
-  function firstCategory({ inputs }: ModelPackage['signature']): string {
-    return inputs.flatMap((input) => input.categories ?? [])[0]!;
-  }
 
   it.each(signatures)('refuses a signature that is %s though the digests fit', async (_, change) => {
     const built = buildPackage(dense(), FACTS);
-    await expectDamaged(replaceFile(built, 'signature.json', json(change(built.signature))), 'invalid_signature', 'signature.json');
+    const files = replaceFile(built, 'signature.json', json(change(built.signature)));
+    await expectDamaged(files, 'invalid_signature', 'signature.json');
   });
 });
 
@@ -226,18 +242,21 @@ describe('loadModel', () => {
     const built = buildPackage(dense(), FACTS);
     const other = buildPackage(randomDense({ ...shape, classes: 4 }, []), FACTS);
     const files = replaceFile(built, 'model.onnx', other.files.get('model.onnx')!);
-    await expect(loadModel(files)).rejects.toMatchObject({ code: 'UNAVAILABLE', problems: [{ code: 'graph_mismatch' }] });
+    const expected = { code: 'UNAVAILABLE', problems: [{ code: 'graph_mismatch' }] };
+    await expect(loadModel(files)).rejects.toMatchObject(expected);
   });
 
   it('refuses bytes that are no graph though the digests fit', async () => {
     const files = replaceFile(buildPackage(dense(), FACTS), 'model.onnx', new Uint8Array(500).fill(7));
-    await expect(loadModel(files)).rejects.toMatchObject({ code: 'UNAVAILABLE', problems: [{ code: 'invalid_graph' }] });
+    const expected = { code: 'UNAVAILABLE', problems: [{ code: 'invalid_graph' }] };
+    await expect(loadModel(files)).rejects.toMatchObject(expected);
   });
 
   it('gives the signature and the digest of the package', async () => {
     const built = buildPackage(dense(), FACTS);
     const model = await loadModel(built.files, { digest: built.digest, threads: 2 });
-    expect({ signature: model.signature, digest: model.digest }).toEqual({ signature: built.signature, digest: built.digest });
+    expect(model.signature).toEqual(built.signature);
+    expect(model.digest).toBe(built.digest);
     await model.close();
   });
 });
@@ -247,16 +266,27 @@ describe('the signature', () => {
     { name: 'shift', type: 'binary', categories: ['', 'night'], missingAllowed: true },
     { name: 'torque', type: 'number', min: 3, max: 76, mean: 40, scale: 10, fill: 39, missingAllowed: false },
   ];
-  const layer = { activation: 'softmax' as const, inputs: 3, units: 2, kernel: new Float32Array(6), bias: new Float32Array(2) };
   const classifier: FittedPipeline = {
     features,
     target: { name: 'failure', type: 'binary', classes: ['no', 'yes'] },
-    estimator: { family: 'dense', layers: [layer] },
+    estimator: {
+      family: 'dense',
+      layers: [
+        { activation: 'softmax', inputs: 3, units: 2, kernel: new Float32Array(6), bias: new Float32Array(2) },
+      ],
+    },
   };
   const regressor: FittedPipeline = {
     features,
     target: { name: 'wear', type: 'number', mean: 0, scale: 1 },
-    estimator: { family: 'knn', k: 1, weights: 'uniform', width: 3, rows: new Float64Array(3), targets: Float64Array.of(4) },
+    estimator: {
+      family: 'knn',
+      k: 1,
+      weights: 'uniform',
+      width: 3,
+      rows: new Float64Array(3),
+      targets: Float64Array.of(4),
+    },
   };
 
   it('says what goes in and what comes out', () => {
@@ -271,7 +301,16 @@ describe('the signature', () => {
       output: { name: 'failure', type: 'binary', classes: ['no', 'yes'] },
       graph: { missingCategory: '?', rowsPerCall: 4096 },
     });
-    expect(buildPackage(regressor, FACTS).signature).toMatchObject({ task: 'regression', output: { name: 'wear', type: 'number' } });
+    const { signature } = buildPackage(regressor, FACTS);
+    expect(signature).toMatchObject({ task: 'regression', output: { name: 'wear', type: 'number' } });
+  });
+
+  it('bounds the rows of one call by the memory and the work they take', () => {
+    const rowsPerCall = (pipeline: FittedPipeline) => buildPackage(pipeline, FACTS).signature.graph.rowsPerCall;
+    const wide = randomDense(shape, [1000, 1000].map((units) => ({ units, activation: 'relu' })));
+    expect(rowsPerCall(wide)).toBeLessThan(50);
+    const far = randomNearestNeighbours(shape, { rows: 100_000, k: 3, weights: 'uniform' });
+    expect(rowsPerCall(far)).toBe(1);
   });
 
   it('is described as one tensor per feature, in the order of the features', () => {
@@ -285,6 +324,7 @@ describe('the signature', () => {
         { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },
       ],
     });
-    expect(tensorMetadata(buildPackage(regressor, FACTS).signature).outputs).toEqual([{ name: 'prediction', datatype: 'FP64', shape: [-1] }]);
+    const { outputs } = tensorMetadata(buildPackage(regressor, FACTS).signature);
+    expect(outputs).toEqual([{ name: 'prediction', datatype: 'FP64', shape: [-1] }]);
   });
 });

@@ -10,7 +10,7 @@ import { writeModel } from './write-model.ts';
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
 
-/** A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json` and the `manifest.json` over them. */
+/** A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json` and `manifest.json` over them. */
 export interface ModelPackage {
   files: Map<string, Uint8Array>;
   manifest: Manifest;
@@ -73,7 +73,7 @@ const manifestSchema = z.strictObject({
 });
 
 /**
- * Turns a trained pipeline into a package. The same input gives the same bytes: no clock, no random number, keys sorted.
+ * Turns a trained pipeline into a package. The same input gives the same bytes: no clock, no chance, keys sorted.
  * Throws `DomainError` (`INVALID`) for a pipeline whose parts do not fit, and for facts that JSON cannot hold.
  */
 export function buildPackage(pipeline: FittedPipeline, facts: PackageFacts): ModelPackage {
@@ -90,7 +90,7 @@ export function buildPackage(pipeline: FittedPipeline, facts: PackageFacts): Mod
     files: CONTENT.map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),
   };
   const manifestBytes = canonicalJson(asJson(manifest), 'manifest');
-  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...CONTENT.map((path) => [path, content[path]] as const)]);
+  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...Object.entries(content)]);
   const all = Buffer.concat([...files.values()]);
   return {
     files,
@@ -115,7 +115,8 @@ export function verifyPackage(files: PackageFiles, options: { digest?: string } 
     problems.push(damage('wrong_package', MANIFEST, 'is not the manifest that was noted at publication.'));
   }
   for (const path of files.keys()) {
-    if (path !== MANIFEST && !isContent(path)) problems.push(damage('unexpected_file', path, 'is not listed in the manifest.'));
+    if (path === MANIFEST || isContent(path)) continue;
+    problems.push(damage('unexpected_file', path, 'is not listed in the manifest.'));
   }
   for (const { path, sizeBytes, sha256: expected } of manifest.value.files) {
     const bytes = files.get(path);
@@ -130,7 +131,8 @@ export function verifyPackage(files: PackageFiles, options: { digest?: string } 
 
   const parsed = parseSignature(readJson(files.get('signature.json')));
   if ('complaint' in parsed) {
-    return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', `is no signature: ${parsed.complaint}`)] };
+    const complaint = `is no signature: ${parsed.complaint}`;
+    return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', complaint)] };
   }
   return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest };
 }

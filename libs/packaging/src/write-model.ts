@@ -87,7 +87,8 @@ function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, t
     values = activate(graph, values, activation);
   }
   if (target.type === 'number') {
-    const scaled = graph.add('Mul', [graph.add('Cast', [values], { to: DOUBLE }), graph.doubles([target.scale], [1, 1])]);
+    const learned = graph.add('Cast', [values], { to: DOUBLE });
+    const scaled = graph.add('Mul', [learned, graph.doubles([target.scale], [1, 1])]);
     writePrediction(graph, graph.add('Add', [scaled, graph.doubles([target.mean], [1, 1])]));
   } else {
     writeLabel(graph, values, values, target.classes);
@@ -112,8 +113,9 @@ function activate(graph: OnnxGraph, values: string, activation: Activation): str
 }
 
 /**
- * Distances are summed feature by feature, by a `Scan`, and not as ||x||² + ||t||² - 2xt: the rounding is then that of
- * a plain loop, so that ties between neighbours fall exactly as in training. `TopK` gives ties to the lower index.
+ * Distances are summed cell by cell, by a `Scan`, and not as |x|² + |t|² - 2xt: the rounding is then that of a plain
+ * loop, so that ties between neighbours fall exactly as in training. `TopK` gives ties to the lower index. For the same
+ * reason shares are taken before they are summed, nearest first.
  */
 function writeNearestNeighbours(
   graph: OnnxGraph,
@@ -123,23 +125,25 @@ function writeNearestNeighbours(
 ): void {
   const { k, width, targets } = estimator;
   const distances = squaredDistances(graph, rows, estimator.rows, targets.length, width);
-  const options = { axis: -1, largest: 0, sorted: 1 };
-  const [nearest, neighbours] = graph.addMany('TopK', [distances, graph.integers([k], [1])], 2, options) as [string, string];
+  const ranked = graph.addMany('TopK', [distances, graph.integers([k], [1])], 2, { axis: -1, largest: 0, sorted: 1 });
+  const [nearest, neighbours] = ranked as [string, string];
+  const perNeighbour = graph.integers([2], [1]);
   const weights = estimator.weights === 'distance' ? inverseDistances(graph, nearest) : equalWeights(graph, nearest);
-  const total = sumInOrder(graph, graph.add('Unsqueeze', [weights, graph.integers([2], [1])]), k);
+  const total = sumInOrder(graph, graph.add('Unsqueeze', [weights, perNeighbour]), k);
+  const shares = graph.add('Div', [weights, total]);
 
   if (target.type === 'number') {
     const values = graph.add('Gather', [graph.doubles(targets, [targets.length]), neighbours]);
-    const weighted = graph.add('Unsqueeze', [graph.add('Mul', [weights, values]), graph.integers([2], [1])]);
-    writePrediction(graph, graph.add('Div', [sumInOrder(graph, weighted, k), total]));
+    const parts = graph.add('Unsqueeze', [graph.add('Mul', [shares, values]), perNeighbour]);
+    writePrediction(graph, sumInOrder(graph, parts, k));
     return;
   }
   const classes = target.classes.length;
   const identity = Array.from({ length: classes * classes }, (_, cell) => (cell % (classes + 1) === 0 ? 1 : 0));
   const classOf = graph.add('Gather', [graph.integers(targets, [targets.length]), neighbours]);
   const oneHot = graph.add('Gather', [graph.doubles(identity, [classes, classes]), classOf]);
-  const votes = graph.add('Mul', [oneHot, graph.add('Unsqueeze', [weights, graph.integers([2], [1])])]);
-  const probabilities = graph.add('Div', [sumInOrder(graph, votes, k), total]);
+  const votes = graph.add('Mul', [oneHot, graph.add('Unsqueeze', [shares, perNeighbour])]);
+  const probabilities = sumInOrder(graph, votes, k);
   writeLabel(graph, probabilities, graph.add('Cast', [probabilities], { to: FLOAT }), target.classes);
 }
 
@@ -178,7 +182,7 @@ function inverseDistances(graph: OnnxGraph, squared: string): string {
   return graph.add('Where', [graph.add('Greater', [anyZero, graph.doubles([0], [])]), isZero, inverse]);
 }
 
-/** Sums [N, k, C] over the neighbours, nearest first, to [N, C]: a running sum has a defined order, a reduction none. */
+/** Sums [N, k, C] over k, nearest first, to [N, C]: a running sum has a defined order, a reduction none. */
 function sumInOrder(graph: OnnxGraph, values: string, k: number): string {
   const running = graph.add('CumSum', [values, graph.integers([1], [])]);
   return graph.add('Gather', [running, graph.integers([k - 1], [])], { axis: 1 });

@@ -12,7 +12,9 @@ export function predictPlainly({ features, target, estimator }: FittedPipeline, 
       const sums: number[] = [];
       for (let unit = 0; unit < layer.units; unit++) {
         let sum = layer.bias[unit]!;
-        for (let input = 0; input < layer.inputs; input++) sum += values[input]! * layer.kernel[input * layer.units + unit]!;
+        for (let input = 0; input < layer.inputs; input++) {
+          sum += values[input]! * layer.kernel[input * layer.units + unit]!;
+        }
         sums.push(sum);
       }
       values = activate(layer.activation, sums);
@@ -35,13 +37,13 @@ export function predictPlainly({ features, target, estimator }: FittedPipeline, 
     return isAnyExact ? Number(distance === 0) : 1 / distance;
   });
   const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const shares = weights.map((weight) => weight / total);
   if (target.type === 'number') {
-    return { value: nearest.reduce((sum, { value }, index) => sum + weights[index]! * value, 0) / total };
+    return { value: nearest.reduce((sum, { value }, place) => sum + shares[place]! * value, 0) };
   }
-  const probabilities = target.classes.map((_, index) => {
-    const votes = nearest.reduce((sum, { value }, place) => sum + (value === index ? weights[place]! : 0), 0);
-    return votes / total;
-  });
+  const probabilities = target.classes.map((_, index) =>
+    nearest.reduce((sum, { value }, place) => sum + (value === index ? shares[place]! : 0), 0),
+  );
   return { label: target.classes[probabilities.indexOf(Math.max(...probabilities))]!, probabilities };
 }
 

@@ -27,7 +27,10 @@ export function createRandom(seed: number) {
 type Random = ReturnType<typeof createRandom>;
 
 /** Texts that have tripped up one-hot encoders before: empty, spaces, other scripts, and look-alikes. */
-const TEXTS = ['', ' ', 'a', 'A', 'a ', 'é', 'e\u0301', 'größer', '運転', '🚂', '0', 'null', 'NaN', 'a,b', '?', '??', '__proto__'];
+const TEXTS = [
+  ...['', ' ', 'a', 'A', 'a ', 'a,b', 'é', 'e\u0301', 'größer', '運転', '🚂'],
+  ...['?', '??', '0', 'null', 'NaN', '__proto__'],
+];
 
 function randomFeatures(shape: Shape, random: Random): FittedFeature[] {
   const features: FittedFeature[] = [];
@@ -49,7 +52,8 @@ function randomFeatures(shape: Shape, random: Random): FittedFeature[] {
     // One category feature of a model with numbers may have nothing in it: a column without a value in training.
     const size = shape.numbers > 0 && random.unit() < 0.1 ? 0 : 1 + random.below(4);
     const categories = TEXTS.slice(first, first + size).sort();
-    features.push({ name: `category ${index}`, type: size === 2 ? 'binary' : 'category', categories, missingAllowed: true });
+    const type = size === 2 ? 'binary' : 'category';
+    features.push({ name: `category ${index}`, type, categories, missingAllowed: true });
   }
   // Features of both kinds come mixed, as they do in a training configuration.
   for (let index = features.length - 1; index > 0; index--) {
@@ -65,13 +69,16 @@ export function randomRows(features: FittedFeature[], count: number, random: Ran
     features.map((feature): Cell => {
       if (random.unit() < 0.1) return null;
       if (feature.type === 'number') return random.below(7) / 2 - 1.5;
-      return random.unit() < 0.15 ? 'never seen' : (feature.categories[random.below(feature.categories.length)] ?? null);
+      if (random.unit() < 0.15) return 'never seen';
+      return feature.categories[random.below(feature.categories.length)] ?? null;
     }),
   );
 }
 
 function randomTarget({ classes }: Shape, random: Random): FittedTarget {
-  if (classes === 0) return { name: 'target', type: 'number', mean: random.between(-50, 50), scale: random.between(0.5, 20) };
+  if (classes === 0) {
+    return { name: 'target', type: 'number', mean: random.between(-50, 50), scale: random.between(0.5, 20) };
+  }
   const names = Array.from({ length: classes }, (_, index) => `class ${String.fromCharCode(122 - index)}`);
   return { name: 'target', type: classes === 2 ? 'binary' : 'category', classes: names };
 }
@@ -104,7 +111,8 @@ export function randomDense(shape: Shape, hidden: Array<{ units: number; activat
   const features = randomFeatures(shape, random);
   const target = randomTarget(shape, random);
   let inputs = encode(features, features.map(() => null)).length;
-  const last = shape.classes === 0 ? ({ units: 1, activation: 'linear' } as const) : ({ units: shape.classes, activation: 'softmax' } as const);
+  const last: (typeof hidden)[number] =
+    shape.classes === 0 ? { units: 1, activation: 'linear' } : { units: shape.classes, activation: 'softmax' };
   const layers = [...hidden, last].map(({ units, activation }) => {
     const reach = 1.5 / Math.sqrt(inputs);
     const layer = {

@@ -344,7 +344,7 @@ CREATE TABLE "trials" (
     "parameters" JSONB NOT NULL,
     "metrics" JSONB NOT NULL,
     "score_val" DOUBLE PRECISION,
-    "score_test" DOUBLE PRECISION NOT NULL,
+    "score_test" DOUBLE PRECISION,
     "fit_time_s" DOUBLE PRECISION NOT NULL,
     "pred_time_ms_p50" DOUBLE PRECISION,
     "size_bytes" BIGINT,

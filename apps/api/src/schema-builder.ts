@@ -1,0 +1,140 @@
+import type { Permission } from '@millrace/auth';
+import { type PothosTypes, pothosDatamodel } from '@millrace/database';
+import { DomainError } from '@millrace/kernel';
+import SchemaBuilder from '@pothos/core';
+import ComplexityPlugin from '@pothos/plugin-complexity';
+import PrismaPlugin from '@pothos/plugin-prisma';
+import RelayPlugin from '@pothos/plugin-relay';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { permissionToReadNode, typeOfId } from './node-types.ts';
+import type { RequestContext } from './request-context.ts';
+import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
+
+export interface SchemaTypes {
+  Context: RequestContext;
+  PrismaTypes: PothosTypes;
+  Scalars: {
+    ID: { Input: string; Output: string };
+    DateTime: { Input: Date; Output: Date };
+    JSON: { Input: unknown; Output: unknown };
+    BigInt: { Input: bigint; Output: bigint | number };
+  };
+  AuthScopes: { signedIn: boolean; permission: Permission };
+  DefaultFieldNullability: false;
+  DefaultEdgesNullability: { list: false; items: false };
+  DefaultNodeNullability: false;
+}
+
+/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
+const complexityLimit = 20_000;
+
+export const builder = new SchemaBuilder<SchemaTypes>({
+  plugins: [ScopeAuthPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
+  defaultFieldNullability: false,
+  prisma: {
+    // Typed for a whole client; reads need no more than the models, which a transaction has.
+    client: (context) => context.db as never,
+    dmmf: pothosDatamodel() as never,
+    maxConnectionSize: 100,
+    defaultConnectionSize: 20,
+  },
+  scopeAuth: {
+    authorizeOnSubscribe: true,
+    authScopes: (context) => ({
+      signedIn: () => context.actor !== null,
+      permission: (permission) => context.actor !== null && context.can(permission),
+    }),
+    unauthorizedError: (_parent, context) => {
+      if (!context.actor) return refusalOf(() => context.signedIn);
+      return new DomainError('FORBIDDEN', 'Your role or key may not do this.', {
+        remedy: 'Ask an administrator of your tenant, or use a key that has the scope.',
+      });
+    },
+  },
+  complexity: {
+    limit: { complexity: complexityLimit },
+    defaultListMultiplier: 10,
+    complexityError: (_kind, { complexity }) =>
+      new DomainError('INVALID', `This operation costs ${complexity}; the limit is ${complexityLimit}.`, {
+        remedy: 'Ask for fewer fields, or for smaller pages with first.',
+      }),
+  },
+  relay: {
+    encodeGlobalID: (_type, id) => String(id),
+    decodeGlobalID: (id) => ({ typename: typeOfId(id) ?? '', id }),
+    cursorType: 'String',
+    nodeTypeOptions: { description: 'Anything with an id of its own. The prefix of the id tells its type.' },
+    idFieldOptions: { description: 'Prefix and 26 characters; sorts by the time of making.' },
+    nodeQueryOptions: {
+      nullable: true,
+      description: 'Whatever has this id; null if there is nothing, or nothing of yours.',
+      authScopes: { signedIn: true },
+      resolve: (_root, { id }, context, _info, resolveNode) => {
+        const permission = permissionToReadNode(id.typename);
+        return permission && context.can(permission) ? resolveNode(id) : null;
+      },
+    },
+    nodesQueryOptions: false,
+    edgesFieldOptions: {
+      nullable: { list: false, items: false },
+      description: 'The page, one edge an item.',
+      complexity: 0,
+    },
+    nodeFieldOptions: { nullable: false, description: 'The item.' },
+    cursorFieldOptions: { description: 'Where this item stands: pass it as after to get what follows.' },
+    pageInfoFieldOptions: { description: 'Where this page stands in the whole.' },
+    pageInfoTypeOptions: { description: 'Where a page stands in the whole.' },
+    hasNextPageFieldOptions: { description: 'Whether there is more after this page.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there is more before this page.' },
+    startCursorFieldOptions: { description: 'Cursor of the first item; null on an empty page.' },
+    endCursorFieldOptions: { description: 'Cursor of the last item; null on an empty page.' },
+    firstArgOptions: { description: 'So many items at most: 1 to 100, 20 if left out.' },
+    afterArgOptions: { description: 'Only what follows this cursor.' },
+    lastArgOptions: { description: 'So many items from the end: 1 to 100.' },
+    beforeArgOptions: { description: 'Only what comes before this cursor.' },
+    defaultConnectionTypeOptions: { description: 'A page of items.' },
+    defaultEdgeTypeOptions: { description: 'An item of a page.' },
+  },
+});
+
+builder.queryType({ description: 'What can be read. All of it belongs to the caller’s tenant.' });
+builder.mutationType({
+  description:
+    'What can be done. Each field answers with a union: its success, or one of the errors that the caller can mend.',
+});
+builder.subscriptionType({ description: 'What can be watched, over graphql-transport-ws or server-sent events.' });
+
+builder.addScalarType('DateTime', dateTimeScalar);
+builder.addScalarType('JSON', jsonScalar);
+builder.addScalarType('BigInt', bigIntScalar);
+
+/** Refuses page sizes out of bounds instead of quietly giving another page than was asked for. */
+export function pageLimit(args: { first?: number | null | undefined; last?: number | null | undefined }): number {
+  for (const field of ['first', 'last'] as const) {
+    const size = args[field];
+    if (size != null && (size < 1 || size > 100)) {
+      throw new DomainError('INVALID', `${field} is ${size}: a page has 1 to 100 items.`, {
+        field,
+        remedy: 'Ask for at most 100 items, then for the next page with after: pageInfo.endCursor.',
+      });
+    }
+  }
+  return 100;
+}
+
+/** For a connection: as costly as the page is long. */
+export function pageComplexity(args: { first?: number | null | undefined; last?: number | null | undefined }): {
+  field: number;
+  multiplier: number;
+} {
+  return { field: 1, multiplier: Math.max(1, Math.min(100, args.first ?? args.last ?? 20)) };
+}
+
+function refusalOf(attempt: () => unknown): Error {
+  try {
+    attempt();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('a refusal was expected');
+}

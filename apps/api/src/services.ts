@@ -1,0 +1,20 @@
+import type { Auth } from '@millrace/auth';
+import type { Quota } from '@millrace/quota';
+import type { Registry } from '@millrace/registry';
+import type { Training } from '@millrace/training';
+import type { Datasets } from '@millrace/datasets';
+import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
+import type { RunFeed } from './modules/training/run-feed.ts';
+
+/** The domain verbs that resolvers call. Each checks the actor's permission itself and owns its transaction. */
+export interface Services {
+  auth: Auth;
+  quota: Quota;
+  datasets: Datasets;
+  training: Training;
+  registry: Registry;
+  runFeed: RunFeed;
+  predictions: PredictionRelay;
+  /** of one file, in bytes */
+  maxUploadBytes: number;
+}

@@ -1,0 +1,111 @@
+import type { Database } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
+import { nameProblem, type Registry, type ServedEndpoint } from '@millrace/registry';
+import { FreshValue } from './fresh-value.ts';
+import type { ModelCache } from './model-cache.ts';
+
+export interface EndpointDirectoryOptions {
+  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers'>;
+  database: Pick<Database, 'listen'>;
+  models: ModelCache;
+  logger: Logger;
+}
+
+const believed = { renewAfterMs: 20_000, staleAfterMs: 30_000 };
+/** An absence is believed only shortly: names are guessed, and must not fill the memory or hide a new endpoint. */
+const believedAbsent = { renewAfterMs: 1_000, staleAfterMs: 1_000 };
+const maxValues = 10_000;
+/** What nobody has asked for in so long is dropped rather than fetched anew when the tenant changes something. */
+const idleMs = 60_000;
+
+/**
+ * Which version each endpoint serves, from memory. A change is noticed by notification at once and by age otherwise.
+ * A version that takes over is loaded first, so a moved alias never makes a request wait or fail.
+ */
+export class EndpointDirectory {
+  readonly #options: EndpointDirectoryOptions;
+  readonly #endpoints = new Map<string, { tenantId: string; value: FreshValue<ServedEndpoint | null> }>();
+  readonly #names = new Map<string, { tenantId: string; value: FreshValue<string[]> }>();
+  #stopListening: () => void = () => undefined;
+
+  constructor(options: EndpointDirectoryOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    this.#stopListening = await this.#options.database.listen('millrace_registry', (tenantId) => this.#changed(tenantId));
+  }
+
+  stop(): void {
+    this.#stopListening();
+  }
+
+  /** What the endpoint serves, or a chosen version of its model; null when there is none. @throws DomainError UNAVAILABLE */
+  find(tenantId: string, name: string, versionNumber?: number): ServedEndpoint | null | Promise<ServedEndpoint | null> {
+    const key = `${tenantId}/${name}/${versionNumber ?? ''}`;
+    let entry = this.#endpoints.get(key);
+    if (!entry) {
+      if (nameProblem(name, 'model', 'endpointName')) return null;
+      const value = new FreshValue<ServedEndpoint | null>(
+        (current) => this.#resolve(tenantId, name, versionNumber, current),
+        (served) => (served ? believed : believedAbsent),
+      );
+      entry = { tenantId, value };
+      remember(this.#endpoints, key, entry);
+    }
+    return entry.value.get();
+  }
+
+  /** Names of the tenant's endpoints, in the order of their making. */
+  names(tenantId: string): string[] | Promise<string[]> {
+    let entry = this.#names.get(tenantId);
+    if (!entry) {
+      entry = { tenantId, value: new FreshValue(() => this.#options.registry.listEndpointNames(tenantId), () => believed) };
+      remember(this.#names, tenantId, entry);
+    }
+    return entry.value.get();
+  }
+
+  /** Versions that can be asked for by number, oldest first. */
+  versions(tenantId: string, name: string): Promise<number[]> {
+    return this.#options.registry.listVersionNumbers(tenantId, name);
+  }
+
+  async #resolve(
+    tenantId: string,
+    name: string,
+    versionNumber: number | undefined,
+    current: ServedEndpoint | null | undefined,
+  ): Promise<ServedEndpoint | null> {
+    const served = await this.#options.registry.resolveEndpoint(tenantId, name, versionNumber);
+    if (!served || !current || served.version.id === current.version.id) return served;
+    try {
+      (await this.#options.models.hold(served.version)).release();
+      return served;
+    } catch {
+      // The cache has logged why. What is loaded serves on: a broken successor must not take the endpoint down.
+      this.#options.logger.error(
+        { endpoint: name, tenantId, wanted: served.version.number, serving: current.version.number },
+        'the version that should take over cannot be loaded; the one before serves on',
+      );
+      return current;
+    }
+  }
+
+  #changed(tenantId: string | null): void {
+    const now = performance.now();
+    for (const entries of [this.#endpoints, this.#names]) {
+      for (const [key, { tenantId: owner, value }] of entries) {
+        if (tenantId !== null && owner !== tenantId) continue;
+        if (now - value.usedAt > idleMs) entries.delete(key);
+        else value.invalidate();
+      }
+    }
+  }
+}
+
+/** A full map forgets what was added first: it is asked for again if it is still in use. */
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  if (map.size >= maxValues) map.delete(map.keys().next().value!);
+  map.set(key, value);
+}

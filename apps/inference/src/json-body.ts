@@ -1,0 +1,94 @@
+import { isUtf8 } from 'node:buffer';
+import { RequestError } from './request-error.ts';
+
+const maxDepth = 32;
+
+export interface JsonBody {
+  value: unknown;
+  /** holds NaN or Infinity, which JSON has not: kept so that the row and field can be named, never accepted */
+  hasNonFinite: boolean;
+}
+
+/**
+ * Reads a JSON text that a stranger sent: bounded depth, valid UTF-8, no `__proto__` key. A text that is JSON but for
+ * bare NaN and Infinity (as Python writes them) is read with those numbers in place.
+ */
+export function parseJsonBody(bytes: Buffer): JsonBody {
+  if (bytes.length === 0) throw malformed('The body is empty.');
+  if (!isUtf8(bytes)) throw malformed('The body is not UTF-8.');
+  refuseDepth(bytes);
+  const text = bytes.toString('utf8');
+  let value: unknown;
+  let hasNonFinite = false;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    value = parseWithNonFinite(text, error as Error);
+    hasNonFinite = true;
+  }
+  // A key can hide behind escapes, so any escaped text is looked through as well.
+  if (text.includes('__proto__') || text.includes('\\u')) refusePrototypeKeys(value);
+  return { value, hasNonFinite };
+}
+
+export function nonFiniteJson(): RequestError {
+  return malformed('The body is not JSON: it holds NaN or Infinity.');
+}
+
+function malformed(message: string): RequestError {
+  return new RequestError(400, 'malformed_json', message, { remedy: 'Send a JSON text (RFC 8259); it knows neither NaN nor Infinity.' });
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** Looks at the bytes before anything is built from them: a million brackets cost a megabyte to send and much more to hold. */
+function refuseDepth(bytes: Buffer): void {
+  let depth = 0;
+  let inText = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (inText) {
+      if (byte === backslash) i++;
+      else if (byte === quote) inText = false;
+    } else if (byte === quote) {
+      inText = true;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      if (++depth > maxDepth) {
+        throw new RequestError(400, 'nested_too_deeply', `The body is nested more than ${maxDepth} levels deep.`, { remedy: 'Send rows as the documentation shows: GET /docs.' });
+      }
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth--;
+    }
+  }
+}
+
+const bareWords: Record<string, number> = { NaN, Infinity, '-Infinity': -Infinity };
+const marker = '\u0000non-finite ';
+
+function parseWithNonFinite(text: string, original: Error): unknown {
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
+    token.startsWith('"') ? token : JSON.stringify(marker + token),
+  );
+  try {
+    return JSON.parse(marked, (_key, value: unknown) =>
+      typeof value === 'string' && value.startsWith(marker) ? bareWords[value.slice(marker.length)] : value,
+    );
+  } catch {
+    throw malformed(`The body is not JSON: ${describeSyntaxError(original)}`);
+  }
+}
+
+/** The engine's message quotes the text; only the place is of use. */
+function describeSyntaxError(error: Error): string {
+  const position = /at position (\d+)/.exec(error.message)?.[1];
+  return position === undefined ? 'it ends early or is no JSON at all.' : `it breaks off at byte ${position}.`;
+}
+
+function refusePrototypeKeys(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Object.hasOwn(value, '__proto__')) {
+    throw new RequestError(400, 'forbidden_key', 'The body has a key "__proto__".', { field: '__proto__', remedy: 'Leave it out, or rename the feature.' });
+  }
+  for (const item of Object.values(value)) refusePrototypeKeys(item);
+}

@@ -1,0 +1,127 @@
+import { DomainError, type DomainErrorCode, type Problem } from '@millrace/kernel';
+
+/** One thing wrong with a request; `row` counts from 0 and is null where the request as a whole is at fault. */
+export type RequestProblem = Problem & { row?: number | null };
+
+export interface RequestErrorDetails {
+  field?: string;
+  row?: number | null;
+  remedy: string;
+  problems?: RequestProblem[];
+  /** whose limit fired */
+  limitSource?: 'server' | 'key' | 'tenant' | 'model' | 'plan';
+  retryAfterSeconds?: number;
+  /** logged, never shown */
+  cause?: unknown;
+}
+
+/** A refusal as the caller sees it: HTTP status, stable code, and what to do about it. */
+export class RequestError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly details: RequestErrorDetails;
+
+  constructor(status: number, code: string, message: string, details: RequestErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'RequestError';
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+
+  /** As most routes write it. The Open Inference Protocol wants one sentence instead: see `oneSentence`. */
+  toBody(): object {
+    const { field, row, remedy, limitSource, problems } = this.details;
+    return {
+      error: {
+        code: this.code,
+        message: this.message,
+        ...(field !== undefined && { field }),
+        ...(row != null && { row }),
+        remedy_hint: remedy,
+        ...(limitSource && { limit_source: limitSource }),
+        ...(problems && { problems: problems.map(({ remedy: remedy_hint, ...problem }) => ({ ...problem, remedy_hint })) }),
+      },
+    };
+  }
+
+  oneSentence(): object {
+    return { error: `${this.message} ${this.details.remedy}` };
+  }
+}
+
+/** The request is not of the shape that the route takes. */
+export function invalidRequest(field: string, message: string, remedy: string): RequestError {
+  return new RequestError(400, 'invalid_request', message, { field, remedy });
+}
+
+/** The rows do not fit the model. The first problem speaks for all. */
+export function invalidRows(problems: RequestProblem[]): RequestError {
+  const first = problems[0]!;
+  return new RequestError(400, 'invalid_rows', first.message, { field: first.field, row: first.row ?? null, remedy: first.remedy, problems });
+}
+
+/** One answer for a missing endpoint, another tenant's, and one that the key may not call. */
+export function modelNotFound(name: string, version?: string | number): RequestError {
+  const what = version === undefined ? `no model "${shorten(name)}"` : `no version ${shorten(String(version))} of a model "${shorten(name)}"`;
+  return new RequestError(404, 'model_not_found', `There is ${what} here.`, {
+    field: 'model',
+    remedy: 'Check the name of the endpoint, and that the key may call it (GET /v1/key).',
+  });
+}
+
+const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = {
+  UNAUTHENTICATED: { status: 401, code: 'unauthenticated' },
+  FORBIDDEN: { status: 403, code: 'forbidden' },
+  NOT_FOUND: { status: 404, code: 'not_found' },
+  INVALID: { status: 400, code: 'invalid_rows' },
+  CONFLICT: { status: 409, code: 'conflict' },
+  UNAVAILABLE: { status: 503, code: 'unavailable' },
+  TOO_MANY_REQUESTS: { status: 429, code: 'too_many_requests' },
+};
+
+/** What the HTTP framework refuses before a route is asked, by its codes. */
+const frameworkErrors: Record<string, (error: Error) => RequestError> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: () =>
+    new RequestError(413, 'body_too_large', 'The body is larger than this server takes.', {
+      limitSource: 'server',
+      remedy: 'Send fewer rows at once.',
+    }),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () => unsupportedMediaType('The body is not declared as JSON.'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    new RequestError(400, 'body_cut_off', 'The body has not the length that Content-Length says.', { remedy: 'Send the request again, whole.' }),
+  FST_ERR_BAD_URL: () => new RequestError(400, 'malformed_url', 'The path is not well-formed.', { remedy: 'Percent-encode the name of the model.' }),
+};
+
+export function unsupportedMediaType(message: string): RequestError {
+  return new RequestError(415, 'unsupported_media_type', message, { remedy: 'Send JSON, uncompressed, with the header Content-Type: application/json.' });
+}
+
+/** The one place where whatever was thrown becomes what the caller sees. Bugs are masked. */
+export function toRequestError(error: unknown): RequestError {
+  if (error instanceof RequestError) return error;
+  if (error instanceof DomainError) {
+    const { status, code } = domainErrors[error.code];
+    return new RequestError(status, code, error.message, {
+      ...(error.field !== undefined && { field: error.field }),
+      remedy: error.remedy ?? 'Try again; if it stays, ask your administrator.',
+      ...(status === 503 && { retryAfterSeconds: 1 }),
+      cause: error,
+    });
+  }
+  const { code, statusCode } = error as { code?: string; statusCode?: number };
+  const known = code === undefined ? undefined : frameworkErrors[code];
+  if (known) return known(error as Error);
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new RequestError(statusCode, 'bad_request', 'The request is not well-formed.', { remedy: 'See GET /docs.', cause: error });
+  }
+  return new RequestError(500, 'internal', 'Something went wrong on our side.', {
+    remedy: 'Try again; if it stays, give your administrator the x-request-id of this answer.',
+    cause: error,
+  });
+}
+
+/** What callers sent is echoed in part only. */
+export function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}

@@ -1,0 +1,38 @@
+import os from 'node:os';
+import { parseEnvironment } from '@millrace/kernel';
+import { z } from 'zod';
+
+const schema = z.object({
+  /** logs in as millrace_app */
+  MILLRACE_APP_DATABASE_URL: z.url(),
+  /** logs in as millrace_worker */
+  MILLRACE_WORKER_DATABASE_URL: z.url(),
+  MILLRACE_STORAGE_DIRECTORY: z.string(),
+  /** scratch space for runs in progress */
+  MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
+  MILLRACE_WORKER_NAME: z.string().max(100).default(`${os.hostname()}:${process.pid}`),
+  /** runs trained at once */
+  MILLRACE_WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
+  /** where the search for a compute backend begins: cuda, then wasm, then cpu */
+  MILLRACE_BACKEND: z.enum(['cuda', 'wasm', 'cpu']).default('cuda'),
+  /** heap of one training process */
+  MILLRACE_TRAINER_MEMORY_MB: z.coerce.number().int().min(128).default(4096),
+  MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9465),
+  MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type Environment = z.output<typeof schema>;
+
+/** Reads the environment of this process; on any mistake prints all of them and ends it. */
+export function readEnvironment(): Environment {
+  const result = parseEnvironment(schema, process.env);
+  if (result.type === 'valid') return result.value;
+  process.stderr.write(`The worker cannot start:\n${result.problems.map((problem) => `  ${problem}\n`).join('')}`);
+  process.exit(1);
+}
+
+/** What a training process needs of the environment: no address of the database, no secret. */
+export function trainerEnvironment(): Record<string, string> {
+  const passed = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'CUDA_CACHE_PATH', 'TF_FORCE_GPU_ALLOW_GROWTH'];
+  return Object.fromEntries(passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+}

@@ -1,0 +1,86 @@
+import http from 'node:http';
+import path from 'node:path';
+import { createDatabase } from '@millrace/database';
+import { createQuota } from '@millrace/quota';
+import { createRegistry } from '@millrace/registry';
+import { createFileStore } from '@millrace/storage';
+import { createRunQueue } from '@millrace/training';
+import pino from 'pino';
+import { collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from 'prom-client';
+import { readEnvironment } from './environment.ts';
+import { startWorker } from './worker.ts';
+
+const environment = readEnvironment();
+const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: undefined });
+const database = createDatabase({
+  tenantUrl: environment.MILLRACE_APP_DATABASE_URL,
+  systemUrl: environment.MILLRACE_WORKER_DATABASE_URL,
+  logger,
+});
+const storage = createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY });
+const registry = createRegistry({ database, storage });
+const queue = createRunQueue({ database, quota: createQuota({ database }), registry, logger });
+
+// The training process lies beside this program: bundled both, or both TypeScript in development.
+const extension = path.extname(import.meta.filename ?? new URL(import.meta.url).pathname);
+const worker = await startWorker({
+  database,
+  queue,
+  registry,
+  storage,
+  logger,
+  name: environment.MILLRACE_WORKER_NAME,
+  concurrency: environment.MILLRACE_WORKER_CONCURRENCY,
+  workDirectory: environment.MILLRACE_WORK_DIRECTORY,
+  backend: environment.MILLRACE_BACKEND,
+  memoryMb: environment.MILLRACE_TRAINER_MEMORY_MB,
+  trainer: {
+    entry: path.join(import.meta.dirname, `trainer${extension}`),
+    execArgv: extension === '.ts' ? ['--import', 'tsx'] : ['--enable-source-maps'],
+  },
+});
+
+const metrics = new MetricsRegistry();
+collectDefaultMetrics({ register: metrics });
+new Gauge({
+  name: 'millrace_runs_in_training',
+  help: 'Runs that this worker has in hand',
+  registers: [metrics],
+  collect() {
+    this.set(worker.runningRuns().length);
+  },
+});
+
+let draining = false;
+const server = http.createServer((request, response) => {
+  const answer = async (): Promise<[number, string, string]> => {
+    if (request.url === '/metrics') return [200, metrics.contentType, await metrics.metrics()];
+    if (request.url === '/healthz') return [200, 'application/json', '{"live":true}'];
+    if (request.url === '/readyz') {
+      const ready = !draining && (await database.isReachable());
+      return [ready ? 200 : 503, 'application/json', JSON.stringify({ ready })];
+    }
+    return [404, 'application/json', '{"error":{"code":"not_found","message":"There is no such route."}}'];
+  };
+  answer().then(
+    ([status, type, body]) => response.writeHead(status, { 'content-type': type }).end(body),
+    () => response.writeHead(500).end(),
+  );
+});
+server.listen(environment.MILLRACE_WORKER_METRICS_PORT, '127.0.0.1', () => {
+  logger.info({ name: environment.MILLRACE_WORKER_NAME, concurrency: environment.MILLRACE_WORKER_CONCURRENCY }, 'worker ready');
+});
+
+async function shutDown(signal: string): Promise<void> {
+  if (draining) return;
+  draining = true;
+  logger.info({ signal, runs: worker.runningRuns() }, 'shutting down; runs in hand are given back');
+  setTimeout(() => process.exit(1), 10_000).unref();
+  await worker.close();
+  server.close();
+  server.closeAllConnections();
+  await database.close();
+  process.exit(0);
+}
+process.on('SIGTERM', () => void shutDown('SIGTERM'));
+process.on('SIGINT', () => void shutDown('SIGINT'));

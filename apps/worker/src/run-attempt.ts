@@ -1,0 +1,288 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { type Logger, newId } from '@millrace/kernel';
+import type { BackendName } from '@millrace/learning';
+import { type ModelPackage, verifyPackage } from '@millrace/packaging';
+import type { Registry } from '@millrace/registry';
+import type { ArtefactStore } from '@millrace/storage';
+import type { ClaimedRun, EpochValues, Failure, ProgressReport, RunQueue } from '@millrace/training';
+import type { TrainingSpec } from '@millrace/configuration';
+import { trainerEnvironment } from './environment.ts';
+import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+
+export interface RunAttemptOptions {
+  queue: RunQueue;
+  registry: Registry;
+  storage: ArtefactStore;
+  logger: Logger;
+  workDirectory: string;
+  backend: BackendName;
+  memoryMb: number;
+  /** the training process's program, and how to run it */
+  trainer: { entry: string; execArgv: string[] };
+}
+
+export interface RunAttempt {
+  /** settles when the run is out of this worker's hands */
+  readonly done: Promise<void>;
+  /** looks at once whether a cancel was requested, rather than at the next beat */
+  beat(): void;
+  /** stops, and gives the run back for another worker to resume */
+  giveBack(): Promise<void>;
+}
+
+const beatEveryMs = 1_000;
+const reportEveryMs = 250;
+/** how long a training process may take to obey a cancel before it is killed */
+const patienceMs = 1_000;
+
+/** One attempt at one run: a training process, its heartbeat and its reports, until the run has an end or is lost. */
+export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions): RunAttempt {
+  const { lease, run } = claimed;
+  const { queue, storage, logger } = options;
+  const folder = path.join(options.workDirectory, `${run.id}-${process.pid}`);
+  const checkpointKey = `tenants/${lease.tenantId}/checkpoints/${run.id}/${lease.token}`;
+  const modelVersionId = newId('modelVersion');
+
+  let child: ChildProcess | null = null;
+  let stopping: 'cancel' | 'give-back' | 'lost' | null = null;
+  let beating = false;
+  let lastBeat = performance.now();
+  let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'failed' }> | null = null;
+  let resultArrived = performance.now();
+  let startedAt = performance.now();
+  let billedSeconds = 0;
+
+  // Reports are gathered and sent one after another, so that epochs of a few milliseconds don't flood the database.
+  let pending: ProgressReport = {};
+  let reporting: Promise<void> = Promise.resolve();
+  let reportTimer: NodeJS.Timeout | undefined;
+
+  const spentSeconds = (): number => {
+    const seconds = (performance.now() - startedAt) / 1000 - billedSeconds;
+    billedSeconds += seconds;
+    return seconds;
+  };
+
+  function stop(reason: NonNullable<typeof stopping>): void {
+    if (stopping) return;
+    stopping = reason;
+    if (!child) return;
+    if (reason !== 'cancel') return void child.kill('SIGKILL');
+    if (child.connected) child.send({ type: 'cancel' }, () => undefined);
+    setTimeout(() => child?.kill('SIGKILL'), patienceMs).unref();
+  }
+
+  async function beat(): Promise<void> {
+    if (beating || stopping) return;
+    beating = true;
+    try {
+      const answer = await queue.heartbeat(lease);
+      lastBeat = performance.now();
+      if (answer !== 'continue') stop(answer);
+    } catch (error) {
+      logger.warn({ runId: run.id, error: String(error) }, 'a heartbeat failed');
+      // Beyond this another worker may hold the run: two must not train it.
+      if (performance.now() - lastBeat > queue.leaseSeconds * 1000) stop('lost');
+    } finally {
+      beating = false;
+    }
+  }
+
+  function report(news: ProgressReport): void {
+    pending = { ...pending, ...news, epochs: [...(pending.epochs ?? []), ...(news.epochs ?? [])] };
+    reportTimer ??= setTimeout(flushReports, reportEveryMs);
+  }
+
+  function flushReports(): void {
+    reportTimer = undefined;
+    const sending = { ...pending, computeSeconds: spentSeconds() };
+    pending = {};
+    reporting = reporting.then(async () => {
+      try {
+        if ((await queue.report(lease, sending)) === 'lost') stop('lost');
+      } catch (error) {
+        logger.warn({ runId: run.id, error: String(error) }, 'a progress report failed');
+        pending = { ...sending, ...pending, epochs: [...(sending.epochs ?? []), ...(pending.epochs ?? [])] };
+      }
+    });
+  }
+
+  const state = { trial: 0, trials: 1, family: '' };
+  let handling: Promise<void> = Promise.resolve();
+
+  async function handle(message: TrainerMessage): Promise<void> {
+    switch (message.type) {
+      case 'started':
+        logger.info({ runId: run.id, backend: message.backend, detail: message.backendDetail }, 'training started');
+        return report({ backend: message.backend });
+      case 'resumed':
+        return queue.noteEvent(lease, 'resumed', { trial: message.trial, epoch: message.epoch });
+      case 'trial-started':
+        Object.assign(state, { trial: message.trial, trials: message.trials, family: message.family });
+        return report({ progress: { ...state, epoch: 0, epochs: 0 } });
+      case 'epoch': {
+        const { trial, epoch, epochs, values } = message;
+        const entry: EpochValues = { trial, epoch, values };
+        return report({ progress: { ...state, trial, epoch, epochs }, epochs: [entry] });
+      }
+      case 'checkpoint': {
+        const bytes = await fs.readFile(path.join(folder, message.file));
+        const stored = await storage.put(checkpointKey, bytes);
+        return stored.type === 'stored' ? report({ checkpointKey }) : undefined;
+      }
+      default:
+        result = message;
+        resultArrived = performance.now();
+    }
+  }
+
+  async function train(): Promise<void> {
+    await fs.mkdir(folder, { recursive: true });
+    const heart = setInterval(() => void beat(), beatEveryMs);
+    try {
+      const checkpointPath = await fetchCheckpoint();
+      await storage.withLocalFile(claimed.datasetVersion.objectKey, async (datasetPath) => {
+        startedAt = performance.now();
+        const job: TrainerJob = {
+          runId: run.id,
+          datasetVersionId: run.datasetVersionId,
+          modelVersionId,
+          datasetPath,
+          spec: run.spec as unknown as TrainingSpec,
+          checkpointPath,
+          workDirectory: folder,
+          backend: options.backend,
+        };
+        const exit = await runChild(job);
+        await handling;
+        clearTimeout(reportTimer);
+        flushReports();
+        await reporting;
+        await settle(exit);
+      });
+    } finally {
+      clearInterval(heart);
+      clearTimeout(reportTimer);
+      await fs.rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function fetchCheckpoint(): Promise<string | null> {
+    if (!run.checkpointKey) return null;
+    const file = path.join(folder, 'checkpoint-before.bin');
+    try {
+      await fs.writeFile(file, await storage.read(run.checkpointKey, 4 * 1024 ** 3));
+      return file;
+    } catch (error) {
+      logger.warn({ runId: run.id, error: String(error) }, 'the checkpoint cannot be read; training begins anew');
+      return null;
+    }
+  }
+
+  function runChild(job: TrainerJob): Promise<{ code: number | null; signal: string | null }> {
+    return new Promise((resolve) => {
+      const { entry, execArgv } = options.trainer;
+      child = fork(entry, [], {
+        execArgv: [...execArgv, `--max-old-space-size=${options.memoryMb}`],
+        env: trainerEnvironment(),
+        serialization: 'advanced',
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      const complaint: string[] = [];
+      child.stderr!.on('data', (chunk: Buffer) => complaint.push(chunk.toString()));
+      child.on('message', (message: TrainerMessage) => {
+        handling = handling.then(() => handle(message)).catch((error: unknown) => {
+          logger.error({ runId: run.id, error: String(error) }, 'a message of the training process could not be handled');
+        });
+      });
+      child.on('error', () => undefined); // what failed shows in the exit
+      child.once('close', (code, signal) => {
+        child = null;
+        if (complaint.length) logger.warn({ runId: run.id, code, signal }, complaint.join('').trim().slice(-2000));
+        resolve({ code, signal });
+      });
+      child.send({ type: 'job', job }, () => undefined);
+      if (stopping) child.kill('SIGKILL');
+    });
+  }
+
+  async function settle(exit: { code: number | null; signal: string | null }): Promise<void> {
+    if (stopping === 'lost') return;
+    const seconds = spentSeconds();
+    if (result?.type === 'trained') {
+      // It was done before a cancel reached it, or all the way: what is finished counts.
+      if (stopping === 'cancel') await queue.cancelled(lease, seconds);
+      else await complete(result, seconds);
+    } else if (stopping === 'cancel' || result?.type === 'cancelled') await queue.cancelled(lease, seconds);
+    else if (stopping === 'give-back') {
+      await queue.giveBack(lease, seconds);
+      return; // its checkpoint stays
+    } else if ((await queue.fail(lease, failureOf(exit), seconds)) === 'retried') return;
+    await storage.removeAll(`tenants/${lease.tenantId}/checkpoints/${run.id}`);
+  }
+
+  function failureOf(exit: { code: number | null; signal: string | null }): Failure {
+    if (result?.type === 'failed') return result.failure;
+    if (exit.code === 134 || exit.signal === 'SIGABRT') {
+      return {
+        code: 'OUT_OF_MEMORY',
+        message: `The training needs more than its ${options.memoryMb} MB of memory.`,
+        remedy: 'Use fewer rows, a smaller network or a smaller batch, or ask your operator for more memory per run.',
+        fault: 'USER',
+      };
+    }
+    return {
+      code: 'TRAINER_CRASHED',
+      message: `The training process ended unexpectedly (${exit.signal ?? `exit code ${exit.code}`}).`,
+      remedy: 'If it happens again, tell your operator the id of this run.',
+      fault: 'SYSTEM',
+    };
+  }
+
+  async function complete(trained: Extract<TrainerMessage, { type: 'trained' }>, computeSeconds: number): Promise<void> {
+    const files = new Map<string, Uint8Array>();
+    const source = path.join(folder, trained.packageFolder);
+    for (const name of await fs.readdir(source)) files.set(name, await fs.readFile(path.join(source, name)));
+    const verified = verifyPackage(files, { digest: trained.packageSha256 });
+    if (verified.type === 'damaged') throw new Error(`the package of the training process is damaged: ${verified.problems[0]?.message}`);
+    const modelPackage: ModelPackage = {
+      files,
+      manifest: verified.manifest,
+      signature: verified.signature,
+      digest: verified.digest,
+      sizeBytes: trained.packageSizeBytes,
+      gzipBytes: trained.packageSizeGzBytes,
+    };
+    await options.registry.storePackage(lease.tenantId, modelVersionId, modelPackage);
+    const completed = await queue.complete(lease, {
+      trials: trained.trials,
+      computeSeconds,
+      version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage },
+    });
+    if (!completed) await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
+    logger.info({ runId: run.id, modelVersionId, seconds: (resultArrived - startedAt) / 1000 }, completed ? 'training finished' : 'training finished too late');
+  }
+
+  const done = train().catch(async (error: unknown) => {
+    logger.error({ runId: run.id, error: error instanceof Error ? error.stack : String(error) }, 'an attempt failed in the worker itself');
+    const failure: Failure = {
+      code: 'WORKER_ERROR',
+      message: 'The worker could not finish this run because of an error of ours.',
+      remedy: 'Tell your operator the id of this run.',
+      fault: 'SYSTEM',
+    };
+    // If this fails too, the lease expires and the run is taken back.
+    await queue.fail(lease, failure).catch((second: unknown) => logger.error({ runId: run.id, error: String(second) }, 'the failure was not noted'));
+  });
+
+  return {
+    done,
+    beat: () => void beat(),
+    async giveBack() {
+      stop('give-back');
+      await done;
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { TrainingSpec } from '@millrace/configuration';
+import type { BackendName } from '@millrace/learning';
+import type { Agreement } from '@millrace/packaging';
+import type { Failure, TrialRecord } from '@millrace/training';
+
+/** What the worker tells a training process, once. */
+export interface TrainerJob {
+  runId: string;
+  datasetVersionId: string;
+  modelVersionId: string;
+  /** Parquet */
+  datasetPath: string;
+  spec: TrainingSpec;
+  /** an earlier attempt's checkpoint, if there is one */
+  checkpointPath: string | null;
+  /** the process's own scratch folder */
+  workDirectory: string;
+  backend: BackendName;
+}
+
+/** What a training process tells its worker. Files are named relative to the work folder. */
+export type TrainerMessage =
+  | { type: 'started'; backend: string; backendDetail: string }
+  | { type: 'resumed'; trial: number; epoch: number }
+  | { type: 'trial-started'; trial: number; trials: number; family: string }
+  | { type: 'epoch'; trial: number; epoch: number; epochs: number; values: Record<string, number | null> }
+  | { type: 'checkpoint'; file: string }
+  | {
+      type: 'trained';
+      trials: TrialRecord[];
+      metrics: Record<string, unknown>;
+      agreement: Agreement;
+      /** folder with the files of the package */
+      packageFolder: string;
+      packageSha256: string;
+      packageSizeBytes: number;
+      packageSizeGzBytes: number;
+    }
+  | { type: 'cancelled' }
+  | { type: 'failed'; failure: Failure };
+
+export const checkpointFile = 'checkpoint.bin';

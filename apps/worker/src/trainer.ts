@@ -1,0 +1,203 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { readTable } from '@millrace/datasets';
+import { type FittedPipeline, predict, type Row, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial } from '@millrace/learning';
+import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import type { Failure, TrialRecord } from '@millrace/training';
+import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-protocol.ts';
+
+/**
+ * The training process: one run, no database, no secret. It tells its worker what happens and leaves files in its work
+ * folder. It ends with its worker, whatever it is doing.
+ */
+
+const checkpointEverySeconds = 2;
+const agreementRows = 200;
+const timedPredictions = 50;
+
+const abort = new AbortController();
+process.on('disconnect', () => process.exit(1));
+process.on('message', (message: { type: 'job'; job: TrainerJob } | { type: 'cancel' }) => {
+  if (message.type === 'cancel') abort.abort();
+  else run(message.job).then(() => process.exit(0), (error: unknown) => send({ type: 'failed', failure: failureOf(error) }).then(() => process.exit(1)));
+});
+
+/** Resolves when the message has left, which slows the training to what the worker can take. */
+function send(message: TrainerMessage): Promise<void> {
+  return new Promise((resolve) => process.send!(message, undefined, {}, () => resolve()));
+}
+
+async function run(job: TrainerJob): Promise<void> {
+  const backend = await selectBackend({ prefer: job.backend });
+  await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
+  const { spec } = job;
+  const table: Table = await readTable(job.datasetPath, [...spec.inputFeatures, ...spec.outputFeatures]);
+
+  const file = path.join(job.workDirectory, checkpointFile);
+  let savedAt = performance.now();
+  const outcome = await train({
+    table,
+    spec,
+    backend,
+    signal: abort.signal,
+    onEvent: forward,
+    checkpoint: {
+      everyEpochs: 1,
+      load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
+      async save(bytes) {
+        // Every epoch may be saved; most are so short that saving would cost more than it could win back.
+        if (performance.now() - savedAt < checkpointEverySeconds * 1000) return;
+        savedAt = performance.now();
+        await fs.writeFile(`${file}.partial`, bytes);
+        await fs.rename(`${file}.partial`, file);
+        await send({ type: 'checkpoint', file: checkpointFile });
+      },
+    },
+  });
+  if (outcome.type === 'cancelled') return send({ type: 'cancelled' });
+  if (outcome.type === 'invalid') {
+    const [problem] = outcome.problems;
+    return send({
+      type: 'failed',
+      failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' },
+    });
+  }
+  await publish(job, outcome, table);
+}
+
+async function forward(event: TrainEvent): Promise<void> {
+  if (event.type === 'resumed') return send(event);
+  if (event.type === 'trial-started') {
+    return send({ type: 'trial-started', trial: event.trial, trials: event.trials, family: event.family });
+  }
+  if (event.type === 'epoch') {
+    const { trial, epoch, epochs, loss, valLoss, metrics } = event;
+    return send({ type: 'epoch', trial, epoch, epochs, values: { loss, valLoss, ...metrics } });
+  }
+}
+
+/** Packs every trial for the leaderboard, and leaves the best one's package in the work folder. */
+async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: 'trained' }>, table: Table): Promise<void> {
+  const trials: TrialRecord[] = [];
+  let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
+  for (const [index, trial] of outcome.trials.entries()) {
+    const modelPackage = buildPackage(trial.pipeline, {
+      metrics: json({ ...trial.metrics, selectionMetric: outcome.selectionMetric }),
+      lineage: json({
+        modelVersionId: job.modelVersionId,
+        runId: job.runId,
+        datasetVersionId: job.datasetVersionId,
+        spec: job.spec,
+        family: trial.family,
+        parameters: trial.parameters,
+        backend: outcome.backend,
+        rows: { train: outcome.split.train.length, validation: outcome.split.validation.length, test: outcome.split.test.length, dropped: outcome.dropped },
+      }),
+    });
+    const model = await loadModel(modelPackage.files);
+    try {
+      const rows = sampleRows(table, trial.pipeline, outcome.split.test);
+      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      trials.push(trialRecord(trial, index, outcome, modelPackage, predTimeMsP50));
+      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
+    } finally {
+      await model.close();
+    }
+  }
+  const { modelPackage, agreement } = best!;
+  const packageFolder = 'package';
+  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
+  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
+  await send({
+    type: 'trained',
+    trials,
+    metrics: json(outcome.trials[outcome.best]!.metrics.test) as Record<string, unknown>,
+    agreement,
+    packageFolder,
+    packageSha256: modelPackage.digest,
+    packageSizeBytes: modelPackage.sizeBytes,
+    packageSizeGzBytes: modelPackage.gzipBytes,
+  });
+}
+
+function trialRecord(
+  trial: Trial,
+  index: number,
+  outcome: Extract<TrainOutcome, { type: 'trained' }>,
+  modelPackage: ModelPackage,
+  predTimeMsP50: number | null,
+): TrialRecord {
+  const score = (metrics: object | null): number | null => {
+    const value = metrics && (metrics as Record<string, unknown>)[outcome.selectionMetric];
+    return typeof value === 'number' ? value : null;
+  };
+  return {
+    number: trial.model,
+    family: trial.family,
+    parameters: json(trial.parameters),
+    metrics: json({ ...trial.metrics, selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch }),
+    scoreVal: score(trial.metrics.validation),
+    scoreTest: score(trial.metrics.test),
+    fitTimeSeconds: trial.fitTimeSeconds,
+    predTimeMsP50,
+    sizeBytes: modelPackage.sizeBytes,
+    sizeGzBytes: modelPackage.gzipBytes,
+    best: index === outcome.best,
+  };
+}
+
+/** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
+function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array): Row[] {
+  const rows: Row[] = [];
+  const columns = pipeline.features.map((feature) => ({ feature, column: table.columns.find(({ name }) => name === feature.name)! }));
+  const take = (index: number): void => {
+    const row: Row = {};
+    for (const { feature, column } of columns) {
+      const value = column.values[index]!;
+      const missing = value === null || Number.isNaN(value);
+      if (missing && !feature.missingAllowed) return;
+      row[feature.name] = missing ? null : feature.type === 'number' ? value : String(value);
+    }
+    rows.push(row);
+  };
+  for (const index of testRows) if (rows.length < agreementRows) take(index);
+  for (let index = 0; index < table.rows && rows.length < agreementRows; index++) take(index);
+  return rows;
+}
+
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
+  const checked = checkRows(model.signature, rows);
+  if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
+  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+}
+
+async function timeOneRow(model: LoadedModel, row: Row | undefined): Promise<number | null> {
+  if (!row) return null;
+  const checked = checkRows(model.signature, [row]);
+  if (checked.type === 'invalid') return null;
+  const times: number[] = [];
+  for (let i = 0; i < timedPredictions; i++) {
+    const begun = performance.now();
+    await model.predict(checked.rows);
+    times.push(performance.now() - begun);
+  }
+  return times.sort((a, b) => a - b)[timedPredictions >> 1]!;
+}
+
+function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof RangeError && /allocation|memory|Array buffer/i.test(message)) {
+    return {
+      code: 'OUT_OF_MEMORY',
+      message: 'The training needs more memory than it may have.',
+      remedy: 'Use fewer rows, a smaller network or a smaller batch.',
+      fault: 'USER',
+    };
+  }
+  process.stderr.write(`${error instanceof Error ? error.stack : message}\n`);
+  return { code: 'TRAINER_ERROR', message: 'The training stopped because of an error of ours.', remedy: 'Tell your operator the id of this run.', fault: 'SYSTEM' };
+}
+
+/** Plain JSON of plain data: the same values, without the types. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
+const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

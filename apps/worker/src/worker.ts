@@ -1,0 +1,103 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { Database } from '@millrace/database';
+import { type RunAttempt, type RunAttemptOptions, startRunAttempt } from './run-attempt.ts';
+
+export interface WorkerOptions extends RunAttemptOptions {
+  database: Database;
+  name: string;
+  /** runs trained at once */
+  concurrency: number;
+}
+
+export interface Worker {
+  /** ids of the runs in hand */
+  runningRuns(): string[];
+  /** stops claiming, gives back what is in hand, and resolves when all is done */
+  close(): Promise<void>;
+}
+
+const pollEveryMs = 2_000;
+const reapEveryMs = 5_000;
+
+/** Claims runs as long as it has a free place: at once when told of one, and by polling in case the notice gets lost. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { database, queue, logger } = options;
+  const attempts = new Map<string, RunAttempt>();
+  let claiming: Promise<void> | null = null;
+  let wanted = false;
+  let closed = false;
+
+  await removeLeftovers(options.workDirectory);
+
+  function claim(): void {
+    wanted = true;
+    claiming ??= claimAll().finally(() => (claiming = null));
+  }
+
+  async function claimAll(): Promise<void> {
+    while (wanted && !closed && attempts.size < options.concurrency) {
+      wanted = false;
+      try {
+        const claimed = await queue.claim(options.name);
+        if (!claimed) continue;
+        wanted = true;
+        const { id } = claimed.run;
+        logger.info({ runId: id, attempt: claimed.run.attempt }, 'run claimed');
+        const attempt = startRunAttempt(claimed, options);
+        attempts.set(id, attempt);
+        void attempt.done.then(() => {
+          attempts.delete(id);
+          claim();
+        });
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'claiming failed; tried again soon');
+      }
+    }
+  }
+
+  const endings = await Promise.all([
+    database.listen('millrace_queue', claim),
+    database.listen('millrace_run', (payload) => {
+      if (payload === null) for (const attempt of attempts.values()) attempt.beat();
+      else attempts.get(payload.split(':')[1] ?? '')?.beat();
+    }),
+  ]);
+  const poll = setInterval(claim, pollEveryMs);
+  const reap = setInterval(() => {
+    queue.reapExpired().then(
+      (count) => count && claim(),
+      (error: unknown) => logger.warn({ error: String(error) }, 'looking for silent workers failed'),
+    );
+  }, reapEveryMs);
+  claim();
+
+  return {
+    runningRuns: () => [...attempts.keys()],
+    async close() {
+      closed = true;
+      clearInterval(poll);
+      clearInterval(reap);
+      for (const end of endings) end();
+      await claiming;
+      await Promise.all([...attempts.values()].map((attempt) => attempt.giveBack()));
+    },
+  };
+}
+
+/** Folders of attempts that a killed worker left behind. Nobody resumes from them: checkpoints are in the artefact store. */
+async function removeLeftovers(workDirectory: string): Promise<void> {
+  await fs.mkdir(workDirectory, { recursive: true });
+  for (const name of await fs.readdir(workDirectory)) {
+    const owner = /^run_[0-9a-z]{26}-(\d+)$/.exec(name)?.[1];
+    if (owner && !isAlive(Number(owner))) await fs.rm(path.join(workDirectory, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    return process.kill(processId, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,227 @@
+import { selectionMetrics } from './training-spec.ts';
+import type { SpecProblem } from './spec-problem.ts';
+import type { TrainingSpec } from './training-spec.ts';
+
+/** What is known about a column before its values are read, such as a data set's profile holds. */
+export interface ColumnSummary {
+  name: string;
+  /** `number`, `category`, `binary`, or another type of the data set, which no model family takes yet. */
+  type: string;
+  rows: number;
+  missing: number;
+  /** Different values, missing ones aside. */
+  distinct: number;
+  /** Rows per value where they were counted; lets rare classes be refused early. */
+  counts?: { value: string; count: number }[] | undefined;
+}
+
+export type Task = 'classification' | 'regression';
+
+/** Fewer rows with a known target than this teach nothing. */
+export const minRows = 10;
+const minRowsPerClass = 2;
+const maxClasses = 1000;
+/** More different values than this are no category but an identifier. */
+export const maxCategories = 1000;
+
+export function taskOf(spec: TrainingSpec): Task {
+  return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
+}
+
+export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
+  return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
+}
+
+/** Rows are held back for validation only if something looks at them: an early stop, or a choice between models. */
+export function needsValidation(spec: TrainingSpec): boolean {
+  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some((model) => model.family === 'dense'));
+}
+
+/**
+ * Checks a configuration against the columns it is meant for. Empty when nothing stands in the way; otherwise every
+ * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
+ */
+export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  return [
+    ...checkInputs(spec, columns),
+    ...checkTarget(spec, columns),
+    ...checkSettings(spec, columns),
+  ];
+}
+
+function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  const target = spec.outputFeatures[0]!.name;
+  const seen = new Set<string>();
+  spec.inputFeatures.forEach((input, index) => {
+    const field = `inputFeatures[${index}]`;
+    const column = columns.find(({ name }) => name === input.name);
+    if (seen.has(input.name)) {
+      problems.push({ field: `${field}.name`, message: `"${input.name}" is listed twice.`, remedy: 'Remove one of the two.' });
+    }
+    seen.add(input.name);
+    if (input.name === target) {
+      problems.push({
+        field: `${field}.name`,
+        message: `"${target}" is the target: a model that reads it learns nothing.`,
+        remedy: 'Remove it from the input features.',
+      });
+    }
+    if (!column) {
+      problems.push(unknownColumn(`${field}.name`, input.name, columns));
+      return;
+    }
+    problems.push(...checkType(`${field}.type`, input, column));
+    if (column.missing === column.rows) {
+      problems.push({ field: `${field}.name`, message: `"${input.name}" has no values.`, remedy: 'Leave the column out.' });
+    } else if (input.type === 'category' && column.distinct > maxCategories) {
+      problems.push({
+        field: `${field}.type`,
+        message: `"${input.name}" has ${column.distinct} different values; at most ${maxCategories} make a category.`,
+        remedy: column.type === 'number' ? 'Use it as a number, or leave it out.' : 'It looks like an identifier: leave it out.',
+      });
+    }
+  });
+  return problems;
+}
+
+function checkType(field: string, feature: { name: string; type: string }, column: ColumnSummary): SpecProblem[] {
+  if (!['number', 'category', 'binary'].includes(column.type)) {
+    return [{
+      field,
+      message: `"${feature.name}" is a ${column.type} column, which no model family takes yet.`,
+      remedy: 'Leave the column out, or change its type in the data set.',
+    }];
+  }
+  if (feature.type === 'number' && column.type !== 'number') {
+    return [{
+      field,
+      message: `"${feature.name}" does not hold numbers but ${column.type} values.`,
+      remedy: `Use type "${column.type}", or mend the values that are not numbers.`,
+    }];
+  }
+  if (feature.type === 'binary' && column.distinct > 2) {
+    return [{
+      field,
+      message: `"${feature.name}" has ${column.distinct} different values, not two.`,
+      remedy: 'Use type "category".',
+    }];
+  }
+  return [];
+}
+
+function checkTarget(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const field = 'outputFeatures[0]';
+  const target = spec.outputFeatures[0]!;
+  const column = columns.find(({ name }) => name === target.name);
+  if (!column) return [unknownColumn(`${field}.name`, target.name, columns)];
+  const known = column.rows - column.missing;
+  const problems = checkType(`${field}.type`, target, column);
+  if (known < minRows) {
+    problems.push({
+      field: `${field}.name`,
+      message: `Only ${known} rows have a value of "${target.name}"; at least ${minRows} are needed.`,
+      remedy: 'Add rows, or choose another target.',
+    });
+  }
+  if (known > 0 && column.distinct < 2) {
+    problems.push({
+      field: `${field}.name`,
+      message: taskOf(spec) === 'classification'
+        ? `"${target.name}" has one class only: there is nothing to tell apart.`
+        : `"${target.name}" has the same value in every row: there is nothing to learn.`,
+      remedy: 'Choose another target, or add rows with other values.',
+    });
+  }
+  if (taskOf(spec) === 'regression') {
+    if (target.positiveClass !== undefined) {
+      problems.push({
+        field: `${field}.positiveClass`,
+        message: 'A number has no positive class.',
+        remedy: 'Remove it, or use type "binary".',
+      });
+    }
+    return problems;
+  }
+  if (column.distinct > maxClasses) {
+    problems.push({
+      field: `${field}.type`,
+      message: `"${target.name}" has ${column.distinct} classes; at most ${maxClasses} can be told apart.`,
+      remedy: column.type === 'number' ? 'Use type "number" to predict the quantity.' : 'Choose another target.',
+    });
+    return problems;
+  }
+  const rare = column.counts?.filter(({ count }) => count < minRowsPerClass) ?? [];
+  if (rare.length > 0 && column.distinct > 1) {
+    problems.push({
+      field: `${field}.name`,
+      message: `Too few rows of class ${rare.slice(0, 3).map(({ value }) => `"${value}"`).join(', ')}: ` +
+        `each class needs at least ${minRowsPerClass}.`,
+      remedy: target.type !== 'category' || column.type !== 'number'
+        ? 'Add rows of that class, or remove it from the data.'
+        : 'Use type "number" to predict the quantity, or add rows.',
+    });
+  }
+  if (target.positiveClass !== undefined) {
+    if (column.distinct > 2) {
+      problems.push({
+        field: `${field}.positiveClass`,
+        message: `"${target.name}" has ${column.distinct} classes; only two have a positive one.`,
+        remedy: 'Remove the positive class.',
+      });
+    } else if (column.counts && !column.counts.some(({ value }) => value === target.positiveClass)) {
+      problems.push({
+        field: `${field}.positiveClass`,
+        message: `"${target.name}" has no class "${target.positiveClass}".`,
+        remedy: `Give one of: ${column.counts.map(({ value }) => value).join(', ')}.`,
+      });
+    }
+  }
+  return problems;
+}
+
+function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  const task = taskOf(spec);
+  const { metric } = spec.selection;
+  if (metric !== undefined && selectionMetrics[metric].task !== task) {
+    const fitting = Object.entries(selectionMetrics).filter(([, { task: of }]) => of === task).map(([name]) => name);
+    problems.push({
+      field: 'selection.metric',
+      message: `"${metric}" does not measure a ${task}.`,
+      remedy: `Give one of: ${fitting.join(', ')}.`,
+    });
+  }
+  if (task === 'regression' && spec.split.type === 'stratified') {
+    problems.push({
+      field: 'split.type',
+      message: 'A stratified split needs classes, and the target is a number.',
+      remedy: 'Use a random split.',
+    });
+  }
+  const target = columns.find(({ name }) => name === spec.outputFeatures[0]!.name);
+  if (!target || target.rows - target.missing < minRows) return problems;
+  const learning = Math.round((target.rows - target.missing) * spec.split.trainFraction);
+  const training = needsValidation(spec) ? Math.round(learning * (1 - spec.split.validationFraction)) : learning;
+  spec.models.forEach((model, index) => {
+    if (model.family === 'knn' && model.k > training) {
+      problems.push({
+        field: `models[${index}].k`,
+        message: `k is ${model.k}, but there are only ${training} training rows.`,
+        remedy: `Give at most ${training}, or add rows.`,
+      });
+    }
+  });
+  return problems;
+}
+
+function unknownColumn(field: string, name: string, columns: ColumnSummary[]): SpecProblem {
+  const folded = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const similar = columns.find((column) => folded(column.name) === folded(name));
+  const listed = columns.slice(0, 20).map((column) => column.name).join(', ');
+  return {
+    field,
+    message: `The data has no column "${name}".`,
+    remedy: similar ? `Did you mean "${similar.name}"?` : `Columns are: ${listed}${columns.length > 20 ? ', …' : ''}.`,
+  };
+}

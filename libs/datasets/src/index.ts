@@ -1,0 +1,12 @@
+export {
+  type ColumnFlag,
+  type ColumnProfile,
+  type ColumnSummary,
+  type ColumnType,
+  defaultFileLimits,
+  type FileLimits,
+  type FileProblem,
+  type FileWarning,
+} from './table-file.ts';
+export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
+export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';

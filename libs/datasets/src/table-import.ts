@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { profileColumn } from './column-profile.ts';
+import { typeColumn } from './column-typing.ts';
+import { normaliseDelimitedText } from './delimited-text.ts';
+import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
+import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
+
+export interface InspectOptions {
+  /** those left out have the values of `defaultFileLimits` */
+  limits?: Partial<FileLimits>;
+  /** types that the user corrected, by column name */
+  overrides?: Readonly<Record<string, ColumnType>>;
+  signal?: AbortSignal;
+}
+
+export interface ImportOptions extends InspectOptions {
+  sourcePath: string;
+  /** of the Parquet file, in a folder that exists; appears only when whole, and replaces what is there */
+  targetPath: string;
+}
+
+interface Inspected {
+  columns: ColumnProfile[];
+  rowCount: number;
+  delimiter: ',' | ';' | '\t' | '|';
+  warnings: FileWarning[];
+}
+
+export type Rejected = { type: 'rejected'; problems: FileProblem[] };
+export type InspectOutcome = ({ type: 'tabular' } & Inspected) | Rejected;
+export type ImportOutcome = ({ type: 'imported'; sizeBytes: number } & Inspected) | Rejected;
+
+const columnTypes: readonly ColumnType[] = ['number', 'category', 'binary', 'text', 'date'];
+
+/** Key of the Parquet file's own metadata that keeps the column types: Parquet can't tell a category from a text. */
+export const typesKey = 'millrace_column_types';
+
+/** Parses, types and profiles a table in text without keeping anything. */
+export async function inspectFile(sourcePath: string, options: InspectOptions = {}): Promise<InspectOutcome> {
+  const outcome = await parseTable(sourcePath, [], options, async () => {});
+  return outcome.type === 'rejected' ? outcome : { type: 'tabular', ...outcome.inspected };
+}
+
+/** Parses a table in text once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
+export async function importTable({ sourcePath, targetPath, ...options }: ImportOptions): Promise<ImportOutcome> {
+  const target = path.resolve(targetPath);
+  const part = `${target}.${randomUUID()}.part`;
+  try {
+    const outcome = await parseTable(sourcePath, [part], options, async (engine, columns) => {
+      const types = JSON.stringify(Object.fromEntries(columns.map(({ name, type }) => [name, type])));
+      const selection = columns.map(({ name }, i) => `c${i} AS ${quotedName(name)}`).join(', ');
+      await engine.run(`
+        COPY (SELECT ${selection} FROM typed) TO ${literal(part)}
+        (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(types)}})`);
+    });
+    if (outcome.type === 'rejected') return outcome;
+    await syncFile(part);
+    const { size } = await stat(part);
+    await rename(part, target);
+    return { type: 'imported', sizeBytes: size, ...outcome.inspected };
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/** Leaves the table `typed` (columns c0, c1, …) for `finish` to work on. */
+async function parseTable(
+  sourcePath: string,
+  files: string[],
+  { limits: givenLimits, overrides = {}, signal }: InspectOptions,
+  finish: (engine: TableEngine, columns: ColumnProfile[]) => Promise<void>,
+): Promise<{ type: 'parsed'; inspected: Inspected } | Rejected> {
+  const limits = { ...defaultFileLimits, ...givenLimits };
+  try {
+    return await withTableEngine({ files, memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
+      const plainFile = path.join(engine.folder, 'rows.csv');
+      const text = await normaliseDelimitedText(sourcePath, plainFile, limits, signal);
+      if (text.type === 'rejected') return text;
+      const { names, rowCount } = text;
+      const wrongOverrides = checkOverrides(overrides, names);
+      if (wrongOverrides.length > 0) return { type: 'rejected', problems: wrongOverrides };
+
+      await loadText(engine, plainFile, names.length, rowCount, limits);
+      await rm(plainFile);
+
+      const warnings = [...text.warnings];
+      const problems: FileProblem[] = [];
+      const expressions: string[] = [];
+      const types: ColumnType[] = [];
+      for (const [i, name] of names.entries()) {
+        const typed = await typeColumn(engine, `c${i}`, name, Object.hasOwn(overrides, name) ? overrides[name] : undefined);
+        if (typed.type === 'mismatch') {
+          problems.push(typed.problem);
+          continue;
+        }
+        expressions.push(`${typed.expression} AS c${i}`);
+        types.push(typed.columnType);
+        warnings.push(...typed.warnings);
+      }
+      if (problems.length > 0) return { type: 'rejected', problems };
+
+      await engine.run(`CREATE TABLE typed AS SELECT ${expressions.join(', ')} FROM raw`);
+      await engine.run('DROP TABLE raw');
+      const columns: ColumnProfile[] = [];
+      for (const [i, name] of names.entries()) {
+        columns.push(await profileColumn(engine, `c${i}`, { name, type: types[i]!, rowCount }));
+      }
+      warnings.push(...columns.flatMap((column) => warningsOf(column, rowCount)));
+      await finish(engine, columns);
+      return { type: 'parsed', inspected: { columns, rowCount, delimiter: text.delimiter, warnings } };
+    });
+  } catch (error) {
+    if (!(error instanceof TableTooLargeError)) throw error;
+    return {
+      type: 'rejected',
+      problems: [
+        {
+          code: 'table_too_large',
+          field: 'file',
+          message: `The table needs more than the ${limits.memoryMb} MiB of memory that one file may use.`,
+          remedy: 'Upload fewer rows or columns, or ask the operator for a higher limit.',
+        },
+      ],
+    };
+  }
+}
+
+/** Nothing is left for DuckDB to guess, skip or pad, and the rows are counted against those that were read. */
+async function loadText(engine: TableEngine, file: string, columns: number, rowCount: number, limits: FileLimits): Promise<void> {
+  const names = Array.from({ length: columns }, (_, i) => `c${i}: 'VARCHAR'`).join(', ');
+  const longestLine = 2 * limits.maxRowBytes + 3 * columns + 2;
+  await engine.run(`
+    CREATE TABLE raw AS SELECT * FROM read_csv(${literal(file)}, auto_detect = false, columns = {${names}}, header = false,
+      delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, compression = 'none',
+      strict_mode = true, null_padding = false, ignore_errors = false, max_line_size = ${longestLine})`);
+  const [row] = await engine.rows('SELECT count(*)::DOUBLE FROM raw');
+  if (row![0] !== rowCount) throw new Error(`${rowCount} rows were read, but ${String(row![0])} loaded`);
+}
+
+function checkOverrides(overrides: Readonly<Record<string, ColumnType>>, names: string[]): FileProblem[] {
+  return Object.entries(overrides).flatMap(([name, type]): FileProblem[] => {
+    if (!names.includes(name)) {
+      return [{ code: 'unknown_column', field: name, message: `The file has no column “${name}”.`, remedy: `Use one of: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}.` }];
+    }
+    if (!columnTypes.includes(type)) {
+      return [{ code: 'unknown_type', field: name, message: `There is no column type “${String(type)}”.`, remedy: `Use one of: ${columnTypes.join(', ')}.` }];
+    }
+    return [];
+  });
+}
+
+function warningsOf({ name, flags, missing, distinct }: ColumnProfile, rowCount: number): FileWarning[] {
+  const warnings: FileWarning[] = [];
+  const warn = (code: string, message: string): void => {
+    warnings.push({ code, field: name, message });
+  };
+  if (flags.includes('empty')) warn('empty_column', 'The column has no values. Leave it out.');
+  if (flags.includes('constant')) warn('constant_column', 'The column has one value only: a model learns nothing from it.');
+  if (flags.includes('identifier')) warn('identifier_column', `All ${distinct} values differ: the column names its row. Leave it out, or a model learns the rows by heart.`);
+  if (!flags.includes('empty') && missing * 2 > rowCount) warn('mostly_missing', `${missing} of ${rowCount} values are missing.`);
+  return warnings;
+}
+
+async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

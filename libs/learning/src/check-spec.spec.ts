@@ -1,0 +1,79 @@
+import { checkSpecAgainstColumns } from './check-spec.ts';
+import { parseTrainingSpec } from './training-spec.ts';
+import type { ColumnSummary } from './check-spec.ts';
+
+const columns: ColumnSummary[] = [
+  { name: 'Torque [Nm]', type: 'number', rows: 100, missing: 3, distinct: 80 },
+  { name: 'serial', type: 'category', rows: 100, missing: 0, distinct: 5000 },
+  { name: 'quality', type: 'category', rows: 100, missing: 0, distinct: 3 },
+  { name: 'empty', type: 'number', rows: 100, missing: 100, distinct: 0 },
+  { name: 'constant', type: 'category', rows: 100, missing: 0, distinct: 1, counts: [{ value: 'ok', count: 100 }] },
+  { name: 'made', type: 'date', rows: 100, missing: 0, distinct: 100 },
+  {
+    name: 'failed', type: 'binary', rows: 100, missing: 10, distinct: 2,
+    counts: [{ value: '0', count: 80 }, { value: '1', count: 10 }],
+  },
+  {
+    name: 'rare', type: 'category', rows: 100, missing: 0, distinct: 3,
+    counts: [{ value: 'a', count: 60 }, { value: 'b', count: 39 }, { value: 'c', count: 1 }],
+  },
+  { name: 'sparse', type: 'number', rows: 100, missing: 95, distinct: 5 },
+];
+
+function check(input: Record<string, unknown>) {
+  const parsed = parseTrainingSpec({
+    inputFeatures: [{ name: 'Torque [Nm]', type: 'number' }],
+    outputFeatures: [{ name: 'failed', type: 'binary' }],
+    ...input,
+  });
+  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+  return checkSpecAgainstColumns(parsed.spec, columns);
+}
+
+const input = (name: string, type = 'number') => ({ inputFeatures: [{ name, type }] });
+const target = (name: string, type = 'category', more = {}) => ({ outputFeatures: [{ name, type, ...more }] });
+
+test('a configuration that fits its columns has no problem', () => {
+  expect(check({ models: [{ family: 'knn', k: 61 }, { family: 'dense' }] })).toEqual([]);
+});
+
+test.each([
+  ['a feature that does not exist', input('speed'), 'inputFeatures[0].name', /no column "speed"/],
+  ['the target among the features', input('failed', 'binary'), 'inputFeatures[0].name', /is the target/],
+  ['text used as a number', input('quality'), 'inputFeatures[0].type', /does not hold numbers/],
+  ['three values used as binary', input('quality', 'binary'), 'inputFeatures[0].type', /not two/],
+  ['an identifier used as a category', input('serial', 'category'), 'inputFeatures[0].type', /5000 different/],
+  ['a column without values', input('empty'), 'inputFeatures[0].name', /no values/],
+  ['a type that no family takes', input('made', 'category'), 'inputFeatures[0].type', /date column/],
+  ['an unknown target', target('outcome'), 'outputFeatures[0].name', /no column "outcome"/],
+  ['a target with one class', target('constant'), 'outputFeatures[0].name', /one class only/],
+  ['a class with a single row', target('rare'), 'outputFeatures[0].name', /Too few rows of class "c"/],
+  ['a target that is nearly always missing', target('sparse', 'number'), 'outputFeatures[0].name', /Only 5 rows/],
+  ['a positive class that does not exist', target('failed', 'binary', { positiveClass: 'yes' }), 'outputFeatures[0].positiveClass', /no class "yes"/],
+  ['a positive class of a number', target('serial', 'number', { positiveClass: '1' }), 'outputFeatures[0].positiveClass', /no positive class/],
+  ['a metric of the other task', { selection: { metric: 'rmse' } }, 'selection.metric', /does not measure a classification/],
+  ['k above the training rows', { models: [{ family: 'knn', k: 73 }] }, 'models[0].k', /only 72 training rows/],
+])('%s is refused', (_, change, field, message) => {
+  expect(check(change)).toContainEqual({
+    field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./),
+  });
+});
+
+test('a stratified split of a number is refused', () => {
+  const problems = checkSpecAgainstColumns(
+    (parseTrainingSpec({
+      ...input('quality', 'category'), ...target('Torque [Nm]', 'number'), split: { type: 'stratified' },
+    }) as { spec: Parameters<typeof checkSpecAgainstColumns>[0] }).spec,
+    columns,
+  );
+  expect(problems.map(({ field }) => field)).toEqual(['split.type']);
+});
+
+test('a feature listed twice is refused', () => {
+  const twice = { name: 'Torque [Nm]', type: 'number' };
+  expect(check({ inputFeatures: [twice, twice] }).map(({ field }) => field)).toEqual(['inputFeatures[1].name']);
+});
+
+test('a misspelt column brings up the one that was meant', () => {
+  expect(check(input('torque_nm'))[0]!.remedy).toBe('Did you mean "Torque [Nm]"?');
+});

@@ -1,0 +1,151 @@
+import { type Actor, requirePermission } from '@millrace/auth';
+import { type Database, databaseEnums, type TenantTx } from '@millrace/database';
+import { newId } from '@millrace/kernel';
+
+export type QuotaResource = keyof typeof databaseEnums.QuotaResource;
+
+/** What a tenant may have until an operator says otherwise. */
+export const defaultLimits: Record<QuotaResource, bigint> = {
+  ACTIVE_RUNS: 20n,
+  STORAGE_BYTES: 20n * 1024n ** 3n,
+};
+
+export interface QuotaExceeded {
+  type: 'quota-exceeded';
+  resource: QuotaResource;
+  limit: bigint;
+  used: bigint;
+  requested: bigint;
+  message: string;
+  remedy: string;
+}
+
+export interface ReserveInput {
+  resource: QuotaResource;
+  /** in the resource's unit: runs, bytes */
+  amount: bigint;
+  /** the id of what it is held for; one reservation a subject and resource */
+  subject: string;
+}
+
+export interface QuotaCounterView {
+  resource: QuotaResource;
+  limit: bigint;
+  used: bigint;
+}
+
+export interface UsageSummary {
+  predictions: number;
+  rows: bigint;
+  computeSeconds: number;
+}
+
+export type Quota = ReturnType<typeof createQuota>;
+
+/**
+ * Counts what tenants hold and refuses what goes over their limit. Exact from any number of processes: the counter is
+ * raised by one conditional statement, in the transaction that creates what it counts.
+ */
+export function createQuota({ database }: { database: Database }) {
+  return {
+    /** Holds an amount for something that this transaction creates. */
+    async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {
+      await ensureCounter(tx, tenantId, input.resource);
+      const raised = await tx.$executeRaw`
+        UPDATE quota_counters SET used = used + ${input.amount}
+        WHERE tenant_id = ${tenantId} AND resource = ${input.resource}::quota_resource AND used + ${input.amount} <= limit_value`;
+      if (!raised) {
+        const counter = await tx.quotaCounter.findUniqueOrThrow({
+          where: { tenantId_resource: { tenantId, resource: input.resource } },
+        });
+        return exceeded(input, counter);
+      }
+      await tx.reservation.create({ data: { id: newId('reservation'), tenantId, ...input } });
+      return { type: 'reserved' };
+    },
+
+    /** Keeps what was really used of a reservation and gives the rest back. Settling twice does nothing. */
+    async settle(tx: TenantTx, tenantId: string, subject: string, resource: QuotaResource, actual: bigint): Promise<void> {
+      await close(tx, tenantId, subject, resource, 'SETTLED', actual);
+    },
+
+    /** Gives a reservation back, also a settled one whose object is gone. Releasing twice does nothing. */
+    async release(tx: TenantTx, tenantId: string, subject: string, resource: QuotaResource): Promise<void> {
+      await close(tx, tenantId, subject, resource, 'RELEASED', 0n);
+    },
+
+    async listCounters(actor: Actor): Promise<QuotaCounterView[]> {
+      requirePermission(actor, 'usage:read');
+      const rows = await database.forTenant(actor.tenantId).transaction((tx) => tx.quotaCounter.findMany());
+      return (Object.keys(defaultLimits) as QuotaResource[]).map((resource) => {
+        const row = rows.find((counter) => counter.resource === resource);
+        return { resource, limit: row?.limit ?? defaultLimits[resource], used: row?.used ?? 0n };
+      });
+    },
+
+    /** What the ledger holds from `from` (inclusive) to `to` (exclusive). */
+    async summariseUsage(actor: Actor, from: Date, to: Date): Promise<UsageSummary> {
+      requirePermission(actor, 'usage:read');
+      const [row] = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<{ predictions: number; rows: bigint; seconds: number }[]>`
+          SELECT count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
+            coalesce(sum(rows), 0)::bigint AS rows,
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS seconds
+          FROM usage_records WHERE tenant_id = ${actor.tenantId} AND at >= ${from} AND at < ${to}`,
+      );
+      return { predictions: row!.predictions, rows: row!.rows, computeSeconds: row!.seconds };
+    },
+
+    /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */
+    async recordTraining(tx: TenantTx, entry: { tenantId: string; runId: string; actor: string; computeSeconds: number }): Promise<void> {
+      await tx.$executeRaw`
+        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units)
+        VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds})
+        ON CONFLICT DO NOTHING`;
+    },
+  };
+}
+
+async function ensureCounter(tx: TenantTx, tenantId: string, resource: QuotaResource): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO quota_counters (tenant_id, resource, limit_value)
+    VALUES (${tenantId}, ${resource}::quota_resource, ${defaultLimits[resource]}) ON CONFLICT DO NOTHING`;
+}
+
+async function close(
+  tx: TenantTx,
+  tenantId: string,
+  subject: string,
+  resource: QuotaResource,
+  status: 'SETTLED' | 'RELEASED',
+  actual: bigint,
+): Promise<void> {
+  // The row lock makes the second of two closers wait, and find nothing left to do.
+  const [held] = await tx.$queryRaw<{ id: string; amount: bigint; status: string }[]>`
+    SELECT id, amount, status::text FROM reservations
+    WHERE tenant_id = ${tenantId} AND subject = ${subject} AND resource = ${resource}::quota_resource FOR UPDATE`;
+  if (!held || held.status === 'RELEASED' || held.status === status) return;
+  await tx.$executeRaw`
+    UPDATE quota_counters SET used = used - ${held.amount} + ${actual}
+    WHERE tenant_id = ${tenantId} AND resource = ${resource}::quota_resource`;
+  // The amount of a settled reservation is what a later release gives back.
+  await tx.$executeRaw`
+    UPDATE reservations SET status = ${status}::reservation_status, closed_at = now(), amount = greatest(${actual === 0n ? held.amount : actual}, 1)
+    WHERE id = ${held.id}`;
+}
+
+function exceeded(input: ReserveInput, counter: { limit: bigint; used: bigint }): QuotaExceeded {
+  const remedies: Record<QuotaResource, string> = {
+    ACTIVE_RUNS: 'Wait until a run ends, cancel one, or ask your operator for a higher limit.',
+    STORAGE_BYTES: 'Send a smaller file, delete what you no longer need, or ask your operator for a higher limit.',
+  };
+  return {
+    type: 'quota-exceeded',
+    resource: input.resource,
+    limit: counter.limit,
+    used: counter.used,
+    requested: input.amount,
+    message: `This needs ${input.amount} of ${input.resource}; ${counter.used} of ${counter.limit} are in use.`,
+    remedy: remedies[input.resource],
+  };
+}

@@ -1,0 +1,201 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { randomUUID } from 'node:crypto';
+import type { Database } from '@millrace/database';
+import { DomainError, type Logger } from '@millrace/kernel';
+
+export interface PredictionUsage {
+  tenantId: string;
+  /** the server's id of the prediction: makes the entry idempotent */
+  requestId: string;
+  at: Date;
+  /** from `actorName` */
+  actor: string;
+  endpointId: string;
+  modelVersionId: string;
+  rows: number;
+  units: number;
+}
+
+export interface UsageJournalOptions {
+  /** on a disk that outlives the process; may be shared by several processes of one machine */
+  directory: string;
+  database: Database;
+  logger: Logger;
+  /** how often entries go to the database */
+  flushEveryMs?: number;
+  /** entries that may wait while the database is away; then predictions are refused */
+  maxPending?: number;
+}
+
+interface Segment {
+  file: string;
+  descriptor: number;
+  entries: PredictionUsage[];
+}
+
+/**
+ * Enters predictions into the ledger in batches, exactly once, without a database round trip per request.
+ *
+ * An entry is first written to a local segment file; once that write has returned it survives `kill -9` of this process
+ * (the kernel holds it), and the answer may leave. Every quarter second the segment is closed, its entries are inserted
+ * with the request id as key, and the file is deleted. What a killed process left behind is inserted by the next one that
+ * starts: the key makes that harmless even if it had arrived already.
+ */
+export class UsageJournal {
+  readonly #options: Required<UsageJournalOptions>;
+  #current: Segment | null = null;
+  #waiting: { entry: PredictionUsage; written: () => void; failed: (error: unknown) => void }[] = [];
+  #pending = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+  #closed: Segment[] = [];
+
+  constructor(options: UsageJournalOptions) {
+    this.#options = { flushEveryMs: 250, maxPending: 200_000, ...options };
+  }
+
+  /** Takes over what killed processes left behind, then begins. */
+  async start(): Promise<void> {
+    await fs.mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+    await this.#recover();
+    this.#timer = setInterval(() => void this.flush(), this.#options.flushEveryMs);
+    this.#timer.unref();
+  }
+
+  /**
+   * Resolves when the entry is safe; only then may the answer leave.
+   * @throws DomainError UNAVAILABLE when too many entries wait for the database: nothing is served unbilled
+   */
+  record(entry: PredictionUsage): Promise<void> {
+    if (this.#pending >= this.#options.maxPending) {
+      return Promise.reject(
+        new DomainError('UNAVAILABLE', 'Metering is behind: the database does not take entries.', { remedy: 'Try again in a minute.' }),
+      );
+    }
+    this.#pending++;
+    return new Promise((written, failed) => {
+      this.#waiting.push({ entry, written, failed });
+      // One write for all requests answered in this turn of the event loop.
+      if (this.#waiting.length === 1) setImmediate(() => this.#write());
+    });
+  }
+
+  /** Sends what is written to the database. A failure keeps the entries for the next time. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(async () => {
+      if (this.#current?.entries.length) {
+        this.#closed.push(this.#current);
+        closeSync(this.#current.descriptor);
+        this.#current = null;
+      }
+      while (this.#closed.length) {
+        const segment = this.#closed[0]!;
+        try {
+          await this.#insert(segment.entries);
+        } catch (error) {
+          this.#options.logger.warn({ error: String(error), pending: this.#pending }, 'usage did not reach the ledger; kept for the next time');
+          return;
+        }
+        this.#closed.shift();
+        this.#pending -= segment.entries.length;
+        await fs.rm(segment.file, { force: true });
+      }
+    });
+    return this.#flushing;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#write();
+    await this.flush();
+    if (this.#current) {
+      closeSync(this.#current.descriptor);
+      await fs.rm(this.#current.file, { force: true });
+      this.#current = null;
+    }
+  }
+
+  #write(): void {
+    const batch = this.#waiting;
+    if (!batch.length) return;
+    this.#waiting = [];
+    try {
+      this.#current ??= this.#openSegment();
+      writeSync(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
+      for (const { entry, written } of batch) {
+        this.#current.entries.push(entry);
+        written();
+      }
+    } catch (error) {
+      this.#pending -= batch.length;
+      for (const { failed } of batch) failed(error);
+    }
+  }
+
+  #openSegment(): Segment {
+    const file = path.join(this.#options.directory, `usage-${process.pid}-${randomUUID()}.ndjson`);
+    return { file, descriptor: openSync(file, 'ax', 0o600), entries: [] };
+  }
+
+  async #recover(): Promise<void> {
+    for (const name of await fs.readdir(this.#options.directory)) {
+      const match = /^usage-(\d+)-[0-9a-f-]+\.ndjson$/.exec(name);
+      if (!match) continue;
+      const file = path.join(this.#options.directory, name);
+      const text = await fs.readFile(file, 'utf8').catch(() => null);
+      if (text === null) continue;
+      const entries = text.split('\n').flatMap(parseEntry);
+      await this.#insert(entries);
+      // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
+      const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
+      if (isOld || !isAlive(Number(match[1]))) {
+        await fs.rm(file, { force: true });
+        this.#options.logger.info({ entries: entries.length }, 'took over usage that an ended process had not sent');
+      }
+    }
+  }
+
+  async #insert(entries: PredictionUsage[]): Promise<void> {
+    const byTenant = new Map<string, PredictionUsage[]>();
+    for (const entry of entries) {
+      const list = byTenant.get(entry.tenantId);
+      if (list) list.push(entry);
+      else byTenant.set(entry.tenantId, [entry]);
+    }
+    for (const [tenantId, list] of byTenant) {
+      await this.#options.database.forTenant(tenantId).transaction(
+        (tx) => tx.$executeRaw`
+          INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
+          SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
+          FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+            "endpointId" text, "modelVersionId" text, rows int, units float8)
+          ON CONFLICT DO NOTHING`,
+      );
+    }
+  }
+}
+
+/** A line cut off by a kill was never answered, so never billed. */
+function parseEntry(line: string): PredictionUsage[] {
+  if (!line) return [];
+  try {
+    return [JSON.parse(line) as PredictionUsage];
+  } catch {
+    return [];
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+export function createUsageJournal(options: UsageJournalOptions): UsageJournal {
+  return new UsageJournal(options);
+}

@@ -1,0 +1,11 @@
+export { nameProblem } from './names.ts';
+export {
+  type CreateEndpointOutcome,
+  createRegistry,
+  type NewVersion,
+  type PublishOutcome,
+  type Registry,
+  type ServedEndpoint,
+  type ServedVersion,
+  type SetAliasOutcome,
+} from './registry.ts';

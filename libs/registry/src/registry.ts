@@ -1,0 +1,297 @@
+import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
+import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, Prisma, type TenantTx, violatesUnique } from '@millrace/database';
+import { DomainError, newId, type Problem } from '@millrace/kernel';
+import type { Agreement, ModelPackage, PackageFiles, Signature } from '@millrace/packaging';
+import type { ArtefactStore } from '@millrace/storage';
+import { aliasProblem, nameProblem } from './names.ts';
+
+export interface RegistryOptions {
+  database: Database;
+  storage: ArtefactStore;
+}
+
+export interface NewVersion {
+  tenantId: string;
+  versionId: string;
+  modelName: string;
+  runId: string;
+  datasetVersionId: string;
+  modelPackage: ModelPackage;
+  /** scores on the test split */
+  metrics: Prisma.InputJsonObject;
+  agreement: Agreement;
+  /** the actor of the run */
+  createdBy: string;
+}
+
+/** What the data plane needs to serve an endpoint. */
+export interface ServedEndpoint {
+  endpoint: { id: string; name: string };
+  version: ServedVersion;
+}
+
+export interface ServedVersion {
+  id: string;
+  tenantId: string;
+  number: number;
+  modelName: string;
+  packagePrefix: string;
+  packageSha256: string;
+  sizeBytes: number;
+  signature: Signature;
+}
+
+export type Invalid = { type: 'invalid'; problems: Problem[] };
+export type NotFound = { type: 'not-found'; field: string; message: string };
+export type SetAliasOutcome = { type: 'set'; alias: ModelAlias } | Invalid | NotFound | VersionNotReady;
+export type VersionNotReady = { type: 'version-not-ready'; message: string };
+export type CreateEndpointOutcome = { type: 'created'; endpoint: Endpoint } | Invalid | NotFound | { type: 'name-taken'; name: string };
+export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | EndpointOfOtherModel;
+export type EndpointOfOtherModel = { type: 'endpoint-of-other-model'; name: string };
+
+/** Limit of one package in memory while it is read for loading. */
+const maxPackageFileBytes = 1024 ** 3;
+
+export type Registry = ReturnType<typeof createRegistry>;
+
+/** Keeps models, their versions, aliases and endpoints, and finds the version that an endpoint serves. */
+export function createRegistry({ database, storage }: RegistryOptions) {
+  async function moveAlias(tx: TenantTx, actor: Actor, version: ModelVersion, alias: string): Promise<ModelAlias> {
+    const key = { tenantId: actor.tenantId, modelId: version.modelId, name: alias };
+    const moved = await tx.modelAlias.upsert({
+      where: { tenantId_modelId_name: key },
+      create: { ...key, versionId: version.id, updatedBy: actorName(actor) },
+      update: { versionId: version.id, updatedBy: actorName(actor) },
+    });
+    await recordAudit(tx, actor, { action: 'alias.set', subject: version.modelId, details: { alias, version: version.number } });
+    return moved;
+  }
+
+  return {
+    /** Stores the files of a package, whole and before any row names it. Storing twice is harmless. */
+    async storePackage(tenantId: string, versionId: string, modelPackage: ModelPackage): Promise<void> {
+      for (const [path, bytes] of modelPackage.files) {
+        const outcome = await storage.put(`${packagePrefix(tenantId, versionId)}/${path}`, bytes);
+        if (outcome.type !== 'stored') throw new Error(`a file of the package was not stored: ${outcome.type}`);
+      }
+    },
+
+    /**
+     * Enters a version whose package is stored: READY when both engines agree on the sample rows, FAILED otherwise.
+     * Makes the model if it is new. In the transaction that ends the run, so that neither is there without the other.
+     */
+    async addVersion(tx: TenantTx, input: NewVersion): Promise<ModelVersion> {
+      const { tenantId, modelPackage, agreement } = input;
+      const task = modelPackage.signature.task === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
+      await tx.$executeRaw`
+        INSERT INTO models (id, tenant_id, name, task) VALUES (${newId('model')}, ${tenantId}, ${input.modelName}, ${task}::model_task)
+        ON CONFLICT (tenant_id, name) DO NOTHING`;
+      // Holding the model's row makes version numbers gapless and unique.
+      const [model] = await tx.$queryRaw<{ id: string }[]>`
+        SELECT id FROM models WHERE tenant_id = ${tenantId} AND name = ${input.modelName} FOR UPDATE`;
+      const latest = await tx.modelVersion.aggregate({ where: { tenantId, modelId: model!.id }, _max: { number: true } });
+      const agrees = agreement.type === 'agrees';
+      const version = await tx.modelVersion.create({
+        data: {
+          id: input.versionId,
+          tenantId,
+          modelId: model!.id,
+          number: (latest._max.number ?? 0) + 1,
+          status: agrees ? 'READY' : 'FAILED',
+          failure: agrees ? null : 'The serving engine and the training engine give different predictions.',
+          family: modelPackage.signature.family,
+          runId: input.runId,
+          datasetVersionId: input.datasetVersionId,
+          packagePrefix: packagePrefix(tenantId, input.versionId),
+          packageSha256: modelPackage.digest,
+          sizeBytes: BigInt(modelPackage.sizeBytes),
+          sizeGzBytes: BigInt(modelPackage.gzipBytes),
+          signature: modelPackage.signature as unknown as Prisma.InputJsonObject,
+          metrics: input.metrics,
+          agreement: agreement as unknown as Prisma.InputJsonObject,
+        },
+      });
+      await notify(tx, 'millrace_registry', tenantId);
+      return version;
+    },
+
+    async setAlias(actor: Actor, input: { modelId: string; alias: string; versionNumber: number }): Promise<SetAliasOutcome> {
+      requirePermission(actor, 'model:write');
+      const problem = aliasProblem(input.alias, 'alias');
+      if (problem) return { type: 'invalid', problems: [problem] };
+      return database.forTenant(actor.tenantId).transaction(async (tx): Promise<SetAliasOutcome> => {
+        const version = await tx.modelVersion.findUnique({
+          where: { tenantId_modelId_number: { tenantId: actor.tenantId, modelId: input.modelId, number: input.versionNumber } },
+        });
+        if (!version) return versionNotFound('versionNumber');
+        if (version.status !== 'READY') return versionNotReady;
+        const alias = await moveAlias(tx, actor, version, input.alias);
+        await notify(tx, 'millrace_registry', actor.tenantId);
+        return { type: 'set', alias };
+      });
+    },
+
+    /** An alias that an endpoint serves stays. */
+    async deleteAlias(actor: Actor, input: { modelId: string; alias: string }): Promise<{ type: 'deleted' } | NotFound | { type: 'in-use'; endpoint: string }> {
+      requirePermission(actor, 'model:write');
+      return database.forTenant(actor.tenantId).transaction(async (tx) => {
+        const { tenantId } = actor;
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${input.modelId} FOR UPDATE`;
+        const user = await tx.endpoint.findFirst({ where: { tenantId, modelId: input.modelId, aliasName: input.alias } });
+        if (user) return { type: 'in-use' as const, endpoint: user.name };
+        const { count } = await tx.modelAlias.deleteMany({ where: { tenantId, modelId: input.modelId, name: input.alias } });
+        if (!count) return { type: 'not-found' as const, field: 'alias', message: 'The model has no such alias.' };
+        await recordAudit(tx, actor, { action: 'alias.delete', subject: input.modelId, details: { alias: input.alias } });
+        return { type: 'deleted' as const };
+      });
+    },
+
+    async createEndpoint(actor: Actor, input: { name: string; modelId: string; alias: string }): Promise<CreateEndpointOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      const problem = nameProblem(input.name, 'name', 'endpointName');
+      if (problem) return { type: 'invalid', problems: [problem] };
+      const { tenantId } = actor;
+      const created = database.forTenant(tenantId).transaction(async (tx): Promise<CreateEndpointOutcome> => {
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${input.modelId} FOR UPDATE`;
+        const alias = await tx.modelAlias.findUnique({
+          where: { tenantId_modelId_name: { tenantId, modelId: input.modelId, name: input.alias } },
+        });
+        if (!alias) return { type: 'not-found', field: 'alias', message: 'There is no model with this id and alias.' };
+        const endpoint = await insertEndpoint(tx, actor, { ...input });
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'created', endpoint };
+      });
+      return created.catch((error: unknown) => {
+        if (violatesUnique(error, 'endpoints_tenant_id_name_key')) return { type: 'name-taken', name: input.name };
+        throw error;
+      });
+    },
+
+    async deleteEndpoint(actor: Actor, name: string): Promise<{ type: 'deleted' } | NotFound> {
+      requirePermission(actor, 'endpoint:write');
+      return database.forTenant(actor.tenantId).transaction(async (tx) => {
+        const { count } = await tx.endpoint.deleteMany({ where: { tenantId: actor.tenantId, name } });
+        if (!count) return { type: 'not-found' as const, field: 'name', message: 'There is no endpoint of this name.' };
+        await recordAudit(tx, actor, { action: 'endpoint.delete', subject: name });
+        await notify(tx, 'millrace_registry', actor.tenantId);
+        return { type: 'deleted' as const };
+      });
+    },
+
+    /**
+     * Makes a version the one that is served: `champion` moves to it, `previous` to the one before, and the endpoint is
+     * made if there is none of this name.
+     */
+    async publish(actor: Actor, input: { versionId: string; endpointName: string }): Promise<PublishOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      requirePermission(actor, 'model:write');
+      const problem = nameProblem(input.endpointName, 'endpointName', 'endpointName');
+      if (problem) return { type: 'invalid', problems: [problem] };
+      const { tenantId } = actor;
+      return database.forTenant(tenantId).transaction(async (tx): Promise<PublishOutcome> => {
+        const version = await tx.modelVersion.findUnique({ where: { tenantId_id: { tenantId, id: input.versionId } } });
+        if (!version) return versionNotFound('versionId');
+        if (version.status !== 'READY') return versionNotReady;
+        // One publication of a model at a time: `previous` is then what was really served before.
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
+        const key = { tenantId, modelId: version.modelId, name: 'champion' };
+        const champion = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } });
+        if (champion && champion.versionId !== version.id) await moveAlias(tx, actor, champion.version, 'previous');
+        await moveAlias(tx, actor, version, 'champion');
+        let endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name: input.endpointName } } });
+        if (endpoint && endpoint.modelId !== version.modelId) {
+          throw new EndpointTaken(); // leaves the transaction, so that the aliases stay as they were
+        }
+        endpoint ??= await insertEndpoint(tx, actor, { name: input.endpointName, modelId: version.modelId, alias: 'champion' });
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'published', version, endpoint };
+      }).catch((error: unknown): PublishOutcome => {
+        if (error instanceof EndpointTaken || violatesUnique(error, 'endpoints_tenant_id_name_key')) {
+          return { type: 'endpoint-of-other-model', name: input.endpointName };
+        }
+        throw error;
+      });
+    },
+
+    /** The version that an endpoint serves, or the one with this number of the endpoint's model. Null when absent or not READY. */
+    async resolveEndpoint(tenantId: string, name: string, versionNumber?: number): Promise<ServedEndpoint | null> {
+      return database.forTenant(tenantId).transaction(async (tx) => {
+        const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } }, include: { model: true } });
+        if (!endpoint) return null;
+        const version =
+          versionNumber === undefined
+            ? await tx.modelAlias
+                .findUnique({
+                  where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
+                  include: { version: true },
+                })
+                .then((alias) => alias?.version)
+            : await tx.modelVersion.findUnique({
+                where: { tenantId_modelId_number: { tenantId, modelId: endpoint.modelId, number: versionNumber } },
+              });
+        if (!version || version.status !== 'READY') return null;
+        return {
+          endpoint: { id: endpoint.id, name: endpoint.name },
+          version: {
+            id: version.id,
+            tenantId,
+            number: version.number,
+            modelName: endpoint.model.name,
+            packagePrefix: version.packagePrefix,
+            packageSha256: version.packageSha256,
+            sizeBytes: Number(version.sizeBytes),
+            signature: version.signature as unknown as Signature,
+          },
+        };
+      });
+    },
+
+    /** In the order of their making. */
+    async listEndpointNames(tenantId: string): Promise<string[]> {
+      const rows = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findMany({ select: { name: true }, orderBy: { id: 'asc' } }));
+      return rows.map((row) => row.name);
+    },
+
+    /** Numbers of the READY versions behind an endpoint, oldest first; empty when there is no such endpoint. */
+    async listVersionNumbers(tenantId: string, endpointName: string): Promise<number[]> {
+      const rows = await database.forTenant(tenantId).transaction((tx) =>
+        tx.modelVersion.findMany({
+          where: { tenantId, status: 'READY', model: { endpoints: { some: { name: endpointName } } } },
+          select: { number: true },
+          orderBy: { number: 'asc' },
+        }),
+      );
+      return rows.map((row) => row.number);
+    },
+
+    /** The files of a version's package, unchecked: whoever loads them verifies their digests against `packageSha256`. */
+    async readPackage(version: Pick<ServedVersion, 'packagePrefix'>): Promise<PackageFiles> {
+      const entries = await storage.list(version.packagePrefix);
+      if (!entries.length) throw new DomainError('UNAVAILABLE', 'The package of this version is not in the artefact store.', { remedy: 'Restore it from a backup, or train the version again.' });
+      const files = new Map<string, Uint8Array>();
+      for (const { key } of entries) files.set(key.slice(version.packagePrefix.length + 1), await storage.read(key, maxPackageFileBytes));
+      return files;
+    },
+  };
+}
+
+async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string; modelId: string; alias: string }): Promise<Endpoint> {
+  const endpoint = await tx.endpoint.create({
+    data: {
+      id: newId('endpoint'),
+      tenantId: actor.tenantId,
+      name: input.name,
+      modelId: input.modelId,
+      aliasName: input.alias,
+      createdBy: actorName(actor),
+    },
+  });
+  await recordAudit(tx, actor, { action: 'endpoint.create', subject: endpoint.id, details: { name: input.name, alias: input.alias } });
+  return endpoint;
+}
+
+class EndpointTaken extends Error {}
+
+const packagePrefix = (tenantId: string, versionId: string): string => `tenants/${tenantId}/packages/${versionId}`;
+const versionNotFound = (field: string): NotFound => ({ type: 'not-found', field, message: 'There is no such version of a model.' });
+const versionNotReady: VersionNotReady = { type: 'version-not-ready', message: 'Only a version that is READY can be served.' };

@@ -1,0 +1,14 @@
+export {
+  type ClaimedRun,
+  type CompletionInput,
+  createRunQueue,
+  type EpochValues,
+  type Failure,
+  type Lease,
+  type ProgressReport,
+  type RunQueue,
+  type TrialRecord,
+} from './queue.ts';
+export { isFinal, type RunStatus } from './run-state.ts';
+export { type CancelOutcome, createTraining, type SubmitOutcome, type SubmitRunInput, type Training } from './training.ts';
+export { trainingSpecJsonSchema } from '@millrace/configuration';

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto';
+import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
+import type { Quota } from '@millrace/quota';
+import type { NewVersion, Registry } from '@millrace/registry';
+import { appendEvent, transition } from './run-state.ts';
+import { endRun } from './training.ts';
+
+export interface RunQueueOptions {
+  /** its system handle logs in as millrace_worker */
+  database: Database;
+  quota: Quota;
+  registry: Registry;
+  logger: Logger;
+  /** how long a worker may be silent before its run is given to another (default 15) */
+  leaseSeconds?: number;
+}
+
+/** A run in the hands of a worker. Every write names the token; who has lost the lease can write no more. */
+export interface Lease {
+  tenantId: string;
+  runId: string;
+  token: string;
+}
+
+export interface ClaimedRun {
+  lease: Lease;
+  run: Run;
+  datasetVersion: DatasetVersion;
+}
+
+export interface EpochValues {
+  trial: number;
+  /** from 1 */
+  epoch: number;
+  values: Record<string, number | null>;
+}
+
+export interface ProgressReport {
+  progress?: Prisma.InputJsonObject;
+  epochs?: EpochValues[];
+  backend?: string;
+  /** of a whole checkpoint in the artefact store */
+  checkpointKey?: string;
+  /** since the last report */
+  computeSeconds?: number;
+}
+
+export interface TrialRecord {
+  number: number;
+  family: string;
+  parameters: Prisma.InputJsonObject;
+  metrics: Prisma.InputJsonObject;
+  scoreVal: number | null;
+  scoreTest: number | null;
+  fitTimeSeconds: number;
+  predTimeMsP50: number | null;
+  sizeBytes: number | null;
+  sizeGzBytes: number | null;
+  best: boolean;
+}
+
+export interface CompletionInput {
+  trials: TrialRecord[];
+  version: Pick<NewVersion, 'versionId' | 'metrics' | 'agreement' | 'modelPackage'>;
+  computeSeconds: number;
+}
+
+export interface Failure {
+  /** stable, SCREAMING_CASE */
+  code: string;
+  message: string;
+  remedy: string;
+  /** USER: the same input would fail again. SYSTEM: another attempt may succeed. */
+  fault: 'USER' | 'SYSTEM';
+}
+
+export type RunQueue = ReturnType<typeof createRunQueue>;
+
+/**
+ * The fair queue of runs, and the only way for a worker to hold one. Among tenants the one with the least virtual time
+ * is served next, which gives each its weighted share (start-time fair queueing, Goyal et al. 1996); within a tenant
+ * priority, then age. All times are the database's.
+ */
+export function createRunQueue(options: RunQueueOptions) {
+  const { database, quota, registry, logger } = options;
+  const leaseSeconds = options.leaseSeconds ?? 15;
+
+  /** Ends a held run in one transaction; false when the lease is lost. */
+  function end(lease: Lease, work: (tx: TenantTx) => Promise<boolean>): Promise<boolean> {
+    return database.forTenant(lease.tenantId).transaction(async (tx) => {
+      const done = await work(tx);
+      if (!done) logger.warn({ runId: lease.runId }, 'the lease was lost; this result is dropped');
+      return done;
+    });
+  }
+
+  async function fail(lease: Lease, failure: Failure, computeSeconds = 0): Promise<'retried' | 'failed' | 'lost'> {
+    return database.forTenant(lease.tenantId).transaction(async (tx) => {
+      const run = await tx.run.findUnique({ where: { id: lease.runId } });
+      if (!run || run.leaseToken !== lease.token) return 'lost';
+      const spent = { computeSeconds: { increment: computeSeconds } };
+      const data = { code: failure.code, message: failure.message, attempt: run.attempt };
+      if (run.cancelRequestedAt) {
+        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields: spent }))) return 'lost';
+        await endRun(tx, quota, run);
+        return 'failed';
+      }
+      if (failure.fault === 'SYSTEM' && run.attempt < run.maxAttempts) {
+        // 2 s, 4 s, … so that a sick machine isn't hammered.
+        const retryInSeconds = 2 ** run.attempt;
+        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields: spent, data, retryInSeconds });
+        if (moved) await notify(tx, 'millrace_queue');
+        return moved ? 'retried' : 'lost';
+      }
+      const exhausted = failure.fault === 'SYSTEM' ? ` It was tried ${run.attempt} times.` : '';
+      const fields = {
+        ...spent,
+        failureCode: failure.code,
+        failureMessage: failure.message + exhausted,
+        failureRemedy: failure.remedy,
+      };
+      if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'fail', fields, data }))) return 'lost';
+      await endRun(tx, quota, run);
+      return 'failed';
+    });
+  }
+
+  return {
+    leaseSeconds,
+
+    /**
+     * Hands out the next run, or null. The attempt is counted now, so that a run that kills its worker counts. The lock
+     * on the tenant's queue row makes its limit of running runs exact among many claimers.
+     */
+    async claim(workerName: string): Promise<ClaimedRun | null> {
+      const token = randomUUID();
+      const claimed = await database.system().transaction(async (tx) => {
+        const [queue] = await tx.$queryRaw<{ tenantId: string; vtime: number; weight: number; maxRunning: number }[]>`
+          SELECT q.tenant_id AS "tenantId", q.vtime, q.weight, q.max_running AS "maxRunning" FROM tenant_queues q
+          JOIN tenants t ON t.id = q.tenant_id AND t.status = 'ACTIVE'
+          WHERE EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = q.tenant_id AND r.status = 'QUEUED' AND r.run_after <= clock_timestamp())
+            AND (SELECT count(*) FROM runs r WHERE r.tenant_id = q.tenant_id AND r.status = 'RUNNING') < q.max_running
+          ORDER BY q.vtime, q.tenant_id LIMIT 1 FOR NO KEY UPDATE OF q SKIP LOCKED`;
+        if (!queue) return null;
+        // Under the lock: what was counted before it may be out of date.
+        const [running] = await tx.$queryRaw<{ count: number }[]>`
+          SELECT count(*)::int AS count FROM runs WHERE tenant_id = ${queue.tenantId} AND status = 'RUNNING'`;
+        if (running!.count >= queue.maxRunning) return null;
+        const [run] = await tx.$queryRaw<{ id: string }[]>`
+          UPDATE runs SET status = 'RUNNING', attempt = attempt + 1, lease_token = ${token}::uuid, leased_by = ${workerName},
+            lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), started_at = coalesce(started_at, clock_timestamp())
+          WHERE id = (SELECT id FROM runs WHERE tenant_id = ${queue.tenantId} AND status = 'QUEUED' AND run_after <= clock_timestamp()
+            ORDER BY priority DESC, created_at, id FOR UPDATE SKIP LOCKED LIMIT 1)
+          RETURNING id`;
+        if (!run) return null;
+        // A tenant that was idle doesn't get its unused past: it starts from the least of those that wait.
+        await tx.$executeRaw`
+          UPDATE tenant_queues SET vtime = 1 / weight + greatest(vtime, coalesce((SELECT min(o.vtime) FROM tenant_queues o
+            WHERE o.tenant_id <> ${queue.tenantId}
+              AND EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = o.tenant_id AND r.status = 'QUEUED')), 0))
+          WHERE tenant_id = ${queue.tenantId}`;
+        await tx.$executeRaw`
+          INSERT INTO run_events (tenant_id, run_id, sequence, type, data)
+          SELECT ${queue.tenantId}, ${run.id}, coalesce(max(sequence), 0) + 1, 'claimed', jsonb_build_object('worker', ${workerName}::text)
+          FROM run_events WHERE tenant_id = ${queue.tenantId} AND run_id = ${run.id}`;
+        await notify(tx, 'millrace_run', `${queue.tenantId}:${run.id}`);
+        return { tenantId: queue.tenantId, runId: run.id };
+      });
+      if (!claimed) return null;
+      const lease = { ...claimed, token };
+      const row = await database.forTenant(claimed.tenantId).transaction((tx) =>
+        tx.run.findUniqueOrThrow({ where: { id: claimed.runId }, include: { datasetVersion: true } }),
+      );
+      const { datasetVersion, ...run } = row;
+      return { lease, run, datasetVersion };
+    },
+
+    /** Renews the lease and says what to do: go on, stop because of a cancel, or stop because the run is lost. */
+    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'lost'> {
+      const [held] = await database.system().transaction(
+        (tx) => tx.$queryRaw<{ cancel: boolean }[]>`
+          UPDATE runs SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
+          WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid RETURNING cancel_requested_at IS NOT NULL AS cancel`,
+      );
+      if (!held) return 'lost';
+      return held.cancel ? 'cancel' : 'continue';
+    },
+
+    /** Notes progress. Sending an epoch again replaces it: a resumed run repeats what came after its checkpoint. */
+    async report(lease: Lease, report: ProgressReport): Promise<'noted' | 'lost'> {
+      return database.forTenant(lease.tenantId).transaction(async (tx) => {
+        const { count } = await tx.run.updateMany({
+          where: { id: lease.runId, leaseToken: lease.token },
+          data: {
+            ...(report.progress ? { progress: report.progress } : {}),
+            ...(report.backend ? { backend: report.backend } : {}),
+            ...(report.checkpointKey ? { checkpointKey: report.checkpointKey } : {}),
+            ...(report.computeSeconds ? { computeSeconds: { increment: report.computeSeconds } } : {}),
+          },
+        });
+        if (!count) return 'lost';
+        if (report.epochs?.length) {
+          await tx.$executeRaw`
+            INSERT INTO run_metrics (tenant_id, run_id, trial, epoch, values)
+            SELECT ${lease.tenantId}, ${lease.runId}, e.trial, e.epoch, e.values
+            FROM jsonb_to_recordset(${JSON.stringify(report.epochs)}::jsonb) AS e(trial int, epoch int, values jsonb)
+            ON CONFLICT (tenant_id, run_id, trial, epoch) DO UPDATE SET values = excluded.values, at = now()`;
+        }
+        await notify(tx, 'millrace_run', `${lease.tenantId}:${lease.runId}`);
+        return 'noted';
+      });
+    },
+
+    /** Writes an event that changes no status, such as `resumed`. */
+    async noteEvent(lease: Lease, type: string, data?: Prisma.InputJsonObject): Promise<void> {
+      await database.forTenant(lease.tenantId).transaction(async (tx) => {
+        const held = await tx.$queryRaw<unknown[]>`
+          SELECT 1 FROM runs WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid FOR UPDATE`;
+        if (!held.length) return;
+        await appendEvent(tx, lease.tenantId, lease.runId, type, data);
+        await notify(tx, 'millrace_run', `${lease.tenantId}:${lease.runId}`);
+      });
+    },
+
+    /**
+     * Ends a run well: trials, model version, quota, ledger and status in one transaction. The package must be stored. A
+     * version on which the two engines disagree is kept as FAILED, and the run fails with it.
+     */
+    complete(lease: Lease, input: CompletionInput): Promise<boolean> {
+      const agrees = input.version.agreement.type === 'agrees';
+      return end(lease, async (tx) => {
+        const fields = {
+          computeSeconds: { increment: input.computeSeconds },
+          ...(agrees
+            ? {}
+            : {
+                failureCode: 'ENGINES_DISAGREE',
+                failureMessage: 'The serving engine and the training engine give different predictions for the same rows.',
+                failureRemedy: 'Tell your operator: this is a defect of Millrace, not of your data.',
+              }),
+        };
+        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: agrees ? 'succeed' : 'fail', fields }))) return false;
+        const run = await tx.run.findUniqueOrThrow({ where: { id: lease.runId } });
+        await tx.trial.deleteMany({ where: { tenantId: lease.tenantId, runId: lease.runId } });
+        await tx.trial.createMany({
+          data: input.trials.map(({ sizeBytes, sizeGzBytes, ...trial }) => ({
+            ...trial,
+            tenantId: lease.tenantId,
+            runId: lease.runId,
+            sizeBytes: sizeBytes === null ? null : BigInt(sizeBytes),
+            sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
+          })),
+        });
+        await registry.addVersion(tx, {
+          ...input.version,
+          tenantId: lease.tenantId,
+          modelName: run.modelName,
+          runId: run.id,
+          datasetVersionId: run.datasetVersionId,
+          createdBy: run.createdBy,
+        });
+        await endRun(tx, quota, run);
+        return true;
+      });
+    },
+
+    /** Ends an attempt badly: another one follows if that may help, up to the run's `maxAttempts`. */
+    fail,
+
+    /** Ends a run whose cancel was requested. */
+    cancelled(lease: Lease, computeSeconds: number): Promise<boolean> {
+      return end(lease, async (tx) => {
+        const fields = { computeSeconds: { increment: computeSeconds } };
+        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields }))) return false;
+        await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: { id: lease.runId } }));
+        return true;
+      });
+    },
+
+    /** Puts a run back because this worker shuts down: another resumes it, and the attempt doesn't count. */
+    giveBack(lease: Lease, computeSeconds: number): Promise<boolean> {
+      return end(lease, async (tx) => {
+        const fields = { computeSeconds: { increment: computeSeconds }, attempt: { decrement: 1 } };
+        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason: 'worker shut down' } });
+        if (moved) await notify(tx, 'millrace_queue');
+        return moved;
+      });
+    },
+
+    /** Takes back runs whose worker has gone silent. Any worker may do so at any time. @returns how many */
+    async reapExpired(): Promise<number> {
+      const expired = await database.system().transaction(
+        (tx) => tx.$queryRaw<{ tenantId: string; runId: string; token: string }[]>`
+          SELECT tenant_id AS "tenantId", id AS "runId", lease_token::text AS token FROM runs
+          WHERE status = 'RUNNING' AND lease_until < clock_timestamp() LIMIT 100`,
+      );
+      for (const lease of expired) {
+        const outcome = await fail(lease, {
+          code: 'WORKER_LOST',
+          message: 'The worker that trained this run has ended unexpectedly.',
+          remedy: 'If it happens again: the run may need more memory than the machine has. Use fewer rows or a smaller network.',
+          fault: 'SYSTEM',
+        });
+        logger.warn({ runId: lease.runId, outcome }, 'a worker went silent; its run was taken back');
+      }
+      return expired.length;
+    },
+  };
+}
