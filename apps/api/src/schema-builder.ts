@@ -10,9 +10,18 @@ import { permissionToReadNode, typeOfId } from './node-types.ts';
 import type { RequestContext } from './request-context.ts';
 import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 
+/** The models as reads see them: without the columns that hold secrets, which the database refuses to the application. */
+type WithoutSecret<Name extends keyof PothosTypes, Column extends PropertyKey> = Omit<PothosTypes[Name], 'Shape'> & {
+  Shape: Omit<PothosTypes[Name]['Shape'], Column>;
+};
+interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey'> {
+  Person: WithoutSecret<'Person', 'passwordHash'>;
+  ApiKey: WithoutSecret<'ApiKey', 'secretHmac'>;
+}
+
 export interface SchemaTypes {
   Context: RequestContext;
-  PrismaTypes: PothosTypes;
+  PrismaTypes: ReadTypes;
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };

@@ -1,8 +1,8 @@
-import type { Auth } from '@millrace/auth';
+import type { Actor, Auth } from '@millrace/auth';
+import type { Datasets, SampleRow } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
 import type { Registry } from '@millrace/registry';
 import type { Training } from '@millrace/training';
-import type { Datasets } from '@millrace/datasets';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
 import type { RunFeed } from './modules/training/run-feed.ts';
 
@@ -11,6 +11,8 @@ export interface Services {
   auth: Auth;
   quota: Quota;
   datasets: Datasets;
+  /** rows of a data set version, spread evenly over it */
+  sampleRows(actor: Actor, datasetVersionId: string, count: number): Promise<SampleRow[]>;
   training: Training;
   registry: Registry;
   runFeed: RunFeed;

@@ -83,6 +83,7 @@ export class ModelCache {
     const slot: Slot = { version, model: null, held: null, users: 1, loading: undefined as never };
     this.#bytes += version.sizeBytes;
     this.#slots.set(key, slot);
+    this.#makeRoom();
     slot.loading = this.#read(version).then(
       (model) => {
         slot.model = model;

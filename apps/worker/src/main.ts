@@ -5,13 +5,13 @@ import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
 import { createRunQueue } from '@millrace/training';
-import pino from 'pino';
+import { pino } from 'pino';
 import { collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from 'prom-client';
 import { readEnvironment } from './environment.ts';
 import { startWorker } from './worker.ts';
 
 const environment = readEnvironment();
-const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: undefined });
+const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: null });
 const database = createDatabase({
   tenantUrl: environment.MILLRACE_APP_DATABASE_URL,
   systemUrl: environment.MILLRACE_WORKER_DATABASE_URL,

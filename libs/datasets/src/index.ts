@@ -1,4 +1,14 @@
 export {
+  type AddVersionInput,
+  type AddVersionOutcome,
+  type CreateDatasetInput,
+  type CreateDatasetOutcome,
+  type DatasetProfile,
+  type DatasetVersionView,
+  type VersionRefusal,
+} from './dataset-versions.ts';
+export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
+export {
   type ColumnFlag,
   type ColumnProfile,
   type ColumnSummary,
@@ -10,3 +20,4 @@ export {
 } from './table-file.ts';
 export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
 export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';
+export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome } from './uploads.ts';

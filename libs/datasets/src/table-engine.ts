@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { DuckDBInstance, type DuckDBConnection, type DuckDBDataChunk } from '@duckdb/node-api';
 import { DomainError } from '@millrace/kernel';
+import { withWorkFolder } from './work-folder.ts';
 
 export interface TableEngineOptions {
   /** the only files outside its own folder that the engine may touch */
@@ -26,17 +25,16 @@ export interface TableEngine {
 /** The table doesn't fit into the memory or the temporary files it may use. */
 export class TableTooLargeError extends Error {}
 
-const folderName = /^millrace-table-(\d+)-/;
-const abandonedAfterMs = 60 * 60 * 1000;
-
 /**
  * Opens an engine that can read and write `files` and its own folder, nothing else: no other path, no network, no
  * extension, no change of settings. All that is left of it afterwards are `files`.
  */
 export async function withTableEngine<T>(options: TableEngineOptions, use: (engine: TableEngine) => Promise<T>): Promise<T> {
   options.signal?.throwIfAborted();
-  await removeAbandonedFolders();
-  const folder = await mkdtemp(path.join(os.tmpdir(), `millrace-table-${process.pid}-`));
+  return withWorkFolder((folder) => openEngine(folder, options, use));
+}
+
+async function openEngine<T>(folder: string, options: TableEngineOptions, use: (engine: TableEngine) => Promise<T>): Promise<T> {
   let instance: DuckDBInstance | undefined;
   let connection: DuckDBConnection | undefined;
   const interrupt = (): void => connection?.interrupt();
@@ -65,7 +63,6 @@ export async function withTableEngine<T>(options: TableEngineOptions, use: (engi
     options.signal?.removeEventListener('abort', interrupt);
     connection?.closeSync();
     instance?.closeSync();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -114,25 +111,4 @@ function translate(error: unknown): unknown {
     });
   }
   return error;
-}
-
-/** Folders of processes that were killed: old, and their process is no more. */
-async function removeAbandonedFolders(): Promise<void> {
-  for (const name of await readdir(os.tmpdir())) {
-    const pid = Number(folderName.exec(name)?.[1]);
-    if (!pid || isAlive(pid)) continue;
-    const folder = path.join(os.tmpdir(), name);
-    const touched = await stat(folder).then((info) => info.mtimeMs, () => Infinity);
-    // The age guards folders of other containers, whose processes can't be seen from here.
-    if (Date.now() - touched > abandonedAfterMs) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Actor, recordAudit, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, TenantTx, Upload } from '@millrace/database';
 import { DomainError, isId, newId, type Problem } from '@millrace/kernel';
 import type { Quota, QuotaExceeded } from '@millrace/quota';
@@ -142,7 +142,7 @@ export function createUploads({ database, storage, quota }: Dependencies) {
 
       await clearAbandoned(tenantId, { database, storage, quota });
       const upload = await database.forTenant(tenantId).transaction(async (tx) => {
-        const row = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, createdBy: creatorOf(actor) } });
+        const row = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, createdBy: actorName(actor) } });
         await recordAudit(tx, actor, { action: 'upload.begin', subject: row.id, details: { filename } });
         return row;
       });
@@ -159,11 +159,6 @@ export function createUploads({ database, storage, quota }: Dependencies) {
       return attempt(actor, uploadId, source, options);
     },
   };
-}
-
-/** `createdBy` of rows: the id of the person or key. */
-export function creatorOf(actor: Actor): string {
-  return actor.type === 'person' ? actor.personId : actor.keyId;
 }
 
 export function keyOfVersion(tenantId: string, versionId: string): string {

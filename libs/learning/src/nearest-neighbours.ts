@@ -104,7 +104,7 @@ function createShortlistSearch(points: Points, norms: Float64Array, shortlist: n
   return {
     run(queries, start, end) {
       return tf.tidy(() => {
-        const part = Float32Array.from(queries.values.subarray(start * width, end * width));
+        const part = new Float32Array(queries.values.subarray(start * width, end * width));
         const closeness = tf.add(tf.matMul(tf.tensor2d(part, [end - start, width]), doubled), negativeNorms);
         const { values, indices } = tf.topk(closeness, shortlist);
         return {

@@ -50,11 +50,11 @@ export async function scoreRows(
     const queries = { count: rows, width: encodedWidth(pipeline.features), values: encoded };
     return scoreByNeighbours(estimator, target.type === 'number' ? 0 : target.classes.length, queries, pacer);
   }
-  const outputs = networkOutputs(estimator.layers, Float32Array.from(encoded), rows);
+  const outputs = networkOutputs(estimator.layers, new Float32Array(encoded), rows);
   if (target.type === 'number') {
     return { type: 'values', predicted: Float64Array.from(outputs, (value) => value * target.scale + target.mean) };
   }
-  return classScores(Float64Array.from(outputs), rows, target.classes.length);
+  return classScores(new Float64Array(outputs), rows, target.classes.length);
 }
 
 async function scoreByNeighbours(

@@ -92,8 +92,10 @@ describe('dense network', () => {
     expect(regression(outcome.trials[0]!).r2!).toBeGreaterThan(0.9);
   });
 
-  test('AI4I 2020 reaches the F1 and ROC area of a reference network', async () => {
-    const ai4i = findSharedTable('ai4i2020.csv');
+  const ai4i = findSharedTable('ai4i2020.csv');
+  if (!ai4i) console.warn('SKIPPED: ai4i2020.csv is not beside this repository; quality on industrial data is not tested');
+
+  (ai4i ? test : test.skip)('AI4I 2020 reaches the F1 and ROC area of a reference network', async () => {
     if (!ai4i) return;
     const leaks = ['UDI', 'Product ID', 'TWF', 'HDF', 'PWF', 'OSF', 'RNF'];
     const spec = specFor(ai4i, { name: 'Machine failure', type: 'binary' }, { trainer: { batchSize: 128, epochs: 40 } }, leaks);
@@ -259,21 +261,33 @@ describe('cancelling', () => {
     const events: string[] = [];
     const outcome = await train({ table, spec, signal: AbortSignal.abort(), onEvent: ({ type }) => void events.push(type) });
     expect(outcome).toEqual({ type: 'cancelled' });
-    expect(events).not.toContain('epoch');
+    expect(events).toEqual(['started']);
   });
 });
 
 describe('checkpoints of other runs', () => {
   const spec = specFor(table, grade, { trainer: { epochs: 2 } }, others);
 
-  test.each(['a damaged one', 'one of another configuration', 'one of other data'])('%s is ignored, and said so', async (kind) => {
+  /** The same table with one cell of a column replaced. */
+  const altered = (name: string, value: never): Table => ({
+    rows: table.rows,
+    columns: table.columns.map((column) => {
+      if (column.name !== name) return column;
+      const values = column.values.slice();
+      values[7] = value;
+      return { ...column, values } as typeof column;
+    }),
+  });
+
+  test.each(['a damaged one', 'one of another configuration', 'one of another number', 'one of another category'])('%s is ignored, and said so', async (kind) => {
     const store = memoryStore();
     await trained({ table, spec, checkpoint: store });
     const state = store.saved[0]!;
     const run = {
       'a damaged one': { table, spec, checkpoint: memoryStore(1, state.slice(0, -1)) },
       'one of another configuration': { table, spec: { ...spec, trainer: { ...spec.trainer, learningRate: 0.01 } }, checkpoint: memoryStore(1, state) },
-      'one of other data': { table: madeUpTable(120, 2), spec, checkpoint: memoryStore(1, state) },
+      'one of another number': { table: altered('x', 0.123 as never), spec, checkpoint: memoryStore(1, state) },
+      'one of another category': { table: altered('colour', 'teal' as never), spec, checkpoint: memoryStore(1, state) },
     }[kind]!;
     const events: TrainEvent[] = [];
     const outcome = await trained({ ...run, onEvent: (event) => void events.push(event) });

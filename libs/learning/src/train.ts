@@ -462,7 +462,7 @@ function examplesOf(data: PreparedData, features: FittedFeature[], target: Fitte
   return {
     rows: rows.length,
     width: encodedWidth(features),
-    inputs: Float32Array.from(encodeRows(features, data.table, rows)),
+    inputs: new Float32Array(encodeRows(features, data.table, rows)),
     targets: Float32Array.from(rows, (row) =>
       target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!,
     ),

@@ -46,6 +46,16 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
     }
   }
 
+  async function find(key: string): Promise<ArtefactInfo | null> {
+    try {
+      const info = await stat(fileOf(key));
+      return info.isFile() ? { key, sizeBytes: info.size, modifiedAt: info.mtime } : null;
+    } catch (error) {
+      if (isAbsence(error)) return null;
+      throw error;
+    }
+  }
+
   /** Folders appear and, when the last artefact leaves them, vanish: another process may take ours away meanwhile. */
   async function publish(part: string, target: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
@@ -103,15 +113,7 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
       }
     },
 
-    async stat(key) {
-      try {
-        const info = await stat(fileOf(key));
-        return info.isFile() ? { key, sizeBytes: info.size, modifiedAt: info.mtime } : null;
-      } catch (error) {
-        if (isAbsence(error)) return null;
-        throw error;
-      }
-    },
+    stat: find,
 
     async remove(key) {
       const file = fileOf(key);
@@ -152,7 +154,7 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
           const key = `${below}/${entry.name}`;
           if (entry.isDirectory()) await walk(key);
           else if (entry.isFile()) {
-            const info = await this.stat(key);
+            const info = await find(key);
             if (info) found.push(info);
           }
         }

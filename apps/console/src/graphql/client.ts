@@ -2,6 +2,7 @@ import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCach
 import { SetContextLink } from '@apollo/client/link/context';
 import { ErrorLink } from '@apollo/client/link/error';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { relayStylePagination } from '@apollo/client/utilities';
 import { createClient } from 'graphql-ws';
 import { from, switchMap } from 'rxjs';
 import { possibleTypes } from '../gql/possible-types.ts';
@@ -55,6 +56,16 @@ export function createGraphqlClient(session: Session): ApolloClient {
     cache: new InMemoryCache({
       possibleTypes,
       typePolicies: {
+        Query: {
+          fields: {
+            datasets: relayStylePagination(),
+            runs: relayStylePagination(['status']),
+            models: relayStylePagination(),
+            endpoints: relayStylePagination(),
+            apiKeys: relayStylePagination(),
+            auditEvents: relayStylePagination(),
+          },
+        },
         // these have no id of their own: they belong to what they are read from
         Viewer: { merge: true },
         ModelAlias: { keyFields: false },

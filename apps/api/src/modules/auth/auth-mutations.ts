@@ -9,11 +9,10 @@ import {
   setupLinkInvalid,
   setupLinkInvalidError,
   signInRefused,
-  signInRefusedError,
-} from '../../error-types.ts';
+  signInRefusedError } from '../../error-types.ts';
 import type { RequestContext } from '../../request-context.ts';
 import { builder } from '../../schema-builder.ts';
-import { apiKeyScopeEnum, apiKeyType, viewerType } from './auth-types.ts';
+import { apiKeyScopeEnum, viewerType } from './auth-types.ts';
 
 interface SignInSuccess {
   __typename: 'SignInSuccess';
@@ -154,7 +153,7 @@ const createApiKeySuccess = builder
     fields: (t) => ({
       key: t.exposeString('key', { description: 'Its text: in this answer and nowhere else. Keep it safe.' }),
       apiKey: t.prismaField({
-        type: apiKeyType,
+        type: 'ApiKey',
         description: 'What is known of it from now on.',
         resolve: (query, { apiKeyId: id }, _args, { db, tenantId }) =>
           db.apiKey.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
@@ -182,7 +181,7 @@ const revokeApiKeySuccess = builder.objectRef<{ __typename: 'RevokeApiKeySuccess
   description: 'The key is worthless within a second.',
   fields: (t) => ({
     apiKey: t.prismaField({
-      type: apiKeyType,
+      type: 'ApiKey',
       description: 'The key.',
       resolve: (query, { apiKeyId: id }, _args, { db, tenantId }) =>
         db.apiKey.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),

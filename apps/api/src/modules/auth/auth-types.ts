@@ -12,7 +12,7 @@ export const apiKeyScopeEnum = builder.enumType(databaseEnums.ApiKeyScope, {
   description: 'What a key may do: PREDICT calls endpoints, READ reads everything, TRAIN also uploads and trains, ADMIN does what an administrator does.',
 });
 
-export const tenantType = builder.prismaNode('Tenant', {
+builder.prismaNode('Tenant', {
   id: { field: 'id', description: 'ten_…' },
   description: 'A company’s team: the unit of isolation, quota and billing.',
   fields: (t) => ({
@@ -22,7 +22,7 @@ export const tenantType = builder.prismaNode('Tenant', {
   }),
 });
 
-export const personType = builder.prismaNode('Person', {
+builder.prismaNode('Person', {
   id: { field: 'id', description: 'per_…' },
   description: 'A human being who is a member of the tenant.',
   fields: (t) => ({
@@ -31,7 +31,7 @@ export const personType = builder.prismaNode('Person', {
   }),
 });
 
-export const apiKeyType = builder.prismaNode('ApiKey', {
+builder.prismaNode('ApiKey', {
   id: { field: 'id', description: 'key_…' },
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A partner’s or machine’s credential. Its text was shown once, when it was made.',
@@ -47,7 +47,7 @@ export const apiKeyType = builder.prismaNode('ApiKey', {
   }),
 });
 
-const auditEventType = builder.prismaNode('AuditEvent', {
+builder.prismaNode('AuditEvent', {
   id: { field: 'id', description: 'aud_…' },
   description: 'A line of the audit trail, which is only ever added to.',
   fields: (t) => ({
@@ -65,19 +65,19 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
   description: 'Whoever makes this request: a person or an API key, in one tenant.',
   fields: (t) => ({
     tenant: t.prismaField({
-      type: tenantType,
+      type: 'Tenant',
       description: 'The tenant that everything in reach belongs to.',
       resolve: (query, actor, _args, context) => context.db.tenant.findUniqueOrThrow({ ...query, where: { id: actor.tenantId } }),
     }),
     person: t.prismaField({
-      type: personType,
+      type: 'Person',
       nullable: true,
       description: 'The person; null for an API key.',
       resolve: (query, actor, _args, context) =>
         actor.type === 'person' ? context.db.person.findUniqueOrThrow({ ...query, where: { id: actor.personId } }) : null,
     }),
     apiKey: t.prismaField({
-      type: apiKeyType,
+      type: 'ApiKey',
       nullable: true,
       description: 'The API key; null for a person.',
       resolve: (query, actor, _args, context) =>
@@ -116,7 +116,7 @@ builder.queryFields((t) => ({
     resolve: (_root, _args, context) => context.signedIn,
   }),
   apiKeys: t.prismaConnection({
-    type: apiKeyType,
+    type: 'ApiKey',
     cursor: 'id',
     maxSize: pageLimit,
     complexity: pageComplexity,
@@ -126,7 +126,7 @@ builder.queryFields((t) => ({
       db.apiKey.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
   }),
   auditEvents: t.prismaConnection({
-    type: auditEventType,
+    type: 'AuditEvent',
     cursor: 'id',
     maxSize: pageLimit,
     complexity: pageComplexity,

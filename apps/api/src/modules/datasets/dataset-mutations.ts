@@ -1,0 +1,197 @@
+import { isId } from '@millrace/kernel';
+import {
+  conflict,
+  conflictError,
+  invalidInput,
+  invalidInputError,
+  nameOf,
+  notFound,
+  notFoundError,
+  quotaExceeded,
+  quotaExceededError,
+  rejectedFile,
+  rejectedFileError } from '../../error-types.ts';
+import { builder } from '../../schema-builder.ts';
+
+const beginUploadSuccess = builder
+  .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string }>('BeginUploadSuccess')
+  .implement({
+    description: 'The upload waits for its bytes.',
+    fields: (t) => ({
+      upload: t.prismaField({
+        type: 'Upload',
+        description: 'The upload.',
+        resolve: (query, { uploadId: id }, _args, { db, tenantId }) =>
+          db.upload.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+      }),
+      url: t.string({
+        description: 'PUT the bytes there, raw, with the credential of this request; a relative address of this server.',
+        resolve: ({ uploadId }) => `/uploads/${uploadId}`,
+      }),
+      maxBytes: t.field({
+        type: 'BigInt',
+        description: 'The most that is accepted.',
+        resolve: (_parent, _args, { services }) => BigInt(services.maxUploadBytes),
+      }),
+    }),
+  });
+
+const beginUploadPayload = builder.unionType('BeginUploadPayload', {
+  description: 'Outcomes of beginUpload.',
+  types: [beginUploadSuccess, invalidInputError],
+  resolveType: nameOf,
+});
+
+const beginUploadInput = builder.inputType('BeginUploadInput', {
+  description: 'A file to be sent.',
+  fields: (t) => ({
+    filename: t.string({ required: true, description: 'Its name: shown, never used as a path.' }),
+    mediaType: t.string({ description: 'Its media type, such as text/csv; never trusted.' }),
+  }),
+});
+
+interface VersionMade<Name extends string> {
+  __typename: Name;
+  datasetId: string;
+  versionId: string;
+}
+
+const createDatasetSuccess = builder.objectRef<VersionMade<'CreateDatasetSuccess'>>('CreateDatasetSuccess').implement({
+  description: 'The data set was made, with its first version.',
+  fields: (t) => ({
+    dataset: t.prismaField({
+      type: 'Dataset',
+      description: 'The data set.',
+      resolve: (query, { datasetId: id }, _args, { db, tenantId }) =>
+        db.dataset.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+    }),
+    version: t.prismaField({
+      type: 'DatasetVersion',
+      description: 'Its first version.',
+      resolve: (query, { versionId: id }, _args, { db, tenantId }) =>
+        db.datasetVersion.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+    }),
+  }),
+});
+
+const createDatasetPayload = builder.unionType('CreateDatasetPayload', {
+  description: 'Outcomes of createDataset.',
+  types: [createDatasetSuccess, invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
+  resolveType: nameOf,
+});
+
+const createDatasetInput = builder.inputType('CreateDatasetInput', {
+  description: 'A data set to be made of an upload.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'Unique in the tenant.' }),
+    uploadId: t.id({ required: true, description: 'upl_… of a complete upload.' }),
+    description: t.string({ description: 'What the data is about.' }),
+  }),
+});
+
+const addDatasetVersionSuccess = builder
+  .objectRef<VersionMade<'AddDatasetVersionSuccess'>>('AddDatasetVersionSuccess')
+  .implement({
+    description: 'The version was made.',
+    fields: (t) => ({
+      dataset: t.prismaField({
+        type: 'Dataset',
+        description: 'The data set.',
+        resolve: (query, { datasetId: id }, _args, { db, tenantId }) =>
+          db.dataset.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+      }),
+      version: t.prismaField({
+        type: 'DatasetVersion',
+        description: 'The new version.',
+        resolve: (query, { versionId: id }, _args, { db, tenantId }) =>
+          db.datasetVersion.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+      }),
+    }),
+  });
+
+const addDatasetVersionPayload = builder.unionType('AddDatasetVersionPayload', {
+  description: 'Outcomes of addDatasetVersion.',
+  types: [addDatasetVersionSuccess, invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
+  resolveType: nameOf,
+});
+
+const addDatasetVersionInput = builder.inputType('AddDatasetVersionInput', {
+  description: 'A further version of a data set.',
+  fields: (t) => ({
+    datasetId: t.id({ required: true, description: 'dst_…' }),
+    uploadId: t.id({ required: true, description: 'upl_… of a complete upload.' }),
+  }),
+});
+
+const uploadNotComplete = () =>
+  conflict(
+    'upload_not_complete',
+    'uploadId',
+    'The bytes of this upload have not all arrived.',
+    'PUT the whole file to the upload’s address, then try again.',
+  );
+
+builder.mutationFields((t) => ({
+  beginUpload: t.field({
+    type: beginUploadPayload,
+    authScopes: { permission: 'dataset:write' },
+    description: 'Announces a file. Its bytes go to the address in the answer.',
+    args: { input: t.arg({ type: beginUploadInput, required: true, description: 'The file.' }) },
+    resolve: async (_root, { input: { filename, mediaType } }, { services, signedIn }) => {
+      const outcome = await services.datasets.beginUpload(signedIn, { filename, ...(mediaType == null ? {} : { mediaType }) });
+      if (outcome.type === 'invalid') return invalidInput(outcome.problems);
+      return { __typename: 'BeginUploadSuccess' as const, uploadId: outcome.upload.id };
+    },
+  }),
+  createDataset: t.field({
+    type: createDatasetPayload,
+    authScopes: { permission: 'dataset:write' },
+    description: 'Parses, types and profiles an uploaded file and keeps it as the first version of a new data set.',
+    args: { input: t.arg({ type: createDatasetInput, required: true, description: 'The data set.' }) },
+    resolve: async (_root, { input: { name, uploadId, description } }, { services, signedIn }) => {
+      if (!isId('upload', uploadId)) return notFound('upload', 'uploadId');
+      const outcome = await services.datasets.createDataset(signedIn, { name, uploadId, description: description ?? '' });
+      switch (outcome.type) {
+        case 'created':
+          return { __typename: 'CreateDatasetSuccess' as const, datasetId: outcome.dataset.id, versionId: outcome.version.id };
+        case 'invalid':
+          return invalidInput(outcome.problems);
+        case 'rejected-file':
+          return rejectedFile(outcome.problems);
+        case 'name-taken':
+          return conflict('name_taken', 'name', `There is a data set called ${name} already.`, 'Choose another name, or add a version to it.');
+        case 'upload-not-found':
+          return notFound('upload', 'uploadId');
+        case 'upload-not-complete':
+          return uploadNotComplete();
+        case 'quota-exceeded':
+          return quotaExceeded(outcome);
+      }
+    },
+  }),
+  addDatasetVersion: t.field({
+    type: addDatasetVersionPayload,
+    authScopes: { permission: 'dataset:write' },
+    description: 'Makes a further version of a data set from an uploaded file.',
+    args: { input: t.arg({ type: addDatasetVersionInput, required: true, description: 'The version.' }) },
+    resolve: async (_root, { input: { datasetId, uploadId } }, { services, signedIn }) => {
+      if (!isId('dataset', datasetId)) return notFound('data set', 'datasetId');
+      if (!isId('upload', uploadId)) return notFound('upload', 'uploadId');
+      const outcome = await services.datasets.addVersion(signedIn, { datasetId, uploadId });
+      switch (outcome.type) {
+        case 'added':
+          return { __typename: 'AddDatasetVersionSuccess' as const, datasetId, versionId: outcome.version.id };
+        case 'rejected-file':
+          return rejectedFile(outcome.problems);
+        case 'dataset-not-found':
+          return notFound('data set', 'datasetId');
+        case 'upload-not-found':
+          return notFound('upload', 'uploadId');
+        case 'upload-not-complete':
+          return uploadNotComplete();
+        case 'quota-exceeded':
+          return quotaExceeded(outcome);
+      }
+    },
+  }),
+}));

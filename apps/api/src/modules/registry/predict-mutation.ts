@@ -1,0 +1,54 @@
+import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { builder } from '../../schema-builder.ts';
+
+interface PredictSuccess {
+  __typename: 'PredictSuccess';
+  predictions: unknown[];
+  modelVersion: number;
+  requestId: string;
+}
+
+const predictSuccess = builder.objectRef<PredictSuccess>('PredictSuccess').implement({
+  description: 'Predicted, metered and billed.',
+  fields: (t) => ({
+    predictions: t.expose('predictions', { type: ['JSON'], description: 'One for each row, in their order.' }),
+    modelVersion: t.exposeInt('modelVersion', { description: 'Number of the version that answered.' }),
+    requestId: t.exposeString('requestId', { description: 'Names this request in logs.' }),
+  }),
+});
+
+const predictPayload = builder.unionType('PredictPayload', {
+  description: 'Outcomes of predict.',
+  types: [predictSuccess, invalidInputError, notFoundError],
+  resolveType: nameOf,
+});
+
+const predictInput = builder.inputType('PredictInput', {
+  description: 'Rows to be predicted.',
+  fields: (t) => ({
+    endpoint: t.string({ required: true, description: 'Name of the endpoint.' }),
+    rows: t.field({ type: ['JSON'], required: true, description: 'Rows as {feature: value}, or values in the order of the signature.' }),
+  }),
+});
+
+builder.mutationField('predict', (t) =>
+  t.field({
+    type: predictPayload,
+    authScopes: { permission: 'endpoint:predict' },
+    description: 'Predicts through the inference server with the caller’s own credential. Programs call that server directly.',
+    args: { input: t.arg({ type: predictInput, required: true, description: 'Endpoint and rows.' }) },
+    resolve: async (_root, { input: { endpoint, rows } }, { services, credential, requestId }) => {
+      const outcome = await services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId });
+      switch (outcome.type) {
+        case 'predicted': {
+          const { predictions, modelVersion } = outcome;
+          return { __typename: 'PredictSuccess' as const, predictions, modelVersion, requestId };
+        }
+        case 'invalid':
+          return invalidInput(outcome.problems);
+        case 'not-found':
+          return notFound('endpoint', 'endpoint', outcome.message);
+      }
+    },
+  }),
+);

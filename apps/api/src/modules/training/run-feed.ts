@@ -1,0 +1,60 @@
+import type { Database } from '@millrace/database';
+
+/** Should a notification get lost, its news is this much late. */
+const safetyNetMs = 2_000;
+
+/** Tells the subscriptions of this process when there is news of a run: one LISTEN for all of them. */
+export interface RunFeed {
+  /** One signal at once, then one whenever there may be news; several that come together are one. Ends with the feed. */
+  watch(tenantId: string, runId: string): AsyncGenerator<void, void, void>;
+  /** Ends every watch. */
+  close(): void;
+}
+
+export async function createRunFeed(database: Database): Promise<RunFeed> {
+  const wakers = new Map<string, Set<() => void>>();
+  const wakeAll = (): void => {
+    for (const set of wakers.values()) for (const wake of set) wake();
+  };
+  let closed = false;
+  const unlisten = await database.listen('millrace_run', (run) => {
+    if (run === null) wakeAll(); // news may have been missed
+    else for (const wake of wakers.get(run) ?? []) wake();
+  });
+  const safetyNet = setInterval(wakeAll, safetyNetMs);
+  safetyNet.unref();
+
+  return {
+    async *watch(tenantId, runId) {
+      const key = `${tenantId}:${runId}`;
+      let pending = true;
+      let resume: (() => void) | null = null;
+      const wake = (): void => {
+        pending = true;
+        resume?.();
+      };
+      const set = wakers.get(key) ?? new Set();
+      wakers.set(key, set.add(wake));
+      try {
+        while (!closed) {
+          if (pending) {
+            pending = false;
+            yield;
+          } else {
+            await new Promise<void>((resolve) => (resume = resolve));
+            resume = null;
+          }
+        }
+      } finally {
+        set.delete(wake);
+        if (!set.size) wakers.delete(key);
+      }
+    },
+    close() {
+      closed = true;
+      clearInterval(safetyNet);
+      unlisten();
+      wakeAll();
+    },
+  };
+}

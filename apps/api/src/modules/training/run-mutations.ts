@@ -1,0 +1,107 @@
+import { isId } from '@millrace/kernel';
+import {
+  conflict,
+  conflictError,
+  invalidInput,
+  invalidInputError,
+  nameOf,
+  notFound,
+  notFoundError,
+  quotaExceeded,
+  quotaExceededError } from '../../error-types.ts';
+import { builder } from '../../schema-builder.ts';
+
+const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; runId: string }>('SubmitRunSuccess').implement({
+  description: 'The run is accepted and will reach exactly one end.',
+  fields: (t) => ({
+    run: t.prismaField({
+      type: 'Run',
+      description: 'The run.',
+      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
+        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+    }),
+  }),
+});
+
+const submitRunPayload = builder.unionType('SubmitRunPayload', {
+  description: 'Outcomes of submitRun.',
+  types: [submitRunSuccess, invalidInputError, notFoundError, conflictError, quotaExceededError],
+  resolveType: nameOf,
+});
+
+const submitRunInput = builder.inputType('SubmitRunInput', {
+  description: 'A training to be run.',
+  fields: (t) => ({
+    datasetVersionId: t.id({ required: true, description: 'dsv_… of what to learn from.' }),
+    modelName: t.string({ required: true, description: 'The registered model that gets a version; made if it is new.' }),
+    spec: t.field({ type: 'JSON', required: true, description: 'The training configuration; see trainingConfigurationSchema.' }),
+    priority: t.int({ description: 'From -100 to 100 within the tenant, higher first; 0 if left out.' }),
+  }),
+});
+
+const cancelRunSuccess = builder.objectRef<{ __typename: 'CancelRunSuccess'; runId: string }>('CancelRunSuccess').implement({
+  description: 'A queued run has ended; a running one is stopped by its worker within two seconds.',
+  fields: (t) => ({
+    run: t.prismaField({
+      type: 'Run',
+      description: 'The run.',
+      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
+        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+    }),
+  }),
+});
+
+const cancelRunPayload = builder.unionType('CancelRunPayload', {
+  description: 'Outcomes of cancelRun.',
+  types: [cancelRunSuccess, notFoundError, conflictError],
+  resolveType: nameOf,
+});
+
+const cancelRunInput = builder.inputType('CancelRunInput', {
+  description: 'A run to be stopped.',
+  fields: (t) => ({ id: t.id({ required: true, description: 'run_…' }) }),
+});
+
+builder.mutationFields((t) => ({
+  submitRun: t.field({
+    type: submitRunPayload,
+    authScopes: { permission: 'run:submit' },
+    description: 'Submits a training run. Everything that can be known to be wrong with it is said now.',
+    args: { input: t.arg({ type: submitRunInput, required: true, description: 'The run.' }) },
+    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority } }, { services, signedIn }) => {
+      if (!isId('datasetVersion', datasetVersionId)) return notFound('data set version', 'datasetVersionId');
+      const outcome = await services.training.submit(signedIn, { datasetVersionId, modelName, spec, priority: priority ?? 0 });
+      switch (outcome.type) {
+        case 'submitted':
+          return { __typename: 'SubmitRunSuccess' as const, runId: outcome.run.id };
+        case 'invalid':
+          return invalidInput(outcome.problems);
+        case 'dataset-version-not-found':
+          return notFound('data set version', 'datasetVersionId');
+        case 'model-conflict':
+          return conflict('model_conflict', 'modelName', outcome.message, 'Choose another model name.');
+        case 'quota-exceeded':
+          return quotaExceeded(outcome);
+      }
+    },
+  }),
+  cancelRun: t.field({
+    type: cancelRunPayload,
+    authScopes: { permission: 'run:cancel' },
+    description: 'Stops a run. Asking twice is no error as long as it goes on.',
+    args: { input: t.arg({ type: cancelRunInput, required: true, description: 'The run.' }) },
+    resolve: async (_root, { input: { id } }, { services, signedIn }) => {
+      if (!isId('run', id)) return notFound('run', 'id');
+      const outcome = await services.training.cancel(signedIn, id);
+      switch (outcome.type) {
+        case 'cancelled':
+        case 'cancel-requested':
+          return { __typename: 'CancelRunSuccess' as const, runId: id };
+        case 'not-found':
+          return notFound('run', 'id');
+        case 'already-final':
+          return conflict('run_already_final', 'id', `The run is ${outcome.run.status} already.`, 'There is nothing left to stop.');
+      }
+    },
+  }),
+}));

@@ -1,0 +1,26 @@
+import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
+import './modules/auth/auth-types.ts';
+import './modules/auth/auth-mutations.ts';
+import './modules/datasets/dataset-types.ts';
+import './modules/datasets/dataset-mutations.ts';
+import './modules/quota/quota-types.ts';
+import './modules/registry/model-types.ts';
+import './modules/registry/model-mutations.ts';
+import './modules/registry/predict-mutation.ts';
+import './modules/training/run-types.ts';
+import './modules/training/run-mutations.ts';
+import './modules/training/run-subscription.ts';
+import type { RequestContext } from './request-context.ts';
+import { builder } from './schema-builder.ts';
+
+/** The whole schema. Its printed form, `schema.graphql`, is the contract. */
+export const schema: GraphQLSchema = builder.toSchema();
+
+// A verb owns its transaction, and what its payload shows is read after it: no read session outlives into the next verb.
+for (const field of Object.values(schema.getMutationType()!.getFields())) {
+  const resolve = field.resolve ?? defaultFieldResolver;
+  field.resolve = async (root, args, context: RequestContext, info) => {
+    await context.endReads();
+    return resolve(root, args, context, info) as unknown;
+  };
+}

@@ -1,0 +1,153 @@
+import { createRootRouteWithContext, createRoute, createRouter, Link, Outlet, redirect } from '@tanstack/react-router';
+import { buttonClass } from '../design/button.tsx';
+import { Empty, Loading } from '../design/notice.tsx';
+import { RefusalNotice } from '../design/refusal-notice.tsx';
+import { ApiKeysPage } from '../features/auth/api-keys-page.tsx';
+import { AuditPage } from '../features/auth/audit-page.tsx';
+import { SetUpPage } from '../features/auth/set-up-page.tsx';
+import { SignInPage } from '../features/auth/sign-in-page.tsx';
+import { DatasetPage } from '../features/datasets/dataset-page.tsx';
+import { DatasetsPage } from '../features/datasets/datasets-page.tsx';
+import { OverviewPage } from '../features/overview/overview-page.tsx';
+import { UsagePage } from '../features/quota/usage-page.tsx';
+import { EndpointPage } from '../features/registry/endpoint-page.tsx';
+import { EndpointsPage } from '../features/registry/endpoints-page.tsx';
+import { ModelPage } from '../features/registry/model-page.tsx';
+import { ModelsPage } from '../features/registry/models-page.tsx';
+import { NewRunPage } from '../features/training/new-run-page.tsx';
+import { RunPage } from '../features/training/run-page.tsx';
+import { RunsPage } from '../features/training/runs-page.tsx';
+import { refusalOfThrown } from '../graphql/refusal.ts';
+import type { Session } from '../graphql/session.ts';
+import { Shell } from './shell.tsx';
+
+const root = createRootRouteWithContext<{ session: Session }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: ({ error, reset }) => (
+    <div className="mx-auto max-w-xl space-y-4 px-6 py-20">
+      <RefusalNotice refusal={refusalOfThrown(error)} />
+      <button type="button" className={buttonClass('primary')} onClick={reset}>
+        Try again
+      </button>
+    </div>
+  ),
+});
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+const setUp = createRoute({ getParentRoute: () => root, path: '/setup', component: SetUpPage });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { from?: string } => {
+    const from = text(search['from']);
+    // only ever back into this console, never to a site that somebody put into a link
+    return from && /^\/(?![/\\])/.test(from) ? { from } : {};
+  },
+  beforeLoad: async ({ context }) => {
+    await context.session.restore().catch(() => undefined);
+    if (context.session.getState().type === 'signed-in') throw redirect({ to: '/' });
+  },
+  component: SignInPage,
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  beforeLoad: async ({ context, location }) => {
+    await context.session.restore();
+    if (context.session.getState().type === 'signed-in') return;
+    throw redirect({ to: '/sign-in', search: location.pathname === '/' ? {} : { from: location.pathname } });
+  },
+  component: Shell,
+});
+
+const overview = createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage });
+const datasets = createRoute({ getParentRoute: () => shell, path: '/datasets', component: DatasetsPage });
+const dataset = createRoute({
+  getParentRoute: () => shell,
+  path: '/datasets/$id',
+  component: function DatasetRoute() {
+    return <DatasetPage id={dataset.useParams().id} />;
+  },
+});
+const runs = createRoute({ getParentRoute: () => shell, path: '/runs', component: RunsPage });
+const newRun = createRoute({
+  getParentRoute: () => shell,
+  path: '/runs/new',
+  validateSearch: (search: Record<string, unknown>): { dataset?: string } => {
+    const chosen = text(search['dataset']);
+    return chosen ? { dataset: chosen } : {};
+  },
+  component: function NewRunRoute() {
+    return <NewRunPage datasetId={newRun.useSearch().dataset} />;
+  },
+});
+const run = createRoute({
+  getParentRoute: () => shell,
+  path: '/runs/$id',
+  component: function RunRoute() {
+    const { id } = run.useParams();
+    return <RunPage key={id} id={id} />;
+  },
+});
+const models = createRoute({ getParentRoute: () => shell, path: '/models', component: ModelsPage });
+const model = createRoute({
+  getParentRoute: () => shell,
+  path: '/models/$id',
+  component: function ModelRoute() {
+    return <ModelPage id={model.useParams().id} />;
+  },
+});
+const endpoints = createRoute({ getParentRoute: () => shell, path: '/endpoints', component: EndpointsPage });
+const endpoint = createRoute({
+  getParentRoute: () => shell,
+  path: '/endpoints/$name',
+  component: function EndpointRoute() {
+    const { name } = endpoint.useParams();
+    return <EndpointPage key={name} name={name} />;
+  },
+});
+const keys = createRoute({ getParentRoute: () => shell, path: '/keys', component: ApiKeysPage });
+const usage = createRoute({ getParentRoute: () => shell, path: '/usage', component: UsagePage });
+const audit = createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage });
+
+const routeTree = root.addChildren([
+  setUp,
+  signIn,
+  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit]),
+]);
+
+export function createConsoleRouter(session: Session) {
+  return createRouter({
+    routeTree,
+    context: { session },
+    defaultPendingComponent: () => <Loading what="the console" />,
+    scrollRestoration: true,
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>;
+  }
+}
+
+function NotFound() {
+  return (
+    <Empty
+      title="There is no such page"
+      action={
+        <Link to="/" className={buttonClass('primary')}>
+          Go to the overview
+        </Link>
+      }
+    >
+      The address may be mistyped, or the thing it showed may be gone.
+    </Empty>
+  );
+}

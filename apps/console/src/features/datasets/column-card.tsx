@@ -1,0 +1,63 @@
+import { Badge, type Tone } from '../../design/badge.tsx';
+import { Bars, Histogram } from '../../design/bars.tsx';
+import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
+import type { ColumnFieldsFragment } from '../../gql/graphql.ts';
+
+const tones: Record<string, Tone> = { number: 'accent', category: 'neutral', binary: 'neutral' };
+
+/** The profile of one column: its type, its gaps, and how its values are spread. */
+export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment; rowCount: number }) {
+  const highest = Math.max(...column.topValues.map(({ count }) => count), 1);
+  return (
+    <article aria-label={`Column ${column.name}`} className="flex min-w-0 flex-col rounded-lg border border-steel-200 bg-white p-4 shadow-card">
+      <header className="flex items-start justify-between gap-3">
+        <h3 className="min-w-0 font-semibold break-words text-steel-900">{column.name}</h3>
+        <Badge tone={tones[column.type] ?? 'neutral'}>{column.type}</Badge>
+      </header>
+      <p className="mt-1 text-[13px] text-steel-500">
+        {formatCount(column.distinct)} distinct ·{' '}
+        {column.missing === 0 ? (
+          'none missing'
+        ) : (
+          <span className="font-medium text-warn-700">
+            {formatCount(column.missing)} missing ({formatShare(rowCount > 0 ? column.missing / rowCount : 0)})
+          </span>
+        )}
+      </p>
+      <div className="mt-3 flex-1">
+        {column.histogram.length > 0 ? (
+          <Histogram label={`Histogram of ${column.name}`} bins={column.histogram} format={formatNumber} />
+        ) : (
+          <Bars
+            label={`Most frequent values of ${column.name}`}
+            isSmall
+            max={highest}
+            bars={column.topValues.slice(0, 5).map(({ value, count }) => ({ label: value, value: count, text: formatCount(count) }))}
+          />
+        )}
+      </div>
+      {column.type === 'number' && (
+        <dl className="mt-3 grid grid-cols-2 gap-x-4 gap-y-1 border-t border-steel-100 pt-3 text-xs">
+          {[
+            ['Mean', column.mean],
+            ['Std', column.std],
+            ['Min', column.min],
+            ['Max', column.max],
+          ].map(([name, value]) => (
+            <div key={name} className="flex justify-between gap-2">
+              <dt className="text-steel-500">{name}</dt>
+              <dd className="text-steel-800 tabular-nums">{formatNumber(value as number | null)}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {column.warnings.length > 0 && (
+        <ul className="mt-3 space-y-1 text-xs text-warn-700">
+          {column.warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,130 @@
+import { useQuery } from '@apollo/client/react';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useCan } from '../../app/session-context.tsx';
+import { Button, buttonClass } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { Dialog } from '../../design/dialog.tsx';
+import { Figure } from '../../design/facts.tsx';
+import { formatBytes, formatCount, formatMoment } from '../../design/format.ts';
+import { Empty } from '../../design/notice.tsx';
+import { Page } from '../../design/page.tsx';
+import { Table } from '../../design/table.tsx';
+import { DatasetDocument, type DatasetQuery } from '../../gql/graphql.ts';
+import { Loaded } from '../../graphql/loaded.tsx';
+import { ColumnCard } from './column-card.tsx';
+import { UploadForm } from './upload-form.tsx';
+
+const back = (
+  <Link to="/datasets" className="hover:underline">
+    Data sets
+  </Link>
+);
+
+export function DatasetPage({ id }: { id: string }) {
+  const query = useQuery(DatasetDocument, { variables: { id } });
+  return (
+    <Loaded what="the data set" query={query}>
+      {({ dataset }) =>
+        dataset ? (
+          <DatasetView dataset={dataset} />
+        ) : (
+          <Page title="Data set not found" above={back}>
+            <Card>
+              <Empty title="There is no such data set">It may belong to another organisation, or the address may be mistyped.</Empty>
+            </Card>
+          </Page>
+        )
+      }
+    </Loaded>
+  );
+}
+
+function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']> }) {
+  const [isAdding, setAdding] = useState(false);
+  const mayWrite = useCan('dataset:write');
+  const mayTrain = useCan('run:submit');
+  const latest = dataset.latestVersion;
+  const sampleColumns = latest?.columns.map((column) => column.name) ?? [];
+  return (
+    <Page
+      title={dataset.name}
+      above={back}
+      lead={dataset.description || undefined}
+      actions={
+        <>
+          {mayWrite && <Button onClick={() => setAdding(true)}>Add a version</Button>}
+          {mayTrain && latest && (
+            <Link to="/runs/new" search={{ dataset: dataset.id }} className={buttonClass('primary')}>
+              Train a model
+            </Link>
+          )}
+        </>
+      }
+    >
+      {latest && (
+        <>
+          <Card>
+            <div className="grid gap-6 sm:grid-cols-2 lg:grid-cols-4">
+              <Figure label="Rows" value={formatCount(latest.rowCount)} />
+              <Figure label="Columns" value={latest.columnCount} />
+              <Figure label="Size" value={formatBytes(latest.sizeBytes)} note={`from ${latest.upload.filename}`} />
+              <Figure label="Version" value={latest.number} note={`read ${formatMoment(latest.createdAt)}`} />
+            </div>
+          </Card>
+          <section aria-label="Columns">
+            <h2 className="mb-3 text-[15px] font-semibold text-steel-900">Columns</h2>
+            <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
+              {latest.columns.map((column) => (
+                <ColumnCard key={column.name} column={column} rowCount={latest.rowCount} />
+              ))}
+            </div>
+          </section>
+          <Card title="First rows" isFlush>
+            <Table
+              caption="First rows"
+              rows={latest.sampleRows.map((row, index) => ({ index, row: row as Record<string, unknown> }))}
+              keyOf={({ index }) => index}
+              columns={sampleColumns.map((name) => ({
+                header: name,
+                align: latest.columns.find((column) => column.name === name)?.type === 'number' ? 'right' : 'left',
+                className: 'whitespace-nowrap',
+                cell: ({ row }: { row: Record<string, unknown> }) => cellText(row[name]),
+              }))}
+            />
+          </Card>
+        </>
+      )}
+      <Card title="Versions" isFlush>
+        <Table
+          caption="Versions"
+          rows={dataset.versions.edges.map(({ node }) => node)}
+          keyOf={(version) => version.id}
+          columns={[
+            { header: 'Version', cell: (version) => <span className="font-medium text-steel-900">{version.number}</span> },
+            { header: 'File', cell: (version) => version.upload.filename },
+            { header: 'Rows', align: 'right', cell: (version) => formatCount(version.rowCount) },
+            { header: 'Size', align: 'right', cell: (version) => formatBytes(version.sizeBytes) },
+            {
+              header: 'SHA-256',
+              cell: (version) => (
+                <code title={version.sha256} className="font-mono text-xs">
+                  {version.sha256.slice(0, 16)}…
+                </code>
+              ),
+            },
+            { header: 'Created', align: 'right', cell: (version) => formatMoment(version.createdAt) },
+          ]}
+        />
+      </Card>
+      <Dialog title={`Add a version of ${dataset.name}`} isOpen={isAdding} onClose={() => setAdding(false)}>
+        <UploadForm datasetId={dataset.id} onDone={() => setAdding(false)} onCancel={() => setAdding(false)} />
+      </Dialog>
+    </Page>
+  );
+}
+
+function cellText(value: unknown) {
+  if (value === null || value === undefined) return <span className="text-steel-400">missing</span>;
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,212 @@
+/** One route as the document and the router both have it. */
+export interface Operation {
+  method: 'GET' | 'POST';
+  /** with parameters in braces, as OpenAPI writes them */
+  path: string;
+  id: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  isPublic?: boolean;
+  /** shown as an example, word for word */
+  request?: unknown;
+  answer: { type: 'application/json' | 'text/plain' | 'text/html'; example?: unknown };
+}
+
+const json = (example: unknown): Operation['answer'] => ({ type: 'application/json', example });
+const iris = { 'sepal length': 5.1, 'sepal width': 3.5, 'petal length': 1.4, 'petal width': 0.2 };
+const infer = {
+  id: 'my-request',
+  inputs: Object.entries(iris).map(([name, value]) => ({ name, shape: [1], datatype: 'FP64', data: [value] })),
+};
+const inferAnswer = {
+  model_name: 'iris',
+  model_version: '3',
+  id: 'my-request',
+  outputs: [
+    { name: 'prediction', datatype: 'BYTES', shape: [1], data: ['setosa'] },
+    { name: 'probabilities', datatype: 'FP32', shape: [1, 3], data: [0.98, 0.02, 0] },
+  ],
+};
+const inferNotes =
+  'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text. ' +
+  'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
+  '`outputs` chooses among `prediction` and `probabilities`. Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
+const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
+const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
+const metadata = {
+  name: 'iris',
+  versions: ['1', '2', '3'],
+  platform: 'onnxruntime_onnx',
+  inputs: [{ name: 'sepal length', datatype: 'FP64', shape: [-1] }],
+  outputs: [{ name: 'prediction', datatype: 'BYTES', shape: [-1] }],
+};
+
+/** Every route that there is, by name. */
+export const operations = {
+  predict: {
+    method: 'POST', path: '/predict', id: 'predict', tag: 'Simple', summary: 'Predict one row or several',
+    description:
+      '`features` is one row by position, a list of rows, or one row by name. `model` names the endpoint; it may be left out ' +
+      'where the key can call only one.',
+    request: { features: Object.values(iris) },
+    answer: json({ prediction: ['setosa'] }),
+  },
+  key: {
+    method: 'GET', path: '/v1/key', id: 'describeKey', tag: 'Simple', summary: 'What this key may do',
+    answer: json({ id: 'key_…', type: 'key', scopes: ['PREDICT'], models: ['iris'], can_predict: true }),
+  },
+  live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
+  ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
+  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: [] }) },
+  metadata: { method: 'GET', path: '/v2/models/{model}', id: 'modelMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of a model', answer: json(metadata) },
+  versionMetadata: { method: 'GET', path: '/v2/models/{model}/versions/{version}', id: 'modelVersionMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of one version', answer: json(metadata) },
+  modelReady: { method: 'GET', path: '/v2/models/{model}/ready', id: 'modelReady', tag: 'Open Inference Protocol v2', summary: 'Loads the model if need be; 503 when it cannot be loaded', answer: json({ name: 'iris', ready: true }) },
+  versionReady: { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', id: 'modelVersionReady', tag: 'Open Inference Protocol v2', summary: 'The same for one version', answer: json({ name: 'iris', ready: true }) },
+  infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: inferNotes, request: infer, answer: json(inferAnswer) },
+  versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: inferNotes, request: infer, answer: json(inferAnswer) },
+  tfPredict: {
+    method: 'POST', path: '/v1/models/{model}:predict', id: 'tfPredict', tag: 'TensorFlow Serving', summary: 'Predict rows or columns',
+    description:
+      '`instances` is a list of rows: objects by feature name, or lists in the order of the features. It is answered by `predictions`: ' +
+      'bare numbers for a regression, an object for each row of a classification. `inputs` holds columns and is answered by `outputs`.',
+    request: { instances: [iris] },
+    answer: json(predictions),
+  },
+  tfVersionPredict: { method: 'POST', path: '/v1/models/{model}/versions/{version}:predict', id: 'tfVersionPredict', tag: 'TensorFlow Serving', summary: 'Predict with one version', request: { instances: [iris] }, answer: json(predictions) },
+  tfStatus: { method: 'GET', path: '/v1/models/{model}', id: 'tfModelStatus', tag: 'TensorFlow Serving', summary: 'Status of the served version', answer: json(tfStatus) },
+  tfVersionStatus: { method: 'GET', path: '/v1/models/{model}/versions/{version}', id: 'tfModelVersionStatus', tag: 'TensorFlow Serving', summary: 'Status of one version', answer: json(tfStatus) },
+  invocations: {
+    method: 'POST', path: '/models/{model}/invocations', id: 'invocations', tag: 'MLflow', summary: 'Predict rows of a data frame',
+    description: 'Exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`.',
+    request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
+    answer: json({ predictions: ['setosa'] }),
+  },
+  ping: { method: 'GET', path: '/ping', id: 'ping', tag: 'MLflow', summary: 'Does the server take requests', isPublic: true, answer: { type: 'text/plain' } },
+  metrics: { method: 'GET', path: '/metrics', id: 'metrics', tag: 'Operation', summary: 'Metrics for Prometheus', isPublic: true, answer: { type: 'text/plain' } },
+  openapi: { method: 'GET', path: '/openapi.json', id: 'openapi', tag: 'Operation', summary: 'This document', isPublic: true, answer: { type: 'application/json' } },
+  docs: { method: 'GET', path: '/docs', id: 'docs', tag: 'Operation', summary: 'This document as a page', isPublic: true, answer: { type: 'text/html' } },
+} as const satisfies Record<string, Operation>;
+
+export interface ApiDocument {
+  openapi: string;
+  info: { title: string; version: string; description: string };
+  paths: Record<string, Record<string, unknown>>;
+  [more: string]: unknown;
+}
+
+/** Codes that an error answer can carry, by status: stable, to be relied on. */
+export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
+  400: {
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request'],
+    meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
+  },
+  401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
+  403: { codes: ['forbidden'], meaning: 'The credential lacks the scope PREDICT.' },
+  404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
+  405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
+  413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
+  415: { codes: ['unsupported_media_type'], meaning: 'The body is not declared as JSON, or is compressed.' },
+  429: { codes: ['too_many_requests'], meaning: 'Slow down.' },
+  500: { codes: ['internal'], meaning: 'A fault of ours.' },
+  503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
+};
+
+const rowCodes =
+  'missing_feature, unknown_feature, not_a_number, not_finite, too_large, null_value, not_text, wrong_length, wrong_datatype, ' +
+  'duplicate_feature, not_an_object, not_a_list, too_many_rows, no_rows';
+
+/** The OpenAPI 3.1 document, from the routes themselves. */
+export function describeApi(version: string): ApiDocument {
+  const paths: ApiDocument['paths'] = {};
+  for (const operation of Object.values<Operation>(operations)) {
+    (paths[operation.path] ??= {})[operation.method.toLowerCase()] = describeOperation(operation);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Millrace inference',
+      version,
+      description: 'Predictions over HTTP. Send an API key or an access token as `Authorization: Bearer …` or `X-API-Key: …`.',
+    },
+    security: [{ bearer: [] }, { apiKey: [] }],
+    paths,
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } },
+      schemas: { Error: errorSchema, ProtocolError: { type: 'object', required: ['error'], properties: { error: { type: 'string' } } } },
+    },
+  };
+}
+
+const errorSchema = {
+  type: 'object',
+  required: ['error'],
+  properties: {
+    error: {
+      type: 'object',
+      required: ['code', 'message', 'remedy_hint'],
+      properties: {
+        code: { type: 'string', enum: Object.values(errorCodes).flatMap(({ codes }) => codes) },
+        message: { type: 'string' },
+        field: { type: 'string' },
+        row: { type: 'integer', minimum: 0 },
+        remedy_hint: { type: 'string' },
+        limit_source: { type: 'string', enum: ['server', 'key', 'tenant', 'model', 'plan'] },
+        problems: {
+          type: 'array',
+          description: `Everything that is wrong with the rows, up to 50. Codes: ${rowCodes}.`,
+          items: {
+            type: 'object',
+            required: ['code', 'field', 'message', 'remedy_hint'],
+            properties: {
+              code: { type: 'string' },
+              field: { type: 'string' },
+              row: { type: ['integer', 'null'] },
+              message: { type: 'string' },
+              remedy_hint: { type: 'string' },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+
+const predictionHeaders = {
+  'x-request-id': 'the id of the request: yours if you sent a sane one',
+  'x-millrace-prediction-id': 'the id under which the prediction stands in the usage ledger',
+  'x-millrace-model-version': 'the version that predicted',
+  'x-millrace-variant': 'stable',
+  'x-millrace-cost-units': 'what is billed: rows',
+  'x-millrace-overhead-ms': 'time spent on everything but the model itself',
+  'x-millrace-warnings': 'what the model took but had not seen in training, as code;feature',
+};
+
+function describeOperation(operation: Operation): object {
+  const errors = operation.path.startsWith('/v2') ? 'ProtocolError' : 'Error';
+  const refusals = Object.entries(errorCodes).map(([status, { meaning }]) => [
+    status,
+    { description: meaning, content: { 'application/json': { schema: { $ref: `#/components/schemas/${errors}` } } } },
+  ]);
+  const headers = Object.entries(predictionHeaders).map(([name, description]) => [name, { description, schema: { type: 'string' } }]);
+  const { type, example } = operation.answer;
+  return {
+    operationId: operation.id,
+    tags: [operation.tag],
+    summary: operation.summary,
+    ...(operation.description && { description: operation.description }),
+    ...(operation.isPublic && { security: [] }),
+    parameters: [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+    ...(operation.request !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: { type: 'object' }, example: operation.request } } },
+    }),
+    responses: {
+      200: {
+        description: 'OK',
+        ...(operation.method === 'POST' && { headers: Object.fromEntries(headers) as object }),
+        content: { [type]: { schema: type === 'application/json' ? { type: 'object' } : { type: 'string' }, ...(example !== undefined && { example }) } },
+      },
+      ...(operation.isPublic ? {} : (Object.fromEntries(refusals) as object)),
+    },
+  };
+}

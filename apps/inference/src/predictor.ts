@@ -1,0 +1,144 @@
+import { type Actor, actorName } from '@millrace/auth';
+import { newId } from '@millrace/kernel';
+import type { Prediction, RowWarning } from '@millrace/packaging';
+import type { UsageJournal } from '@millrace/quota';
+import type { EndpointDirectory } from './endpoint-directory.ts';
+import { nonFiniteJson } from './json-body.ts';
+import type { ModelCache } from './model-cache.ts';
+import type { ReadRequest } from './protocols/protocol.ts';
+import { invalidRows, modelNotFound, RequestError } from './request-error.ts';
+
+export interface PredictionCall {
+  actor: Actor;
+  endpoint: string;
+  versionNumber?: number | undefined;
+  body: { value: unknown; hasNonFinite: boolean };
+  /** `performance.now()` when the request came in */
+  startedAt: number;
+  /** whether the caller has hung up */
+  isGone(): boolean;
+}
+
+/** An answer that has been entered into the ledger and may leave. */
+export interface PredictionAnswer {
+  predictionId: string;
+  versionNumber: number;
+  rows: number;
+  /** everything but the run of the model itself */
+  overheadMs: number;
+  warnings: readonly RowWarning[];
+  /** the JSON text of the body */
+  payload: string;
+}
+
+export interface PredictorOptions {
+  directory: EndpointDirectory;
+  models: ModelCache;
+  journal: Pick<UsageJournal, 'record'>;
+  /** requests under way at a time; further ones are refused */
+  maxInFlight: number;
+}
+
+export type Predictor = ReturnType<typeof createPredictor>;
+
+/** From rows to an answer that is paid for. */
+export function createPredictor({ directory, models, journal, maxInFlight }: PredictorOptions) {
+  let inFlight = 0;
+
+  async function answer(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
+    const { actor, endpoint } = call;
+    const served = mayCall(actor, endpoint) ? await directory.find(actor.tenantId, endpoint, call.versionNumber) : null;
+    if (!served) throw modelNotFound(endpoint, call.versionNumber);
+    const held = await models.hold(served.version);
+    let predictions: Prediction[];
+    let reading: ReturnType<ReadRequest>;
+    let modelMs: number;
+    try {
+      reading = read(held.model.signature, call.body.value);
+      if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
+      if (call.body.hasNonFinite) throw nonFiniteJson();
+      const begun = performance.now();
+      predictions = await held.model.predict(reading.checked.rows);
+      modelMs = performance.now() - begun;
+    } finally {
+      held.release();
+    }
+    const predictionId = newId('prediction');
+    const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
+    if (call.isGone()) throw callerGone();
+    const rows = predictions.length;
+    // Nothing is served unbilled: the entry is safe before the answer leaves.
+    await journal.record({
+      tenantId: actor.tenantId,
+      requestId: predictionId,
+      at: new Date(),
+      actor: actorName(actor),
+      endpointId: served.endpoint.id,
+      modelVersionId: served.version.id,
+      rows,
+      units: rows,
+    });
+    return {
+      predictionId,
+      versionNumber: served.version.number,
+      rows,
+      overheadMs: performance.now() - call.startedAt - modelMs,
+      warnings: reading.checked.warnings,
+      payload,
+    };
+  }
+
+  return {
+    /** @throws RequestError */
+    async predict(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
+      if (inFlight >= maxInFlight) throw overloaded();
+      inFlight++;
+      try {
+        return await answer(call, read);
+      } finally {
+        inFlight--;
+      }
+    },
+
+    /** The name of the only endpoint that the actor may call. @throws RequestError when there is none, or a choice */
+    async onlyEndpoint(actor: Actor): Promise<string> {
+      if (actor.type === 'key' && actor.models.length === 1) return actor.models[0]!;
+      const names = (await directory.names(actor.tenantId)).filter((name) => mayCall(actor, name));
+      if (names.length === 1) return names[0]!;
+      if (names.length === 0) {
+        throw new RequestError(404, 'model_not_found', 'There is no endpoint to call yet.', { field: 'model', remedy: 'Publish a version of a model first.' });
+      }
+      const choices = names.slice(0, 20).map((name) => `"${name}"`).join(', ') + (names.length > 20 ? ` and ${names.length - 20} more` : '');
+      throw new RequestError(400, 'model_required', 'Several endpoints can be meant.', { field: 'model', remedy: `Name one as "model": ${choices}.` });
+    },
+
+    /** The endpoint and, held for the caller, its model. @throws RequestError 404, 503 */
+    async describe(actor: Actor, endpoint: string, versionNumber?: number) {
+      const served = mayCall(actor, endpoint) ? await directory.find(actor.tenantId, endpoint, versionNumber) : null;
+      if (!served) throw modelNotFound(endpoint, versionNumber);
+      return served;
+    },
+
+    get inFlight(): number {
+      return inFlight;
+    },
+  };
+}
+
+/** An endpoint outside a key's list does not exist for that key. */
+function mayCall(actor: Actor, endpoint: string): boolean {
+  return actor.type === 'person' || actor.models.length === 0 || actor.models.includes(endpoint);
+}
+
+function overloaded(): RequestError {
+  return new RequestError(503, 'overloaded', 'This server has as many requests as it can take.', {
+    limitSource: 'server',
+    remedy: 'Try again after the time in Retry-After; send several rows in one request.',
+    retryAfterSeconds: 1,
+  });
+}
+
+/** Nobody receives this; it keeps the prediction out of the ledger. */
+function callerGone(): RequestError {
+  return new RequestError(499, 'caller_gone', 'The caller hung up.', { remedy: 'Wait for the answer.' });
+}

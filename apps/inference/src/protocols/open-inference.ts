@@ -1,0 +1,173 @@
+import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
+import { invalidRequest, invalidRows } from '../request-error.ts';
+import { asObject, checkColumns, checkPositional, type JsonObject, listed, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+
+/** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
+const integerRanges: Record<string, [number, number]> = {
+  INT8: [-128, 127],
+  INT16: [-32_768, 32_767],
+  INT32: [-(2 ** 31), 2 ** 31 - 1],
+  INT64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  UINT8: [0, 255],
+  UINT16: [0, 65_535],
+  UINT32: [0, 2 ** 32 - 1],
+  UINT64: [0, Number.MAX_SAFE_INTEGER],
+};
+const numericDatatypes = ['FP64', 'FP32', 'FP16', ...Object.keys(integerRanges)];
+const datatypes = new Set([...numericDatatypes, 'BOOL', 'BYTES']);
+
+interface Tensor {
+  name: string;
+  datatype: string;
+  /** [rows, columns] */
+  rows: number;
+  columns: number;
+  rank: number;
+  /** row-major */
+  data: unknown[];
+}
+
+/**
+ * The infer request of the Open Inference Protocol v2, in JSON: one tensor for each feature, by name, of shape [N] or
+ * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name.
+ */
+export const readOpenInference: ReadRequest = (signature, body) => {
+  const request = asObject(body, 'body', 'Send {"inputs": [{"name", "shape", "datatype", "data"}, …]}.');
+  const id = own(request, 'id');
+  if (id !== undefined && typeof id !== 'string') throw invalidRequest('id', '"id" is not text.', 'Send text, or leave "id" out.');
+  const parameters = own(request, 'parameters');
+  if (parameters !== undefined) asObject(parameters, 'parameters', 'Send an object, or leave "parameters" out.');
+  const wanted = readOutputs(signature, own(request, 'outputs'));
+  const inputs = own(request, 'inputs');
+  if (!Array.isArray(inputs) || inputs.length === 0) throw invalidRequest('inputs', 'There are no "inputs".', 'Send a list of tensors.');
+  const tensors = inputs.map((input: unknown, index) => readTensor(input, index));
+  return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
+};
+
+const outputNames = (signature: Signature): string[] => (signature.task === 'regression' ? ['prediction'] : ['prediction', 'probabilities']);
+
+function readOutputs(signature: Signature, outputs: unknown): string[] {
+  const names = outputNames(signature);
+  if (outputs === undefined || (Array.isArray(outputs) && outputs.length === 0)) return names;
+  if (!Array.isArray(outputs)) throw invalidRequest('outputs', '"outputs" is not a list.', 'Send [{"name": "prediction"}], or leave "outputs" out.');
+  const wanted = outputs.map((output: unknown) => own(asObject(output, 'outputs', 'Send each output as {"name": "…"}.'), 'name'));
+  for (const name of wanted) {
+    if (typeof name !== 'string' || !names.includes(name)) {
+      throw invalidRequest('outputs', `The model has no output ${JSON.stringify(String(name).slice(0, 60))}.`, `The outputs are ${listed(names)}.`);
+    }
+  }
+  return [...new Set(wanted as string[])];
+}
+
+function readTensor(value: unknown, index: number): Tensor {
+  const field = `inputs[${index}]`;
+  const tensor = asObject(value, field, 'Send each tensor as {"name", "shape", "datatype", "data"}.');
+  const name = own(tensor, 'name');
+  if (typeof name !== 'string' || name === '') throw invalidRequest(`${field}.name`, 'A tensor has no name.', 'Name each tensor after its feature.');
+  const datatype = own(tensor, 'datatype');
+  if (typeof datatype !== 'string' || !datatypes.has(datatype)) {
+    throw invalidRequest(`${field}.datatype`, `"${name.slice(0, 60)}" has no known datatype.`, 'Send FP64 for numbers, BYTES for text.');
+  }
+  const shape = own(tensor, 'shape');
+  const isShape = Array.isArray(shape) && (shape.length === 1 || shape.length === 2) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!isShape) throw invalidRequest(`${field}.shape`, `"${name.slice(0, 60)}" has no usable shape.`, 'Send [rows] or [rows, 1]; for one tensor of all features, [rows, features].');
+  const [rows, columns] = [shape[0] as number, (shape[1] ?? 1) as number];
+  const data = own(tensor, 'data');
+  if (!Array.isArray(data)) {
+    throw invalidRequest(`${field}.data`, `"${name.slice(0, 60)}" has no list of data.`, 'Send the values as "data", flat or nested row by row.');
+  }
+  return { name, datatype, rows, columns, rank: shape.length, data: flatten(data, rows, columns, shape.length, tensor, index) };
+}
+
+function flatten(data: unknown[], rows: number, columns: number, rank: number, tensor: JsonObject, index: number): unknown[] {
+  const isNested = data.length > 0 && data.every((row) => Array.isArray(row));
+  const fits = isNested
+    ? rank === 2 && data.length === rows && data.every((row) => (row as unknown[]).length === columns)
+    : data.length === rows * columns;
+  if (fits) return isNested ? data.flat() : data;
+  throw invalidRequest(
+    `inputs[${index}].data`,
+    `The data of "${String(tensor['name']).slice(0, 60)}" do not fill its shape ${JSON.stringify(tensor['shape'])}.`,
+    `Send ${rows * columns} values, flat, or as ${rows} lists of ${columns}.`,
+  );
+}
+
+function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
+  const features = new Map(signature.inputs.map((input) => [input.name, input]));
+  const [first] = tensors as [Tensor, ...Tensor[]];
+  const isMatrix =
+    tensors.length === 1 && first.rank === 2 && !features.has(first.name) && signature.inputs.every((input) => input.type === 'number');
+  if (isMatrix) return checkMatrix(signature, first);
+
+  const problems: RowProblem[] = [];
+  const columns = new Map<string, unknown[]>();
+  for (const tensor of tensors) {
+    const feature = features.get(tensor.name);
+    const field = tensor.name.slice(0, 60);
+    if (columns.has(tensor.name)) problems.push(problem(field, 'duplicate_feature', `"${field}" was sent twice.`, 'Send each feature once.'));
+    if (tensor.columns !== 1) {
+      const message = `"${field}" has ${tensor.columns} columns; a feature has one.`;
+      problems.push(problem(field, 'wrong_length', message, 'Send it with the shape [rows] or [rows, 1].'));
+      continue;
+    }
+    if (feature) problems.push(...checkDatatype(tensor, feature.type === 'number', [field]));
+    columns.set(tensor.name, tensor.data);
+  }
+  if (problems.length) throw invalidRows(problems);
+  return checkColumns(signature, columns, 'tensor');
+}
+
+function checkMatrix(signature: Signature, tensor: Tensor): CheckedRows {
+  const names = signature.inputs.map((input) => input.name);
+  if (tensor.columns !== names.length) {
+    const message = `"${tensor.name.slice(0, 60)}" is no feature, and with ${tensor.columns} columns it cannot hold all ${names.length}.`;
+    throw invalidRows([problem(tensor.name.slice(0, 60), 'wrong_length', message, `Send one tensor of shape [rows, ${names.length}] in the order ${listed(names)}, or one for each feature.`)]);
+  }
+  const problems = checkDatatype(tensor, true, names);
+  if (problems.length) throw invalidRows(problems);
+  refuseTooMany(tensor.rows);
+  const rows = Array.from({ length: tensor.rows }, (_, row) => tensor.data.slice(row * tensor.columns, (row + 1) * tensor.columns));
+  return checkPositional(signature, rows);
+}
+
+/** Whether the datatype can carry the feature, and the data the datatype. That they are numbers or text is checked with the rows. */
+function checkDatatype(tensor: Tensor, isNumber: boolean, names: string[]): RowProblem[] {
+  const name = tensor.name.slice(0, 60);
+  if (!isNumber && tensor.datatype !== 'BYTES') {
+    return [problem(name, 'wrong_datatype', `"${name}" is text, not ${tensor.datatype}.`, 'Send it with the datatype BYTES.')];
+  }
+  if (isNumber && (tensor.datatype === 'BYTES' || tensor.datatype === 'BOOL')) {
+    return [problem(name, 'wrong_datatype', `"${name}" is a number, not ${tensor.datatype}.`, 'Send it with the datatype FP64.')];
+  }
+  const range = integerRanges[tensor.datatype];
+  if (!range) return [];
+  const at = tensor.data.findIndex((value) => typeof value === 'number' && !(Number.isInteger(value) && value >= range[0] && value <= range[1]));
+  if (at < 0) return [];
+  const field = names[at % tensor.columns]!;
+  const row = Math.floor(at / tensor.columns);
+  const message = `Row ${row} has ${String(tensor.data[at])} for "${field}", which is no ${tensor.datatype}.`;
+  return [{ row, field, code: 'wrong_datatype', message, remedy: 'Send it with the datatype FP64.' }];
+}
+
+function problem(field: string, code: string, message: string, remedy: string): RowProblem {
+  return { row: null, field, code, message, remedy };
+}
+
+function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: string[]): object {
+  const count = predictions.length;
+  return {
+    model_name: served.endpoint.name,
+    model_version: String(served.version.number),
+    id: id ?? predictionId,
+    outputs: wanted.map((name) =>
+      name === 'prediction'
+        ? { name, datatype: signature.task === 'regression' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
+        : {
+            name,
+            datatype: 'FP32',
+            shape: [count, signature.output.classes?.length ?? 0],
+            data: predictions.flatMap((prediction) => ('label' in prediction ? prediction.probabilities : [])),
+          },
+    ),
+  };
+}

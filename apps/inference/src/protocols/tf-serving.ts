@@ -1,0 +1,53 @@
+import type { Prediction, Signature } from '@millrace/packaging';
+import { invalidRequest } from '../request-error.ts';
+import { asObject, checkColumns, checkInstances, checkList, own, plainPredictions, type ReadRequest } from './protocol.ts';
+
+const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
+
+/**
+ * TensorFlow Serving's predict request: `instances` (rows) is answered by `predictions`, `inputs` (columns, or a list of
+ * rows) by `outputs`. A model with one output gives bare values, one with several gives an object for each row.
+ */
+export const readTfServing: ReadRequest = (signature, body) => {
+  const request = asObject(body, 'body', remedy);
+  const signatureName = own(request, 'signature_name');
+  if (signatureName !== undefined && signatureName !== 'serving_default' && signatureName !== '') {
+    throw invalidRequest('signature_name', 'There is no such signature.', 'Leave "signature_name" out, or send "serving_default".');
+  }
+  const instances = own(request, 'instances');
+  const inputs = own(request, 'inputs');
+  if ((instances === undefined) === (inputs === undefined)) {
+    const message = inputs === undefined ? 'There are no "instances".' : 'There are both "instances" and "inputs".';
+    throw invalidRequest('instances', message, remedy);
+  }
+  if (instances !== undefined) {
+    return { checked: checkInstances(signature, instances), write: (outcome) => ({ predictions: byRow(signature, outcome.predictions) }) };
+  }
+  return { checked: checkInputs(signature, inputs), write: (outcome) => ({ outputs: byOutput(signature, outcome.predictions) }) };
+};
+
+/** Columns by feature name, or a list of rows. */
+export function checkInputs(signature: Signature, inputs: unknown) {
+  if (Array.isArray(inputs)) return checkList(signature, inputs);
+  const columns = new Map<string, unknown[]>();
+  for (const [name, values] of Object.entries(asObject(inputs, 'inputs', remedy))) {
+    if (!Array.isArray(values)) throw invalidRequest(name.slice(0, 80), `"${name.slice(0, 80)}" is not a list.`, 'Send a list of values for each feature.');
+    // A column may come as [N, 1], which is how a tensor of one feature looks.
+    const isMatrix = values.length > 0 && values.every((value) => Array.isArray(value) && value.length === 1);
+    columns.set(name, isMatrix ? values.map((value: unknown[]) => value[0]) : values);
+  }
+  return checkColumns(signature, columns);
+}
+
+function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
+  if (signature.task === 'regression') return plainPredictions(predictions);
+  return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
+}
+
+function byOutput(signature: Signature, predictions: Prediction[]): unknown {
+  if (signature.task === 'regression') return plainPredictions(predictions);
+  return {
+    prediction: plainPredictions(predictions),
+    probabilities: predictions.map((prediction) => 'label' in prediction && prediction.probabilities),
+  };
+}

@@ -1,0 +1,193 @@
+import { actorName, type Actor, can } from '@millrace/auth';
+import { tensorMetadata } from '@millrace/packaging';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { renderDocs } from './docs-page.ts';
+import type { EndpointDirectory } from './endpoint-directory.ts';
+import type { JsonBody } from './json-body.ts';
+import type { Metrics } from './metrics.ts';
+import type { ModelCache } from './model-cache.ts';
+import { describeApi, type Operation, operations } from './openapi.ts';
+import type { Predictor } from './predictor.ts';
+import { readMlflow } from './protocols/mlflow.ts';
+import { readOpenInference } from './protocols/open-inference.ts';
+import type { ReadRequest } from './protocols/protocol.ts';
+import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
+import { readTfServing } from './protocols/tf-serving.ts';
+import { modelNotFound, RequestError } from './request-error.ts';
+
+/** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
+export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
+
+export interface Route {
+  operation: Operation;
+  access: Access;
+  handle(request: FastifyRequest, reply: FastifyReply): unknown;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** who calls; null on public routes */
+    actor: Actor | null;
+    /** `performance.now()` at the head of the request */
+    startedAt: number;
+  }
+}
+
+export interface RouteOptions {
+  version: string;
+  predictor: Predictor;
+  directory: EndpointDirectory;
+  models: ModelCache;
+  metrics: Metrics;
+  /** whether this server takes requests: false while it shuts down */
+  isReady(): boolean;
+}
+
+interface ModelParams {
+  model: string;
+  version?: string;
+}
+
+/** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
+export function createRoutes(options: RouteOptions): Route[] {
+  const { version, predictor, directory, models, metrics, isReady } = options;
+  const api = describeApi(version);
+  const docs = renderDocs(api);
+
+  async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
+    const answer = await predictor.predict(
+      {
+        actor: request.actor!,
+        endpoint: model,
+        versionNumber: version,
+        body: request.body as JsonBody,
+        startedAt: request.startedAt,
+        isGone: () => request.raw.socket.destroyed,
+      },
+      read,
+    );
+    metrics.predicted(answer.rows);
+    reply
+      .header('x-millrace-prediction-id', answer.predictionId)
+      .header('x-millrace-model-version', String(answer.versionNumber))
+      .header('x-millrace-variant', 'stable')
+      .header('x-millrace-cost-units', String(answer.rows))
+      .header('x-millrace-overhead-ms', answer.overheadMs.toFixed(3))
+      .header('content-type', 'application/json; charset=utf-8');
+    if (answer.warnings.length) reply.header('x-millrace-warnings', warningsHeader(answer.warnings));
+    return reply.send(answer.payload);
+  }
+
+  const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
+
+  async function metadata(request: FastifyRequest) {
+    const served = await predictor.describe(request.actor!, ...target(request));
+    const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
+    return { name: served.endpoint.name, versions: versions.map(String), platform: 'onnxruntime_onnx', ...tensorMetadata(served.version.signature) };
+  }
+
+  async function readiness(request: FastifyRequest, reply: FastifyReply) {
+    const served = await predictor.describe(request.actor!, ...target(request));
+    const name = served.endpoint.name;
+    try {
+      (await models.hold(served.version)).release();
+      return { name, ready: true };
+    } catch {
+      return reply.code(503).header('retry-after', '5').send({ name, ready: false });
+    }
+  }
+
+  async function tfStatus(request: FastifyRequest) {
+    const served = await predictor.describe(request.actor!, ...target(request));
+    const version = String(served.version.number);
+    try {
+      (await models.hold(served.version)).release();
+      return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
+    } catch {
+      const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
+      return { model_version_status: [{ version, state: 'END', status }] };
+    }
+  }
+
+  function describeKey(request: FastifyRequest) {
+    const actor = request.actor!;
+    return actor.type === 'key'
+      ? { id: actor.keyId, type: 'key', scopes: actor.scopes, models: actor.models, can_predict: can(actor, 'endpoint:predict') }
+      : { id: actorName(actor), type: 'person', role: actor.role, models: [], can_predict: can(actor, 'endpoint:predict') };
+  }
+
+  return [
+    { operation: operations.live, access: 'public', handle: () => ({ live: true }) },
+    {
+      operation: operations.ready,
+      access: 'public',
+      handle: (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
+    },
+    { operation: operations.ping, access: 'public', handle: (_request, reply) => reply.code(isReady() ? 200 : 503).type('text/plain').send('\n') },
+    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: [] }) },
+    { operation: operations.metadata, access: 'describe', handle: metadata },
+    { operation: operations.versionMetadata, access: 'describe', handle: metadata },
+    { operation: operations.modelReady, access: 'describe', handle: readiness },
+    { operation: operations.versionReady, access: 'describe', handle: readiness },
+    { operation: operations.infer, access: 'predict', handle: predicting(readOpenInference) },
+    { operation: operations.versionInfer, access: 'predict', handle: predicting(readOpenInference) },
+    { operation: operations.tfPredict, access: 'predict', handle: predicting(readTfServing) },
+    { operation: operations.tfVersionPredict, access: 'predict', handle: predicting(readTfServing) },
+    { operation: operations.tfStatus, access: 'describe', handle: tfStatus },
+    { operation: operations.tfVersionStatus, access: 'describe', handle: tfStatus },
+    { operation: operations.invocations, access: 'predict', handle: predicting(readMlflow) },
+    {
+      operation: operations.predict,
+      access: 'predict',
+      async handle(request, reply) {
+        const model = readModelName((request.body as JsonBody).value) ?? (await predictor.onlyEndpoint(request.actor!));
+        return predict(request, reply, readSimplePredict, model);
+      },
+    },
+    { operation: operations.key, access: 'signed-in', handle: describeKey },
+    {
+      operation: operations.metrics,
+      access: 'public',
+      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+    },
+    { operation: operations.openapi, access: 'public', handle: () => api },
+    {
+      operation: operations.docs,
+      access: 'public',
+      handle: (_request, reply) =>
+        reply
+          .type('text/html; charset=utf-8')
+          .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
+          .send(docs),
+    },
+  ];
+}
+
+function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
+  const params = request.params as ModelParams;
+  return [params.model, versionNumber(params)];
+}
+
+/** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
+function versionNumber({ model, version }: ModelParams): number | undefined {
+  if (version === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
+  throw modelNotFound(model, version);
+}
+
+/** What the model took but had not seen in training: `code;feature`, percent-encoded, at most eight. */
+function warningsHeader(warnings: readonly { code: string; field: string }[]): string {
+  const shown = new Set(warnings.map(({ code, field }) => `${code};${encodeURIComponent(field)}`));
+  return [...shown].slice(0, 8).join(', ');
+}
+
+/** The permission that a route asks for. @throws RequestError 403 */
+export function requireAccess(actor: Actor, access: Access): void {
+  if (access === 'public' || access === 'signed-in') return;
+  if (can(actor, 'endpoint:predict') || (access === 'describe' && can(actor, 'model:read'))) return;
+  const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
+  throw new RequestError(403, 'forbidden', `${holder} may not call models.`, {
+    limitSource: 'key',
+    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope PREDICT.',
+  });
+}

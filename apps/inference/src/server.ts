@@ -1,0 +1,257 @@
+import { isIP } from 'node:net';
+import { createAuth } from '@millrace/auth';
+import { createDatabase } from '@millrace/database';
+import { type Logger, newId } from '@millrace/kernel';
+import { createUsageJournal } from '@millrace/quota';
+import { createRegistry } from '@millrace/registry';
+import { createFileStore } from '@millrace/storage';
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { EndpointDirectory } from './endpoint-directory.ts';
+import { parseJsonBody } from './json-body.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { ModelCache } from './model-cache.ts';
+import { createPredictor } from './predictor.ts';
+import { RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
+import { type Access, createRoutes, requireAccess, type Route } from './routes.ts';
+
+export interface InferenceOptions {
+  /** 0 takes any free port */
+  port: number;
+  host?: string;
+  /** as role millrace_app */
+  appDatabaseUrl: string;
+  /** as role millrace_system */
+  systemDatabaseUrl: string;
+  storageDirectory: string;
+  /** where usage waits for the database; must outlive the process */
+  journalDirectory: string;
+  tokenSecret: string;
+  keyPepper: string;
+  logger: Logger;
+  version?: string;
+  modelCacheBytes?: number;
+  maxBodyBytes?: number;
+  /** predictions under way at a time; further ones get 503 */
+  maxInFlight?: number;
+  /** between "not ready" and closing, in milliseconds */
+  drainMs?: number;
+}
+
+export interface RunningInference {
+  url: string;
+  /** Says "not ready", finishes what is under way, enters the last usage, and ends. May be called twice. */
+  close(): Promise<void>;
+}
+
+const mebibyte = 1024 ** 2;
+
+/** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
+export async function startInference(options: InferenceOptions): Promise<RunningInference> {
+  const { logger } = options;
+  const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
+  const storage = createFileStore({ root: options.storageDirectory });
+  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const registry = createRegistry({ database, storage });
+  const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
+  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
+  const directory = new EndpointDirectory({ registry, database, models, logger });
+  const predictor = createPredictor({ directory, models, journal, maxInFlight: options.maxInFlight ?? 1024 });
+  const metrics = createMetrics(models, predictor);
+  let state: 'open' | 'draining' = 'open';
+
+  const routes = createRoutes({
+    version: options.version ?? '0.1.0',
+    predictor,
+    directory,
+    models,
+    metrics,
+    isReady: () => state === 'open',
+  });
+  const app = createApp({
+    routes,
+    metrics,
+    logger,
+    maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
+    authenticate: auth.authenticate,
+    isDraining: () => state === 'draining',
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      state = 'draining';
+      if (options.drainMs) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
+      directory.stop();
+      await app.close();
+      await models.close();
+      await journal.close();
+      await database.close();
+    })();
+    return closing;
+  };
+
+  try {
+    await auth.watchRevocations();
+    await directory.start();
+    await journal.start();
+    const host = options.host ?? '127.0.0.1';
+    await app.listen({ port: options.port, host });
+    const address = app.server.address();
+    const port = typeof address === 'object' && address ? address.port : options.port;
+    return { url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+interface AppOptions {
+  routes: Route[];
+  metrics: Metrics;
+  logger: Logger;
+  maxBodyBytes: number;
+  authenticate(credential: string): Promise<FastifyRequest['actor']>;
+  isDraining(): boolean;
+}
+
+const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDraining }: AppOptions): FastifyInstance {
+  const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
+    const refusal = toRequestError(error);
+    metrics.refused(refusal.code);
+    if (refusal.status >= 500) {
+      const cause = refusal.details.cause instanceof Error ? (refusal.details.cause.stack ?? String(refusal.details.cause)) : String(refusal.details.cause ?? refusal.message);
+      const fields = { requestId: request.id, route: request.routeOptions.url, code: refusal.code, cause };
+      if (refusal.status === 500) logger.error(fields, 'a request failed by a fault of ours');
+      else logger.warn(fields, 'a request was put off');
+    }
+    if (refusal.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"');
+    if (refusal.details.retryAfterSeconds !== undefined) reply.header('retry-after', String(refusal.details.retryAfterSeconds));
+    return reply
+      .code(refusal.status)
+      .header('x-request-id', request.id)
+      .header('x-millrace-error-code', refusal.code)
+      .header('content-type', 'application/json; charset=utf-8')
+      .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
+  };
+
+  const app = fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false, // what comes in on an open connection while draining is still answered
+    requestIdHeader: false,
+    genReqId: (raw) => {
+      const sent = raw.headers['x-request-id'];
+      return typeof sent === 'string' && saneRequestId.test(sent) ? sent : newId('request');
+    },
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
+    clientErrorHandler: refuseBrokenHttp,
+  });
+  app.decorateRequest('actor', null);
+  app.decorateRequest('startedAt', 0);
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity') throw unsupportedMediaType('The body is compressed.');
+      done(null, parseJsonBody(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+
+  app.addHook('onRequest', (request, reply, done) => {
+    request.startedAt = performance.now();
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    done();
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // Otherwise a keep-alive connection outlives its last answer, and closing waits for it.
+    if (isDraining()) reply.header('connection', 'close');
+    done(null, payload);
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.answered(request.routeOptions.url ?? '(none)', reply.statusCode, (performance.now() - request.startedAt) / 1000);
+    done();
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => refuse(request, reply, error));
+
+  for (const { operation, access, handle } of routes) {
+    app.route({
+      method: operation.method,
+      url: routerPath(operation.path),
+      // Before the body is read: strangers do not get to send eight megabytes.
+      ...(access !== 'public' && { onRequest: createGate(access, authenticate) }),
+      handler: handle,
+    });
+  }
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsOf(app, request);
+    if (allowed.length) {
+      reply.header('allow', allowed.join(', '));
+      return refuse(request, reply, new RequestError(405, 'method_not_allowed', `This route does not take ${request.method}.`, { remedy: `Use ${allowed.join(' or ')}.` }));
+    }
+    const route = `${request.method} ${shorten(request.url.split('?')[0]!)}`;
+    return refuse(request, reply, new RequestError(404, 'route_not_found', `There is no route ${route}.`, { remedy: 'See GET /docs.' }));
+  });
+  return app;
+}
+
+/** `/v1/models/{model}:predict` in the router's words: a parameter before a colon must say where it ends. */
+function routerPath(path: string): string {
+  return path.replace(/\{(\w+)\}:/, ':$1(^[^/:]+)::').replace(/\{(\w+)\}/g, ':$1');
+}
+
+function methodsOf(app: FastifyInstance, request: FastifyRequest): string[] {
+  return ['GET', 'POST'].filter((method) => method !== request.method && app.findRoute({ method, url: request.url }) !== null);
+}
+
+function createGate(access: Access, authenticate: AppOptions['authenticate']) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+    const credential = credentialOf(request);
+    if (credential === null) return done(unauthenticated('There is no API key.'));
+    authenticate(credential).then((actor) => {
+      if (!actor) return done(unauthenticated('This API key or access token is not valid.'));
+      try {
+        requireAccess(actor, access);
+      } catch (error) {
+        return done(error as Error);
+      }
+      request.actor = actor;
+      done();
+    }, done);
+  };
+}
+
+function credentialOf({ headers }: FastifyRequest): string | null {
+  const { authorization } = headers;
+  if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
+  const key = headers['x-api-key'];
+  return typeof key === 'string' && key !== '' ? key : null;
+}
+
+function unauthenticated(message: string): RequestError {
+  return new RequestError(401, 'unauthenticated', message, { remedy: 'Send a valid one as Authorization: Bearer … or X-API-Key: ….' });
+}
+
+/** What is not HTTP never becomes a request: answered on the bare socket, if that can still be written to. */
+function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: import('node:net').Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const isLarge = error.code === 'HPE_HEADER_OVERFLOW';
+  const [status, code, message] = isLate
+    ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
+    : isLarge
+      ? ['431 Request Header Fields Too Large', 'headers_too_large', 'The headers are too large.']
+      : ['400 Bad Request', 'malformed_http', 'This is no HTTP request.'];
+  const body = JSON.stringify({ error: { code, message, remedy_hint: 'Send the request again, well-formed.' } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `x-millrace-error-code: ${code}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

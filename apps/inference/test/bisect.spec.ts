@@ -1,0 +1,2 @@
+import '../src/server.ts';
+it('x',()=>{});

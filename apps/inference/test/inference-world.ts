@@ -1,0 +1,178 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type ApiKeyInput, createAuth, type PersonActor } from '@millrace/auth';
+import { newId, silentLogger } from '@millrace/kernel';
+import { agree, buildPackage, type FittedPipeline } from '@millrace/packaging';
+import { createRegistry } from '@millrace/registry';
+import { createFileStore } from '@millrace/storage';
+import { createTestDatabase } from '@millrace/testkit';
+import { type InferenceOptions, type RunningInference, startInference } from '../src/server.ts';
+
+export const tokenSecret = 'a token secret for specs, long enough';
+export const keyPepper = 'a key pepper for specs, long enough too';
+
+/** What JSON gave; specs look into it freely. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Json = any;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Json;
+}
+
+/** A database, a store, tenants with published models, and inference servers over them: all real. */
+export async function createInferenceWorld() {
+  const testDatabase = await createTestDatabase();
+  const { database, urls } = testDatabase;
+  const directory = await mkdtemp(path.join(tmpdir(), 'millrace-inference-'));
+  const storageDirectory = path.join(directory, 'storage');
+  const storage = createFileStore({ root: storageDirectory });
+  const registry = createRegistry({ database, storage });
+  const auth = createAuth({ database, tokenSecret, keyPepper, logger: silentLogger });
+  const servers: RunningInference[] = [];
+  let tenants = 0;
+
+  const settings: Omit<InferenceOptions, 'port'> = {
+    appDatabaseUrl: urls.app,
+    systemDatabaseUrl: urls.system,
+    storageDirectory,
+    journalDirectory: path.join(directory, 'journal'),
+    tokenSecret,
+    keyPepper,
+    logger: silentLogger,
+  };
+
+  return {
+    directory,
+    database,
+    registry,
+    storage,
+    auth,
+    settings,
+    asOwner: testDatabase.asOwner,
+
+    async start(options: Partial<InferenceOptions> = {}): Promise<RunningInference> {
+      const server = await startInference({ ...settings, port: 0, ...options });
+      servers.push(server);
+      return server;
+    },
+
+    /** A tenant, signed in as its owner, and what an owner does. */
+    async createTenant() {
+      const email = `owner${++tenants}@example.com`;
+      const password = 'correct horse battery staple';
+      const created = await auth.createTenant({ tenantName: `Tenant ${tenants}`, name: 'Olive Owner', email, password });
+      if (created.type !== 'created') throw new Error('no tenant');
+      const signedIn = await auth.signIn(email, password);
+      if (signedIn.type !== 'signed-in') throw new Error('not signed in');
+      const owner: PersonActor = signedIn.actor;
+      const { tenantId } = owner;
+
+      /** A run that has succeeded, as the registry wants one behind each version. */
+      async function insertRun(): Promise<{ runId: string; datasetVersionId: string }> {
+        const [uploadId, datasetId, datasetVersionId, runId] = [newId('upload'), newId('dataset'), newId('datasetVersion'), newId('run')];
+        const createdBy = `person:${owner.personId}`;
+        await database.forTenant(tenantId).transaction(async (tx) => {
+          await tx.upload.createMany({ data: [{ id: uploadId, tenantId, filename: 'rows.csv', status: 'COMPLETE', createdBy }] });
+          await tx.dataset.createMany({ data: [{ id: datasetId, tenantId, name: datasetId, createdBy }] });
+          await tx.datasetVersion.createMany({
+            data: [
+              {
+                id: datasetVersionId, tenantId, datasetId, number: 1, uploadId, rowCount: 1, columnCount: 1, profile: [],
+                objectKey: `tenants/${tenantId}/rows`, sizeBytes: 1n, sha256: '0'.repeat(64), createdBy,
+              },
+            ],
+          });
+          await tx.run.createMany({
+            data: [{ id: runId, tenantId, datasetVersionId, modelName: 'any', status: 'SUCCEEDED', spec: {}, createdBy }],
+          });
+        });
+        return { runId, datasetVersionId };
+      }
+
+      return {
+        tenantId,
+        owner,
+        accessToken: signedIn.accessToken,
+
+        async createKey(input: Partial<ApiKeyInput> = {}) {
+          const outcome = await auth.createApiKey(owner, { alias: 'a key', scopes: ['PREDICT'], ...input });
+          if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
+          return { id: outcome.apiKey.id, text: outcome.key };
+        },
+
+        /** Stores a package and enters it as the next version of the model. */
+        async addVersion(modelName: string, pipeline: FittedPipeline) {
+          const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
+          const versionId = newId('modelVersion');
+          await registry.storePackage(tenantId, versionId, modelPackage);
+          const run = await insertRun();
+          const sample = [{ value: 0 }];
+          const agreement = agree(sample, sample, { name: 'y', type: 'number', mean: 0, scale: 1 });
+          return database.forTenant(tenantId).transaction((tx) =>
+            registry.addVersion(tx, { tenantId, versionId, modelName, ...run, modelPackage, metrics: {}, agreement, createdBy: `person:${owner.personId}` }),
+          );
+        },
+
+        /** Makes a new version the one that an endpoint serves. */
+        async publish(endpointName: string, pipeline: FittedPipeline) {
+          const version = await this.addVersion(endpointName, pipeline);
+          const outcome = await registry.publish(owner, { versionId: version.id, endpointName });
+          if (outcome.type !== 'published') throw new Error(JSON.stringify(outcome));
+          return { version, endpoint: outcome.endpoint };
+        },
+
+        /** What the ledger holds for this tenant, once the server has entered it. */
+        async ledger() {
+          return database.forTenant(tenantId).transaction((tx) => tx.usageRecord.findMany({ orderBy: { at: 'asc' } }));
+        },
+      };
+    },
+
+    async close(): Promise<void> {
+      await Promise.all(servers.map((server) => server.close()));
+      await testDatabase.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export type InferenceWorld = Awaited<ReturnType<typeof createInferenceWorld>>;
+export type TenantOfWorld = Awaited<ReturnType<InferenceWorld['createTenant']>>;
+
+export interface Sent {
+  key?: string;
+  headers?: Record<string, string>;
+  /** an object is sent as JSON, text and bytes as they are */
+  body?: unknown;
+  method?: string;
+}
+
+export async function call(url: string, { key, headers = {}, body, method }: Sent = {}): Promise<Answer> {
+  const isRaw = typeof body === 'string' || body instanceof Uint8Array;
+  const response = await fetch(url, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    headers: {
+      ...(key !== undefined && { 'x-api-key': key }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: isRaw ? (body as string) : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.startsWith('application/json');
+  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+}
+
+/** Asks again until the answer is as wished: for what must happen soon, not at once. Fails after `withinMs`. */
+export async function eventually<T>(ask: () => Promise<T>, isRight: (value: T) => boolean, withinMs = 5_000): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const value = await ask();
+    if (isRight(value)) return value;
+    if (performance.now() > end) throw new Error(`still not so after ${withinMs} ms: ${JSON.stringify(value)}`);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Bundles a program: workspace packages go in, registry packages stay outside. `node tools/bundle.mjs apps/api`.
+ * As a module it also watches, for `npm run dev`.
+ */
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build, context } from 'esbuild';
+
+const root = path.resolve(import.meta.dirname, '..');
+
+/** What is bundled: every file here becomes a program of its own in the project's `bundle` folder. */
+const entries = {
+  'apps/api': ['src/main.ts'],
+  'apps/inference': ['src/main.ts'],
+  'apps/worker': ['src/main.ts', 'src/trainer.ts'],
+  tools: ['src/supervisor.ts', 'src/doctor.ts'],
+};
+
+const registryPackagesStayOutside = {
+  name: 'registry-packages-stay-outside',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^[^./]/ }, (args) =>
+      args.kind === 'entry-point' || args.path.startsWith('@millrace/') ? undefined : { path: args.path, external: true },
+    );
+  },
+};
+
+function settingsFor(project) {
+  const folder = path.join(root, project);
+  return {
+    absWorkingDir: folder,
+    entryPoints: entries[project],
+    outdir: path.join(folder, 'bundle'),
+    bundle: true,
+    splitting: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    sourcemap: true,
+    plugins: [registryPackagesStayOutside],
+    logLevel: 'warning',
+  };
+}
+
+export function bundle(project) {
+  return build(settingsFor(project));
+}
+
+/** Bundles now and after every change; `onBuilt` is told of each success. */
+export async function watchBundle(project, onBuilt) {
+  const settings = settingsFor(project);
+  const report = {
+    name: 'report',
+    setup(plugin) {
+      plugin.onEnd((result) => {
+        if (!result.errors.length) onBuilt();
+      });
+    },
+  };
+  const watcher = await context({ ...settings, plugins: [...settings.plugins, report] });
+  await watcher.watch();
+  return watcher;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await bundle(process.argv[2]);

@@ -1,0 +1,15 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './bootstrap.mjs';
+import { ensureInstalled, ensureNode, run } from './bootstrap.mjs';
+
+ensureNode();
+ensureInstalled();
+const home = process.env.MILLRACE_HOME ?? path.join(root, '.millrace');
+if (process.env.DATABASE_URL) {
+  console.error('DATABASE_URL is set: this command only empties the embedded database. Reset yours with: npx prisma migrate reset');
+  process.exit(1);
+}
+run(process.execPath, ['--import', 'tsx', path.join(root, 'tools/src/stop-embedded-postgres.ts'), home]);
+for (const part of ['postgres', 'storage', 'journal', 'work', 'demo.json']) rmSync(path.join(home, part), { recursive: true, force: true });
+console.log('The embedded database and all artefacts are gone. The next `npm start` begins anew.');

@@ -1,0 +1,331 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { createAuth } from '@millrace/auth';
+import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
+import { parseEnvironment } from '@millrace/kernel';
+import { z } from 'zod';
+import { runDemo } from './demo.ts';
+import { consoleLogger, prefixLines, print } from './log-lines.ts';
+
+/**
+ * `npm start`: an embedded Postgres (or DATABASE_URL), the API, the inference server and one worker, all of them
+ * children of this process, which restarts what crashes and stops everything in the right order.
+ */
+
+const settingsSchema = z.object({
+  MILLRACE_ROOT: z.string(),
+  /** data, secrets and logs of this installation */
+  MILLRACE_HOME: z.string().optional(),
+  /** connects as the owner of the database; without it an embedded server is started */
+  DATABASE_URL: z.url().optional(),
+  MILLRACE_HOST: z.string().default('127.0.0.1'),
+  MILLRACE_API_PORT: z.coerce.number().int().min(1).max(65535).default(4000),
+  MILLRACE_INFERENCE_PORT: z.coerce.number().int().min(1).max(65535).default(8000),
+  MILLRACE_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9464),
+  MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9465),
+  MILLRACE_INIT_TENANT: z.string().optional(),
+  MILLRACE_INIT_EMAIL: z.string().optional(),
+  MILLRACE_INIT_PASSWORD: z.string().optional(),
+});
+
+const parsed = parseEnvironment(settingsSchema, process.env);
+if (parsed.type === 'invalid') {
+  print(`Millrace cannot start:\n${parsed.problems.map((problem) => `  ${problem}`).join('\n')}`);
+  process.exit(1);
+}
+const settings = parsed.value;
+const root = settings.MILLRACE_ROOT;
+const home = path.resolve(settings.MILLRACE_HOME ?? path.join(root, '.millrace'));
+const isDevelopment = process.argv.includes('--dev');
+const wantsDemo = process.argv.includes('--demo');
+
+interface Program {
+  name: string;
+  project: string;
+  environment: Record<string, string>;
+  readyUrl: string;
+  child: ChildProcess | null;
+  restartDelayMs: number;
+}
+
+const programs: Program[] = [];
+const cleanUps: (() => Promise<void>)[] = [];
+let stopping: Promise<void> | null = null;
+
+process.on('SIGINT', () => void stop('Stopping …', 0));
+process.on('SIGTERM', () => void stop('Stopping …', 0));
+
+main().catch((error: unknown) => {
+  print(error instanceof Error ? `Millrace cannot start: ${error.message}` : String(error));
+  void stop('', 1);
+});
+
+async function main(): Promise<void> {
+  const begun = performance.now();
+  await fs.mkdir(home, { recursive: true, mode: 0o700 });
+  await takeLock();
+  const secrets = await readSecrets();
+  await Promise.all(
+    (['MILLRACE_API_PORT', 'MILLRACE_INFERENCE_PORT', 'MILLRACE_METRICS_PORT', 'MILLRACE_WORKER_METRICS_PORT'] as const).map(
+      (name) => waitForFreePort(name, settings[name]),
+    ),
+  );
+
+  let ownerUrl = settings.DATABASE_URL;
+  if (!ownerUrl) {
+    const postgres = await startEmbeddedPostgres({ directory: path.join(home, 'postgres'), database: 'millrace', logger: consoleLogger('postgres') });
+    cleanUps.push(() => postgres.stop());
+    ownerUrl = postgres.ownerUrl;
+    print(`postgres  | ready on port ${postgres.port}`);
+  }
+  const migrations = await migrate(ownerUrl, path.join(root, 'prisma/migrations'), consoleLogger('postgres'));
+  if (migrations.length) print(`postgres  | migrations applied: ${migrations.join(', ')}`);
+  const urls = await provisionRoles(ownerUrl, secrets.roles);
+
+  const shared = {
+    NODE_ENV: isDevelopment ? 'development' : 'production',
+    MILLRACE_APP_DATABASE_URL: urls.app,
+    MILLRACE_STORAGE_DIRECTORY: path.join(home, 'storage'),
+    MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
+    MILLRACE_KEY_PEPPER: secrets.keyPepper,
+    MILLRACE_LOG_LEVEL: process.env['MILLRACE_LOG_LEVEL'] ?? 'info',
+  };
+  const apiUrl = `http://${urlHost()}:${settings.MILLRACE_API_PORT}`;
+  const inferenceUrl = `http://${urlHost()}:${settings.MILLRACE_INFERENCE_PORT}`;
+  addProgram('api', `${apiUrl}/readyz`, {
+    ...shared,
+    MILLRACE_SYSTEM_DATABASE_URL: urls.system,
+    MILLRACE_API_HOST: settings.MILLRACE_HOST,
+    MILLRACE_API_PORT: String(settings.MILLRACE_API_PORT),
+    MILLRACE_METRICS_PORT: String(settings.MILLRACE_METRICS_PORT),
+    MILLRACE_INFERENCE_URL: inferenceUrl,
+    MILLRACE_CONSOLE_DIRECTORY: path.join(root, 'apps/console/dist'),
+  });
+  addProgram('inference', `${inferenceUrl}/v2/health/ready`, {
+    ...shared,
+    MILLRACE_SYSTEM_DATABASE_URL: urls.system,
+    MILLRACE_INFERENCE_HOST: settings.MILLRACE_HOST,
+    MILLRACE_INFERENCE_PORT: String(settings.MILLRACE_INFERENCE_PORT),
+    MILLRACE_JOURNAL_DIRECTORY: path.join(home, 'journal'),
+  });
+  addProgram('worker', `http://127.0.0.1:${settings.MILLRACE_WORKER_METRICS_PORT}/readyz`, {
+    ...shared,
+    MILLRACE_WORKER_DATABASE_URL: urls.worker,
+    MILLRACE_WORK_DIRECTORY: path.join(home, 'work'),
+    MILLRACE_WORKER_METRICS_PORT: String(settings.MILLRACE_WORKER_METRICS_PORT),
+  });
+  if (isDevelopment) await watchAll();
+  else for (const program of programs) startProgram(program);
+  await Promise.all(programs.map((program) => waitUntilReady(program)));
+  if (stopping) return;
+
+  const database = createDatabase({ tenantUrl: urls.app, systemUrl: urls.system, logger: consoleLogger('start') });
+  const auth = createAuth({ database, tokenSecret: secrets.tokenSecret, keyPepper: secrets.keyPepper, logger: consoleLogger('start') });
+  try {
+    await createInitialTenant(auth);
+    print(banner(apiUrl, inferenceUrl, begun));
+    if (wantsDemo) {
+      await runDemo({ auth, apiUrl, inferenceUrl, dataFile: path.join(root, 'libs/testkit/data/iris.csv'), memoryFile: path.join(home, 'demo.json') });
+    } else {
+      const token = await auth.issueSetupToken();
+      // In the fragment, which browsers send to no server: it stands in no log.
+      if (token) print(`\n  Set up your first tenant here (once, within 24 hours):\n\n    ${apiUrl}/setup#token=${token}\n`);
+    }
+    process.send?.({ type: 'ready', apiUrl, inferenceUrl }); // to a test that started this
+  } finally {
+    await database.close();
+  }
+}
+
+/** Headless start: a tenant and its owner from the environment, if there is none yet. */
+async function createInitialTenant(auth: ReturnType<typeof createAuth>): Promise<void> {
+  const { MILLRACE_INIT_TENANT: tenantName, MILLRACE_INIT_EMAIL: email, MILLRACE_INIT_PASSWORD: password } = settings;
+  if (!tenantName && !email && !password) return;
+  if (!tenantName || !email || !password) {
+    throw new Error('MILLRACE_INIT_TENANT, MILLRACE_INIT_EMAIL and MILLRACE_INIT_PASSWORD go together: set all three or none.');
+  }
+  if (await auth.isSetUp()) return;
+  const created = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
+  if (created.type === 'invalid') {
+    throw new Error(created.problems.map((problem) => `MILLRACE_INIT_…: ${problem.message} ${problem.remedy}`).join(' '));
+  }
+}
+
+function banner(apiUrl: string, inferenceUrl: string, begun: number): string {
+  return [
+    '',
+    `  Millrace is running (ready in ${((performance.now() - begun) / 1000).toFixed(1)} s). Ctrl-C stops it.`,
+    '',
+    `    Console      ${apiUrl}/`,
+    `    GraphQL      ${apiUrl}/graphql`,
+    `    Predictions  ${inferenceUrl}/      (docs: ${inferenceUrl}/docs)`,
+    `    Data         ${home}`,
+  ].join('\n');
+}
+
+// --- children ---
+
+function addProgram(name: string, readyUrl: string, environment: Record<string, string>): void {
+  programs.push({ name, project: `apps/${name}`, environment, readyUrl, child: null, restartDelayMs: 500 });
+}
+
+function startProgram(program: Program): void {
+  if (stopping) return;
+  const child = spawn(process.execPath, ['--enable-source-maps', path.join(root, program.project, 'bundle/main.js')], {
+    cwd: root,
+    env: { ...passedOn(), ...program.environment },
+    // The channel's end tells a child that this process is gone, even when it was killed.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // Ctrl-C goes to the whole foreground group; children stop when this process says so, in order.
+    detached: true,
+  });
+  program.child = child;
+  const startedAt = performance.now();
+  prefixLines(child.stdout!, program.name);
+  prefixLines(child.stderr!, program.name);
+  child.once('exit', (code, signal) => {
+    if (program.child !== child) return; // replaced in development
+    program.child = null;
+    if (stopping) return;
+    if (performance.now() - startedAt > 30_000) program.restartDelayMs = 500;
+    print(`${program.name.padEnd(9)} | ended (${signal ?? `exit code ${code}`}); starting again in ${program.restartDelayMs / 1000} s`);
+    setTimeout(() => startProgram(program), program.restartDelayMs);
+    program.restartDelayMs = Math.min(program.restartDelayMs * 2, 15_000);
+  });
+}
+
+/** What a child may see of our environment: nothing of the owner's database. */
+function passedOn(): NodeJS.ProcessEnv {
+  const { DATABASE_URL: _ownerUrl, MILLRACE_INIT_PASSWORD: _password, ...rest } = process.env;
+  return rest;
+}
+
+async function watchAll(): Promise<void> {
+  const { watchBundle } = (await import(path.join(root, 'tools/bundle.mjs'))) as {
+    watchBundle: (project: string, onBuilt: () => void) => Promise<{ dispose(): Promise<void> }>;
+  };
+  for (const program of programs) {
+    const watcher = await watchBundle(program.project, () => void restart(program));
+    cleanUps.push(() => watcher.dispose());
+  }
+  const vite = spawn(process.execPath, [path.join(root, 'node_modules/vite/bin/vite.js'), '--clearScreen', 'false'], {
+    cwd: path.join(root, 'apps/console'),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  prefixLines(vite.stdout, 'console');
+  prefixLines(vite.stderr, 'console');
+  cleanUps.push(async () => void vite.kill('SIGTERM'));
+}
+
+async function restart(program: Program): Promise<void> {
+  const running = program.child;
+  program.child = null;
+  if (running) await stopChild(running);
+  startProgram(program);
+}
+
+async function waitUntilReady(program: Program): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!stopping) {
+    const ready = await fetch(program.readyUrl, { signal: AbortSignal.timeout(2_000) }).then((response) => response.ok, () => false);
+    if (ready) return;
+    if (Date.now() > deadline) throw new Error(`${program.name} is not ready after a minute; see its log above.`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const kill = setTimeout(() => child.kill('SIGKILL'), 12_000);
+    child.once('exit', () => {
+      clearTimeout(kill);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}
+
+function stop(message: string, exitCode: number): Promise<void> {
+  stopping ??= (async () => {
+    if (message) print(`\n${message}`);
+    await Promise.all(programs.map(({ child }) => (child ? stopChild(child) : undefined)));
+    for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => print(String(error)));
+    await fs.rm(path.join(home, 'supervisor.pid'), { force: true });
+    if (message) print('Stopped.');
+    process.exit(exitCode);
+  })();
+  return stopping;
+}
+
+// --- this installation ---
+
+/** Two supervisors of one home would fight over its Postgres. */
+async function takeLock(): Promise<void> {
+  const file = path.join(home, 'supervisor.pid');
+  const owner = Number(await fs.readFile(file, 'utf8').catch(() => '0'));
+  if (owner && owner !== process.pid && (await isSupervisor(owner))) {
+    throw new Error(`it runs already (process ${owner}). Stop that one first, or set MILLRACE_HOME and the ports for a second.`);
+  }
+  await fs.writeFile(file, String(process.pid));
+}
+
+/** A process id may be in use again by something else after a crash or a restart of the machine. */
+async function isSupervisor(processId: number): Promise<boolean> {
+  try {
+    process.kill(processId, 0);
+  } catch {
+    return false;
+  }
+  const command = await fs.readFile(`/proc/${processId}/cmdline`, 'utf8').catch(() => null);
+  return command === null || command.includes('supervisor');
+}
+
+interface Secrets {
+  tokenSecret: string;
+  keyPepper: string;
+  roles: { app: string; system: string; worker: string };
+}
+
+/** From the environment, or made once and kept in a file that only its user can read. */
+async function readSecrets(): Promise<Secrets> {
+  const file = path.join(home, 'secrets.json');
+  const random = (): string => randomBytes(32).toString('base64url');
+  let secrets = await fs.readFile(file, 'utf8').then((text) => JSON.parse(text) as Secrets, () => null);
+  if (!secrets) {
+    secrets = { tokenSecret: random(), keyPepper: random(), roles: { app: random(), system: random(), worker: random() } };
+    await fs.writeFile(file, JSON.stringify(secrets, null, 2), { mode: 0o600 });
+  }
+  return {
+    ...secrets,
+    tokenSecret: process.env['MILLRACE_TOKEN_SECRET'] || secrets.tokenSecret,
+    keyPepper: process.env['MILLRACE_KEY_PEPPER'] || secrets.keyPepper,
+  };
+}
+
+/** After a kill the old children need a moment to notice that they are alone. */
+async function waitForFreePort(variable: string, port: number): Promise<void> {
+  const deadline = Date.now() + 12_000;
+  while (!(await isFree(port))) {
+    if (Date.now() > deadline) {
+      throw new Error(`port ${port} is in use by another program. Stop that one, or choose another port with ${variable}.`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, settings.MILLRACE_HOST, () => server.close(() => resolve(true)));
+  });
+}
+
+function urlHost(): string {
+  return settings.MILLRACE_HOST === '0.0.0.0' || settings.MILLRACE_HOST === '127.0.0.1' ? 'localhost' : settings.MILLRACE_HOST;
+}
