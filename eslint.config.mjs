@@ -32,7 +32,7 @@ const homes = [
   { packages: ['@tensorflow/*'], projects: ['learning'] },
   { packages: ['onnxruntime-node'], projects: ['packaging', 'tools'] },
   { packages: ['@duckdb/*'], projects: ['datasets'] },
-  { packages: ['jsonwebtoken', 'argon2'], projects: ['auth'] },
+  { packages: ['jsonwebtoken', '@node-rs/*'], projects: ['auth'] },
   { packages: ['@apollo/server', '@pothos/*', 'graphql-sse', '@as-integrations/*'], projects: ['api'] },
   { packages: ['graphql', 'graphql-ws'], projects: ['api', 'console'] },
   { packages: ['react', 'react-dom', '@apollo/client', '@tanstack/*', 'uplot'], projects: ['console'] },
@@ -47,6 +47,11 @@ const depConstraints = Object.entries(mayImport).flatMap(([project, libs]) => [
   },
 ]);
 
+// A lib's specs use the testkit, which uses the lib: a circle that no shipped program has (see the rule on its import below).
+const ignoredCircularDependencies = Object.keys(mayImport)
+  .filter((project) => project !== 'testkit')
+  .map((project) => [`@millrace/${project}`, '@millrace/testkit']);
+
 export default tseslint.config(
   {
     ignores: [
@@ -59,7 +64,7 @@ export default tseslint.config(
     files: ['**/*.ts', '**/*.tsx'],
     plugins: { '@nx': nx },
     rules: {
-      '@nx/enforce-module-boundaries': ['error', { allow: [], depConstraints, banTransitiveDependencies: false }],
+      '@nx/enforce-module-boundaries': ['error', { allow: [], depConstraints, ignoredCircularDependencies, banTransitiveDependencies: false }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
       'no-console': 'error',

@@ -45,7 +45,7 @@ export class EndpointDirectory {
     const key = `${tenantId}/${name}/${versionNumber ?? ''}`;
     let entry = this.#endpoints.get(key);
     if (!entry) {
-      if (nameProblem(name, 'model', 'endpointName')) return null;
+      if (nameProblem(name, 'model', 'endpoint')) return null;
       const value = new FreshValue<ServedEndpoint | null>(
         (current) => this.#resolve(tenantId, name, versionNumber, current),
         (served) => (served ? believed : believedAbsent),

@@ -87,7 +87,7 @@ export async function createInferenceWorld() {
             ],
           });
           await tx.run.createMany({
-            data: [{ id: runId, tenantId, datasetVersionId, modelName: 'any', status: 'SUCCEEDED', spec: {}, createdBy }],
+            data: [{ id: runId, tenantId, datasetVersionId, modelName: 'any', status: 'SUCCEEDED', finishedAt: new Date(), spec: {}, createdBy }],
           });
         });
         return { runId, datasetVersionId };

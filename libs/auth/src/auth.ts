@@ -180,7 +180,9 @@ export function createAuth(options: AuthOptions) {
       }
       const claims = verifyAccessToken(credential, tokenSettings);
       if (!claims) return null;
-      return actors.get(claims.sessionId, () => findPersonActor(claims.sessionId, claims.personId, claims.tenantId));
+      // All three claims are in the key: a session remembered for one person must not answer for another.
+      const { sessionId, personId, tenantId } = claims;
+      return actors.get(`${sessionId}:${personId}:${tenantId}`, () => findPersonActor(sessionId, personId, tenantId));
     },
 
     /** A new one-time token for the set-up link, which replaces any earlier; null once there is a tenant. */

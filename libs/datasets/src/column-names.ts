@@ -4,7 +4,6 @@ import type { FileLimits, FileProblem } from './table-file.ts';
  * Characters that can't be seen or that reorder what is shown around them, so that two names look alike: controls,
  * bidirectional marks and overrides, zero-width space, word joiner, byte order mark.
  */
-// eslint-disable-next-line no-control-regex
 const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/;
 /** Rows travel as JSON objects, in which these names mean something else. */
 const reserved = new Set(['__proto__', 'constructor', 'prototype']);

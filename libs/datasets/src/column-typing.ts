@@ -53,7 +53,7 @@ function instantOf(v: string): string {
 }
 
 /**
- * Decides the type of the text column `column` of table `raw`, or checks that it can have the type that the user
+ * Decides the type of the text column `column` of the view `raw`, or checks that it can have the type that the user
  * `wanted`. Nothing is bent to fit: one cell that isn't a number, and the column isn't one.
  */
 export async function typeColumn(engine: TableEngine, column: string, name: string, wanted?: ColumnType): Promise<TypedColumn> {
@@ -83,7 +83,7 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
   /** The first cell in the file, missing ones aside, that doesn't fulfil `condition`. */
   const firstExcept = async (condition: string): Promise<{ cell: string; dataRow: number }> => {
     const [row] = await engine.rows(`
-      SELECT v, r FROM (SELECT ${column} AS v, (rowid + 1)::DOUBLE AS r FROM raw WHERE ${column} IS NOT NULL)
+      SELECT v, r FROM (SELECT ${column} AS v, (file_row_number + 1)::DOUBLE AS r FROM raw WHERE ${column} IS NOT NULL)
       WHERE NOT (${isMissingMark}) AND NOT coalesce(${condition}, false) ORDER BY r LIMIT 1`);
     return { cell: shortened(String(row![0])), dataRow: Number(row![1]) };
   };

@@ -3,8 +3,9 @@ import { readColumnNames } from './column-names.ts';
 import { recogniseOtherFormat } from './file-signature.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
 
+/** `longestLine` and `bytes` are of the normalised rows. */
 export type DelimitedText =
-  | { type: 'read'; names: string[]; rowCount: number; delimiter: ',' | ';' | '\t' | '|'; warnings: FileWarning[] }
+  | { type: 'read'; names: string[]; rowCount: number; longestLine: number; bytes: number; delimiter: ',' | ';' | '\t' | '|'; warnings: FileWarning[] }
   | { type: 'rejected'; problems: FileProblem[] };
 
 const headBytes = 256 * 1024;
@@ -203,6 +204,8 @@ class RowReader {
 
   private out = new Uint8Array(2 * chunkBytes);
   private outLength = 0;
+  private emitted = 0;
+  private longestLine = 0;
 
   constructor(delimiter: number, firstLine: number, limits: FileLimits) {
     this.delimiter = delimiter;
@@ -292,7 +295,7 @@ class RowReader {
     if (this.blankLines > 0) warn('blank_lines', `${counted(this.blankLines, 'blank line was', 'blank lines were')} left out.`);
     if (this.trimmedCells > 0) warn('spaces_trimmed', `Space around ${counted(this.trimmedCells, 'cell', 'cells')} was removed.`);
     const delimiter = delimiters.find((one) => one.charCodeAt(0) === this.delimiter)!;
-    return { type: 'read', names: this.names!, rowCount: this.rowCount, delimiter, warnings };
+    return { type: 'read', names: this.names!, rowCount: this.rowCount, longestLine: this.longestLine, bytes: this.emitted, delimiter, warnings };
   }
 
   private push(byte: number): void {
@@ -347,11 +350,11 @@ class RowReader {
     if (this.names === null) return this.takeHeader();
     for (; this.blanksInDoubt > 0 && !this.stopped; this.blanksInDoubt--) {
       this.countRow();
-      this.emit(QUOTE, QUOTE, LF);
+      this.emitRow([0]);
     }
     if (cells !== this.names.length) return this.noteRaggedRow(cells);
     this.countRow();
-    if (!this.stopped && this.problems.length === 0) this.emitRow();
+    if (!this.stopped && this.problems.length === 0) this.emitRow(this.cellEnds);
   }
 
   private takeHeader(): void {
@@ -372,8 +375,8 @@ class RowReader {
     else this.refuse('too_many_rows', `The table has more than ${this.limits.maxRows} rows.`, 'Upload fewer rows, such as a sample or a shorter time span.', this.rowLine);
   }
 
-  private emitRow(): void {
-    const { row, cellEnds } = this;
+  private emitRow(cellEnds: number[]): void {
+    const { row } = this;
     // Worst case: every byte is a quote and doubles, and each cell gets two quotes and a delimiter.
     const worst = this.outLength + 2 * this.rowLength + 3 * cellEnds.length + 1;
     if (worst > this.out.length) this.out = grown(this.out, worst);
@@ -398,13 +401,9 @@ class RowReader {
       start = end;
     }
     out[at++] = LF;
+    this.longestLine = Math.max(this.longestLine, at - this.outLength);
+    this.emitted += at - this.outLength;
     this.outLength = at;
-  }
-
-  private emit(...bytes: number[]): void {
-    if (this.outLength + bytes.length > this.out.length) this.out = grown(this.out, this.outLength + bytes.length);
-    this.out.set(bytes, this.outLength);
-    this.outLength += bytes.length;
   }
 
   private validUtf8(byte: number): boolean {

@@ -483,7 +483,6 @@ describe('Reading a stored table', () => {
 });
 
 const shared = existsSync(sharedData) ? describe : describe.skip;
-// eslint-disable-next-line no-console -- a skipped suite must be seen
 if (!existsSync(sharedData)) console.warn(`SKIPPED: no ${sharedData}, so the larger data sets aren't read.`);
 shared('The shared data sets', () => {
   it.each([

@@ -6,6 +6,7 @@ import { typeColumn } from './column-typing.ts';
 import { normaliseDelimitedText } from './delimited-text.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
+import { withWorkFolder } from './work-folder.ts';
 
 export interface InspectOptions {
   /** those left out have the values of `defaultFileLimits` */
@@ -39,7 +40,7 @@ export const typesKey = 'millrace_column_types';
 
 /** Parses, types and profiles a table in text without keeping anything. */
 export async function inspectFile(sourcePath: string, options: InspectOptions = {}): Promise<InspectOutcome> {
-  const outcome = await parseTable(sourcePath, [], options, async () => {});
+  const outcome = await withWorkFolder((folder) => parseTable(sourcePath, path.join(folder, 'typed.parquet'), options));
   return outcome.type === 'rejected' ? outcome : { type: 'tabular', ...outcome.inspected };
 }
 
@@ -48,13 +49,7 @@ export async function importTable({ sourcePath, targetPath, ...options }: Import
   const target = path.resolve(targetPath);
   const part = `${target}.${randomUUID()}.part`;
   try {
-    const outcome = await parseTable(sourcePath, [part], options, async (engine, columns) => {
-      const types = JSON.stringify(Object.fromEntries(columns.map(({ name, type }) => [name, type])));
-      const selection = columns.map(({ name }, i) => `c${i} AS ${quotedName(name)}`).join(', ');
-      await engine.run(`
-        COPY (SELECT ${selection} FROM typed) TO ${literal(part)}
-        (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(types)}})`);
-    });
+    const outcome = await parseTable(sourcePath, part, options);
     if (outcome.type === 'rejected') return outcome;
     await syncFile(part);
     const { size } = await stat(part);
@@ -65,16 +60,18 @@ export async function importTable({ sourcePath, targetPath, ...options }: Import
   }
 }
 
-/** Leaves the table `typed` (columns c0, c1, …) for `finish` to work on. */
+/**
+ * Text, then Parquet of text, then Parquet of typed columns: no step holds the table in memory, however long or wide
+ * it is, and each column's type and profile are worked out from that column alone.
+ */
 async function parseTable(
   sourcePath: string,
-  files: string[],
+  target: string,
   { limits: givenLimits, overrides = {}, signal }: InspectOptions,
-  finish: (engine: TableEngine, columns: ColumnProfile[]) => Promise<void>,
 ): Promise<{ type: 'parsed'; inspected: Inspected } | Rejected> {
   const limits = { ...defaultFileLimits, ...givenLimits };
   try {
-    return await withTableEngine({ files, memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
+    return await withTableEngine({ files: [target], memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
       const plainFile = path.join(engine.folder, 'rows.csv');
       const text = await normaliseDelimitedText(sourcePath, plainFile, limits, signal);
       if (text.type === 'rejected') return text;
@@ -82,7 +79,8 @@ async function parseTable(
       const wrongOverrides = checkOverrides(overrides, names);
       if (wrongOverrides.length > 0) return { type: 'rejected', problems: wrongOverrides };
 
-      await loadText(engine, plainFile, names.length, rowCount, limits);
+      const rowGroup = rowsPerGroup(text.bytes / rowCount + 16 * names.length, limits.memoryMb);
+      await loadText(engine, plainFile, text, rowGroup);
       await rm(plainFile);
 
       const warnings = [...text.warnings];
@@ -95,20 +93,23 @@ async function parseTable(
           problems.push(typed.problem);
           continue;
         }
-        expressions.push(`${typed.expression} AS c${i}`);
+        expressions.push(`${typed.expression} AS ${quotedName(name)}`);
         types.push(typed.columnType);
         warnings.push(...typed.warnings);
       }
       if (problems.length > 0) return { type: 'rejected', problems };
 
-      await engine.run(`CREATE TABLE typed AS SELECT ${expressions.join(', ')} FROM raw`);
-      await engine.run('DROP TABLE raw');
+      const typesByName = JSON.stringify(Object.fromEntries(names.map((name, i) => [name, types[i]])));
+      await engine.run(`
+        COPY (SELECT ${expressions.join(', ')} FROM raw) TO ${literal(target)}
+        (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(typesByName)}})`);
+      const renamed = names.map((name, i) => `${quotedName(name)} AS c${i}`).join(', ');
+      await engine.run(`CREATE VIEW typed AS SELECT ${renamed} FROM read_parquet(${literal(target)})`);
       const columns: ColumnProfile[] = [];
       for (const [i, name] of names.entries()) {
         columns.push(await profileColumn(engine, `c${i}`, { name, type: types[i]!, rowCount }));
       }
       warnings.push(...columns.flatMap((column) => warningsOf(column, rowCount)));
-      await finish(engine, columns);
       return { type: 'parsed', inspected: { columns, rowCount, delimiter: text.delimiter, warnings } };
     });
   } catch (error) {
@@ -127,14 +128,31 @@ async function parseTable(
   }
 }
 
-/** Nothing is left for DuckDB to guess, skip or pad, and the rows are counted against those that were read. */
-async function loadText(engine: TableEngine, file: string, columns: number, rowCount: number, limits: FileLimits): Promise<void> {
-  const names = Array.from({ length: columns }, (_, i) => `c${i}: 'VARCHAR'`).join(', ');
-  const longestLine = 2 * limits.maxRowBytes + 3 * columns + 2;
+/** The Parquet writer holds one group of rows in memory: an eighth of what there is, in whole vectors of 2048 rows. */
+function rowsPerGroup(bytesPerRow: number, memoryMb: number): number {
+  const rows = (memoryMb * 1024 * 1024) / 8 / bytesPerRow;
+  return 2048 * Math.min(60, Math.max(1, Math.floor(rows / 2048)));
+}
+
+/**
+ * Leaves the view `raw`: all cells as text in the columns c0, c1, …, and `file_row_number` from 0. Nothing is left for
+ * DuckDB to guess, skip or pad, and the rows are counted against those that were read.
+ */
+async function loadText(
+  engine: TableEngine,
+  file: string,
+  { names, rowCount, longestLine }: { names: string[]; rowCount: number; longestLine: number },
+  rowGroup: number,
+): Promise<void> {
+  const columns = names.map((_, i) => `c${i}: 'VARCHAR'`).join(', ');
+  const parquet = path.join(engine.folder, 'raw.parquet');
   await engine.run(`
-    CREATE TABLE raw AS SELECT * FROM read_csv(${literal(file)}, auto_detect = false, columns = {${names}}, header = false,
+    COPY (SELECT * FROM read_csv(${literal(file)}, auto_detect = false, columns = {${columns}}, header = false,
       delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, compression = 'none',
-      strict_mode = true, null_padding = false, ignore_errors = false, max_line_size = ${longestLine})`);
+      strict_mode = true, null_padding = false, ignore_errors = false,
+      max_line_size = ${longestLine + 2}, buffer_size = ${Math.max(4 * 1024 * 1024, 2 * longestLine + 4)}))
+    TO ${literal(parquet)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false)`);
+  await engine.run(`CREATE VIEW raw AS SELECT *, file_row_number FROM read_parquet(${literal(parquet)}, file_row_number = true)`);
   const [row] = await engine.rows('SELECT count(*)::DOUBLE FROM raw');
   if (row![0] !== rowCount) throw new Error(`${rowCount} rows were read, but ${String(row![0])} loaded`);
 }

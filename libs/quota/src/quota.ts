@@ -1,8 +1,8 @@
 import { type Actor, requirePermission } from '@millrace/auth';
-import { type Database, databaseEnums, type TenantTx } from '@millrace/database';
+import type { Database, QuotaCounter, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 
-export type QuotaResource = keyof typeof databaseEnums.QuotaResource;
+export type QuotaResource = QuotaCounter['resource'];
 
 /** What a tenant may have until an operator says otherwise. */
 export const defaultLimits: Record<QuotaResource, bigint> = {

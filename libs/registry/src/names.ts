@@ -1,14 +1,12 @@
 import type { Problem } from '@millrace/kernel';
 
-const nouns = { modelName: 'model', endpointName: 'endpoint' } as const;
-
 /** Names of models and endpoints stand in URLs: letters, digits, `.`, `_`, `-`, at most 63 characters. */
-export function nameProblem(name: string, field: string, what: keyof typeof nouns): Problem | null {
+export function nameProblem(name: string, field: string, what: 'model' | 'endpoint'): Problem | null {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return null;
   return {
     code: 'name_unfit',
     field,
-    message: `This is no name for ${what === 'modelName' ? 'a model' : 'an endpoint'}.`,
+    message: `This is no name for ${what === 'model' ? 'a model' : 'an endpoint'}.`,
     remedy: 'Use 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit.',
   };
 }

@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, Prisma, type TenantTx, violatesUnique } from '@millrace/database';
+import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
 import { DomainError, newId, type Problem } from '@millrace/kernel';
 import type { Agreement, ModelPackage, PackageFiles, Signature } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
@@ -148,7 +148,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
 
     async createEndpoint(actor: Actor, input: { name: string; modelId: string; alias: string }): Promise<CreateEndpointOutcome> {
       requirePermission(actor, 'endpoint:write');
-      const problem = nameProblem(input.name, 'name', 'endpointName');
+      const problem = nameProblem(input.name, 'name', 'endpoint');
       if (problem) return { type: 'invalid', problems: [problem] };
       const { tenantId } = actor;
       const created = database.forTenant(tenantId).transaction(async (tx): Promise<CreateEndpointOutcome> => {
@@ -185,7 +185,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
     async publish(actor: Actor, input: { versionId: string; endpointName: string }): Promise<PublishOutcome> {
       requirePermission(actor, 'endpoint:write');
       requirePermission(actor, 'model:write');
-      const problem = nameProblem(input.endpointName, 'endpointName', 'endpointName');
+      const problem = nameProblem(input.endpointName, 'endpointName', 'endpoint');
       if (problem) return { type: 'invalid', problems: [problem] };
       const { tenantId } = actor;
       return database.forTenant(tenantId).transaction(async (tx): Promise<PublishOutcome> => {

@@ -44,7 +44,7 @@ export function createTraining({ database, quota }: TrainingOptions) {
       requirePermission(actor, 'run:submit');
       const priority = input.priority ?? 0;
       const problems: Problem[] = [];
-      const unfitName = nameProblem(input.modelName, 'modelName', 'modelName');
+      const unfitName = nameProblem(input.modelName, 'modelName', 'model');
       if (unfitName) problems.push(unfitName);
       if (!Number.isInteger(priority) || Math.abs(priority) > 100) {
         problems.push({ code: 'priority_unfit', field: 'priority', message: 'The priority is no whole number from -100 to 100.', remedy: 'Leave it out, or give 0.' });

@@ -9,6 +9,8 @@ export interface Refusal {
   remedy: string | null;
   code: string;
   problems: readonly Problem[];
+  /** the one field that all of it is about */
+  field?: string;
   requestId?: string;
 }
 
@@ -19,10 +21,12 @@ export interface TypedError {
   code: string;
   remedy: string | null;
   problems?: readonly Problem[];
+  /** of a conflict: the one field that it is about */
+  field?: string | null;
 }
 
-export function refusalOf(error: TypedError): Refusal {
-  return { message: error.message, remedy: error.remedy, code: error.code, problems: error.problems ?? [] };
+export function refusalOf({ message, remedy, code, problems, field }: TypedError): Refusal {
+  return { message, remedy, code, problems: problems ?? [], ...(field ? { field } : {}) };
 }
 
 /** What was thrown on the way to the server or in it, put into words for the person at the screen. */
@@ -49,7 +53,9 @@ export function refusalOfThrown(error: unknown): Refusal {
 
 /** The problem with one field of a form. `input.` and `spec.` in front of a path mean the form itself. */
 export function problemOf(refusal: Refusal | null, field: string): Problem | null {
-  return refusal?.problems.find((problem) => formField(problem.field) === field) ?? null;
+  if (!refusal) return null;
+  if (refusal.field !== undefined && formField(refusal.field) === field) return { ...refusal, field, remedy: refusal.remedy ?? '', row: null };
+  return refusal.problems.find((problem) => formField(problem.field) === field) ?? null;
 }
 
 /** The problems that belong to no field that the form shows: they are listed at its top. */

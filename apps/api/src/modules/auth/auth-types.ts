@@ -115,24 +115,32 @@ builder.queryFields((t) => ({
     description: 'Whoever makes this request.',
     resolve: (_root, _args, context) => context.signedIn,
   }),
-  apiKeys: t.prismaConnection({
-    type: 'ApiKey',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    authScopes: { permission: 'key:read' },
-    description: 'The API keys of the tenant, newest first, revoked ones included.',
-    resolve: (query, _root, _args, { db, tenantId }) =>
-      db.apiKey.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
-  }),
-  auditEvents: t.prismaConnection({
-    type: 'AuditEvent',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    authScopes: { permission: 'audit:read' },
-    description: 'The audit trail of the tenant, newest first.',
-    resolve: (query, _root, _args, { db, tenantId }) =>
-      db.auditEvent.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
-  }),
+  apiKeys: t.prismaConnection(
+    {
+      type: 'ApiKey',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'key:read' },
+      description: 'The API keys of the tenant, newest first, revoked ones included.',
+      resolve: (query, _root, _args, { db, tenantId }) =>
+        db.apiKey.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'ApiKeyConnection' },
+    { name: 'ApiKeyEdge' },
+  ),
+  auditEvents: t.prismaConnection(
+    {
+      type: 'AuditEvent',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'audit:read' },
+      description: 'The audit trail of the tenant, newest first.',
+      resolve: (query, _root, _args, { db, tenantId }) =>
+        db.auditEvent.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'AuditEventConnection' },
+    { name: 'AuditEventEdge' },
+  ),
 }));

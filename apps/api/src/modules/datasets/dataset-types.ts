@@ -173,27 +173,36 @@ builder.prismaNode('Dataset', {
       resolve: (query, { id }, _args, { db, tenantId }) =>
         db.datasetVersion.findFirst({ ...query, where: { tenantId, datasetId: id }, orderBy: { number: 'desc' } }),
     }),
-    versions: t.relatedConnection('versions', {
-      cursor: 'id',
-      maxSize: pageLimit,
-      complexity: pageComplexity,
-      description: 'All versions, newest first.',
-      query: { orderBy: { id: 'desc' } },
-    }),
+    versions: t.relatedConnection(
+      'versions',
+      {
+        cursor: 'id',
+        maxSize: pageLimit,
+        complexity: pageComplexity,
+        description: 'All versions, newest first.',
+        query: { orderBy: { id: 'desc' } },
+      },
+      { name: 'DatasetVersionConnection' },
+      { name: 'DatasetVersionEdge' },
+    ),
   }),
 });
 
 builder.queryFields((t) => ({
-  datasets: t.prismaConnection({
-    type: 'Dataset',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    authScopes: { permission: 'dataset:read' },
-    description: 'The data sets of the tenant, newest first.',
-    resolve: (query, _root, _args, { db, tenantId }) =>
-      db.dataset.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
-  }),
+  datasets: t.prismaConnection(
+    {
+      type: 'Dataset',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'dataset:read' },
+      description: 'The data sets of the tenant, newest first.',
+      resolve: (query, _root, _args, { db, tenantId }) =>
+        db.dataset.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'DatasetConnection' },
+    { name: 'DatasetEdge' },
+  ),
   dataset: t.prismaField({
     type: 'Dataset',
     nullable: true,

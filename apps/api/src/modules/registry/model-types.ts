@@ -64,13 +64,18 @@ builder.prismaNode('Model', {
       resolve: (query, { id }, _args, { db, tenantId }) =>
         db.modelVersion.findFirst({ ...query, where: { tenantId, modelId: id }, orderBy: { number: 'desc' } }),
     }),
-    versions: t.relatedConnection('versions', {
-      cursor: 'id',
-      maxSize: pageLimit,
-      complexity: pageComplexity,
-      description: 'All versions, newest first.',
-      query: { orderBy: { id: 'desc' } },
-    }),
+    versions: t.relatedConnection(
+      'versions',
+      {
+        cursor: 'id',
+        maxSize: pageLimit,
+        complexity: pageComplexity,
+        description: 'All versions, newest first.',
+        query: { orderBy: { id: 'desc' } },
+      },
+      { name: 'ModelVersionConnection' },
+      { name: 'ModelVersionEdge' },
+    ),
     aliases: t.relation('aliases', { description: 'Its aliases, by name.', query: { orderBy: { name: 'asc' }, take: 200 } }),
     endpoints: t.relation('endpoints', { description: 'Endpoints that serve it, by name.', query: { orderBy: { name: 'asc' }, take: 200 } }),
   }),
@@ -96,16 +101,20 @@ builder.prismaNode('Endpoint', {
 });
 
 builder.queryFields((t) => ({
-  models: t.prismaConnection({
-    type: 'Model',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    authScopes: { permission: 'model:read' },
-    description: 'The registered models of the tenant, newest first.',
-    resolve: (query, _root, _args, { db, tenantId }) =>
-      db.model.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
-  }),
+  models: t.prismaConnection(
+    {
+      type: 'Model',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'model:read' },
+      description: 'The registered models of the tenant, newest first.',
+      resolve: (query, _root, _args, { db, tenantId }) =>
+        db.model.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'ModelConnection' },
+    { name: 'ModelEdge' },
+  ),
   model: t.prismaField({
     type: 'Model',
     nullable: true,
@@ -124,16 +133,20 @@ builder.queryFields((t) => ({
       return db.model.findUnique({ ...query, where });
     },
   }),
-  endpoints: t.prismaConnection({
-    type: 'Endpoint',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    authScopes: { permission: 'model:read' },
-    description: 'The endpoints of the tenant, newest first.',
-    resolve: (query, _root, _args, { db, tenantId }) =>
-      db.endpoint.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
-  }),
+  endpoints: t.prismaConnection(
+    {
+      type: 'Endpoint',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'model:read' },
+      description: 'The endpoints of the tenant, newest first.',
+      resolve: (query, _root, _args, { db, tenantId }) =>
+        db.endpoint.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'EndpointConnection' },
+    { name: 'EndpointEdge' },
+  ),
   endpoint: t.prismaField({
     type: 'Endpoint',
     nullable: true,

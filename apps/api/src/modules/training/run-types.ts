@@ -138,17 +138,21 @@ builder.prismaNode('Run', {
 });
 
 builder.queryFields((t) => ({
-  runs: t.prismaConnection({
-    type: 'Run',
-    cursor: 'id',
-    maxSize: pageLimit,
-    complexity: pageComplexity,
-    args: { status: t.arg({ type: [runStatusEnum], description: 'Only those that stand so; all if left out.' }) },
-    authScopes: { permission: 'run:read' },
-    description: 'The runs of the tenant, newest first.',
-    resolve: (query, _root, { status }, { db, tenantId }) =>
-      db.run.findMany({ ...query, where: { tenantId, ...(status ? { status: { in: [...status] } } : {}) }, orderBy: { id: 'desc' } }),
-  }),
+  runs: t.prismaConnection(
+    {
+      type: 'Run',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      args: { status: t.arg({ type: [runStatusEnum], description: 'Only those that stand so; all if left out.' }) },
+      authScopes: { permission: 'run:read' },
+      description: 'The runs of the tenant, newest first.',
+      resolve: (query, _root, { status }, { db, tenantId }) =>
+        db.run.findMany({ ...query, where: { tenantId, ...(status ? { status: { in: [...status] } } : {}) }, orderBy: { id: 'desc' } }),
+    },
+    { name: 'RunConnection' },
+    { name: 'RunEdge' },
+  ),
   run: t.prismaField({
     type: 'Run',
     nullable: true,

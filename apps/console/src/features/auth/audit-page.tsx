@@ -30,7 +30,7 @@ export function AuditPage() {
                     { header: 'To', cell: (event) => <code className="font-mono text-xs break-all">{event.subject ?? '–'}</code> },
                     {
                       header: 'Result',
-                      cell: (event) => <Badge tone={/refus|fail|denied/i.test(event.result) ? 'bad' : 'neutral'}>{event.result}</Badge>,
+                      cell: (event) => <Badge tone={event.result === 'ok' ? 'good' : 'bad'}>{event.result}</Badge>,
                     },
                   ]}
                 />

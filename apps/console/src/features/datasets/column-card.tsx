@@ -1,18 +1,23 @@
-import { Badge, type Tone } from '../../design/badge.tsx';
+import { Badge } from '../../design/badge.tsx';
 import { Bars, Histogram } from '../../design/bars.tsx';
 import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import type { ColumnFieldsFragment } from '../../gql/graphql.ts';
 
-const tones: Record<string, Tone> = { number: 'accent', category: 'neutral', binary: 'neutral' };
+const flagNotes: Record<string, string> = {
+  constant: 'Always the same value: nothing to learn from.',
+  empty: 'Has no values.',
+  identifier: 'Names the row instead of describing it: leave it out of training.',
+};
 
 /** The profile of one column: its type, its gaps, and how its values are spread. */
 export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment; rowCount: number }) {
+  const notes = [...column.flags.flatMap((flag) => flagNotes[flag] ?? []), ...column.warnings.map(({ message }) => message)];
   const highest = Math.max(...column.topValues.map(({ count }) => count), 1);
   return (
     <article aria-label={`Column ${column.name}`} className="flex min-w-0 flex-col rounded-lg border border-steel-200 bg-white p-4 shadow-card">
       <header className="flex items-start justify-between gap-3">
         <h3 className="min-w-0 font-semibold break-words text-steel-900">{column.name}</h3>
-        <Badge tone={tones[column.type] ?? 'neutral'}>{column.type}</Badge>
+        <Badge tone={column.type === 'NUMBER' ? 'accent' : 'neutral'}>{column.type.toLowerCase()}</Badge>
       </header>
       <p className="mt-1 text-[13px] text-steel-500">
         {formatCount(column.distinct)} distinct ·{' '}
@@ -27,6 +32,10 @@ export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment;
       <div className="mt-3 flex-1">
         {column.histogram.length > 0 ? (
           <Histogram label={`Histogram of ${column.name}`} bins={column.histogram} format={formatNumber} />
+        ) : column.earliest !== null ? (
+          <p className="text-[13px] text-steel-600">
+            {column.earliest} to {column.latest}
+          </p>
         ) : (
           <Bars
             label={`Most frequent values of ${column.name}`}
@@ -36,7 +45,7 @@ export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment;
           />
         )}
       </div>
-      {column.type === 'number' && (
+      {column.type === 'NUMBER' && (
         <dl className="mt-3 grid grid-cols-2 gap-x-4 gap-y-1 border-t border-steel-100 pt-3 text-xs">
           {[
             ['Mean', column.mean],
@@ -51,10 +60,10 @@ export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment;
           ))}
         </dl>
       )}
-      {column.warnings.length > 0 && (
+      {notes.length > 0 && (
         <ul className="mt-3 space-y-1 text-xs text-warn-700">
-          {column.warnings.map((warning) => (
-            <li key={warning}>{warning}</li>
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
           ))}
         </ul>
       )}

@@ -15,6 +15,11 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { ColumnCard } from './column-card.tsx';
 import { UploadForm } from './upload-form.tsx';
 
+interface SampleRow {
+  index: number;
+  row: Record<string, unknown>;
+}
+
 const back = (
   <Link to="/datasets" className="hover:underline">
     Data sets
@@ -80,16 +85,16 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
               ))}
             </div>
           </section>
-          <Card title="First rows" isFlush>
+          <Card title="Sample rows" description="Spread evenly over the data." isFlush>
             <Table
-              caption="First rows"
-              rows={latest.sampleRows.map((row, index) => ({ index, row: row as Record<string, unknown> }))}
+              caption="Sample rows"
+              rows={latest.sampleRows.map((row, index): SampleRow => ({ index, row: row as Record<string, unknown> }))}
               keyOf={({ index }) => index}
               columns={sampleColumns.map((name) => ({
                 header: name,
-                align: latest.columns.find((column) => column.name === name)?.type === 'number' ? 'right' : 'left',
+                align: latest.columns.find((column) => column.name === name)?.type === 'NUMBER' ? 'right' : 'left',
                 className: 'whitespace-nowrap',
-                cell: ({ row }: { row: Record<string, unknown> }) => cellText(row[name]),
+                cell: ({ row }: SampleRow) => cellText(row[name]),
               }))}
             />
           </Card>

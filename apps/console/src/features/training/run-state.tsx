@@ -27,8 +27,8 @@ export function shareDone(run: Pick<RunFieldsFragment, 'status' | 'progress'>): 
   if (run.status === 'SUCCEEDED') return 1;
   const { progress } = run;
   if (!progress?.trials) return run.status === 'RUNNING' ? null : 0;
-  const within = progress.epochs ? (progress.epoch ?? 0) / progress.epochs : 0;
-  return Math.min(1, ((progress.trial ?? 0) + within) / progress.trials);
+  const within = progress.epochs ? progress.epoch / progress.epochs : 0;
+  return Math.min(1, (progress.trial + within) / progress.trials);
 }
 
 const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network' };
@@ -40,11 +40,11 @@ export function familyName(family: string): string {
 /** Where a run is, in words: "Dense network, epoch 12 of 100 (model 2 of 3)". */
 export function whereabouts(run: Pick<RunFieldsFragment, 'status' | 'progress' | 'queuePosition'>): string {
   if (run.status === 'QUEUED') {
-    return run.queuePosition === null ? 'Waiting for a worker' : `Waiting for a worker, place ${run.queuePosition} in the queue`;
+    return run.queuePosition ? `Waiting: ${run.queuePosition} of your runs go first` : 'Waiting for a worker';
   }
   const { progress } = run;
   if (!progress?.family) return run.status === 'RUNNING' ? 'Preparing the data' : '';
-  const epochs = progress.epochs && progress.epoch !== null ? `, epoch ${progress.epoch} of ${progress.epochs}` : '';
-  const trials = (progress.trials ?? 0) > 1 ? ` (model ${(progress.trial ?? 0) + 1} of ${progress.trials})` : '';
+  const epochs = progress.epochs > 0 ? `, epoch ${progress.epoch} of ${progress.epochs}` : '';
+  const trials = progress.trials > 1 ? ` (model ${progress.trial + 1} of ${progress.trials})` : '';
   return `${familyName(progress.family)}${epochs}${trials}`;
 }

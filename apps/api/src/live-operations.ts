@@ -1,0 +1,113 @@
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  execute,
+  type ExecutionArgs,
+  type ExecutionResult,
+  getOperationAST,
+  GraphQLError,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import type { Logger } from 'pino';
+import { logGraphqlErrors, publicError, withRequestId } from './errors.ts';
+import type { Metrics } from './metrics.ts';
+import { assertNoNul, maxTokens, operationRules } from './operation-limits.ts';
+import type { RequestContext } from './request-context.ts';
+import { schema } from './schema.ts';
+
+export interface LiveOperationsOptions {
+  logger: Logger;
+  metrics: Metrics;
+  production: boolean;
+}
+
+export interface OperationRequest {
+  query?: unknown;
+  operationName?: unknown;
+  variables?: unknown;
+}
+
+export type LiveArgs = ExecutionArgs & { contextValue: RequestContext };
+
+/** Subscriptions, whatever carries them: under the same rules and with the same errors as all other operations. */
+export interface LiveOperations {
+  prepare(request: OperationRequest, context: RequestContext): LiveArgs | ExecutionResult;
+  subscribe(args: LiveArgs): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult>;
+}
+
+export function createLiveOperations({ logger, metrics, production }: LiveOperationsOptions): LiveOperations {
+  const rules = [...specifiedRules, ...operationRules({ production })];
+
+  /** The same result with its errors as the public may see them. */
+  function published(result: ExecutionResult, { requestId }: RequestContext): ExecutionResult {
+    if (!result.errors) return result;
+    logGraphqlErrors(result.errors, requestId, logger);
+    const errors = withRequestId(result.errors.map(publicError), requestId);
+    // The transports print errors as they are, whatever class they have.
+    return { ...result, errors: errors as unknown as GraphQLError[] };
+  }
+
+  function check({ query, operationName, variables }: OperationRequest): { document: DocumentNode } & Pick<ExecutionArgs, 'operationName' | 'variableValues'> {
+    if (typeof query !== 'string') throw badRequest('The operation must be sent as text in query.');
+    if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be text.');
+    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) throw badRequest('variables must be an object.');
+    const document = parse(query, { maxTokens });
+    const errors = validate(schema, document, rules);
+    if (errors.length) throw new AggregateError(errors);
+    if (getOperationAST(document, operationName)?.operation !== 'subscription') {
+      throw badRequest('Only subscriptions are served here: POST queries and mutations to /graphql.');
+    }
+    assertNoNul(variables ?? {});
+    return {
+      document,
+      operationName: operationName ?? null,
+      variableValues: (variables ?? {}) as Record<string, unknown>,
+    };
+  }
+
+  return {
+    prepare(request, context) {
+      try {
+        return { schema, contextValue: context, ...check(request) };
+      } catch (error) {
+        const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [asGraphqlError(error)];
+        return published({ errors }, context);
+      }
+    },
+
+    async subscribe(args) {
+      const context = args.contextValue;
+      const source = await createSourceEventStream(args);
+      await context.endReads();
+      if (!(Symbol.asyncIterator in source)) return published(source, context);
+      return (async function* () {
+        metrics.subscriptionBegan();
+        try {
+          for await (const event of source) {
+            // Each event reads for itself, in a short session, as whoever the caller now is.
+            const reader = await context.renewed();
+            try {
+              yield published((await execute({ ...args, rootValue: event, contextValue: reader })) as ExecutionResult, reader);
+            } finally {
+              await reader.endReads();
+            }
+          }
+        } catch (error) {
+          yield published({ errors: [asGraphqlError(error)] }, context);
+        } finally {
+          metrics.subscriptionEnded();
+        }
+      })();
+    },
+  };
+}
+
+function badRequest(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } });
+}
+
+function asGraphqlError(error: unknown): GraphQLError {
+  return error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error });
+}

@@ -1,0 +1,65 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What is counted. Labels have few values each, none of them chosen by a client. */
+export interface Metrics {
+  operation(type: string, outcome: 'ok' | 'errors', startedAt: number): void;
+  request(route: string, status: number): void;
+  upload(bytes: number): void;
+  subscriptionBegan(): void;
+  subscriptionEnded(): void;
+  /** serves them on a port of its own, which is not for the public; 0 picks one */
+  serve(host: string, port: number): Promise<{ url: string; close(): Promise<void> }>;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const operations = new Histogram({
+    name: 'millrace_api_operation_seconds',
+    help: 'GraphQL operations by type and outcome',
+    labelNames: ['type', 'outcome'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const requests = new Counter({
+    name: 'millrace_api_requests_total',
+    help: 'HTTP requests by route and class of status',
+    labelNames: ['route', 'status'],
+    registers,
+  });
+  const uploaded = new Counter({ name: 'millrace_api_uploaded_bytes_total', help: 'Bytes of complete uploads', registers });
+  const subscriptions = new Gauge({ name: 'millrace_api_subscriptions', help: 'Subscriptions that are open', registers });
+
+  return {
+    operation: (type, outcome, startedAt) => operations.observe({ type, outcome }, (performance.now() - startedAt) / 1000),
+    request: (route, status) => requests.inc({ route, status: `${Math.floor(status / 100)}xx` }),
+    upload: (bytes) => uploaded.inc(bytes),
+    subscriptionBegan: () => subscriptions.inc(),
+    subscriptionEnded: () => subscriptions.dec(),
+    async serve(host, port) {
+      collectDefaultMetrics({ register: registry });
+      const server = createServer((request, response) => {
+        if (request.url !== '/metrics') {
+          response.writeHead(404).end();
+          return;
+        }
+        registry.metrics().then(
+          (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+          () => response.writeHead(500).end(),
+        );
+      });
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+      const { port: chosen } = server.address() as AddressInfo;
+      return {
+        url: `http://${host}:${chosen}/metrics`,
+        close: () =>
+          new Promise<void>((resolve) => {
+            server.close(() => resolve());
+            server.closeAllConnections();
+          }),
+      };
+    },
+  };
+}

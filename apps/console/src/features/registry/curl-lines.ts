@@ -1,0 +1,34 @@
+import type { Row, Signature } from './signature.ts';
+
+export interface CurlLine {
+  label: string;
+  text: string;
+}
+
+/**
+ * The same prediction over each of the protocols that the data plane speaks, ready to paste. The key comes from the
+ * environment, so that it stays out of notes and shell histories.
+ */
+export function curlLines(input: { baseUrl: string; endpoint: string; signature: Signature; row: Row }): CurlLine[] {
+  const { baseUrl, endpoint, signature, row } = input;
+  const model = encodeURIComponent(endpoint);
+  const values = signature.inputs.map(({ name }) => row[name] ?? null);
+  const tensors = signature.inputs
+    // an input that is left out stands for a missing value
+    .filter(({ name }) => row[name] !== null && row[name] !== undefined)
+    .map(({ name, type }) => ({ name, shape: [1], datatype: type === 'number' ? 'FP64' : 'BYTES', data: [row[name]] }));
+  return [
+    { label: 'Simple', text: curl(`${baseUrl}/predict`, { model: endpoint, features: values }) },
+    { label: 'TensorFlow Serving', text: curl(`${baseUrl}/v1/models/${model}:predict`, { instances: [row] }) },
+    { label: 'Open Inference Protocol', text: curl(`${baseUrl}/v2/models/${model}/infer`, { inputs: tensors }) },
+  ];
+}
+
+function curl(url: string, body: unknown): string {
+  return [`curl ${url}`, `-H "X-API-Key: $MILLRACE_KEY"`, `-H "Content-Type: application/json"`, `-d ${shellQuoted(JSON.stringify(body))}`].join(' \\\n  ');
+}
+
+/** In single quotes, which a POSIX shell takes literally; a quote within ends them, adds itself, and begins anew. */
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

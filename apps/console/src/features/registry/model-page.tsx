@@ -1,0 +1,282 @@
+import { useQuery } from '@apollo/client/react';
+import { Link } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+import { useCan } from '../../app/session-context.tsx';
+import { Badge, type Tone } from '../../design/badge.tsx';
+import { Button, buttonClass } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { Dialog } from '../../design/dialog.tsx';
+import { Facts } from '../../design/facts.tsx';
+import { TextField } from '../../design/field.tsx';
+import { formatBytes, formatCount, formatMoment, formatNumber, words } from '../../design/format.ts';
+import { Empty, Notice } from '../../design/notice.tsx';
+import { Page } from '../../design/page.tsx';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { Table } from '../../design/table.tsx';
+import { ModelDocument, PublishModelVersionDocument, type ModelQuery, type ModelVersionStatus } from '../../gql/graphql.ts';
+import { Loaded } from '../../graphql/loaded.tsx';
+import { otherProblems, problemOf } from '../../graphql/refusal.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
+import { familyName } from '../training/run-state.tsx';
+import { signatureOf, type Signature } from './signature.ts';
+
+type Model = NonNullable<ModelQuery['model']>;
+type Version = Model['versions']['edges'][number]['node'];
+
+const back = (
+  <Link to="/models" className="hover:underline">
+    Models
+  </Link>
+);
+
+const tones: Record<ModelVersionStatus, Tone> = { PENDING: 'neutral', READY: 'good', FAILED: 'bad' };
+
+export function ModelPage({ id }: { id: string }) {
+  const query = useQuery(ModelDocument, { variables: { id } });
+  return (
+    <Loaded what="the model" query={query}>
+      {({ model }) =>
+        model ? (
+          <ModelView model={model} />
+        ) : (
+          <Page title="Model not found" above={back}>
+            <Card>
+              <Empty title="There is no such model">It may belong to another organisation, or the address may be mistyped.</Empty>
+            </Card>
+          </Page>
+        )
+      }
+    </Loaded>
+  );
+}
+
+function ModelView({ model }: { model: Model }) {
+  const versions = model.versions.edges.map(({ node }) => node);
+  const [chosenId, setChosenId] = useState<string | null>(null);
+  const [publishing, setPublishing] = useState<Version | null>(null);
+  const chosen = versions.find(({ id }) => id === chosenId) ?? versions[0];
+  const endpoint = model.endpoints[0];
+  const mayPublish = useCan('endpoint:write');
+
+  return (
+    <Page
+      title={model.name}
+      above={back}
+      lead={model.description || words(model.task)}
+      badge={model.aliases.map((alias) => (
+        <Badge key={alias.name} tone={alias.name === 'champion' ? 'accent' : 'neutral'}>
+          {alias.name} → {alias.version.number}
+        </Badge>
+      ))}
+      actions={
+        endpoint && (
+          <Link to="/endpoints/$name" params={{ name: endpoint.name }} className={buttonClass(mayPublish ? 'secondary' : 'primary')}>
+            Try endpoint {endpoint.name}
+          </Link>
+        )
+      }
+    >
+      <Card title="Versions" isFlush>
+        {versions.length === 0 ? (
+          <Empty title="No versions yet">A training run that succeeds under this name adds one.</Empty>
+        ) : (
+          <Table
+            caption="Versions"
+            rows={versions}
+            keyOf={(version) => version.id}
+            isMarked={(version) => version.id === chosen?.id}
+            columns={[
+              {
+                header: 'Version',
+                cell: (version) => (
+                  <button type="button" className="link" aria-pressed={version.id === chosen?.id} onClick={() => setChosenId(version.id)}>
+                    Version {version.number}
+                  </button>
+                ),
+              },
+              { header: 'Status', cell: (version) => <Badge tone={tones[version.status]}>{words(version.status)}</Badge> },
+              { header: 'Family', cell: (version) => familyName(version.family) },
+              { header: 'Score', align: 'right', cell: (version) => headline(version.metrics) },
+              {
+                header: 'Aliases',
+                cell: (version) => (
+                  <span className="flex flex-wrap gap-1.5">
+                    {version.aliases.map((alias) => (
+                      <Badge key={alias} tone={alias === 'champion' ? 'accent' : 'neutral'}>
+                        {alias}
+                      </Badge>
+                    ))}
+                  </span>
+                ),
+              },
+              { header: 'Created', align: 'right', className: 'whitespace-nowrap', cell: (version) => formatMoment(version.createdAt) },
+              {
+                header: <span className="sr-only">Actions</span>,
+                align: 'right',
+                cell: (version) =>
+                  mayPublish && version.status === 'READY' && !version.aliases.includes('champion') ? (
+                    <Button
+                      kind="primary"
+                      className="py-1 text-[13px]"
+                      aria-label={`Publish version ${version.number}`}
+                      onClick={() => setPublishing(version)}
+                    >
+                      Publish
+                    </Button>
+                  ) : null,
+              },
+            ]}
+          />
+        )}
+      </Card>
+      {chosen && <VersionView key={chosen.id} version={chosen} />}
+      <PublishDialog model={model} version={publishing} onClose={() => setPublishing(null)} />
+    </Page>
+  );
+}
+
+function VersionView({ version }: { version: Version }) {
+  const evaluation = evaluationOf(version.metrics);
+  const signature = signatureOf(version.signature);
+  return (
+    <>
+      {version.failure && <Notice tone="bad" title={`Version ${version.number} cannot be served`}>{version.failure}</Notice>}
+      {evaluation && (
+        <Card title={`Scores of version ${version.number}`} description="On test rows that took no part in training.">
+          <EvaluationView evaluation={evaluation} baseline={null} />
+        </Card>
+      )}
+      <div className="grid gap-6 xl:grid-cols-2">
+        {signature && (
+          <Card title="Signature" description="What the model takes and gives. A row that does not fit is refused." isFlush>
+            <SignatureTable signature={signature} />
+          </Card>
+        )}
+        <Card title="Lineage and package">
+          <Facts
+            facts={[
+              [
+                'Trained by',
+                <Link to="/runs/$id" params={{ id: version.run.id }} className="link">
+                  this run
+                </Link>,
+              ],
+              [
+                'Learnt from',
+                <Link to="/datasets/$id" params={{ id: version.datasetVersion.dataset.id }} className="link">
+                  {version.datasetVersion.dataset.name}, version {version.datasetVersion.number}
+                </Link>,
+              ],
+              ['Engines agree', agreementText(version.agreement)],
+              ['Size', `${formatBytes(version.sizeBytes)}, ${formatBytes(version.sizeGzBytes)} compressed`],
+              ['SHA-256', <code className="font-mono text-xs break-all">{version.packageSha256}</code>],
+              ['Version id', <code className="font-mono text-xs break-all">{version.id}</code>],
+            ]}
+          />
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function SignatureTable({ signature }: { signature: Signature }) {
+  const output = signature.output;
+  const rows = [
+    ...signature.inputs.map((input) => ({
+      role: 'Input',
+      name: input.name,
+      type: input.type,
+      values: input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}` : input.categories.join(', '),
+      isRequired: input.required,
+    })),
+    { role: 'Output', name: output.name, type: output.type, values: output.classes?.join(', ') ?? 'a number', isRequired: true },
+  ];
+  return (
+    <Table
+      caption="Signature"
+      rows={rows}
+      keyOf={(row) => `${row.role} ${row.name}`}
+      columns={[
+        { header: 'Role', cell: (row) => <Badge tone={row.role === 'Output' ? 'accent' : 'neutral'}>{row.role}</Badge> },
+        { header: 'Name', cell: (row) => <span className="font-medium text-steel-900">{row.name}</span> },
+        { header: 'Type', cell: (row) => `${row.type}${row.isRequired ? '' : ', may be missing'}` },
+        { header: 'Values', className: 'text-[13px] text-steel-600', cell: (row) => row.values },
+      ]}
+    />
+  );
+}
+
+function agreementText(agreement: unknown): string {
+  const { rows, maxDifference, tolerance, type } = (agreement ?? {}) as Record<string, unknown>;
+  if (type !== 'agrees') return 'No';
+  return `on ${formatCount(Number(rows))} rows; largest difference ${formatNumber(Number(maxDifference))}, allowed ${formatNumber(Number(tolerance))}`;
+}
+
+interface PublishDialogProps {
+  model: Model;
+  version: Version | null;
+  onClose(): void;
+}
+
+function PublishDialog({ model, version, onClose }: PublishDialogProps) {
+  const existing = model.endpoints.find(({ aliasName }) => aliasName === 'champion')?.name;
+  const [endpointName, setEndpointName] = useState(existing ?? model.name);
+  const [published, setPublished] = useState<string | null>(null);
+  const publish = useVerb(PublishModelVersionDocument, { refetchQueries: ['Model'] });
+  const champion = model.aliases.find(({ name }) => name === 'champion');
+
+  function close() {
+    publish.reset();
+    setPublished(null);
+    onClose();
+  }
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    if (!version) return;
+    const done = await publish.run({ input: { versionId: version.id, endpointName: endpointName.trim() } });
+    if (done) setPublished(done.endpoint.name);
+  }
+
+  return (
+    <Dialog title={`Publish version ${version?.number ?? ''} of ${model.name}`} isOpen={version !== null} onClose={close}>
+      {published === null ? (
+        <form onSubmit={(event) => void submit(event)} className="space-y-4">
+          <RefusalNotice refusal={publish.refusal} problems={otherProblems(publish.refusal, (field) => field === 'endpointName')} />
+          <p>
+            {champion
+              ? `It becomes the champion. Version ${champion.version.number}, in service now, is kept as previous.`
+              : 'It becomes the champion: the version that the endpoint serves.'}
+          </p>
+          <TextField
+            label="Endpoint"
+            hint="The name in the address that programs call. It is made if it does not exist."
+            required
+            value={endpointName}
+            onValue={setEndpointName}
+            problem={problemOf(publish.refusal, 'endpointName')}
+          />
+          <div className="flex justify-end gap-2">
+            <Button onClick={close}>Not now</Button>
+            <Button type="submit" kind="primary" isPending={publish.isPending}>
+              Put into service
+            </Button>
+          </div>
+        </form>
+      ) : (
+        <div className="space-y-4">
+          <Notice tone="good" title={`Endpoint ${published} serves it now`}>
+            Calls reach the new version within a second.
+          </Notice>
+          <div className="flex justify-end gap-2">
+            <Button onClick={close}>Close</Button>
+            <Link to="/endpoints/$name" params={{ name: published }} className={buttonClass('primary')}>
+              Try the model
+            </Link>
+          </div>
+        </div>
+      )}
+    </Dialog>
+  );
+}

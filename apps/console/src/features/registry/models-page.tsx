@@ -1,0 +1,88 @@
+import { useQuery } from '@apollo/client/react';
+import { Link } from '@tanstack/react-router';
+import { Badge } from '../../design/badge.tsx';
+import { buttonClass } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { formatMoment, words } from '../../design/format.ts';
+import { Empty } from '../../design/notice.tsx';
+import { Page } from '../../design/page.tsx';
+import { Table } from '../../design/table.tsx';
+import { ModelsDocument } from '../../gql/graphql.ts';
+import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
+import { headline } from '../training/evaluation.tsx';
+import { familyName } from '../training/run-state.tsx';
+
+export function ModelsPage() {
+  const query = useQuery(ModelsDocument);
+  return (
+    <Page title="Models" lead="Each successful run adds a version. Aliases such as champion say which version is in service.">
+      <Card isFlush>
+        <Loaded what="the models" query={query}>
+          {({ models }) =>
+            models.edges.length === 0 ? (
+              <Empty
+                title="No models yet"
+                action={
+                  <Link to="/runs/new" search={{}} className={buttonClass('primary')}>
+                    Start a run
+                  </Link>
+                }
+              >
+                A training run that succeeds registers its best model here.
+              </Empty>
+            ) : (
+              <>
+                <Table
+                  caption="Models"
+                  rows={models.edges.map(({ node }) => node)}
+                  keyOf={(model) => model.id}
+                  columns={[
+                    {
+                      header: 'Name',
+                      cell: (model) => (
+                        <Link to="/models/$id" params={{ id: model.id }} className="link">
+                          {model.name}
+                        </Link>
+                      ),
+                    },
+                    { header: 'Task', cell: (model) => words(model.task) },
+                    {
+                      header: 'Latest version',
+                      cell: ({ latestVersion }) => (latestVersion ? `${latestVersion.number} · ${familyName(latestVersion.family)}` : 'None yet'),
+                    },
+                    { header: 'Score', align: 'right', cell: ({ latestVersion }) => headline(latestVersion?.metrics) },
+                    {
+                      header: 'Aliases',
+                      cell: (model) => (
+                        <span className="flex flex-wrap gap-1.5">
+                          {model.aliases.map((alias) => (
+                            <Badge key={alias.name} tone={alias.name === 'champion' ? 'accent' : 'neutral'}>
+                              {alias.name} → {alias.version.number}
+                            </Badge>
+                          ))}
+                        </span>
+                      ),
+                    },
+                    {
+                      header: 'Endpoints',
+                      cell: (model) =>
+                        model.endpoints.length === 0
+                          ? '–'
+                          : model.endpoints.map((endpoint) => (
+                              <Link key={endpoint.id} to="/endpoints/$name" params={{ name: endpoint.name }} className="link mr-2">
+                                {endpoint.name}
+                              </Link>
+                            )),
+                    },
+                    { header: 'Created', align: 'right', className: 'whitespace-nowrap', cell: (model) => formatMoment(model.createdAt) },
+                  ]}
+                />
+                <ShowMore pageInfo={models.pageInfo} onMore={(after) => query.fetchMore({ variables: { after } })} />
+              </>
+            )
+          }
+        </Loaded>
+      </Card>
+    </Page>
+  );
+}

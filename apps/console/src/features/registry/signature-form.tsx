@@ -1,0 +1,51 @@
+import { SelectField, TextField, type FieldProblem } from '../../design/field.tsx';
+import { formatNumber } from '../../design/format.ts';
+import { isOutside, type RowDraft, type Signature } from './signature.ts';
+
+interface SignatureFormProps {
+  signature: Signature;
+  draft: RowDraft;
+  problemAt(field: string): FieldProblem | null;
+  onDraft(draft: RowDraft): void;
+}
+
+/** One field for each input of the model: numbers with the range that was learnt from, categories to choose from. */
+export function SignatureForm({ signature, draft, problemAt, onDraft }: SignatureFormProps) {
+  return (
+    <div className="grid gap-4 sm:grid-cols-2">
+      {signature.inputs.map((input) => {
+        const value = draft[input.name] ?? '';
+        const common = {
+          label: input.name,
+          value,
+          problem: problemAt(input.name),
+          ...(input.required ? {} : { isOptional: true }),
+          onValue: (next: string) => onDraft({ ...draft, [input.name]: next }),
+        };
+        if (input.type === 'number') {
+          const range = `Learnt from ${formatNumber(input.min)} to ${formatNumber(input.max)}`;
+          return (
+            <TextField
+              key={input.name}
+              {...common}
+              inputMode="decimal"
+              autoComplete="off"
+              hint={
+                isOutside(input, value) ? <span className="font-medium text-warn-700">{range}: the answer is a guess outside.</span> : range
+              }
+            />
+          );
+        }
+        const choices = input.categories.map((category) => ({ value: category, label: category === '' ? '(empty)' : category }));
+        const hasEmpty = input.categories.includes('');
+        return (
+          <SelectField
+            key={input.name}
+            {...common}
+            choices={input.required || hasEmpty ? choices : [{ value: '', label: 'Missing' }, ...choices]}
+          />
+        );
+      })}
+    </div>
+  );
+}

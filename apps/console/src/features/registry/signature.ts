@@ -1,0 +1,91 @@
+/** What a model takes and gives, as a version's `signature` says. */
+export interface Signature {
+  task: 'classification' | 'regression';
+  family: string;
+  /** in the order of a positional row */
+  inputs: SignatureInput[];
+  output: { name: string; type: string; classes?: string[] };
+}
+
+export type SignatureInput =
+  | { name: string; type: 'number'; required: boolean; min: number; max: number }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[] };
+
+export function signatureOf(json: unknown): Signature | null {
+  const candidate = json as Partial<Signature> | null;
+  return candidate && Array.isArray(candidate.inputs) && candidate.output ? (candidate as Signature) : null;
+}
+
+/** A row as a form holds it: every value as text; '' stands for a missing one. */
+export type RowDraft = Record<string, string>;
+export type Row = Record<string, number | string | null>;
+
+/** A row to start from: the middle of each range, the first of the categories. */
+export function exampleRow(signature: Signature): RowDraft {
+  return Object.fromEntries(signature.inputs.map((input) => [input.name, exampleOf(input)]));
+}
+
+/** Half way between the bounds, with no more digits than the range calls for. */
+function exampleOf(input: SignatureInput): string {
+  if (input.type !== 'number') return input.categories[0] ?? '';
+  const span = input.max - input.min;
+  if (!(span > 0)) return String(input.min);
+  const digits = Math.min(10, Math.max(0, 2 - Math.floor(Math.log10(span))));
+  return String(Number(((input.min + input.max) / 2).toFixed(digits)));
+}
+
+export interface RowProblem {
+  field: string;
+  message: string;
+  remedy: string;
+}
+
+export type ReadRow = { type: 'row'; row: Row } | { type: 'incomplete'; problems: RowProblem[] };
+
+/** Reads a filled-in form. What the server would refuse anyway is said at once, beside the field. */
+export function readRow(signature: Signature, draft: RowDraft): ReadRow {
+  const problems: RowProblem[] = [];
+  const row: Row = {};
+  for (const input of signature.inputs) {
+    const text = (draft[input.name] ?? '').trim();
+    if (text === '' && !(input.type !== 'number' && input.categories.includes(''))) {
+      row[input.name] = null;
+      if (input.required) problems.push({ field: input.name, message: 'A value is missing.', remedy: 'This model needs one here.' });
+      continue;
+    }
+    if (input.type !== 'number') {
+      row[input.name] = draft[input.name] ?? '';
+      continue;
+    }
+    const value = Number(text);
+    if (Number.isFinite(value)) row[input.name] = value;
+    else problems.push({ field: input.name, message: `“${text}” is not a number.`, remedy: 'Write it with a decimal point and without a unit.' });
+  }
+  return problems.length > 0 ? { type: 'incomplete', problems } : { type: 'row', row };
+}
+
+/** Whether the value lies outside of what the model has seen: it answers, but has no ground to stand on. */
+export function isOutside(input: SignatureInput, text: string): boolean {
+  if (input.type !== 'number' || text.trim() === '') return false;
+  const value = Number(text);
+  return Number.isFinite(value) && (value < input.min || value > input.max);
+}
+
+export interface Answer {
+  /** the class, or the number */
+  prediction: string | number;
+  /** most probable first; null for a number */
+  probabilities: { label: string; probability: number }[] | null;
+}
+
+/** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
+export function answerOf(signature: Signature, prediction: unknown): Answer | null {
+  if (typeof prediction === 'string' || typeof prediction === 'number') return { prediction, probabilities: null };
+  if (typeof prediction !== 'object' || prediction === null || !('prediction' in prediction)) return null;
+  const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
+  if (typeof label !== 'string' && typeof label !== 'number') return null;
+  const { classes } = signature.output;
+  if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null };
+  const listed = classes.map((name, index) => ({ label: name, probability: Number(probabilities[index] ?? 0) }));
+  return { prediction: label, probabilities: listed.sort((a, b) => b.probability - a.probability) };
+}

@@ -1,0 +1,100 @@
+import { useState, type FormEvent } from 'react';
+import { Bars } from '../../design/bars.tsx';
+import { Button } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { formatNumber, formatShare } from '../../design/format.ts';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { PredictDocument } from '../../gql/graphql.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+import { SignatureForm } from './signature-form.tsx';
+import { answerOf, exampleRow, readRow, type Answer, type RowDraft, type RowProblem, type Signature } from './signature.ts';
+
+interface TryFormProps {
+  endpoint: string;
+  signature: Signature;
+  draft: RowDraft;
+  onDraft(draft: RowDraft): void;
+}
+
+interface Answered {
+  answer: Answer;
+  modelVersion: number;
+  requestId: string;
+}
+
+/** Asks the served model about one row, through the same door as any other program. */
+export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
+  const predict = useVerb(PredictDocument);
+  const [problems, setProblems] = useState<readonly RowProblem[]>([]);
+  const [answered, setAnswered] = useState<Answered | null>(null);
+  const fields = new Set(signature.inputs.map(({ name }) => name));
+  const refused = predict.refusal?.problems ?? [];
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    const read = readRow(signature, draft);
+    setProblems(read.type === 'incomplete' ? read.problems : []);
+    if (read.type === 'incomplete') return;
+    const predicted = await predict.run({ input: { endpoint, rows: [read.row] } });
+    const answer = predicted && answerOf(signature, predicted.predictions[0]);
+    setAnswered(predicted && answer ? { answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId } : null);
+  }
+
+  return (
+    <div className="grid gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+      <Card title="Try the model" description="One field for each input. The values in it are an example.">
+        <form noValidate onSubmit={(event) => void submit(event)} className="space-y-5">
+          <RefusalNotice
+            refusal={predict.refusal}
+            problems={refused.filter(({ field }) => !fields.has(field)).map((problem) => ({ ...problem, row: null }))}
+          />
+          <SignatureForm
+            signature={signature}
+            draft={draft}
+            problemAt={(field) => [...problems, ...refused].find((problem) => problem.field === field) ?? null}
+            onDraft={onDraft}
+          />
+          <div className="flex justify-end gap-2">
+            <Button onClick={() => onDraft(exampleRow(signature))}>Example values</Button>
+            <Button type="submit" kind="primary" isPending={predict.isPending}>
+              Predict
+            </Button>
+          </div>
+        </form>
+      </Card>
+      <Card title="Prediction">
+        <div aria-live="polite">
+          {answered ? <AnswerView name={signature.output.name} answered={answered} /> : <p className="text-steel-500">Press Predict to ask the model.</p>}
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+function AnswerView({ name, answered: { answer, modelVersion, requestId } }: { name: string; answered: Answered }) {
+  return (
+    <div className="space-y-5">
+      <div>
+        <p className="text-[13px] text-steel-500">{name}</p>
+        <p data-testid="prediction" className="text-3xl font-semibold tracking-tight break-words text-steel-900">
+          {typeof answer.prediction === 'number' ? formatNumber(answer.prediction) : answer.prediction}
+        </p>
+      </div>
+      {answer.probabilities && (
+        <Bars
+          label="Probabilities"
+          max={1}
+          bars={answer.probabilities.map(({ label, probability }, index) => ({
+            label,
+            value: probability,
+            text: formatShare(probability),
+            isMarked: index === 0,
+          }))}
+        />
+      )}
+      <p className="border-t border-steel-100 pt-3 text-xs break-all text-steel-500">
+        Answered by version {modelVersion} · request {requestId}
+      </p>
+    </div>
+  );
+}

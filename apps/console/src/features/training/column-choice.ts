@@ -1,0 +1,49 @@
+import type { ColumnType, TrainingColumnsQuery } from '../../gql/graphql.ts';
+
+export type TrainingColumn = NonNullable<NonNullable<TrainingColumnsQuery['dataset']>['latestVersion']>['columns'][number];
+
+/** How a training configuration uses a column. */
+export type FeatureType = 'number' | 'category' | 'binary';
+
+export interface ColumnChoice {
+  isUsed: boolean;
+  type: FeatureType;
+}
+
+export type ColumnChoices = Record<string, ColumnChoice>;
+
+const featureTypes: Partial<Record<ColumnType, FeatureType>> = { NUMBER: 'number', CATEGORY: 'category', BINARY: 'binary' };
+
+/** Free text and points in time cannot be learnt from yet. */
+export function isUsable(column: Pick<TrainingColumn, 'type'>): boolean {
+  return featureTypes[column.type] !== undefined;
+}
+
+/** Why a column is left out at first, in words; null if it is not. */
+export function reasonToLeaveOut(column: Pick<TrainingColumn, 'type' | 'flags'>): string | null {
+  if (!isUsable(column)) return column.type === 'DATE' ? 'Points in time cannot be used yet.' : 'Free text cannot be used yet.';
+  if (column.flags.includes('empty')) return 'Has no values.';
+  if (column.flags.includes('constant')) return 'Always the same value.';
+  if (column.flags.includes('identifier')) return 'Names the row instead of describing it.';
+  return null;
+}
+
+/** A first proposal: every column that can help, each with the type that its values have. */
+export function proposeChoices(columns: readonly TrainingColumn[]): ColumnChoices {
+  return Object.fromEntries(
+    columns.map((column) => [column.name, { isUsed: reasonToLeaveOut(column) === null, type: featureTypes[column.type] ?? 'category' }]),
+  );
+}
+
+/** Tables mostly have what is to be predicted in the last column. */
+export function proposeTarget(columns: readonly TrainingColumn[]): string {
+  return columns.findLast((column) => reasonToLeaveOut(column) === null)?.name ?? '';
+}
+
+/** The features to send, in the order of the file. */
+export function featuresOf(columns: readonly TrainingColumn[], choices: ColumnChoices, target: string): { name: string; type: FeatureType }[] {
+  return columns.flatMap(({ name }) => {
+    const choice = choices[name];
+    return choice?.isUsed && name !== target ? [{ name, type: choice.type }] : [];
+  });
+}

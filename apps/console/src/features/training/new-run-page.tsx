@@ -1,0 +1,279 @@
+import { useQuery } from '@apollo/client/react';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+import { Button, buttonClass } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { SelectField, TextField } from '../../design/field.tsx';
+import { formatCount } from '../../design/format.ts';
+import { Empty } from '../../design/notice.tsx';
+import { Page } from '../../design/page.tsx';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { NewRunDocument, SubmitRunDocument, TrainingColumnsDocument, type TrainingColumnsQuery } from '../../gql/graphql.ts';
+import { Loaded } from '../../graphql/loaded.tsx';
+import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+import { featuresOf, isUsable, proposeChoices, proposeTarget, type FeatureType } from './column-choice.ts';
+import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
+import { childOf, draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
+import { SchemaFields } from './schema-fields.tsx';
+
+const back = (
+  <Link to="/runs" className="hover:underline">
+    Training runs
+  </Link>
+);
+
+export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
+  const query = useQuery(NewRunDocument);
+  const navigate = useNavigate();
+  return (
+    <Page title="Start a training run" above={back} lead="Choose what to predict, what to learn it from, and which models to compare.">
+      <Loaded what="the training configuration" query={query}>
+        {({ datasets, trainingConfigurationSchema }) => {
+          const choices = datasets.edges.map(({ node }) => node).filter((dataset) => dataset.latestVersion);
+          const chosen = choices.find((dataset) => dataset.id === datasetId) ?? choices[0];
+          if (!chosen) {
+            return (
+              <Card>
+                <Empty
+                  title="There is nothing to learn from yet"
+                  action={
+                    <Link to="/datasets" className={buttonClass('primary')}>
+                      Upload a data set
+                    </Link>
+                  }
+                >
+                  A run learns from a data set. Upload one first.
+                </Empty>
+              </Card>
+            );
+          }
+          return (
+            <>
+              <Card title="Data">
+                <SelectField
+                  label="Data set"
+                  className="max-w-md"
+                  value={chosen.id}
+                  onValue={(id) => void navigate({ to: '/runs/new', search: { dataset: id }, replace: true })}
+                  choices={choices.map((dataset) => ({
+                    value: dataset.id,
+                    label: `${dataset.name} (version ${dataset.latestVersion?.number}, ${formatCount(dataset.latestVersion?.rowCount ?? 0)} rows)`,
+                  }))}
+                />
+              </Card>
+              <RunForm key={chosen.id} datasetId={chosen.id} schema={trainingConfigurationSchema as FieldSchema} />
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
+  const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
+  return (
+    <Loaded what="the columns" query={query}>
+      {({ dataset }) => dataset && dataset.latestVersion && <ConfigurationForm dataset={dataset} version={dataset.latestVersion} schema={schema} />}
+    </Loaded>
+  );
+}
+
+type Dataset = NonNullable<TrainingColumnsQuery['dataset']>;
+
+interface ConfigurationFormProps {
+  dataset: Dataset;
+  version: NonNullable<Dataset['latestVersion']>;
+  schema: FieldSchema;
+}
+
+/** The parts of the configuration that are drawn from its schema alone. */
+const parts = ['trainer', 'split', 'selection'] as const;
+
+function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps) {
+  const { columns } = version;
+  const families = schema.properties?.['models']?.items?.oneOf ?? [];
+  const navigate = useNavigate();
+  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const [modelName, setModelName] = useState(dataset.name);
+  const [target, setTarget] = useState(() => proposeTarget(columns));
+  const [targetType, setTargetType] = useState<FeatureType | null>(null);
+  const [positiveClass, setPositiveClass] = useState('');
+  const [choices, setChoices] = useState(() => proposeChoices(columns));
+  const [models, setModels] = useState<DraftObject[]>(() => families.map((family) => draftOf(family) as DraftObject));
+  const [settings, setSettings] = useState(
+    () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
+  );
+  // Problems name features by their place in what was sent, not in what has been chosen since.
+  const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
+
+  const { refusal } = submitRun;
+  const typeOfTarget = targetType ?? choices[target]?.type ?? 'category';
+  const targetColumn = columns.find((column) => column.name === target);
+  const features = featuresOf(columns, choices, target);
+  const familyOf = (draft: DraftObject) => families.find((family) => family.properties?.['family']?.const === draft['family']);
+  const classes = typeOfTarget === 'number' ? [] : (targetColumn?.topValues.map(({ value }) => value) ?? []);
+
+  const shownPaths = new Set([
+    'modelName',
+    'datasetVersionId',
+    ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
+    ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
+    ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
+    ...models.flatMap((draft, index) => pathsOf(familyOf(draft) ?? {}, draft, `models[${index}]`)),
+  ]);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setSentFeatures(features.map((feature) => feature.name));
+    const spec = {
+      inputFeatures: features,
+      outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
+      models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)),
+      ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
+    };
+    const submitted = await submitRun.run({ input: { datasetVersionId: version.id, modelName: modelName.trim(), spec } });
+    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
+    else window.scrollTo({ top: 0, behavior: 'smooth' });
+  }
+
+  function fieldsOf(part: (typeof parts)[number]) {
+    return (
+      <div className="grid gap-4 sm:grid-cols-2">
+        <SchemaFields
+          schema={schema.properties?.[part] ?? {}}
+          draft={settings[part]}
+          path={part}
+          problemAt={(path) => problemOf(refusal, path)}
+          onDraft={(draft) => setSettings({ ...settings, [part]: draft })}
+        />
+      </div>
+    );
+  }
+
+  return (
+    <form noValidate onSubmit={(event) => void submit(event)} className="space-y-6">
+      <RefusalNotice refusal={refusal} problems={otherProblems(refusal, (field) => shownPaths.has(field))} />
+      <Card title="What to predict">
+        <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
+          <SelectField
+            label="Target column"
+            value={target}
+            problem={problemOf(refusal, 'outputFeatures[0].name')}
+            choices={columns.filter(isUsable).map(({ name }) => ({ value: name, label: name }))}
+            onValue={(name) => {
+              setTarget(name);
+              setTargetType(null);
+              setPositiveClass('');
+            }}
+          />
+          <SelectField
+            label="Predict it as"
+            value={typeOfTarget}
+            hint={typeOfTarget === 'number' ? 'A regression: the model answers with a number.' : 'A classification: the model answers with a class.'}
+            problem={problemOf(refusal, 'outputFeatures[0].type')}
+            choices={Object.entries(featureTypeNames).map(([value, label]) => ({ value, label }))}
+            onValue={(type) => setTargetType(type as FeatureType)}
+          />
+          {classes.length === 2 && (
+            <SelectField
+              label="Positive class"
+              value={positiveClass}
+              hint="The one that precision, recall and F1 are about."
+              problem={problemOf(refusal, 'outputFeatures[0].positiveClass')}
+              choices={[{ value: '', label: 'The rarer one' }, ...classes.map((value) => ({ value, label: value }))]}
+              onValue={setPositiveClass}
+            />
+          )}
+          <TextField
+            label="Model name"
+            required
+            value={modelName}
+            onValue={setModelName}
+            hint="A success becomes the next version of this model."
+            problem={problemOf(refusal, 'modelName')}
+          />
+        </div>
+      </Card>
+      <Card title="What to learn from" description={`${features.length} of ${columns.length - 1} columns chosen`} isFlush>
+        <ColumnsTable
+          columns={columns}
+          choices={choices}
+          target={target}
+          problemsOf={(column) => featureProblems(refusal, sentFeatures.indexOf(column))}
+          onChoice={(column, choice) => setChoices({ ...choices, [column]: choice })}
+        />
+      </Card>
+      <Card
+        title="Models to compare"
+        description="Each is trained on the same rows; the best becomes the new version."
+        actions={families.map((family) => (
+          <Button key={String(family.properties?.['family']?.const)} onClick={() => setModels([...models, draftOf(family) as DraftObject])}>
+            Add {family.title?.toLowerCase()}
+          </Button>
+        ))}
+      >
+        <ol className="grid gap-4 xl:grid-cols-2">
+          {models.map((draft, index) => {
+            const family = familyOf(draft);
+            if (!family) return null;
+            return (
+              <li key={index} className="rounded-md border border-steel-200 p-4">
+                <div className="mb-3 flex items-center justify-between gap-3">
+                  <h3 className="font-semibold text-steel-900">
+                    {index + 1}. {family.title}
+                  </h3>
+                  <Button
+                    kind="quiet"
+                    className="py-1 text-[13px]"
+                    aria-label={`Remove model ${index + 1}`}
+                    disabled={models.length === 1}
+                    onClick={() => setModels(models.filter((_, other) => other !== index))}
+                  >
+                    Remove
+                  </Button>
+                </div>
+                <div className="grid gap-4 sm:grid-cols-2">
+                  <SchemaFields
+                    schema={family}
+                    draft={draft}
+                    path={`models[${index}]`}
+                    problemAt={(path) => problemOf(refusal, path)}
+                    onDraft={(next) => setModels(models.map((other, at) => (at === index ? { ...next, family: childOf(draft, 'family') ?? '' } : other)))}
+                  />
+                </div>
+              </li>
+            );
+          })}
+        </ol>
+      </Card>
+      <div className="grid gap-6 xl:grid-cols-2">
+        <Card title="How networks are trained" description="Models that do not learn in epochs ignore this.">
+          {fieldsOf('trainer')}
+        </Card>
+        <div className="space-y-6">
+          <Card title="Split" description="Which rows are learnt from, and which are kept to judge the result.">
+            {fieldsOf('split')}
+          </Card>
+          <Card title="Selection" description="How the best model is chosen.">
+            {fieldsOf('selection')}
+          </Card>
+        </div>
+      </div>
+      <div className="sticky bottom-0 -mx-6 flex items-center justify-end gap-4 border-t border-steel-200 bg-white/95 px-6 py-3 lg:-mx-9 lg:px-9">
+        <p className="text-[13px] text-steel-500">
+          {models.length} {models.length === 1 ? 'model' : 'models'} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}
+        </p>
+        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
+          Start run
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function featureProblems(refusal: Refusal | null, index: number): Problem[] {
+  if (index === -1) return [];
+  return ['name', 'type'].flatMap((part) => problemOf(refusal, `inputFeatures[${index}].${part}`) ?? []);
+}

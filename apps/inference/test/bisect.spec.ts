@@ -1,2 +1,0 @@
-import '../src/server.ts';
-it('x',()=>{});
