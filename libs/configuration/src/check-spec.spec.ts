@@ -53,6 +53,10 @@ test.each([
   ['a positive class of a number', target('serial', 'number', { positiveClass: '1' }), 'outputFeatures[0].positiveClass', /no positive class/],
   ['a metric of the other task', { selection: { metric: 'rmse' } }, 'selection.metric', /does not measure a classification/],
   ['k above the training rows', { models: [{ family: 'knn', k: 73 }] }, 'models[0].k', /only 72 training rows/],
+  [
+    'k above the training rows that are left after holding some back',
+    { models: [{ family: 'knn', k: 62 }, { family: 'dense' }] }, 'models[0].k', /only 61 training rows/,
+  ],
 ])('%s is refused', (_, change, field, message) => {
   expect(check(change)).toContainEqual({
     field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./),

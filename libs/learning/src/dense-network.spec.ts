@@ -3,7 +3,7 @@ import { selectBackend } from './backend.ts';
 import { addPenaltyGradients, initialWeights, lossAndGradients, networkOutputs, penaltyOf, shapesOf } from './dense-network.ts';
 import { createRandom } from './random.ts';
 import type { Examples } from './dense-network.ts';
-import type { DenseSettings } from './families.ts';
+import type { DenseSettings } from '@millrace/configuration';
 
 const activations = ['relu', 'tanh', 'sigmoid', 'elu'] as const;
 

@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { createOptimiser } from './optimiser.ts';
 import { createRandom } from './random.ts';
-import type { DenseSettings } from './families.ts';
+import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
 import type { OptimiserState } from './optimiser.ts';
 import type { Pacer } from './pacer.ts';
 import type { Activation, DenseLayer } from './pipeline.ts';
-import type { TrainerSettings } from './training-spec.ts';
 
 /** Encoded rows with their targets: [rows, width] row by row. */
 export interface Examples {

@@ -1,10 +1,6 @@
 export { selectBackend } from './backend.ts';
 export type { Backend, BackendName } from './backend.ts';
-export { checkSpecAgainstColumns } from './check-spec.ts';
-export type { ColumnSummary } from './check-spec.ts';
 export type { EpochResult } from './dense-network.ts';
-export { families } from './families.ts';
-export type { FamilyDescription, ModelFamily, ModelSettings } from './families.ts';
 export type { ClassificationMetrics, ClassScore, Metrics, RegressionMetrics } from './metrics.ts';
 export type { Activation, DenseLayer, FittedEstimator, FittedFeature, FittedPipeline, FittedTarget } from './pipeline.ts';
 export { predict } from './predict.ts';
@@ -13,5 +9,3 @@ export type { Split } from './split.ts';
 export type { ColumnData, FeatureType, Problem, Table } from './table.ts';
 export { train } from './train.ts';
 export type { CheckpointStore, RowCounts, TrainEvent, TrainOptions, TrainOutcome, Trial } from './train.ts';
-export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema, trainingSpecSchema } from './training-spec.ts';
-export type { SelectionMetric, TrainingSpec } from './training-spec.ts';

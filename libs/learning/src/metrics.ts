@@ -1,4 +1,4 @@
-import type { SelectionMetric } from './training-spec.ts';
+import type { SelectionMetric } from '@millrace/configuration';
 
 /** Precision, recall and F1 of one class; 0 where nothing was predicted (or nothing was there), as is customary. */
 export interface ClassScore {

@@ -1,4 +1,4 @@
-import type { TrainerSettings } from './training-spec.ts';
+import type { TrainerSettings } from '@millrace/configuration';
 
 export type OptimiserName = TrainerSettings['optimizer'];
 

@@ -1,3 +1,4 @@
+import { maxCategories } from '@millrace/configuration';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
 import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
 
@@ -62,9 +63,6 @@ export interface FittedPipeline {
   target: FittedTarget;
   estimator: FittedEstimator;
 }
-
-/** A one-hot block of more inputs than this is refused: the column is an identifier, not a category. */
-export const maxCategories = 1000;
 
 /**
  * Learns the preprocessing from the given rows: median, mean and standard deviation of numbers, the values of

@@ -1,3 +1,8 @@
+import type { SpecProblem } from '@millrace/configuration';
+
+/** Something in the configuration or the data that a person can mend. */
+export type Problem = SpecProblem;
+
 /** What a column is used as. `binary` is a category with at most two values. */
 export type FeatureType = 'number' | 'category' | 'binary';
 
@@ -10,13 +15,6 @@ export type ColumnData =
 export interface Table {
   rows: number;
   columns: ColumnData[];
-}
-
-/** Something that a person can mend: the field it is about, what is wrong with it, and what to do. */
-export interface Problem {
-  field: string;
-  message: string;
-  remedy: string;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { activateBackend, currentBackend } from './backend.ts';
-import { checkSpecAgainstColumns, needsValidation, splitTypeOf, summariseTable, taskOf } from './check-spec.ts';
+import { checkSpecAgainstColumns, needsValidation, selectionMetrics, splitTypeOf, taskOf } from '@millrace/configuration';
 import { trainDense } from './dense-network.ts';
 import { metricValue, scoreClassification, scoreRegression } from './metrics.ts';
 import { createPacer } from './pacer.ts';
@@ -8,18 +8,19 @@ import { encodeRows, encodedWidth, fitFeatures } from './pipeline.ts';
 import { scoreRows } from './predict.ts';
 import { splitRows } from './split.ts';
 import { decodeState, encodeState } from './state-codec.ts';
+import { summariseTable } from './summarise-table.ts';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
-import { selectionMetrics } from './training-spec.ts';
 import type { Backend } from './backend.ts';
 import type { DenseState, EpochResult, Examples } from './dense-network.ts';
-import type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings } from './families.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pacer } from './pacer.ts';
 import type { FittedEstimator, FittedFeature, FittedPipeline, FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
 import type { Split } from './split.ts';
 import type { ColumnData, Problem, Table } from './table.ts';
-import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
+import type {
+  DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, SelectionMetric, TrainingSpec,
+} from '@millrace/configuration';
 
 /** Where a run's progress survives the process. `save` must be atomic: `load` gets a whole state or the one before. */
 export interface CheckpointStore {

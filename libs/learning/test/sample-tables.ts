@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseTrainingSpec } from '../src/training-spec.ts';
+import { parseTrainingSpec } from '@millrace/configuration';
 import { createRandom } from '../src/random.ts';
 import type { ColumnData, Table } from '../src/table.ts';
-import type { TrainingSpec } from '../src/training-spec.ts';
+import type { TrainingSpec } from '@millrace/configuration';
 
 /** A simple CSV file (no quotes) as a table; an empty cell is missing, a column of numbers is of type number. */
 function readTable(path: string): Table {

@@ -1,7 +1,7 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
-import type { ColumnProfile } from '@millrace/datasets';
+import type { DatasetProfile } from '@millrace/datasets';
 import { DomainError, newId, type Problem } from '@millrace/kernel';
 import type { Quota, QuotaExceeded } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
@@ -141,7 +141,7 @@ async function reread(tx: TenantTx, run: Run): Promise<Run> {
 }
 
 function specColumns(version: DatasetVersion): ColumnSummary[] {
-  return (version.profile as unknown as ColumnProfile[]).map(({ name, type, missing, distinct, summary }) => ({
+  return (version.profile as unknown as DatasetProfile).columns.map(({ name, type, missing, distinct, summary }) => ({
     name,
     type,
     rows: version.rowCount,

@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { parseJsonBody } from './json-body.ts';
+import { RequestError } from './request-error.ts';
+
+const parse = (text: string) => parseJsonBody(Buffer.from(text));
+const refusal = (bytes: Buffer): string => {
+  try {
+    parseJsonBody(bytes);
+  } catch (error) {
+    if (error instanceof RequestError) return `${error.status} ${error.code}`;
+    throw error;
+  }
+  return 'accepted';
+};
+
+describe('the body of a request', () => {
+  it('is read as JSON.parse reads it', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 8 }), (text) => {
+        fc.pre(!text.includes('__proto__'));
+        expect(parse(text)).toEqual({ value: JSON.parse(text), hasNonFinite: false });
+      }),
+    );
+  });
+
+  it('never causes anything but a value or a refusal, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(refusal(Buffer.from(bytes))).toMatch(/^(accepted|400 (malformed_json|nested_too_deeply|forbidden_key))$/);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['half an object', '{"features":[1,2'],
+    ['two values', '{} {}'],
+    ['a trailing comma', '[1,]'],
+    ['single quotes', "{'features':[1]}"],
+    ['a bare word', '{"features":[nil]}'],
+    ['a form', 'features=1&features=2'],
+    ['XML', '<features/>'],
+    ['hexadecimal', '{"features":[0x10]}'],
+  ])('is refused when it is %s', (_what, text) => {
+    expect(refusal(Buffer.from(text))).toBe('400 malformed_json');
+  });
+
+  it('is refused when it is not UTF-8', () => {
+    expect(refusal(Buffer.from([0x22, 0xff, 0xfe, 0x22]))).toBe('400 malformed_json');
+  });
+
+  it('is refused beyond 32 levels, and not for brackets within text', () => {
+    expect(refusal(Buffer.from('['.repeat(32) + ']'.repeat(32)))).toBe('accepted');
+    expect(refusal(Buffer.from('['.repeat(33) + ']'.repeat(33)))).toBe('400 nested_too_deeply');
+    expect(refusal(Buffer.from('[{"a":'.repeat(500_000)))).toBe('400 nested_too_deeply');
+    expect(refusal(Buffer.from(JSON.stringify('[{\\"'.repeat(100))))).toBe('accepted');
+  });
+
+  it.each(['{"__proto__":{}}', '{"a":[{"__proto__":1}]}', '{"\\u005f_proto__":1}', '{"__proto__":NaN}'])('is refused for a key that changes prototypes: %s', (text) => {
+    expect(refusal(Buffer.from(text))).toBe('400 forbidden_key');
+  });
+
+  it('may hold such a name as text', () => {
+    expect(parse('{"material":"__proto__"}').value).toEqual({ material: '__proto__' });
+  });
+
+  it('keeps bare NaN and Infinity visible, and marks the body', () => {
+    expect(parse('{"a":[NaN,-Infinity,Infinity,"NaN \\" NaN"]}')).toEqual({ value: { a: [NaN, -Infinity, Infinity, 'NaN " NaN'] }, hasNonFinite: true });
+  });
+});

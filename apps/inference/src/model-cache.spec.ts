@@ -1,0 +1,110 @@
+import { silentLogger } from '@millrace/kernel';
+import { buildPackage, type FittedPipeline, type ModelPackage } from '@millrace/packaging';
+import type { ServedVersion } from '@millrace/registry';
+import { constant, irisNetwork } from '../test/sample-pipelines.ts';
+import { ModelCache } from './model-cache.ts';
+
+/** Packages in memory, and how often each was read. */
+function createShelf() {
+  const packages = new Map<string, ModelPackage>();
+  const reads: string[] = [];
+  return {
+    reads,
+    add(id: string, pipeline: FittedPipeline): ServedVersion {
+      const built = buildPackage(pipeline, { metrics: {}, lineage: {} });
+      packages.set(id, built);
+      return {
+        id, tenantId: 'ten_1', number: 1, modelName: 'm', packagePrefix: id, packageSha256: built.digest, sizeBytes: built.sizeBytes, signature: built.signature,
+      };
+    },
+    damage(id: string): void {
+      const file = packages.get(id)!.files.get('model.onnx')!;
+      file[file.length - 1]! ^= 1;
+    },
+    readPackage(version: Pick<ServedVersion, 'packagePrefix'>) {
+      reads.push(version.packagePrefix);
+      const found = packages.get(version.packagePrefix);
+      return found ? Promise.resolve(found.files) : Promise.reject(new Error('not on the shelf'));
+    },
+  };
+}
+
+const createCache = (shelf: ReturnType<typeof createShelf>, maxBytes = 1024 ** 3) => new ModelCache({ registry: shelf, maxBytes, logger: silentLogger });
+
+describe('the model cache', () => {
+  it('reads a package once for all who ask at once', async () => {
+    const shelf = createShelf();
+    const version = shelf.add('a', irisNetwork());
+    const cache = createCache(shelf);
+    const held = await Promise.all(Array.from({ length: 20 }, () => cache.hold(version)));
+    expect(new Set(held.map(({ model }) => model)).size).toBe(1);
+    expect(shelf.reads).toEqual(['a']);
+    await cache.close();
+  });
+
+  it('unloads the least recently used model when memory runs short, and no model that is in use', async () => {
+    const shelf = createShelf();
+    const versions = ['a', 'b', 'c'].map((id) => shelf.add(id, constant(1)));
+    const [a, b, c] = versions as [ServedVersion, ServedVersion, ServedVersion];
+    const cache = createCache(shelf, a.sizeBytes * 2);
+    const heldA = await cache.hold(a);
+    (await cache.hold(b)).release();
+    (await cache.hold(c)).release();
+    expect([cache.isLoaded(a), cache.isLoaded(b), cache.isLoaded(c)]).toEqual([true, false, true]);
+    heldA.release();
+    (await cache.hold(a)).release();
+    (await cache.hold(b)).release();
+    expect([cache.isLoaded(a), cache.isLoaded(b), cache.isLoaded(c)]).toEqual([true, true, false]);
+    expect(cache.loadedBytes).toBe(a.sizeBytes * 2);
+    await cache.close();
+    expect(cache.loadedBytes).toBe(0);
+  });
+
+  it('keeps a model past its budget until its requests are done', async () => {
+    const shelf = createShelf();
+    const [a, b] = [shelf.add('a', constant(1)), shelf.add('b', constant(2))];
+    const cache = createCache(shelf, a.sizeBytes);
+    const heldA = await cache.hold(a);
+    const heldB = await cache.hold(b);
+    expect([cache.isLoaded(a), cache.isLoaded(b)]).toEqual([true, true]);
+    heldA.release();
+    expect([cache.isLoaded(a), cache.isLoaded(b)]).toEqual([false, true]);
+    heldB.release();
+    await cache.close();
+  });
+
+  it('refuses a damaged, an exchanged and a missing package as unavailable, and does not read it again at once', async () => {
+    const shelf = createShelf();
+    const damaged = shelf.add('damaged', irisNetwork());
+    shelf.damage('damaged');
+    const exchanged = { ...shelf.add('exchanged', constant(1)), packageSha256: '0'.repeat(64) };
+    const missing = { ...damaged, id: 'missing', packagePrefix: 'missing' };
+    const cache = createCache(shelf);
+    for (const version of [damaged, exchanged, missing]) {
+      for (let i = 0; i < 3; i++) await expect(cache.hold(version)).rejects.toMatchObject({ status: 503, code: 'model_unavailable' });
+    }
+    expect(shelf.reads).toEqual(['damaged', 'exchanged', 'missing']);
+    expect(cache.loadedBytes).toBe(0);
+    await cache.close();
+  });
+
+  it('refuses a model that is larger than all its memory', async () => {
+    const shelf = createShelf();
+    const version = shelf.add('a', irisNetwork());
+    const cache = createCache(shelf, version.sizeBytes - 1);
+    await expect(cache.hold(version)).rejects.toMatchObject({ code: 'model_unavailable' });
+    expect(shelf.reads).toEqual([]);
+  });
+
+  it('keeps models of two tenants apart even if their versions had one id', async () => {
+    const shelf = createShelf();
+    const version = shelf.add('a', constant(1));
+    const cache = createCache(shelf);
+    const first = await cache.hold(version);
+    const second = await cache.hold({ ...version, tenantId: 'ten_2' });
+    expect(second.model).not.toBe(first.model);
+    first.release();
+    second.release();
+    await cache.close();
+  });
+});

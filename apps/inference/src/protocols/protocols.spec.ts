@@ -1,0 +1,169 @@
+import { buildPackage, type Signature } from '@millrace/packaging';
+import fc from 'fast-check';
+import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
+import { RequestError } from '../request-error.ts';
+import { readMlflow } from './mlflow.ts';
+import { readOpenInference } from './open-inference.ts';
+import type { ReadRequest } from './protocol.ts';
+import { readSimplePredict } from './simple-predict.ts';
+import { readTfServing } from './tf-serving.ts';
+
+const signatureOf = (pipeline: Parameters<typeof buildPackage>[0]): Signature => buildPackage(pipeline, { metrics: {}, lineage: {} }).signature;
+const iris = signatureOf(irisNeighbours());
+const wear = signatureOf(mixedRegression());
+const protocols: [string, ReadRequest][] = [
+  ['/predict', readSimplePredict],
+  ['Open Inference Protocol', readOpenInference],
+  ['TensorFlow Serving', readTfServing],
+  ['MLflow', readMlflow],
+];
+
+const named = (row: number[]) => Object.fromEntries(irisFeatures.map((name, index) => [name, row[index]]));
+const tensors = (rows: number[][], datatype = 'FP64') =>
+  irisFeatures.map((name, index) => ({ name, shape: [rows.length], datatype, data: rows.map((row) => row[index]) }));
+const columns = (rows: number[][]) => Object.fromEntries(irisFeatures.map((name, index) => [name, rows.map((row) => row[index])]));
+const two = [setosa, virginica];
+
+/** The rows as they were understood, or the problems as `code row field`. */
+function read(reader: ReadRequest, signature: Signature, body: unknown): unknown {
+  try {
+    const { checked } = reader(signature, body);
+    if (checked.type === 'invalid') return checked.problems.map(({ code, row, field }) => `${code} ${row} ${field}`);
+    const width = checked.rows.numbers.length / checked.rows.count;
+    return Array.from({ length: checked.rows.count }, (_, row) => [...checked.rows.numbers.slice(row * width, (row + 1) * width)]);
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    const problems = error.details.problems ?? [{ code: error.code, row: null, field: error.details.field }];
+    return problems.map(({ code, row, field }) => `${code} ${row} ${field}`);
+  }
+}
+
+describe('every way to write rows means the same rows', () => {
+  it.each<[string, ReadRequest, unknown]>([
+    ['vectors', readSimplePredict, { features: two }],
+    ['objects', readSimplePredict, { features: two.map(named) }],
+    ['objects in another order', readSimplePredict, { features: two.map((row) => Object.fromEntries(Object.entries(named(row)).reverse())) }],
+    ['tensors', readOpenInference, { inputs: tensors(two) }],
+    ['tensors of shape [N, 1]', readOpenInference, { inputs: tensors(two).map((tensor) => ({ ...tensor, shape: [2, 1] })) }],
+    ['nested tensors', readOpenInference, { inputs: tensors(two).map((tensor) => ({ ...tensor, shape: [2, 1], data: tensor.data.map((value) => [value]) })) }],
+    ['one tensor, flat', readOpenInference, { inputs: [{ name: 'input-0', shape: [2, 4], datatype: 'FP32', data: two.flat() }] }],
+    ['one tensor, nested', readOpenInference, { inputs: [{ name: 'x', shape: [2, 4], datatype: 'FP64', data: two }] }],
+    ['instances as lists', readTfServing, { instances: two }],
+    ['instances as objects', readTfServing, { signature_name: 'serving_default', instances: two.map(named) }],
+    ['columns', readTfServing, { inputs: columns(two) }],
+    ['a matrix', readTfServing, { inputs: two }],
+    ['a split data frame', readMlflow, { dataframe_split: { columns: [...irisFeatures].reverse(), index: [0, 1], data: two.map((row) => [...row].reverse()) } }],
+    ['a split data frame without names', readMlflow, { dataframe_split: { data: two } }],
+    ['records', readMlflow, { dataframe_records: two.map(named) }],
+    ['MLflow instances', readMlflow, { instances: two }],
+    ['MLflow inputs', readMlflow, { inputs: columns(two) }],
+  ])('%s', (_name, reader, body) => {
+    expect(read(reader, iris, body)).toEqual(two);
+  });
+
+  it('one row needs no list around it', () => {
+    expect(read(readSimplePredict, iris, { features: setosa })).toEqual([setosa]);
+    expect(read(readSimplePredict, iris, { features: named(setosa) })).toEqual([setosa]);
+  });
+
+  it('a missing value that the model allows may be null or left out', () => {
+    for (const [reader, body] of [
+      [readSimplePredict, { features: { material: 'steel' } }],
+      [readSimplePredict, { features: [null, 'steel'] }],
+      [readOpenInference, { inputs: [{ name: 'material', shape: [1], datatype: 'BYTES', data: ['steel'] }] }],
+      [readMlflow, { dataframe_split: { columns: ['material'], data: [['steel']] } }],
+    ] as const) {
+      expect(read(reader, wear, body)).toEqual([[NaN]]);
+    }
+  });
+
+  it('a model with one feature takes bare values as instances', () => {
+    const one = { ...iris, inputs: iris.inputs.slice(0, 1) };
+    expect(read(readTfServing, one, { instances: [5, 6] })).toEqual([[5], [6]]);
+  });
+});
+
+describe('rows that do not fit', () => {
+  const bad: [string, unknown, string][] = [
+    ['null', null, 'null_value'],
+    ['text', 'abc', 'not_a_number'],
+    ['a number in quotes', '5.1', 'not_a_number'],
+    ['true', true, 'not_a_number'],
+    ['NaN', NaN, 'not_finite'],
+    ['Infinity', -Infinity, 'not_finite'],
+    ['"NaN"', 'NaN', 'not_finite'],
+    ['a list', [1], 'not_a_number'],
+    ['an object', {}, 'not_a_number'],
+    ['an absurd number', 1e300, 'too_large'],
+  ];
+  const withBad = (value: unknown) => [setosa, [6.3, value, 6, 2.5]] as number[][];
+
+  it.each(bad)('%s is refused by every protocol with its row and feature', (_name, value, code) => {
+    const rows = withBad(value);
+    const expected = [`${code} 1 sepal width`];
+    expect(read(readSimplePredict, iris, { features: rows })).toEqual(expected);
+    expect(read(readSimplePredict, iris, { features: rows.map(named) })).toEqual(expected);
+    expect(read(readOpenInference, iris, { inputs: tensors(rows) })).toEqual(expected);
+    expect(read(readOpenInference, iris, { inputs: [{ name: 'x', shape: [2, 4], datatype: 'FP64', data: rows }] })).toEqual(expected);
+    expect(read(readTfServing, iris, { instances: rows.map(named) })).toEqual(expected);
+    expect(read(readMlflow, iris, { dataframe_split: { columns: irisFeatures, data: rows } })).toEqual(expected);
+    expect(read(readMlflow, iris, { dataframe_records: rows.map(named) })).toEqual(expected);
+  });
+
+  const { 'petal width': _left, ...incomplete } = named(setosa);
+  it.each<[string, ReadRequest, unknown, string]>([
+    ['a missing feature', readSimplePredict, { features: incomplete }, 'missing_feature 0 petal width'],
+    ['a missing tensor', readOpenInference, { inputs: tensors(two).slice(0, 3) }, 'missing_feature null petal width'],
+    ['a missing column', readMlflow, { dataframe_split: { columns: irisFeatures.slice(0, 3), data: [[1, 2, 3]] } }, 'missing_feature null petal width'],
+    ['an extra feature', readSimplePredict, { features: { ...named(setosa), colour: 1 } }, 'unknown_feature 0 colour'],
+    ['an extra tensor', readOpenInference, { inputs: [...tensors(two), { name: 'colour', shape: [2], datatype: 'FP64', data: [1, 2] }] }, 'unknown_feature null colour'],
+    ['a short row', readSimplePredict, { features: [setosa, [1, 2, 3]] }, 'wrong_length 1 rows[1]'],
+    ['a long row', readTfServing, { instances: [[1, 2, 3, 4, 5]] }, 'wrong_length 0 rows[0]'],
+    ['no rows', readTfServing, { instances: [] }, 'no_rows null rows'],
+    ['too many rows', readTfServing, { instances: Array.from({ length: 10_001 }, () => setosa) }, 'too_many_rows null rows'],
+    ['too many rows in columns', readTfServing, { inputs: columns(Array.from({ length: 10_001 }, () => setosa)) }, 'too_many_rows null rows'],
+    ['text in a number tensor', readOpenInference, { inputs: tensors(two, 'BYTES') }, 'wrong_datatype null sepal length'],
+    ['fractions declared as whole numbers', readOpenInference, { inputs: tensors(two, 'INT64') }, 'wrong_datatype 0 sepal length'],
+    ['a number in a byte that does not fit', readOpenInference, { inputs: [{ name: 'x', shape: [1, 4], datatype: 'UINT8', data: [1, 2, 3, 256] }] }, 'wrong_datatype 0 petal width'],
+    ['columns of different lengths', readTfServing, { inputs: { ...columns(two), 'petal width': [1] } }, 'wrong_length null sepal length'],
+    ['data that do not fill the shape', readOpenInference, { inputs: [{ name: 'x', shape: [2, 4], datatype: 'FP64', data: [1, 2] }] }, 'invalid_request null inputs[0].data'],
+    ['a tensor sent twice', readOpenInference, { inputs: [...tensors(two), tensors(two)[0]] }, 'duplicate_feature null sepal length'],
+    ['a matrix of another width', readOpenInference, { inputs: [{ name: 'x', shape: [2, 3], datatype: 'FP64', data: [1, 2, 3, 4, 5, 6] }] }, 'wrong_length null x'],
+    ['an unknown datatype', readOpenInference, { inputs: [{ name: 'x', shape: [1, 4], datatype: 'COMPLEX', data: setosa }] }, 'invalid_request null inputs[0].datatype'],
+    ['a negative shape', readOpenInference, { inputs: [{ name: 'x', shape: [-1, 4], datatype: 'FP64', data: setosa }] }, 'invalid_request null inputs[0].shape'],
+    ['an unknown output', readOpenInference, { inputs: tensors(two), outputs: [{ name: 'votes' }] }, 'invalid_request null outputs'],
+    ['an id that is no text', readOpenInference, { id: 7, inputs: tensors(two) }, 'invalid_request null id'],
+    ['no features', readSimplePredict, {}, 'invalid_request null features'],
+    ['a misspelt field', readSimplePredict, { features: setosa, modle: 'iris' }, 'invalid_request null modle'],
+    ['two forms at once', readMlflow, { instances: two, inputs: two }, 'invalid_request null body'],
+    ['a column named twice', readMlflow, { dataframe_split: { columns: ['a', 'a'], data: [[1, 2]] } }, 'invalid_request null columns'],
+    ['an unknown signature', readTfServing, { signature_name: 'other', instances: two }, 'invalid_request null signature_name'],
+    ['a list as body', readSimplePredict, [1], 'invalid_request null body'],
+  ])('%s is named', (_name, reader, body, expected) => {
+    expect(read(reader, iris, body)).toContain(expected);
+  });
+
+  it('text is not taken from numbers, and numbers not from text', () => {
+    expect(read(readSimplePredict, wear, { features: [1, 7] })).toEqual(['not_text 0 material']);
+    expect(read(readOpenInference, wear, { inputs: [{ name: 'material', shape: [1], datatype: 'BOOL', data: [true] }] })).toContain('wrong_datatype null material');
+  });
+
+  it.each(protocols)('%s: whatever JSON comes is read or refused by name, and no process dies of it', (_name, reader) => {
+    const wrapped = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.record(
+        {
+          features: fc.jsonValue({ maxDepth: 3 }), instances: fc.jsonValue({ maxDepth: 3 }), inputs: fc.jsonValue({ maxDepth: 3 }),
+          dataframe_split: fc.jsonValue({ maxDepth: 3 }), dataframe_records: fc.jsonValue({ maxDepth: 3 }), outputs: fc.jsonValue({ maxDepth: 2 }),
+        },
+        { requiredKeys: [] },
+      ),
+    );
+    fc.assert(
+      fc.property(wrapped, fc.constantFrom(iris, wear), (body, signature) => {
+        expect(Array.isArray(read(reader, signature, body))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
