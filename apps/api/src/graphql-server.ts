@@ -30,7 +30,7 @@ export function createGraphqlServer({ logger, metrics, production }: GraphqlServ
       let type = 'none';
       return {
         async didResolveOperation({ operation }) {
-          type = operation.operation;
+          type = operation?.operation ?? 'none';
           if (type === 'subscription') {
             throw new GraphQLError('Subscriptions are not served here: use graphql-transport-ws on this address, or /graphql/stream.', {
               extensions: { code: 'SUBSCRIPTION_NOT_SERVED_HERE', http: { status: 400, headers: new HeaderMap() } },

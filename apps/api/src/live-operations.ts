@@ -67,6 +67,16 @@ export function createLiveOperations({ logger, metrics, production }: LiveOperat
     };
   }
 
+  /** Each event reads for itself, in a short session, as whoever the caller now is. */
+  async function answer(args: LiveArgs, event: unknown): Promise<ExecutionResult> {
+    const reader = await args.contextValue.renewed();
+    try {
+      return published(await execute({ ...args, rootValue: event, contextValue: reader }), reader);
+    } finally {
+      await reader.endReads();
+    }
+  }
+
   return {
     prepare(request, context) {
       try {
@@ -82,24 +92,23 @@ export function createLiveOperations({ logger, metrics, production }: LiveOperat
       const source = await createSourceEventStream(args);
       await context.endReads();
       if (!(Symbol.asyncIterator in source)) return published(source, context);
-      return (async function* () {
+      const results = (async function* (): AsyncGenerator<ExecutionResult, void, void> {
         metrics.subscriptionBegan();
         try {
-          for await (const event of source) {
-            // Each event reads for itself, in a short session, as whoever the caller now is.
-            const reader = await context.renewed();
-            try {
-              yield published((await execute({ ...args, rootValue: event, contextValue: reader })) as ExecutionResult, reader);
-            } finally {
-              await reader.endReads();
-            }
-          }
+          for await (const event of source) yield await answer(args, event);
         } catch (error) {
           yield published({ errors: [asGraphqlError(error)] }, context);
         } finally {
           metrics.subscriptionEnded();
         }
       })();
+      // A generator that waits for news cannot be told to return: what it waits for is ended first.
+      const end = results.return.bind(results);
+      results.return = (value) => {
+        context.end();
+        return end(value);
+      };
+      return results;
     },
   };
 }

@@ -12,36 +12,40 @@ export interface RequestContextOptions {
   actor: Actor | null;
 }
 
+interface State {
+  readonly reads: Database;
+  readonly ending: AbortController;
+  session: ReadSession | null;
+  credential: string | null;
+  actor: Actor | null;
+}
+
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
 export class RequestContext {
   readonly services: Services;
   readonly requestId: string;
-  #credential: string | null;
-  #actor: Actor | null;
-  readonly #reads: Database;
-  #session: ReadSession | null = null;
+  /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
+  private readonly state: State;
 
-  constructor(options: RequestContextOptions) {
-    this.services = options.services;
-    this.requestId = options.requestId;
-    this.#credential = options.credential;
-    this.#actor = options.actor;
-    this.#reads = options.reads;
+  constructor({ services, requestId, reads, credential, actor }: RequestContextOptions) {
+    this.services = services;
+    this.requestId = requestId;
+    this.state = { reads, credential, actor, session: null, ending: new AbortController() };
   }
 
   get actor(): Actor | null {
-    return this.#actor;
+    return this.state.actor;
   }
 
   /** As the caller sent it: only to be passed on to the data plane. */
   get credential(): string | null {
-    return this.#credential;
+    return this.state.credential;
   }
 
   /** @throws DomainError UNAUTHENTICATED */
   get signedIn(): Actor {
-    if (this.#actor) return this.#actor;
-    throw this.#credential === null
+    if (this.state.actor) return this.state.actor;
+    throw this.state.credential === null
       ? new DomainError('UNAUTHENTICATED', 'You are not signed in.', {
           remedy: 'Sign in, or send an API key as Authorization: Bearer … or X-API-Key.',
         })
@@ -56,14 +60,14 @@ export class RequestContext {
 
   /** The caller's tenant, to be read only. One transaction for the whole operation, opened by the first read. */
   get db(): TenantTx {
-    this.#session ??= this.#reads.forTenant(this.tenantId).readSession();
-    return this.#session.client;
+    this.state.session ??= this.state.reads.forTenant(this.tenantId).readSession();
+    return this.state.session.client;
   }
 
   /** From here on the operation reads as the one who has just signed in. */
   signInAs(actor: Actor, credential: string): void {
-    this.#actor = { ...actor, requestId: this.requestId };
-    this.#credential = credential;
+    this.state.actor = { ...actor, requestId: this.requestId };
+    this.state.credential = credential;
   }
 
   can(permission: Permission): boolean {
@@ -72,20 +76,30 @@ export class RequestContext {
 
   /** What is read after this is read anew: before a verb of a mutation, and at the end. */
   async endReads(): Promise<void> {
-    const session = this.#session;
-    this.#session = null;
+    const { session } = this.state;
+    this.state.session = null;
     await session?.close();
+  }
+
+  /** Aborted when nobody waits for the operation's results any more. */
+  get ended(): AbortSignal {
+    return this.state.ending.signal;
+  }
+
+  end(): void {
+    this.state.ending.abort();
   }
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, requestId, credential } = this;
+    const { services, requestId } = this;
+    const { credential, reads } = this.state;
     const actor = await findActor(services.auth, credential, requestId);
-    return new RequestContext({ services, reads: this.#reads, requestId, credential, actor });
+    return new RequestContext({ services, reads, requestId, credential, actor });
   }
 }
 
-/** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth. */
+/** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth; null if none was sent. */
 export function credentialOf(headers: Record<string, unknown>): string | null {
   const authorization = headers['authorization'];
   if (typeof authorization === 'string') {

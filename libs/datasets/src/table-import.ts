@@ -152,7 +152,7 @@ async function loadText(
       strict_mode = true, null_padding = false, ignore_errors = false,
       max_line_size = ${longestLine + 2}, buffer_size = ${Math.max(4 * 1024 * 1024, 2 * longestLine + 4)}))
     TO ${literal(parquet)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false)`);
-  await engine.run(`CREATE VIEW raw AS SELECT *, file_row_number FROM read_parquet(${literal(parquet)}, file_row_number = true)`);
+  await engine.run(`CREATE VIEW raw AS SELECT * FROM read_parquet(${literal(parquet)}, file_row_number = true)`);
   const [row] = await engine.rows('SELECT count(*)::DOUBLE FROM raw');
   if (row![0] !== rowCount) throw new Error(`${rowCount} rows were read, but ${String(row![0])} loaded`);
 }

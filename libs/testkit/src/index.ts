@@ -1,1 +1,2 @@
 export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';
+export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWorld, testSecrets, type World } from './world.ts';

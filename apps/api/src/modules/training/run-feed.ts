@@ -5,8 +5,8 @@ const safetyNetMs = 2_000;
 
 /** Tells the subscriptions of this process when there is news of a run: one LISTEN for all of them. */
 export interface RunFeed {
-  /** One signal at once, then one whenever there may be news; several that come together are one. Ends with the feed. */
-  watch(tenantId: string, runId: string): AsyncGenerator<void, void, void>;
+  /** One signal at once, then one whenever there may be news; several that come together are one. Ends with the feed or the signal. */
+  watch(tenantId: string, runId: string, signal: AbortSignal): AsyncGenerator<void, void, void>;
   /** Ends every watch. */
   close(): void;
 }
@@ -25,7 +25,7 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
   safetyNet.unref();
 
   return {
-    async *watch(tenantId, runId) {
+    async *watch(tenantId, runId, signal) {
       const key = `${tenantId}:${runId}`;
       let pending = true;
       let resume: (() => void) | null = null;
@@ -35,8 +35,9 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
       };
       const set = wakers.get(key) ?? new Set();
       wakers.set(key, set.add(wake));
+      signal.addEventListener('abort', wake);
       try {
-        while (!closed) {
+        while (!closed && !signal.aborted) {
           if (pending) {
             pending = false;
             yield;
@@ -46,6 +47,7 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
           }
         }
       } finally {
+        signal.removeEventListener('abort', wake);
         set.delete(wake);
         if (!set.size) wakers.delete(key);
       }

@@ -43,7 +43,7 @@ interface News {
 async function* followRun(context: RequestContext, runId: string): AsyncGenerator<RunProgress, void, void> {
   const { services, tenantId } = context;
   let seen = null as Seen | null;
-  for await (const _ of services.runFeed.watch(tenantId, runId)) {
+  for await (const _ of services.runFeed.watch(tenantId, runId, context.ended)) {
     // The credential may have been revoked, or the role taken away, since the last event.
     const reader = await context.renewed();
     requirePermission(reader.signedIn, 'run:read');

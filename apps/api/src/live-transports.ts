@@ -1,0 +1,94 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { DomainError, newId } from '@millrace/kernel';
+import type { FastifyInstance } from 'fastify';
+import type { ExecutionResult, GraphQLError } from 'graphql';
+import { createHandler } from 'graphql-sse/lib/use/fastify';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import type { LiveArgs, LiveOperations } from './live-operations.ts';
+import { credentialOf, type RequestContext } from './request-context.ts';
+
+type MakeContext = (credential: string | null, requestId: string) => Promise<RequestContext>;
+
+const mostPerConnection = 20;
+const largestMessage = 256 * 1024;
+
+const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionResult => !('schema' in prepared);
+
+/**
+ * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
+ * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
+ * @returns closes all connections with 1001
+ */
+export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
+  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
+    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+
+  const served = useServer(
+    {
+      onConnect: async ({ connectionParams, extra }) =>
+        (await makeContext(credentialFrom(connectionParams, extra.request), newId('request'))).actor !== null,
+      onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
+        const context = await makeContext(credentialFrom(connectionParams, extra.request), newId('request'));
+        if (Object.keys(subscriptions).length > mostPerConnection) {
+          return [tooMany(mostPerConnection) as GraphQLError];
+        }
+        const prepared = operations.prepare(payload, context);
+        return isRefused(prepared) ? prepared.errors! : prepared;
+      },
+      subscribe: (args) => operations.subscribe(args as LiveArgs),
+      isProd: true,
+    },
+    sockets,
+  );
+
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (new URL(request.url ?? '/', 'http://server').pathname !== '/graphql') {
+      socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+  };
+  server.on('upgrade', onUpgrade);
+
+  return async () => {
+    server.off('upgrade', onUpgrade);
+    await served.dispose();
+  };
+}
+
+/** Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets. */
+export function serveEventStreams(app: FastifyInstance, operations: LiveOperations, makeContext: MakeContext): void {
+  const handle = createHandler({
+    authenticate: () => '', // no token: every request is a stream of its own
+    onSubscribe: async (request, params) => {
+      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), request.raw.id));
+      return isRefused(prepared) ? prepared : (prepared as never);
+    },
+    subscribe: (args) => operations.subscribe(args as unknown as LiveArgs),
+  });
+
+  app.route({
+    url: '/graphql/stream',
+    method: ['GET', 'POST'],
+    preHandler: async (request) => {
+      // Refused here with a status of its own: a stream would begin with 200.
+      void (await makeContext(credentialOf(request.headers), request.id)).signedIn;
+    },
+    handler: async (request, reply) => {
+      await handle(request, reply);
+      return reply.hijack();
+    },
+  });
+}
+
+function tooMany(limit: number): { message: string; extensions: Record<string, unknown> } {
+  const { message, code } = new DomainError('TOO_MANY_REQUESTS', `This connection has ${limit} subscriptions already.`);
+  return { message, extensions: { code } };
+}
+
+function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
+}

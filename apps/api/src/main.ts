@@ -1,0 +1,70 @@
+import { pino } from 'pino';
+import { readEnvironment } from './environment.ts';
+import { startApi } from './server.ts';
+
+const longestShutdownMs = 10_000;
+
+const environment = readEnvironment();
+if (environment.type === 'invalid') {
+  process.stderr.write(`The environment is not complete:\n${environment.problems.map((problem) => `  ${problem}\n`).join('')}`);
+  process.exit(1);
+}
+const env = environment.value;
+const logger = pino({
+  base: { app: 'api' },
+  level: env.MILLRACE_LOG_LEVEL,
+  timestamp: pino.stdTimeFunctions.isoTime,
+  redact: {
+    paths: ['authorization', 'headers', '*.headers', '*.authorization', 'password', '*.password', 'token', '*.token', 'credential', '*.credential'],
+    censor: '(hidden)',
+  },
+});
+
+const api = await startApi({
+  host: env.MILLRACE_API_HOST,
+  port: env.MILLRACE_API_PORT,
+  metricsPort: env.MILLRACE_METRICS_PORT,
+  appDatabaseUrl: env.MILLRACE_APP_DATABASE_URL,
+  systemDatabaseUrl: env.MILLRACE_SYSTEM_DATABASE_URL,
+  storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
+  tokenSecret: env.MILLRACE_TOKEN_SECRET,
+  keyPepper: env.MILLRACE_KEY_PEPPER,
+  inferenceUrl: env.MILLRACE_INFERENCE_URL,
+  consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
+  maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
+  production: env.NODE_ENV === 'production',
+  logger,
+}).catch((error: unknown) => {
+  logger.fatal({ err: error }, 'the API could not start');
+  process.exit(1);
+});
+
+let stopping = false;
+function stop(signal: string): void {
+  if (stopping) return;
+  stopping = true;
+  logger.info({ signal }, 'stopping');
+  setTimeout(() => {
+    logger.error({}, 'what was in flight did not end in time');
+    process.exit(1);
+  }, longestShutdownMs).unref();
+  api.close().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      logger.error({ err: error }, 'stopping failed');
+      process.exit(1);
+    },
+  );
+}
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+
+logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
+if (env.MILLRACE_INIT_TENANT !== undefined) {
+  await api.setUpOnce({ tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD! });
+}
+const setupToken = await api.issueSetupToken();
+if (setupToken !== null) {
+  // The fragment never leaves the browser, so the token stands in no access log.
+  logger.info({ setupUrl: `${env.MILLRACE_PUBLIC_URL ?? api.url}/setup#token=${setupToken}` }, 'open this address to set up the first tenant');
+}

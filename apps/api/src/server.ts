@@ -1,0 +1,176 @@
+import type { AddressInfo } from 'node:net';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import { createAuth, requirePermission } from '@millrace/auth';
+import { createDatabase } from '@millrace/database';
+import { createDatasets, sampleRows } from '@millrace/datasets';
+import { DomainError, newId } from '@millrace/kernel';
+import { createQuota } from '@millrace/quota';
+import { createRegistry } from '@millrace/registry';
+import { createFileStore } from '@millrace/storage';
+import { createTraining } from '@millrace/training';
+import fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import { securityHeaders, serveConsole } from './console-routes.ts';
+import { httpRefusalOf } from './errors.ts';
+import { createGraphqlServer } from './graphql-server.ts';
+import { createLiveOperations } from './live-operations.ts';
+import { serveEventStreams, serveWebSockets } from './live-transports.ts';
+import { createMetrics } from './metrics.ts';
+import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
+import { createRunFeed } from './modules/training/run-feed.ts';
+import { credentialOf, findActor, RequestContext } from './request-context.ts';
+import type { Services } from './services.ts';
+import { serveUploads } from './upload-route.ts';
+
+export interface ApiOptions {
+  host: string;
+  /** 0 picks a free one */
+  port: number;
+  /** null serves no metrics */
+  metricsPort: number | null;
+  appDatabaseUrl: string;
+  systemDatabaseUrl: string;
+  /** folder of the artefact store */
+  storageDirectory: string;
+  tokenSecret: string;
+  keyPepper: string;
+  inferenceUrl: string;
+  /** the built console; without it a page says that there is none */
+  consoleDirectory?: string | undefined;
+  maxUploadBytes: number;
+  /** hides the schema from those who don't know it */
+  production: boolean;
+  logger: Logger;
+}
+
+export interface Api {
+  url: string;
+  metricsUrl: string | null;
+  /** the token of the set-up link; null once there is a tenant */
+  issueSetupToken(): Promise<string | null>;
+  /** creates the first tenant and its owner unless there is one already: for a headless start */
+  setUpOnce(owner: { tenantName: string; email: string; password: string }): Promise<void>;
+  /** stops being ready, finishes what is in flight, closes everything; calling it twice is harmless */
+  close(): Promise<void>;
+}
+
+const bodyLimit = 1024 * 1024;
+
+/** Starts the control plane. Everything it needs comes in `options`; everything it opens it closes. */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { logger, production, maxUploadBytes } = options;
+  const connection = { tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger };
+  const database = createDatabase(connection);
+  // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
+  // would wait for each other.
+  const reads = createDatabase(connection);
+  const storage = createFileStore({ root: options.storageDirectory });
+  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const quota = createQuota({ database });
+  const datasets = createDatasets({ database, storage, quota });
+  const metrics = createMetrics();
+  await auth.watchRevocations();
+  const runFeed = await createRunFeed(database);
+  const services: Services = {
+    auth,
+    quota,
+    datasets,
+    async sampleRows(actor, datasetVersionId, count) {
+      requirePermission(actor, 'dataset:read');
+      return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => sampleRows(table, count));
+    },
+    training: createTraining({ database, quota }),
+    registry: createRegistry({ database, storage }),
+    runFeed,
+    predictions: createPredictionRelay(options.inferenceUrl),
+    maxUploadBytes,
+  };
+  const makeContext = async (credential: string | null, requestId: string): Promise<RequestContext> =>
+    new RequestContext({ services, reads, requestId, credential, actor: await findActor(auth, credential, requestId) });
+
+  let draining = false;
+  const app = fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }), // one line a request, see onResponse
+    bodyLimit,
+    requestIdHeader: false,
+    genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? newId('request'),
+    forceCloseConnections: 'idle',
+    requestTimeout: 15 * 60_000, // a large upload over a slow line
+    routerOptions: { maxParamLength: 200 },
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers(securityHeaders).header('x-request-id', request.id);
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection kept alive would hold up the shutdown until it times out.
+    if (draining) void reply.header('connection', 'close');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? '(none)';
+    metrics.request(route, reply.statusCode);
+    logger.info({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    const refusal = httpRefusalOf(error, request.id, logger);
+    const isGraphql = request.routeOptions.url === '/graphql';
+    const { code, message, remedy } = refusal.body.error;
+    const body = isGraphql ? { errors: [{ message, extensions: { code, remedy, requestId: request.id } }] } : refusal.body;
+    return reply.code(refusal.status).headers(refusal.headers).send(body);
+  });
+
+  const graphql = createGraphqlServer({ logger, metrics, production });
+  await graphql.start();
+  const contexts = new WeakMap<FastifyRequest, RequestContext>();
+  app.route({
+    url: '/graphql',
+    method: ['GET', 'POST', 'OPTIONS'],
+    // Before Apollo, whose answer to a failing context would tell nothing.
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), request.id)),
+    handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
+  });
+  const live = createLiveOperations({ logger, metrics, production });
+  serveEventStreams(app, live, makeContext);
+  const closeWebSockets = serveWebSockets(app.server, live, makeContext);
+  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
+  await serveConsole(app, options.consoleDirectory);
+  app.get('/healthz', async () => ({ alive: true }));
+  app.get('/readyz', async (_request, reply) => {
+    const ready = !draining && (await database.isReachable());
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+
+  await app.listen({ host: options.host, port: options.port });
+  const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
+  const { port } = app.server.address() as AddressInfo;
+
+  let closing: Promise<void> | undefined;
+  async function shutDown(): Promise<void> {
+    draining = true;
+    runFeed.close();
+    await closeWebSockets();
+    await app.close();
+    await graphql.stop();
+    await metricsServer?.close();
+    await Promise.all([database.close(), reads.close()]);
+  }
+
+  return {
+    url: `http://${options.host}:${port}`,
+    metricsUrl: metricsServer?.url ?? null,
+    issueSetupToken: () => auth.issueSetupToken(),
+    async setUpOnce({ tenantName, email, password }) {
+      if (await auth.isSetUp()) return;
+      const outcome = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
+      if (outcome.type === 'created') return;
+      const [problem] = outcome.problems;
+      throw new DomainError('INVALID', problem!.message, { field: problem!.field, remedy: problem!.remedy });
+    },
+    close: () => (closing ??= shutDown()),
+  };
+}
+
+/** A request id of a client or proxy is kept where it can do no harm in logs and headers. */
+function saneRequestId(value: unknown): string | null {
+  return typeof value === 'string' && /^[A-Za-z0-9._:-]{8,100}$/.test(value) ? value : null;
+}

@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { newId, silentLogger } from '@millrace/kernel';
+import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import fc from 'fast-check';
+import { createUsageJournal, type PredictionUsage } from './index.ts';
+
+let world: World;
+beforeAll(async () => (world = await createWorld()));
+afterAll(() => world.close());
+
+async function used(tenant: TenantInWorld): Promise<bigint> {
+  return (await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'STORAGE_BYTES')!.used;
+}
+
+function inTenant<T>(tenant: TenantInWorld, work: Parameters<ReturnType<World['db']['database']['forTenant']>['transaction']>[0]) {
+  return world.db.database.forTenant(tenant.tenantId).transaction(work) as Promise<T>;
+}
+
+const reserve = (tenant: TenantInWorld, amount: bigint, subject = newId('upload')) =>
+  inTenant<{ type: string }>(tenant, (tx) => world.quota.reserve(tx, tenant.tenantId, { resource: 'STORAGE_BYTES', amount, subject }));
+
+async function setLimit(tenant: TenantInWorld, limit: bigint): Promise<void> {
+  await reserve(tenant, 1n, 'first').then(() => inTenant(tenant, (tx) => world.quota.release(tx, tenant.tenantId, 'first', 'STORAGE_BYTES')));
+  await world.db.asOwner(`UPDATE quota_counters SET limit_value = $2 WHERE tenant_id = $1 AND resource = 'STORAGE_BYTES'`, [tenant.tenantId, limit]);
+}
+
+describe('a quota', () => {
+  it('admits exactly its limit, whatever the amounts, from many at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 20 }), fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 5, maxLength: 25 }), async (limit, amounts) => {
+        const tenant = await world.tenant();
+        await setLimit(tenant, BigInt(limit));
+        const outcomes = await Promise.all(amounts.map((amount) => reserve(tenant, BigInt(amount))));
+        const admitted = amounts.filter((_, index) => outcomes[index]!.type === 'reserved').reduce((sum, amount) => sum + amount, 0);
+        expect(admitted).toBeLessThanOrEqual(limit);
+        expect(await used(tenant)).toBe(BigInt(admitted));
+        // Whoever was refused would not have fitted in what is left.
+        const smallestRefused = Math.min(Infinity, ...amounts.filter((_, index) => outcomes[index]!.type !== 'reserved'));
+        expect(admitted + smallestRefused).toBeGreaterThan(limit);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('says which limit was hit, how much is used, and what to do', async () => {
+    const tenant = await world.tenant();
+    await setLimit(tenant, 10n);
+    await reserve(tenant, 8n);
+    expect(await reserve(tenant, 3n)).toMatchObject({ type: 'quota-exceeded', resource: 'STORAGE_BYTES', limit: 10n, used: 8n, requested: 3n, remedy: expect.any(String) });
+  });
+
+  it('gives back what was held but not used, once however often it is settled or released', async () => {
+    const tenant = await world.tenant();
+    await setLimit(tenant, 100n);
+    await reserve(tenant, 60n, 'upload');
+    for (let i = 0; i < 3; i++) await inTenant(tenant, (tx) => world.quota.settle(tx, tenant.tenantId, 'upload', 'STORAGE_BYTES', 25n));
+    expect(await used(tenant)).toBe(25n);
+    await Promise.all(Array.from({ length: 5 }, () => inTenant(tenant, (tx) => world.quota.release(tx, tenant.tenantId, 'upload', 'STORAGE_BYTES'))));
+    expect(await used(tenant)).toBe(0n);
+  });
+
+  it('forgets a reservation whose transaction is rolled back', async () => {
+    const tenant = await world.tenant();
+    await setLimit(tenant, 5n);
+    await inTenant(tenant, async (tx) => {
+      await world.quota.reserve(tx, tenant.tenantId, { resource: 'STORAGE_BYTES', amount: 5n, subject: 'gone' });
+      throw new Error('changed its mind');
+    }).catch(() => undefined);
+    expect((await reserve(tenant, 5n)).type).toBe('reserved');
+  });
+});
+
+describe('the usage journal', () => {
+  const entry = (tenant: TenantInWorld, requestId = newId('prediction')): PredictionUsage => ({
+    tenantId: tenant.tenantId, requestId, at: new Date(), actor: 'key:k', endpointId: 'e', modelVersionId: 'v', rows: 2, units: 2,
+  });
+  const journalIn = async (name: string, database = world.db.database) => {
+    const directory = path.join(world.directory, name);
+    const journal = createUsageJournal({ directory, database, logger: silentLogger, flushEveryMs: 3_600_000 });
+    await journal.start();
+    return { directory, journal };
+  };
+  const ledger = (tenant: TenantInWorld) =>
+    inTenant<{ requestId: string; rows: number }[]>(tenant, (tx) => tx.usageRecord.findMany({ orderBy: { requestId: 'asc' } }));
+
+  it('enters each prediction once, of many tenants in one batch', async () => {
+    const [a, b] = [await world.tenant(), await world.tenant()];
+    const { journal, directory } = await journalIn('once');
+    const entries = [entry(a), entry(b), entry(a), entry(b)];
+    await Promise.all([...entries, entries[0]!].map((item) => journal.record(item)));
+    await journal.flush();
+    expect((await ledger(a)).map(({ requestId }) => requestId)).toEqual([entries[0]!.requestId, entries[2]!.requestId].sort());
+    expect(await ledger(b)).toHaveLength(2);
+    expect(await fs.readdir(directory)).toEqual([]);
+    expect(await world.quota.summariseUsage(a.owner.actor, new Date(0), new Date('2100-01-01'))).toEqual({ predictions: 2, rows: 4n, computeSeconds: 0 });
+    await journal.close();
+  });
+
+  it('has an entry on disk before it says so, and the next process enters it', async () => {
+    const tenant = await world.tenant();
+    const { journal, directory } = await journalIn('killed');
+    const item = entry(tenant);
+    await journal.record(item);
+    const [file] = await fs.readdir(directory);
+    expect(await fs.readFile(path.join(directory, file!), 'utf8')).toContain(item.requestId);
+    // The process is killed here: its segment stays, under a process id that is gone, with a last line cut off.
+    const orphan = path.join(directory, 'usage-999999999-00000000-0000-0000-0000-000000000000.ndjson');
+    await fs.copyFile(path.join(directory, file!), orphan);
+    await fs.appendFile(orphan, JSON.stringify(entry(tenant)).slice(0, 40));
+    const next = createUsageJournal({ directory, database: world.db.database, logger: silentLogger });
+    await next.start();
+    expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([item.requestId]);
+    expect(await fs.readdir(directory)).toEqual([file]);
+    // The first process was alive after all: sending the same again changes nothing.
+    await journal.close();
+    expect(await ledger(tenant)).toHaveLength(1);
+    await next.close();
+  });
+
+  it('keeps what the database did not take, and refuses more when too much waits', async () => {
+    const tenant = await world.tenant();
+    let reachable = false;
+    const { database } = world.db;
+    const flaky = {
+      ...database,
+      forTenant: (tenantId: string) => {
+        if (!reachable) throw new Error('the database is away');
+        return database.forTenant(tenantId);
+      },
+    };
+    const journal = createUsageJournal({ directory: path.join(world.directory, 'away'), database: flaky, logger: silentLogger, maxPending: 3, flushEveryMs: 3_600_000 });
+    await journal.start();
+    for (let i = 0; i < 3; i++) await journal.record(entry(tenant));
+    await journal.flush();
+    await expect(journal.record(entry(tenant))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    reachable = true;
+    await journal.flush();
+    expect(await ledger(tenant)).toHaveLength(3);
+    await journal.record(entry(tenant));
+    await journal.close();
+    expect(await ledger(tenant)).toHaveLength(4);
+  });
+
+  it('survives the death of its process by SIGKILL: what was acknowledged is in the ledger', async () => {
+    const tenant = await world.tenant();
+    const directory = path.join(world.directory, 'sigkill');
+    const { spawn } = await import('node:child_process');
+    const program = `
+      import { createUsageJournal } from ${JSON.stringify(path.join(import.meta.dirname, 'usage-journal.ts'))};
+      const silent = { debug() {}, info() {}, warn() {}, error() {} };
+      const journal = createUsageJournal({ directory: ${JSON.stringify(directory)}, database: null, logger: silent, flushEveryMs: 3600000 });
+      await journal.start();
+      for (let i = 0; ; i++) {
+        const requestId = 'r' + String(i).padStart(6, '0');
+        await journal.record({ tenantId: ${JSON.stringify(tenant.tenantId)}, requestId, at: new Date(), actor: 'key:k', endpointId: 'e', modelVersionId: 'v', rows: 1, units: 1 });
+        process.stdout.write(requestId + '\\n');
+      }`;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } });
+    let acknowledged = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      acknowledged += chunk.toString();
+      if (acknowledged.length > 4_000) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+    const next = createUsageJournal({ directory, database: world.db.database, logger: silentLogger });
+    await next.start();
+    await next.close();
+    const entered = new Set((await ledger(tenant)).map(({ requestId }) => requestId));
+    const missing = acknowledged.split('\n').slice(0, -1).filter((requestId) => !entered.has(requestId));
+    expect(acknowledged.length).toBeGreaterThan(4_000);
+    expect(missing).toEqual([]);
+  });
+});
