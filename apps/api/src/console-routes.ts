@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type ConsoleFile, readConsoleFiles } from './console-files.ts';
 import { httpRefusal } from './errors.ts';
 
 /** What the console may load and where it may talk to: this server only. Charts set inline styles. */
@@ -34,33 +32,35 @@ const notBuilt = `<!doctype html>
 
 /** The built console, one page for all of its addresses; and the answer to every address that there isn't. */
 export async function serveConsole(app: FastifyInstance, directory: string | undefined): Promise<void> {
-  const isBuilt = directory !== undefined && existsSync(path.join(directory, 'index.html'));
-  if (isBuilt) {
-    await app.register(fastifyStatic, {
-      root: path.resolve(directory),
-      index: false,
-      cacheControl: false,
-      setHeaders: (reply, file) => {
-        // Files below assets/ carry the digest of their content in their names.
-        const isHashed = file.startsWith(path.join(path.resolve(directory), 'assets') + path.sep);
-        void reply.header('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
-      },
-    });
-  }
-  const sendPage = (reply: FastifyReply): FastifyReply =>
-    isBuilt ? reply.sendFile('index.html') : reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(notBuilt);
+  const files = directory === undefined ? null : await readConsoleFiles(directory);
+  const page = files?.get('/index.html');
 
-  app.get('/', (_request, reply) => sendPage(reply));
-
-  app.setNotFoundHandler((request, reply) => {
-    if (isNavigation(request)) return sendPage(reply);
-    const refusal = httpRefusal(404, { code: 'NOT_FOUND', message: 'There is nothing at this address.', remedy: 'GraphQL is served at /graphql.' }, request.id);
-    return reply.code(404).send(refusal.body);
+  app.get('/*', async (request, reply) => {
+    const { pathname } = new URL(request.url, 'http://server');
+    const file = files?.get(pathname);
+    if (file) return sendFile(request, reply, file);
+    if (!isNavigation(request, pathname)) return sendNotFound(request, reply);
+    if (page) return sendFile(request, reply, page);
+    return reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(notBuilt);
   });
+  app.setNotFoundHandler(sendNotFound);
 }
 
-function isNavigation(request: FastifyRequest): boolean {
-  const { pathname } = new URL(request.url, 'http://server');
+function sendFile(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile): FastifyReply {
+  void reply.headers({ 'cache-control': file.cacheControl, etag: file.etag, vary: 'accept-encoding' });
+  if (request.headers['if-none-match'] === file.etag) return reply.code(304).send();
+  void reply.type(file.type);
+  if (!file.gzipped || !/\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))) return reply.send(file.bytes);
+  return reply.header('content-encoding', 'gzip').send(file.gzipped);
+}
+
+function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = { code: 'NOT_FOUND', message: 'There is nothing at this address.', remedy: 'GraphQL is served at /graphql.' };
+  return reply.code(404).send(httpRefusal(404, error, request.id).body);
+}
+
+/** A browser that asks for a page, be it one that only the console's own router knows. */
+function isNavigation(request: FastifyRequest, pathname: string): boolean {
   const isPage = !/\.[a-z0-9]+$/i.test(pathname) && !/^\/(graphql|uploads|healthz|readyz)(\/|$)/.test(pathname);
-  return request.method === 'GET' && isPage && (request.headers.accept ?? '').includes('text/html');
+  return isPage && (pathname === '/' || (request.headers.accept ?? '').includes('text/html'));
 }

@@ -40,6 +40,7 @@ const environmentSchema = z
 
 export type Environment = z.output<typeof environmentSchema>;
 
-export function readEnvironment(): { type: 'valid'; value: Environment } | { type: 'invalid'; problems: string[] } {
-  return parseEnvironment(environmentSchema, process.env);
+/** All problems are found together. */
+export function readEnvironment(variables: Record<string, string | undefined> = process.env): { type: 'valid'; value: Environment } | { type: 'invalid'; problems: string[] } {
+  return parseEnvironment(environmentSchema, variables);
 }

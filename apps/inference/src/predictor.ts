@@ -32,7 +32,7 @@ export interface PredictionAnswer {
 }
 
 export interface PredictorOptions {
-  directory: EndpointDirectory;
+  directory: Pick<EndpointDirectory, 'find' | 'names'>;
   models: ModelCache;
   journal: Pick<UsageJournal, 'record'>;
   /** requests under way at a time; further ones are refused */

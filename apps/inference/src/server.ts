@@ -190,14 +190,16 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
       handler: handle,
     });
   }
+  const shapes = routes.map(({ operation: { method, path } }) => ({ method, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/:]+')}/?$`) }));
   app.setNotFoundHandler((request, reply) => {
-    const allowed = methodsOf(app, request);
+    const path = request.url.split('?')[0]!;
+    const allowed = shapes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
     if (allowed.length) {
       reply.header('allow', allowed.join(', '));
       return refuse(request, reply, new RequestError(405, 'method_not_allowed', `This route does not take ${request.method}.`, { remedy: `Use ${allowed.join(' or ')}.` }));
     }
-    const route = `${request.method} ${shorten(request.url.split('?')[0]!)}`;
-    return refuse(request, reply, new RequestError(404, 'route_not_found', `There is no route ${route}.`, { remedy: 'See GET /docs.' }));
+    const message = `There is no route ${request.method} ${shorten(path)}.`;
+    return refuse(request, reply, new RequestError(404, 'route_not_found', message, { remedy: 'See GET /docs.' }));
   });
   return app;
 }
@@ -205,10 +207,6 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
 /** `/v1/models/{model}:predict` in the router's words: a parameter before a colon must say where it ends. */
 function routerPath(path: string): string {
   return path.replace(/\{(\w+)\}:/, ':$1(^[^/:]+)::').replace(/\{(\w+)\}/g, ':$1');
-}
-
-function methodsOf(app: FastifyInstance, request: FastifyRequest): string[] {
-  return ['GET', 'POST'].filter((method) => method !== request.method && app.findRoute({ method, url: request.url }) !== null);
 }
 
 function createGate(access: Access, authenticate: AppOptions['authenticate']) {

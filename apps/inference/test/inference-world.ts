@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type ApiKeyInput, createAuth, type PersonActor } from '@millrace/auth';
+import { type ApiKeyInput, type Auth, createAuth, type PersonActor } from '@millrace/auth';
+import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import { agree, buildPackage, type FittedPipeline } from '@millrace/packaging';
-import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createRegistry, type Registry } from '@millrace/registry';
+import { type ArtefactStore, createFileStore } from '@millrace/storage';
 import { createTestDatabase } from '@millrace/testkit';
 import { type InferenceOptions, type RunningInference, startInference } from '../src/server.ts';
 
@@ -23,8 +24,33 @@ export interface Answer {
   json: Json;
 }
 
+/** A tenant, signed in as its owner, and what an owner does. */
+export interface TenantOfWorld {
+  tenantId: string;
+  owner: PersonActor;
+  accessToken: string;
+  createKey(input?: Partial<ApiKeyInput>): Promise<{ id: string; text: string }>;
+  /** Stores a package and enters it as the next version of the model. */
+  addVersion(modelName: string, pipeline: FittedPipeline): Promise<ModelVersion>;
+  /** Makes a new version the one that an endpoint of the same name serves. */
+  publish(endpointName: string, pipeline: FittedPipeline): Promise<{ version: ModelVersion; endpoint: Endpoint }>;
+  ledger(): Promise<UsageRecord[]>;
+}
+
+export interface InferenceWorld {
+  directory: string;
+  database: Database;
+  registry: Registry;
+  storage: ArtefactStore;
+  auth: Auth;
+  settings: Omit<InferenceOptions, 'port'>;
+  start(options?: Partial<InferenceOptions>): Promise<RunningInference>;
+  createTenant(): Promise<TenantOfWorld>;
+  close(): Promise<void>;
+}
+
 /** A database, a store, tenants with published models, and inference servers over them: all real. */
-export async function createInferenceWorld() {
+export async function createInferenceWorld(): Promise<InferenceWorld> {
   const testDatabase = await createTestDatabase();
   const { database, urls } = testDatabase;
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-inference-'));
@@ -52,7 +78,6 @@ export async function createInferenceWorld() {
     storage,
     auth,
     settings,
-    asOwner: testDatabase.asOwner,
 
     async start(options: Partial<InferenceOptions> = {}): Promise<RunningInference> {
       const server = await startInference({ ...settings, port: 0, ...options });
@@ -60,7 +85,6 @@ export async function createInferenceWorld() {
       return server;
     },
 
-    /** A tenant, signed in as its owner, and what an owner does. */
     async createTenant() {
       const email = `owner${++tenants}@example.com`;
       const password = 'correct horse battery staple';
@@ -104,7 +128,6 @@ export async function createInferenceWorld() {
           return { id: outcome.apiKey.id, text: outcome.key };
         },
 
-        /** Stores a package and enters it as the next version of the model. */
         async addVersion(modelName: string, pipeline: FittedPipeline) {
           const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
           const versionId = newId('modelVersion');
@@ -117,7 +140,6 @@ export async function createInferenceWorld() {
           );
         },
 
-        /** Makes a new version the one that an endpoint serves. */
         async publish(endpointName: string, pipeline: FittedPipeline) {
           const version = await this.addVersion(endpointName, pipeline);
           const outcome = await registry.publish(owner, { versionId: version.id, endpointName });
@@ -125,7 +147,6 @@ export async function createInferenceWorld() {
           return { version, endpoint: outcome.endpoint };
         },
 
-        /** What the ledger holds for this tenant, once the server has entered it. */
         async ledger() {
           return database.forTenant(tenantId).transaction((tx) => tx.usageRecord.findMany({ orderBy: { at: 'asc' } }));
         },
@@ -139,9 +160,6 @@ export async function createInferenceWorld() {
     },
   };
 }
-
-export type InferenceWorld = Awaited<ReturnType<typeof createInferenceWorld>>;
-export type TenantOfWorld = Awaited<ReturnType<InferenceWorld['createTenant']>>;
 
 export interface Sent {
   key?: string;
@@ -173,6 +191,7 @@ export async function eventually<T>(ask: () => Promise<T>, isRight: (value: T) =
   for (;;) {
     const value = await ask();
     if (isRight(value)) return value;
-    if (performance.now() > end) throw new Error(`still not so after ${withinMs} ms: ${JSON.stringify(value)}`);
+    if (performance.now() > end) throw new Error(`still not so after ${withinMs} ms: ${JSON.stringify(value).slice(0, 500)}`);
+    await new Promise((resolve) => setImmediate(resolve)); // whoever is to make it so gets a turn
   }
 }

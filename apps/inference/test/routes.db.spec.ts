@@ -1,14 +1,188 @@
-import { call, createInferenceWorld, type InferenceWorld } from './inference-world.ts';
-import { irisNeighbours, setosa } from './sample-pipelines.ts';
+import { operations } from '../src/openapi.ts';
+import { call, createInferenceWorld, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
+
 let world: InferenceWorld;
-beforeAll(async () => { world = await createInferenceWorld(); });
+let tenant: TenantOfWorld;
+let url: string;
+let key: string;
+
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  tenant = await world.createTenant();
+  await tenant.publish('iris', irisNeighbours());
+  await tenant.publish('wear', mixedRegression());
+  key = (await tenant.createKey()).text;
+  ({ url } = await world.start());
+});
 afterAll(() => world.close());
-it('works', async () => {
-  const server = await world.start();
-  const t = await world.createTenant();
-  await t.publish('iris', irisNeighbours());
-  const key = await t.createKey();
-  console.log(await call(`${server.url}/predict`, { key: key.text, body: { features: setosa } }));
-  console.log(await call(`${server.url}/v1/models/iris:predict`, { key: key.text, body: { instances: [setosa] } }));
-  console.log(await call(`${server.url}/v2/models/iris`, { key: key.text }));
+
+const named = (row: number[]) => Object.fromEntries(irisFeatures.map((name, index) => [name, row[index]]));
+const matrix = { name: 'x', shape: [2, 4], datatype: 'FP64', data: [setosa, virginica] };
+
+describe('predictions', () => {
+  it('/predict answers exactly {"prediction": […]}, for one row, several rows, by position and by name', async () => {
+    const answerTo = async (body: object) => (await call(`${url}/predict`, { key, body: { model: 'iris', ...body } })).text;
+    expect(await answerTo({ features: setosa })).toBe('{"prediction":["setosa"]}');
+    expect(await answerTo({ features: named(virginica) })).toBe('{"prediction":["virginica"]}');
+    expect(await answerTo({ features: [setosa, virginica] })).toBe('{"prediction":["setosa","virginica"]}');
+    expect(await answerTo({ features: [named(setosa), named(virginica)] })).toBe('{"prediction":["setosa","virginica"]}');
+    expect(await answerTo({ model: 'wear', features: { pressure: 2.5, material: 'steel' } })).toBe('{"prediction":[12.5]}');
+  });
+
+  it('/predict finds the model by itself where the key can call only one, and lists the choices otherwise', async () => {
+    const narrow = await tenant.createKey({ models: ['iris'] });
+    expect((await call(`${url}/predict`, { key: narrow.text, body: { features: setosa } })).json).toEqual({ prediction: ['setosa'] });
+    const choice = await call(`${url}/predict`, { key, body: { features: setosa } });
+    expect(choice.status).toBe(400);
+    expect(choice.json.error).toMatchObject({ code: 'model_required', field: 'model', remedy_hint: 'Name one as "model": "iris", "wear".' });
+    const other = await world.createTenant();
+    const empty = await call(`${url}/predict`, { key: (await other.createKey()).text, body: { features: setosa } });
+    expect([empty.status, empty.json.error.code]).toEqual([404, 'model_not_found']);
+  });
+
+  it('Open Inference Protocol: outputs as declared in the metadata, and the id that was sent', async () => {
+    const answer = await call(`${url}/v2/models/iris/infer`, { key, body: { id: 'mine', parameters: {}, inputs: [matrix] } });
+    expect(answer.json).toEqual({
+      model_name: 'iris',
+      model_version: '1',
+      id: 'mine',
+      outputs: [
+        { name: 'prediction', datatype: 'BYTES', shape: [2], data: ['setosa', 'virginica'] },
+        { name: 'probabilities', datatype: 'FP32', shape: [2, 3], data: [1, 0, 0, 0, 0, 1] },
+      ],
+    });
+    const metadata = (await call(`${url}/v2/models/iris`, { key })).json;
+    expect(metadata).toEqual({
+      name: 'iris',
+      versions: ['1'],
+      platform: 'onnxruntime_onnx',
+      inputs: irisFeatures.map((name) => ({ name, datatype: 'FP64', shape: [-1] })),
+      outputs: [
+        { name: 'prediction', datatype: 'BYTES', shape: [-1] },
+        { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] },
+      ],
+    });
+    const chosen = await call(`${url}/v2/models/iris/versions/1/infer`, { key, body: { inputs: [matrix], outputs: [{ name: 'probabilities' }] } });
+    expect(chosen.json.outputs.map((output: { name: string }) => output.name)).toEqual(['probabilities']);
+    expect(chosen.json.id).toBe(chosen.headers.get('x-millrace-prediction-id'));
+    const regression = await call(`${url}/v2/models/wear/infer`, {
+      key,
+      body: { inputs: [{ name: 'material', shape: [1], datatype: 'BYTES', data: ['brass'] }, { name: 'pressure', shape: [1, 1], datatype: 'INT32', data: [3] }] },
+    });
+    expect(regression.json.outputs).toEqual([{ name: 'prediction', datatype: 'FP64', shape: [1], data: [23] }]);
+  });
+
+  it('TensorFlow Serving: rows by rows, columns by columns', async () => {
+    const rows = await call(`${url}/v1/models/iris:predict`, { key, body: { instances: [named(setosa)] } });
+    expect(rows.json).toEqual({ predictions: [{ prediction: 'setosa', probabilities: [1, 0, 0] }] });
+    const columns = await call(`${url}/v1/models/iris/versions/1:predict`, { key, body: { inputs: [setosa, virginica] } });
+    expect(columns.json).toEqual({ outputs: { prediction: ['setosa', 'virginica'], probabilities: [[1, 0, 0], [0, 0, 1]] } });
+    const values = await call(`${url}/v1/models/wear:predict`, { key, body: { instances: [[1, 'steel'], [null, 'brass']] } });
+    expect(values.json).toEqual({ predictions: [11, 25] });
+  });
+
+  it('MLflow: every form of a data frame', async () => {
+    const forms = [
+      { dataframe_split: { columns: irisFeatures, data: [setosa, virginica] } },
+      { dataframe_records: [named(setosa), named(virginica)] },
+      { instances: [setosa, virginica] },
+      { inputs: Object.fromEntries(irisFeatures.map((name, index) => [name, [setosa[index], virginica[index]]])) },
+    ];
+    for (const body of forms) {
+      expect((await call(`${url}/models/iris/invocations`, { key, body })).json).toEqual({ predictions: ['setosa', 'virginica'] });
+    }
+  });
+
+  it('every answer says what was done, by which version, and what it costs', async () => {
+    const { headers } = await call(`${url}/predict`, { key, body: { model: 'iris', features: [setosa, virginica] }, headers: { 'x-request-id': 'order-66' } });
+    expect(headers.get('x-request-id')).toBe('order-66');
+    expect(headers.get('x-millrace-prediction-id')).toMatch(/^prd_[0-9a-z]{26}$/);
+    expect(headers.get('x-millrace-model-version')).toBe('1');
+    expect(headers.get('x-millrace-variant')).toBe('stable');
+    expect(headers.get('x-millrace-cost-units')).toBe('2');
+    expect(Number(headers.get('x-millrace-overhead-ms'))).toBeGreaterThan(0);
+    expect(headers.get('x-millrace-warnings')).toBeNull();
+  });
+
+  it('a request id that could forge a log line is replaced', async () => {
+    for (const odd of ['a b', 'x'.repeat(200), '<script>', '-']) {
+      const { headers } = await call(`${url}/v2/health/live`, { headers: { 'x-request-id': odd } });
+      expect(headers.get('x-request-id')).toMatch(/^req_[0-9a-z]{26}$/);
+    }
+  });
+
+  it('what training has not seen is predicted and flagged by name', async () => {
+    const far = await call(`${url}/predict`, { key, body: { model: 'iris', features: [50, 3.5, 1.4, 0.2] } });
+    expect(far.headers.get('x-millrace-warnings')).toBe('outside_training_range;sepal%20length');
+    const unseen = await call(`${url}/predict`, { key, body: { model: 'wear', features: [1, 'wood'] } });
+    expect([unseen.status, unseen.headers.get('x-millrace-warnings')]).toEqual([200, 'unseen_category;material']);
+  });
+
+  it('people predict with their access token, in the bearer header', async () => {
+    const headers = { authorization: `Bearer ${tenant.accessToken}` };
+    expect((await call(`${url}/predict`, { headers, body: { model: 'iris', features: setosa } })).json).toEqual({ prediction: ['setosa'] });
+    expect((await call(`${url}/predict`, { headers: { authorization: `bearer ${key}` }, body: { model: 'iris', features: setosa } })).status).toBe(200);
+  });
+});
+
+describe('what the server says of itself and its models', () => {
+  it('live, ready and ping need no credential', async () => {
+    expect((await call(`${url}/v2/health/live`)).json).toEqual({ live: true });
+    expect((await call(`${url}/v2/health/ready`)).json).toEqual({ ready: true });
+    expect((await call(`${url}/ping`)).status).toBe(200);
+    expect((await call(`${url}/v2`)).json).toEqual({ name: 'millrace', version: expect.any(String), extensions: [] });
+  });
+
+  it('readiness and status of a model', async () => {
+    for (const path of ['', '/versions/1']) {
+      expect((await call(`${url}/v2/models/iris${path}/ready`, { key })).json).toEqual({ name: 'iris', ready: true });
+      expect((await call(`${url}/v1/models/iris${path}`, { key })).json).toEqual({
+        model_version_status: [{ version: '1', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }],
+      });
+    }
+    expect((await call(`${url}/v2/models/iris/versions/1`, { key })).json.name).toBe('iris');
+  });
+
+  it('who am I', async () => {
+    const narrow = await tenant.createKey({ models: ['iris'], scopes: ['PREDICT', 'READ'] });
+    expect((await call(`${url}/v1/key`, { key: narrow.text })).json).toEqual({
+      id: narrow.id, type: 'key', scopes: ['PREDICT', 'READ'], models: ['iris'], can_predict: true,
+    });
+    expect((await call(`${url}/v1/key`, { key: tenant.accessToken })).json).toMatchObject({ type: 'person', role: 'OWNER' });
+  });
+
+  it('metrics count answers and refusals by route, and name no tenant, model or key', async () => {
+    await call(`${url}/predict`, { key, body: { model: 'iris', features: setosa } });
+    await call(`${url}/predict`, { key: 'nonsense', body: { features: setosa } });
+    const { text } = await call(`${url}/metrics`);
+    expect(text).toMatch(/millrace_http_request_seconds_count\{route="\/predict",status="200"\} [1-9]/);
+    expect(text).toMatch(/millrace_refusals_total\{code="unauthenticated"\} [1-9]/);
+    expect(text).toMatch(/millrace_models_loaded [1-9]/);
+    expect(text).not.toContain('iris');
+    expect(text).not.toContain(tenant.tenantId);
+  });
+
+  it('the OpenAPI document holds exactly the routes that there are, and its examples run', async () => {
+    const document = (await call(`${url}/openapi.json`)).json;
+    const described = Object.entries<Record<string, object>>(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
+    for (const [path, methods] of Object.entries<Record<string, { requestBody?: { content: Record<string, { example: object }> } }>>(document.paths)) {
+      for (const [method, { requestBody }] of Object.entries(methods)) {
+        const example = requestBody?.content['application/json']?.example;
+        const body = example && path === '/predict' ? { ...example, model: 'iris' } : example;
+        const answer = await call(url + path.replace('{model}', 'iris').replace('{version}', '1'), { key, method: method.toUpperCase(), body });
+        expect([path, answer.status]).toEqual([path, 200]);
+      }
+    }
+  });
+
+  it('the documentation page shows every route and runs no script', async () => {
+    const page = await call(`${url}/docs`);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    for (const { path } of Object.values(operations)) expect(page.text).toContain(path);
+    expect(page.text).not.toContain('<script');
+  });
 });

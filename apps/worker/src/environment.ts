@@ -17,6 +17,10 @@ const schema = z.object({
   MILLRACE_BACKEND: z.enum(['cuda', 'wasm', 'cpu']).default('cuda'),
   /** heap of one training process */
   MILLRACE_TRAINER_MEMORY_MB: z.coerce.number().int().min(128).default(4096),
+  /** how long this worker may be silent before its runs are given to another */
+  MILLRACE_WORKER_LEASE_SECONDS: z.coerce.number().int().min(3).max(600).default(15),
+  /** at most one checkpoint of a run in so many seconds */
+  MILLRACE_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(2),
   MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9465),
   MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });

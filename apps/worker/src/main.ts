@@ -19,7 +19,13 @@ const database = createDatabase({
 });
 const storage = createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY });
 const registry = createRegistry({ database, storage });
-const queue = createRunQueue({ database, quota: createQuota({ database }), registry, logger });
+const queue = createRunQueue({
+  database,
+  quota: createQuota({ database }),
+  registry,
+  logger,
+  leaseSeconds: environment.MILLRACE_WORKER_LEASE_SECONDS,
+});
 
 // The training process lies beside this program: bundled both, or both TypeScript in development.
 const extension = path.extname(import.meta.filename ?? new URL(import.meta.url).pathname);
@@ -34,6 +40,7 @@ const worker = await startWorker({
   workDirectory: environment.MILLRACE_WORK_DIRECTORY,
   backend: environment.MILLRACE_BACKEND,
   memoryMb: environment.MILLRACE_TRAINER_MEMORY_MB,
+  checkpointEverySeconds: environment.MILLRACE_CHECKPOINT_SECONDS,
   trainer: {
     entry: path.join(import.meta.dirname, `trainer${extension}`),
     execArgv: extension === '.ts' ? ['--import', 'tsx'] : ['--enable-source-maps'],

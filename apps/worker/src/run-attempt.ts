@@ -19,6 +19,7 @@ export interface RunAttemptOptions {
   workDirectory: string;
   backend: BackendName;
   memoryMb: number;
+  checkpointEverySeconds: number;
   /** the training process's program, and how to run it */
   trainer: { entry: string; execArgv: string[] };
 }
@@ -154,6 +155,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
           checkpointPath,
           workDirectory: folder,
           backend: options.backend,
+          checkpointEverySeconds: options.checkpointEverySeconds,
         };
         const exit = await runChild(job);
         await handling;

@@ -16,6 +16,8 @@ export interface TrainerJob {
   /** the process's own scratch folder */
   workDirectory: string;
   backend: BackendName;
+  /** at most one checkpoint in so many seconds */
+  checkpointEverySeconds: number;
 }
 
 /** What a training process tells its worker. Files are named relative to the work folder. */

@@ -11,7 +11,6 @@ import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-
  * folder. It ends with its worker, whatever it is doing.
  */
 
-const checkpointEverySeconds = 2;
 const agreementRows = 200;
 const timedPredictions = 50;
 
@@ -46,7 +45,7 @@ async function run(job: TrainerJob): Promise<void> {
       load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
       async save(bytes) {
         // Every epoch may be saved; most are so short that saving would cost more than it could win back.
-        if (performance.now() - savedAt < checkpointEverySeconds * 1000) return;
+        if (performance.now() - savedAt < job.checkpointEverySeconds * 1000) return;
         savedAt = performance.now();
         await fs.writeFile(`${file}.partial`, bytes);
         await fs.rename(`${file}.partial`, file);

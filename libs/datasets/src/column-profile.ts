@@ -14,7 +14,7 @@ export function isoTextOf(column: string): string {
   return `CASE typeof(${column}) WHEN 'DATE' THEN strftime(${column}, '%Y-%m-%d') ELSE strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') END`;
 }
 
-/** Describes the column `column` of the view `typed`. Exact, not sampled. */
+/** Describes the column `column` of the table `typed`. Exact, not sampled. */
 export async function profileColumn(
   engine: TableEngine,
   column: string,

@@ -34,11 +34,8 @@ const maxCategoryLength = 200;
 const mostly = 0.9;
 
 const matches = (pattern: string): string => `regexp_full_match(v, ${literal(pattern)})`;
-const isMissingMark = `v IN (${missingMarks.map(literal).join(', ')})`;
-
-function numberOf(v: string): string {
-  return `CASE WHEN regexp_full_match(${v}, ${literal(numeral)}) THEN TRY_CAST(${v} AS DOUBLE) END`;
-}
+const markList = missingMarks.map(literal).join(', ');
+const isMissingMark = `v IN (${markList})`;
 
 /** Without an offset a time is taken as UTC; with one it is moved to UTC. */
 function instantOf(v: string): string {
@@ -53,7 +50,7 @@ function instantOf(v: string): string {
 }
 
 /**
- * Decides the type of the text column `column` of the view `raw`, or checks that it can have the type that the user
+ * Decides the type of the text column `column` of the table `raw`, or checks that it can have the type that the user
  * `wanted`. Nothing is bent to fit: one cell that isn't a number, and the column isn't one.
  */
 export async function typeColumn(engine: TableEngine, column: string, name: string, wanted?: ColumnType): Promise<TypedColumn> {
@@ -77,7 +74,9 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
     }
     return { type: 'typed', columnType, expression, warnings };
   };
-  const asNumber = (): TypedColumn => typed('number', numberOf(column));
+  // Every cell is known to be a number or a mark, so the cast needs no second look, and would fail loudly.
+  const asNumber = (): TypedColumn =>
+    typed('number', marks === 0 ? `CAST(${column} AS DOUBLE)` : `CASE WHEN ${column} NOT IN (${markList}) THEN CAST(${column} AS DOUBLE) END`);
   const asWords = (columnType: ColumnType): TypedColumn => typed(columnType, column);
 
   /** The first cell in the file, missing ones aside, that doesn't fulfil `condition`. */

@@ -55,7 +55,6 @@ async function openEngine<T>(folder: string, options: TableEngineOptions, use: (
     await connection.run(`SET allowed_paths = [${options.files.map(literal).join(', ')}]`);
     await connection.run(`SET allowed_directories = [${literal(`${folder}${path.sep}`)}]`);
     await connection.run(`SET TimeZone = 'UTC'`);
-    await connection.run('SET parquet_metadata_cache = true');
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
     options.signal?.addEventListener('abort', interrupt, { once: true });

@@ -3,6 +3,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:
 import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { importTable, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome, readTable, sampleRows } from './index.ts';
 
 const testkitData = path.join(import.meta.dirname, '../../testkit/data');
@@ -88,6 +89,44 @@ describe('A table in text', () => {
     const rows = Array.from({ length: 30_000 }, (_, i) => `${'x'.repeat(i % 7)}é€😀${i},${i}`);
     const read = await cells(['größe,n', ...rows].join('\n'));
     expect(read['größe']).toEqual(rows.map((row) => row.split(',')[0]));
+  });
+
+  it('comes back cell for cell, whatever the cells, the delimiter, the quoting and the line ends', async () => {
+    const alphabet = [',', ';', '\t', '|', '"', '\n', '\r\n', 'a', 'é', '😀', ' b', '0', '\'', '\\', '-'];
+    const cell = fc.array(fc.constantFrom(...alphabet), { maxLength: 6 }).map((parts) => `x${parts.join('')}y`);
+    const tables = fc.record({
+      rows: fc.integer({ min: 2, max: 4 }).chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { minLength: 1, maxLength: 8 })),
+      delimiter: fc.constantFrom(',', ';', '\t', '|'),
+      lineEnd: fc.constantFrom('\n', '\r\n', '\r'),
+      quoteAll: fc.boolean(),
+    });
+    const property = fc.asyncProperty(tables, async ({ rows, delimiter, lineEnd, quoteAll }) => {
+      const write = (text: string): string => (quoteAll || /[,;\t|"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+      const header = rows[0]!.map((_, i) => `column ${i}`);
+      const lines = [header, ...rows].map((row) => row.map(write).join(delimiter) + lineEnd);
+      const read = await cells(lines.join(''), { overrides: Object.fromEntries(header.map((name) => [name, 'text' as const])) });
+      expect(read).toEqual(Object.fromEntries(header.map((name, i) => [name, rows.map((row) => row[i])])));
+    });
+    await fc.assert(property, { numRuns: 60, seed: 20261123 });
+  });
+
+  it('or any other bytes never harm the process: they are read or refused with a remedy', async () => {
+    const pieces = fc.constantFrom(...['a,b\n', '1,2\n', '"', ',', '\r', '\n', ';', '\t', 'x', '\u0000', '\xff', '\xc3', '\xa9', '\xef\xbb\xbf', '\xff\xfe', 'PK\x03\x04', '9'.repeat(400), ' ', '-', 'NaN', '1e999'].map((piece) => Buffer.from(piece, 'latin1')));
+    const property = fc.asyncProperty(fc.array(pieces, { maxLength: 25 }), fc.boolean(), async (parts, withHeader) => {
+      const outcome = await inspect(Buffer.concat(withHeader ? [Buffer.from('c,d\n'), ...parts] : parts));
+      if (outcome.type === 'rejected') {
+        for (const problem of outcome.problems) expect(problem).toMatchObject({ code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/\.$/), remedy: expect.stringMatching(/\.$/) });
+      } else expect(JSON.parse(JSON.stringify(outcome))).toEqual(outcome);
+    });
+    await fc.assert(property, { numRuns: 200, seed: 20261123 });
+  });
+
+  it('may be a thousand columns wide', async () => {
+    const names = Array.from({ length: 1000 }, (_, i) => `c${i}`);
+    const rows = Array.from({ length: 500 }, (_, r) => names.map((_name, i) => ((r * 31 + i * 17) % 1000) / 10).join(','));
+    const outcome = await accepted([names.join(','), ...rows].join('\n'), { limits: { memoryMb: 256 } });
+    expect(outcome.columns).toHaveLength(1000);
+    expect(outcome.columns.every(({ type, missing }) => type === 'number' && missing === 0)).toBe(true);
   });
 
   it('says what was left out: blank lines and space', async () => {

@@ -35,6 +35,9 @@ export type ImportOutcome = ({ type: 'imported'; sizeBytes: number } & Inspected
 
 const columnTypes: readonly ColumnType[] = ['number', 'category', 'binary', 'text', 'date'];
 
+/** What DuckDB adds to the bytes of each text value in memory. */
+const bytesOfReference = 16;
+
 /** Key of the Parquet file's own metadata that keeps the column types: Parquet can't tell a category from a text. */
 export const typesKey = 'millrace_column_types';
 
@@ -79,36 +82,39 @@ async function parseTable(
       const wrongOverrides = checkOverrides(overrides, names);
       if (wrongOverrides.length > 0) return { type: 'rejected', problems: wrongOverrides };
 
-      const rowGroup = rowsPerGroup(text.bytes / rowCount + 16 * names.length, limits.memoryMb);
-      await loadText(engine, plainFile, text, rowGroup);
+      const rowBytes = text.bytes / rowCount + bytesOfReference * names.length;
+      const memoryBytes = limits.memoryMb * 1024 * 1024;
+      const rowGroup = rowsPerGroup(rowBytes, memoryBytes);
+      const atOnce = columnsAtOnce((rowBytes / names.length) * rowCount, memoryBytes);
+      const rawFile = path.join(engine.folder, 'raw.parquet');
+      await loadText(engine, plainFile, rawFile, text, rowGroup);
       await rm(plainFile);
 
       const warnings = [...text.warnings];
       const problems: FileProblem[] = [];
       const expressions: string[] = [];
       const types: ColumnType[] = [];
-      for (const [i, name] of names.entries()) {
+      await eachColumn(engine, 'raw', rawFile, names.map((_, i) => `c${i}`), atOnce, async (i) => {
+        const name = names[i]!;
         const typed = await typeColumn(engine, `c${i}`, name, Object.hasOwn(overrides, name) ? overrides[name] : undefined);
         if (typed.type === 'mismatch') {
           problems.push(typed.problem);
-          continue;
+          return;
         }
         expressions.push(`${typed.expression} AS ${quotedName(name)}`);
         types.push(typed.columnType);
         warnings.push(...typed.warnings);
-      }
+      });
       if (problems.length > 0) return { type: 'rejected', problems };
 
       const typesByName = JSON.stringify(Object.fromEntries(names.map((name, i) => [name, types[i]])));
       await engine.run(`
-        COPY (SELECT ${expressions.join(', ')} FROM raw) TO ${literal(target)}
+        COPY (SELECT ${expressions.join(', ')} FROM read_parquet(${literal(rawFile)})) TO ${literal(target)}
         (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(typesByName)}})`);
-      const renamed = names.map((name, i) => `${quotedName(name)} AS c${i}`).join(', ');
-      await engine.run(`CREATE VIEW typed AS SELECT ${renamed} FROM read_parquet(${literal(target)})`);
       const columns: ColumnProfile[] = [];
-      for (const [i, name] of names.entries()) {
-        columns.push(await profileColumn(engine, `c${i}`, { name, type: types[i]!, rowCount }));
-      }
+      await eachColumn(engine, 'typed', target, names.map((name, i) => `${quotedName(name)} AS c${i}`), atOnce, async (i) => {
+        columns.push(await profileColumn(engine, `c${i}`, { name: names[i]!, type: types[i]!, rowCount }));
+      });
       warnings.push(...columns.flatMap((column) => warningsOf(column, rowCount)));
       return { type: 'parsed', inspected: { columns, rowCount, delimiter: text.delimiter, warnings } };
     });
@@ -129,31 +135,55 @@ async function parseTable(
 }
 
 /** The Parquet writer holds one group of rows in memory: an eighth of what there is, in whole vectors of 2048 rows. */
-function rowsPerGroup(bytesPerRow: number, memoryMb: number): number {
-  const rows = (memoryMb * 1024 * 1024) / 8 / bytesPerRow;
+function rowsPerGroup(bytesPerRow: number, memoryBytes: number): number {
+  const rows = memoryBytes / 8 / bytesPerRow;
   return 2048 * Math.min(60, Math.max(1, Math.floor(rows / 2048)));
 }
 
+/** A quarter of the memory for columns, the rest for sorting and grouping them; what is still too much is spilled. */
+function columnsAtOnce(bytesPerColumn: number, memoryBytes: number): number {
+  return Math.min(64, Math.max(1, Math.floor(memoryBytes / 4 / bytesPerColumn)));
+}
+
 /**
- * Leaves the view `raw`: all cells as text in the columns c0, c1, …, and `file_row_number` from 0. Nothing is left for
- * DuckDB to guess, skip or pad, and the rows are counted against those that were read.
+ * Calls `use` for each column in turn, while a table `name` holds it and a few others, with `file_row_number` from 0.
+ * Asking the file itself would cost time by the square of the number of columns, since each query looks at all of them.
+ */
+async function eachColumn(
+  engine: TableEngine,
+  name: 'raw' | 'typed',
+  parquet: string,
+  columns: string[],
+  atOnce: number,
+  use: (index: number) => Promise<void>,
+): Promise<void> {
+  for (let from = 0; from < columns.length; from += atOnce) {
+    const some = columns.slice(from, from + atOnce);
+    await engine.run(`CREATE TABLE ${name} AS SELECT ${some.join(', ')}, file_row_number FROM read_parquet(${literal(parquet)}, file_row_number = true)`);
+    for (const i of some.keys()) await use(from + i);
+    await engine.run(`DROP TABLE ${name}`);
+  }
+}
+
+/**
+ * Writes all cells as text to the columns c0, c1, … of a Parquet file. Nothing is left for DuckDB to guess, skip or pad,
+ * and the rows are counted against those that were read.
  */
 async function loadText(
   engine: TableEngine,
   file: string,
+  target: string,
   { names, rowCount, longestLine }: { names: string[]; rowCount: number; longestLine: number },
   rowGroup: number,
 ): Promise<void> {
   const columns = names.map((_, i) => `c${i}: 'VARCHAR'`).join(', ');
-  const parquet = path.join(engine.folder, 'raw.parquet');
   await engine.run(`
     COPY (SELECT * FROM read_csv(${literal(file)}, auto_detect = false, columns = {${columns}}, header = false,
       delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, compression = 'none',
       strict_mode = true, null_padding = false, ignore_errors = false,
       max_line_size = ${longestLine + 2}, buffer_size = ${Math.max(4 * 1024 * 1024, 2 * longestLine + 4)}))
-    TO ${literal(parquet)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false)`);
-  await engine.run(`CREATE VIEW raw AS SELECT * FROM read_parquet(${literal(parquet)}, file_row_number = true)`);
-  const [row] = await engine.rows('SELECT count(*)::DOUBLE FROM raw');
+    TO ${literal(target)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false)`);
+  const [row] = await engine.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${literal(target)})`);
   if (row![0] !== rowCount) throw new Error(`${rowCount} rows were read, but ${String(row![0])} loaded`);
 }
 

@@ -38,8 +38,19 @@ export function Curve({ label, xLabel, x, lines, height = 280 }: CurveProps) {
         scales: { x: { time: false } },
         cursor: { y: false },
         axes: [
-          { stroke: '#64717c', grid: { stroke: '#e9edef', width: 1 }, ticks: { stroke: '#dae0e4' }, label: xLabel, labelSize: 24, font: '12px sans-serif', labelFont: '12px sans-serif', space: 60 },
-          { stroke: '#64717c', grid: { stroke: '#e9edef', width: 1 }, ticks: { show: false }, size: 64, font: '12px sans-serif' },
+          {
+            stroke: '#64717c',
+            grid: { stroke: '#e9edef', width: 1 },
+            ticks: { stroke: '#dae0e4' },
+            label: xLabel,
+            labelSize: 20,
+            labelFont: '12px sans-serif',
+            font: '12px sans-serif',
+            space: 60,
+            // there is no half of an epoch
+            incrs: [1, 2, 5].flatMap((step) => [step, step * 10, step * 100, step * 1_000, step * 10_000]).sort((a, b) => a - b),
+          },
+          { stroke: '#64717c', grid: { stroke: '#e9edef', width: 1 }, ticks: { show: false }, size: 58, font: '12px sans-serif' },
         ],
         series: [
           {},

@@ -14,6 +14,7 @@ export const apiKeyScopeEnum = builder.enumType(databaseEnums.ApiKeyScope, {
 
 builder.prismaNode('Tenant', {
   id: { field: 'id', description: 'ten_…' },
+  nullable: true,
   description: 'A company’s team: the unit of isolation, quota and billing.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'As the team calls itself.' }),
@@ -24,6 +25,7 @@ builder.prismaNode('Tenant', {
 
 builder.prismaNode('Person', {
   id: { field: 'id', description: 'per_…' },
+  nullable: true,
   description: 'A human being who is a member of the tenant.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Full name.' }),
@@ -33,6 +35,7 @@ builder.prismaNode('Person', {
 
 builder.prismaNode('ApiKey', {
   id: { field: 'id', description: 'key_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A partner’s or machine’s credential. Its text was shown once, when it was made.',
   fields: (t) => ({
@@ -49,6 +52,7 @@ builder.prismaNode('ApiKey', {
 
 builder.prismaNode('AuditEvent', {
   id: { field: 'id', description: 'aud_…' },
+  nullable: true,
   description: 'A line of the audit trail, which is only ever added to.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'When it happened.' }),

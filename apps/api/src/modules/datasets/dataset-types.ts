@@ -21,6 +21,7 @@ const columnTypeEnum = builder.enumType('ColumnType', {
 
 builder.prismaNode('Upload', {
   id: { field: 'id', description: 'upl_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A file sent by a user, as it came.',
   fields: (t) => ({
@@ -127,6 +128,7 @@ const columnProfileType = builder.objectRef<ColumnShape>('ColumnProfile').implem
 
 builder.prismaNode('DatasetVersion', {
   id: { field: 'id', description: 'dsv_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'One immutable state of a data set: parsed once, typed and profiled.',
   fields: (t) => ({
@@ -160,6 +162,7 @@ builder.prismaNode('DatasetVersion', {
 
 builder.prismaNode('Dataset', {
   id: { field: 'id', description: 'dst_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'Data under a name, in versions.',
   fields: (t) => ({

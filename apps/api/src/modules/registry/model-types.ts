@@ -14,6 +14,7 @@ const modelVersionStatusEnum = builder.enumType(databaseEnums.ModelVersionStatus
 
 builder.prismaNode('ModelVersion', {
   id: { field: 'id', description: 'ver_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'One immutable package of a model, with what it was made from and how it scored.',
   fields: (t) => ({
@@ -50,6 +51,7 @@ builder.prismaObject('ModelAlias', {
 
 builder.prismaNode('Model', {
   id: { field: 'id', description: 'mdl_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A registered model: a name under which versions are kept.',
   fields: (t) => ({
@@ -83,6 +85,7 @@ builder.prismaNode('Model', {
 
 builder.prismaNode('Endpoint', {
   id: { field: 'id', description: 'end_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A name on the data plane that serves the version to which an alias of a model points.',
   fields: (t) => ({

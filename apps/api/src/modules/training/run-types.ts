@@ -82,6 +82,7 @@ const failureType = builder.objectRef<RunFailure>('RunFailure').implement({
 
 builder.prismaNode('Run', {
   id: { field: 'id', description: 'run_…' },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'One training of one configuration on one data set version.',
   fields: (t) => ({

@@ -79,7 +79,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
           </Card>
           <section aria-label="Columns">
             <h2 className="mb-3 text-[15px] font-semibold text-steel-900">Columns</h2>
-            <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
+            <div className="grid grid-cols-[repeat(auto-fill,minmax(205px,1fr))] gap-4">
               {latest.columns.map((column) => (
                 <ColumnCard key={column.name} column={column} rowCount={latest.rowCount} />
               ))}

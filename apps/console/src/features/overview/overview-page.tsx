@@ -60,8 +60,8 @@ export function OverviewPage() {
                       ),
                     },
                     { header: 'State', cell: (run) => <RunState status={run.status} /> },
-                    { header: 'Now', className: 'text-steel-500', cell: (run) => run.failure?.message ?? whereabouts(run) },
-                    { header: 'Started', align: 'right', cell: (run) => formatMoment(run.createdAt) },
+                    { header: 'Now', className: 'text-steel-500', cell: (run) => run.failure?.message ?? (whereabouts(run) || `Finished ${formatMoment(run.finishedAt)}`) },
+                    { header: 'Submitted', align: 'right', cell: (run) => formatMoment(run.createdAt) },
                   ]}
                 />
               )}

@@ -55,7 +55,7 @@ function EndpointView({ endpoint }: { endpoint: Endpoint }) {
           <Link to="/models/$id" params={{ id: model.id }} className="link">
             {model.name}
           </Link>
-          {servedVersion && `, a ${familyName(servedVersion.family)} model`}
+          {servedVersion && ` · ${familyName(servedVersion.family)}`}
         </>
       }
       actions={

@@ -57,7 +57,9 @@ export function ColumnsTable({ columns, choices, target, problemsOf, onChoice }:
         {
           header: 'Learn it as',
           cell: (column) =>
-            isUsable(column) ? (
+            column.name === target ? (
+              <span className="text-[13px] text-steel-500">see above</span>
+            ) : isUsable(column) ? (
               <select
                 aria-label={`Type of ${column.name}`}
                 className="control w-36 py-1.5"

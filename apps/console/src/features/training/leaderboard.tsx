@@ -1,5 +1,5 @@
 import { Badge } from '../../design/badge.tsx';
-import { formatBytes, formatNumber } from '../../design/format.ts';
+import { formatBytes, formatNumber, words } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { RunQuery } from '../../gql/graphql.ts';
 import { familyName } from './run-state.tsx';
@@ -50,6 +50,6 @@ export function parametersText(parameters: unknown): string {
   if (typeof parameters !== 'object' || parameters === null) return '';
   return Object.entries(parameters)
     .filter(([name, value]) => name !== 'family' && (Array.isArray(value) || typeof value !== 'object'))
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)
+    .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)
     .join(', ');
 }

@@ -42,8 +42,9 @@ export function whereabouts(run: Pick<RunFieldsFragment, 'status' | 'progress' |
   if (run.status === 'QUEUED') {
     return run.queuePosition ? `Waiting: ${run.queuePosition} of your runs go first` : 'Waiting for a worker';
   }
+  if (isFinal(run.status)) return '';
   const { progress } = run;
-  if (!progress?.family) return run.status === 'RUNNING' ? 'Preparing the data' : '';
+  if (!progress?.family) return 'Preparing the data';
   const epochs = progress.epochs > 0 ? `, epoch ${progress.epoch} of ${progress.epochs}` : '';
   const trials = progress.trials > 1 ? ` (model ${progress.trial + 1} of ${progress.trials})` : '';
   return `${familyName(progress.family)}${epochs}${trials}`;

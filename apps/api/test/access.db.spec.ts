@@ -1,0 +1,293 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Permission } from '@millrace/auth';
+import { newId } from '@millrace/kernel';
+import { schema } from '../src/schema.ts';
+import { addModelVersion, createApiWorld, type GraphqlAnswer, irisSpec, type Member, password, type World } from './api-world.ts';
+import { subscribeOverHttp } from './event-stream.ts';
+
+/** What tenant Acme has, or ids of the same shape that nobody has. */
+interface Things {
+  tenant: string;
+  dataset: string;
+  datasetVersion: string;
+  upload: string;
+  run: string;
+  model: string;
+  modelVersion: string;
+  modelName: string;
+  endpoint: string;
+  apiKey: string;
+}
+
+interface Row {
+  operation: string;
+  /** `signed-in`: anyone with a good credential */
+  needs: 'public' | 'signed-in' | Permission;
+  /** present where an argument names something: then it is also asked for as a stranger's */
+  variables?: (things: Things) => object;
+}
+
+const error = '__typename ... on Error { code message remedy }';
+
+/** Every root field has a row here. A field without one fails the first test. */
+const table: Record<string, Row> = {
+  'Query.setupState': { operation: '{ setupState { isSetUp } }', needs: 'public' },
+  'Query.viewer': { operation: '{ viewer { tenant { name } permissions } }', needs: 'signed-in' },
+  'Query.node': {
+    operation: 'query ($id: ID!) { node(id: $id) { __typename id ... on Run { modelName } } }',
+    needs: 'signed-in',
+    variables: ({ run }) => ({ id: run }),
+  },
+  'Query.datasets': { operation: '{ datasets { edges { node { id name } } } }', needs: 'dataset:read' },
+  'Query.dataset': {
+    operation: 'query ($id: ID!) { dataset(id: $id) { id name latestVersion { columns { name } sampleRows } } }',
+    needs: 'dataset:read',
+    variables: ({ dataset }) => ({ id: dataset }),
+  },
+  'Query.runs': { operation: '{ runs { edges { node { id modelName } } } }', needs: 'run:read' },
+  'Query.run': {
+    operation: 'query ($id: ID!) { run(id: $id) { id modelName events { type } metrics { epoch } trials { number } queuePosition } }',
+    needs: 'run:read',
+    variables: ({ run }) => ({ id: run }),
+  },
+  'Query.models': { operation: '{ models { edges { node { id name } } } }', needs: 'model:read' },
+  'Query.model': {
+    operation: 'query ($id: ID!) { model(id: $id) { id name aliases { name } } }',
+    needs: 'model:read',
+    variables: ({ model }) => ({ id: model }),
+  },
+  'Query.endpoints': { operation: '{ endpoints { edges { node { id name } } } }', needs: 'model:read' },
+  'Query.endpoint': {
+    operation: 'query ($name: String!) { endpoint(name: $name) { id name servedVersion { number } } }',
+    needs: 'model:read',
+    variables: ({ endpoint }) => ({ name: endpoint }),
+  },
+  'Query.apiKeys': { operation: '{ apiKeys { edges { node { id alias } } } }', needs: 'key:read' },
+  'Query.auditEvents': { operation: '{ auditEvents { edges { node { id action details } } } }', needs: 'audit:read' },
+  'Query.usage': { operation: '{ usage(from: "2020-01-01T00:00:00Z", to: "2030-01-01T00:00:00Z") { predictions rows } }', needs: 'usage:read' },
+  'Query.quota': { operation: '{ quota { resource limit } }', needs: 'usage:read' },
+  'Query.trainingConfigurationSchema': { operation: '{ trainingConfigurationSchema }', needs: 'signed-in' },
+  'Mutation.setUp': {
+    operation: `mutation { setUp(input: { token: "x", tenantName: "x", name: "x", email: "x@x.test", password: "${password}" }) { ${error} } }`,
+    needs: 'public',
+  },
+  'Mutation.signIn': { operation: `mutation { signIn(input: { email: "x@x.test", password: "x" }) { ${error} } }`, needs: 'public' },
+  'Mutation.refreshSession': { operation: `mutation { refreshSession(input: { refreshToken: "x" }) { ${error} } }`, needs: 'public' },
+  'Mutation.signOut': { operation: 'mutation { signOut { ... on SignOutSuccess { signedOut } } }', needs: 'signed-in' },
+  'Mutation.createApiKey': { operation: `mutation { createApiKey(input: { alias: "", scopes: [] }) { ${error} } }`, needs: 'key:write' },
+  'Mutation.revokeApiKey': {
+    operation: `mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { ${error} } }`,
+    needs: 'key:write',
+    variables: ({ apiKey }) => ({ id: apiKey }),
+  },
+  'Mutation.beginUpload': { operation: `mutation { beginUpload(input: { filename: "a.csv" }) { ${error} } }`, needs: 'dataset:write' },
+  'Mutation.createDataset': {
+    operation: `mutation ($upload: ID!) { createDataset(input: { name: "second", uploadId: $upload }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ upload }) => ({ upload }),
+  },
+  'Mutation.addDatasetVersion': {
+    operation: `mutation ($dataset: ID!, $upload: ID!) { addDatasetVersion(input: { datasetId: $dataset, uploadId: $upload }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ dataset, upload }) => ({ dataset, upload }),
+  },
+  'Mutation.submitRun': {
+    operation: `mutation ($version: ID!, $spec: JSON!) { submitRun(input: { datasetVersionId: $version, modelName: "m", spec: $spec }) { ${error} } }`,
+    needs: 'run:submit',
+    variables: ({ datasetVersion }) => ({ version: datasetVersion, spec: irisSpec }),
+  },
+  'Mutation.cancelRun': {
+    operation: `mutation ($id: ID!) { cancelRun(input: { id: $id }) { ${error} } }`,
+    needs: 'run:cancel',
+    variables: ({ run }) => ({ id: run }),
+  },
+  'Mutation.setModelAlias': {
+    operation: `mutation ($model: ID!) { setModelAlias(input: { modelId: $model, alias: "challenger", versionNumber: 1 }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ model }) => ({ model }),
+  },
+  'Mutation.deleteModelAlias': {
+    operation: `mutation ($model: ID!) { deleteModelAlias(input: { modelId: $model, alias: "challenger" }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ model }) => ({ model }),
+  },
+  'Mutation.createEndpoint': {
+    operation: `mutation ($model: ID!) { createEndpoint(input: { name: "second", modelId: $model, alias: "champion" }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ model }) => ({ model }),
+  },
+  'Mutation.publishModelVersion': {
+    operation: `mutation ($id: ID!) { publishModelVersion(input: { versionId: $id, endpointName: "third" }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+  },
+  'Mutation.predict': {
+    operation: `mutation ($endpoint: String!) { predict(input: { endpoint: $endpoint, rows: [{}] }) { ${error} } }`,
+    needs: 'endpoint:predict',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.deleteEndpoint': {
+    operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ name: endpoint }),
+  },
+  'Subscription.runProgress': {
+    operation: 'subscription ($id: ID!) { runProgress(id: $id) { run { id modelName } } }',
+    needs: 'run:read',
+    variables: ({ run }) => ({ id: run }),
+  },
+};
+
+const rows = Object.entries(table);
+const guarded = rows.filter(([, row]) => row.needs !== 'public');
+const permitted = guarded.filter(([, row]) => row.needs !== 'signed-in');
+const naming = rows.filter(([, row]) => row.variables);
+
+let world: World;
+let inference: Server;
+let acme: Member;
+let stranger: Member;
+let keys: { predict: string; read: string };
+let ours: Things;
+let nobodys: Things;
+
+beforeAll(async () => {
+  inference = createServer((_request, response) => {
+    response.writeHead(404, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ error: { code: 'model_not_found', message: 'There is no such endpoint.', remedy_hint: 'List them.' } }));
+  });
+  await new Promise<void>((resolve) => inference.listen(0, '127.0.0.1', resolve));
+  world = await createApiWorld({ inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}` });
+  acme = await world.tenant('canary-acme');
+  stranger = await world.tenant('stranger');
+  keys = { predict: await world.apiKey(acme, ['PREDICT']), read: await world.apiKey(acme, ['READ']) };
+
+  const { datasetId, versionId, uploadId } = await world.iris(acme.token, 'canary data');
+  const submitted = await world.graphql(
+    `mutation ($input: SubmitRunInput!) { submitRun(input: $input) { ... on SubmitRunSuccess { run { id } } } }`,
+    { input: { datasetVersionId: versionId, modelName: 'canary-model', spec: irisSpec } },
+    acme.token,
+  );
+  const model = newId('model');
+  const modelVersion = newId('modelVersion');
+  await addModelVersion(world.database.database, acme.actor.tenantId, {
+    modelId: model, versionId: modelVersion, modelName: 'canary-model', datasetVersionId: versionId, runId: newId('run'),
+  });
+  await world.graphql(
+    'mutation ($id: ID!) { publishModelVersion(input: { versionId: $id, endpointName: "canary-endpoint" }) { __typename } }',
+    { id: modelVersion },
+    acme.token,
+  );
+  const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
+  ours = {
+    tenant: acme.actor.tenantId,
+    dataset: datasetId,
+    datasetVersion: versionId,
+    upload: uploadId,
+    run: submitted.data!['submitRun'].run.id,
+    model,
+    modelVersion,
+    modelName: 'canary-model',
+    endpoint: 'canary-endpoint',
+    apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+  };
+  nobodys = {
+    tenant: newId('tenant'),
+    dataset: newId('dataset'),
+    datasetVersion: newId('datasetVersion'),
+    upload: newId('upload'),
+    run: newId('run'),
+    model: newId('model'),
+    modelVersion: newId('modelVersion'),
+    modelName: 'missing-model',
+    endpoint: 'missing-endpoint',
+    apiKey: newId('apiKey'),
+  };
+});
+
+afterAll(async () => {
+  await world.close();
+  await new Promise((resolve) => inference.close(resolve));
+});
+
+type Answer = Pick<GraphqlAnswer, 'data' | 'errors' | 'text'>;
+
+async function drive(name: string, things: Things, credential?: string): Promise<Answer> {
+  const { operation, variables } = table[name]!;
+  if (!name.startsWith('Subscription.')) return world.graphql(operation, variables?.(things), credential);
+  for await (const { data, errors } of subscribeOverHttp(world.api.url, operation, variables?.(things) ?? {}, credential)) {
+    return { data: data ?? null, errors: errors ?? [], text: JSON.stringify({ data, errors }) };
+  }
+  throw new Error('the subscription ended without a value');
+}
+
+const codes = ({ errors }: Answer): unknown[] => errors.map(({ extensions }) => extensions['code']);
+const withoutRequestId = ({ text }: Answer): string => text.replace(/"requestId":"[^"]*"/g, '"requestId":""');
+
+it('every root field has a row in the table', () => {
+  const fields = [schema.getQueryType()!, schema.getMutationType()!, schema.getSubscriptionType()!].flatMap((type) =>
+    Object.keys(type.getFields()).map((field) => `${type.name}.${field}`),
+  );
+  expect(Object.keys(table).sort()).toEqual(fields.sort());
+});
+
+it.each(guarded)('%s: nobody gets in anonymously', async (name) => {
+  const answer = await drive(name, ours);
+  expect(codes(answer)).toEqual(['UNAUTHENTICATED']);
+  expect(answer.text).not.toContain('canary');
+});
+
+it.each(permitted)('%s: a good credential without the permission is refused', async (name, { needs }) => {
+  const answer = await drive(name, ours, needs === 'endpoint:predict' ? keys.read : keys.predict);
+  expect(codes(answer)).toEqual(['FORBIDDEN']);
+  expect(answer.text).not.toContain('canary');
+});
+
+it.each(naming)('%s: what another tenant has is answered byte for byte like what nobody has', async (name) => {
+  const foreign = await drive(name, ours, stranger.token);
+  const missing = await drive(name, nobodys, stranger.token);
+  expect(withoutRequestId(foreign)).toBe(withoutRequestId(missing));
+  expect(foreign.text).not.toContain('canary');
+});
+
+it.each(rows.filter(([, row]) => !row.variables))('%s: another tenant’s owner sees nothing of this one', async (name) => {
+  const asker = name === 'Mutation.signOut' ? await world.member(stranger.actor.tenantId, 'ADMIN') : stranger;
+  expect((await drive(name, ours, asker.token)).text).not.toContain('canary');
+});
+
+it('a key that may only predict cannot read through node(id)', async () => {
+  expect((await drive('Query.node', ours, keys.predict)).data).toEqual({ node: null });
+});
+
+it.each([
+  ['model by name', 'query ($it: String!) { model(name: $it) { id } }', 'modelName'],
+  ['tenant', 'query ($it: ID!) { node(id: $it) { ... on Tenant { name } } }', 'tenant'],
+  ['data set', 'query ($it: ID!) { node(id: $it) { ... on Dataset { name } } }', 'dataset'],
+  ['data set version', 'query ($it: ID!) { node(id: $it) { ... on DatasetVersion { number sampleRows } } }', 'datasetVersion'],
+  ['upload', 'query ($it: ID!) { node(id: $it) { ... on Upload { filename } } }', 'upload'],
+  ['model', 'query ($it: ID!) { node(id: $it) { ... on Model { name } } }', 'model'],
+  ['model version', 'query ($it: ID!) { node(id: $it) { ... on ModelVersion { number } } }', 'modelVersion'],
+  ['API key', 'query ($it: ID!) { node(id: $it) { ... on ApiKey { alias } } }', 'apiKey'],
+] as [string, string, keyof Things][])('a stranger finds no %s, its tenant does', async (_what, query, kind) => {
+  const foreign = await world.graphql(query, { it: ours[kind] }, stranger.token);
+  expect(Object.values(foreign.data!)).toEqual([null]);
+  expect(foreign.text).toBe((await world.graphql(query, { it: nobodys[kind] }, stranger.token)).text);
+  expect(Object.values((await world.graphql(query, { it: ours[kind] }, acme.token)).data!)).not.toEqual([null]);
+});
+
+it('a foreign upload is refused like a missing one', async () => {
+  const foreign = await world.put(stranger.token, `/uploads/${ours.upload}`, 'a,b\n1,2\n');
+  const missing = await world.put(stranger.token, `/uploads/${nobodys.upload}`, 'a,b\n1,2\n');
+  expect([foreign.status, missing.status]).toEqual([404, 404]);
+  const text = async (response: Response): Promise<string> => withoutRequestId({ text: await response.text(), data: null, errors: [] });
+  expect(await text(foreign)).toBe(await text(missing));
+});
+
+// Last, because it uses things up: shows that each row of the table asks for something that can be had.
+it.each(rows)('%s: its own tenant’s owner gets in', async (name) => {
+  const asker = name === 'Mutation.signOut' ? await world.member(acme.actor.tenantId, 'ADMIN') : acme;
+  const answer = await drive(name, ours, asker.token);
+  expect(answer.errors).toEqual([]);
+  if (table[name]!.variables && name !== 'Mutation.predict') expect(answer.text).not.toContain('NotFoundError');
+});

@@ -1,0 +1,115 @@
+/** @jest-environment jsdom */
+import { cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { useState } from 'react';
+import { curlLines } from './curl-lines.ts';
+import { SignatureForm } from './signature-form.tsx';
+import { answerOf, exampleRow, readRow, type RowDraft, type Signature } from './signature.ts';
+
+afterEach(cleanup);
+
+const signature: Signature = {
+  task: 'classification',
+  family: 'dense',
+  inputs: [
+    { name: 'torque [Nm]', type: 'number', required: true, min: 3.8, max: 76.6 },
+    { name: 'speed', type: 'number', required: false, min: 1168, max: 2886 },
+    { name: 'grade', type: 'category', required: true, categories: ['H', 'L', 'M'] },
+    { name: 'shift', type: 'binary', required: false, categories: ['day', 'night'] },
+  ],
+  output: { name: 'failure', type: 'binary', classes: ['no', 'yes'] },
+};
+
+function Form({ onDraft }: { onDraft(draft: RowDraft): void }) {
+  const [draft, setDraft] = useState(() => exampleRow(signature));
+  onDraft(draft);
+  return <SignatureForm signature={signature} draft={draft} problemAt={() => null} onDraft={setDraft} />;
+}
+
+function type(label: RegExp | string, value: string) {
+  fireEvent.change(screen.getByLabelText(label), { target: { value } });
+}
+
+describe('the form made from a signature', () => {
+  it('has a field for each input: numbers with their range, categories to choose from', () => {
+    render(<Form onDraft={() => undefined} />);
+    expect(screen.getByLabelText('torque [Nm]').tagName).toBe('INPUT');
+    expect(screen.getByText('Learnt from 3.8 to 76.6')).toBeTruthy();
+    const grade = screen.getByLabelText<HTMLSelectElement>('grade');
+    expect([...grade.options].map((option) => option.value)).toEqual(['H', 'L', 'M']);
+  });
+
+  it('starts with a row that the model accepts', () => {
+    expect(readRow(signature, exampleRow(signature))).toEqual({
+      type: 'row',
+      row: { 'torque [Nm]': 40.2, speed: 2027, grade: 'H', shift: 'day' },
+    });
+  });
+
+  it('sends null for a missing value where the model takes one, and says so where it does not', () => {
+    let draft: RowDraft = {};
+    render(<Form onDraft={(next) => (draft = next)} />);
+    type(/^speed/, '');
+    type(/^shift/, '');
+    expect(readRow(signature, draft)).toEqual({ type: 'row', row: { 'torque [Nm]': 40.2, speed: null, grade: 'H', shift: null } });
+    type('torque [Nm]', '');
+    expect(readRow(signature, draft)).toMatchObject({ type: 'incomplete', problems: [{ field: 'torque [Nm]' }] });
+  });
+
+  it.each(['12 Nm', '1,5', 'NaN', 'Infinity'])('refuses %s as a number, naming the field', (text) => {
+    const read = readRow(signature, { ...exampleRow(signature), speed: text });
+    expect(read).toMatchObject({ type: 'incomplete', problems: [{ field: 'speed' }] });
+  });
+
+  it('warns of a value outside of what the model has seen, and still sends it', () => {
+    let draft: RowDraft = {};
+    render(<Form onDraft={(next) => (draft = next)} />);
+    type('torque [Nm]', '500');
+    expect(screen.getByText(/the answer is a guess outside/)).toBeTruthy();
+    expect(readRow(signature, draft)).toMatchObject({ type: 'row', row: { 'torque [Nm]': 500 } });
+  });
+});
+
+describe('the answer of a model', () => {
+  it('gives probabilities their class names, most probable first', () => {
+    expect(answerOf(signature, { prediction: 'yes', probabilities: [0.2, 0.8] })).toEqual({
+      prediction: 'yes',
+      probabilities: [
+        { label: 'yes', probability: 0.8 },
+        { label: 'no', probability: 0.2 },
+      ],
+    });
+  });
+
+  it('may be a bare number', () => {
+    expect(answerOf({ ...signature, output: { name: 'wear', type: 'number' } }, 12.5)).toEqual({ prediction: 12.5, probabilities: null });
+  });
+});
+
+describe('curl lines', () => {
+  const row = { 'torque [Nm]': 40.2, speed: null, grade: "it's", shift: 'day' };
+  const lines = curlLines({ baseUrl: 'http://localhost:8000', endpoint: 'press 4', signature, row });
+  const bodyOf = (text: string) => JSON.parse(text.slice(text.indexOf("-d '") + 4, -1).replaceAll(String.raw`'\''`, "'")) as unknown;
+
+  it('carry the same row in the shape of each protocol', () => {
+    expect(lines.map(({ text }) => bodyOf(text))).toEqual([
+      { model: 'press 4', features: [40.2, null, "it's", 'day'] },
+      { instances: [row] },
+      {
+        inputs: [
+          { name: 'torque [Nm]', shape: [1], datatype: 'FP64', data: [40.2] },
+          { name: 'grade', shape: [1], datatype: 'BYTES', data: ["it's"] },
+          { name: 'shift', shape: [1], datatype: 'BYTES', data: ['day'] },
+        ],
+      },
+    ]);
+  });
+
+  it('survive a shell: names are encoded, quotes are escaped, the key comes from the environment', () => {
+    for (const { text } of lines) {
+      expect(text).toContain('-H "X-API-Key: $MILLRACE_KEY"');
+      expect(text).toContain(String.raw`it'\''s`);
+    }
+    expect(lines[1]?.text).toContain('http://localhost:8000/v1/models/press%204:predict');
+    expect(lines[2]?.text).toContain('http://localhost:8000/v2/models/press%204/infer');
+  });
+});

@@ -1,0 +1,63 @@
+import type { Actor } from '@millrace/auth';
+import { DomainError, silentLogger } from '@millrace/kernel';
+import { buildPackage } from '@millrace/packaging';
+import type { PredictionUsage } from '@millrace/quota';
+import type { ServedEndpoint } from '@millrace/registry';
+import { constant } from '../test/sample-pipelines.ts';
+import { ModelCache } from './model-cache.ts';
+import { createPredictor, type PredictionCall } from './predictor.ts';
+import { readSimplePredict } from './protocols/simple-predict.ts';
+
+const built = buildPackage(constant(7), { metrics: {}, lineage: {} });
+const served: ServedEndpoint = {
+  endpoint: { id: 'end_1', name: 'seven' },
+  version: {
+    id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, sizeBytes: built.sizeBytes, signature: built.signature,
+  },
+};
+const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: ['PREDICT'], models: [] };
+
+function createWorld(record: (entry: PredictionUsage) => Promise<void>) {
+  const models = new ModelCache({ registry: { readPackage: () => Promise.resolve(built.files) }, maxBytes: 1e9, logger: silentLogger });
+  const directory = { find: () => served, names: () => ['seven'] };
+  return createPredictor({ directory, models, journal: { record }, maxInFlight: 10 });
+}
+const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
+  actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,
+});
+
+describe('a prediction', () => {
+  it('leaves only after its entry is safe', async () => {
+    const order: string[] = [];
+    const predictor = createWorld(async (entry) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push(`entered ${entry.rows}`);
+    });
+    await predictor.predict(call(), readSimplePredict).then(() => order.push('answered'));
+    expect(order).toEqual(['entered 1', 'answered']);
+  });
+
+  it('is entered once, with its own id, its rows and who asked', async () => {
+    const entries: PredictionUsage[] = [];
+    const predictor = createWorld(async (entry) => void entries.push(entry));
+    const answer = await predictor.predict(call({ body: { value: { features: [[1], [2]] }, hasNonFinite: false } }), readSimplePredict);
+    expect(entries).toEqual([
+      {
+        tenantId: 'ten_1', requestId: answer.predictionId, at: expect.any(Date), actor: 'key:key_1', endpointId: 'end_1', modelVersionId: 'ver_1', rows: 2, units: 2,
+      },
+    ]);
+  });
+
+  it('is not entered for a caller who has hung up', async () => {
+    const entries: PredictionUsage[] = [];
+    const predictor = createWorld(async (entry) => void entries.push(entry));
+    await expect(predictor.predict(call({ isGone: () => true }), readSimplePredict)).rejects.toMatchObject({ code: 'caller_gone' });
+    expect(entries).toEqual([]);
+  });
+
+  it('is refused when it cannot be entered: nothing is served unbilled', async () => {
+    const predictor = createWorld(() => Promise.reject(new DomainError('UNAVAILABLE', 'The disk is full.')));
+    await expect(predictor.predict(call(), readSimplePredict)).rejects.toThrow('The disk is full.');
+    expect(predictor.inFlight).toBe(0);
+  });
+});

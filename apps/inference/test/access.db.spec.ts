@@ -1,0 +1,121 @@
+import { operations } from '../src/openapi.ts';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+let acme: TenantOfWorld;
+let rival: TenantOfWorld;
+let url: string;
+
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  [acme, rival] = [await world.createTenant(), await world.createTenant()];
+  await acme.publish('iris', irisNeighbours());
+  await acme.publish('secret', constant(42));
+  await rival.publish('other', constant(1));
+  ({ url } = await world.start());
+});
+afterAll(() => world.close());
+
+/** Every route that needs a credential, called about one model. */
+const guarded = (model: string) =>
+  Object.values(operations)
+    .filter((operation) => !('isPublic' in operation))
+    .map((operation) => ({
+      id: operation.id,
+      method: operation.method,
+      path: operation.path.replace('{model}', model).replace('{version}', '1'),
+      body: 'request' in operation ? (operation.id === 'predict' ? { ...operation.request, model } : operation.request) : undefined,
+      isAboutModels: operation.path.includes('{model}') || operation.id === 'predict',
+      predicts: operation.method === 'POST',
+    }));
+
+describe('who may call', () => {
+  it.each(guarded('iris'))('$id: not without a credential, and not with a wrong one', async ({ method, path, body }) => {
+    const good = (await acme.createKey()).text;
+    const typo = good.slice(0, -1) + (good.endsWith('A') ? 'B' : 'A');
+    const strangers: Record<string, string>[] = [
+      {},
+      { 'x-api-key': typo },
+      { 'x-api-key': 'mr_live_0000000000_' + '0'.repeat(49) },
+      { authorization: 'Basic dXNlcjpwYXNz' },
+      { authorization: `Bearer ${acme.accessToken}x` },
+      { authorization: 'Bearer ' },
+      { authorization: `Token ${good}` },
+    ];
+    for (const headers of strangers) {
+      const answer = await call(url + path, { method, body, headers });
+      expect([answer.status, answer.headers.get('x-millrace-error-code')]).toEqual([401, 'unauthenticated']);
+      expect(answer.headers.get('www-authenticate')).toContain('Bearer');
+      expect(answer.text).not.toContain(good.slice(10, 30));
+    }
+  });
+
+  it.each(guarded('iris').filter(({ predicts }) => predicts))('$id: not with a key that lacks the scope PREDICT, whether the model is there or not', async ({ method, path, body }) => {
+    const reader = (await acme.createKey({ scopes: ['READ'] })).text;
+    const answers = await Promise.all([path, path.replace('iris', 'rose')].map((each) => call(url + each, { method, body, key: reader })));
+    for (const answer of answers) expect([answer.status, answer.headers.get('x-millrace-error-code')]).toEqual([403, 'forbidden']);
+    expect(answers[0]!.text).toBe(answers[1]!.text);
+  });
+
+  it('a key that only reads may look at models', async () => {
+    const reader = (await acme.createKey({ scopes: ['READ'] })).text;
+    expect((await call(`${url}/v2/models/iris`, { key: reader })).status).toBe(200);
+  });
+
+  it.each(guarded('secret').filter(({ isAboutModels }) => isAboutModels))(
+    "$id: another tenant's model, and one outside the key's list, are answered byte for byte like a missing one",
+    async ({ method, path, body }) => {
+      const stranger = (await rival.createKey()).text;
+      const narrow = (await acme.createKey({ models: ['iris'] })).text;
+      const ask = async (key: string, model: string) => {
+        const swapped = body && JSON.parse(JSON.stringify(body).replace('"secret"', `"${model}"`));
+        const answer = await call(url + path.replace('secret', model), { method, key, body: swapped, headers: { 'x-request-id': 'same' } });
+        const headers = [...answer.headers].filter(([name]) => name !== 'date' && name !== 'content-length');
+        return JSON.stringify([answer.status, headers, answer.text]).replaceAll(model, '<model>');
+      };
+      const missing = await ask(stranger, 'absent');
+      expect(missing).toContain('404');
+      expect(await ask(stranger, 'secret')).toBe(missing);
+      expect(await ask(narrow, 'secret')).toBe(await ask(narrow, 'absent'));
+      expect(await ask((await acme.createKey()).text, 'secret')).not.toContain('404'); // there really is one
+    },
+  );
+
+  it('a viewer looks but does not predict', async () => {
+    const added = await world.auth.addMember({ tenantId: acme.tenantId, name: 'V', email: 'viewer@example.com', password: 'a viewer of things', role: 'VIEWER' });
+    expect(added.type).toBe('added');
+    const signedIn = await world.auth.signIn('viewer@example.com', 'a viewer of things');
+    const key = signedIn.type === 'signed-in' ? signedIn.accessToken : '';
+    expect((await call(`${url}/v2/models/iris`, { key })).status).toBe(200);
+    expect((await call(`${url}/predict`, { key, body: { model: 'iris', features: setosa } })).status).toBe(403);
+  });
+
+  it('a new endpoint can be called at once, though it was asked for before it was there', async () => {
+    const { text } = await acme.createKey();
+    const ask = () => call(`${url}/predict`, { key: text, body: { model: 'late', features: [1] } });
+    expect((await ask()).status).toBe(404);
+    await acme.publish('late', constant(7));
+    expect((await eventually(ask, ({ status }) => status === 200, 1_000)).json).toEqual({ prediction: [7] });
+  });
+
+  it('a deleted endpoint is gone within a second', async () => {
+    const { text } = await acme.createKey();
+    await acme.publish('brief', constant(7));
+    const ask = () => call(`${url}/predict`, { key: text, body: { model: 'brief', features: [1] } });
+    expect((await eventually(ask, ({ status }) => status === 200, 1_000)).status).toBe(200);
+    await world.registry.deleteEndpoint(acme.owner, 'brief');
+    await eventually(ask, ({ status }) => status === 404, 1_000);
+  });
+});
+
+it('a revoked key is refused within a second by every server', async () => {
+  const second = await world.start();
+  for (let trial = 0; trial < 5; trial++) {
+    const { id, text } = await acme.createKey();
+    const asks = [url, second.url].map((server) => () => call(`${server}/predict`, { key: text, body: { model: 'iris', features: setosa } }));
+    for (const ask of asks) expect((await ask()).status).toBe(200);
+    await world.auth.revokeApiKey(acme.owner, id);
+    await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
+  }
+});

@@ -1,0 +1,290 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { connect, createServer, type Socket } from 'node:net';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
+import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+beforeAll(async () => {
+  world = await createInferenceWorld();
+});
+afterAll(() => world.close());
+
+const predictionId = ({ headers }: { headers: Headers }) => headers.get('x-millrace-prediction-id');
+
+/** Clients that call until told to stop, and everything they were answered. */
+function startClients(count: number, ask: () => Promise<{ status: number; headers: Headers; json: { prediction?: unknown[] } }>) {
+  let isRunning = true;
+  const answers: { status: number; prediction: unknown; id: string | null; sentAt: number }[] = [];
+  const clients = Array.from({ length: count }, async () => {
+    while (isRunning) {
+      const sentAt = performance.now();
+      const answer = await ask();
+      answers.push({ status: answer.status, prediction: answer.json.prediction?.[0], id: predictionId(answer), sentAt });
+    }
+  });
+  return {
+    answers,
+    async stop() {
+      isRunning = false;
+      await Promise.all(clients);
+      return answers;
+    },
+  };
+}
+
+/** A door to the database that can be shut: no connection passes, and those that are open break. */
+async function createDoor(databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const door = createServer((inner) => {
+    if (!isOpen) return void inner.destroy();
+    const outer = connect(Number(target.port), target.hostname);
+    for (const [socket, other] of [[inner, outer], [outer, inner]] as const) {
+      sockets.add(socket);
+      socket.on('error', () => other.destroy()).on('close', () => sockets.delete(socket) && other.destroy());
+      socket.pipe(other);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(door, 'listening');
+  const { port } = door.address() as { port: number };
+  return {
+    through: (url: string) => {
+      const changed = new URL(url);
+      changed.host = `127.0.0.1:${port}`;
+      return changed.toString();
+    },
+    shut() {
+      isOpen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    open: () => (isOpen = true),
+    close: () => new Promise((resolve) => door.close(resolve)),
+  };
+}
+
+describe('a running server', () => {
+  it('takes up a moved alias within a second, under load, without a failed request; what it served is what is billed', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('moving', constant(1));
+    const next = await tenant.addVersion('moving', constant(2));
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = () => call(`${server.url}/predict`, { key, body: { features: [1] } });
+    const clients = startClients(8, ask);
+    await eventually(async () => clients.answers.length, (count) => count > 100);
+    await world.registry.publish(tenant.owner, { versionId: next.id, endpointName: 'moving' });
+    const movedAt = performance.now();
+    await eventually(async () => clients.answers.at(-1)?.prediction, (prediction) => prediction === 2, 1_000);
+    const before = clients.answers.length;
+    await eventually(async () => clients.answers.length, (count) => count > before + 100);
+    const answers = await clients.stop();
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(answers.filter(({ prediction, sentAt }) => prediction !== 2 && sentAt > movedAt + 1_000)).toEqual([]);
+    await server.close();
+    const billed = (await tenant.ledger()).map(({ requestId }) => requestId);
+    expect(billed.sort()).toEqual(answers.map(({ id }) => id).sort());
+  });
+
+  it('serves an older version by its number, beside the one that the alias names', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('numbered', constant(1));
+    await tenant.publish('numbered', constant(2));
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = async (at: string) => (await call(`${server.url}/v1/models/numbered${at}:predict`, { key, body: { instances: [[1]] } })).json.predictions;
+    expect(await Promise.all([ask(''), ask('/versions/1'), ask('/versions/2')])).toEqual([[2], [1], [2]]);
+    expect((await call(`${server.url}/v2/models/numbered`, { key })).json.versions).toEqual(['1', '2']);
+  });
+
+  it('keeps serving what is loaded when the version that should take over is damaged', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('stable', constant(1));
+    const broken = await tenant.addVersion('stable', constant(2));
+    await world.storage.put(`${broken.packagePrefix}/model.onnx`, Buffer.from('not a model'));
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = () => call(`${server.url}/predict`, { key, body: { features: [1] } });
+    expect((await ask()).json).toEqual({ prediction: [1] });
+    await world.registry.publish(tenant.owner, { versionId: broken.id, endpointName: 'stable' });
+    await eventually(() => call(`${server.url}/v2/models/stable/versions/2/ready`, { key }), ({ status }) => status === 503);
+    expect((await ask()).json).toEqual({ prediction: [1] });
+  });
+
+  it('answers 503 with Retry-After for a model that cannot be loaded, and lives', async () => {
+    const tenant = await world.createTenant();
+    const { version } = await tenant.publish('broken', constant(1));
+    await tenant.publish('whole', constant(2));
+    await world.storage.put(`${version.packagePrefix}/model.onnx`, Buffer.from('not a model'));
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const answers = await Promise.all(Array.from({ length: 5 }, () => call(`${server.url}/predict`, { key, body: { model: 'broken', features: [1] } })));
+    for (const answer of answers) {
+      expect([answer.status, answer.json.error.code, answer.headers.get('retry-after')]).toEqual([503, 'model_unavailable', '5']);
+    }
+    expect((await call(`${server.url}/v2/models/broken/ready`, { key })).json).toEqual({ name: 'broken', ready: false });
+    expect((await call(`${server.url}/v1/models/broken`, { key })).json.model_version_status[0].state).toBe('END');
+    expect((await call(`${server.url}/predict`, { key, body: { model: 'whole', features: [1] } })).json).toEqual({ prediction: [2] });
+    await server.close();
+    expect(await tenant.ledger()).toHaveLength(1);
+  });
+
+  it('puts off what it cannot take at once, with Retry-After', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const server = await world.start({ maxInFlight: 1 });
+    const key = (await tenant.createKey()).text;
+    const answers = await Promise.all(Array.from({ length: 30 }, () => call(`${server.url}/predict`, { key, body: { features: setosa } })));
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { status, json, headers } of refused) expect([status, json.error.code, headers.get('retry-after')]).toEqual([503, 'overloaded', '1']);
+    await server.close();
+    expect(await tenant.ledger()).toHaveLength(answers.length - refused.length);
+  });
+
+  it('serves known keys and models while the database is away, and enters their usage when it is back', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const [key, unknown] = [(await tenant.createKey()).text, (await tenant.createKey()).text];
+    const door = await createDoor(world.settings.appDatabaseUrl);
+    const server = await world.start({
+      appDatabaseUrl: door.through(world.settings.appDatabaseUrl),
+      systemDatabaseUrl: door.through(world.settings.systemDatabaseUrl),
+    });
+    const ask = (credential: string) => call(`${server.url}/predict`, { key: credential, body: { features: setosa } });
+    const served = [await ask(key)];
+    door.shut();
+    for (let i = 0; i < 20; i++) served.push(await ask(key));
+    const refused = await ask(unknown);
+    expect([refused.status, refused.json.error.code, refused.headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+    expect(refused.text).not.toMatch(/prisma|connect|postgres/i);
+    door.open();
+    await eventually(() => ask(unknown), (answer) => {
+      if (answer.status === 200) served.push(answer);
+      return answer.status === 200;
+    }, 10_000);
+    await server.close();
+    await door.close();
+    expect(served.map(({ status }) => status)).toEqual(served.map(() => 200));
+    expect((await tenant.ledger()).map(({ requestId }) => requestId).sort()).toEqual(served.map(predictionId).sort());
+  });
+});
+
+describe('a server that shuts down', () => {
+  it('says so, finishes requests that have begun, answers what open connections still send, and ends', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const key = (await tenant.createKey()).text;
+    const server = await world.start({ drainMs: 300 });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const body = JSON.stringify({ features: setosa });
+    const send = (begun?: (rest: () => void) => void) =>
+      new Promise<{ status: number | undefined; connection: string | undefined; text: string }>((resolve, reject) => {
+        const outgoing = request(`${server.url}/predict`, {
+          method: 'POST', agent, headers: { 'x-api-key': key, 'content-type': 'application/json', 'content-length': body.length },
+        });
+        outgoing.on('error', reject).on('response', (response) => {
+          let text = '';
+          response.on('data', (bytes) => (text += bytes)).on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection, text }));
+        });
+        if (!begun) return void outgoing.end(body);
+        outgoing.write(body.slice(0, 10), () => begun(() => outgoing.end(body.slice(10))));
+      });
+    expect((await send()).connection).toBe('keep-alive');
+
+    let finish = (): void => undefined;
+    const begun = new Promise<void>((resolve) => void (underWay = send((rest) => ((finish = rest), resolve()))));
+    await begun;
+    const closed = server.close();
+    const ready = await call(`${server.url}/v2/health/ready`);
+    expect([ready.status, ready.json]).toEqual([503, { ready: false }]);
+    expect((await call(`${server.url}/predict`, { key, body: { features: setosa } })).status).toBe(200);
+    finish();
+    expect(await underWay!).toEqual({ status: 200, connection: 'close', text: '{"prediction":["setosa"]}' });
+    await closed;
+    await expect(call(`${server.url}/v2/health/live`)).rejects.toThrow();
+    expect(await tenant.ledger()).toHaveLength(3);
+    agent.destroy();
+  });
+  let underWay: Promise<{ status: number | undefined; connection: string | undefined; text: string }> | undefined;
+});
+
+describe('the program', () => {
+  const directory = path.resolve(import.meta.dirname, '..');
+
+  function spawnProgram(changes: Record<string, string> = {}) {
+    const { settings } = world;
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+      cwd: directory,
+      env: {
+        ...process.env,
+        MILLRACE_INFERENCE_PORT: '0',
+        MILLRACE_APP_DATABASE_URL: settings.appDatabaseUrl,
+        MILLRACE_SYSTEM_DATABASE_URL: settings.systemDatabaseUrl,
+        MILLRACE_STORAGE_DIRECTORY: settings.storageDirectory,
+        MILLRACE_JOURNAL_DIRECTORY: path.join(world.directory, 'journal-of-program'),
+        MILLRACE_TOKEN_SECRET: tokenSecret,
+        MILLRACE_KEY_PEPPER: keyPepper,
+        ...changes,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>;
+    const started = (async () => {
+      for await (const line of createInterface({ input: child.stdout })) {
+        const { url } = JSON.parse(line) as { url?: string };
+        if (url) return url;
+      }
+      throw new Error('the program ended before it served');
+    })();
+    return { child, started, ended };
+  }
+
+  it('bills every answered prediction exactly once, however often it is killed', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const key = (await tenant.createKey()).text;
+    const answered: (string | null)[] = [];
+    for (let kill = 0; kill < 3; kill++) {
+      const program = spawnProgram();
+      const url = await program.started;
+      const clients = Array.from({ length: 4 }, async () => {
+        for (;;) {
+          const answer = await call(`${url}/predict`, { key, body: { features: setosa } }).catch(() => null);
+          if (!answer) return; // killed
+          if (answer.status === 200) answered.push(predictionId(answer));
+        }
+      });
+      const goal = answered.length + 50 + kill * 37;
+      await eventually(async () => answered.length, (count) => count > goal, 20_000);
+      program.child.kill('SIGKILL');
+      await Promise.all([...clients, program.ended]);
+    }
+    const last = spawnProgram();
+    const url = await last.started;
+    answered.push(predictionId(await call(`${url}/predict`, { key, body: { features: setosa } })));
+    last.child.kill('SIGTERM');
+    expect(await last.ended).toEqual([0, null]);
+
+    const billed = (await tenant.ledger()).map(({ requestId }) => requestId);
+    expect(new Set(answered).size).toBe(answered.length);
+    expect(answered.filter((id) => !billed.includes(id!))).toEqual([]);
+    // Entered but never received: at most what was under way at the three kills.
+    expect(billed.length - answered.length).toBeLessThanOrEqual(3 * 4);
+  });
+
+  it('names everything that is wrong with its environment, without values, and does not start', async () => {
+    const program = spawnProgram({ MILLRACE_KEY_PEPPER: 'hunter2', MILLRACE_TOKEN_SECRET: '', MILLRACE_INFERENCE_PORT: 'many' });
+    program.started.catch(() => undefined);
+    let text = '';
+    program.child.stderr.on('data', (bytes) => (text += bytes));
+    expect((await program.ended)[0]).toBe(1);
+    for (const name of ['MILLRACE_KEY_PEPPER', 'MILLRACE_TOKEN_SECRET', 'MILLRACE_INFERENCE_PORT']) expect(text).toContain(name);
+    expect(text).not.toContain('hunter2');
+  });
+});

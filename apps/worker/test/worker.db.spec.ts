@@ -1,0 +1,244 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { Run } from '@millrace/database';
+import { silentLogger } from '@millrace/kernel';
+import { checkRows, loadModel } from '@millrace/packaging';
+import { createWorld, irisSpec, repositoryRoot, type TenantInWorld, type World } from '@millrace/testkit';
+import { isFinal } from '@millrace/training';
+import { startWorker, type Worker } from '../src/worker.ts';
+
+const trainer = { entry: path.join(import.meta.dirname, '../src/trainer.ts'), execArgv: ['--import', 'tsx'] };
+const featureNames = irisSpec.inputFeatures.map(({ name }) => name);
+const longEpochs = 500;
+/** Long enough to be interrupted, short enough to wait for. */
+const longSpec = { ...irisSpec, models: [{ family: 'dense', hiddenLayers: [8] }], trainer: { epochs: longEpochs, earlyStop: null, batchSize: 16 } };
+
+let world: World;
+let tenant: TenantInWorld;
+beforeAll(async () => {
+  world = await createWorld({ leaseSeconds: 3 });
+  tenant = await world.tenant();
+});
+afterAll(() => world.close());
+
+function startTestWorker(name: string): Promise<Worker> {
+  return startWorker({
+    database: world.db.workerDatabase,
+    queue: world.queue,
+    registry: world.registry,
+    storage: world.storage,
+    logger: silentLogger,
+    name,
+    concurrency: 1,
+    workDirectory: path.join(world.directory, 'work'),
+    backend: 'wasm',
+    memoryMb: 1024,
+    checkpointEverySeconds: 0.1,
+    trainer,
+  });
+}
+
+async function runNow(id: string) {
+  return world.db.database.forTenant(tenant.tenantId).transaction((tx) =>
+    tx.run.findUniqueOrThrow({
+      where: { id },
+      include: { events: { orderBy: { sequence: 'asc' } }, metrics: { orderBy: { epoch: 'asc' } }, trials: true, modelVersion: true },
+    }),
+  );
+}
+
+type RunNow = Awaited<ReturnType<typeof runNow>>;
+
+/** Resolves when the run is as wished; told of news by the database, not by a clock. */
+async function until(id: string, wished: (run: RunNow) => boolean): Promise<RunNow> {
+  let wake: () => void = () => undefined;
+  const end = await world.db.database.listen('millrace_run', () => wake());
+  try {
+    for (;;) {
+      const news = new Promise<void>((resolve) => (wake = resolve));
+      const run = await runNow(id);
+      if (wished(run)) return run;
+      if (isFinal(run.status)) throw new Error(`the run ended as ${run.status}: ${run.failureCode} ${run.failureMessage}`);
+      await news;
+    }
+  } finally {
+    end();
+  }
+}
+
+const isOver = (run: Pick<Run, 'status'>): boolean => isFinal(run.status);
+
+describe('a worker', () => {
+  it('trains a run to a version that predicts, with leaderboard, curve, quota and ledger in order', async () => {
+    const worker = await startTestWorker('main');
+    const submitted = await tenant.run(await tenant.iris(), {
+      ...irisSpec,
+      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }],
+      trainer: { epochs: 30 },
+    });
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', attempt: 1, backend: 'wasm', leaseToken: null });
+    expect(run.events.map(({ type }) => type)).toEqual(['submitted', 'claimed', 'succeeded']);
+    expect(run.metrics).toHaveLength(30);
+    expect(run.metrics[0]!.values).toMatchObject({ loss: expect.any(Number), valLoss: expect.any(Number) });
+    expect(run.trials).toHaveLength(2);
+    expect(run.trials.filter(({ best }) => best)).toHaveLength(1);
+    for (const trial of run.trials) {
+      expect(trial.scoreTest).toBeGreaterThan(0.6);
+      expect(Number(trial.sizeBytes)).toBeGreaterThan(1000);
+      expect(trial.predTimeMsP50).toBeGreaterThan(0);
+    }
+    expect(run.modelVersion).toMatchObject({ status: 'READY', number: 1, agreement: { type: 'agrees' } });
+
+    const version = run.modelVersion!;
+    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    const checked = checkRows(model.signature, [Object.fromEntries(featureNames.map((name, index) => [name, [5.1, 3.5, 1.4, 0.2][index]]))]);
+    expect(checked.type === 'valid' && (await model.predict(checked.rows))[0]).toMatchObject({ label: 'setosa' });
+    await model.close();
+
+    const counters = await world.quota.listCounters(tenant.owner.actor);
+    expect(counters.find(({ resource }) => resource === 'ACTIVE_RUNS')!.used).toBe(0n);
+    const usage = await world.quota.summariseUsage(tenant.owner.actor, new Date(0), new Date('2100-01-01'));
+    expect(usage.computeSeconds).toBeCloseTo(run.computeSeconds, 6);
+    expect(usage.computeSeconds).toBeGreaterThan(0);
+    await worker.close();
+  });
+
+  it('obeys a cancel within two seconds', async () => {
+    const worker = await startTestWorker('cancelled');
+    const run = await tenant.run(await tenant.iris(), longSpec);
+    await until(run.id, ({ metrics }) => metrics.length > 0);
+    const asked = performance.now();
+    expect((await world.training.cancel(tenant.owner.actor, run.id)).type).toBe('cancel-requested');
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'CANCELLED', modelVersion: null });
+    expect(performance.now() - asked).toBeLessThan(2_000); // a promise of the product, not a measure of speed
+    expect(ended.events.map(({ type }) => type)).toEqual(['submitted', 'claimed', 'cancel-requested', 'cancelled']);
+    await worker.close();
+    expect(await world.storage.list(`tenants/${tenant.tenantId}/checkpoints/${run.id}`)).toEqual([]);
+  });
+
+  it('resumes from the checkpoint after its training process was killed', async () => {
+    const worker = await startTestWorker('killed-child');
+    const run = await tenant.run(await tenant.iris(), longSpec);
+    await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
+    await killTrainers();
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
+    const types = ended.events.map(({ type }) => type);
+    expect(types).toEqual(['submitted', 'claimed', 'requeued', 'claimed', 'resumed', 'succeeded']);
+    expect(ended.events[2]!.data).toMatchObject({ code: 'TRAINER_CRASHED' });
+    expect((ended.events[4]!.data as { epoch: number }).epoch).toBeGreaterThan(0);
+    expect(ended.metrics.map(({ epoch }) => epoch)).toEqual(Array.from({ length: longEpochs }, (_, index) => index + 1));
+    await worker.close();
+  });
+
+  it('fails a run with a reason that a person can act on, without another attempt', async () => {
+    const worker = await startTestWorker('diverging');
+    const run = await tenant.run(await tenant.iris(), {
+      ...longSpec,
+      trainer: { epochs: 50, learningRate: 1000, optimizer: 'sgd', earlyStop: null, regularization: { l2: 100 } },
+    });
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'FAILED', attempt: 1, modelVersion: null });
+    expect(ended.failureRemedy).toMatch(/learning rate/);
+    await worker.close();
+  });
+
+  it('gives a run back when it shuts down, and the next worker finishes it without losing an attempt', async () => {
+    const first = await startTestWorker('leaving');
+    const run = await tenant.run(await tenant.iris(), longSpec);
+    await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
+    await first.close();
+    const between = await runNow(run.id);
+    expect(between).toMatchObject({ status: 'QUEUED', attempt: 0 });
+    expect(between.checkpointKey).not.toBeNull();
+    const second = await startTestWorker('following');
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+    expect(ended.events.map(({ type }) => type)).toContain('resumed');
+    await second.close();
+  });
+
+  it('is replaced after kill -9 of itself, and its training process ends with it', async () => {
+    const victim = spawnWorkerProcess();
+    const run = await tenant.run(await tenant.iris(), longSpec);
+    await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
+    const orphans = await trainerProcesses();
+    expect(orphans.length).toBe(1);
+    victim.kill('SIGKILL');
+    await once(victim, 'close');
+    const second = await startTestWorker('after-kill');
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
+    expect(ended.events.find(({ type }) => type === 'requeued')!.data).toMatchObject({ code: 'WORKER_LOST' });
+    expect((await trainerProcesses()).filter((pid) => orphans.includes(pid))).toEqual([]);
+    await second.close();
+  });
+
+  it('writes nothing more once another holds the lease', async () => {
+    const run = await tenant.run(await tenant.iris());
+    const stale = (await world.queue.claim('zombie'))!;
+    expect(stale.run.id).toBe(run.id);
+    await world.db.asOwner(`UPDATE runs SET lease_until = now() - interval '1 second' WHERE id = $1`, [run.id]);
+    expect(await world.queue.reapExpired()).toBe(1);
+    expect(await world.queue.heartbeat(stale.lease)).toBe('lost');
+    expect(await world.queue.report(stale.lease, { epochs: [{ trial: 0, epoch: 1, values: { loss: 1 } }] })).toBe('lost');
+    expect(await world.queue.fail(stale.lease, { code: 'X', message: '', remedy: '', fault: 'USER' })).toBe('lost');
+    expect(await world.queue.cancelled(stale.lease, 0)).toBe(false);
+    expect(await runNow(run.id)).toMatchObject({ status: 'QUEUED', metrics: [] });
+    const worker = await startTestWorker('finishing');
+    expect((await until(run.id, isOver)).status).toBe('SUCCEEDED');
+    await worker.close();
+  });
+
+  it('gives up after three attempts that each killed their process', async () => {
+    const run = await tenant.run(await tenant.iris());
+    const crashing = path.join(world.directory, 'crashing-trainer.mjs');
+    await fs.writeFile(crashing, `process.on('message', () => process.kill(process.pid, 'SIGKILL'));`);
+    const worker = await startWorker({
+      database: world.db.workerDatabase, queue: world.queue, registry: world.registry, storage: world.storage, logger: silentLogger,
+      name: 'poisoned', concurrency: 1, workDirectory: path.join(world.directory, 'work'), backend: 'wasm', memoryMb: 512, checkpointEverySeconds: 2,
+      trainer: { entry: crashing, execArgv: [] },
+    });
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'FAILED', attempt: 3, failureCode: 'TRAINER_CRASHED' });
+    await worker.close();
+    expect((await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'ACTIVE_RUNS')!.used).toBe(0n);
+  });
+});
+
+function spawnWorkerProcess(): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', path.join(repositoryRoot, 'apps/worker/src/main.ts')], {
+    stdio: 'ignore',
+    cwd: repositoryRoot,
+    env: {
+      PATH: process.env['PATH'],
+      MILLRACE_APP_DATABASE_URL: world.db.urls.app,
+      MILLRACE_WORKER_DATABASE_URL: world.db.urls.worker,
+      MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
+      MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
+      MILLRACE_WORKER_METRICS_PORT: '0',
+      MILLRACE_WORKER_LEASE_SECONDS: '3',
+      MILLRACE_CHECKPOINT_SECONDS: '0.1',
+      MILLRACE_BACKEND: 'wasm',
+    },
+  });
+}
+
+/** Process ids of training processes started from this checkout. */
+async function trainerProcesses(): Promise<number[]> {
+  const ids: number[] = [];
+  for (const name of await fs.readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const command = await fs.readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(trainer.entry) && command.includes('max-old-space-size')) ids.push(Number(name));
+  }
+  return ids;
+}
+
+async function killTrainers(): Promise<void> {
+  for (const pid of await trainerProcesses()) process.kill(pid, 'SIGKILL');
+}
