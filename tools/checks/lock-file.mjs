@@ -22,12 +22,25 @@ for (const [place, entry] of Object.entries(packages)) {
       faults.push(`${place} names the optional package ${name}, which has no entry: npm ci fails. Pin an older, complete version.`);
     }
   }
+  for (const name of Object.keys(entry.dependencies ?? {})) {
+    if (!entry.link && !isFoundFrom(place, name)) {
+      faults.push(`${place} depends on ${name}, which is not in the lock file. Make the lock file anew, without any node_modules about.`);
+    }
+  }
   const range = entry.engines?.node;
   const name = place.split('node_modules/').pop();
   if (range && !entry.optional && !knownToRun.has(name) && !semver.satisfies(oldestNode, range)) {
     faults.push(`${place}@${entry.version} wants Node ${range}; we support ${oldestNode}. Pin an older version.`);
   }
 }
+/** Node's own way: the folder's node_modules, then each one above. */
+function isFoundFrom(place, name) {
+  for (let folder = place; ; folder = folder.replace(/(^|\/)[^/]*$/, '')) {
+    if (packages[`${folder}${folder ? '/' : ''}node_modules/${name}`]) return true;
+    if (!folder) return false;
+  }
+}
+
 if (/"resolved": "https?:/.test(text)) faults.push('the lock file names a registry host; .npmrc should prevent that.');
 
 if (faults.length) {

@@ -211,7 +211,7 @@ async function watchAll(): Promise<void> {
     const watcher = await watchBundle(program.project, () => void restart(program));
     cleanUps.push(() => watcher.dispose());
   }
-  const vite = spawn(process.execPath, [path.join(root, 'node_modules/vite/bin/vite.js'), '--clearScreen', 'false'], {
+  const vite = spawn(process.execPath, [path.join(root, 'apps/console/vite.mjs'), 'dev'], {
     cwd: path.join(root, 'apps/console'),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -44,9 +44,11 @@ export function createLiveOperations({ logger, metrics, production }: LiveOperat
   function published(result: ExecutionResult, { requestId }: RequestContext): ExecutionResult {
     if (!result.errors) return result;
     logGraphqlErrors(result.errors, requestId, logger);
-    const errors = withRequestId(result.errors.map(publicError), requestId);
-    // The transports print errors as they are, whatever class they have.
-    return { ...result, errors: errors as unknown as GraphQLError[] };
+    const errors = withRequestId(result.errors.map(publicError), requestId).map(
+      // The transports insist on this class.
+      ({ message, path, extensions }) => new GraphQLError(message, { path: path ?? null, extensions: extensions ?? null }),
+    );
+    return { ...result, errors };
   }
 
   function check({ query, operationName, variables }: OperationRequest): { document: DocumentNode } & Pick<ExecutionArgs, 'operationName' | 'variableValues'> {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DomainError, newId } from '@millrace/kernel';
+import { newId } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
-import type { ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError } from 'graphql';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -32,9 +32,7 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
         (await makeContext(credentialFrom(connectionParams, extra.request), newId('request'))).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await makeContext(credentialFrom(connectionParams, extra.request), newId('request'));
-        if (Object.keys(subscriptions).length > mostPerConnection) {
-          return [tooMany(mostPerConnection) as GraphQLError];
-        }
+        if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
       },
@@ -84,9 +82,9 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   });
 }
 
-function tooMany(limit: number): { message: string; extensions: Record<string, unknown> } {
-  const { message, code } = new DomainError('TOO_MANY_REQUESTS', `This connection has ${limit} subscriptions already.`);
-  return { message, extensions: { code } };
+function tooMany(): GraphQLError {
+  const message = `This connection has ${mostPerConnection} subscriptions already.`;
+  return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
 }
 
 function lowerCased(params: Record<string, unknown>): Record<string, unknown> {

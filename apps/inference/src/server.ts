@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { createAuth } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Logger, newId } from '@millrace/kernel';
@@ -114,6 +114,13 @@ interface AppOptions {
   isDraining(): boolean;
 }
 
+/** Ids for requests that bring none: unique by the process and the count. A fresh random one each would cost as much as the routing. */
+function createRequestIds(): () => string {
+  const process = newId('request');
+  let count = 0;
+  return () => `${process}-${(++count).toString(36)}`;
+}
+
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDraining }: AppOptions): FastifyInstance {
@@ -136,6 +143,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
       .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
   };
 
+  const nextRequestId = createRequestIds();
   const app = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
@@ -146,7 +154,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     requestIdHeader: false,
     genReqId: (raw) => {
       const sent = raw.headers['x-request-id'];
-      return typeof sent === 'string' && saneRequestId.test(sent) ? sent : newId('request');
+      return typeof sent === 'string' && saneRequestId.test(sent) ? sent : nextRequestId();
     },
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
@@ -238,7 +246,7 @@ function unauthenticated(message: string): RequestError {
 }
 
 /** What is not HTTP never becomes a request: answered on the bare socket, if that can still be written to. */
-function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: import('node:net').Socket): void {
+function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const isLarge = error.code === 'HPE_HEADER_OVERFLOW';

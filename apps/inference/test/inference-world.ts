@@ -117,7 +117,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
         return { runId, datasetVersionId };
       }
 
-      return {
+      const tenant: TenantOfWorld = {
         tenantId,
         owner,
         accessToken: signedIn.accessToken,
@@ -141,7 +141,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
         },
 
         async publish(endpointName: string, pipeline: FittedPipeline) {
-          const version = await this.addVersion(endpointName, pipeline);
+          const version = await tenant.addVersion(endpointName, pipeline);
           const outcome = await registry.publish(owner, { versionId: version.id, endpointName });
           if (outcome.type !== 'published') throw new Error(JSON.stringify(outcome));
           return { version, endpoint: outcome.endpoint };
@@ -151,6 +151,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           return database.forTenant(tenantId).transaction((tx) => tx.usageRecord.findMany({ orderBy: { at: 'asc' } }));
         },
       };
+      return tenant;
     },
 
     async close(): Promise<void> {

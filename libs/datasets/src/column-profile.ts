@@ -20,9 +20,15 @@ export async function profileColumn(
   column: string,
   { name, type, rowCount }: { name: string; type: ColumnType; rowCount: number },
 ): Promise<ColumnProfile> {
-  const [counts] = (await engine.rows(`SELECT count(${column})::DOUBLE, count(DISTINCT ${column})::DOUBLE FROM typed`)) as [[number, number]];
-  const [filled, distinct] = counts;
-  const summary = filled === 0 ? ({ kind: 'nothing' } as const) : await summarise(engine, column, type, filled);
+  const [facts] = (await engine.rows(`
+    SELECT count(${column})::DOUBLE, count(DISTINCT ${column})::DOUBLE, min(${column}), max(${column}) FROM typed`)) as [[number, number, unknown, unknown]];
+  const [filled, distinct, min, max] = facts;
+  const summary =
+    filled === 0
+      ? ({ kind: 'nothing' } as const)
+      : type === 'number'
+        ? await summariseNumbers(engine, column, filled, Number(min), Number(max))
+        : await summarise(engine, column, type);
   const flags: ColumnFlag[] = [];
   if (filled === 0) flags.push('empty');
   else if (distinct === 1) flags.push('constant');
@@ -38,27 +44,19 @@ function isIdentifier(name: string, summary: ColumnSummary, rowCount: number): b
   return summary.max - summary.min + 1 === rowCount || namesAnIdentifier.test(name);
 }
 
-async function summarise(engine: TableEngine, column: string, type: ColumnType, filled: number): Promise<ColumnSummary> {
-  switch (type) {
-    case 'number':
-      return summariseNumbers(engine, column, filled);
-    case 'date': {
-      const [row] = await engine.rows(`SELECT ${isoTextOf(`min(${column})`)}, ${isoTextOf(`max(${column})`)} FROM typed`);
-      return { kind: 'dates', min: String(row![0]), max: String(row![1]) };
-    }
-    default: {
-      const top = await engine.rows(`
-        SELECT CASE WHEN length(v) > ${maxShown} THEN left(v, ${maxShown - 1}) || '…' ELSE v END, n
-        FROM (SELECT ${column} AS v, count(*)::DOUBLE AS n FROM typed WHERE v IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${topValues})`);
-      const [row] = await engine.rows(`SELECT max(length(${column}))::DOUBLE FROM typed`);
-      return { kind: 'values', top: top.map(([value, count]) => ({ value: String(value), count: Number(count) })), maxLength: Number(row![0]) };
-    }
+async function summarise(engine: TableEngine, column: string, type: Exclude<ColumnType, 'number'>): Promise<ColumnSummary> {
+  if (type === 'date') {
+    const [row] = await engine.rows(`SELECT ${isoTextOf(`min(${column})`)}, ${isoTextOf(`max(${column})`)} FROM typed`);
+    return { kind: 'dates', min: String(row![0]), max: String(row![1]) };
   }
+  const top = await engine.rows(`
+    SELECT CASE WHEN length(v) > ${maxShown} THEN left(v, ${maxShown - 1}) || '…' ELSE v END, n
+    FROM (SELECT ${column} AS v, count(*)::DOUBLE AS n FROM typed WHERE v IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${topValues})`);
+  const [row] = await engine.rows(`SELECT max(length(${column}))::DOUBLE FROM typed`);
+  return { kind: 'values', top: top.map(([value, count]) => ({ value: String(value), count: Number(count) })), maxLength: Number(row![0]) };
 }
 
-async function summariseNumbers(engine: TableEngine, column: string, filled: number): Promise<ColumnSummary> {
-  const [range] = (await engine.rows(`SELECT min(${column}), max(${column}) FROM typed`)) as [[number, number]];
-  const [min, max] = range.map((value) => value + 0) as [number, number]; // no negative zero: JSON has none
+async function summariseNumbers(engine: TableEngine, column: string, filled: number, min: number, max: number): Promise<ColumnSummary> {
   // Squares of very large or very small numbers leave the range of float64.
   const magnitude = Math.max(Math.abs(min), Math.abs(max));
   const scale = magnitude > 1e100 || (magnitude > 0 && magnitude < 1e-100) ? magnitude : 1;
@@ -71,8 +69,8 @@ async function summariseNumbers(engine: TableEngine, column: string, filled: num
   const [p1, p5, p25, p50, p75, p95, p99] = quantiles as [number, number, number, number, number, number, number];
   return {
     kind: 'numbers',
-    min,
-    max,
+    min: min + 0, // no negative zero: JSON has none
+    max: max + 0,
     mean: Math.min(max, Math.max(min, mean * scale)),
     std: std * scale,
     whole,

@@ -217,6 +217,17 @@ describe('A data set', () => {
     expect((await auditTrail()).at(-1)).toEqual({ action: 'dataset.create', result: 'ok' });
   });
 
+  it('keeps its files for good: what is complete isn’t cleared away as abandoned', async () => {
+    const created = await datasets.createDataset(engineer, { name: 'kept', uploadId: await upload(table) });
+    if (created.type !== 'created') throw new Error(created.type);
+    await test.asOwner(`UPDATE reservations SET created_at = now() - interval '25 hours' WHERE tenant_id = $1`, [tenantId]);
+    const [keys, used] = [await storedKeys(), await usedBytes()];
+    await begin();
+    expect(keys).toHaveLength(2);
+    expect(await storedKeys()).toEqual(keys);
+    expect(await usedBytes()).toBe(used);
+  });
+
   it('takes the column types that the user chose', async () => {
     const uploadId = await upload(table);
     const outcome = await datasets.createDataset(engineer, { name: 'typed', uploadId, columnTypes: { x: 'category' } });
@@ -282,8 +293,9 @@ describe('A data set', () => {
     if (created.type !== 'created') throw new Error(created.type);
     const datasetId = created.dataset.id;
     const uploadId = await upload(`${table}7,8,b\n`);
-    const outcomes = await Promise.all(Array.from({ length: 3 }, () => datasets.addVersion(engineer, { datasetId, uploadId })));
-    expect(outcomes.map((outcome) => outcome.type === 'added' && outcome.version.number).sort()).toEqual([2, 3, 4]);
+    const processes = Array.from({ length: 6 }, () => createDatasets({ database: test.database, storage, quota }));
+    const outcomes = await Promise.all(processes.map((process) => process.addVersion(engineer, { datasetId, uploadId })));
+    expect(outcomes.map((outcome) => outcome.type === 'added' && outcome.version.number).sort()).toEqual([2, 3, 4, 5, 6, 7]);
     const tenant = test.database.forTenant(tenantId);
     expect((await datasets.withTable(tenant, created.version.id, (parquet) => readTable(parquet))).rows).toBe(3);
     expect(await usedBytes()).toBe(await storedBytes());

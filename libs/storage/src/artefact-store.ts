@@ -9,8 +9,8 @@ import type { Readable } from 'node:stream';
 export interface ArtefactStore {
   /**
    * Streams `source` to `key`. Whatever the outcome but `stored`, the key is as it was before. A source that is a
-   * Node stream is left undestroyed when it is refused, so that an HTTP server can still answer on its socket: the
-   * caller destroys it.
+   * Node stream is left undestroyed when it is refused, so that an HTTP server can still drain it and answer on its
+   * socket: the caller destroys it.
    */
   put(key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options?: PutOptions): Promise<PutOutcome>;
   /** The artefact as a stream. Destroy it if it isn't read to its end. */

@@ -226,7 +226,12 @@ type Chunk = { type: 'bytes'; bytes: Uint8Array } | { type: 'end' } | { type: 'a
 
 /** Keeps the source's failures apart from the disk's, and stops waiting for a source that has fallen silent. */
 function chunksOf(source: AsyncIterable<Uint8Array> | Uint8Array, signal?: AbortSignal): { next(): Promise<Chunk>; letGo(): void } {
-  const iterator = source instanceof Uint8Array ? oneChunk(source) : source[Symbol.asyncIterator]();
+  const iterator =
+    source instanceof Uint8Array
+      ? oneChunk(source)
+      : source instanceof Readable
+        ? source.iterator({ destroyOnReturn: false })
+        : source[Symbol.asyncIterator]();
   const pull = async (): Promise<Chunk> => {
     try {
       const { done, value } = await iterator.next();
@@ -252,9 +257,9 @@ function chunksOf(source: AsyncIterable<Uint8Array> | Uint8Array, signal?: Abort
         signal.removeEventListener('abort', onAbort);
       }
     },
-    /** Lets a generator run its `finally`, without waiting: it may be stuck. Node streams are the caller's to destroy. */
+    /** Lets a generator run its `finally`, and a Node stream be read by others again. Doesn't wait: it may be stuck. */
     letGo() {
-      if (!(source instanceof Readable)) iterator.return?.().catch(() => {});
+      iterator.return?.().catch(() => {});
     },
   };
 }

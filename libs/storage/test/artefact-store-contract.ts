@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -115,11 +116,12 @@ export function describeArtefactStore(name: string, makeStore: () => Promise<Art
       expect(await store.put(key, chunks('123', '45'), { maxBytes: 5, expectedBytes: 5, expectedSha256 })).toMatchObject({ type: 'stored' });
     });
 
-    it('leaves a refused Node stream undestroyed, so that a server can still answer on its socket', async () => {
-      const source = Readable.from([Buffer.from('12345'), Buffer.from('67890'), Buffer.from('more')]);
+    it('leaves a refused Node stream undestroyed and free, so that a server can drain it and still answer on its socket', async () => {
+      const source = Readable.from([Buffer.from('12345'), Buffer.from('67890'), ...Array.from({ length: 50 }, () => Buffer.alloc(50_000))]);
       expect(await store.put(key, source, { maxBytes: 7 })).toMatchObject({ type: 'too-large' });
       expect(source.destroyed).toBe(false);
-      source.destroy();
+      source.resume();
+      await once(source, 'end');
     });
 
     it('lets a refused generator end, so that it can free what it holds', async () => {

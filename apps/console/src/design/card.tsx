@@ -31,7 +31,7 @@ export function Card({ title, description, actions, isFlush = false, className =
           {actions && <div className="flex items-center gap-2">{actions}</div>}
         </div>
       )}
-      <div className={isFlush ? 'overflow-hidden rounded-b-lg' : 'p-5'}>{children}</div>
+      <div className={isFlush ? `overflow-hidden ${title || actions ? 'rounded-b-lg' : 'rounded-lg'}` : 'p-5'}>{children}</div>
     </section>
   );
 }

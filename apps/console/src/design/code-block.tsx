@@ -5,10 +5,12 @@ interface CodeBlockProps {
   /** Names the text for screen readers and for the copy button. */
   label: string;
   text: string;
+  /** Breaks long lines instead of scrolling: for a secret that must be seen whole. */
+  isWrapped?: boolean;
 }
 
 /** Text to take away: shown in full, copied with one press. */
-export function CodeBlock({ label, text }: CodeBlockProps) {
+export function CodeBlock({ label, text, isWrapped = false }: CodeBlockProps) {
   const [state, setState] = useState<'idle' | 'copied' | 'refused'>('idle');
   async function copy() {
     try {
@@ -27,7 +29,11 @@ export function CodeBlock({ label, text }: CodeBlockProps) {
           <span aria-live="polite">{state === 'copied' ? 'Copied' : state === 'refused' ? 'Select and copy by hand' : 'Copy'}</span>
         </Button>
       </div>
-      <pre tabIndex={0} className="overflow-x-auto px-3.5 py-3 font-mono text-[12.5px] leading-relaxed text-steel-900">
+      <pre
+        tabIndex={0}
+        aria-label={label}
+        className={`px-3.5 py-3 font-mono text-[12.5px] leading-relaxed text-steel-900 ${isWrapped ? 'break-all whitespace-pre-wrap' : 'overflow-x-auto'}`}
+      >
         {text}
       </pre>
     </div>

@@ -15,11 +15,16 @@ interface RefusalNoticeProps {
 /** What went wrong, what to do about it, and each problem with its own remedy. */
 export function RefusalNotice({ refusal, problems }: RefusalNoticeProps) {
   if (!refusal) return null;
-  const listed = problems ?? refusal.problems;
+  // With a single problem the refusal itself says it: then it need not be said twice.
+  const isSingle = refusal.problems.length <= 1;
+  const listed = (problems ?? refusal.problems).filter((problem) => problem.message !== refusal.message || !isSingle);
   return (
     <div role="alert" className="rounded-md border border-bad-200 bg-bad-50 px-4 py-3">
-      <p className="font-medium text-bad-700">{refusal.message}</p>
-      {refusal.remedy && <p className="mt-0.5 text-[13.5px] text-steel-700">{refusal.remedy}</p>}
+      <p className="font-medium text-bad-700">{isSingle ? refusal.message : `${refusal.problems.length} things need to be mended.`}</p>
+      {isSingle && refusal.remedy && <p className="mt-0.5 text-[13.5px] text-steel-700">{refusal.remedy}</p>}
+      {!isSingle && listed.length < refusal.problems.length && (
+        <p className="mt-0.5 text-[13.5px] text-steel-700">Those of the fields below are marked there.</p>
+      )}
       {listed.length > 0 && (
         <ul className="mt-2 space-y-1.5 border-t border-bad-200 pt-2 text-[13.5px] text-steel-800">
           {listed.map((problem, index) => (

@@ -46,7 +46,7 @@ export function Table<Row>({ caption, columns, rows, keyOf, isMarked }: TablePro
               {columns.map((column, index) => (
                 <td
                   key={index}
-                  className={`px-5 py-3 align-middle ${column.align === 'right' ? 'text-right tabular-nums' : ''} ${column.className ?? ''}`}
+                  className={`px-5 py-3 align-middle ${column.align === 'right' ? 'text-right whitespace-nowrap tabular-nums' : ''} ${column.className ?? ''}`}
                 >
                   {column.cell(row)}
                 </td>

@@ -38,7 +38,7 @@ export function refusalOfThrown(error: unknown): Refusal {
     const requestId = typeof extensions['requestId'] === 'string' ? extensions['requestId'] : undefined;
     return {
       message: first?.message ?? 'The server refused the request.',
-      remedy: remedies[code] ?? null,
+      remedy: typeof extensions['remedy'] === 'string' ? extensions['remedy'] : (remedies[code] ?? null),
       code,
       problems: [],
       ...(requestId === undefined ? {} : { requestId }),

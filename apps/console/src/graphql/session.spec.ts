@@ -1,33 +1,37 @@
 /** @jest-environment jsdom */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { buildSchema, graphql } from 'graphql';
 import { createSession, type SignedIn } from './session.ts';
 
-const viewer = { __typename: 'Viewer', role: 'OWNER', permissions: [], tenant: {}, person: null } as unknown as SignedIn['viewer'];
+const schema = buildSchema(readFileSync(path.join(import.meta.dirname, '../../../api/schema.graphql'), 'utf8'));
+const viewer: SignedIn['viewer'] = {
+  __typename: 'Viewer',
+  role: 'OWNER',
+  permissions: [],
+  tenant: { __typename: 'Tenant', id: 'ten_1', name: 'Acme', slug: 'acme' },
+  person: null,
+};
 
-/** A server that trades each refresh token for the next one, once. */
+/** Answers by the committed contract, and trades each refresh token for the next one, once. */
 function createServer(firstToken: string) {
   let valid = firstToken;
   let count = 0;
+  const rootValue = {
+    refreshSession({ input }: { input: { refreshToken: string } }) {
+      if (input.refreshToken !== valid) return { __typename: 'SignInRefusedError', message: 'No.', code: 'refused', remedy: 'Sign in.' };
+      count++;
+      valid = `refresh-${count}`;
+      return { __typename: 'SignInSuccess', accessToken: `access-${count}`, expiresInSeconds: 600, refreshToken: valid, viewer };
+    },
+    signOut: () => ({ __typename: 'SignOutSuccess' }),
+  };
   const fetch = (async (_url: unknown, init: RequestInit) => {
-    const { variables } = JSON.parse(String(init.body)) as { variables?: { input: { refreshToken: string } } };
-    if (!variables) return new Response('{"data":{"signOut":{}}}');
-    await Promise.resolve();
-    if (variables.input.refreshToken !== valid) {
-      return new Response(JSON.stringify({ data: { refreshSession: { __typename: 'SignInRefusedError', message: '', code: '', remedy: '' } } }));
-    }
-    count++;
-    valid = `refresh-${count}`;
-    const refreshSession = { __typename: 'SignInSuccess', accessToken: `access-${count}`, expiresInSeconds: 600, refreshToken: valid, viewer };
-    return new Response(JSON.stringify({ data: { refreshSession } }));
-  }) as typeof globalThis.fetch;
+    const { query, variables } = JSON.parse(String(init.body)) as { query: string; variables?: Record<string, unknown> };
+    const answer = await graphql({ schema, source: query, rootValue, variableValues: variables ?? {} });
+    return { json: async () => JSON.parse(JSON.stringify(answer)) as unknown };
+  }) as unknown as typeof globalThis.fetch;
   return { fetch, count: () => count };
-}
-
-class Response {
-  readonly #text: string;
-  constructor(text: string) {
-    this.#text = text;
-  }
-  json = async () => JSON.parse(this.#text) as unknown;
 }
 
 beforeEach(() => window.sessionStorage.clear());

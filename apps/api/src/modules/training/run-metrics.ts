@@ -23,16 +23,26 @@ export async function listMetrics(tx: TenantTx, input: { tenantId: string; runId
     ORDER BY trial, epoch`;
 }
 
-/** What was reported after an epoch, at most 2000 rows; the rest comes with the next question. */
-export async function listMetricsAfter(
-  tx: TenantTx,
-  input: { tenantId: string; runId: string; trial: number; epoch: number },
-): Promise<MetricRow[]> {
-  const { tenantId, runId, trial, epoch } = input;
+/** Where a reader of metrics stands: everything up to this row has been seen. */
+export type MetricPosition = Pick<RunMetric, 'at' | 'trial' | 'epoch'>;
+
+/** The position after these rows: the latest reported, which need not be the highest epoch when a run was tried again. */
+export function positionAfter(rows: readonly MetricRow[], before: MetricPosition | null): MetricPosition | null {
+  let latest = before;
+  for (const row of rows) if (!latest || compare(row, latest) > 0) latest = row;
+  return latest;
+}
+
+/** What was reported after a position, at most 2000 rows; the rest comes with the next question. */
+export async function listMetricsAfter(tx: TenantTx, run: { tenantId: string; runId: string }, { at, trial, epoch }: MetricPosition): Promise<MetricRow[]> {
   return tx.runMetric.findMany({
-    where: { tenantId, runId, OR: [{ trial: { gt: trial } }, { trial, epoch: { gt: epoch } }] },
+    where: { ...run, OR: [{ at: { gt: at } }, { at, trial: { gt: trial } }, { at, trial, epoch: { gt: epoch } }] },
     select: { trial: true, epoch: true, values: true, at: true },
-    orderBy: [{ trial: 'asc' }, { epoch: 'asc' }],
+    orderBy: [{ at: 'asc' }, { trial: 'asc' }, { epoch: 'asc' }],
     take: mostEpochsPerTrial,
   });
+}
+
+function compare(a: MetricPosition, b: MetricPosition): number {
+  return a.at.getTime() - b.at.getTime() || a.trial - b.trial || a.epoch - b.epoch;
 }

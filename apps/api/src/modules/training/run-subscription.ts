@@ -3,7 +3,7 @@ import { DomainError, isId } from '@millrace/kernel';
 import { isFinal } from '@millrace/training';
 import type { RequestContext } from '../../request-context.ts';
 import { builder } from '../../schema-builder.ts';
-import { listMetrics, listMetricsAfter, type MetricRow } from './run-metrics.ts';
+import { listMetrics, listMetricsAfter, type MetricPosition, type MetricRow, positionAfter } from './run-metrics.ts';
 import { runMetricType } from './run-types.ts';
 
 interface RunProgress {
@@ -30,8 +30,7 @@ const runProgressType = builder.objectRef<RunProgress>('RunProgress').implement(
 /** What the last value showed. */
 interface Seen {
   fingerprint: string;
-  trial: number;
-  epoch: number;
+  position: MetricPosition | null;
 }
 
 interface News {
@@ -50,8 +49,7 @@ async function* followRun(context: RequestContext, runId: string): AsyncGenerato
     const news: News | null = await readNews(reader, runId, seen).finally(() => reader.endReads());
     if (!news) throw new DomainError('NOT_FOUND', 'There is no such run.', { field: 'id', remedy: 'Check the id; list your runs.' });
     if (seen?.fingerprint !== news.fingerprint || news.metrics.length) {
-      const last: { trial: number; epoch: number } | null = news.metrics.at(-1) ?? seen;
-      seen = { fingerprint: news.fingerprint, trial: last?.trial ?? -1, epoch: last?.epoch ?? -1 };
+      seen = { fingerprint: news.fingerprint, position: positionAfter(news.metrics, seen?.position ?? null) };
       yield { runId, metrics: news.metrics };
     }
     if (news.final) return;
@@ -67,8 +65,8 @@ async function readNews({ db, tenantId }: RequestContext, runId: string, seen: S
     },
   });
   if (!run) return null;
-  const metrics = seen
-    ? await listMetricsAfter(db, { tenantId, runId, trial: seen.trial, epoch: seen.epoch })
+  const metrics = seen?.position
+    ? await listMetricsAfter(db, { tenantId, runId }, seen.position)
     : await listMetrics(db, { tenantId, runId, trial: null });
   return { fingerprint: JSON.stringify(run), metrics, final: isFinal(run.status) };
 }

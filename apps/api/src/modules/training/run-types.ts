@@ -74,7 +74,7 @@ interface RunFailure {
 const failureType = builder.objectRef<RunFailure>('RunFailure').implement({
   description: 'Why a run failed.',
   fields: (t) => ({
-    code: t.exposeString('code', { description: 'Stable, in snake_case.' }),
+    code: t.exposeString('code', { description: 'Stable and made for programs, in SCREAMING_CASE.' }),
     message: t.exposeString('message', { description: 'What went wrong.' }),
     remedy: t.exposeString('remedy', { description: 'What to do about it.' }),
   }),

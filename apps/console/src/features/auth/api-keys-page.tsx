@@ -133,9 +133,10 @@ function CreateKeyDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): void
           <Notice tone="warn" title="Copy it now: it will not be shown again">
             Keep it in a secret store, not in source code.
           </Notice>
-          <CodeBlock label="API key" text={key} />
+          <CodeBlock label="API key" text={key} isWrapped />
           <CodeBlock
             label="Check the key"
+            isWrapped
             text={`curl ${inferenceUrl()}/v2${endpoint ? `/models/${encodeURIComponent(endpoint)}` : ''} \\\n  -H "X-API-Key: ${key}"`}
           />
           <div className="flex justify-end">

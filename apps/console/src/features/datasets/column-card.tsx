@@ -11,7 +11,8 @@ const flagNotes: Record<string, string> = {
 
 /** The profile of one column: its type, its gaps, and how its values are spread. */
 export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment; rowCount: number }) {
-  const notes = [...column.flags.flatMap((flag) => flagNotes[flag] ?? []), ...column.warnings.map(({ message }) => message)];
+  const warnings = column.warnings.map(({ message }) => message);
+  const notes = warnings.length > 0 ? warnings : column.flags.flatMap((flag) => flagNotes[flag] ?? []);
   const highest = Math.max(...column.topValues.map(({ count }) => count), 1);
   return (
     <article aria-label={`Column ${column.name}`} className="flex min-w-0 flex-col rounded-lg border border-steel-200 bg-white p-4 shadow-card">

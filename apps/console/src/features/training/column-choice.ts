@@ -40,6 +40,12 @@ export function proposeTarget(columns: readonly TrainingColumn[]): string {
   return columns.findLast((column) => reasonToLeaveOut(column) === null)?.name ?? '';
 }
 
+/** What the target's values ask for: two values are a yes or no even where they are written as 0 and 1. */
+export function proposeTargetType(column: Pick<TrainingColumn, 'type' | 'flags'> | undefined): FeatureType {
+  if (!column) return 'category';
+  return column.flags.includes('two_valued') ? 'binary' : (featureTypes[column.type] ?? 'category');
+}
+
 /** The features to send, in the order of the file. */
 export function featuresOf(columns: readonly TrainingColumn[], choices: ColumnChoices, target: string): { name: string; type: FeatureType }[] {
   return columns.flatMap(({ name }) => {

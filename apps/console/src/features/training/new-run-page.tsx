@@ -12,7 +12,7 @@ import { NewRunDocument, SubmitRunDocument, TrainingColumnsDocument, type Traini
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { featuresOf, isUsable, proposeChoices, proposeTarget, type FeatureType } from './column-choice.ts';
+import { featuresOf, isUsable, proposeChoices, proposeTarget, proposeTargetType, type FeatureType } from './column-choice.ts';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { childOf, draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
@@ -109,8 +109,8 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
   const { refusal } = submitRun;
-  const typeOfTarget = targetType ?? choices[target]?.type ?? 'category';
   const targetColumn = columns.find((column) => column.name === target);
+  const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
   const features = featuresOf(columns, choices, target);
   const familyOf = (draft: DraftObject) => families.find((family) => family.properties?.['family']?.const === draft['family']);
   const classes = typeOfTarget === 'number' ? [] : (targetColumn?.topValues.map(({ value }) => value) ?? []);
