@@ -251,7 +251,7 @@ describe('the subscription transports', () => {
     };
     expect(await ask('{ viewer { role } }')).toContain('Only subscriptions are served here');
     expect(await ask('mutation { signOut { __typename } }')).toContain('Only subscriptions are served here');
-    expect(await ask(`subscription { runProgress(id: "x") { ${'a: run { id } '.repeat(1)} ${Array.from({ length: 31 }, (_, i) => `a${i}: __typename`).join(' ')} } }`))
+    expect(await ask(`subscription { runProgress(id: "x") { ${Array.from({ length: 31 }, (_, i) => `a${i}: __typename`).join(' ')} } }`))
       .not.toContain('limit'); // names of types are no aliases of data
     expect(await ask(`subscription { runProgress(id: "x") { ${Array.from({ length: 31 }, (_, i) => `a${i}: run { id }`).join(' ')} } }`)).toContain('limit is 30');
     expect(await ask(`subscription { runProgress(id: "x") { run { id ${'id '.repeat(2100)} } } }`)).toContain('2000');

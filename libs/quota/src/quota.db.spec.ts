@@ -61,6 +61,15 @@ describe('a quota', () => {
     expect(await used(tenant)).toBe(0n);
   });
 
+  it('gives back all of what turned out to need nothing, once', async () => {
+    const tenant = await world.tenant();
+    await setLimit(tenant, 100n);
+    await reserve(tenant, 60n, 'empty');
+    await inTenant(tenant, (tx) => world.quota.settle(tx, tenant.tenantId, 'empty', 'STORAGE_BYTES', 0n));
+    await inTenant(tenant, (tx) => world.quota.release(tx, tenant.tenantId, 'empty', 'STORAGE_BYTES'));
+    expect(await used(tenant)).toBe(0n);
+  });
+
   it('forgets a reservation whose transaction is rolled back', async () => {
     const tenant = await world.tenant();
     await setLimit(tenant, 5n);

@@ -66,7 +66,7 @@ export function createQuota({ database }: { database: Database }) {
 
     /** Keeps what was really used of a reservation and gives the rest back. Settling twice does nothing. */
     async settle(tx: TenantTx, tenantId: string, subject: string, resource: QuotaResource, actual: bigint): Promise<void> {
-      await close(tx, tenantId, subject, resource, 'SETTLED', actual);
+      await close(tx, tenantId, subject, resource, actual === 0n ? 'RELEASED' : 'SETTLED', actual);
     },
 
     /** Gives a reservation back, also a settled one whose object is gone. Releasing twice does nothing. */
@@ -128,9 +128,8 @@ async function close(
   await tx.$executeRaw`
     UPDATE quota_counters SET used = used - ${held.amount} + ${actual}
     WHERE tenant_id = ${tenantId} AND resource = ${resource}::quota_resource`;
-  // The amount of a settled reservation is what a later release gives back.
   await tx.$executeRaw`
-    UPDATE reservations SET status = ${status}::reservation_status, closed_at = now(), amount = greatest(${actual === 0n ? held.amount : actual}, 1)
+    UPDATE reservations SET status = ${status}::reservation_status, closed_at = now(), amount = ${status === 'SETTLED' ? actual : held.amount}
     WHERE id = ${held.id}`;
 }
 

@@ -153,5 +153,6 @@ function specColumns(version: DatasetVersion): ColumnSummary[] {
 }
 
 function asProblem(problem: SpecProblem): Problem {
-  return { code: 'invalid_spec', ...problem, field: `spec.${problem.field}`.replace(/\.$/, '') };
+  const atRoot = problem.field === '(configuration)';
+  return { code: 'invalid_spec', ...problem, field: atRoot ? 'spec' : `spec.${problem.field}` };
 }

@@ -1,0 +1,127 @@
+import { newId } from '@millrace/kernel';
+import { buildPackage, type FittedPipeline, loadModel } from '@millrace/packaging';
+import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+
+let world: World;
+let tenant: TenantInWorld;
+beforeAll(async () => {
+  world = await createWorld();
+  tenant = await world.tenant();
+});
+afterAll(() => world.close());
+
+const pipeline: FittedPipeline = {
+  features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0.5, scale: 0.5, fill: 0.5, missingAllowed: false }],
+  target: { name: 'y', type: 'category', classes: ['no', 'yes'] },
+  estimator: { family: 'dense', layers: [{ activation: 'softmax', inputs: 1, units: 2, kernel: Float32Array.of(-1, 1), bias: Float32Array.of(0, 0) }] },
+};
+
+/** Adds a version as the end of a run does. */
+async function addVersion(owner: TenantInWorld, modelName: string, agrees = true) {
+  const datasetVersion = await owner.iris();
+  const run = await owner.run(datasetVersion);
+  const versionId = newId('modelVersion');
+  const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
+  await world.registry.storePackage(owner.tenantId, versionId, modelPackage);
+  return world.db.database.forTenant(owner.tenantId).transaction(async (tx) => {
+    const agreement = agrees
+      ? ({ type: 'agrees', rows: 3, maxDifference: 0, tolerance: 1e-4 } as const)
+      : ({ type: 'disagrees', rows: 3, maxDifference: 1, tolerance: 1e-4, differing: 1, first: { row: 0, pipeline: undefined, package: undefined }, message: 'They differ.' } as const);
+    return world.registry.addVersion(tx, {
+      tenantId: owner.tenantId, versionId, modelName, runId: run.id, datasetVersionId: datasetVersion.id, modelPackage, metrics: { accuracy: 1 }, agreement, createdBy: 'system',
+    });
+  });
+}
+
+const publish = (versionId: string, endpointName: string) => world.registry.publish(tenant.owner.actor, { versionId, endpointName });
+
+const aliasesOf = (modelId: string) =>
+  world.db.database.forTenant(tenant.tenantId).transaction(async (tx) =>
+    Object.fromEntries((await tx.modelAlias.findMany({ where: { modelId }, include: { version: true } })).map(({ name, version }) => [name, version.number])),
+  );
+
+describe('versions', () => {
+  it('are numbered without gaps or twins, also when many end at once', async () => {
+    const versions = await Promise.all(Array.from({ length: 5 }, () => addVersion(tenant, 'numbered')));
+    expect(versions.map(({ number }) => number).sort()).toEqual([1, 2, 3, 4, 5]);
+    expect(new Set(versions.map(({ modelId }) => modelId)).size).toBe(1);
+  });
+
+  it('carry a package that loads and predicts', async () => {
+    const version = await addVersion(tenant, 'packed');
+    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    expect(model.signature.output.classes).toEqual(['no', 'yes']);
+    await model.close();
+  });
+
+  it('on which the engines disagree are FAILED and never served', async () => {
+    const version = await addVersion(tenant, 'disagreeing', false);
+    expect(version).toMatchObject({ status: 'FAILED', failure: expect.any(String) });
+    expect((await publish(version.id, 'disagreeing')).type).toBe('version-not-ready');
+    expect((await world.registry.setAlias(tenant.owner.actor, { modelId: version.modelId, alias: 'champion', versionNumber: 1 })).type).toBe('version-not-ready');
+    expect(await world.registry.resolveEndpoint(tenant.tenantId, 'disagreeing')).toBeNull();
+  });
+});
+
+describe('publishing', () => {
+  it('serves the new version, and remembers the one before as previous', async () => {
+    const [first, second] = [await addVersion(tenant, 'press'), await addVersion(tenant, 'press')];
+    expect((await publish(first.id, 'press')).type).toBe('published');
+    expect(await aliasesOf(first.modelId)).toEqual({ champion: 1 });
+    await publish(second.id, 'press');
+    expect(await aliasesOf(first.modelId)).toEqual({ champion: 2, previous: 1 });
+    await publish(second.id, 'press'); // again: nothing moves
+    expect(await aliasesOf(first.modelId)).toEqual({ champion: 2, previous: 1 });
+    expect((await world.registry.resolveEndpoint(tenant.tenantId, 'press'))!.version.number).toBe(2);
+    expect((await world.registry.resolveEndpoint(tenant.tenantId, 'press', 1))!.version.number).toBe(1);
+    expect(await world.registry.resolveEndpoint(tenant.tenantId, 'press', 3)).toBeNull();
+    expect(await world.registry.listVersionNumbers(tenant.tenantId, 'press')).toEqual([1, 2]);
+  });
+
+  it('leaves everything as it was when the endpoint belongs to another model', async () => {
+    const [one, other] = [await addVersion(tenant, 'lathe'), await addVersion(tenant, 'mill')];
+    await publish(one.id, 'shared');
+    expect(await publish(other.id, 'shared')).toEqual({ type: 'endpoint-of-other-model', name: 'shared' });
+    expect(await aliasesOf(other.modelId)).toEqual({});
+  });
+
+  it('refuses names that do not fit in a URL, and people who may not', async () => {
+    const version = await addVersion(tenant, 'named');
+    for (const name of ['', '../x', 'a b', 'x'.repeat(64), 'ü', '.']) expect((await publish(version.id, name)).type).toBe('invalid');
+    const viewer = await tenant.member('VIEWER');
+    await expect(world.registry.publish(viewer.actor, { versionId: version.id, endpointName: 'named' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('knows another tenant’s version as little as a missing one', async () => {
+    const other = await world.tenant();
+    const version = await addVersion(other, 'secret');
+    expect(await publish(version.id, 'x')).toEqual(await publish(newId('modelVersion'), 'x'));
+    await world.registry.publish(other.owner.actor, { versionId: version.id, endpointName: 'secret' });
+    expect(await world.registry.resolveEndpoint(tenant.tenantId, 'secret')).toBeNull();
+  });
+});
+
+describe('aliases and endpoints', () => {
+  it('keep an alias that an endpoint serves', async () => {
+    const version = await addVersion(tenant, 'kept');
+    const actor = tenant.owner.actor;
+    await world.registry.setAlias(actor, { modelId: version.modelId, alias: 'shadow', versionNumber: 1 });
+    const created = await world.registry.createEndpoint(actor, { name: 'kept', modelId: version.modelId, alias: 'shadow' });
+    expect(created.type).toBe('created');
+    expect(await world.registry.createEndpoint(actor, { name: 'kept', modelId: version.modelId, alias: 'shadow' })).toEqual({ type: 'name-taken', name: 'kept' });
+    expect(await world.registry.deleteAlias(actor, { modelId: version.modelId, alias: 'shadow' })).toEqual({ type: 'in-use', endpoint: 'kept' });
+    expect((await world.registry.deleteEndpoint(actor, 'kept')).type).toBe('deleted');
+    expect((await world.registry.deleteAlias(actor, { modelId: version.modelId, alias: 'shadow' })).type).toBe('deleted');
+    expect((await world.registry.deleteAlias(actor, { modelId: version.modelId, alias: 'shadow' })).type).toBe('not-found');
+    expect((await world.registry.deleteEndpoint(actor, 'kept')).type).toBe('not-found');
+  });
+
+  it('refuse aliases and models that are not there', async () => {
+    const version = await addVersion(tenant, 'there');
+    const actor = tenant.owner.actor;
+    expect((await world.registry.createEndpoint(actor, { name: 'e', modelId: version.modelId, alias: 'none' })).type).toBe('not-found');
+    expect((await world.registry.createEndpoint(actor, { name: 'e', modelId: newId('model'), alias: 'champion' })).type).toBe('not-found');
+    expect((await world.registry.setAlias(actor, { modelId: version.modelId, alias: 'champion', versionNumber: 9 })).type).toBe('not-found');
+    expect((await world.registry.setAlias(actor, { modelId: version.modelId, alias: 'No Alias', versionNumber: 1 })).type).toBe('invalid');
+  });
+});
