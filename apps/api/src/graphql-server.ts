@@ -1,4 +1,4 @@
-import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
@@ -33,7 +33,7 @@ export function createGraphqlServer({ logger, metrics, production }: GraphqlServ
           type = operation?.operation ?? 'none';
           if (type === 'subscription') {
             throw new GraphQLError('Subscriptions are not served here: use graphql-transport-ws on this address, or /graphql/stream.', {
-              extensions: { code: 'SUBSCRIPTION_NOT_SERVED_HERE', http: { status: 400, headers: new HeaderMap() } },
+              extensions: { code: 'SUBSCRIPTION_NOT_SERVED_HERE', http: { status: 400 } },
             });
           }
           assertNoNul(request.variables ?? {});

@@ -115,5 +115,5 @@ export function assertNoNul(variables: unknown): void {
 
 function nulError(text: string): GraphQLError {
   const shown = JSON.stringify(text.replaceAll('\0', '').slice(0, 40));
-  return new GraphQLError(`The text ${shown} has a NUL character in it.`, { extensions: { code: 'BAD_USER_INPUT' } });
+  return new GraphQLError(`The text ${shown} has a NUL character in it.`, { extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });
 }

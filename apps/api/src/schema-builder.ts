@@ -77,6 +77,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodeQueryOptions: {
       nullable: true,
       description: 'Whatever has this id; null if there is nothing, or nothing of yours.',
+      args: { id: { description: 'Any id that the API has given out.' } },
       authScopes: { signedIn: true },
       resolve: (_root, { id }, context, _info, resolveNode) => {
         const permission = permissionToReadNode(id.typename);

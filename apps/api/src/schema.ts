@@ -20,7 +20,7 @@ export const schema: GraphQLSchema = builder.toSchema();
 for (const field of Object.values(schema.getMutationType()!.getFields())) {
   const resolve = field.resolve ?? defaultFieldResolver;
   field.resolve = async (root, args, context: RequestContext, info) => {
-    await context.endReads();
+    
     return resolve(root, args, context, info) as unknown;
   };
 }

@@ -212,6 +212,26 @@ describe('a server that shuts down', () => {
     agent.destroy();
   });
   let underWay: Promise<{ status: number | undefined; connection: string | undefined; text: string }> | undefined;
+
+  it('answers a request whose first bytes came before it closed its door', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const key = (await tenant.createKey()).text;
+    const server = await world.start();
+    const body = JSON.stringify({ features: setosa });
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    let answer = '';
+    socket.on('data', (bytes) => (answer += bytes.toString()));
+    socket.write('POST /predict HTTP/1.1\r\nhost: x\r\n');
+    expect((await call(`${server.url}/predict`, { key, body: { features: setosa } })).status).toBe(200); // by now the first bytes are there
+    const closed = server.close();
+    const isShut = () => call(`${server.url}/ping`).then(() => false, () => true);
+    await eventually(isShut, (shut) => shut);
+    socket.write(`x-api-key: ${key}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    await closed;
+    await eventually(async () => answer, (text) => text.endsWith('}'));
+    expect(answer).toMatch(/^HTTP\/1.1 200 .*connection: close.*\{"prediction":\["setosa"\]\}$/s);
+  });
 });
 
 describe('the program', () => {

@@ -1,2 +1,3 @@
+export { type Product, type ProductOptions, startProduct } from './product.ts';
 export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';
 export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWorld, testSecrets, type World } from './world.ts';
