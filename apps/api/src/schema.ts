@@ -16,11 +16,11 @@ import { builder } from './schema-builder.ts';
 /** The whole schema. Its printed form, `schema.graphql`, is the contract. */
 export const schema: GraphQLSchema = builder.toSchema();
 
-// A verb owns its transaction, and what its payload shows is read after it: no read session outlives into the next verb.
+// A verb owns its transaction: while it works, its request holds no connection that an earlier field has read with.
 for (const field of Object.values(schema.getMutationType()!.getFields())) {
   const resolve = field.resolve ?? defaultFieldResolver;
   field.resolve = async (root, args, context: RequestContext, info) => {
-    
+    await context.endReads();
     return resolve(root, args, context, info) as unknown;
   };
 }

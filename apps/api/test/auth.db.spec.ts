@@ -76,6 +76,15 @@ describe('signing in', () => {
     expect(answer.data!['refreshSession'].__typename).toBe('SignInSuccess');
   });
 
+  it('turns a flood of sign-ins away with 429 instead of queueing it up', async () => {
+    const attempts = Array.from({ length: 80 }, () => world.graphql(signIn, { email: 'nobody@flood.test', password }));
+    const answers = await Promise.all(attempts);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+    const refused = answers.find(({ status }) => status === 429)!;
+    expect(refused.errors[0]!.extensions).toMatchObject({ code: 'TOO_MANY_REQUESTS', remedy: expect.any(String) });
+    expect(refused.headers.get('retry-after')).toBe('1');
+  });
+
   it('ends at sign-out', async () => {
     const ana = await world.tenant('leaving');
     expect((await world.graphql('mutation { signOut { ... on SignOutSuccess { signedOut } } }', {}, ana.token)).data).toEqual({ signOut: { signedOut: true } });

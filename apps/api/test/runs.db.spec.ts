@@ -14,7 +14,7 @@ let versionId: string;
 let queue: RunQueue;
 
 beforeAll(async () => {
-  world = await createApiWorld();
+  world = await createApiWorld({ metricsPort: 0 });
   ana = await world.tenant('runs');
   ({ versionId } = await world.iris(ana.token));
   const database = world.database.workerDatabase;
@@ -223,6 +223,18 @@ describe.each(['WebSocket', 'event stream'])('watching a run over %s', (transpor
     const { value } = await values.next();
     expect((value as Value).errors?.[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await values.next()).done).toBe(true);
+    await world.graphql(cancel, { id }, ana.token);
+  });
+
+  it('is over for the server as soon as the client goes, news or no news', async () => {
+    const id = await submitted();
+    const values = follow(id);
+    await next(values);
+    const open = async (): Promise<number> =>
+      Number(/^millrace_api_subscriptions (\d+)$/m.exec(await (await fetch(world.api.metricsUrl!)).text())![1]);
+    expect(await open()).toBe(1);
+    await values.return!();
+    while ((await open()) > 0); // the time-out of the test is the limit
     await world.graphql(cancel, { id }, ana.token);
   });
 

@@ -61,7 +61,14 @@ export type CreateApiKeyOutcome = { type: 'created'; apiKey: ApiKeyView; key: st
 const sessionLifeDays = 30;
 const setupLinkLifeHours = 24;
 /** How long a process may believe in a credential it has checked, should the notice of its revocation get lost. */
-const believedForMs = 30_000;
+const believedForMs = 5_000;
+
+interface Believed {
+  actor: Actor | null;
+  expiresAt: Date | null;
+}
+
+const nobody: Believed = { actor: null, expiresAt: null };
 
 export type Auth = ReturnType<typeof createAuth>;
 
@@ -77,7 +84,7 @@ export function createAuth(options: AuthOptions) {
     keyId: createHash('sha256').update(options.tokenSecret).digest('hex').slice(0, 8),
     clock,
   };
-  const actors = new ExpiringCache<Actor | null>(believedForMs, 20_000, clock);
+  const actors = new ExpiringCache<Believed>(believedForMs, 20_000, clock);
   const lastUse = new Map<string, number>();
   const inSeconds = (seconds: number): Date => new Date(clock.now().getTime() + seconds * 1000);
 
@@ -123,7 +130,7 @@ export function createAuth(options: AuthOptions) {
     return personId;
   }
 
-  async function findKeyActor(publicId: string, secret: string): Promise<Actor | null> {
+  async function findKeyActor(publicId: string, secret: string): Promise<Believed> {
     const row = await database.system().transaction((tx) =>
       tx.apiKey.findUnique({ where: { publicId }, include: { tenant: { select: { status: true } } } }),
     );
@@ -131,19 +138,27 @@ export function createAuth(options: AuthOptions) {
     const given = Buffer.from(hmacOf(secret, keyPepper), 'hex');
     const stored = row ? Buffer.from(row.secretHmac, 'hex') : Buffer.alloc(given.length);
     const matches = timingSafeEqual(given, stored);
-    if (!row || !matches || row.revokedAt || row.tenant.status !== 'ACTIVE') return null;
-    if (row.expiresAt && row.expiresAt <= clock.now()) return null;
-    return { type: 'key', tenantId: row.tenantId, keyId: row.id, scopes: row.scopes, models: row.models };
+    if (!row || !matches || row.revokedAt || row.tenant.status !== 'ACTIVE') return nobody;
+    return {
+      actor: { type: 'key', tenantId: row.tenantId, keyId: row.id, scopes: row.scopes, models: row.models },
+      expiresAt: row.expiresAt,
+    };
   }
 
-  async function findPersonActor(sessionId: string, personId: string, tenantId: string): Promise<Actor | null> {
+  async function findPersonActor(sessionId: string, personId: string, tenantId: string): Promise<Believed> {
     return database.system().transaction(async (tx) => {
       const session = await tx.session.findUnique({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
-      if (!session || session.personId !== personId || session.tenantId !== tenantId) return null;
-      if (session.revokedAt || session.expiresAt <= clock.now() || session.tenant.status !== 'ACTIVE') return null;
+      if (!session || session.personId !== personId || session.tenantId !== tenantId) return nobody;
+      if (session.revokedAt || session.tenant.status !== 'ACTIVE') return nobody;
       const membership = await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId } } });
-      return membership && { type: 'person', tenantId, personId, sessionId, role: membership.role };
+      if (!membership) return nobody;
+      return { actor: { type: 'person', tenantId, personId, sessionId, role: membership.role }, expiresAt: session.expiresAt };
     });
+  }
+
+  /** What is remembered may have expired since. */
+  function stillBelieved({ actor, expiresAt }: Believed): Actor | null {
+    return expiresAt && expiresAt <= clock.now() ? null : actor;
   }
 
   /** Notes that a key is in use, at most once a minute a key: coarse, so that it costs nothing. */
@@ -164,7 +179,7 @@ export function createAuth(options: AuthOptions) {
       await database.listen('millrace_access', (payload) => {
         if (payload === null) return actors.clear();
         const [, id] = payload.split(':');
-        actors.deleteWhere((actor) => actor === null || (actor.type === 'key' ? actor.keyId : actor.personId) === id);
+        actors.deleteWhere(({ actor }) => actor === null || (actor.type === 'key' ? actor.keyId : actor.personId) === id);
       });
     },
 
@@ -174,7 +189,7 @@ export function createAuth(options: AuthOptions) {
         const parsed = parseKey(credential);
         if (!parsed) return null;
         const cacheKey = sha256(credential);
-        const actor = await actors.get(cacheKey, () => findKeyActor(parsed.publicId, parsed.secret));
+        const actor = stillBelieved(await actors.get(cacheKey, () => findKeyActor(parsed.publicId, parsed.secret)));
         if (actor) noteUse(actor);
         return actor;
       }
@@ -182,7 +197,7 @@ export function createAuth(options: AuthOptions) {
       if (!claims) return null;
       // All three claims are in the key: a session remembered for one person must not answer for another.
       const { sessionId, personId, tenantId } = claims;
-      return actors.get(`${sessionId}:${personId}:${tenantId}`, () => findPersonActor(sessionId, personId, tenantId));
+      return stillBelieved(await actors.get(`${sessionId}:${personId}:${tenantId}`, () => findPersonActor(sessionId, personId, tenantId)));
     },
 
     /** A new one-time token for the set-up link, which replaces any earlier; null once there is a tenant. */

@@ -24,6 +24,9 @@ export const idPrefixes = {
 
 export type IdKind = keyof typeof idPrefixes;
 
+const pool = Buffer.alloc(4096);
+let poolUsed = pool.length;
+const bytes = Buffer.alloc(16);
 let lastMillisecond = 0;
 let sequence = 0;
 
@@ -32,25 +35,21 @@ let sequence = 0;
  * in the order of their making; ids of several processes sort by millisecond.
  */
 export function newId(kind: IdKind): string {
-  const bytes = new Uint8Array(16);
-  randomFillSync(bytes);
   const now = Date.now();
   if (now > lastMillisecond) {
     lastMillisecond = now;
-    sequence = ((bytes[6]! & 0x07) << 8) | bytes[7]!; // random start below half of 12 bits leaves room to count up
+    sequence = randomBytes(2).readUInt16BE() & 0x7ff; // a random start below half of 12 bits leaves room to count up
   } else if (++sequence > 0xfff) {
     lastMillisecond++;
     sequence = 0;
   }
-  let time = lastMillisecond;
-  for (let i = 5; i >= 0; i--) {
-    bytes[i] = time % 256;
-    time = Math.floor(time / 256);
-  }
+  const random = randomBytes(8);
+  bytes.writeUIntBE(lastMillisecond, 0, 6);
   bytes[6] = 0x70 | (sequence >> 8);
   bytes[7] = sequence & 0xff;
-  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-  return `${idPrefixes[kind]}_${base32(bytes)}`;
+  bytes.set(random, 8);
+  bytes[8] = 0x80 | (random[0]! & 0x3f);
+  return `${idPrefixes[kind]}_${base32()}`;
 }
 
 /** Whether `value` has the shape of an id of this kind. Says nothing of its existence. */
@@ -58,13 +57,29 @@ export function isId(kind: IdKind, value: unknown): value is string {
   return typeof value === 'string' && value.startsWith(`${idPrefixes[kind]}_`) && /^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$/.test(value);
 }
 
-function base32(bytes: Uint8Array): string {
-  let number = 0n;
-  for (const byte of bytes) number = (number << 8n) | BigInt(byte);
+/** 128 bits as 26 characters: two zero bits in front make them a multiple of five. */
+function base32(): string {
   let text = '';
-  for (let i = 0; i < 26; i++) {
-    text = alphabet[Number(number & 31n)]! + text;
-    number >>= 5n;
+  let held = 0;
+  let heldBits = 2;
+  for (const byte of bytes) {
+    held = (held << 8) | byte;
+    heldBits += 8;
+    while (heldBits >= 5) {
+      heldBits -= 5;
+      text += alphabet[(held >> heldBits) & 31]!;
+    }
+    held &= (1 << heldBits) - 1;
   }
   return text;
+}
+
+/** From a pool, since asking the system for a few bytes at a time is most of the cost of an id. */
+function randomBytes(count: number): Buffer {
+  if (poolUsed + count > pool.length) {
+    randomFillSync(pool);
+    poolUsed = 0;
+  }
+  poolUsed += count;
+  return pool.subarray(poolUsed - count, poolUsed);
 }

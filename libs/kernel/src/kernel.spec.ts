@@ -8,6 +8,16 @@ describe('ids', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it('are UUIDs of version 7 of this moment', () => {
+    const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+    let bits = 0n;
+    for (const character of newId('run').slice(4)) bits = (bits << 5n) | BigInt(alphabet.indexOf(character));
+    expect(bits >> 128n).toBe(0n);
+    expect((bits >> 76n) & 0xfn).toBe(7n);
+    expect((bits >> 62n) & 0b11n).toBe(0b10n);
+    expect(Math.abs(Number(bits >> 80n) - Date.now())).toBeLessThan(10_000);
+  });
+
   it('are told apart by kind and shape', () => {
     expect(isId('run', newId('run'))).toBe(true);
     expect(isId('run', newId('tenant'))).toBe(false);

@@ -152,6 +152,19 @@ describe('the usage journal', () => {
     expect(await ledger(tenant)).toHaveLength(4);
   });
 
+  it('sets aside what the ledger refuses, so that it holds up nobody else', async () => {
+    const tenant = await world.tenant();
+    const { journal, directory } = await journalIn('refused');
+    const gone = { ...entry(tenant), tenantId: newId('tenant') };
+    await Promise.all([journal.record(gone), journal.record(entry(tenant))]);
+    await journal.flush();
+    expect(await ledger(tenant)).toHaveLength(1);
+    const [file] = await fs.readdir(directory);
+    expect(file).toBe(`refused-${gone.tenantId}.ndjson`);
+    expect(await fs.readFile(path.join(directory, file!), 'utf8')).toContain(gone.requestId);
+    await journal.close();
+  });
+
   it('survives the death of its process by SIGKILL: what was acknowledged is in the ledger', async () => {
     const tenant = await world.tenant();
     const directory = path.join(world.directory, 'sigkill');

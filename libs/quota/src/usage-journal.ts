@@ -165,7 +165,7 @@ export class UsageJournal {
       else byTenant.set(entry.tenantId, [entry]);
     }
     for (const [tenantId, list] of byTenant) {
-      await this.#options.database.forTenant(tenantId).transaction(
+      const inserted = this.#options.database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`
           INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
           SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
@@ -173,7 +173,16 @@ export class UsageJournal {
             "endpointId" text, "modelVersionId" text, rows int, units float8)
           ON CONFLICT DO NOTHING`,
       );
+      await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }
+  }
+
+  /** Entries that the database refuses, such as those of a deleted tenant, must not hold up everybody else's. */
+  async #setAside(tenantId: string, entries: PredictionUsage[], error: unknown): Promise<void> {
+    if (!/violates|invalid input/.test(String(error))) throw error; // an outage passes: tried again
+    const file = path.join(this.#options.directory, `refused-${tenantId}.ndjson`);
+    await fs.appendFile(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
+    this.#options.logger.error({ tenantId, entries: entries.length, file, error: String(error) }, 'the ledger refused usage; set aside for a person to look at');
   }
 }
 

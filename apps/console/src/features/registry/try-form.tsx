@@ -30,6 +30,13 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   const fields = new Set(signature.inputs.map(({ name }) => name));
   const refused = predict.refusal?.problems ?? [];
 
+  /** What was wrong with a row says nothing about the next one. */
+  function edit(next: RowDraft) {
+    setProblems([]);
+    predict.reset();
+    onDraft(next);
+  }
+
   async function submit(event: FormEvent) {
     event.preventDefault();
     const read = readRow(signature, draft);
@@ -52,10 +59,10 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
             signature={signature}
             draft={draft}
             problemAt={(field) => [...problems, ...refused].find((problem) => problem.field === field) ?? null}
-            onDraft={onDraft}
+            onDraft={edit}
           />
           <div className="flex justify-end gap-2">
-            <Button onClick={() => onDraft(exampleRow(signature))}>Example values</Button>
+            <Button onClick={() => edit(exampleRow(signature))}>Example values</Button>
             <Button type="submit" kind="primary" isPending={predict.isPending}>
               Predict
             </Button>

@@ -26,14 +26,14 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
           header: 'Model',
           cell: (trial) => (
             <div className="flex items-center gap-2">
-              <button type="button" className="link text-left" aria-pressed={trial.number === chosen} onClick={() => onChoose(trial.number)}>
+              <button type="button" className="link text-left whitespace-nowrap" aria-pressed={trial.number === chosen} onClick={() => onChoose(trial.number)}>
                 {familyName(trial.family)}
               </button>
               {trial.best && <Badge tone="good">Best</Badge>}
             </div>
           ),
         },
-        { header: 'Parameters', className: 'text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
+        { header: 'Parameters', className: 'min-w-56 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
         { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', cell: (trial) => formatNumber(trial.scoreTest) },
         { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', cell: (trial) => formatNumber(trial.scoreVal) },
         { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', cell: (trial) => formatNumber(trial.predTimeMsP50) },
