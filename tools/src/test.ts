@@ -24,7 +24,7 @@ const postgres = await startEmbeddedPostgres({
   throwAway: true,
 });
 await fs.rm(results, { recursive: true, force: true });
-await fs.mkdir(results, { recursive: true });
+await fs.mkdir(path.join(results, '@millrace'), { recursive: true });
 
 let ended = false;
 async function end(exitCode: number): Promise<never> {

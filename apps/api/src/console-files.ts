@@ -44,7 +44,7 @@ export async function readConsoleFiles(directory: string): Promise<Map<string, C
     const gzipped = await promisify(gzip)(bytes, { level: 9 });
     files.set(address, {
       type: typesByExtension[path.extname(file).toLowerCase()] ?? 'application/octet-stream',
-      etag: `"${createHash('sha256').update(bytes).digest('base64url')}"`,
+      etag: `W/"${createHash('sha256').update(bytes).digest('base64url')}"`,
       // Files below assets/ carry the digest of their content in their names.
       cacheControl: address.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
       bytes,

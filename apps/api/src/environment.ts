@@ -25,6 +25,7 @@ const environmentSchema = z
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
     MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),
     NODE_ENV: z.string().optional(),
+    MILLRACE_SETUP_LINK: z.stringbool().default(true),
     MILLRACE_INIT_TENANT: z.string().optional(),
     MILLRACE_INIT_EMAIL: z.string().optional(),
     MILLRACE_INIT_PASSWORD: z.string().optional(),

@@ -58,12 +58,14 @@ function stop(signal: string): void {
 }
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+// Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
+process.on('disconnect', () => stop('disconnect'));
 
 logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
 if (env.MILLRACE_INIT_TENANT !== undefined) {
   await api.setUpOnce({ tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD! });
 }
-const setupToken = await api.issueSetupToken();
+const setupToken = env.MILLRACE_SETUP_LINK ? await api.issueSetupToken() : null;
 if (setupToken !== null) {
   // The fragment never leaves the browser, so the token stands in no access log.
   logger.info({ setupUrl: `${env.MILLRACE_PUBLIC_URL ?? api.url}/setup#token=${setupToken}` }, 'open this address to set up the first tenant');

@@ -109,7 +109,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? '(none)';
     metrics.request(route, reply.statusCode);
-    logger.info({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
+    logger.debug({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
   app.setErrorHandler(async (error, request, reply) => {
     const refusal = httpRefusalOf(error, request.id, logger);

@@ -31,7 +31,8 @@ logger.info({ url: inference.url }, 'predictions are served');
 
 /** What is under way gets ten seconds in all; the ledger's journal keeps what did not reach the database. */
 const patienceMs = 10_000;
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+// `disconnect`: the supervisor is gone, be it by a kill; nobody would stop this process any more.
+for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
   process.once(signal, () => {
     logger.info({ signal }, 'shutting down');
     setTimeout(() => {

@@ -91,3 +91,5 @@ async function shutDown(signal: string): Promise<void> {
 }
 process.on('SIGTERM', () => void shutDown('SIGTERM'));
 process.on('SIGINT', () => void shutDown('SIGINT'));
+// Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
+process.on('disconnect', () => void shutDown('disconnect'));

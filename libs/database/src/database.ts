@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { DomainError, type Logger } from '@millrace/kernel';
+import type { Logger } from '@millrace/kernel';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { Prisma, PrismaClient } from './generated/prisma/client.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
+import { translateOutage } from './outage.ts';
 import { ReadSession } from './read-session.ts';
 
 export interface DatabaseOptions {
@@ -142,42 +143,6 @@ export function createDatabase(options: DatabaseOptions): Database {
 /** Tells the listeners of a channel once this transaction commits. Rare events only: each one takes a database-wide lock. */
 export async function notify(tx: TenantTx | SystemTx, channel: Channel, payload = ''): Promise<void> {
   await tx.$executeRaw`SELECT pg_notify(${channel}, ${payload})`;
-}
-
-async function translateOutage<T>(result: Promise<T>): Promise<T> {
-  try {
-    return await result;
-  } catch (error) {
-    if (!isOutage(error)) throw error;
-    throw new DomainError('UNAVAILABLE', 'The database does not answer.', { remedy: 'Try again in a moment.', cause: error });
-  }
-}
-
-const outageCodes = new Set([
-  'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', // Prisma: unreachable, timed out, closed, no connection free
-  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT',
-  '57P01', '57P02', '57P03', '53300', // Postgres: shutting down, crashed, starting up, too many connections
-]);
-
-function isOutage(error: unknown): boolean {
-  for (let cause = error as Chained | undefined, depth = 0; cause && depth < 5; depth++) {
-    if (typeof cause.code === 'string' && outageCodes.has(cause.code)) return true;
-    if (typeof cause.originalCode === 'string' && outageCodes.has(cause.originalCode)) return true;
-    if (/Connection terminated|timeout exceeded when trying to connect|DatabaseNotReachable|ConnectionClosed/.test(String(cause.message ?? cause.kind))) {
-      return true;
-    }
-    cause = cause.cause ?? cause.meta?.driverAdapterError;
-  }
-  return false;
-}
-
-interface Chained {
-  code?: unknown;
-  originalCode?: unknown;
-  message?: unknown;
-  kind?: unknown;
-  cause?: Chained;
-  meta?: { driverAdapterError?: Chained };
 }
 
 /** Whether the error says that this unique index is violated. Others are bugs and should be thrown on. */

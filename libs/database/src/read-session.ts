@@ -1,4 +1,5 @@
 import type { TenantTx } from './database.ts';
+import { translateOutage } from './outage.ts';
 
 /**
  * One transaction for all reads of a request. It opens with the first read, so a request that reads nothing costs
@@ -43,7 +44,7 @@ export class ReadSession {
     let target: unknown = await this.#open();
     let owner: unknown;
     for (const name of path) [owner, target] = [target, (target as Record<string, unknown>)[name]];
-    return (target as (...values: unknown[]) => unknown).apply(owner, values);
+    return translateOutage(Promise.resolve((target as (...values: unknown[]) => unknown).apply(owner, values)));
   }
 
   #open(): Promise<TenantTx> {

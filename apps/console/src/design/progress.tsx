@@ -11,7 +11,7 @@ export function Progress({ label, value, text }: ProgressProps) {
     <div>
       <div className="mb-1.5 flex justify-between gap-4 text-[13px]">
         <span className="font-medium text-steel-700">{label}</span>
-        <span className="text-steel-500 tabular-nums">{text ?? (percent === null ? '' : `${percent} %`)}</span>
+        <span className="shrink-0 text-steel-500 tabular-nums">{text ?? (percent === null ? '' : `${percent} %`)}</span>
       </div>
       <div
         role="progressbar"

@@ -6,6 +6,8 @@ export interface Column<Row> {
   align?: 'left' | 'right';
   /** Said on hovering over the header, where its name needs explaining. */
   hint?: string;
+  /** Left out on narrow screens. */
+  isExtra?: boolean;
   className?: string;
 }
 
@@ -30,7 +32,9 @@ export function Table<Row>({ caption, columns, rows, keyOf, isMarked }: TablePro
                 key={index}
                 scope="col"
                 title={column.hint}
-                className={`px-5 py-2.5 font-medium whitespace-nowrap ${column.align === 'right' ? 'text-right' : ''}`}
+                className={`px-3 py-2.5 font-medium whitespace-nowrap first:pl-5 last:pr-5 xl:px-5 ${column.align === 'right' ? 'text-right' : ''} ${
+                  column.isExtra ? 'hidden xl:table-cell' : ''
+                }`}
               >
                 {column.header}
               </th>
@@ -46,7 +50,7 @@ export function Table<Row>({ caption, columns, rows, keyOf, isMarked }: TablePro
               {columns.map((column, index) => (
                 <td
                   key={index}
-                  className={`px-5 py-3 align-middle ${column.align === 'right' ? 'text-right whitespace-nowrap tabular-nums' : ''} ${column.className ?? ''}`}
+                  className={`px-3 py-3 align-middle first:pl-5 last:pr-5 xl:px-5 ${column.align === 'right' ? 'text-right tabular-nums' : ''} ${column.isExtra ? 'hidden xl:table-cell' : ''} ${column.className ?? ''}`}
                 >
                   {column.cell(row)}
                 </td>

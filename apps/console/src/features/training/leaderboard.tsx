@@ -34,12 +34,12 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
           ),
         },
         { header: 'Parameters', className: 'min-w-56 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
-        { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', cell: (trial) => formatNumber(trial.scoreTest) },
-        { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', cell: (trial) => formatNumber(trial.scoreVal) },
-        { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', cell: (trial) => formatNumber(trial.predTimeMsP50) },
-        { header: 'fit_time_s', hint: 'Time to train', align: 'right', cell: (trial) => formatNumber(trial.fitTimeSeconds) },
-        { header: 'size_bytes', hint: 'Size of the package', align: 'right', cell: (trial) => formatBytes(trial.sizeBytes) },
-        { header: 'size_gz', hint: 'Size of the package, compressed', align: 'right', cell: (trial) => formatBytes(trial.sizeGzBytes) },
+        { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreTest) },
+        { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreVal) },
+        { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.predTimeMsP50) },
+        { header: 'fit_time_s', hint: 'Time to train', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.fitTimeSeconds) },
+        { header: 'size_bytes', hint: 'Size of the package', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatBytes(trial.sizeBytes) },
+        { header: 'size_gz', hint: 'Size of the package, compressed', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatBytes(trial.sizeGzBytes) },
       ]}
     />
   );

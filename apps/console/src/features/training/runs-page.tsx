@@ -77,7 +77,7 @@ export function RunsPage() {
                     { header: 'State', cell: (run) => <RunState status={run.status} /> },
                     {
                       header: 'Now',
-                      className: 'min-w-64',
+                      className: 'min-w-52',
                       cell: (run) =>
                         run.status === 'RUNNING' ? (
                           <Progress label={whereabouts(run)} value={shareDone(run)} />
@@ -85,8 +85,8 @@ export function RunsPage() {
                           <span className="text-[13px] text-steel-500">{isFinal(run.status) ? run.failure?.message : whereabouts(run)}</span>
                         ),
                     },
-                    { header: 'Compute', align: 'right', cell: (run) => (run.startedAt ? formatSeconds(run.computeSeconds) : '–') },
-                    { header: 'Submitted', align: 'right', className: 'whitespace-nowrap', cell: (run) => formatMoment(run.createdAt) },
+                    { header: 'Compute', align: 'right', isExtra: true, cell: (run) => (run.startedAt ? formatSeconds(run.computeSeconds) : '–') },
+                    { header: 'Submitted', align: 'right', cell: (run) => formatMoment(run.createdAt) },
                   ]}
                 />
                 <ShowMore

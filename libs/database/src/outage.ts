@@ -1,0 +1,38 @@
+import { DomainError } from '@millrace/kernel';
+
+/** Turns the many ways in which a database can be away into one error that a caller may see. */
+export async function translateOutage<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!isOutage(error)) throw error;
+    throw new DomainError('UNAVAILABLE', 'The database does not answer.', { remedy: 'Try again in a moment.', cause: error });
+  }
+}
+
+const outageCodes = new Set([
+  'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', // Prisma: unreachable, timed out, closed, no connection free
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT',
+  '57P01', '57P02', '57P03', '53300', // Postgres: shutting down, crashed, starting up, too many connections
+]);
+
+function isOutage(error: unknown): boolean {
+  for (let cause = error as Chained | undefined, depth = 0; cause && depth < 5; depth++) {
+    if (typeof cause.code === 'string' && outageCodes.has(cause.code)) return true;
+    if (typeof cause.originalCode === 'string' && outageCodes.has(cause.originalCode)) return true;
+    if (/Connection terminated|timeout exceeded when trying to connect|DatabaseNotReachable|ConnectionClosed/.test(String(cause.message ?? cause.kind))) {
+      return true;
+    }
+    cause = cause.cause ?? cause.meta?.driverAdapterError;
+  }
+  return false;
+}
+
+interface Chained {
+  code?: unknown;
+  originalCode?: unknown;
+  message?: unknown;
+  kind?: unknown;
+  cause?: Chained;
+  meta?: { driverAdapterError?: Chained };
+}
