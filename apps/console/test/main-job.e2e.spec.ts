@@ -174,6 +174,7 @@ describeWithBrowser('the main job, in a real browser against a really started pr
       await follow(room);
       await heading(room).waitFor();
       await page.getByText(/^Loading /).first().waitFor({ state: 'detached' });
+      expect({ room, refusals: await page.getByRole('alert').allInnerTexts() }).toEqual({ room, refusals: [] });
       await keep(room.toLowerCase().replaceAll(' ', '-'));
     }
     await page.getByRole('button', { name: 'Sign out' }).click();

@@ -56,7 +56,8 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
     }
   }
 
-  /** Folders appear and, when the last artefact leaves them, vanish: another process may take ours away meanwhile. */
+  /** Folders appear and, when the last artefact leaves them, vanish: another process may take ours away meanwhile (ENOENT or,
+   * in the middle of a recursive mkdir, ENOTDIR). A real clash of keys fails every time. */
   async function publish(part: string, target: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -65,7 +66,7 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
         await syncFolders(path.dirname(target), firstMade === undefined ? path.dirname(target) : path.dirname(firstMade));
         return;
       } catch (error) {
-        if (codeOf(error) !== 'ENOENT' || attempt === 20) throw error;
+        if (!isAbsence(error) || attempt === 20) throw error;
       }
     }
   }
