@@ -20,6 +20,7 @@ const environmentSchema = z
     MILLRACE_TOKEN_SECRET: secret,
     MILLRACE_KEY_PEPPER: secret,
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
+    MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),

@@ -30,6 +30,7 @@ const api = await startApi({
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
   keyPepper: env.MILLRACE_KEY_PEPPER,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
+  publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
   maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
   production: env.NODE_ENV === 'production',

@@ -35,6 +35,8 @@ export interface ApiOptions {
   tokenSecret: string;
   keyPepper: string;
   inferenceUrl: string;
+  /** where clients reach the inference server, if that is another address */
+  publicInferenceUrl?: string | undefined;
   /** the built console; without it a page says that there is none */
   consoleDirectory?: string | undefined;
   maxUploadBytes: number;
@@ -84,6 +86,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl),
     maxUploadBytes,
+    publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
   const makeContext = async (credential: string | null, requestId: string): Promise<RequestContext> =>
     new RequestContext({ services, reads, requestId, credential, actor: await findActor(auth, credential, requestId) });

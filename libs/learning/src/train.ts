@@ -441,7 +441,7 @@ async function fitNetwork(run: TrialRun, settings: DenseSettings): Promise<FitOu
       type: 'failed',
       problem: {
         field: 'trainer.learningRate',
-        message: `The loss of models[${model}] grew beyond all numbers in epoch ${outcome.epoch}.`,
+        message: `The loss of model ${model + 1} (dense network) grew beyond all numbers in epoch ${outcome.epoch}.`,
         remedy: `Lower the learning rate (now ${trainer.learningRate}), for example to ${trainer.learningRate / 10}.`,
       },
     };

@@ -24,6 +24,13 @@ export function useViewer(): Viewer | null {
   return state.type === 'signed-in' ? state.viewer : null;
 }
 
+/** Where programs send their rows. The API may know only a loopback address: for others that is the console's own host. */
+export function useInferenceUrl(): string {
+  const url = new URL(useViewer()?.inferenceUrl ?? window.location.origin);
+  if (['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)) url.hostname = window.location.hostname;
+  return url.origin;
+}
+
 /** Whether the person may do this; a page hides what would be refused anyway. */
 export function useCan(permission: string): boolean {
   return useViewer()?.permissions.includes(permission) ?? false;

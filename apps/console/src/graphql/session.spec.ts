@@ -8,7 +8,7 @@ const schema = buildSchema(readFileSync(path.join(import.meta.dirname, '../../..
 const viewer: SignedIn['viewer'] = {
   __typename: 'Viewer',
   role: 'OWNER',
-  permissions: [],
+  permissions: [], inferenceUrl: 'http://localhost:8000',
   tenant: { __typename: 'Tenant', id: 'ten_1', name: 'Acme', slug: 'acme' },
   person: null,
 };

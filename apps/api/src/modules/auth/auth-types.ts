@@ -95,6 +95,10 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       description: 'The person’s role; null for an API key.',
       resolve: (actor) => (actor.type === 'person' ? actor.role : null),
     }),
+    inferenceUrl: t.string({
+      description: 'Where predictions are served to programs. A loopback address means: on the host of the console.',
+      resolve: (_actor, _args, { services }) => services.publicInferenceUrl,
+    }),
     permissions: t.stringList({
       description: 'Everything that the caller may do, such as run:submit.',
       resolve: (actor) => permissions.filter((permission) => can(actor, permission)),

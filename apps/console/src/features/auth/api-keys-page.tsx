@@ -1,6 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { useState, type FormEvent } from 'react';
-import { useCan } from '../../app/session-context.tsx';
+import { useCan, useInferenceUrl } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
 import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
@@ -107,6 +107,7 @@ const blankForm: KeyForm = { alias: '', scopes: ['PREDICT'], models: [], days: '
 function CreateKeyDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) {
   const [form, setForm] = useState(blankForm);
   const [key, setKey] = useState<string | null>(null);
+  const inferenceUrl = useInferenceUrl();
   const create = useVerb(CreateApiKeyDocument, { refetchQueries: ['ApiKeys'] });
   const endpoints = useQuery(EndpointsDocument, { skip: !isOpen });
   const names = endpoints.data?.endpoints.edges.map(({ node }) => node.name) ?? [];
@@ -137,7 +138,7 @@ function CreateKeyDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): void
           <CodeBlock
             label="Check the key"
             isWrapped
-            text={`curl ${inferenceUrl()}/v2${endpoint ? `/models/${encodeURIComponent(endpoint)}` : ''} \\\n  -H "X-API-Key: ${key}"`}
+            text={`curl ${inferenceUrl}/v2${endpoint ? `/models/${encodeURIComponent(endpoint)}` : ''} \\\n  -H "X-API-Key: ${key}"`}
           />
           <div className="flex justify-end">
             <Button kind="primary" onClick={close}>
@@ -239,9 +240,4 @@ function RevokeKeyDialog({ apiKey, onClose }: { apiKey: ApiKeyFieldsFragment | n
 
 function toggled<Value>(values: readonly Value[], value: Value, isIn: boolean): Value[] {
   return isIn ? [...values, value] : values.filter((other) => other !== value);
-}
-
-/** Predictions are served beside the console, on the inference port of the same host. */
-function inferenceUrl(): string {
-  return `http://${window.location.hostname}:8000`;
 }

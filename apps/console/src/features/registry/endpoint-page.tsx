@@ -1,6 +1,7 @@
 import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
+import { useInferenceUrl } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
 import { buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
@@ -83,7 +84,7 @@ function Workbench({ endpoint, signature }: { endpoint: string; signature: Signa
   const [shown, setShown] = useState(0);
   const read = readRow(signature, draft);
   const row: Row = read.type === 'row' ? read.row : exampleOf(signature);
-  const lines = curlLines({ baseUrl: `http://${window.location.hostname}:8000`, endpoint, signature, row });
+  const lines = curlLines({ baseUrl: useInferenceUrl(), endpoint, signature, row });
   const line = lines[shown] ?? lines[0];
   return (
     <>
