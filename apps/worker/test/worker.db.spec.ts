@@ -2,14 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { Run } from '@millrace/database';
-import { silentLogger } from '@millrace/kernel';
 import { checkRows, loadModel } from '@millrace/packaging';
-import { createWorld, irisSpec, repositoryRoot, type TenantInWorld, type World } from '@millrace/testkit';
-import { isFinal } from '@millrace/training';
-import { startWorker, type Worker } from '../src/worker.ts';
+import { irisSpec, repositoryRoot, type TenantInWorld, type World } from '@millrace/testkit';
+import { createWorkerWorld, isOver, trainer, type WorkerWorld } from './worker-world.ts';
 
-const trainer = { entry: path.join(import.meta.dirname, '../src/trainer.ts'), execArgv: ['--import', 'tsx'] };
 const featureNames = irisSpec.inputFeatures.map(({ name }) => name);
 const longEpochs = 500;
 /** Long enough to be interrupted, short enough to wait for. */
@@ -17,58 +13,13 @@ const longSpec = { ...irisSpec, models: [{ family: 'dense', hiddenLayers: [8] }]
 
 let world: World;
 let tenant: TenantInWorld;
+let startTestWorker: WorkerWorld['startTestWorker'];
+let runNow: WorkerWorld['runNow'];
+let until: WorkerWorld['until'];
 beforeAll(async () => {
-  world = await createWorld({ leaseSeconds: 3 });
-  tenant = await world.tenant();
+  ({ world, tenant, startTestWorker, runNow, until } = await createWorkerWorld());
 });
 afterAll(() => world.close());
-
-function startTestWorker(name: string): Promise<Worker> {
-  return startWorker({
-    database: world.db.workerDatabase,
-    queue: world.queue,
-    registry: world.registry,
-    storage: world.storage,
-    logger: silentLogger,
-    name,
-    concurrency: 1,
-    workDirectory: path.join(world.directory, 'work'),
-    backend: 'wasm',
-    memoryMb: 1024,
-    checkpointEverySeconds: 0.1,
-    trainer,
-  });
-}
-
-async function runNow(id: string) {
-  return world.db.database.forTenant(tenant.tenantId).transaction((tx) =>
-    tx.run.findUniqueOrThrow({
-      where: { id },
-      include: { events: { orderBy: { sequence: 'asc' } }, metrics: { orderBy: { epoch: 'asc' } }, trials: true, modelVersion: true },
-    }),
-  );
-}
-
-type RunNow = Awaited<ReturnType<typeof runNow>>;
-
-/** Resolves when the run is as wished; told of news by the database, not by a clock. */
-async function until(id: string, wished: (run: RunNow) => boolean): Promise<RunNow> {
-  let wake: () => void = () => undefined;
-  const end = await world.db.database.listen('millrace_run', () => wake());
-  try {
-    for (;;) {
-      const news = new Promise<void>((resolve) => (wake = resolve));
-      const run = await runNow(id);
-      if (wished(run)) return run;
-      if (isFinal(run.status)) throw new Error(`the run ended as ${run.status}: ${run.failureCode} ${run.failureMessage}`);
-      await news;
-    }
-  } finally {
-    end();
-  }
-}
-
-const isOver = (run: Pick<Run, 'status'>): boolean => isFinal(run.status);
 
 describe('a worker', () => {
   it('trains a run to a version that predicts, with leaderboard, curve, quota and ledger in order', async () => {
@@ -198,11 +149,7 @@ describe('a worker', () => {
     const run = await tenant.run(await tenant.iris());
     const crashing = path.join(world.directory, 'crashing-trainer.mjs');
     await fs.writeFile(crashing, `process.on('message', () => process.kill(process.pid, 'SIGKILL'));`);
-    const worker = await startWorker({
-      database: world.db.workerDatabase, queue: world.queue, registry: world.registry, storage: world.storage, logger: silentLogger,
-      name: 'poisoned', concurrency: 1, workDirectory: path.join(world.directory, 'work'), backend: 'wasm', memoryMb: 512, checkpointEverySeconds: 2,
-      trainer: { entry: crashing, execArgv: [] },
-    });
+    const worker = await startTestWorker('poisoned', { trainer: { entry: crashing, execArgv: [] } });
     const ended = await until(run.id, isOver);
     expect(ended).toMatchObject({ status: 'FAILED', attempt: 3, failureCode: 'TRAINER_CRASHED' });
     await worker.close();

@@ -65,7 +65,7 @@ describe('a tenant handle', () => {
   });
 
   it('answers only its own tenant to look-ups of one tick, which Prisma merges into one statement', async () => {
-    // The hazard of reference: with the tenant bound per query instead of per transaction, Bolt got Acme's row here.
+    // With the tenant bound per query instead of per transaction, Bolt got Acme’s row here (ADR 4).
     for (let round = 0; round < 20; round++) {
       const ask = (tenantId: string, id: string) =>
         test.database.forTenant(tenantId).transaction((tx) => tx.dataset.findUnique({ where: { id } }));
