@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { root } from './bootstrap.mjs';
-import { ensureInstalled, ensureNode, run } from './bootstrap.mjs';
+import { ensureInstalled, ensureNode, root, run } from './bootstrap.mjs';
 
 ensureNode();
 ensureInstalled();
@@ -10,6 +9,6 @@ if (process.env.DATABASE_URL) {
   console.error('DATABASE_URL is set: this command only empties the embedded database. Reset yours with: npx prisma migrate reset');
   process.exit(1);
 }
-run(process.execPath, ['--import', 'tsx', path.join(root, 'tools/src/stop-embedded-postgres.ts'), home]);
-for (const part of ['postgres', 'storage', 'journal', 'work', 'demo.json']) rmSync(path.join(home, part), { recursive: true, force: true });
+run(process.execPath, ['--import', 'tsx', path.join(root, 'tools/src/remove-embedded-postgres.ts'), home]);
+for (const part of ['storage', 'journal', 'work', 'demo.json']) rmSync(path.join(home, part), { recursive: true, force: true });
 console.log('The embedded database and all artefacts are gone. The next `npm start` begins anew.');

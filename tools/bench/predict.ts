@@ -214,7 +214,7 @@ async function publish(
   const agreement = agree(same, same, { name: 'same', type: 'number', mean: 0, scale: 1 });
   await world.registry.storePackage(tenantId, versionId, modelPackage);
   await world.db.database.forTenant(tenantId).transaction((tx) =>
-    world.registry.addVersion(tx, { tenantId, versionId, modelName: name, ...origin, modelPackage, metrics: {}, agreement, createdBy: 'system' }),
+    world.registry.addVersion(tx, { tenantId, versionId, modelName: name, ...origin, modelPackage, metrics: {}, agreement }),
   );
   const outcome = await world.registry.publish(actor, { versionId, endpointName: name });
   if (outcome.type !== 'published') throw new Error(`the model was not published: ${outcome.type}`);

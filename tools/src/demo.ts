@@ -28,13 +28,13 @@ const features = [5.1, 3.5, 1.4, 0.2];
 export async function runDemo(options: DemoOptions): Promise<void> {
   const begun = performance.now();
   const memory = await rememberOrCreate(options);
-  let token = await signIn(options.apiUrl, memory.email, memory.password);
+  const token = await signIn(options.apiUrl, memory.email, memory.password);
   if (!token) {
     // The database was emptied since: begin anew.
     await fs.rm(options.memoryFile, { force: true });
     return runDemo(options);
   }
-  const call = (query: string, variables: object = {}) => graphql(options.apiUrl, token!, query, variables);
+  const call = (query: string, variables: object = {}) => graphql(options.apiUrl, token, query, variables);
   const published = await call('query ($name: String!) { endpoint(name: $name) { servedVersion { number } } }', { name: endpointName });
   if (!(published['endpoint'] as { servedVersion: unknown } | null)?.servedVersion) {
     step('data set', 'uploading iris.csv (150 rows)');
@@ -63,7 +63,6 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   const prediction = await answer.text();
   if (!answer.ok) throw new Error(`the demo's prediction was refused (${answer.status}): ${prediction}`);
   step('prediction', `${JSON.stringify({ features })} → ${prediction}`);
-  token = null;
   print(instructions(options, memory, (performance.now() - begun) / 1000));
 }
 

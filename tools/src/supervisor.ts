@@ -198,7 +198,7 @@ function addProgram(name: string, readyUrl: string, environment: Record<string, 
 }
 
 function startProgram(program: Program): void {
-  if (stopping) return;
+  if (stopping || program.child) return; // a change in development may have been faster than the delay after a crash
   const child = spawn(process.execPath, ['--enable-source-maps', path.join(root, program.project, 'bundle/main.js')], {
     cwd: root,
     env: { ...passedOn(), ...program.environment },

@@ -36,7 +36,7 @@ export async function serveConsole(app: FastifyInstance, directory: string | und
   const page = files?.get('/index.html');
 
   app.get('/*', async (request, reply) => {
-    const { pathname } = new URL(request.url, 'http://server');
+    const pathname = request.url.split('?', 1)[0]!; // not by URL, to which `//` is an error
     const file = files?.get(pathname);
     if (file) return sendFile(request, reply, file);
     if (!isNavigation(request, pathname)) return sendNotFound(request, reply);

@@ -109,7 +109,7 @@ export const rejectedFile = (problems: readonly ProblemShape[]): RejectedFile =>
 
 export const notFound = (what: string, field: string, message = `There is no such ${what}.`): NotFound => ({
   __typename: 'NotFoundError',
-  code: `${what.replaceAll(' ', '_')}_not_found`,
+  code: `${what.toLowerCase().replaceAll(' ', '_')}_not_found`,
   message,
   remedy: 'Check the id or name; list what your tenant has.',
   field,

@@ -1,8 +1,9 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { newId } from '@millrace/kernel';
+import { DomainError, newId } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
+import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -43,7 +44,9 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
   );
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (new URL(request.url ?? '/', 'http://server').pathname !== '/graphql') {
+    // From here on the socket is nobody else's: an error that is not listened for would end the process.
+    socket.on('error', () => socket.destroy());
+    if (request.url?.split('?', 1)[0] !== '/graphql') {
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
       return;
     }
@@ -63,7 +66,8 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
       const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), request.raw.id));
-      return isRefused(prepared) ? prepared : (prepared as never);
+      // As an answer of its own: the handler knows a result by its data, which a refusal has not.
+      return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
     subscribe: (args) => operations.subscribe(args as unknown as LiveArgs),
   });
@@ -76,10 +80,23 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
       void (await makeContext(credentialOf(request.headers), request.id)).signedIn;
     },
     handler: async (request, reply) => {
-      await handle(request, reply);
+      // The handler would wait for ever for the body that it takes this for.
+      if (request.method === 'POST' && !request.body) {
+        throw new DomainError('INVALID', 'The body holds no operation.', { field: 'query', remedy: 'Send {"query": "subscription …"} as JSON.' });
+      }
+      try {
+        await handle(request, reply);
+      } catch (error) {
+        if (!reply.raw.headersSent) throw error;
+        reply.raw.destroy(); // its reader is gone
+      }
       return reply.hijack();
     },
   });
+}
+
+function refusalOf({ errors }: ExecutionResult): Response {
+  return [JSON.stringify({ errors }), { status: 400, statusText: 'Bad Request', headers: { 'content-type': 'application/json; charset=utf-8' } }];
 }
 
 function tooMany(): GraphQLError {

@@ -59,6 +59,8 @@ function stop(signal: string): void {
 }
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+// A rejection that nobody awaits is a bug to be seen, but no reason to drop other people's requests.
+process.on('unhandledRejection', (error) => logger.error({ err: error }, 'an unhandled rejection'));
 // Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
 process.on('disconnect', () => stop('disconnect'));
 

@@ -19,7 +19,8 @@ function parseMoment(value: unknown): Date {
   const shape = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
   if (typeof value === 'string' && shape.test(value)) {
     const moment = new Date(value);
-    if (!Number.isNaN(moment.getTime())) return moment;
+    const year = moment.getUTCFullYear(); // NaN where there is no such day; the database knows no year 0
+    if (year >= 1 && year <= 9999) return moment;
   }
   return refuse('Not a DateTime: write it with its time zone, such as 2026-01-31T12:00:00Z.');
 }

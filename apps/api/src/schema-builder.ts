@@ -118,8 +118,27 @@ builder.addScalarType('DateTime', dateTimeScalar);
 builder.addScalarType('JSON', jsonScalar);
 builder.addScalarType('BigInt', bigIntScalar);
 
-/** Refuses page sizes out of bounds instead of quietly giving another page than was asked for. */
-export function pageLimit(args: { first?: number | null | undefined; last?: number | null | undefined }): number {
+interface PageArgs {
+  first?: number | null | undefined;
+  last?: number | null | undefined;
+  after?: string | null | undefined;
+  before?: string | null | undefined;
+}
+
+/** Every connection is read in the order of its ids, so that every cursor holds one. */
+const cursorShape = /^GPC:S:[a-z]{3}_[0-9a-z]{26}$/;
+
+/**
+ * Refuses page sizes out of bounds instead of quietly giving another page than was asked for, and cursors that were not
+ * given out here: the database would not know what to make of them.
+ */
+export function pageLimit(args: PageArgs): number {
+  for (const field of ['after', 'before'] as const) {
+    const cursor = args[field];
+    if (cursor != null && !cursorShape.test(Buffer.from(cursor, 'base64').toString())) {
+      throw new DomainError('INVALID', `${field} is no cursor.`, { field, remedy: 'Take it from pageInfo of the page before.' });
+    }
+  }
   for (const field of ['first', 'last'] as const) {
     const size = args[field];
     if (size != null && (size < 1 || size > 100)) {

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { createAuth, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
@@ -8,7 +8,7 @@ import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
-import fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { httpRefusalOf } from './errors.ts';
@@ -101,6 +101,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     forceCloseConnections: 'idle',
     requestTimeout: 15 * 60_000, // a large upload over a slow line
     routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => {
+      const refusal = httpRefusalOf(error, request.id, logger);
+      void (reply as FastifyReply).code(refusal.status).headers({ ...securityHeaders, 'x-request-id': request.id }).send(refusal.body);
+    },
+    clientErrorHandler: refuseBrokenHttp,
   });
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(securityHeaders).header('x-request-id', request.id);
@@ -171,6 +176,19 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     close: () => (closing ??= shutDown()),
   };
+}
+
+/** What is not HTTP, or no more of it than a part, never becomes a request: answered on the bare socket if that can be written to. */
+function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, code, message] =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? ['408 Request Timeout', 'REQUEST_TIMEOUT', 'The request did not arrive in time.']
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? ['431 Request Header Fields Too Large', 'HEADERS_TOO_LARGE', 'The headers are too large.']
+        : ['400 Bad Request', 'MALFORMED_HTTP', 'This is no HTTP request, or it broke off half way.'];
+  const body = JSON.stringify({ error: { code, message, remedy: 'Send the whole request again, well-formed.' } });
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }
 
 /** A request id of a client or proxy is kept where it can do no harm in logs and headers. */

@@ -12,6 +12,7 @@ afterAll(() => Promise.all([world.close(), closed.close()]));
 const codes = (answer: { errors: { extensions: Record<string, unknown> }[] }) => answer.errors.map(({ extensions }) => extensions['code']);
 const send = (url: string, init: RequestInit = {}) => fetch(`${world.api.url}${url}`, init);
 const json = { 'content-type': 'application/json' };
+const cursor = (content: string) => Buffer.from(`GPC:${content}`).toString('base64');
 
 describe('what a request may look like', () => {
   it('a mutation never comes by GET, a query may', async () => {
@@ -98,6 +99,12 @@ describe('what an operation may look like', () => {
     ['a page of 0', '{ runs(first: 0) { edges { cursor } } }', {}],
     ['a page of -1', '{ runs(first: -1) { edges { cursor } } }', {}],
     ['a cursor of nowhere', '{ runs(after: "nowhere") { edges { cursor } } }', {}],
+    ['a cursor of a number', `{ runs(after: "${cursor('N:1')}") { edges { cursor } } }`, {}],
+    ['a cursor of a date', `{ runs(before: "${cursor('D:1')}") { edges { cursor } } }`, {}],
+    ['a cursor of JSON', `{ runs(after: "${cursor('J:{}')}") { edges { cursor } } }`, {}],
+    ['a cursor with a NUL character', `{ runs(after: "${cursor('S:\0')}") { edges { cursor } } }`, {}],
+    ['the year 0', '{ usage(from: "0000-01-01T00:00:00Z", to: "2030-01-01T00:00:00Z") { rows } }', {}],
+    ['the year 10000', '{ usage(from: "2030-01-01T00:00:00Z", to: "9999-12-31T23:59:59-01:00") { rows } }', {}],
     ['a date that is none', '{ usage(from: "yesterday", to: "2030-01-01T00:00:00Z") { rows } }', {}],
     ['a NUL character in a variable', 'query ($n: String!) { endpoint(name: $n) { id } }', { n: 'a\0b' }],
     ['a NUL character in the text', '{ endpoint(name: "a\\u0000b") { id } }', {}],

@@ -131,10 +131,10 @@ describe('aliases and endpoints', () => {
 });
 
 describe('predicting', () => {
-  const predict = `mutation ($rows: [JSON!]!) { predict(input: { endpoint: "a b", rows: $rows }) {
+  const predict = `mutation ($endpoint: String!, $rows: [JSON!]!) { predict(input: { endpoint: $endpoint, rows: $rows }) {
     __typename ... on PredictSuccess { predictions modelVersion requestId } ... on InvalidInputError { problems { code field row message remedy } } ... on Error { code } } }`;
   const rows = [{ x: 1 }, { x: 2 }];
-  const send = () => world.graphql(predict, { rows }, ana.token, { 'x-request-id': 'predict-1234' });
+  const send = (endpoint = 'press-4') => world.graphql(predict, { endpoint, rows }, ana.token, { 'x-request-id': 'predict-1234' });
 
   it('passes rows, credential and request id on, and the answer back', async () => {
     relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7' }, body: { predictions: [{ label: 'a' }, { label: 'b' }] } };
@@ -142,7 +142,7 @@ describe('predicting', () => {
       __typename: 'PredictSuccess', predictions: [{ label: 'a' }, { label: 'b' }], modelVersion: 7, requestId: 'predict-1234',
     });
     expect(relay.requests.at(-1)).toMatchObject({
-      url: '/v1/models/a%20b:predict',
+      url: '/v1/models/press-4:predict',
       headers: { authorization: `Bearer ${ana.token}`, 'x-request-id': 'predict-1234' },
       body: { instances: rows },
     });
@@ -173,4 +173,22 @@ describe('predicting', () => {
     relay.answer = { status: 404, body: { error: { code: 'model_not_found', message: 'There is no such endpoint.' } } };
     expect((await send()).data!['predict']).toEqual({ __typename: 'NotFoundError', code: 'endpoint_not_found' });
   });
+
+  it.each([
+    ['nothing', ''],
+    ['the folder above', '..'],
+    ['a path', 'iris/versions/1'],
+    ['a space', 'a b'],
+    ['a colon', 'iris:predict'],
+    ['a header', 'x\r\ny: z'],
+    ['half a character', '\ud800'],
+    ['20,000 letters', 'x'.repeat(20_000)],
+  ])(
+    'a name that no endpoint has (%s) is not found, and never becomes part of an address',
+    async (_what, endpoint) => {
+      const before = relay.requests.length;
+      expect((await send(endpoint)).data!['predict']).toEqual({ __typename: 'NotFoundError', code: 'endpoint_not_found' });
+      expect(relay.requests).toHaveLength(before);
+    },
+  );
 });

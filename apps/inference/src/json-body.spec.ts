@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { parseJsonBody } from './json-body.ts';
 import { RequestError } from './request-error.ts';
@@ -67,5 +68,15 @@ describe('the body of a request', () => {
 
   it('keeps bare NaN and Infinity visible, and marks the body', () => {
     expect(parse('{"a":[NaN,-Infinity,Infinity,"NaN \\" NaN"]}')).toEqual({ value: { a: [NaN, -Infinity, Infinity, 'NaN " NaN'] }, hasNonFinite: true });
+    expect(parse('["\\\\",NaN,"\\"NaN"]')).toEqual({ value: ['\\', NaN, '"NaN'], hasNonFinite: true });
+  });
+
+  it.each([
+    ['a text of quotes that never ends', `"${'\\"'.repeat(2_000_000)}`],
+    ['nothing but signs', `[${'-'.repeat(4_000_000)}`],
+    ['nothing but NaN', `[${'NaN,'.repeat(1_000_000)}NaN]`],
+  ])('is read in one go, even %s', (_what, text) => {
+    // Far more than it takes, and far less than it took to try every position anew.
+    expect(runInNewContext('refusal()', { refusal: () => refusal(Buffer.from(text)) }, { timeout: 20_000 })).toBe('400 malformed_json');
   });
 });

@@ -65,18 +65,43 @@ function refuseDepth(bytes: Buffer): void {
 
 const bareWords: Record<string, number> = { NaN, Infinity, '-Infinity': -Infinity };
 const marker = '\u0000non-finite ';
+/** Enough to name what is wrong; with more, the text is no JSON and that is all there is to say. */
+const mostMarked = 1000;
 
 function parseWithNonFinite(text: string, original: Error): unknown {
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
-    token.startsWith('"') ? token : JSON.stringify(marker + token),
-  );
   try {
-    return JSON.parse(marked, (_key, value: unknown) =>
+    return JSON.parse(markNonFinite(text), (_key, value: unknown) =>
       typeof value === 'string' && value.startsWith(marker) ? bareWords[value.slice(marker.length)] : value,
     );
   } catch {
     throw malformed(`The body is not JSON: ${describeSyntaxError(original)}`);
   }
+}
+
+/** Goes through the text once. A pattern that knew texts in quotes would try every quote of one that never ends anew. */
+function markNonFinite(text: string): string {
+  const token = /"|-?\b(?:NaN|Infinity)\b/g;
+  const parts: string[] = [];
+  let copied = 0;
+  for (let found = token.exec(text); found && parts.length < 2 * mostMarked; found = token.exec(text)) {
+    if (found[0] === '"') {
+      token.lastIndex = endOfText(text, found.index + 1);
+    } else {
+      parts.push(text.slice(copied, found.index), JSON.stringify(marker + found[0]));
+      copied = token.lastIndex;
+    }
+  }
+  return parts.join('') + text.slice(copied);
+}
+
+/** The position after the quote that closes a text, or the end of it all. */
+function endOfText(text: string, from: number): number {
+  for (let i = from; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === backslash) i++;
+    else if (code === quote) return i + 1;
+  }
+  return text.length;
 }
 
 /** The engine's message quotes the text; only the place is of use. */

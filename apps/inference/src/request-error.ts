@@ -90,6 +90,8 @@ const frameworkErrors: Record<string, (error: Error) => RequestError> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => unsupportedMediaType('The body is not declared as JSON.'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
     new RequestError(400, 'body_cut_off', 'The body has not the length that Content-Length says.', { remedy: 'Send the request again, whole.' }),
+  FST_ERR_MAX_PARAM_LENGTH: () =>
+    new RequestError(414, 'name_too_long', 'No model or version has a name of this length.', { field: 'model', remedy: 'Check the name of the endpoint.' }),
   FST_ERR_BAD_URL: () => new RequestError(400, 'malformed_url', 'The path is not well-formed.', { remedy: 'Percent-encode the name of the model.' }),
 };
 

@@ -3,7 +3,7 @@ import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
-import type { JsonBody } from './json-body.ts';
+import { type JsonBody, parseJsonBody } from './json-body.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
@@ -60,7 +60,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         actor: request.actor!,
         endpoint: model,
         versionNumber: version,
-        body: request.body as JsonBody,
+        body: bodyOf(request),
         startedAt: request.startedAt,
         isGone: () => request.raw.socket.destroyed,
       },
@@ -140,7 +140,7 @@ export function createRoutes(options: RouteOptions): Route[] {
       operation: operations.predict,
       access: 'predict',
       async handle(request, reply) {
-        const model = readModelName((request.body as JsonBody).value) ?? (await predictor.onlyEndpoint(request.actor!));
+        const model = readModelName(bodyOf(request).value) ?? (await predictor.onlyEndpoint(request.actor!));
         return predict(request, reply, readSimplePredict, model);
       },
     },
@@ -166,6 +166,11 @@ export function createRoutes(options: RouteOptions): Route[] {
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;
   return [params.model, versionNumber(params)];
+}
+
+/** What the content type parser made of the body; it isn't asked where there is neither a body nor a content type. */
+function bodyOf(request: FastifyRequest): JsonBody {
+  return (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
 }
 
 /** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */

@@ -11,7 +11,7 @@ import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
-import { RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
+import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
 import { type Access, createRoutes, requireAccess, type Route } from './routes.ts';
 
 export interface InferenceOptions {
@@ -198,10 +198,14 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
       handler: handle,
     });
   }
-  const shapes = routes.map(({ operation: { method, path } }) => ({ method, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/:]+')}/?$`) }));
+  const shapes = routes.map(({ operation: { method, path } }) => ({ method, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '([^/:]+)')}/?$`) }));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0]!;
-    const allowed = shapes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+    const near = shapes.filter(({ pattern }) => pattern.test(path));
+    const allowed = near.map(({ method }) => method);
+    const meant = near.find(({ method }) => method === request.method);
+    // The router would have taken it but for its name, which holds an encoded separator: no endpoint is called so.
+    if (meant) return refuse(request, reply, modelNotFound(meant.pattern.exec(path)?.[1] ?? path));
     if (allowed.length) {
       reply.header('allow', allowed.join(', '));
       return refuse(request, reply, new RequestError(405, 'method_not_allowed', `This route does not take ${request.method}.`, { remedy: `Use ${allowed.join(' or ')}.` }));

@@ -136,7 +136,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           const sample = [{ value: 0 }];
           const agreement = agree(sample, sample, { name: 'y', type: 'number', mean: 0, scale: 1 });
           return database.forTenant(tenantId).transaction((tx) =>
-            registry.addVersion(tx, { tenantId, versionId, modelName, ...run, modelPackage, metrics: {}, agreement, createdBy: `person:${owner.personId}` }),
+            registry.addVersion(tx, { tenantId, versionId, modelName, ...run, modelPackage, metrics: {}, agreement }),
           );
         },
 

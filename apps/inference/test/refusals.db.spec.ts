@@ -95,6 +95,29 @@ describe('a refused request', () => {
     expect(codeOf(await predict({ body }))).toBe('400 invalid_request');
   });
 
+  it.each(['/predict', '/v1/models/iris:predict', '/models/iris/invocations', '/v2/models/iris/infer'])('no body at all on %s is 400 malformed_json', async (path) => {
+    const answer = await exchange(`POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${key}\r\nconnection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1.1 400 .*x-millrace-error-code: malformed_json/s);
+  });
+
+  it.each([
+    ['/v1/models/iris:predict', { inputs: Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`f${i}`, []])) }],
+    ['/models/iris/invocations', { dataframe_split: { columns: Array.from({ length: 2_000 }, (_, i) => `f${i}`), data: [] } }],
+    ['/models/iris/invocations', { dataframe_records: [Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`f${i}`, 1]))] }],
+  ])('an answer to thousands of mistakes (%s) names the first of them', async (path, body) => {
+    const answer = await call(`${url}${path}`, { key, body });
+    expect(codeOf(answer)).toBe('400 invalid_rows');
+    expect(answer.json.error.problems.length).toBeGreaterThan(1);
+    expect(answer.json.error.problems.length).toBeLessThan(60);
+  });
+
+  it('an output whose name is no text is refused', async () => {
+    for (const name of [{ toString: 1 }, ['prediction'], null, 7]) {
+      const answer = await call(`${url}/v2/models/iris/infer`, { key, body: { inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP64', data: setosa }], outputs: [{ name }] } });
+      expect([answer.status, answer.headers.get('x-millrace-error-code')]).toEqual([400, 'invalid_request']);
+    }
+  });
+
   it('a prototype key and endless nesting are refused', async () => {
     expect(codeOf(await predict({ body: '{"features":{"__proto__":{"polluted":true}}}' }))).toBe('400 forbidden_key');
     expect(codeOf(await predict({ body: '{"features":' + '['.repeat(10_000) + ']'.repeat(10_000) + '}' }))).toBe('400 nested_too_deeply');
@@ -127,7 +150,10 @@ describe('a refused request', () => {
     for (const name of ['rose', '..%2f..%2fetc', '%00', 'x'.repeat(300), 'iris%2Fready', 'iris ', 'IRIS']) {
       expect(codeOf(await call(`${url}/models/${name}/invocations`, { key, body: { instances: [setosa] } }))).toBe('404 model_not_found');
     }
-    expect(codeOf(await call(`${url}/v1/models/rose:predict`, { key, body: { instances: [setosa] } }))).toBe('404 model_not_found');
+    for (const name of ['rose', 'a%2Fb', 'iris%3Apredict', 'iris%2Fversions%2F1', 'x%0d%0ay']) {
+      expect(codeOf(await call(`${url}/v1/models/${name}:predict`, { key, body: { instances: [setosa] } }))).toBe('404 model_not_found');
+    }
+    expect(codeOf(await call(`${url}/models/${'x'.repeat(501)}/invocations`, { key, body: {} }))).toBe('414 name_too_long');
     expect(codeOf(await call(`${url}/v1/models/iris:classify`, { key, body: {} }))).toBe('404 route_not_found');
     for (const version of ['2', '0', '-1', 'latest', '1e0', '99999999999999']) {
       const answer = await call(`${url}/v2/models/iris/versions/${version}/infer`, { key, body: { inputs: [] } });

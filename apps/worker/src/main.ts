@@ -28,7 +28,7 @@ const queue = createRunQueue({
 });
 
 // The training process lies beside this program: bundled both, or both TypeScript in development.
-const extension = path.extname(import.meta.filename ?? new URL(import.meta.url).pathname);
+const extension = path.extname(import.meta.filename);
 const worker = await startWorker({
   database,
   queue,

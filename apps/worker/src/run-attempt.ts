@@ -53,18 +53,14 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'failed' }> | null = null;
   let resultArrived = performance.now();
   let startedAt = performance.now();
-  let billedSeconds = 0;
 
   // Reports are gathered and sent one after another, so that epochs of a few milliseconds don't flood the database.
   let pending: ProgressReport = {};
   let reporting: Promise<void> = Promise.resolve();
   let reportTimer: NodeJS.Timeout | undefined;
 
-  const spentSeconds = (): number => {
-    const seconds = (performance.now() - startedAt) / 1000 - billedSeconds;
-    billedSeconds += seconds;
-    return seconds;
-  };
+  /** Of the run in all. Only the holder of the lease counts, so a total, which may be written twice, is exact. */
+  const computeSeconds = (): number => run.computeSeconds + (performance.now() - startedAt) / 1000;
 
   function stop(reason: NonNullable<typeof stopping>): void {
     if (stopping) return;
@@ -98,7 +94,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
 
   function flushReports(): void {
     reportTimer = undefined;
-    const sending = { ...pending, computeSeconds: spentSeconds() };
+    const sending = { ...pending, computeSeconds: computeSeconds() };
     pending = {};
     reporting = reporting.then(async () => {
       try {
@@ -162,7 +158,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         clearTimeout(reportTimer);
         flushReports();
         await reporting;
-        await settle(exit);
+        // Whoever has lost the run leaves its checkpoints to the one that holds it now.
+        if (await settle(exit)) await storage.removeAll(`tenants/${lease.tenantId}/checkpoints/${run.id}`);
       });
     } finally {
       clearInterval(heart);
@@ -192,8 +189,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       });
-      const complaint: string[] = [];
-      child.stderr!.on('data', (chunk: Buffer) => complaint.push(chunk.toString()));
+      let complaint = '';
+      child.stderr!.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-2000)));
       child.on('message', (message: TrainerMessage) => {
         handling = handling.then(() => handle(message)).catch((error: unknown) => {
           logger.error({ runId: run.id, error: String(error) }, 'a message of the training process could not be handled');
@@ -202,7 +199,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       child.on('error', () => undefined); // what failed shows in the exit
       child.once('close', (code, signal) => {
         child = null;
-        if (complaint.length) logger.warn({ runId: run.id, code, signal }, complaint.join('').trim().slice(-2000));
+        if (complaint) logger.warn({ runId: run.id, code, signal }, complaint.trim());
         resolve({ code, signal });
       });
       child.send({ type: 'job', job }, () => undefined);
@@ -210,19 +207,18 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     });
   }
 
-  async function settle(exit: { code: number | null; signal: string | null }): Promise<void> {
-    if (stopping === 'lost') return;
-    const seconds = spentSeconds();
-    if (result?.type === 'trained') {
-      // It was done before a cancel reached it, or all the way: what is finished counts.
-      if (stopping === 'cancel') await queue.cancelled(lease, seconds);
-      else await complete(result, seconds);
-    } else if (stopping === 'cancel' || result?.type === 'cancelled') await queue.cancelled(lease, seconds);
-    else if (stopping === 'give-back') {
+  /** Says whether the run has reached its end, and with it the use of its checkpoints. */
+  async function settle(exit: { code: number | null; signal: string | null }): Promise<boolean> {
+    if (stopping === 'lost') return false;
+    const seconds = computeSeconds();
+    // A cancel counts even if the training was done before it arrived.
+    if (stopping === 'cancel' || result?.type === 'cancelled') return queue.cancelled(lease, seconds);
+    if (result?.type === 'trained') return complete(result, seconds);
+    if (stopping === 'give-back') {
       await queue.giveBack(lease, seconds);
-      return; // its checkpoint stays
-    } else if ((await queue.fail(lease, failureOf(exit), seconds)) === 'retried') return;
-    await storage.removeAll(`tenants/${lease.tenantId}/checkpoints/${run.id}`);
+      return false;
+    }
+    return (await queue.fail(lease, failureOf(exit), seconds)) === 'failed';
   }
 
   function failureOf(exit: { code: number | null; signal: string | null }): Failure {
@@ -243,7 +239,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     };
   }
 
-  async function complete(trained: Extract<TrainerMessage, { type: 'trained' }>, computeSeconds: number): Promise<void> {
+  async function complete(trained: Extract<TrainerMessage, { type: 'trained' }>, seconds: number): Promise<boolean> {
     const files = new Map<string, Uint8Array>();
     const source = path.join(folder, trained.packageFolder);
     for (const name of await fs.readdir(source)) files.set(name, await fs.readFile(path.join(source, name)));
@@ -258,13 +254,14 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       gzipBytes: trained.packageSizeGzBytes,
     };
     await options.registry.storePackage(lease.tenantId, modelVersionId, modelPackage);
-    const completed = await queue.complete(lease, {
+    const outcome = await queue.complete(lease, {
       trials: trained.trials,
-      computeSeconds,
+      computeSeconds: seconds,
       version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage },
     });
-    if (!completed) await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
-    logger.info({ runId: run.id, modelVersionId, seconds: (resultArrived - startedAt) / 1000 }, completed ? 'training finished' : 'training finished too late');
+    if (outcome !== 'recorded') await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
+    logger.info({ runId: run.id, modelVersionId, outcome, seconds: (resultArrived - startedAt) / 1000 }, 'training finished');
+    return outcome !== 'lost';
   }
 
   const done = train().catch(async (error: unknown) => {
@@ -276,7 +273,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       fault: 'SYSTEM',
     };
     // If this fails too, the lease expires and the run is taken back.
-    await queue.fail(lease, failure).catch((second: unknown) => logger.error({ runId: run.id, error: String(second) }, 'the failure was not noted'));
+    await queue.fail(lease, failure, computeSeconds()).catch((second: unknown) => logger.error({ runId: run.id, error: String(second) }, 'the failure was not noted'));
   });
 
   return {

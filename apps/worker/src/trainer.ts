@@ -41,11 +41,10 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: forward,
     checkpoint: {
-      everyEpochs: 1,
+      // Most epochs are so short that saving each would cost more than it could win back.
+      isDue: () => performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
       load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
       async save(bytes) {
-        // Every epoch may be saved; most are so short that saving would cost more than it could win back.
-        if (performance.now() - savedAt < job.checkpointEverySeconds * 1000) return;
         savedAt = performance.now();
         await fs.writeFile(`${file}.partial`, bytes);
         await fs.rename(`${file}.partial`, file);
@@ -160,7 +159,8 @@ function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array
     rows.push(row);
   };
   for (const index of testRows) if (rows.length < agreementRows) take(index);
-  for (let index = 0; index < table.rows && rows.length < agreementRows; index++) take(index);
+  const taken = new Set(testRows);
+  for (let index = 0; index < table.rows && rows.length < agreementRows; index++) if (!taken.has(index)) take(index);
   return rows;
 }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { checkRows, loadModel } from '@millrace/packaging';
@@ -75,7 +76,7 @@ describe('a worker', () => {
     const worker = await startTestWorker('killed-child');
     const run = await tenant.run(await tenant.iris(), longSpec);
     await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
-    await killTrainers();
+    for (const pid of await trainersOf(process.pid)) process.kill(pid, 'SIGKILL');
     const ended = await until(run.id, isOver);
     expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
     const types = ended.events.map(({ type }) => type);
@@ -98,6 +99,16 @@ describe('a worker', () => {
     await worker.close();
   });
 
+  it('fails a run whose model another run has made for another task meanwhile', async () => {
+    const version = await tenant.iris();
+    const classes = await tenant.run(version, irisSpec, 'contested');
+    const numbers = await tenant.run(version, { ...irisSpec, inputFeatures: irisSpec.inputFeatures.slice(1), outputFeatures: [irisSpec.inputFeatures[0]] }, 'contested');
+    const worker = await startTestWorker('contested');
+    expect((await until(classes.id, isOver)).status).toBe('SUCCEEDED');
+    expect(await until(numbers.id, isOver)).toMatchObject({ status: 'FAILED', failureCode: 'MODEL_CONFLICT', attempt: 1, modelVersion: null });
+    await worker.close();
+  });
+
   it('gives a run back when it shuts down, and the next worker finishes it without losing an attempt', async () => {
     const first = await startTestWorker('leaving');
     const run = await tenant.run(await tenant.iris(), longSpec);
@@ -117,7 +128,7 @@ describe('a worker', () => {
     const victim = spawnWorkerProcess();
     const run = await tenant.run(await tenant.iris(), longSpec);
     await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
-    const orphans = await trainerProcesses();
+    const orphans = await trainersOf(victim.pid!);
     expect(orphans.length).toBe(1);
     victim.kill('SIGKILL');
     await once(victim, 'close');
@@ -125,7 +136,7 @@ describe('a worker', () => {
     const ended = await until(run.id, isOver);
     expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
     expect(ended.events.find(({ type }) => type === 'requeued')!.data).toMatchObject({ code: 'WORKER_LOST' });
-    expect((await trainerProcesses()).filter((pid) => orphans.includes(pid))).toEqual([]);
+    expect(orphans.filter((pid) => isTrainer(pid))).toEqual([]);
     await second.close();
   });
 
@@ -175,17 +186,26 @@ function spawnWorkerProcess(): ChildProcess {
   });
 }
 
-/** Process ids of training processes started from this checkout. */
-async function trainerProcesses(): Promise<number[]> {
-  const ids: number[] = [];
-  for (const name of await fs.readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const command = await fs.readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
-    if (command.includes(trainer.entry) && command.includes('max-old-space-size')) ids.push(Number(name));
-  }
-  return ids;
+/** Process ids of the training processes of this worker only: other specs train at the same time. */
+async function trainersOf(worker: number): Promise<number[]> {
+  const ids = (await fs.readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  return ids.filter((pid) => isTrainer(pid) && parentOf(pid) === worker);
 }
 
-async function killTrainers(): Promise<void> {
-  for (const pid of await trainerProcesses()) process.kill(pid, 'SIGKILL');
+function isTrainer(pid: number): boolean {
+  const command = readProcess(pid, 'cmdline');
+  return command.includes(trainer.entry) && command.includes('max-old-space-size');
+}
+
+function parentOf(pid: number): number {
+  const stat = readProcess(pid, 'stat');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+function readProcess(pid: number, file: 'cmdline' | 'stat'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // it has ended
+  }
 }

@@ -59,6 +59,13 @@ describe('signing in', () => {
     expect((await auth.signIn(' BEA@example.com ', password)).type).toBe('signed-in');
   });
 
+  it('answers no refusal before its time, so that the time does not tell who exists', async () => {
+    const patient = createAuth({ database: test.database, tokenSecret, keyPepper, logger: silentLogger, clock, refusalMs: 500 });
+    const begun = performance.now();
+    expect((await patient.signIn('nobody@example.com', password)).type).toBe('refused');
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(499);
+  });
+
   it('refuses part of a crowd instead of hashing for all of them at once', async () => {
     const crowd = await Promise.allSettled(Array.from({ length: 100 }, () => auth.signIn('nobody@example.com', 'x')));
     const refused = crowd.filter((outcome) => outcome.status === 'rejected' && outcome.reason.code === 'TOO_MANY_REQUESTS');
@@ -131,6 +138,25 @@ describe('refreshing', () => {
     expect((await auth.refresh(second.refreshToken)).type).toBe('refused');
     await waitFor(async () => (await auth.authenticate(second.accessToken)) === null);
   });
+
+  it('ends the session even when the used token is older than the one before', async () => {
+    const victim = await owner();
+    const once = signedIn(await auth.refresh(victim.refreshToken));
+    const twice = signedIn(await auth.refresh(once.refreshToken));
+    expect((await auth.refresh(victim.refreshToken)).type).toBe('refused');
+    expect((await auth.refresh(twice.refreshToken)).type).toBe('refused');
+    await waitFor(async () => (await auth.authenticate(twice.accessToken)) === null);
+  });
+
+  it('is no way to end a session of which only the id is known', async () => {
+    const { actor, refreshToken } = await owner();
+    const [, random, mac] = refreshToken.split('.') as [string, string, string];
+    const other = (await owner()).actor.sessionId;
+    for (const forged of [actor.sessionId, `${actor.sessionId}.${random}`, `${actor.sessionId}.${mac}.${mac}`, `${other}.${random}.${mac}`, '', '..']) {
+      expect((await auth.refresh(forged)).type).toBe('refused');
+    }
+    signedIn(await auth.refresh(refreshToken));
+  });
 });
 
 describe('API keys', () => {
@@ -197,6 +223,28 @@ describe('API keys', () => {
     await expect(keyOf(viewer)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(keyOf(engineer, ['ADMIN'])).rejects.toMatchObject({ code: 'FORBIDDEN' });
     expect((await keyOf(engineer, ['PREDICT', 'TRAIN'])).type).toBe('created');
+  });
+
+  it('hand out no endpoint that they may not call themselves', async () => {
+    const { actor } = await owner();
+    const limited = await auth.authenticate((await keyOf(actor, ['ADMIN'])).key);
+    const attempt = async (models?: string[]) => (await auth.createApiKey(limited!, { alias: 'child', scopes: ['PREDICT'], ...(models ? { models } : {}) })).type;
+    expect(await Promise.all([attempt(), attempt([]), attempt(['wine']), attempt(['iris', 'wine']), attempt(['iris'])])).toEqual([
+      'invalid', 'invalid', 'invalid', 'invalid', 'created',
+    ]);
+  });
+
+  it.each([
+    ['alias', { alias: 'press 4\r\nforged: line' }],
+    ['alias', { alias: 'a\u202eb' }],
+    ['alias', { alias: 'half a pair \ud800' }],
+    ['models', { models: ['\ud800'] }],
+    ['models', { models: [''] }],
+    ['models', { models: Array.from({ length: 101 }, (_, i) => `m${i}`) }],
+  ])('are refused with %s that nobody could read or store', async (field, input) => {
+    const { actor } = await owner();
+    const outcome = await auth.createApiKey(actor, { alias: 'press 4', scopes: ['READ'], ...input });
+    expect(outcome.type === 'invalid' && outcome.problems.map((problem) => problem.field)).toEqual([field]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiKey, type Database, notify, type SystemTx, violatesUnique } from '@millrace/database';
 import { type Clock, DomainError, type Logger, newId, type Problem, systemClock } from '@millrace/kernel';
 import { accessTokenLifeSeconds, signAccessToken, verifyAccessToken } from './access-token.ts';
@@ -8,6 +9,7 @@ import { recordAudit } from './audit.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import { hashPassword, passwordProblem, verifyPassword } from './password.ts';
 import type { ApiKeyScope, Role } from './permissions.ts';
+import { newRefreshToken, sessionOfRefreshToken } from './refresh-token.ts';
 
 export interface AuthOptions {
   database: Database;
@@ -17,6 +19,8 @@ export interface AuthOptions {
   keyPepper: string;
   logger: Logger;
   clock?: Clock;
+  /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
+  refusalMs?: number;
 }
 
 export interface TenantInput {
@@ -60,6 +64,10 @@ export type CreateApiKeyOutcome = { type: 'created'; apiKey: ApiKeyView; key: st
 
 const sessionLifeDays = 30;
 const setupLinkLifeHours = 24;
+/** that one API key may name */
+const mostModels = 100;
+/** Well above what checking a password and writing a line of the trail take. */
+const refusalMs = 200;
 /** How long a process may believe in a credential it has checked, should the notice of its revocation get lost. */
 const believedForMs = 5_000;
 
@@ -89,8 +97,8 @@ export function createAuth(options: AuthOptions) {
   const inSeconds = (seconds: number): Date => new Date(clock.now().getTime() + seconds * 1000);
 
   async function openSession(tx: SystemTx, tenantId: string, personId: string, role: Role): Promise<SignedIn> {
-    const refreshToken = randomBytes(32).toString('base64url');
     const sessionId = newId('session');
+    const refreshToken = newRefreshToken(sessionId, options.tokenSecret);
     await tx.session.createMany({
       data: [{ id: sessionId, tenantId, personId, tokenHash: sha256(refreshToken), expiresAt: inSeconds(sessionLifeDays * 86_400) }],
     });
@@ -253,6 +261,7 @@ export function createAuth(options: AuthOptions) {
 
     /** @throws DomainError TOO_MANY_REQUESTS while too many sign in at once */
     async signIn(email: string, password: string): Promise<SignInOutcome> {
+      const begun = performance.now();
       const person = await database.system().transaction((tx) =>
         tx.person.findUnique({
           where: { email: normalEmail(email) },
@@ -267,6 +276,8 @@ export function createAuth(options: AuthOptions) {
             recordAudit(tx, { type: 'system', tenantId: membership.tenantId }, { action: 'session.open', subject: person.id, result: 'refused' }),
           );
         }
+        // The line above is written for people that exist only: the time that it takes must not tell them apart.
+        await delay(Math.max(0, begun + (options.refusalMs ?? refusalMs) - performance.now()));
         return { type: 'refused' };
       }
       return database.system().transaction(async (tx) => {
@@ -276,16 +287,20 @@ export function createAuth(options: AuthOptions) {
       });
     },
 
-    /** Exchanges a refresh token for new tokens. A token used twice was stolen by one of its two users: the session ends. */
+    /**
+     * Exchanges a refresh token for new tokens. A token used twice, however many came after it, was stolen by one of its
+     * two users: the session ends.
+     */
     async refresh(refreshToken: string): Promise<SignInOutcome> {
-      const hash = sha256(refreshToken);
+      const sessionId = sessionOfRefreshToken(refreshToken, options.tokenSecret);
+      if (sessionId === null) return { type: 'refused' };
       return database.system().transaction(async (tx): Promise<SignInOutcome> => {
-        const [found] = await tx.$queryRaw<{ id: string; retired: boolean }[]>`
-          SELECT id, retired_hash = ${hash} AS retired FROM sessions
-          WHERE (token_hash = ${hash} OR retired_hash = ${hash}) AND revoked_at IS NULL AND expires_at > ${clock.now()} FOR UPDATE`;
+        const [found] = await tx.$queryRaw<{ current: boolean }[]>`
+          SELECT token_hash = ${sha256(refreshToken)} AS current FROM sessions
+          WHERE id = ${sessionId} AND revoked_at IS NULL AND expires_at > ${clock.now()} FOR UPDATE`;
         if (!found) return { type: 'refused' };
-        const session = await tx.session.findUniqueOrThrow({ where: { id: found.id } });
-        if (found.retired) {
+        const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId } });
+        if (!found.current) {
           await tx.session.update({ where: { id: session.id }, data: { revokedAt: clock.now() } });
           await notify(tx, 'millrace_access', `${session.tenantId}:${session.personId}`);
           await recordAudit(tx, { type: 'system', tenantId: session.tenantId }, { action: 'session.revoke', subject: session.id, result: 'reused' });
@@ -295,8 +310,8 @@ export function createAuth(options: AuthOptions) {
           where: { tenantId_personId: { tenantId: session.tenantId, personId: session.personId } },
         });
         if (!membership) return { type: 'refused' };
-        const replacement = randomBytes(32).toString('base64url');
-        await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), retiredHash: hash } });
+        const replacement = newRefreshToken(sessionId, options.tokenSecret);
+        await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement) } });
         const actor: PersonActor = {
           type: 'person',
           tenantId: session.tenantId,
@@ -319,7 +334,7 @@ export function createAuth(options: AuthOptions) {
     /** The key's text is in this answer and nowhere else. */
     async createApiKey(actor: Actor, input: ApiKeyInput): Promise<CreateApiKeyOutcome> {
       requirePermission(actor, 'key:write');
-      const problems = keyProblems(input, clock);
+      const problems = keyProblems(actor, input, clock);
       if (problems.length) return { type: 'invalid', problems };
       for (const scope of input.scopes) requireScopeWithin(actor, scope);
       const { key, publicId, secret } = generateKey();
@@ -385,15 +400,13 @@ function emailTaken(error: unknown): { type: 'invalid'; problems: Problem[] } {
 
 function tenantProblems(input: TenantInput): Problem[] {
   const problems = personProblems(input);
-  const tenantName = input.tenantName.trim();
-  if (tenantName.length < 1 || tenantName.length > 80) problems.push(lengthProblem('tenantName', 'The tenant’s name', 80));
+  if (!isPlainText(input.tenantName)) problems.push(textProblem('tenantName', 'The tenant’s name'));
   return problems;
 }
 
 function personProblems(input: { name: string; email: string; password: string }): Problem[] {
   const problems: Problem[] = [];
-  const name = input.name.trim();
-  if (name.length < 1 || name.length > 80) problems.push(lengthProblem('name', 'The name', 80));
+  if (!isPlainText(input.name)) problems.push(textProblem('name', 'The name'));
   if (!/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(input.email.trim())) {
     problems.push({ code: 'email_unfit', field: 'email', message: 'This is no e-mail address.', remedy: 'Write it as name@example.com.' });
   }
@@ -402,21 +415,33 @@ function personProblems(input: { name: string; email: string; password: string }
   return problems;
 }
 
-function keyProblems(input: ApiKeyInput, clock: Clock): Problem[] {
+function keyProblems(actor: Actor, input: ApiKeyInput, clock: Clock): Problem[] {
   const problems: Problem[] = [];
-  const alias = input.alias.trim();
-  if (alias.length < 1 || alias.length > 80) problems.push(lengthProblem('alias', 'The alias', 80));
+  if (!isPlainText(input.alias)) problems.push(textProblem('alias', 'The alias'));
   if (!input.scopes.length) {
     problems.push({ code: 'scopes_missing', field: 'scopes', message: 'The key has no scope.', remedy: 'Give at least one of PREDICT, READ, TRAIN, ADMIN.' });
   }
   if (input.expiresAt && input.expiresAt <= clock.now()) {
     problems.push({ code: 'expiry_past', field: 'expiresAt', message: 'The expiry lies in the past.', remedy: 'Choose a later time, or none.' });
   }
+  const models = input.models ?? [];
+  if (models.length > mostModels || !models.every((name) => /^[\x21-\x7e]{1,63}$/.test(name))) {
+    problems.push({ code: 'models_unfit', field: 'models', message: 'These are no names of endpoints, or too many.', remedy: `Give at most ${mostModels} names of endpoints, or none for all.` });
+  } else if (actor.type === 'key' && actor.models.length && !(models.length && models.every((name) => actor.models.includes(name)))) {
+    // Nobody hands out more than they have; no name at all would mean every endpoint.
+    problems.push({ code: 'models_beyond_own', field: 'models', message: 'The key that makes this one may not call all of these endpoints itself.', remedy: `Choose among ${actor.models.slice(0, 20).join(', ')}.` });
+  }
   return problems;
 }
 
-function lengthProblem(field: string, what: string, limit: number): Problem {
-  return { code: 'length_unfit', field, message: `${what} is empty or too long.`, remedy: `Use 1 to ${limit} characters.` };
+/** 1 to 80 characters, none of which is invisible or turns the text around it. */
+function isPlainText(text: string): boolean {
+  const kept = text.trim();
+  return kept.length >= 1 && kept.length <= 80 && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(kept);
+}
+
+function textProblem(field: string, what: string): Problem {
+  return { code: 'text_unfit', field, message: `${what} is empty, too long, or holds invisible characters.`, remedy: 'Use 1 to 80 visible characters.' };
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -130,7 +130,6 @@ export const trainingSpecSchema = z
 /** A training configuration with its defaults filled in. */
 export type TrainingSpec = z.output<typeof trainingSpecSchema>;
 export type TrainerSettings = TrainingSpec['trainer'];
-export type SplitSettings = TrainingSpec['split'];
 
 /** The same schema as JSON Schema (draft 2020-12), for forms, editors and other languages. */
 export const trainingSpecJsonSchema: Record<string, unknown> = z.toJSONSchema(trainingSpecSchema, { io: 'input' });

@@ -1,7 +1,7 @@
 import { newId } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
 import pg from 'pg';
-import { type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+import { notify, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -97,6 +97,12 @@ describe('a tenant handle', () => {
     await client.end();
   });
 
+  it('keeps no connection when its tenant cannot be bound', async () => {
+    const unfit = test.database.forTenant('a tenant\0'); // Postgres takes no NUL
+    for (let attempt = 0; attempt < 11; attempt++) await expect(unfit.transaction((tx) => tx.dataset.count())).rejects.toThrow();
+    expect(await test.database.forTenant(acme).transaction((tx) => tx.dataset.count())).toBe(1);
+  });
+
   it('rolls everything back when the work throws', async () => {
     const handle = test.database.forTenant(acme);
     const failing = handle.transaction(async (tx) => {
@@ -127,6 +133,33 @@ describe('a read session', () => {
     await expect(session.client.dataset.count()).rejects.toThrow(/closed/);
     const unused = test.database.forTenant(acme).readSession();
     await unused.close();
+  });
+});
+
+describe('listening', () => {
+  it('tells of notifications, and of a gap when the connection was lost', async () => {
+    const heard: (string | null)[] = [];
+    let wake: () => void = () => undefined;
+    const news = () => new Promise<void>((resolve) => (wake = resolve));
+    const listen = () => test.database.listen('millrace_registry', (payload) => (heard.push(payload), wake()));
+    const [end, endOther] = await Promise.all([listen(), test.database.listen('millrace_queue', () => undefined)]);
+    const tell = async (payload: string) => {
+      const told = news();
+      await test.database.forTenant(acme).transaction((tx) => notify(tx, 'millrace_registry', payload));
+      await told;
+    };
+    await tell('first');
+    const gap = news();
+    const client = new pg.Client({ connectionString: test.urls.system });
+    await client.connect();
+    await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND query LIKE 'LISTEN%' AND usename = current_user AND pid <> pg_backend_pid()`);
+    await client.end();
+    await gap;
+    await tell('second');
+    expect(heard).toEqual(['first', null, 'second']);
+    end();
+    endOther();
   });
 });
 

@@ -21,7 +21,7 @@ export interface DatabaseOptions {
 const secretColumns = {
   person: { passwordHash: true },
   apiKey: { secretHmac: true },
-  session: { tokenHash: true, retiredHash: true },
+  session: { tokenHash: true },
 } as const;
 
 type TenantClient = PrismaClient<never, typeof secretColumns>;
@@ -82,11 +82,18 @@ class TenantAdapter extends PrismaPg {
       const tenantId = tenantOfTransaction.getStore();
       const transaction = await startTransaction(isolationLevel);
       if (tenantId !== undefined) {
-        await transaction.queryRaw({
-          sql: `SELECT set_config('millrace.tenant_id', $1, true)`,
-          args: [tenantId],
-          argTypes: [{ scalarType: 'string', arity: 'scalar' }],
-        });
+        try {
+          await transaction.queryRaw({
+            sql: `SELECT set_config('millrace.tenant_id', $1, true)`,
+            args: [tenantId],
+            argTypes: [{ scalarType: 'string', arity: 'scalar' }],
+          });
+        } catch (error) {
+          // Prisma does not know of this transaction yet: without this its connection would never come back to the pool.
+          await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => undefined);
+          await transaction.rollback();
+          throw error;
+        }
       }
       return transaction;
     };

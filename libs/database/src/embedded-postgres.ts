@@ -47,11 +47,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   if (user) await fs.chown(directory, user.uid, user.gid);
 
   let cluster = await readClusterFile(clusterFile);
-  if (!cluster || !(await exists(path.join(dataDirectory, 'PG_VERSION')))) {
+  if (!(await exists(dataDirectory))) {
     cluster = { port: await freePort(), ownerPassword: randomBytes(24).toString('base64url') };
-    await fs.rm(dataDirectory, { recursive: true, force: true }); // an initdb that was cut off
-    await initialise(binaries, directory, dataDirectory, cluster.ownerPassword, user);
-    await fs.writeFile(clusterFile, JSON.stringify(cluster), { mode: 0o600 });
+    const unfinished = `${dataDirectory}.unfinished`;
+    await fs.rm(unfinished, { recursive: true, force: true }); // an initdb that was cut off
+    await initialise(binaries, directory, unfinished, cluster.ownerPassword, user);
+    await writeClusterFile(clusterFile, cluster);
+    await fs.rename(unfinished, dataDirectory); // last, so that a cluster always has its password
+  }
+  if (!cluster) {
+    throw new Error(`${dataDirectory} holds a database, but ${clusterFile} with its password is gone. Restore that file, or remove the folder.`);
   }
 
   const running = await runningServer(dataDirectory, cluster);
@@ -62,7 +67,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   } else {
     if (!(await isFree(cluster.port))) {
       cluster = { ...cluster, port: await freePort() };
-      await fs.writeFile(clusterFile, JSON.stringify(cluster), { mode: 0o600 });
+      await writeClusterFile(clusterFile, cluster);
     }
     processId = await startServer(binaries, dataDirectory, cluster, user, options);
   }
@@ -73,6 +78,17 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     processId,
     stop: () => stopServer(processId, dataDirectory),
   };
+}
+
+/** Stops the server, should one be running, and removes the cluster with all its data, wherever it lies. */
+export async function removeEmbeddedPostgres(options: Pick<EmbeddedPostgresOptions, 'directory' | 'logger'>): Promise<void> {
+  const user = process.getuid?.() === 0 ? await unprivilegedUser() : undefined;
+  const directory = await reachableDirectory(path.resolve(options.directory), user, options.logger);
+  const dataDirectory = path.join(directory, 'data');
+  const cluster = await readClusterFile(path.join(directory, 'cluster.json'));
+  const running = cluster && (await runningServer(dataDirectory, cluster));
+  if (running) await stopServer(running, dataDirectory);
+  await fs.rm(directory, { recursive: true, force: true });
 }
 
 interface Binaries {
@@ -127,22 +143,23 @@ async function unprivilegedUser(): Promise<SystemUser> {
   throw new Error('Postgres does not run as root, and there is no user "postgres" or "nobody" to run it as. Set DATABASE_URL.');
 }
 
-function canEnter(user: SystemUser, directory: string, flag: '-r' | '-x'): boolean {
-  return spawnSync('/bin/sh', ['-c', `test ${flag} "$1"`, 'sh', directory], { uid: user.uid, gid: user.gid, cwd: '/' }).status === 0;
+/** Whether the user may enter the folder, or run the file. */
+function mayExecute(user: SystemUser, file: string): boolean {
+  return spawnSync('/bin/sh', ['-c', 'test -x "$1"', 'sh', file], { uid: user.uid, gid: user.gid, cwd: '/' }).status === 0;
 }
 
 /** Folders below /root and the like are closed to other users: the cluster then lies under /var/tmp. */
 async function reachableDirectory(directory: string, user: SystemUser | undefined, logger: Logger): Promise<string> {
   if (!user) return directory;
   await fs.mkdir(path.dirname(directory), { recursive: true });
-  if (canEnter(user, path.dirname(directory), '-x')) return directory;
+  if (mayExecute(user, path.dirname(directory))) return directory;
   const elsewhere = `/var/tmp/millrace-postgres-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`;
   logger.info({ directory: elsewhere }, 'the data folder is closed to the user that runs Postgres; the cluster lies elsewhere');
   return elsewhere;
 }
 
 async function reachableBinaries(binaries: Binaries, user: SystemUser | undefined, logger: Logger): Promise<Binaries> {
-  if (!user || canEnter(user, binaries.postgres, '-x')) return binaries;
+  if (!user || mayExecute(user, binaries.postgres)) return binaries;
   const { version } = JSON.parse(await fs.readFile(path.join(binaries.root, '..', 'package.json'), 'utf8')) as { version: string };
   const copy = `/var/tmp/millrace-postgres-binaries-${version}`;
   if (!(await exists(copy))) {
@@ -288,6 +305,12 @@ function urlFor(cluster: ClusterFile, user: string, database: string): string {
 async function readClusterFile(file: string): Promise<ClusterFile | null> {
   const text = await fs.readFile(file, 'utf8').catch(() => null);
   return text === null ? null : (JSON.parse(text) as ClusterFile);
+}
+
+/** In one step: a cluster whose password were cut off could never be opened again. */
+async function writeClusterFile(file: string, cluster: ClusterFile): Promise<void> {
+  await fs.writeFile(`${file}.new`, JSON.stringify(cluster), { mode: 0o600 });
+  await fs.rename(`${file}.new`, file);
 }
 
 const exists = (file: string): Promise<boolean> => fs.access(file).then(() => true, () => false);

@@ -10,7 +10,7 @@ export {
   type TenantTx,
   violatesUnique,
 } from './database.ts';
-export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+export { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 export { migrate, migrationsDigest, provisionRoles, type RolePasswords } from './migrate.ts';
 export type { ReadSession } from './read-session.ts';
 export { Prisma } from './generated/prisma/client.ts';
@@ -20,13 +20,11 @@ export type {
   Dataset,
   DatasetVersion,
   Endpoint,
-  Membership,
   Model,
   ModelAlias,
   ModelVersion,
   Person,
   QuotaCounter,
-  Reservation,
   Run,
   RunEvent,
   RunMetric,

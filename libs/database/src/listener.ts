@@ -12,6 +12,8 @@ export class Listener {
   readonly #url: string;
   readonly #logger: Logger;
   readonly #handlers = new Map<string, Set<NotificationHandler>>();
+  /** per channel: settles when LISTEN is in force, for whoever comes second while the first still waits */
+  readonly #listening = new Map<string, Promise<void>>();
   #client: pg.Client | null = null;
   #connecting: Promise<void> | null = null;
   #closed = false;
@@ -25,14 +27,23 @@ export class Listener {
   async listen(channel: string, handler: NotificationHandler): Promise<() => void> {
     if (!/^[a-z_]+$/.test(channel)) throw new Error(`not a channel name: ${channel}`);
     const handlers = this.#handlers.get(channel) ?? new Set();
-    handlers.add(handler);
-    if (!this.#handlers.has(channel)) {
-      this.#handlers.set(channel, handlers);
-      const existing = this.#client;
-      if (existing) await existing.query(`LISTEN ${channel}`);
-      else await this.#connect();
+    this.#handlers.set(channel, handlers.add(handler));
+    const listening = this.#listening.get(channel) ?? this.#begin(channel);
+    this.#listening.set(channel, listening);
+    try {
+      await listening;
+    } catch (error) {
+      handlers.delete(handler);
+      if (this.#listening.get(channel) === listening) this.#listening.delete(channel); // the next one tries anew
+      throw error;
     }
     return () => void handlers.delete(handler);
+  }
+
+  async #begin(channel: string): Promise<void> {
+    const existing = this.#client;
+    if (existing) await existing.query(`LISTEN ${channel}`);
+    else await this.#connect();
   }
 
   async close(): Promise<void> {
@@ -43,6 +54,7 @@ export class Listener {
   }
 
   #connect(): Promise<void> {
+    if (this.#client) return Promise.resolve(); // somebody who began to listen was faster than the delay after a loss
     this.#connecting ??= this.#open().finally(() => (this.#connecting = null));
     return this.#connecting;
   }
@@ -52,8 +64,13 @@ export class Listener {
     client.on('notification', ({ channel, payload }) => this.#deliver(channel, payload ?? ''));
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, null));
-    await client.connect();
-    for (const channel of this.#handlers.keys()) await client.query(`LISTEN ${channel}`);
+    try {
+      await client.connect();
+      for (const channel of this.#handlers.keys()) await client.query(`LISTEN ${channel}`);
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
     this.#client = client;
   }
 
@@ -62,6 +79,7 @@ export class Listener {
     this.#client = null;
     this.#logger.warn({ error: error?.message }, 'the connection for notifications was lost; reconnecting');
     const attempt = (delay: number): void => {
+      if (this.#closed) return;
       this.#retry = setTimeout(() => {
         this.#connect().then(
           () => {

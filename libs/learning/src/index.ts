@@ -1,11 +1,5 @@
-export { selectBackend } from './backend.ts';
-export type { Backend, BackendName } from './backend.ts';
-export type { EpochResult } from './dense-network.ts';
-export type { ClassificationMetrics, ClassScore, Metrics, RegressionMetrics } from './metrics.ts';
-export type { Activation, DenseLayer, FittedEstimator, FittedFeature, FittedPipeline, FittedTarget } from './pipeline.ts';
-export { predict } from './predict.ts';
-export type { Prediction, Row } from './predict.ts';
-export type { Split } from './split.ts';
-export type { ColumnData, FeatureType, Problem, Table } from './table.ts';
-export { train } from './train.ts';
-export type { CheckpointStore, RowCounts, TrainEvent, TrainOptions, TrainOutcome, Trial } from './train.ts';
+export { type BackendName, selectBackend } from './backend.ts';
+export type { FittedPipeline } from './pipeline.ts';
+export { predict, type Prediction, type Row } from './predict.ts';
+export type { ColumnData, Table } from './table.ts';
+export { train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';

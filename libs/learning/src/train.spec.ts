@@ -24,7 +24,7 @@ function memoryStore(everyEpochs = 1, initial: Uint8Array | null = null): Checkp
   const saved: Uint8Array[] = initial ? [initial] : [];
   return {
     saved,
-    everyEpochs,
+    isDue: (epoch) => epoch === null || epoch % everyEpochs === 0,
     load: async () => saved[saved.length - 1] ?? null,
     save: async (bytes) => {
       saved.push(Uint8Array.from(bytes));

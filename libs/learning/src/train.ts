@@ -1,33 +1,26 @@
-import { createHash } from 'node:crypto';
-import { activateBackend, currentBackend } from './backend.ts';
-import { checkSpecAgainstColumns, needsValidation, selectionMetrics, splitTypeOf, taskOf } from '@millrace/configuration';
-import { trainDense } from './dense-network.ts';
-import { metricValue, scoreClassification, scoreRegression } from './metrics.ts';
-import { createPacer } from './pacer.ts';
-import { encodeRows, encodedWidth, fitFeatures } from './pipeline.ts';
-import { scoreRows } from './predict.ts';
-import { splitRows } from './split.ts';
-import { decodeState, encodeState } from './state-codec.ts';
-import { summariseTable } from './summarise-table.ts';
-import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
-import type { Backend } from './backend.ts';
-import type { DenseState, EpochResult, Examples } from './dense-network.ts';
-import type { Metrics } from './metrics.ts';
-import type { Pacer } from './pacer.ts';
-import type { FittedEstimator, FittedFeature, FittedPipeline, FittedTarget } from './pipeline.ts';
-import type { Scores } from './predict.ts';
-import type { Split } from './split.ts';
-import type { ColumnData, Problem, Table } from './table.ts';
-import type {
-  DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, SelectionMetric, TrainingSpec,
+import {
+  checkSpecAgainstColumns, type DenseSettings, type ModelFamily, type ModelSettings, type NearestNeighboursSettings,
+  type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
 } from '@millrace/configuration';
+import { activateBackend, type Backend, currentBackend } from './backend.ts';
+import { type EpochResult, type Examples, trainDense } from './dense-network.ts';
+import { type Metrics, metricValue } from './metrics.ts';
+import { createPacer, type Pacer } from './pacer.ts';
+import { encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedPipeline, type FittedTarget } from './pipeline.ts';
+import { scoreRows } from './predict.ts';
+import { findInfinities, fitTarget, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
+import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
+import type { Split } from './split.ts';
+import { encodeState } from './state-codec.ts';
+import { summariseTable } from './summarise-table.ts';
+import type { Problem, Table } from './table.ts';
 
 /** Where a run's progress survives the process. `save` must be atomic: `load` gets a whole state or the one before. */
 export interface CheckpointStore {
   load(): Promise<Uint8Array | null>;
   save(bytes: Uint8Array): Promise<void>;
-  /** Epochs between two saves; a finished trial is always saved. */
-  everyEpochs: number;
+  /** Asked after each epoch (by its number) and each finished trial (null), before the state is put into bytes. */
+  isDue(epoch: number | null): boolean;
 }
 
 export interface TrainOptions {
@@ -143,7 +136,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const fingerprint = fingerprintOf(table, spec, seed);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
   const save = async (trial: number, current: Progress['current']) => {
-    if (!options.checkpoint) return;
+    if (!options.checkpoint?.isDue(current?.dense.epoch ?? null)) return;
     await options.checkpoint.save(encodeState({ fingerprint, ...progress, current }));
     await emit({ type: 'checkpoint', trial, epoch: current?.dense.epoch ?? 0 });
   };
@@ -155,7 +148,6 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     await emit({ type: 'trial-started', trial: model, trials: spec.models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
-      everyEpochs: Math.max(1, options.checkpoint?.everyEpochs ?? 1),
       current: progress.current?.model === model ? progress.current : null,
       pacer: createPacer(signal),
     });
@@ -183,133 +175,6 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   };
 }
 
-// --- data ---
-
-type TargetInfo =
-  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null }
-  | { task: 'regression'; name: string };
-
-interface PreparedData {
-  type: 'prepared';
-  table: Table;
-  target: TargetInfo;
-  /** Per row of the table: class index or value; meaningless where the target is missing. */
-  truth: Float64Array;
-  split: Split;
-  dropped: number;
-}
-
-function findInfinities(table: Table, spec: TrainingSpec): Problem[] {
-  const used = [
-    ...spec.inputFeatures.map(({ name }, index) => ({ name, field: `inputFeatures[${index}].name` })),
-    { name: spec.outputFeatures[0]!.name, field: 'outputFeatures[0].name' },
-  ];
-  return used.flatMap(({ name, field }) => {
-    const column = findColumn(table, name);
-    if (column?.type !== 'number') return [];
-    const row = column.values.findIndex((value) => Math.abs(value) === Infinity);
-    if (row < 0) return [];
-    return [{ field, message: `"${name}" is infinite in row ${row + 1}.`, remedy: 'Correct the value or leave the cell empty.' }];
-  });
-}
-
-function prepareData(table: Table, spec: TrainingSpec): PreparedData | { type: 'invalid'; problems: Problem[] } {
-  const output = spec.outputFeatures[0]!;
-  const column = findColumn(table, output.name)!;
-  const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
-  const rows = allRows.filter((row) => categoryAt(column, row) !== null);
-  const { target, truth } = readTarget(column, output, rows, table.rows);
-  const strata = splitTypeOf(spec) === 'stratified' ? Int32Array.from(rows, (row) => truth[row]!) : null;
-  const split = splitRows({
-    rows, strata, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
-    validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
-  });
-  const problems: Problem[] = [];
-  if (needsValidation(spec) && split.validation.length === 0) {
-    problems.push({
-      field: 'split.validationFraction',
-      message: 'There are too few rows to hold any back for validation.',
-      remedy: 'Add rows, or train one model without an early stop.',
-    });
-  }
-  if (target.task === 'classification') {
-    const learned = new Set(Array.from(split.train, (row) => truth[row]!));
-    const absent = target.classes.filter((_, index) => !learned.has(index));
-    if (absent.length > 0) {
-      problems.push({
-        field: 'split.type',
-        message: `No training row is of class ${absent.slice(0, 3).map((label) => `"${label}"`).join(', ')}.`,
-        remedy: 'Use a stratified split, another seed, or a larger training share.',
-      });
-    }
-  }
-  if (problems.length > 0) return { type: 'invalid', problems };
-  return { type: 'prepared', table, target, truth, split, dropped: table.rows - rows.length };
-}
-
-function readTarget(
-  column: ColumnData,
-  output: TrainingSpec['outputFeatures'][number],
-  rows: Int32Array,
-  tableRows: number,
-): { target: TargetInfo; truth: Float64Array } {
-  const truth = new Float64Array(tableRows);
-  if (output.type === 'number') {
-    for (const row of rows) truth[row] = column.values[row] as number;
-    return { target: { task: 'regression', name: output.name }, truth };
-  }
-  const counts = new Map<string, number>();
-  for (const row of rows) {
-    const label = categoryAt(column, row)!;
-    counts.set(label, (counts.get(label) ?? 0) + 1);
-  }
-  const classes = [...counts.keys()].sort(inCodeUnitOrder);
-  const places = new Map(classes.map((label, index) => [label, index]));
-  for (const row of rows) truth[row] = places.get(categoryAt(column, row)!)!;
-  // Of two equally frequent classes the later one (1 after 0, yes after no) is taken as positive.
-  const [first, second] = classes as [string, string];
-  const rarer = counts.get(first)! < counts.get(second)! ? first : second;
-  const positiveClass = classes.length === 2 ? (output.positiveClass ?? rarer) : null;
-  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass }, truth };
-}
-
-function fitTarget(data: PreparedData, rows: Int32Array): FittedTarget {
-  const { target, truth } = data;
-  if (target.task === 'classification') return { name: target.name, type: target.type, classes: target.classes };
-  const mean = rows.reduce((sum, row) => sum + truth[row]!, 0) / rows.length;
-  const variance = rows.reduce((sum, row) => sum + (truth[row]! - mean) ** 2, 0) / rows.length;
-  const constant = rows.every((row) => truth[row] === truth[rows[0]!]);
-  return { name: target.name, type: 'number', mean, scale: constant ? 1 : Math.sqrt(variance) || 1 };
-}
-
-function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Scores): Metrics {
-  const actual = Float64Array.from(rows, (row) => data.truth[row]!);
-  if (scores.type === 'values') return scoreRegression(actual, scores.predicted);
-  if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
-  const { classes, positiveClass } = data.target;
-  return scoreClassification({ classes, positiveClass, actual: Int32Array.from(actual), ...scores });
-}
-
-/** Answers every test row alike, from the rows learned from: class shares, or the mean. */
-function scoreBaseline(data: PreparedData): Metrics {
-  const learned = data.split.train;
-  const { test } = data.split;
-  if (data.target.task === 'regression') {
-    const mean = learned.reduce((sum, row) => sum + data.truth[row]!, 0) / learned.length;
-    return scoresToMetrics(data, test, { type: 'values', predicted: new Float64Array(test.length).fill(mean) });
-  }
-  const shares = data.target.classes.map(() => 0);
-  for (const row of learned) shares[data.truth[row]!]! += 1 / learned.length;
-  const majority = shares.indexOf(Math.max(...shares));
-  return scoresToMetrics(data, test, {
-    type: 'classes',
-    predicted: new Int32Array(test.length).fill(majority),
-    probabilities: Float64Array.from({ length: test.length * shares.length }, (_, at) => shares[at % shares.length]!),
-  });
-}
-
-// --- trials ---
-
 interface TrialRun {
   data: PreparedData;
   spec: TrainingSpec;
@@ -319,7 +184,6 @@ interface TrialRun {
   seed: number;
   emit(event: TrainEvent): Promise<void>;
   save(trial: number, current: Progress['current']): Promise<void>;
-  everyEpochs: number;
   current: Progress['current'];
   pacer: Pacer;
 }
@@ -432,7 +296,7 @@ async function fitNetwork(run: TrialRun, settings: DenseSettings): Promise<FitOu
         type: 'epoch', trial: model, epochs: trainer.epochs, ...result,
         metrics: outputs ? quickMetrics(outputs, validationTruth, target) : {},
       });
-      if (state.epoch % run.everyEpochs === 0) await run.save(model, { model, seconds: elapsed(), dense: state });
+      await run.save(model, { model, seconds: elapsed(), dense: state });
     },
   });
   if (outcome.type === 'cancelled') return outcome;
@@ -496,51 +360,4 @@ function bestOf(trials: Trial[], metric: SelectionMetric): number {
     return value === null ? -Infinity : sign * value;
   };
   return trials.reduce((best, trial, index) => (merit(trial) > merit(trials[best]!) ? index : best), 0);
-}
-
-// --- progress that survives the process ---
-
-interface Progress {
-  /** Of models 0, 1, …: those that are done with. */
-  results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
-  /** The network in training, after its last saved epoch. */
-  current: { model: number; seconds: number; dense: DenseState } | null;
-}
-
-async function restoreProgress(
-  checkpoint: CheckpointStore | undefined,
-  fingerprint: string,
-  emit: (event: TrainEvent) => Promise<void>,
-): Promise<Progress> {
-  const fresh: Progress = { results: [], current: null };
-  const bytes = await checkpoint?.load();
-  if (!bytes) return fresh;
-  const stored = decodeState(bytes) as (Progress & { fingerprint: string }) | null;
-  if (!stored || stored.fingerprint !== fingerprint) {
-    const reason = stored ? 'it belongs to other data or another configuration' : 'it is damaged or of another format';
-    await emit({ type: 'checkpoint-ignored', reason });
-    return fresh;
-  }
-  await emit({
-    type: 'resumed',
-    trial: stored.current?.model ?? stored.results.length,
-    epoch: stored.current?.dense.epoch ?? 0,
-  });
-  return { results: stored.results, current: stored.current };
-}
-
-/** Tells whether a checkpoint continues this very run: same data, configuration and seed. */
-function fingerprintOf(table: Table, spec: TrainingSpec, seed: number): string {
-  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows }));
-  for (const { name } of [...spec.inputFeatures, ...spec.outputFeatures]) {
-    const column = findColumn(table, name)!;
-    hash.update(column.type);
-    if (column.type === 'number') {
-      hash.update(new Uint8Array(column.values.buffer, column.values.byteOffset, column.values.byteLength));
-    } else {
-      // In pieces, since the text of a whole column may be longer than a string can be.
-      for (let at = 0; at < table.rows; at += 10_000) hash.update(JSON.stringify(column.values.slice(at, at + 10_000)));
-    }
-  }
-  return hash.digest('hex');
 }

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { type CheckedRows, checkRows, checkVectors, type Signature } from './index.ts';
 
@@ -32,6 +33,16 @@ describe('checkRows', () => {
   it('takes an array of objects, or one', () => {
     expect(validOf(checkRows(signature, [good, good])).rows.count).toBe(2);
     expect(validOf(checkRows(signature, good)).rows.count).toBe(1);
+  });
+
+  it('describes no more of a row with thousands of unknown features than it reports', () => {
+    const row = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`f${i}`, 1]));
+    const listings = jest.spyOn(Set.prototype, Symbol.iterator); // each remedy lists the features anew
+    const problems = problemsOf(checkRows(signature, [row]));
+    const described = listings.mock.calls.length;
+    listings.mockRestore();
+    expect(problems).toHaveLength(50);
+    expect(described).toBeLessThan(100);
   });
 
   it('lets an optional feature be null or left out', () => {

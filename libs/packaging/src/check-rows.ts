@@ -167,9 +167,10 @@ const readObject: RowReader = (row, index, { inputs, names }, report) => {
     });
     return null;
   }
-  const keys = Object.keys(row);
-  for (const key of keys) {
+  let unknown = 0;
+  for (const key of Object.keys(row)) {
     if (names.has(key)) continue;
+    if (++unknown > MAX_PROBLEMS) break;
     const field = shorten(key);
     report({
       row: index,

@@ -136,7 +136,7 @@ async function close(
 function exceeded(input: ReserveInput, counter: { limit: bigint; used: bigint }): QuotaExceeded {
   const remedies: Record<QuotaResource, string> = {
     ACTIVE_RUNS: 'Wait until a run ends, cancel one, or ask your operator for a higher limit.',
-    STORAGE_BYTES: 'Send a smaller file, delete what you no longer need, or ask your operator for a higher limit.',
+    STORAGE_BYTES: 'Send a smaller file, or ask your operator for a higher limit.',
   };
   return {
     type: 'quota-exceeded',

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -85,11 +85,7 @@ export class UsageJournal {
   /** Sends what is written to the database. A failure keeps the entries for the next time. */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.then(async () => {
-      if (this.#current?.entries.length) {
-        this.#closed.push(this.#current);
-        closeSync(this.#current.descriptor);
-        this.#current = null;
-      }
+      if (this.#current?.entries.length) this.#closeSegment();
       while (this.#closed.length) {
         const segment = this.#closed[0]!;
         try {
@@ -100,7 +96,10 @@ export class UsageJournal {
         }
         this.#closed.shift();
         this.#pending -= segment.entries.length;
-        await fs.rm(segment.file, { force: true });
+        await fs.rm(segment.file, { force: true }).catch((error: unknown) => {
+          // Harmless: the next process that starts sends it again, under the same keys.
+          this.#options.logger.warn({ error: String(error), file: segment.file }, 'a segment of the usage journal could not be removed');
+        });
       }
     });
     return this.#flushing;
@@ -123,15 +122,24 @@ export class UsageJournal {
     this.#waiting = [];
     try {
       this.#current ??= this.#openSegment();
-      writeSync(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
+      appendFileSync(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
       for (const { entry, written } of batch) {
         this.#current.entries.push(entry);
         written();
       }
     } catch (error) {
+      // A full disk may have cut a line off: nothing may be written behind it.
+      if (this.#current) this.#closeSegment();
       this.#pending -= batch.length;
       for (const { failed } of batch) failed(error);
     }
+  }
+
+  #closeSegment(): void {
+    const { descriptor } = this.#current!;
+    this.#closed.push(this.#current!);
+    this.#current = null;
+    closeSync(descriptor);
   }
 
   #openSegment(): Segment {

@@ -2,6 +2,7 @@ export { nameProblem } from './names.ts';
 export {
   type CreateEndpointOutcome,
   createRegistry,
+  ModelTaskConflict,
   type NewVersion,
   type PublishOutcome,
   type Registry,

@@ -17,18 +17,18 @@ const pipeline: FittedPipeline = {
 };
 
 /** Adds a version as the end of a run does. */
-async function addVersion(owner: TenantInWorld, modelName: string, agrees = true) {
+async function addVersion(owner: TenantInWorld, modelName: string, agrees = true, fitted = pipeline) {
   const datasetVersion = await owner.iris();
   const run = await owner.run(datasetVersion);
   const versionId = newId('modelVersion');
-  const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
+  const modelPackage = buildPackage(fitted, { metrics: {}, lineage: {} });
   await world.registry.storePackage(owner.tenantId, versionId, modelPackage);
   return world.db.database.forTenant(owner.tenantId).transaction(async (tx) => {
     const agreement = agrees
       ? ({ type: 'agrees', rows: 3, maxDifference: 0, tolerance: 1e-4 } as const)
       : ({ type: 'disagrees', rows: 3, maxDifference: 1, tolerance: 1e-4, differing: 1, first: { row: 0, pipeline: undefined, package: undefined }, message: 'They differ.' } as const);
     return world.registry.addVersion(tx, {
-      tenantId: owner.tenantId, versionId, modelName, runId: run.id, datasetVersionId: datasetVersion.id, modelPackage, metrics: { accuracy: 1 }, agreement, createdBy: 'system',
+      tenantId: owner.tenantId, versionId, modelName, runId: run.id, datasetVersionId: datasetVersion.id, modelPackage, metrics: { accuracy: 1 }, agreement,
     });
   });
 }
@@ -60,6 +60,20 @@ describe('versions', () => {
     expect((await publish(version.id, 'disagreeing')).type).toBe('version-not-ready');
     expect((await world.registry.setAlias(tenant.owner.actor, { modelId: version.modelId, alias: 'champion', versionNumber: 1 })).type).toBe('version-not-ready');
     expect(await world.registry.resolveEndpoint(tenant.tenantId, 'disagreeing')).toBeNull();
+  });
+});
+
+describe('a model', () => {
+  it('is for one task: a version of the other is refused, and nothing of it stays', async () => {
+    const version = await addVersion(tenant, 'single-minded');
+    const regression: FittedPipeline = {
+      ...pipeline,
+      target: { name: 'y', type: 'number', mean: 0, scale: 1 },
+      estimator: { family: 'dense', layers: [{ activation: 'linear', inputs: 1, units: 1, kernel: Float32Array.of(1), bias: Float32Array.of(0) }] },
+    };
+    await expect(addVersion(tenant, 'single-minded', true, regression)).rejects.toThrow(/classification/);
+    const numbers = await world.db.asOwner('SELECT number FROM model_versions WHERE model_id = $1', [version.modelId]);
+    expect(numbers).toEqual([{ number: 1 }]);
   });
 });
 

@@ -20,8 +20,6 @@ export interface NewVersion {
   /** scores on the test split */
   metrics: Prisma.InputJsonObject;
   agreement: Agreement;
-  /** the actor of the run */
-  createdBy: string;
 }
 
 /** What the data plane needs to serve an endpoint. */
@@ -49,7 +47,7 @@ export type CreateEndpointOutcome = { type: 'created'; endpoint: Endpoint } | In
 export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | EndpointOfOtherModel;
 export type EndpointOfOtherModel = { type: 'endpoint-of-other-model'; name: string };
 
-/** Limit of one package in memory while it is read for loading. */
+/** Limit of one file of a package in memory while it is read for loading. */
 const maxPackageFileBytes = 1024 ** 3;
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -79,6 +77,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
     /**
      * Enters a version whose package is stored: READY when both engines agree on the sample rows, FAILED otherwise.
      * Makes the model if it is new. In the transaction that ends the run, so that neither is there without the other.
+     * @throws ModelTaskConflict
      */
     async addVersion(tx: TenantTx, input: NewVersion): Promise<ModelVersion> {
       const { tenantId, modelPackage, agreement } = input;
@@ -87,8 +86,9 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         INSERT INTO models (id, tenant_id, name, task) VALUES (${newId('model')}, ${tenantId}, ${input.modelName}, ${task}::model_task)
         ON CONFLICT (tenant_id, name) DO NOTHING`;
       // Holding the model's row makes version numbers gapless and unique.
-      const [model] = await tx.$queryRaw<{ id: string }[]>`
-        SELECT id FROM models WHERE tenant_id = ${tenantId} AND name = ${input.modelName} FOR UPDATE`;
+      const [model] = await tx.$queryRaw<{ id: string; task: string }[]>`
+        SELECT id, task::text FROM models WHERE tenant_id = ${tenantId} AND name = ${input.modelName} FOR UPDATE`;
+      if (model!.task !== task) throw new ModelTaskConflict(input.modelName, model!.task);
       const latest = await tx.modelVersion.aggregate({ where: { tenantId, modelId: model!.id }, _max: { number: true } });
       const agrees = agreement.type === 'agrees';
       const version = await tx.modelVersion.create({
@@ -157,7 +157,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
           where: { tenantId_modelId_name: { tenantId, modelId: input.modelId, name: input.alias } },
         });
         if (!alias) return { type: 'not-found', field: 'alias', message: 'There is no model with this id and alias.' };
-        const endpoint = await insertEndpoint(tx, actor, { ...input });
+        const endpoint = await insertEndpoint(tx, actor, input);
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'created', endpoint };
       });
@@ -170,9 +170,9 @@ export function createRegistry({ database, storage }: RegistryOptions) {
     async deleteEndpoint(actor: Actor, name: string): Promise<{ type: 'deleted' } | NotFound> {
       requirePermission(actor, 'endpoint:write');
       return database.forTenant(actor.tenantId).transaction(async (tx) => {
-        const { count } = await tx.endpoint.deleteMany({ where: { tenantId: actor.tenantId, name } });
-        if (!count) return { type: 'not-found' as const, field: 'name', message: 'There is no endpoint of this name.' };
-        await recordAudit(tx, actor, { action: 'endpoint.delete', subject: name });
+        const [deleted] = await tx.$queryRaw<{ id: string }[]>`DELETE FROM endpoints WHERE tenant_id = ${actor.tenantId} AND name = ${name} RETURNING id`;
+        if (!deleted) return { type: 'not-found' as const, field: 'name', message: 'There is no endpoint of this name.' };
+        await recordAudit(tx, actor, { action: 'endpoint.delete', subject: deleted.id, details: { name } });
         await notify(tx, 'millrace_registry', actor.tenantId);
         return { type: 'deleted' as const };
       });
@@ -267,7 +267,11 @@ export function createRegistry({ database, storage }: RegistryOptions) {
     /** The files of a version's package, unchecked: whoever loads them verifies their digests against `packageSha256`. */
     async readPackage(version: Pick<ServedVersion, 'packagePrefix'>): Promise<PackageFiles> {
       const entries = await storage.list(version.packagePrefix);
-      if (!entries.length) throw new DomainError('UNAVAILABLE', 'The package of this version is not in the artefact store.', { remedy: 'Restore it from a backup, or train the version again.' });
+      if (!entries.length) {
+        throw new DomainError('UNAVAILABLE', 'The package of this version is not in the artefact store.', {
+          remedy: 'Restore it from a backup, or train the version again.',
+        });
+      }
       const files = new Map<string, Uint8Array>();
       for (const { key } of entries) files.set(key.slice(version.packagePrefix.length + 1), await storage.read(key, maxPackageFileBytes));
       return files;
@@ -291,6 +295,13 @@ async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string;
 }
 
 class EndpointTaken extends Error {}
+
+/** Two runs of different tasks were accepted for one new model; the other one has made it. Undoes the transaction. */
+export class ModelTaskConflict extends Error {
+  constructor(modelName: string, task: string) {
+    super(`The model ${modelName} is for ${task.toLowerCase()} since another run has ended.`);
+  }
+}
 
 const packagePrefix = (tenantId: string, versionId: string): string => `tenants/${tenantId}/packages/${versionId}`;
 const versionNotFound = (field: string): NotFound => ({ type: 'not-found', field, message: 'There is no such version of a model.' });

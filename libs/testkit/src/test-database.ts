@@ -32,6 +32,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     await client.query('SELECT pg_advisory_lock(4711)'); // one process makes the template, the others wait
     const known = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [template]);
     if (!known.rowCount) {
+      await client.query(`DROP DATABASE IF EXISTS ${template}_unfinished`); // of a process that was stopped half way
       await client.query(`CREATE DATABASE ${template}_unfinished`);
       await migrate(withDatabase(serverUrl, `${template}_unfinished`), migrationsDirectory, silentLogger);
       await provisionRoles(serverUrl, passwords);

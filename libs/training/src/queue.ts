@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
-import type { NewVersion, Registry } from '@millrace/registry';
+import { ModelTaskConflict, type NewVersion, type Registry } from '@millrace/registry';
 import { appendEvent, transition } from './run-state.ts';
 import { endRun } from './training.ts';
 
@@ -42,7 +42,7 @@ export interface ProgressReport {
   backend?: string;
   /** of a whole checkpoint in the artefact store */
   checkpointKey?: string;
-  /** since the last report */
+  /** of the run so far, over all its attempts: reporting it again changes nothing */
   computeSeconds?: number;
 }
 
@@ -63,6 +63,7 @@ export interface TrialRecord {
 export interface CompletionInput {
   trials: TrialRecord[];
   version: Pick<NewVersion, 'versionId' | 'metrics' | 'agreement' | 'modelPackage'>;
+  /** of the run in all, as everywhere here */
   computeSeconds: number;
 }
 
@@ -95,11 +96,11 @@ export function createRunQueue(options: RunQueueOptions) {
     });
   }
 
-  async function fail(lease: Lease, failure: Failure, computeSeconds = 0): Promise<'retried' | 'failed' | 'lost'> {
+  async function fail(lease: Lease, failure: Failure, computeSeconds?: number): Promise<'retried' | 'failed' | 'lost'> {
     return database.forTenant(lease.tenantId).transaction(async (tx) => {
       const run = await tx.run.findUnique({ where: { id: lease.runId } });
       if (!run || run.leaseToken !== lease.token) return 'lost';
-      const spent = { computeSeconds: { increment: computeSeconds } };
+      const spent = computeSeconds === undefined ? {} : { computeSeconds };
       const data = { code: failure.code, message: failure.message, attempt: run.attempt };
       if (run.cancelRequestedAt) {
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields: spent }))) return 'lost';
@@ -160,10 +161,7 @@ export function createRunQueue(options: RunQueueOptions) {
             WHERE o.tenant_id <> ${queue.tenantId}
               AND EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = o.tenant_id AND r.status = 'QUEUED')), 0))
           WHERE tenant_id = ${queue.tenantId}`;
-        await tx.$executeRaw`
-          INSERT INTO run_events (tenant_id, run_id, sequence, type, data)
-          SELECT ${queue.tenantId}, ${run.id}, coalesce(max(sequence), 0) + 1, 'claimed', jsonb_build_object('worker', ${workerName}::text)
-          FROM run_events WHERE tenant_id = ${queue.tenantId} AND run_id = ${run.id}`;
+        await appendEvent(tx, queue.tenantId, run.id, 'claimed', { worker: workerName });
         await notify(tx, 'millrace_run', `${queue.tenantId}:${run.id}`);
         return { tenantId: queue.tenantId, runId: run.id };
       });
@@ -196,7 +194,7 @@ export function createRunQueue(options: RunQueueOptions) {
             ...(report.progress ? { progress: report.progress } : {}),
             ...(report.backend ? { backend: report.backend } : {}),
             ...(report.checkpointKey ? { checkpointKey: report.checkpointKey } : {}),
-            ...(report.computeSeconds ? { computeSeconds: { increment: report.computeSeconds } } : {}),
+            ...(report.computeSeconds === undefined ? {} : { computeSeconds: report.computeSeconds }),
           },
         });
         if (!count) return 'lost';
@@ -225,13 +223,14 @@ export function createRunQueue(options: RunQueueOptions) {
 
     /**
      * Ends a run well: trials, model version, quota, ledger and status in one transaction. The package must be stored. A
-     * version on which the two engines disagree is kept as FAILED, and the run fails with it.
+     * version on which the two engines disagree is kept as FAILED, and the run fails with it. `refused`: the run has
+     * failed without a version, because meanwhile its model has become one of the other task.
      */
-    complete(lease: Lease, input: CompletionInput): Promise<boolean> {
+    async complete(lease: Lease, input: CompletionInput): Promise<'recorded' | 'refused' | 'lost'> {
       const agrees = input.version.agreement.type === 'agrees';
-      return end(lease, async (tx) => {
+      const ended = end(lease, async (tx) => {
         const fields = {
-          computeSeconds: { increment: input.computeSeconds },
+          computeSeconds: input.computeSeconds,
           ...(agrees
             ? {}
             : {
@@ -258,11 +257,17 @@ export function createRunQueue(options: RunQueueOptions) {
           modelName: run.modelName,
           runId: run.id,
           datasetVersionId: run.datasetVersionId,
-          createdBy: run.createdBy,
         });
         await endRun(tx, quota, run);
         return true;
       });
+      try {
+        return (await ended) ? 'recorded' : 'lost';
+      } catch (error) {
+        if (!(error instanceof ModelTaskConflict)) throw error;
+        const failure: Failure = { code: 'MODEL_CONFLICT', message: error.message, remedy: 'Submit the run again under another model name.', fault: 'USER' };
+        return (await fail(lease, failure, input.computeSeconds)) === 'lost' ? 'lost' : 'refused';
+      }
     },
 
     /** Ends an attempt badly: another one follows if that may help, up to the run's `maxAttempts`. */
@@ -271,7 +276,7 @@ export function createRunQueue(options: RunQueueOptions) {
     /** Ends a run whose cancel was requested. */
     cancelled(lease: Lease, computeSeconds: number): Promise<boolean> {
       return end(lease, async (tx) => {
-        const fields = { computeSeconds: { increment: computeSeconds } };
+        const fields = { computeSeconds };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields }))) return false;
         await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: { id: lease.runId } }));
         return true;
@@ -281,7 +286,7 @@ export function createRunQueue(options: RunQueueOptions) {
     /** Puts a run back because this worker shuts down: another resumes it, and the attempt doesn't count. */
     giveBack(lease: Lease, computeSeconds: number): Promise<boolean> {
       return end(lease, async (tx) => {
-        const fields = { computeSeconds: { increment: computeSeconds }, attempt: { decrement: 1 } };
+        const fields = { computeSeconds, attempt: { decrement: 1 } };
         const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason: 'worker shut down' } });
         if (moved) await notify(tx, 'millrace_queue');
         return moved;

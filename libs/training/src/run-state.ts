@@ -1,8 +1,11 @@
-import { notify, Prisma, type Run, type TenantTx } from '@millrace/database';
+import { notify, Prisma, type Run, type SystemTx, type TenantTx } from '@millrace/database';
 
 export type RunStatus = Run['status'];
 
-/** The one transition table. A verb applies in its `from` states only and leads to its `to`. */
+/**
+ * The one transition table. A verb applies in its `from` state only and leads to its `to`. QUEUED to RUNNING alone is not
+ * here: the claim picks the run and changes it in one statement, across tenants (`queue.ts`).
+ */
 const transitions = {
   cancelQueued: { from: 'QUEUED', to: 'CANCELLED', event: 'cancelled' },
   succeed: { from: 'RUNNING', to: 'SUCCEEDED', event: 'succeeded' },
@@ -52,7 +55,7 @@ export async function transition(tx: TenantTx, input: TransitionInput): Promise<
 
 /** The caller holds the run's row (it has just updated it), so the numbers have no gaps and no twins. */
 export async function appendEvent(
-  tx: TenantTx,
+  tx: TenantTx | SystemTx,
   tenantId: string,
   runId: string,
   type: string,

@@ -176,10 +176,10 @@ describe('the queue', () => {
     const tenant = await world.tenant();
     const [run] = await fill(tenant, 1);
     const fault = { code: 'TRAINER_CRASHED', message: 'It crashed.', remedy: 'None.', fault: 'SYSTEM' as const };
-    for (const expected of ['retried', 'retried', 'failed']) {
+    for (const [index, expected] of ['retried', 'retried', 'failed'].entries()) {
       await world.db.asOwner(`UPDATE runs SET run_after = now() WHERE id = $1`, [run!.id]);
       const { lease } = (await world.queue.claim('w'))!;
-      expect(await world.queue.fail(lease, fault, 2)).toBe(expected);
+      expect(await world.queue.fail(lease, fault, 2 * (index + 1))).toBe(expected);
       if (expected === 'retried') expect(await world.queue.claim('w')).toBeNull(); // not yet
     }
     const [row] = await world.db.asOwner<{ status: string; attempt: number; compute_seconds: number }>('SELECT * FROM runs WHERE id = $1', [run!.id]);

@@ -2,7 +2,7 @@ import { type Actor, actorName, recordAudit, requirePermission } from '@millrace
 import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile } from '@millrace/datasets';
-import { DomainError, newId, type Problem } from '@millrace/kernel';
+import { newId, type Problem } from '@millrace/kernel';
 import type { Quota, QuotaExceeded } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
 import { appendEvent, isFinal, transition } from './run-state.ts';
@@ -100,19 +100,19 @@ export function createTraining({ database, quota }: TrainingOptions) {
         if (run.status === 'QUEUED') {
           await transition(tx, { tenantId, runId, verb: 'cancelQueued' });
           await endRun(tx, quota, run);
-          return { type: 'cancelled', run: await reread(tx, run) };
+          return { type: 'cancelled', run: await tx.run.findUniqueOrThrow({ where: { id: runId } }) };
         }
         if (!run.cancelRequestedAt) {
-          await tx.run.update({ where: { id: runId }, data: { cancelRequestedAt: new Date() } });
+          await tx.$executeRaw`UPDATE runs SET cancel_requested_at = clock_timestamp() WHERE tenant_id = ${tenantId} AND id = ${runId}`;
           await appendEvent(tx, tenantId, runId, 'cancel-requested');
           await notify(tx, 'millrace_run', `${tenantId}:${runId}`);
         }
-        return { type: 'cancel-requested', run: await reread(tx, run) };
+        return { type: 'cancel-requested', run: await tx.run.findUniqueOrThrow({ where: { id: runId } }) };
       });
     },
 
     /** How many of the tenant's own queued runs go before this one; null when it isn't queued. */
-    async queuePosition(tx: TenantTx, run: Pick<Run, 'tenantId' | 'id' | 'status' | 'priority' | 'createdAt'>): Promise<number | null> {
+    async queuePosition(tx: TenantTx, run: Pick<Run, 'tenantId' | 'id' | 'status' | 'priority'>): Promise<number | null> {
       if (run.status !== 'QUEUED') return null;
       return tx.run.count({
         where: {
@@ -132,12 +132,6 @@ export async function endRun(tx: TenantTx, quota: Quota, run: Pick<Run, 'tenantI
   if (computeSeconds > 0) {
     await quota.recordTraining(tx, { tenantId: run.tenantId, runId: run.id, actor: run.createdBy, computeSeconds });
   }
-}
-
-async function reread(tx: TenantTx, run: Run): Promise<Run> {
-  const current = await tx.run.findUnique({ where: { id: run.id } });
-  if (!current) throw new DomainError('NOT_FOUND', 'There is no such run.');
-  return current;
 }
 
 function specColumns(version: DatasetVersion): ColumnSummary[] {

@@ -69,7 +69,6 @@ CREATE TABLE "sessions" (
     "tenant_id" TEXT NOT NULL,
     "person_id" TEXT NOT NULL,
     "token_hash" TEXT NOT NULL,
-    "retired_hash" TEXT,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
     "revoked_at" TIMESTAMPTZ(3),
@@ -365,9 +364,6 @@ CREATE INDEX "memberships_person_id_idx" ON "memberships"("person_id");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "sessions_token_hash_key" ON "sessions"("token_hash");
-
--- CreateIndex
-CREATE UNIQUE INDEX "sessions_retired_hash_key" ON "sessions"("retired_hash");
 
 -- CreateIndex
 CREATE INDEX "sessions_person_id_idx" ON "sessions"("person_id");

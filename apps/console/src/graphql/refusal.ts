@@ -73,7 +73,7 @@ function plain(code: string, message: string): Refusal {
 
 const remedies: Record<string, string> = {
   UNAUTHENTICATED: 'Sign in again.',
-  FORBIDDEN: 'Ask an owner or administrator of your organisation for this right.',
+  FORBIDDEN: 'Ask an owner or administrator of your tenant for this right.',
   TOO_MANY_REQUESTS: 'Wait a minute, then try again.',
   UNAVAILABLE: 'Try again in a moment. If it lasts, see whether the database is running.',
   UNREACHABLE: 'See whether the server is running and the network is up, then try again.',

@@ -89,6 +89,17 @@ describe('a session', () => {
     expect(window.sessionStorage.getItem('millrace.refresh-token')).toBe('refresh-0');
   });
 
+  it('stays over when the person signs out while a new token is on its way', async () => {
+    let now = 0;
+    const { session } = signedInSession({ now: () => now });
+    now = 580_000;
+    const renewal = session.accessToken();
+    await session.end();
+    expect(await renewal).toBeNull();
+    expect(session.getState().type).toBe('signed-out');
+    expect(window.sessionStorage).toHaveLength(0);
+  });
+
   it('leaves nothing behind after signing out', async () => {
     const { session } = signedInSession({ now: () => 0 });
     await session.end();

@@ -77,6 +77,7 @@ export function createSession(options: { storage: Storage; fetch: typeof fetch; 
       query: print(RefreshSessionDocument),
       variables: { input: { refreshToken } },
     })) as { data?: RefreshSessionMutation | null };
+    if (storage.getItem(storageKey) !== refreshToken) return; // signed out, or in anew, while the answer was on its way
     const payload = answer.data?.refreshSession;
     if (!payload) throw new Error('The session could not be renewed.');
     if (payload.__typename === 'SignInSuccess') begin(payload);

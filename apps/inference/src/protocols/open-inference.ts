@@ -1,6 +1,6 @@
 import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, type JsonObject, listed, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { asObject, checkColumns, checkPositional, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -53,7 +53,8 @@ function readOutputs(signature: Signature, outputs: unknown): string[] {
   const wanted = outputs.map((output: unknown) => own(asObject(output, 'outputs', 'Send each output as {"name": "…"}.'), 'name'));
   for (const name of wanted) {
     if (typeof name !== 'string' || !names.includes(name)) {
-      throw invalidRequest('outputs', `The model has no output ${JSON.stringify(String(name).slice(0, 60))}.`, `The outputs are ${listed(names)}.`);
+      const which = typeof name === 'string' ? JSON.stringify(name.slice(0, 60)) : 'without a name';
+      throw invalidRequest('outputs', `The model has no output ${which}.`, `The outputs are ${listed(names)}.`);
     }
   }
   return [...new Set(wanted as string[])];
@@ -102,6 +103,7 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
   const problems: RowProblem[] = [];
   const columns = new Map<string, unknown[]>();
   for (const tensor of tensors) {
+    if (problems.length >= mostProblems) break;
     const feature = features.get(tensor.name);
     const field = tensor.name.slice(0, 60);
     if (columns.has(tensor.name)) problems.push(problem(field, 'duplicate_feature', `"${field}" was sent twice.`, 'Send each feature once.'));

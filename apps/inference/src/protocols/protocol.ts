@@ -20,6 +20,8 @@ export interface Reading {
 export type ReadRequest = (signature: Signature, body: unknown) => Reading;
 
 const maxRows = 10_000;
+/** In one answer: the rest is found when these are mended, and a list of all could be larger than the request by far. */
+export const mostProblems = 50;
 const limits = { maxRows };
 
 export type JsonObject = Record<string, unknown>;
@@ -61,6 +63,7 @@ export function checkColumns(signature: Signature, columns: ReadonlyMap<string, 
   const names = new Set(signature.inputs.map((input) => input.name));
   for (const name of columns.keys()) {
     if (names.has(name)) continue;
+    if (problems.length >= mostProblems) break;
     problems.push(columnProblem('unknown_feature', name, `There is a ${noun} "${name.slice(0, 60)}", which the model does not know.`, `Leave it out. The features are ${listed([...names])}.`));
   }
   const counts = new Set([...columns.values()].map((values) => values.length));

@@ -1,4 +1,5 @@
 import { DomainError, type Problem } from '@millrace/kernel';
+import { nameProblem } from '@millrace/registry';
 
 export interface PredictionRequest {
   endpoint: string;
@@ -34,10 +35,11 @@ const timeoutMs = 30_000;
 export function createPredictionRelay(inferenceUrl: string): PredictionRelay {
   return {
     async predict({ endpoint, rows, credential, requestId }) {
+      if (nameProblem(endpoint, 'endpoint', 'endpoint')) return { type: 'not-found', message: 'There is no such endpoint: none can be called so.' };
       let response: Response;
       let body: unknown;
       try {
-        response = await fetch(new URL(`/v1/models/${encodeURIComponent(endpoint)}:predict`, inferenceUrl), {
+        response = await fetch(new URL(`/v1/models/${endpoint}:predict`, inferenceUrl), {
           method: 'POST',
           headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json', 'x-request-id': requestId },
           body: JSON.stringify({ instances: rows }),

@@ -36,7 +36,7 @@ export function SetUpPage() {
   }
 
   return (
-    <Entrance title="Set up Millrace" lead="Create your organisation and your own login. This link works once.">
+    <Entrance title="Set up Millrace" lead="Create your tenant and your own login. This link works once.">
       {token === '' ? (
         <Notice tone="warn" title="The set-up link is not complete">
           <p>Open the whole link that the server printed when it started, with everything after the # sign.</p>
@@ -48,7 +48,7 @@ export function SetUpPage() {
         <form onSubmit={(event) => void submit(event)} className="space-y-4">
           <RefusalNotice refusal={setUp.refusal} problems={otherProblems(setUp.refusal, (field) => fields.includes(field))} />
           <TextField
-            label="Organisation"
+            label="Tenant"
             autoComplete="organization"
             required
             autoFocus
@@ -77,7 +77,7 @@ export function SetUpPage() {
             problem={problemOf(setUp.refusal, 'password')}
           />
           <Button type="submit" kind="primary" isPending={setUp.isPending} className="w-full">
-            Create organisation
+            Create tenant
           </Button>
         </form>
       )}

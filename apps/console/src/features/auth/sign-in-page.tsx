@@ -38,7 +38,7 @@ export function SignInPage() {
       {data?.setupState.isSetUp === false && (
         <div className="mb-5">
           <Notice tone="warn" title="This server has not been set up yet">
-            Open the one-time set-up link that the server printed when it started. It creates your organisation and its owner.
+            Open the one-time set-up link that the server printed when it started. It creates your tenant and its owner.
           </Notice>
         </div>
       )}

@@ -36,7 +36,7 @@ export function DatasetPage({ id }: { id: string }) {
         ) : (
           <Page title="Data set not found" above={back}>
             <Card>
-              <Empty title="There is no such data set">It may belong to another organisation, or the address may be mistyped.</Empty>
+              <Empty title="There is no such data set">It may belong to another tenant, or the address may be mistyped.</Empty>
             </Card>
           </Page>
         )

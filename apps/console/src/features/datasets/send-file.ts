@@ -42,7 +42,7 @@ export function sendFile({ url, file, accessToken, onProgress, signal }: SendFil
 }
 
 /** The upload route answers `{"error":{"code","message","field"?,"remedy"}}`; a proxy in front of it may answer anything. */
-export function refusalOfAnswer(status: number, body: string): Refusal {
+function refusalOfAnswer(status: number, body: string): Refusal {
   try {
     const { error } = JSON.parse(body) as { error?: { code?: unknown; message?: unknown; remedy?: unknown } };
     if (typeof error?.message === 'string') {

@@ -44,7 +44,7 @@ export function OverviewPage() {
               }
             >
               {data.runs.edges.length === 0 ? (
-                <Empty title="No runs yet">The runs of your organisation appear here, newest first, with their live state.</Empty>
+                <Empty title="No runs yet">The runs of your tenant appear here, newest first, with their live state.</Empty>
               ) : (
                 <Table
                   caption="Latest training runs"

@@ -16,7 +16,7 @@ export function UsagePage() {
   const [days, setDays] = useState(30);
   const query = useQuery(UsageDocument, { variables: periodOfDays(days) });
   return (
-    <Page title="Usage and quota" lead="What your organisation has used, and how much is left of what it may use.">
+    <Page title="Usage and quota" lead="What your tenant has used, and how much is left of what it may use.">
       <Card
         title={`The last ${days} days`}
         actions={
@@ -49,7 +49,7 @@ export function UsagePage() {
         <Loaded what="the quota" query={query}>
           {({ quota }) =>
             quota.length === 0 ? (
-              <Empty title="No limits are set">Your organisation may use as much as the server has.</Empty>
+              <Empty title="No limits are set">Your tenant may use as much as the server has.</Empty>
             ) : (
               <div className="grid gap-6 md:grid-cols-2">
                 {quota.map(({ resource, limit, used }) => {

@@ -33,7 +33,7 @@ export function EndpointPage({ name }: { name: string }) {
         ) : (
           <Page title="Endpoint not found" above={back}>
             <Card>
-              <Empty title="There is no such endpoint">It may belong to another organisation, or the address may be mistyped.</Empty>
+              <Empty title="There is no such endpoint">It may belong to another tenant, or the address may be mistyped.</Empty>
             </Card>
           </Page>
         )

@@ -42,7 +42,7 @@ export function ModelPage({ id }: { id: string }) {
         ) : (
           <Page title="Model not found" above={back}>
             <Card>
-              <Empty title="There is no such model">It may belong to another organisation, or the address may be mistyped.</Empty>
+              <Empty title="There is no such model">It may belong to another tenant, or the address may be mistyped.</Empty>
             </Card>
           </Page>
         )

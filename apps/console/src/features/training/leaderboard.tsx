@@ -46,7 +46,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
 }
 
 /** `k 3, weights uniform`: the hyper-parameters of the model itself, without those of its training. */
-export function parametersText(parameters: unknown): string {
+function parametersText(parameters: unknown): string {
   if (typeof parameters !== 'object' || parameters === null) return '';
   return Object.entries(parameters)
     .filter(([name, value]) => name !== 'family' && (Array.isArray(value) || typeof value !== 'object'))

@@ -38,7 +38,7 @@ export function RunPage({ id }: { id: string }) {
         ) : (
           <Page title="Run not found" above={back}>
             <Card>
-              <Empty title="There is no such run">It may belong to another organisation, or the address may be mistyped.</Empty>
+              <Empty title="There is no such run">It may belong to another tenant, or the address may be mistyped.</Empty>
             </Card>
           </Page>
         )

@@ -1,0 +1,133 @@
+import { needsValidation, splitTypeOf, type TrainingSpec } from '@millrace/configuration';
+import { type Metrics, scoreClassification, scoreRegression } from './metrics.ts';
+import type { FittedTarget } from './pipeline.ts';
+import type { Scores } from './predict.ts';
+import { type Split, splitRows } from './split.ts';
+import { categoryAt, type ColumnData, findColumn, inCodeUnitOrder, type Problem, type Table } from './table.ts';
+
+type TargetInfo =
+  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null }
+  | { task: 'regression'; name: string };
+
+/** A table with its target read and its rows divided. */
+export interface PreparedData {
+  type: 'prepared';
+  table: Table;
+  target: TargetInfo;
+  /** Per row of the table: class index or value; meaningless where the target is missing. */
+  truth: Float64Array;
+  split: Split;
+  dropped: number;
+}
+
+/** Numbers that no computation survives, each with its row. */
+export function findInfinities(table: Table, spec: TrainingSpec): Problem[] {
+  const used = [
+    ...spec.inputFeatures.map(({ name }, index) => ({ name, field: `inputFeatures[${index}].name` })),
+    { name: spec.outputFeatures[0]!.name, field: 'outputFeatures[0].name' },
+  ];
+  return used.flatMap(({ name, field }) => {
+    const column = findColumn(table, name);
+    if (column?.type !== 'number') return [];
+    const row = column.values.findIndex((value) => Math.abs(value) === Infinity);
+    if (row < 0) return [];
+    return [{ field, message: `"${name}" is infinite in row ${row + 1}.`, remedy: 'Correct the value or leave the cell empty.' }];
+  });
+}
+
+/** Problems are those that show only when the rows are divided. */
+export function prepareData(table: Table, spec: TrainingSpec): PreparedData | { type: 'invalid'; problems: Problem[] } {
+  const output = spec.outputFeatures[0]!;
+  const column = findColumn(table, output.name)!;
+  const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
+  const rows = allRows.filter((row) => categoryAt(column, row) !== null);
+  const { target, truth } = readTarget(column, output, rows, table.rows);
+  const strata = splitTypeOf(spec) === 'stratified' ? Int32Array.from(rows, (row) => truth[row]!) : null;
+  const split = splitRows({
+    rows, strata, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
+    validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
+  });
+  const problems: Problem[] = [];
+  if (needsValidation(spec) && split.validation.length === 0) {
+    problems.push({
+      field: 'split.validationFraction',
+      message: 'There are too few rows to hold any back for validation.',
+      remedy: 'Add rows, or train one model without an early stop.',
+    });
+  }
+  if (target.task === 'classification') {
+    const learned = new Set(Array.from(split.train, (row) => truth[row]!));
+    const absent = target.classes.filter((_, index) => !learned.has(index));
+    if (absent.length > 0) {
+      problems.push({
+        field: 'split.type',
+        message: `No training row is of class ${absent.slice(0, 3).map((label) => `"${label}"`).join(', ')}.`,
+        remedy: 'Use a stratified split, another seed, or a larger training share.',
+      });
+    }
+  }
+  if (problems.length > 0) return { type: 'invalid', problems };
+  return { type: 'prepared', table, target, truth, split, dropped: table.rows - rows.length };
+}
+
+function readTarget(
+  column: ColumnData,
+  output: TrainingSpec['outputFeatures'][number],
+  rows: Int32Array,
+  tableRows: number,
+): { target: TargetInfo; truth: Float64Array } {
+  const truth = new Float64Array(tableRows);
+  if (output.type === 'number') {
+    for (const row of rows) truth[row] = column.values[row] as number;
+    return { target: { task: 'regression', name: output.name }, truth };
+  }
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const label = categoryAt(column, row)!;
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  const classes = [...counts.keys()].sort(inCodeUnitOrder);
+  const places = new Map(classes.map((label, index) => [label, index]));
+  for (const row of rows) truth[row] = places.get(categoryAt(column, row)!)!;
+  // Of two equally frequent classes the later one (1 after 0, yes after no) is taken as positive.
+  const [first, second] = classes as [string, string];
+  const rarer = counts.get(first)! < counts.get(second)! ? first : second;
+  const positiveClass = classes.length === 2 ? (output.positiveClass ?? rarer) : null;
+  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass }, truth };
+}
+
+/** What is learned about the target from the given rows. */
+export function fitTarget(data: PreparedData, rows: Int32Array): FittedTarget {
+  const { target, truth } = data;
+  if (target.task === 'classification') return { name: target.name, type: target.type, classes: target.classes };
+  const mean = rows.reduce((sum, row) => sum + truth[row]!, 0) / rows.length;
+  const variance = rows.reduce((sum, row) => sum + (truth[row]! - mean) ** 2, 0) / rows.length;
+  const constant = rows.every((row) => truth[row] === truth[rows[0]!]);
+  return { name: target.name, type: 'number', mean, scale: constant ? 1 : Math.sqrt(variance) || 1 };
+}
+
+export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Scores): Metrics {
+  const actual = Float64Array.from(rows, (row) => data.truth[row]!);
+  if (scores.type === 'values') return scoreRegression(actual, scores.predicted);
+  if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
+  const { classes, positiveClass } = data.target;
+  return scoreClassification({ classes, positiveClass, actual: Int32Array.from(actual), ...scores });
+}
+
+/** Answers every test row alike, from the rows learned from: class shares, or the mean. */
+export function scoreBaseline(data: PreparedData): Metrics {
+  const learned = data.split.train;
+  const { test } = data.split;
+  if (data.target.task === 'regression') {
+    const mean = learned.reduce((sum, row) => sum + data.truth[row]!, 0) / learned.length;
+    return scoresToMetrics(data, test, { type: 'values', predicted: new Float64Array(test.length).fill(mean) });
+  }
+  const shares = data.target.classes.map(() => 0);
+  for (const row of learned) shares[data.truth[row]!]! += 1 / learned.length;
+  const majority = shares.indexOf(Math.max(...shares));
+  return scoresToMetrics(data, test, {
+    type: 'classes',
+    predicted: new Int32Array(test.length).fill(majority),
+    probabilities: Float64Array.from({ length: test.length * shares.length }, (_, at) => shares[at % shares.length]!),
+  });
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { TrainingSpec } from '@millrace/configuration';
+import type { DenseState } from './dense-network.ts';
+import { decodeState } from './state-codec.ts';
+import { findColumn, type Problem, type Table } from './table.ts';
+import type { CheckpointStore, TrainEvent, Trial } from './train.ts';
+
+/** What a checkpoint holds. */
+export interface Progress {
+  /** Of models 0, 1, …: those that are done with. */
+  results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
+  /** The network in training, after its last saved epoch. */
+  current: { model: number; seconds: number; dense: DenseState } | null;
+}
+
+export async function restoreProgress(
+  checkpoint: CheckpointStore | undefined,
+  fingerprint: string,
+  emit: (event: TrainEvent) => Promise<void>,
+): Promise<Progress> {
+  const fresh: Progress = { results: [], current: null };
+  const bytes = await checkpoint?.load();
+  if (!bytes) return fresh;
+  const stored = decodeState(bytes) as (Progress & { fingerprint: string }) | null;
+  if (!stored || stored.fingerprint !== fingerprint) {
+    const reason = stored ? 'it belongs to other data or another configuration' : 'it is damaged or of another format';
+    await emit({ type: 'checkpoint-ignored', reason });
+    return fresh;
+  }
+  await emit({
+    type: 'resumed',
+    trial: stored.current?.model ?? stored.results.length,
+    epoch: stored.current?.dense.epoch ?? 0,
+  });
+  return { results: stored.results, current: stored.current };
+}
+
+/** Tells whether a checkpoint continues this very run: same data, configuration and seed. */
+export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number): string {
+  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows }));
+  for (const { name } of [...spec.inputFeatures, ...spec.outputFeatures]) {
+    const column = findColumn(table, name)!;
+    hash.update(column.type);
+    if (column.type === 'number') {
+      hash.update(new Uint8Array(column.values.buffer, column.values.byteOffset, column.values.byteLength));
+    } else {
+      // In pieces, since the text of a whole column may be longer than a string can be.
+      for (let at = 0; at < table.rows; at += 10_000) hash.update(JSON.stringify(column.values.slice(at, at + 10_000)));
+    }
+  }
+  return hash.digest('hex');
+}
