@@ -92,6 +92,14 @@ describe('publishing', () => {
     expect(await world.registry.listVersionNumbers(tenant.tenantId, 'press')).toEqual([1, 2]);
   });
 
+  it('is true of an endpoint that follows another alias as well', async () => {
+    const [first, second] = [await addVersion(tenant, 'drill'), await addVersion(tenant, 'drill')];
+    await world.registry.setAlias(tenant.owner.actor, { modelId: first.modelId, alias: 'night-shift', versionNumber: 1 });
+    await world.registry.createEndpoint(tenant.owner.actor, { name: 'drill-night', modelId: first.modelId, alias: 'night-shift' });
+    expect((await publish(second.id, 'drill-night')).type).toBe('published');
+    expect((await world.registry.resolveEndpoint(tenant.tenantId, 'drill-night'))!.version.number).toBe(2);
+  });
+
   it('leaves everything as it was when the endpoint belongs to another model', async () => {
     const [one, other] = [await addVersion(tenant, 'lathe'), await addVersion(tenant, 'mill')];
     await publish(one.id, 'shared');

@@ -202,6 +202,8 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         if (endpoint && endpoint.modelId !== version.modelId) {
           throw new EndpointTaken(); // leaves the transaction, so that the aliases stay as they were
         }
+        // An endpoint may follow another alias: it is to serve this version all the same.
+        if (endpoint && endpoint.aliasName !== 'champion') await moveAlias(tx, actor, version, endpoint.aliasName);
         endpoint ??= await insertEndpoint(tx, actor, { name: input.endpointName, modelId: version.modelId, alias: 'champion' });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'published', version, endpoint };
