@@ -164,7 +164,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     } finally {
       clearInterval(heart);
       clearTimeout(reportTimer);
-      await fs.rm(folder, { recursive: true, force: true });
+      await fs.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
   }
 

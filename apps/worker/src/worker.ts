@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
 import { type RunAttempt, type RunAttemptOptions, startRunAttempt } from './run-attempt.ts';
 
 export interface WorkerOptions extends RunAttemptOptions {
@@ -28,7 +29,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let wanted = false;
   let closed = false;
 
-  await removeLeftovers(options.workDirectory);
+  await removeLeftovers(options.workDirectory, logger);
 
   function claim(): void {
     wanted = true;
@@ -86,11 +87,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 }
 
 /** Folders of attempts that a killed worker left behind. Nobody resumes from them: checkpoints are in the artefact store. */
-async function removeLeftovers(workDirectory: string): Promise<void> {
+async function removeLeftovers(workDirectory: string, logger: Logger): Promise<void> {
   await fs.mkdir(workDirectory, { recursive: true });
   for (const name of await fs.readdir(workDirectory)) {
     const owner = /^run_[0-9a-z]{26}-(\d+)$/.exec(name)?.[1];
-    if (owner && !isAlive(Number(owner))) await fs.rm(path.join(workDirectory, name), { recursive: true, force: true });
+    if (!owner || isAlive(Number(owner))) continue;
+    // The killed worker's training process may be writing its last lines there; if it outlasts the retries, the next start clears up.
+    await fs.rm(path.join(workDirectory, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }).catch((error: unknown) => {
+      logger.warn({ error: String(error), folder: name }, 'a folder of an ended worker could not be removed');
+    });
   }
 }
 
