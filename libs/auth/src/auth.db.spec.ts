@@ -131,6 +131,12 @@ describe('refreshing', () => {
     expect(outcomes.filter(({ type }) => type === 'signed-in')).toHaveLength(1);
   });
 
+  it('is refused to the people of a suspended tenant', async () => {
+    const { refreshToken, actor } = await owner();
+    await test.asOwner(`UPDATE tenants SET status = 'SUSPENDED' WHERE id = $1`, [actor.tenantId]);
+    expect((await auth.refresh(refreshToken)).type).toBe('refused');
+  });
+
   it('ends the session when a used token comes again', async () => {
     const first = await owner();
     const second = signedIn(await auth.refresh(first.refreshToken));

@@ -299,7 +299,7 @@ export function createAuth(options: AuthOptions) {
           SELECT token_hash = ${sha256(refreshToken)} AS current FROM sessions
           WHERE id = ${sessionId} AND revoked_at IS NULL AND expires_at > ${clock.now()} FOR UPDATE`;
         if (!found) return { type: 'refused' };
-        const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId } });
+        const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
         if (!found.current) {
           await tx.session.update({ where: { id: session.id }, data: { revokedAt: clock.now() } });
           await notify(tx, 'millrace_access', `${session.tenantId}:${session.personId}`);
@@ -309,7 +309,7 @@ export function createAuth(options: AuthOptions) {
         const membership = await tx.membership.findUnique({
           where: { tenantId_personId: { tenantId: session.tenantId, personId: session.personId } },
         });
-        if (!membership) return { type: 'refused' };
+        if (!membership || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
         const replacement = newRefreshToken(sessionId, options.tokenSecret);
         await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement) } });
         const actor: PersonActor = {
