@@ -54,6 +54,7 @@ interface Program {
 const programs: Program[] = [];
 const cleanUps: (() => Promise<void>)[] = [];
 let stopping: Promise<void> | null = null;
+let ownsLock = false;
 
 process.on('SIGINT', () => void stop('Stopping …', 0));
 process.on('SIGTERM', () => void stop('Stopping …', 0));
@@ -280,7 +281,8 @@ function stop(message: string, exitCode: number): Promise<void> {
     if (message) print(`\n${message}`);
     await Promise.all(programs.map(({ child }) => (child ? stopChild(child) : undefined)));
     for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => print(String(error)));
-    await fs.rm(path.join(home, 'supervisor.pid'), { force: true });
+    // A start that was refused must not take the lock from the one that runs.
+    if (ownsLock) await fs.rm(path.join(home, 'supervisor.pid'), { force: true });
     if (message) print('Stopped.');
     process.exit(exitCode);
   })();
@@ -297,6 +299,7 @@ async function takeLock(): Promise<void> {
     throw new Error(`it runs already (process ${owner}). Stop that one first, or set MILLRACE_HOME and the ports for a second.`);
   }
   await fs.writeFile(file, String(process.pid));
+  ownsLock = true;
 }
 
 function isAlive(processId: number): boolean {
