@@ -4,6 +4,7 @@ import { type AuthOptions, createGrounds } from './grounds.ts';
 import { createMembers } from './members.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
+import { createSso } from './sso.ts';
 import { createTenants } from './tenants.ts';
 
 export type Auth = ReturnType<typeof createAuth>;
@@ -20,5 +21,6 @@ export function createAuth(options: AuthOptions) {
     ...createTenants(grounds, sessions),
     members: createMembers(grounds),
     keys: createApiKeys(grounds),
+    sso: createSso(grounds, sessions, options),
   };
 }

@@ -1,6 +1,7 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
+import type { Outbound } from '@millrace/outbound';
 import type { AccessTokenSettings } from './access-token.ts';
 
 export interface AuthOptions {
@@ -11,6 +12,10 @@ export interface AuthOptions {
   keyPepper: string;
   logger: Logger;
   clock?: Clock;
+  /** calls tenants' OpenID providers; in the public internet only unless told */
+  outbound?: Outbound;
+  /** the texts that stand in the DNS under a name; asked of the name servers unless told */
+  textRecords?: (name: string) => Promise<string[]>;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
 }

@@ -6,4 +6,8 @@ export { type AuthOptions, platformTenantId } from './grounds.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
+export type { DomainClaimInput, DomainClaimOutcome, DomainOutcome } from './domain-claims.ts';
+export { domainRecord } from './domain-claims.ts';
+export type { SaveSsoOutcome, SsoConnectionInput, SsoConnectionView } from './sso-connections.ts';
+export type { SsoBeginOutcome, SsoCompleteOutcome, SsoRefusalCode } from './sso-sign-in.ts';
 export type { SetUpOutcome } from './tenants.ts';

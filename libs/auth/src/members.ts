@@ -1,4 +1,4 @@
-import { type SystemTx, violatesUnique } from '@millrace/database';
+import { type SystemTx, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { recordAudit } from './audit.ts';
 import { emailProblem, type Grounds, isEmail, isPlainText, normalEmail, textProblem } from './grounds.ts';
@@ -25,6 +25,14 @@ export function createMembers({ database }: Grounds) {
       return added.catch(emailTaken);
     },
   };
+}
+
+/**
+ * One change of a tenant's members at a time: whoever looks at them under this lock and then decides, decides on what is
+ * true. Everything that adds, changes or removes a membership takes it, first thing in its transaction.
+ */
+export async function lockMembers(tx: TenantTx | SystemTx, tenantId: string): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('millrace members ' || ${tenantId}, 0))`;
 }
 
 /** A new person who is a member from the start. */

@@ -139,7 +139,17 @@ export function createOpenId({ fetch, clock, logger }: OpenIdOptions) {
   }
 
   return {
-    /** Where to send the browser, and what to remember until it comes back. Also a test of the connection. */
+    /** What is wrong with a connection, as far as the provider's description tells; null if nothing is. */
+    async check(connection: OpenIdConnection): Promise<ProviderProblem | null> {
+      try {
+        clientAuthentications(await providers.find(connection.issuer), connection);
+        return null;
+      } catch (error) {
+        return faultOf(error).problem;
+      }
+    },
+
+    /** Where to send the browser, and what to remember until it comes back. */
     async begin(connection: OpenIdConnection, redirectUri: string, hints: { email?: string } = {}): Promise<BeginOutcome> {
       try {
         const provider = await providers.find(connection.issuer);

@@ -4,8 +4,13 @@ import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
 import { verifyPassword } from './password.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
+import { comesInBySsoOnly } from './sso-only.ts';
 
-export type SignInOutcome = SignedIn | { type: 'refused' };
+export type SignInOutcome =
+  | SignedIn
+  | { type: 'refused' }
+  /** the password is right, but every tenant of the person lets them in by single sign-on only */
+  | { type: 'sso-only' };
 
 /** Coming in by e-mail address and password. */
 export function createSignIn({ database, refusalMs }: Grounds, sessions: Sessions) {
@@ -16,7 +21,7 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
       const person = await database.system().transaction((tx) =>
         tx.person.findUnique({
           where: { email: normalEmail(email) },
-          include: { memberships: { where: { tenant: { status: 'ACTIVE' } }, orderBy: { createdAt: 'asc' }, take: 1 } },
+          include: { memberships: { where: { tenant: { status: 'ACTIVE' } }, orderBy: { createdAt: 'asc' } } },
         }),
       );
       const fits = await verifyPassword(person?.passwordHash ?? null, password);
@@ -35,9 +40,14 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
         await delay(Math.max(0, begun + refusalMs - performance.now()));
         return { type: 'refused' };
       }
-      return database.system().transaction((tx) =>
-        sessions.open(tx, { tenantId: membership.tenantId, personId: person.id, role: membership.role }, origin),
-      );
+      return database.system().transaction(async (tx): Promise<SignInOutcome> => {
+        for (const { tenantId, role } of person.memberships) {
+          if (!(await comesInBySsoOnly(tx, { tenantId, role, email: person.email }))) return sessions.open(tx, { tenantId, personId: person.id, role }, origin);
+        }
+        const system = { type: 'system', tenantId: membership.tenantId, ...origin } as const;
+        await recordAudit(tx, system, { action: 'session.open', subject: person.id, result: 'sso_only' });
+        return { type: 'sso-only' };
+      });
     },
   };
 }

@@ -30,6 +30,8 @@ export interface IdentityProvider {
   changeKeys(): Promise<void>;
   /** Down, until it is called with false. */
   setDown(down: boolean): void;
+  /** Lets requests wait until they are let go; `reached` once so many do. */
+  hold(count: number): { reached: Promise<void>; letGo(): void };
   close(): Promise<void>;
 }
 
@@ -41,10 +43,13 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const requests: string[] = [];
   const records = new Map<string, AdapterPayload>();
   let down = false;
+  let held: { arrive(): void; until: Promise<void> } | null = null;
   let provider!: Provider;
 
-  const server = http.createServer((request, response) => {
+  const server = http.createServer(async (request, response) => {
     requests.push(request.url!.split('?')[0]!);
+    held?.arrive();
+    await held?.until;
     if (down) return void request.socket.destroy();
     if (request.url!.startsWith('/interaction/')) return void finish(request, response);
     return void provider.callback()(request, response);
@@ -112,6 +117,20 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     requests,
     changeKeys,
     setDown: (value) => void (down = value),
+    hold(count) {
+      let full!: () => void;
+      let letGo!: () => void;
+      const reached = new Promise<void>((resolve) => (full = resolve));
+      const arrive = (): void => void (--count || full());
+      held = { arrive, until: new Promise<void>((resolve) => (letGo = resolve)) };
+      return {
+        reached,
+        letGo() {
+          held = null;
+          letGo();
+        },
+      };
+    },
     async signIn(authorizationUrl, sub) {
       const cookies = new Map<string, string>();
       let url = authorizationUrl;
