@@ -1,4 +1,5 @@
 import { parseEnvironment } from '@millrace/kernel';
+import { isNetwork } from '@millrace/outbound';
 import { z } from 'zod';
 
 const secret = z
@@ -8,6 +9,11 @@ const secret = z
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
+const networks = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((network) => network.trim()).filter(Boolean))
+  .refine((list) => list.every(isNetwork), 'must be networks such as 10.0.0.0/8, separated by commas');
 
 const environmentSchema = z
   .object({
@@ -22,6 +28,7 @@ const environmentSchema = z
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
+    MILLRACE_OUTBOUND_NETWORKS: networks,
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
     MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),

@@ -31,6 +31,8 @@ const api = await startApi({
   keyPepper: env.MILLRACE_KEY_PEPPER,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
+  publicUrl: env.MILLRACE_PUBLIC_URL,
+  outboundNetworks: env.MILLRACE_OUTBOUND_NETWORKS,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
   maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
   production: env.NODE_ENV === 'production',

@@ -4,6 +4,8 @@ import './modules/auth/session-mutations.ts';
 import './modules/auth/api-key-types.ts';
 import './modules/auth/api-key-mutations.ts';
 import './modules/auth/audit-types.ts';
+import './modules/auth/sso-types.ts';
+import './modules/auth/sso-mutations.ts';
 import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';

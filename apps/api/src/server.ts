@@ -4,6 +4,7 @@ import { createAuth, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
+import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
@@ -16,6 +17,7 @@ import { createGraphqlServer } from './graphql-server.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
+import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
@@ -37,6 +39,12 @@ export interface ApiOptions {
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
+  /** where people reach the console, if that is another address than the one the server listens on */
+  publicUrl?: string | undefined;
+  /** networks inside which tenants' OpenID providers may be, as CIDR; the public internet only unless told */
+  outboundNetworks?: readonly string[];
+  /** the texts that stand in the DNS under a name; asked of the name servers unless told */
+  textRecords?: (name: string) => Promise<string[]>;
   /** the built console; without it a page says that there is none */
   consoleDirectory?: string | undefined;
   maxUploadBytes: number;
@@ -67,12 +75,22 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // would wait for each other.
   const reads = createDatabase(connection);
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const auth = createAuth({
+    database,
+    tokenSecret: options.tokenSecret,
+    keyPepper: options.keyPepper,
+    logger,
+    outbound: createOutbound({ allowedNetworks: options.outboundNetworks ?? [], logger }),
+    ...(options.textRecords && { textRecords: options.textRecords }),
+  });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
   await auth.watchRevocations();
   const runFeed = await createRunFeed(database);
+  /** known once the server listens, before the first request */
+  const publicUrl = (): string => options.publicUrl ?? ownUrl;
+  let ownUrl = '';
   const services: Services = {
     auth,
     quota,
@@ -86,6 +104,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl),
     maxUploadBytes,
+    ssoRedirectUri: () => new URL(ssoCallbackPath, publicUrl()).href,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
   const makeContext = async (credential: string | null, origin: RequestOrigin): Promise<RequestContext> =>
@@ -141,6 +160,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   serveEventStreams(app, live, makeContext);
   const closeWebSockets = serveWebSockets(app.server, live, makeContext);
   await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
+  serveSso(app, { sso: auth.sso, publicUrl, redirectUri: services.ssoRedirectUri });
   await serveConsole(app, options.consoleDirectory);
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
@@ -151,6 +171,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host, port: options.port });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
+  ownUrl = `http://${options.host}:${port}`;
 
   let closing: Promise<void> | undefined;
   async function shutDown(): Promise<void> {
@@ -164,7 +185,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
 
   return {
-    url: `http://${options.host}:${port}`,
+    url: ownUrl,
     metricsUrl: metricsServer?.url ?? null,
     issueSetupToken: () => auth.issueSetupToken(),
     async setUpOnce({ tenantName, email, password }) {

@@ -17,6 +17,8 @@ export interface Services {
   registry: Registry;
   runFeed: RunFeed;
   predictions: PredictionRelay;
+  /** where an OpenID provider sends people back to */
+  ssoRedirectUri(): string;
   /** where clients reach the inference server */
   publicInferenceUrl: string;
   /** of one file, in bytes */

@@ -13,6 +13,8 @@ export interface SignedIn {
   accessTokenExpiresInSeconds: number;
   /** opaque; replaced at each use */
   refreshToken: string;
+  /** the session's own end: no refreshing leads beyond it */
+  sessionExpiresAt: Date;
   actor: PersonActor;
 }
 
@@ -34,12 +36,13 @@ export type Sessions = ReturnType<typeof createSessions>;
 export function createSessions(grounds: Grounds) {
   const { database, clock, tokenSecret, tokenSettings, inSeconds } = grounds;
 
-  function signedIn(actor: PersonActor, refreshToken: string): SignedIn {
+  function signedIn(actor: PersonActor, refreshToken: string, sessionExpiresAt: Date): SignedIn {
     return {
       type: 'signed-in',
       accessToken: signAccessToken(actor, tokenSettings),
       accessTokenExpiresInSeconds: accessTokenLifeSeconds,
       refreshToken,
+      sessionExpiresAt,
       actor,
     };
   }
@@ -67,7 +70,7 @@ export function createSessions(grounds: Grounds) {
       });
       const actor: PersonActor = { type: 'person', tenantId, personId, sessionId, role, ...(grantId ? { grantId } : {}) };
       await recordAudit(tx, { ...actor, ...origin }, { action: 'session.open', subject: sessionId, details: { method } });
-      return signedIn(actor, refreshToken);
+      return signedIn(actor, refreshToken, expiresAt);
     },
 
     /**
@@ -102,7 +105,7 @@ export function createSessions(grounds: Grounds) {
           sessionId: session.id,
           role: membership.role,
         };
-        return signedIn(actor, replacement);
+        return signedIn(actor, replacement, session.expiresAt);
       });
     },
 

@@ -115,13 +115,13 @@ export function createSsoConnections({ database, clock, derivedKey }: Grounds, o
 const ssoSessions = (tenantId: string, now: Date) => ({ where: { tenantId, method: 'SSO', revokedAt: null }, data: { revokedAt: now } }) as const;
 
 /** Group by group, as it is stored. */
-export function rolesOf(roleByGroup: unknown): [group: string, role: Role][] {
+export function ssoRoles(roleByGroup: unknown): [group: string, role: Role][] {
   return Object.entries(roleByGroup as object).filter((entry): entry is [string, Role] => rolesByRank.includes(entry[1] as Role));
 }
 
 /** The highest that a connection can give. */
 export function highestRole({ roleByGroup, defaultRole }: { roleByGroup: unknown; defaultRole: Role | null }): Role {
-  const given = [...rolesOf(roleByGroup).map(([, role]) => role), ...(defaultRole ? [defaultRole] : [])];
+  const given = [...ssoRoles(roleByGroup).map(([, role]) => role), ...(defaultRole ? [defaultRole] : [])];
   return given.reduce((highest, role) => (rankOf(role) > rankOf(highest) ? role : highest), 'VIEWER');
 }
 

@@ -11,7 +11,7 @@ import type { Role } from './permissions.ts';
 import { open, seal } from './sealing.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
 import { rankOf } from './sso-authority.ts';
-import { highestRole, rolesOf, secretContext, secretPurpose } from './sso-connections.ts';
+import { highestRole, secretContext, secretPurpose, ssoRoles } from './sso-connections.ts';
 
 export type SsoRefusalCode =
   | OpenIdRefusalCode
@@ -268,7 +268,7 @@ async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer
 
 /** The highest role of somebody's groups. */
 function roleOf({ roleByGroup, defaultRole }: SsoConnection, groups: readonly string[]): Role | null {
-  const given = rolesOf(roleByGroup).filter(([group]) => groups.includes(group));
+  const given = ssoRoles(roleByGroup).filter(([group]) => groups.includes(group));
   return given.length ? highestRole({ roleByGroup: Object.fromEntries(given), defaultRole: null }) : defaultRole;
 }
 

@@ -1,4 +1,4 @@
-import { isPublic, parseNetworks } from './networks.ts';
+import { isNetwork, isPublic, parseNetworks } from './networks.ts';
 
 describe('the public internet', () => {
   it.each([
@@ -33,6 +33,9 @@ describe('networks of the operator', () => {
   });
 
   it.each(['', 'localhost/8', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '10.0.0.0/8/8', '10.0/8', 'fd00::/129', 'fe80::1%eth0/64', '10.0.0.0/8.5'])(
-    'are refused as “%s”', (cidr) => expect(() => parseNetworks([cidr])).toThrow(`"${cidr}" is no network`),
+    'are refused as “%s”', (cidr) => {
+      expect(() => parseNetworks([cidr])).toThrow(`"${cidr}" is no network`);
+      expect([isNetwork(cidr), isNetwork('10.0.0.0/8')]).toEqual([false, true]);
+    },
   );
 });

@@ -70,6 +70,16 @@ export function parseNetworks(cidrs: readonly string[]): Networks {
   };
 }
 
+/** Whether `parseNetworks` can read this. */
+export function isNetwork(cidr: string): boolean {
+  try {
+    parseNetworks([cidr]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const closedIPv4 = parseNetworks(notPublicIPv4);
 const openIPv6 = parseNetworks(globalIPv6);
 const closedIPv6 = parseNetworks(notPublicIPv6);

@@ -12,6 +12,7 @@ export interface Things {
   modelName: string;
   endpoint: string;
   apiKey: string;
+  domainClaim: string;
 }
 
 export interface Row {

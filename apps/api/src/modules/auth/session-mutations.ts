@@ -116,6 +116,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const outcome = await context.services.auth.signIn(input.email, input.password);
       if (outcome.type === 'signed-in') return succeed(context, outcome);
+      if (outcome.type === 'sso-only') return signInRefused('Your tenant lets you in by single sign-on only.', 'Sign in with your company’s account.');
       return signInRefused('The e-mail address or the password is wrong.', 'Check both, and the keyboard’s capitals.');
     },
   }),
