@@ -10,7 +10,6 @@ import type { OpenIdIdentity } from './openid-claims.ts';
 import type { Role } from './permissions.ts';
 import { open, seal } from './sealing.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
-import { rankOf } from './sso-authority.ts';
 import { highestRole, secretContext, secretPurpose, ssoRoles } from './sso-connections.ts';
 
 export type SsoRefusalCode =
