@@ -72,6 +72,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
   const secretKey = derivedKey(secretPurpose);
   const transactionKey = derivedKey(sealedContext);
   const underway = new Map<string, number>();
+  const admissions = new Map<string, Promise<unknown>>();
 
   async function findConnection(entrance: SsoEntrance): Promise<SsoConnection | null> {
     return database.system().transaction(async (tx) => {
@@ -112,6 +113,18 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
       const left = underway.get(tenantId)! - 1;
       if (left) underway.set(tenantId, left);
       else underway.delete(tenantId);
+    }
+  }
+
+  /** One at a time of a tenant: those that wait for its lock would hold the few connections that everybody signs in by. */
+  async function oneByOne<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
+    const before = admissions.get(tenantId) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    admissions.set(tenantId, mine);
+    try {
+      return await mine;
+    } finally {
+      if (admissions.get(tenantId) === mine) admissions.delete(tenantId);
     }
   }
 
@@ -187,11 +200,13 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
       return withinShare(pending.tenantId, async (): Promise<SsoCompleteOutcome> => {
         const outcome = await openId.complete(openIdConnection(connection), callbackUrl, pending, redirectUri);
         if (outcome.type === 'refused') return { type: 'refused', code: outcome.code };
-        return admit(pending, outcome, origin).catch((error: unknown) => {
-          // Somebody of this address came in elsewhere at this moment; by now there is the person.
-          if (violatesUnique(error, 'people_email_key')) return admit(pending, outcome, origin);
-          throw error;
-        });
+        return oneByOne(pending.tenantId, () =>
+          admit(pending, outcome, origin).catch((error: unknown) => {
+            // Somebody of this address came in elsewhere at this moment; by now there is the person.
+            if (violatesUnique(error, 'people_email_key')) return admit(pending, outcome, origin);
+            throw error;
+          }),
+        );
       });
     },
   };

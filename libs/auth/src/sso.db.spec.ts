@@ -303,7 +303,7 @@ describe('a connection', () => {
     const place = await tenant();
     const { actor: engineer } = await member(place, 'ENGINEER');
     const key: Actor = { type: 'key', tenantId: place.tenantId, keyId: newId('apiKey'), scopes: ['ADMIN'], models: [] };
-    const grant: Actor = { ...place.owner, personId: newId('person'), grantId: newId('accessGrant') };
+    const grant: Actor = { ...place.owner, grantId: newId('accessGrant') }; // a member too, but not acting as one
     const former: Actor = { ...engineer, role: 'OWNER' };
     for (const actor of [engineer, key, grant, former]) {
       for (const attempt of [
@@ -329,6 +329,29 @@ describe('a connection', () => {
     await gone(first.accessToken);
     expect((await auth.refresh(first.refreshToken)).type).toBe('refused');
     expect((await auth.sso.begin({ tenantSlug: place.slug }, redirectUri))).toEqual({ type: 'refused', code: 'not_set_up' });
+
+    await save(place.owner);
+    const second = await cameIn(atProvider(`kim@${place.domain}`), place);
+    const other = await startIdentityProvider({ redirectUri });
+    await save(place.owner, { issuer: other.issuer, clientSecret: other.clientSecret });
+    await gone(second.accessToken);
+    await other.close();
+  });
+
+  it('that ends while somebody is at its provider lets nobody in', async () => {
+    const place = await tenant();
+    await save(place.owner);
+    const sam = atProvider(`sam@${place.domain}`);
+    const begun = await auth.sso.begin({ tenantSlug: place.slug }, redirectUri);
+    if (begun.type !== 'begun') throw new Error();
+    const callback = await idp.signIn(begun.url, sam.sub);
+    const { reached, letGo } = idp.hold(1);
+    const completion = auth.sso.complete(begun.transaction, callback, redirectUri);
+    await reached;
+    await auth.sso.removeConnection(place.owner);
+    letGo();
+    expect(await completion).toEqual({ type: 'refused', code: 'state_mismatch' });
+    expect(await system((tx) => tx.ssoIdentity.count({ where: { tenantId: place.tenantId } }))).toBe(0);
   });
 });
 
