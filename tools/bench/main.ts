@@ -1,6 +1,7 @@
 import { benchPredict } from './predict.ts';
+import { benchStorage } from './storage.ts';
 
-const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict };
+const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict, storage: benchStorage };
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = benches[name];

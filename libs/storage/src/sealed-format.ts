@@ -20,6 +20,7 @@ export const headerBytes = magic.length + 1 + 4 + saltBytes;
 export const chunkBytes = 64 * 1024;
 export const sealedChunkBytes = chunkBytes + tagBytes;
 const cipher = 'aes-256-gcm';
+const gatheredBytes = 4 * chunkBytes;
 
 /** The bytes are not those that were sealed, or the key is not the one they were sealed with. */
 export class DamagedArtefactError extends Error {
@@ -64,8 +65,8 @@ export function plainSizeOf(sealedBytes: number): number {
   return Math.max(0, body - tagBytes * Math.ceil(body / sealedChunkBytes));
 }
 
-/** Seals or opens the chunks of one artefact, one after another. */
-export type ChunkCipher = (chunk: Uint8Array, isLast: boolean) => Buffer;
+/** Opens the chunks of one artefact, one after another. */
+export type Opener = (chunk: Uint8Array, isLast: boolean) => Uint8Array;
 
 export interface ArtefactIdentity {
   artefactKey: string;
@@ -73,17 +74,18 @@ export interface ArtefactIdentity {
   header: Uint8Array;
 }
 
-export function createSealer(identity: ArtefactIdentity): ChunkCipher {
+/** Gives the parts of a sealed chunk, which are not copied together: `gathered` does that for several at once. */
+export function createSealer(identity: ArtefactIdentity): (chunk: Uint8Array, isLast: boolean) => Uint8Array[] {
   const { key, associated } = deriveKey(identity);
   let count = 0;
   return (chunk, isLast) => {
     const sealing = createCipheriv(cipher, key, nonceOf(count++, isLast), { authTagLength: tagBytes }).setAAD(associated);
-    return Buffer.concat([sealing.update(chunk), sealing.final(), sealing.getAuthTag()]);
+    return [sealing.update(chunk), sealing.final(), sealing.getAuthTag()];
   };
 }
 
 /** Throws a `DamagedArtefactError` for a chunk that is not, byte for byte, what was sealed as this one. */
-export function createOpener(identity: ArtefactIdentity): ChunkCipher {
+export function createOpener(identity: ArtefactIdentity): Opener {
   const { key, associated } = deriveKey(identity);
   let count = 0;
   return (chunk, isLast) => {
@@ -132,4 +134,19 @@ export async function* inPieces(source: AsyncIterable<Uint8Array>, size: number)
     }
   }
   yield { bytes: held.subarray(0, length), isLast: true };
+}
+
+/** Joins small pieces: each one costs its taker a write and a change of threads. */
+export async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of source) {
+    parts.push(part);
+    length += part.length;
+    if (length < gatheredBytes) continue;
+    yield Buffer.concat(parts, length);
+    parts = [];
+    length = 0;
+  }
+  if (length > 0) yield Buffer.concat(parts, length);
 }

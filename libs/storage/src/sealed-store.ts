@@ -5,8 +5,8 @@ import { type ArtefactInfo, type ArtefactStore, defaultReadLimit, type PutOption
 import { type Received, type Refusal, takeIn } from './intake.ts';
 import { createScratch } from './scratch.ts';
 import {
-  type ChunkCipher, chunkBytes, createOpener, createSealer, DamagedArtefactError, type Header, headerBytes, inPieces, newHeader, plainSizeOf, readHeader,
-  sealedChunkBytes, sealedSizeOf,
+  chunkBytes, createOpener, createSealer, DamagedArtefactError, gathered, type Header, headerBytes, inPieces, newHeader, type Opener, plainSizeOf,
+  readHeader, sealedChunkBytes, sealedSizeOf,
 } from './sealed-format.ts';
 import type { TenantKeyring } from './tenant-keyring.ts';
 
@@ -84,11 +84,11 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
       const header = newHeader(version);
       const seal = createSealer({ artefactKey: key, tenantKey, header });
       yield header;
-      for await (const { bytes, isLast } of inPieces(plainBytes(), chunkBytes)) yield seal(bytes, isLast);
+      for await (const { bytes, isLast } of inPieces(plainBytes(), chunkBytes)) yield* seal(bytes, isLast);
     }
 
     try {
-      const outcome = await inner.put(key, sealedBytes());
+      const outcome = await inner.put(key, gathered(sealedBytes()));
       if (verdict && verdict.type !== 'received') return verdict;
       if (outcome.type === 'stored' && verdict) return { type: 'stored', key, sizeBytes: verdict.sizeBytes, sha256: verdict.sha256 };
       throw new Error(`The inner store did not take the sealed bytes: ${outcome.type}`, { cause: outcome });
@@ -120,7 +120,7 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
     }
   }
 
-  async function openerFor(key: string, header: Header): Promise<ChunkCipher> {
+  async function openerFor(key: string, header: Header): Promise<Opener> {
     if (header.type === 'damaged') throw new DamagedArtefactError(key, header.what);
     if (header.type === 'plain') {
       throw new DomainError('UNAVAILABLE', 'This artefact is not encrypted, and therefore not read.', {
@@ -219,7 +219,7 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
     async withLocalFile(key, use) {
       const { stream, plain } = await openPlain(key);
       try {
-        return await scratch.withFile(plain, use);
+        return await scratch.withFile(gathered(plain), use);
       } finally {
         stream.destroy();
       }
@@ -243,7 +243,7 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
   };
 }
 
-async function* unsealed(sealed: AsyncIterable<Uint8Array>, open: ChunkCipher): AsyncGenerator<Uint8Array> {
+async function* unsealed(sealed: AsyncIterable<Uint8Array>, open: Opener): AsyncGenerator<Uint8Array> {
   for await (const { bytes, isLast } of inPieces(sealed, sealedChunkBytes)) {
     const plain = open(bytes, isLast);
     if (plain.length > 0) yield plain;
