@@ -8,9 +8,9 @@ import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, type RequestContext } from './request-context.ts';
+import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, requestId: string) => Promise<RequestContext>;
+type MakeContext = (credential: string | null, origin: RequestOrigin) => Promise<RequestContext>;
 
 const mostPerConnection = 20;
 const largestMessage = 256 * 1024;
@@ -30,9 +30,9 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
   const served = useServer(
     {
       onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), newId('request'))).actor !== null,
+        (await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request))).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), newId('request'));
+        const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -65,7 +65,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), request.raw.id));
+      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -77,7 +77,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), request.id)).signedIn;
+      void (await makeContext(credentialOf(request.headers), originOf(request))).signedIn;
     },
     handler: async (request, reply) => {
       // The handler would wait for ever for the body that it takes this for.
@@ -93,6 +93,16 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
       return reply.hijack();
     },
   });
+}
+
+/** Each operation on a socket is a request of its own. */
+function originOfUpgrade({ socket, headers }: IncomingMessage): RequestOrigin {
+  const userAgent = headers['user-agent'];
+  return {
+    requestId: newId('request'),
+    ...(socket.remoteAddress === undefined ? {} : { address: socket.remoteAddress }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  };
 }
 
 function refusalOf({ errors }: ExecutionResult): Response {

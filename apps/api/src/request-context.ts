@@ -1,16 +1,20 @@
-import { type Actor, type Auth, can, type Permission } from '@millrace/auth';
+import { type Actor, type Auth, can, type Origin, type Permission } from '@millrace/auth';
 import type { Database, ReadSession, TenantTx } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
+import type { FastifyRequest } from 'fastify';
 import type { Services } from './services.ts';
 
 export interface RequestContextOptions {
   services: Services;
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
-  requestId: string;
+  origin: RequestOrigin;
   credential: string | null;
   actor: Actor | null;
 }
+
+/** Where a request comes from. */
+export type RequestOrigin = Origin & { requestId: string };
 
 interface State {
   readonly reads: Database;
@@ -23,14 +27,18 @@ interface State {
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
 export class RequestContext {
   readonly services: Services;
-  readonly requestId: string;
+  readonly origin: RequestOrigin;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, requestId, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, origin, reads, credential, actor }: RequestContextOptions) {
     this.services = services;
-    this.requestId = requestId;
+    this.origin = origin;
     this.state = { reads, credential, actor, session: null, ending: new AbortController() };
+  }
+
+  get requestId(): string {
+    return this.origin.requestId;
   }
 
   get actor(): Actor | null {
@@ -66,7 +74,7 @@ export class RequestContext {
 
   /** From here on the operation reads as the one who has just signed in. */
   signInAs(actor: Actor, credential: string): void {
-    this.state.actor = { ...actor, requestId: this.requestId };
+    this.state.actor = { ...actor, ...this.origin };
     this.state.credential = credential;
   }
 
@@ -92,10 +100,10 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, requestId } = this;
+    const { services, origin } = this;
     const { credential, reads } = this.state;
-    const actor = await findActor(services.auth, credential, requestId);
-    return new RequestContext({ services, reads, requestId, credential, actor });
+    const actor = await findActor(services.auth, credential, origin);
+    return new RequestContext({ services, reads, origin, credential, actor });
   }
 }
 
@@ -110,8 +118,13 @@ export function credentialOf(headers: Record<string, unknown>): string | null {
   return typeof key === 'string' && key.trim() !== '' ? key.trim() : null;
 }
 
-export async function findActor(auth: Auth, credential: string | null, requestId: string): Promise<Actor | null> {
+export async function findActor(auth: Auth, credential: string | null, origin: RequestOrigin): Promise<Actor | null> {
   if (!credential) return null;
   const actor = await auth.authenticate(credential);
-  return actor && { ...actor, requestId };
+  return actor && { ...actor, ...origin };
+}
+
+export function originOf(request: FastifyRequest): RequestOrigin {
+  const userAgent = request.headers['user-agent'];
+  return { requestId: request.id, address: request.ip, ...(userAgent === undefined ? {} : { userAgent }) };
 }

@@ -18,7 +18,7 @@ import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
-import { credentialOf, findActor, RequestContext } from './request-context.ts';
+import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { serveUploads } from './upload-route.ts';
 
@@ -88,8 +88,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
-  const makeContext = async (credential: string | null, requestId: string): Promise<RequestContext> =>
-    new RequestContext({ services, reads, requestId, credential, actor: await findActor(auth, credential, requestId) });
+  const makeContext = async (credential: string | null, origin: RequestOrigin): Promise<RequestContext> =>
+    new RequestContext({ services, reads, origin, credential, actor: await findActor(auth, credential, origin) });
 
   let draining = false;
   const app = fastify({
@@ -134,7 +134,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     url: '/graphql',
     method: ['GET', 'POST', 'OPTIONS'],
     // Before Apollo, whose answer to a failing context would tell nothing.
-    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), request.id)),
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request))),
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
   const live = createLiveOperations({ logger, metrics, production });
