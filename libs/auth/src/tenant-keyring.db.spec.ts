@@ -50,6 +50,7 @@ afterAll(async () => {
 describe('a tenant’s key', () => {
   it('is made once at its first use, by whichever of many processes is first, be it a worker', async () => {
     const processes = [keyring, elsewhere(), elsewhere(), elsewhere(undefined, connect(test.urls.worker))];
+    for (const process of processes) expect(await process.find(tenantId, 1)).toBeNull(); // connected now, all start from one line
     const found = await Promise.all(processes.flatMap((process) => Array.from({ length: 5 }, () => process.current(tenantId))));
     expect(found[0]!.version).toBe(1);
     expect(found[0]!.key).toHaveLength(32);

@@ -139,6 +139,7 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
         forgetInTime();
         return { tenantId, version, key: row && unwrap(row) };
       });
+      if (!key) keysByVersion.deleteWhere((held) => held.tenantId === tenantId && !held.key); // it may be restored from a backup
       return key;
     },
 
