@@ -52,6 +52,8 @@ export async function benchPredict(parameters: string[]): Promise<void> {
       MILLRACE_SYSTEM_DATABASE_URL: world.db.urls.system,
       MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
       MILLRACE_JOURNAL_DIRECTORY: path.join(world.directory, 'journal'),
+      MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
+      MILLRACE_MASTER_KEY: testSecrets.masterKey,
       MILLRACE_TOKEN_SECRET: testSecrets.tokenSecret,
       MILLRACE_KEY_PEPPER: testSecrets.keyPepper,
     });

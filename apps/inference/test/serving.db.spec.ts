@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
 
@@ -248,6 +249,8 @@ describe('the program', () => {
         MILLRACE_SYSTEM_DATABASE_URL: settings.systemDatabaseUrl,
         MILLRACE_STORAGE_DIRECTORY: settings.storageDirectory,
         MILLRACE_JOURNAL_DIRECTORY: path.join(world.directory, 'journal-of-program'),
+        MILLRACE_WORK_DIRECTORY: world.directory,
+        MILLRACE_MASTER_KEY: testSecrets.masterKey,
         MILLRACE_TOKEN_SECRET: tokenSecret,
         MILLRACE_KEY_PEPPER: keyPepper,
         ...changes,

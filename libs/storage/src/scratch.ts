@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DomainError } from '@millrace/kernel';
@@ -13,6 +13,7 @@ const scratchName = /^[0-9a-f-]{36}-(\d+)-(\d+)\.plain$/;
 export function createScratch(directory: string) {
   const folder = path.resolve(directory);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  keepForUs(folder);
   sweep(folder);
 
   return {
@@ -41,6 +42,15 @@ async function write(file: string, content: AsyncIterable<Uint8Array>): Promise<
   } finally {
     await handle.close();
   }
+}
+
+/** Temporary folders are open to all: somebody else may have made ours before us, and could then exchange its files. */
+function keepForUs(folder: string): void {
+  const us = process.getuid?.();
+  if (us !== undefined && statSync(folder).uid !== us) {
+    throw new Error(`The scratch folder ${folder} belongs to another user. Remove it, or choose another place for it.`);
+  }
+  chmodSync(folder, 0o700);
 }
 
 function sweep(folder: string): void {
