@@ -106,6 +106,9 @@ async function main(): Promise<void> {
   addProgram('api', `${apiUrl}/readyz`, {
     ...shared,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
+    // Files are parsed in temporary folders, decrypted: all that is plain shall lie in one place.
+    TMPDIR: workDirectory,
+    TEMP: workDirectory,
     MILLRACE_API_HOST: settings.MILLRACE_HOST,
     MILLRACE_API_PORT: String(settings.MILLRACE_API_PORT),
     MILLRACE_METRICS_PORT: String(settings.MILLRACE_METRICS_PORT),
