@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
 import { pino } from 'pino';
 import { readEnvironment } from './environment.ts';
 import { startApi } from './server.ts';
@@ -27,6 +29,8 @@ const api = await startApi({
   appDatabaseUrl: env.MILLRACE_APP_DATABASE_URL,
   systemDatabaseUrl: env.MILLRACE_SYSTEM_DATABASE_URL,
   storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(env.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(env.MILLRACE_MASTER_KEY, env.MILLRACE_RETIRED_MASTER_KEYS),
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
   keyPepper: env.MILLRACE_KEY_PEPPER,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,

@@ -1,12 +1,12 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, requirePermission } from '@millrace/auth';
+import { createAuth, createTenantKeyring, type MasterKeys, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -32,6 +32,9 @@ export interface ApiOptions {
   systemDatabaseUrl: string;
   /** folder of the artefact store */
   storageDirectory: string;
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  scratchDirectory: string;
+  masterKeys: MasterKeys;
   tokenSecret: string;
   keyPepper: string;
   inferenceUrl: string;
@@ -66,7 +69,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
   // would wait for each other.
   const reads = createDatabase(connection);
-  const storage = createFileStore({ root: options.storageDirectory });
+  const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
+  const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
   const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });

@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAuth, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
+import { createAuth, masterKeysOf, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import { silentLogger } from '@millrace/kernel';
-import { createTestDatabase, repositoryRoot, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, repositoryRoot, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { pino } from 'pino';
 import { type Api, type ApiOptions, startApi } from '../src/server.ts';
 
@@ -64,6 +64,8 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     appDatabaseUrl: database.urls.app,
     systemDatabaseUrl: database.urls.system,
     storageDirectory,
+    scratchDirectory: `${storageDirectory}-scratch`,
+    masterKeys: masterKeysOf(testSecrets.masterKey),
     ...secrets,
     inferenceUrl: 'http://127.0.0.1:9',
     maxUploadBytes: 1024 * 1024,
@@ -140,7 +142,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     async close() {
       await api.close();
       await database.close();
-      await rm(storageDirectory, { recursive: true, force: true });
+      for (const folder of [storageDirectory, `${storageDirectory}-scratch`]) await rm(folder, { recursive: true, force: true });
     },
   };
   return world;

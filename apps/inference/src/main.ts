@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
 import { pino } from 'pino';
 import { readEnvironment } from './environment.ts';
 import { startInference } from './server.ts';
@@ -16,6 +18,8 @@ const inference = await startInference({
   appDatabaseUrl: settings.MILLRACE_APP_DATABASE_URL,
   systemDatabaseUrl: settings.MILLRACE_SYSTEM_DATABASE_URL,
   storageDirectory: settings.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(settings.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(settings.MILLRACE_MASTER_KEY, settings.MILLRACE_RETIRED_MASTER_KEYS),
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
   tokenSecret: settings.MILLRACE_TOKEN_SECRET,
   keyPepper: settings.MILLRACE_KEY_PEPPER,

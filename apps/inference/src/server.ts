@@ -1,10 +1,10 @@
 import { isIP, type Socket } from 'node:net';
-import { createAuth } from '@millrace/auth';
+import { createAuth, createTenantKeyring, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Logger, newId } from '@millrace/kernel';
 import { createUsageJournal } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -23,6 +23,9 @@ export interface InferenceOptions {
   /** as role millrace_system */
   systemDatabaseUrl: string;
   storageDirectory: string;
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  scratchDirectory: string;
+  masterKeys: MasterKeys;
   /** where usage waits for the database; must outlive the process */
   journalDirectory: string;
   tokenSecret: string;
@@ -49,7 +52,8 @@ const mebibyte = 1024 ** 2;
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
   const { logger } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
-  const storage = createFileStore({ root: options.storageDirectory });
+  const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
+  const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
   const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
