@@ -1,0 +1,31 @@
+import { inspect } from 'node:util';
+
+const hidden = '(hidden)';
+
+/**
+ * A value that prints as `(hidden)` wherever it ends up by accident: in a log line, an error, JSON, a template. The
+ * value itself comes out by `reveal()` only, which is called where it is used and can be searched for.
+ */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return hidden;
+  }
+
+  toJSON(): string {
+    return hidden;
+  }
+
+  [inspect.custom](): string {
+    return hidden;
+  }
+}
