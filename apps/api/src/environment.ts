@@ -1,12 +1,14 @@
-import { parseEnvironment } from '@millrace/kernel';
+import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
 import { z } from 'zod';
+import { complexityLimit } from './operation-limits.ts';
 
 const secret = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 48' })
   .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
-  .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48');
+  .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48')
+  .transform((value) => new Secret(value));
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
-const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
+const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' }).transform((value) => new Secret(value));
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
 
 const environmentSchema = z
@@ -24,14 +26,19 @@ const environmentSchema = z
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
-    MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),
+    MILLRACE_CORS_ORIGINS: originsSetting.default([]),
+    MILLRACE_TRUSTED_PROXIES: trustedProxiesSetting.default(createTrustedProxies()),
+    MILLRACE_TRUSTED_DOCUMENTS: z.enum(['off', 'console', 'all'], { error: 'must be off, console or all' }).optional(),
+    // No less than the costliest single operation.
+    MILLRACE_API_COST_PER_MINUTE: z.coerce.number({ error: 'must be a number of cost units' }).int().min(complexityLimit).default(600_000),
+    MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error'], { error: 'must be trace, debug, info, warn or error' }).default('info'),
     NODE_ENV: z.string().optional(),
     MILLRACE_SETUP_LINK: z.stringbool().default(true),
     MILLRACE_INIT_TENANT: z.string().optional(),
     MILLRACE_INIT_EMAIL: z.string().optional(),
-    MILLRACE_INIT_PASSWORD: z.string().optional(),
+    MILLRACE_INIT_PASSWORD: z.string().transform((value) => new Secret(value)).optional(),
   })
-  .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token !== pepper, {
+  .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token.reveal() !== pepper.reveal(), {
     path: ['MILLRACE_KEY_PEPPER'],
     error: 'must differ from MILLRACE_TOKEN_SECRET',
   })
@@ -41,6 +48,11 @@ const environmentSchema = z
   });
 
 export type Environment = z.output<typeof environmentSchema>;
+
+/** All that must never be seen: the log is searched for it. */
+export function secretsOf(environment: Environment): Secret[] {
+  return Object.values(environment).filter((value) => value instanceof Secret);
+}
 
 /** All problems are found together. */
 export function readEnvironment(variables: Record<string, string | undefined> = process.env): { type: 'valid'; value: Environment } | { type: 'invalid'; problems: string[] } {

@@ -1,16 +1,24 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DomainError, newId } from '@millrace/kernel';
+import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, type RequestContext } from './request-context.ts';
+import { credentialOf, type RequestContext, type RequestSource, sourceOf } from './request-context.ts';
 
-type MakeContext = (credential: string | null, requestId: string) => Promise<RequestContext>;
+type MakeContext = (credential: string | null, requestId: string, source: RequestSource) => Promise<RequestContext>;
+
+export interface WebSocketOptions {
+  operations: LiveOperations;
+  makeContext: MakeContext;
+  origins: CrossOriginOptions;
+  proxies: TrustedProxies;
+}
 
 const mostPerConnection = 20;
 const largestMessage = 256 * 1024;
@@ -20,19 +28,22 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
 /**
  * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
  * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
+ * Pages of origins that are not listed get no further than the upgrade.
  * @returns closes all connections with 1001
  */
-export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
+export function serveWebSockets(server: Server, { operations, makeContext, origins, proxies }: WebSocketOptions): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
-    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+  const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> => {
+    const sent = lowerCased(params ?? {});
+    const source = sourceOf({ ...request.headers, ...sent }, proxies.clientAddress(request));
+    return makeContext(credentialOf(sent) ?? credentialOf(request.headers), newId('request'), source);
+  };
 
   const served = useServer(
     {
-      onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), newId('request'))).actor !== null,
+      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request)).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), newId('request'));
+        const context = await contextFrom(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -50,6 +61,10 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
       return;
     }
+    if (!mayOpenSocket(request, origins)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   };
   server.on('upgrade', onUpgrade);
@@ -65,7 +80,8 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), request.raw.id));
+      const { headers, id, ip } = request.raw;
+      const prepared = operations.prepare(params, await makeContext(credentialOf(headers), id, sourceOf(headers, ip)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -77,7 +93,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), request.id)).signedIn;
+      void (await makeContext(credentialOf(request.headers), request.id, sourceOf(request.headers, request.ip))).signedIn;
     },
     handler: async (request, reply) => {
       // The handler would wait for ever for the body that it takes this for.

@@ -10,6 +10,8 @@ import {
 } from 'graphql';
 
 export const maxTokens = 2000;
+/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
+export const complexityLimit = 20_000;
 const deepest = 14;
 const mostAliases = 30;
 const mostRootFields = 20;

@@ -8,8 +8,17 @@ export interface RequestContextOptions {
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
   requestId: string;
+  source: RequestSource;
   credential: string | null;
   actor: Actor | null;
+}
+
+/** Where a request comes from. */
+export interface RequestSource {
+  /** of the client, as far as proxies that are trusted tell it */
+  address: string;
+  /** a session of the console, kept in a cookie */
+  isConsole: boolean;
 }
 
 interface State {
@@ -24,12 +33,14 @@ interface State {
 export class RequestContext {
   readonly services: Services;
   readonly requestId: string;
+  readonly source: RequestSource;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, requestId, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, requestId, source, reads, credential, actor }: RequestContextOptions) {
     this.services = services;
     this.requestId = requestId;
+    this.source = source;
     this.state = { reads, credential, actor, session: null, ending: new AbortController() };
   }
 
@@ -92,11 +103,16 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, requestId } = this;
+    const { services, requestId, source } = this;
     const { credential, reads } = this.state;
     const actor = await findActor(services.auth, credential, requestId);
-    return new RequestContext({ services, reads, requestId, credential, actor });
+    return new RequestContext({ services, reads, requestId, source, credential, actor });
   }
+}
+
+/** @param headers of the request, or what a WebSocket's first message has in their place */
+export function sourceOf(headers: Record<string, unknown>, address: string): RequestSource {
+  return { address, isConsole: headers['x-millrace-session'] === 'cookie' };
 }
 
 /** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth; null if none was sent. */

@@ -7,6 +7,7 @@ import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { permissionToReadNode, typeOfId } from './node-types.ts';
+import { complexityLimit } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 
@@ -33,9 +34,6 @@ export interface SchemaTypes {
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
 }
-
-/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
-const complexityLimit = 20_000;
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   plugins: [ScopeAuthPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],

@@ -10,7 +10,7 @@ describe('a secret', () => {
     const ways = [
       String(secret),
       `${secret}`,
-      'text: ' + secret, // eslint-disable-line prefer-template
+      'text: '.concat(secret as never),
       JSON.stringify({ options: { secret } }),
       inspect({ deep: { secret } }, { showHidden: true, depth: 10 }),
       JSON.stringify(Object.entries(secret)),
