@@ -6,7 +6,6 @@ import {
   type ExecutionResult,
   getOperationAST,
   GraphQLError,
-  parse,
   specifiedRules,
   validate,
 } from 'graphql';
@@ -14,7 +13,7 @@ import type { Logger } from 'pino';
 import { logGraphqlErrors, publicError, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { OperationGate } from './operation-gate.ts';
-import { maxTokens, operationRules } from './operation-limits.ts';
+import { operationRules, readDocument } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
 
@@ -59,7 +58,7 @@ export function createLiveOperations({ gate, logger, metrics, production }: Live
     if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be text.');
     if (sent != null && (typeof sent !== 'object' || Array.isArray(sent))) throw badRequest('variables must be an object.');
     const variables = (sent ?? {}) as Record<string, unknown>;
-    const document = parse(query, { maxTokens });
+    const document = readDocument(query);
     const errors = validate(schema, document, rules);
     if (errors.length) throw new AggregateError(errors);
     const operation = getOperationAST(document, operationName);

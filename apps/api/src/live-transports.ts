@@ -96,6 +96,12 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
       void (await makeContext(credentialOf(request.headers), request.id, sourceOf(request.headers, request.ip))).signedIn;
     },
     handler: async (request, reply) => {
+      if (!request.headers.accept?.includes('text/event-stream')) {
+        throw new DomainError('INVALID', 'This address answers with a stream of events, which the request does not accept.', {
+          field: 'accept',
+          remedy: 'Send Accept: text/event-stream.',
+        });
+      }
       // The handler would wait for ever for the body that it takes this for.
       if (request.method === 'POST' && !request.body) {
         throw new DomainError('INVALID', 'The body holds no operation.', { field: 'query', remedy: 'Send {"query": "subscription …"} as JSON.' });

@@ -1,7 +1,7 @@
 import { complexityFromQuery } from '@pothos/plugin-complexity';
-import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import type { BudgetState, CostBudget } from './cost-budget.ts';
-import { assertNoNul, complexityLimit } from './operation-limits.ts';
+import { assertNoNul, complexityLimit, tooCostly } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
@@ -31,9 +31,8 @@ export function createOperationGate({ trustedDocuments, budget }: { trustedDocum
       trustedDocuments.assertListed(document, context.source.isConsole);
       assertNoNul(variables);
       const cost = costOf(operation, document, variables, context);
-      // What costs more than any operation may is refused as it begins to run: it has spent what the costliest would.
-      const spent = Math.min(cost, complexityLimit);
-      return { cost, budget: budget.spend({ actor: context.actor, address: context.source.address }, spent) };
+      if (cost > complexityLimit) throw new GraphQLError('', { originalError: tooCostly(cost), extensions: { http: { status: 400 } } });
+      return { cost, budget: budget.spend({ actor: context.actor, address: context.source.address }, cost) };
     },
   };
 }

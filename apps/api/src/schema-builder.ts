@@ -7,7 +7,7 @@ import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { permissionToReadNode, typeOfId } from './node-types.ts';
-import { complexityLimit } from './operation-limits.ts';
+import { complexityLimit, tooCostly } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 
@@ -61,10 +61,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     limit: { complexity: complexityLimit },
     defaultListMultiplier: 10,
-    complexityError: (_kind, { complexity }) =>
-      new DomainError('INVALID', `This operation costs ${complexity}; the limit is ${complexityLimit}.`, {
-        remedy: 'Ask for fewer fields, or for smaller pages with first.',
-      }),
+    complexityError: (_kind, { complexity }) => tooCostly(complexity),
   },
   relay: {
     encodeGlobalID: (_type, id) => String(id),

@@ -24,6 +24,7 @@ import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
 import { credentialOf, findActor, RequestContext, type RequestSource, sourceOf } from './request-context.ts';
 import type { Services } from './services.ts';
+import { createShapeGuard } from './shape-guard.ts';
 import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
 import { serveUploads } from './upload-route.ts';
 
@@ -156,6 +157,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   app.route({
     url: '/graphql',
     method: ['GET', 'POST', 'OPTIONS'],
+    preValidation: createShapeGuard(metrics),
     // Before Apollo, whose answer to a failing context would tell nothing.
     preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), request.id, sourceOf(request.headers, request.ip))),
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
