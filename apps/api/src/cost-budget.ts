@@ -50,10 +50,11 @@ export function createCostBudget({ unitsPerMinute: limit, now = () => performanc
       const units = Math.min(Math.max(cost, 1), limit); // nothing is free, and nothing out of reach for ever
       const next = known + units * msPerUnit;
       const excessMs = next - moment - minuteMs;
-      if (excessMs > 1e-6) throw exceeded(name, { cost: units, limit, remaining: unitsIn(moment + minuteMs - known), waitSeconds: Math.ceil(excessMs / 1000) });
+      const isRefused = excessMs > 1e-6;
       wholeAt.delete(name);
-      wholeAt.set(name, next);
+      wholeAt.set(name, isRefused ? known : next);
       if (wholeAt.size > mostCallers) wholeAt.delete(wholeAt.keys().next().value!);
+      if (isRefused) throw exceeded(name, { cost: units, limit, remaining: unitsIn(moment + minuteMs - known), waitSeconds: Math.ceil(excessMs / 1000) });
       return { limit, remaining: unitsIn(moment + minuteMs - next), resetSeconds: Math.ceil((next - moment) / 1000) };
     },
   };
