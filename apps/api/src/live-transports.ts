@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
@@ -8,6 +8,7 @@ import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
+import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
 import { credentialOf, type RequestContext, type RequestSource, sourceOf } from './request-context.ts';
 
@@ -118,7 +119,8 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
 }
 
 function refusalOf({ errors }: ExecutionResult): Response {
-  return [JSON.stringify({ errors }), { status: 400, statusText: 'Bad Request', headers: { 'content-type': 'application/json; charset=utf-8' } }];
+  const { status, headers } = statusOfGraphql(errors!.map((error) => error.toJSON())) ?? { status: 400, headers: {} };
+  return [JSON.stringify({ errors }), { status, statusText: STATUS_CODES[status]!, headers: { ...headers, 'content-type': 'application/json; charset=utf-8' } }];
 }
 
 function tooMany(): GraphQLError {

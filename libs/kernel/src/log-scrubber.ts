@@ -9,13 +9,13 @@ const suspicious = /mr_(?:live|test)_|eyJ|ses_|pass(?:w|phrase)|secret|token|pep
 
 /** What can be known by its shape alone. Each matches in linear time, whatever a client makes a line hold. */
 const shapes: readonly (readonly [RegExp, string])[] = [
+  [/\b(bearer|basic)(\s+|%20)(?!realm=)[\w.~+/=-]{8,}/gi, `$1$2${hidden}`],
   // API keys
   [/mr_(live|test)_[\w-]{4,}/g, `mr_$1_${hidden}`],
   // JSON in base64url, and what follows it behind dots: a JSON Web Token, whole or cut off
   [/eyJ[\w-]{8,}(?:\.[\w-]*)*/g, hidden],
   // refresh tokens: the session may be told
   [/(ses_[0-9a-z]{26})\.[\w-]{8,}(?:\.[\w-]*)?/g, `$1.${hidden}`],
-  [/\b(bearer|basic)(\s+|%20)(?!realm=)[\w.~+/=-]{8,}/gi, `$1$2${hidden}`],
   // in the query or the fragment of an address, or in a form: one-use links, codes of a sign-in elsewhere
   [/((?:[?#&]|%3f|%23|%26)(?:code|state)(?:=|%3d))[^\s&"'\\#]+/gi, `$1${hidden}`],
   [/((?:pass(?:word|wd|phrase)|secret|token|pepper|api[-_]?key|credential)\w{0,40}(?:=|%3d))[^\s&"'\\#;,]+/gi, `$1${hidden}`],
@@ -23,8 +23,8 @@ const shapes: readonly (readonly [RegExp, string])[] = [
   [/(:\/\/[^\s/:@"\\]{0,200}:)(?!\d{1,5}[/?#"\\\s])[^\s"]{1,500}@/g, `$1${hidden}@`],
 ];
 
-/** A name that promises a secret, then a quotation mark: of JSON, of JSON within JSON, of GraphQL, of an inspected object. */
-const namedValue = /(?:pass(?:word|wd|phrase)|secret|token|pepper|authori[sz]ation|api[-_]?key|cookie|credential|private[-_]?key|recovery[-_]?code|hmac)[\w-]{0,40}(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}(\\{0,15})(["'`])/gi;
+/** A name that promises a secret, then a quotation mark: of JSON, of JSON within JSON, of GraphQL, of an inspected object, of a list of headers. */
+const namedValue = /(?:pass(?:word|wd|phrase)|secret|token|pepper|authori[sz]ation|api[-_]?key|cookie|credential|private[-_]?key|recovery[-_]?code|hmac)[\w-]{0,40}(?:\\{0,15}["'`])?\s{0,4}([:=,])\s{0,4}(\\{0,15})(["'`])/gi;
 
 /**
  * For finished log lines, as the last thing before they are written: replaces whatever has the shape of a credential
@@ -67,7 +67,9 @@ function hideNamedValues(line: string): string {
   namedValue.lastIndex = 0;
   for (let match = namedValue.exec(line); match; match = namedValue.exec(line)) {
     const begin = namedValue.lastIndex;
-    const end = endOfValue(line, begin, match[1]!.length, match[2]!);
+    const [, separator, backslashes, quote] = match as unknown as [string, string, string, string];
+    const end = endOfValue(line, begin, backslashes.length, quote);
+    if (separator === ',' && /^\\*["'`]\s*:/.test(line.slice(end, end + 20))) continue; // no value: the name of the next one
     result += line.slice(done, begin) + (end > begin ? hidden : '');
     done = end;
     namedValue.lastIndex = end;

@@ -57,6 +57,8 @@ describe('the scrubber of log lines', () => {
     ['an operation', { query: 'mutation { signIn(email: "a", password: "canary canary") { id } }' }, 'canary'],
     ['an object in an error', { error: inspect({ passwordHash: 'canary', token: "it's canary" }) }, 'canary'],
     ['headers', { headers: { cookie: 'session=canary; a=b', 'x-api-key': 'canary' } }, 'canary'],
+    ['a list of headers', { rawHeaders: ['Cookie', 'session=canary', 'Host', 'x'] }, 'canary'],
+    ['a field behind a text that ends like a name', { text: 'bad token', password: 'canary' }, 'canary'],
     ['our own secret', { error: `wrong: ${secret.reveal()}` }, 'odd-canary'],
     ['our own secret in JSON', { body: JSON.stringify({ x: secret.reveal() }) }, 'odd-canary'],
     ['our own secret in an address', { url: `/x?y=${encodeURIComponent(secret.reveal())}` }, 'odd-canary'],
