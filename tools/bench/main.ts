@@ -1,6 +1,12 @@
 import { benchPredict } from './predict.ts';
+import { benchRevocation } from './revocation.ts';
+import { benchSignInFlood } from './sign-in-flood.ts';
 
-const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict };
+const benches: Record<string, (parameters: string[]) => Promise<void>> = {
+  predict: benchPredict,
+  revocation: benchRevocation,
+  'sign-in-flood': benchSignInFlood,
+};
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = benches[name];

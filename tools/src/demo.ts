@@ -80,7 +80,7 @@ async function rememberOrCreate(options: DemoOptions): Promise<DemoMemory> {
   const tenant = await options.auth.createTenant({ tenantName: 'Demo plant', name: 'Olive Owner', email: memory.ownerEmail, password: memory.ownerPassword });
   if (tenant.type === 'invalid') throw new Error(tenant.problems.map((problem) => problem.message).join(' '));
   const { tenantId } = tenant;
-  const engineer = await options.auth.addMember({ tenantId, name: 'Emil Engineer', email: memory.email, password: memory.password, role: 'ENGINEER' });
+  const engineer = await options.auth.members.add({ tenantId, name: 'Emil Engineer', email: memory.email, password: memory.password, role: 'ENGINEER' });
   if (engineer.type === 'invalid') throw new Error(engineer.problems.map((problem) => problem.message).join(' '));
   await remember(options.memoryFile, memory);
   step('tenant', '“Demo plant” with an owner and an engineer');

@@ -10,9 +10,9 @@ import { WebSocketServer } from 'ws';
 import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
 import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, type RequestContext, type RequestSource, sourceOf } from './request-context.ts';
+import { type Channel, channelOf, credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, requestId: string, source: RequestSource) => Promise<RequestContext>;
+type MakeContext = (credential: string | null, origin: RequestOrigin, channel: Channel) => Promise<RequestContext>;
 
 export interface WebSocketOptions {
   operations: LiveOperations;
@@ -36,8 +36,7 @@ export function serveWebSockets(server: Server, { operations, makeContext, origi
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
   const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> => {
     const sent = lowerCased(params ?? {});
-    const source = sourceOf({ ...request.headers, ...sent }, proxies.clientAddress(request));
-    return makeContext(credentialOf(sent) ?? credentialOf(request.headers), newId('request'), source);
+    return makeContext(credentialOf(sent) ?? credentialOf(request.headers), originOfUpgrade(request, proxies), channelOf({ ...request.headers, ...sent }));
   };
 
   const served = useServer(
@@ -81,8 +80,8 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const { headers, id, ip } = request.raw;
-      const prepared = operations.prepare(params, await makeContext(credentialOf(headers), id, sourceOf(headers, ip)));
+      const { headers } = request.raw;
+      const prepared = operations.prepare(params, await makeContext(credentialOf(headers), originOf(request.raw), channelOf(headers)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -94,7 +93,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), request.id, sourceOf(request.headers, request.ip))).signedIn;
+      void (await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))).signedIn;
     },
     handler: async (request, reply) => {
       if (!request.headers.accept?.includes('text/event-stream')) {
@@ -116,6 +115,12 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
       return reply.hijack();
     },
   });
+}
+
+/** Each operation on a socket is a request of its own. */
+function originOfUpgrade(request: IncomingMessage, proxies: TrustedProxies): RequestOrigin {
+  const userAgent = request.headers['user-agent'];
+  return { requestId: newId('request'), address: proxies.clientAddress(request), ...(userAgent === undefined ? {} : { userAgent }) };
 }
 
 function refusalOf({ errors }: ExecutionResult): Response {

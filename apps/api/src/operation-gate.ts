@@ -28,11 +28,11 @@ export interface OperationGate {
 export function createOperationGate({ trustedDocuments, budget }: { trustedDocuments: TrustedDocuments; budget: CostBudget }): OperationGate {
   return {
     admit({ document, operation, variables, context }) {
-      trustedDocuments.assertListed(document, context.source.isConsole);
+      trustedDocuments.assertListed(document, context.channel === 'cookie');
       assertNoNul(variables);
       const cost = costOf(operation, document, variables, context);
       if (cost > complexityLimit) throw new GraphQLError('', { originalError: tooCostly(cost), extensions: { http: { status: 400 } } });
-      return { cost, budget: budget.spend({ actor: context.actor, address: context.source.address }, cost) };
+      return { cost, budget: budget.spend({ actor: context.actor, address: context.origin.address ?? '' }, cost) };
     },
   };
 }

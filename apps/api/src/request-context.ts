@@ -1,25 +1,24 @@
-import { type Actor, type Auth, can, type Permission } from '@millrace/auth';
+import { type Actor, type Auth, can, type Origin, type Permission } from '@millrace/auth';
 import type { Database, ReadSession, TenantTx } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
+import type { FastifyRequest } from 'fastify';
 import type { Services } from './services.ts';
 
 export interface RequestContextOptions {
   services: Services;
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
-  requestId: string;
-  source: RequestSource;
+  origin: RequestOrigin;
+  channel: Channel;
   credential: string | null;
   actor: Actor | null;
 }
 
 /** Where a request comes from. */
-export interface RequestSource {
-  /** of the client, as far as proxies that are trusted tell it */
-  address: string;
-  /** a session of the console, kept in a cookie */
-  isConsole: boolean;
-}
+export type RequestOrigin = Origin & { requestId: string };
+
+/** `cookie`: a session of the console, which keeps its credential in a cookie. `bearer`: everybody else. */
+export type Channel = 'cookie' | 'bearer';
 
 interface State {
   readonly reads: Database;
@@ -32,16 +31,20 @@ interface State {
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
 export class RequestContext {
   readonly services: Services;
-  readonly requestId: string;
-  readonly source: RequestSource;
+  readonly origin: RequestOrigin;
+  readonly channel: Channel;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, requestId, source, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, origin, channel, reads, credential, actor }: RequestContextOptions) {
     this.services = services;
-    this.requestId = requestId;
-    this.source = source;
+    this.origin = origin;
+    this.channel = channel;
     this.state = { reads, credential, actor, session: null, ending: new AbortController() };
+  }
+
+  get requestId(): string {
+    return this.origin.requestId;
   }
 
   get actor(): Actor | null {
@@ -77,7 +80,7 @@ export class RequestContext {
 
   /** From here on the operation reads as the one who has just signed in. */
   signInAs(actor: Actor, credential: string): void {
-    this.state.actor = { ...actor, requestId: this.requestId };
+    this.state.actor = { ...actor, ...this.origin };
     this.state.credential = credential;
   }
 
@@ -103,16 +106,11 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, requestId, source } = this;
+    const { services, origin, channel } = this;
     const { credential, reads } = this.state;
-    const actor = await findActor(services.auth, credential, requestId);
-    return new RequestContext({ services, reads, requestId, source, credential, actor });
+    const actor = await findActor(services.auth, credential, origin);
+    return new RequestContext({ services, reads, origin, channel, credential, actor });
   }
-}
-
-/** @param headers of the request, or what a WebSocket's first message has in their place */
-export function sourceOf(headers: Record<string, unknown>, address: string): RequestSource {
-  return { address, isConsole: headers['x-millrace-session'] === 'cookie' };
 }
 
 /** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth; null if none was sent. */
@@ -126,8 +124,18 @@ export function credentialOf(headers: Record<string, unknown>): string | null {
   return typeof key === 'string' && key.trim() !== '' ? key.trim() : null;
 }
 
-export async function findActor(auth: Auth, credential: string | null, requestId: string): Promise<Actor | null> {
+export async function findActor(auth: Auth, credential: string | null, origin: RequestOrigin): Promise<Actor | null> {
   if (!credential) return null;
   const actor = await auth.authenticate(credential);
-  return actor && { ...actor, requestId };
+  return actor && { ...actor, ...origin };
+}
+
+/** @param headers of a request, or what a WebSocket's first message has in their place */
+export function channelOf(headers: Record<string, unknown>): Channel {
+  return headers['x-millrace-session'] === 'cookie' ? 'cookie' : 'bearer';
+}
+
+export function originOf(request: FastifyRequest): RequestOrigin {
+  const userAgent = request.headers['user-agent'];
+  return { requestId: request.id, address: request.ip, ...(userAgent === undefined ? {} : { userAgent }) };
 }

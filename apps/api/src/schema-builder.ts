@@ -15,9 +15,12 @@ import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 type WithoutSecret<Name extends keyof PothosTypes, Column extends PropertyKey> = Omit<PothosTypes[Name], 'Shape'> & {
   Shape: Omit<PothosTypes[Name]['Shape'], Column>;
 };
-interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey'> {
-  Person: WithoutSecret<'Person', 'passwordHash'>;
-  ApiKey: WithoutSecret<'ApiKey', 'secretHmac'>;
+interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey' | 'Session' | 'Invitation' | 'SsoConnection'> {
+  Person: WithoutSecret<'Person', 'passwordHash' | 'totpSealed' | 'totpLastStep'>;
+  ApiKey: WithoutSecret<'ApiKey', 'secretHmac' | 'previousHmac'>;
+  Session: WithoutSecret<'Session', 'tokenHash'>;
+  Invitation: WithoutSecret<'Invitation', 'tokenHash'>;
+  SsoConnection: WithoutSecret<'SsoConnection', 'secretSealed'>;
 }
 
 export interface SchemaTypes {

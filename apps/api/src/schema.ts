@@ -1,6 +1,9 @@
 import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
-import './modules/auth/auth-types.ts';
-import './modules/auth/auth-mutations.ts';
+import './modules/auth/viewer-types.ts';
+import './modules/auth/session-mutations.ts';
+import './modules/auth/api-key-types.ts';
+import './modules/auth/api-key-mutations.ts';
+import './modules/auth/audit-types.ts';
 import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';

@@ -22,7 +22,7 @@ import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
-import { credentialOf, findActor, RequestContext, type RequestSource, sourceOf } from './request-context.ts';
+import { type Channel, channelOf, credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { createShapeGuard } from './shape-guard.ts';
 import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
@@ -107,8 +107,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
-  const makeContext = async (credential: string | null, requestId: string, source: RequestSource): Promise<RequestContext> =>
-    new RequestContext({ services, reads, requestId, source, credential, actor: await findActor(auth, credential, requestId) });
+  const makeContext = async (credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext> =>
+    new RequestContext({ services, reads, origin, channel, credential, actor: await findActor(auth, credential, origin) });
 
   const headers = securityHeaders(publicUrl);
   let draining = false;
@@ -159,7 +159,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     method: ['GET', 'POST', 'OPTIONS'],
     preValidation: createShapeGuard(metrics),
     // Before Apollo, whose answer to a failing context would tell nothing.
-    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), request.id, sourceOf(request.headers, request.ip))),
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))),
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
   const live = createLiveOperations({ gate, logger, metrics, production });

@@ -1,142 +1,27 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Permission } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { schema } from '../src/schema.ts';
-import { addModelVersion, createApiWorld, type GraphqlAnswer, irisSpec, type Member, password, type World } from './api-world.ts';
+import { apiKeysRows } from './access/api-keys.ts';
+import { auditRows } from './access/audit.ts';
+import { datasetsRows } from './access/datasets.ts';
+import { quotaRows } from './access/quota.ts';
+import { registryRows } from './access/registry.ts';
+import { sessionRows } from './access/session.ts';
+import { trainingRows } from './access/training.ts';
+import type { Rows, Things } from './access/row.ts';
+import { addModelVersion, createApiWorld, type GraphqlAnswer, irisSpec, type Member, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 
-/** What tenant Acme has, or ids of the same shape that nobody has. */
-interface Things {
-  tenant: string;
-  dataset: string;
-  datasetVersion: string;
-  upload: string;
-  run: string;
-  model: string;
-  modelVersion: string;
-  modelName: string;
-  endpoint: string;
-  apiKey: string;
-}
-
-interface Row {
-  operation: string;
-  /** `signed-in`: anyone with a good credential */
-  needs: 'public' | 'signed-in' | Permission;
-  /** present where an argument names something: then it is also asked for as a stranger's */
-  variables?: (things: Things) => object;
-}
-
-const error = '__typename ... on Error { code message remedy }';
-
 /** Every root field has a row here. A field without one fails the first test. */
-const table: Record<string, Row> = {
-  'Query.setupState': { operation: '{ setupState { isSetUp } }', needs: 'public' },
-  'Query.viewer': { operation: '{ viewer { tenant { name } permissions } }', needs: 'signed-in' },
-  'Query.node': {
-    operation: 'query ($id: ID!) { node(id: $id) { __typename id ... on Run { modelName } } }',
-    needs: 'signed-in',
-    variables: ({ run }) => ({ id: run }),
-  },
-  'Query.datasets': { operation: '{ datasets { edges { node { id name } } } }', needs: 'dataset:read' },
-  'Query.dataset': {
-    operation: 'query ($id: ID!) { dataset(id: $id) { id name latestVersion { columns { name } sampleRows } } }',
-    needs: 'dataset:read',
-    variables: ({ dataset }) => ({ id: dataset }),
-  },
-  'Query.runs': { operation: '{ runs { edges { node { id modelName } } } }', needs: 'run:read' },
-  'Query.run': {
-    operation: 'query ($id: ID!) { run(id: $id) { id modelName events { type } metrics { epoch } trials { number } queuePosition } }',
-    needs: 'run:read',
-    variables: ({ run }) => ({ id: run }),
-  },
-  'Query.models': { operation: '{ models { edges { node { id name } } } }', needs: 'model:read' },
-  'Query.model': {
-    operation: 'query ($id: ID!) { model(id: $id) { id name aliases { name } } }',
-    needs: 'model:read',
-    variables: ({ model }) => ({ id: model }),
-  },
-  'Query.endpoints': { operation: '{ endpoints { edges { node { id name } } } }', needs: 'model:read' },
-  'Query.endpoint': {
-    operation: 'query ($name: String!) { endpoint(name: $name) { id name servedVersion { number } } }',
-    needs: 'model:read',
-    variables: ({ endpoint }) => ({ name: endpoint }),
-  },
-  'Query.apiKeys': { operation: '{ apiKeys { edges { node { id alias } } } }', needs: 'key:read' },
-  'Query.auditEvents': { operation: '{ auditEvents { edges { node { id action details } } } }', needs: 'audit:read' },
-  'Query.usage': { operation: '{ usage(from: "2020-01-01T00:00:00Z", to: "2030-01-01T00:00:00Z") { predictions rows } }', needs: 'usage:read' },
-  'Query.quota': { operation: '{ quota { resource limit } }', needs: 'usage:read' },
-  'Query.trainingConfigurationSchema': { operation: '{ trainingConfigurationSchema }', needs: 'signed-in' },
-  'Mutation.setUp': {
-    operation: `mutation { setUp(input: { token: "x", tenantName: "x", name: "x", email: "x@x.test", password: "${password}" }) { ${error} } }`,
-    needs: 'public',
-  },
-  'Mutation.signIn': { operation: `mutation { signIn(input: { email: "x@x.test", password: "x" }) { ${error} } }`, needs: 'public' },
-  'Mutation.refreshSession': { operation: `mutation { refreshSession(input: { refreshToken: "x" }) { ${error} } }`, needs: 'public' },
-  'Mutation.signOut': { operation: 'mutation { signOut { ... on SignOutSuccess { signedOut } } }', needs: 'signed-in' },
-  'Mutation.createApiKey': { operation: `mutation { createApiKey(input: { alias: "", scopes: [] }) { ${error} } }`, needs: 'key:write' },
-  'Mutation.revokeApiKey': {
-    operation: `mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { ${error} } }`,
-    needs: 'key:write',
-    variables: ({ apiKey }) => ({ id: apiKey }),
-  },
-  'Mutation.beginUpload': { operation: `mutation { beginUpload(input: { filename: "a.csv" }) { ${error} } }`, needs: 'dataset:write' },
-  'Mutation.createDataset': {
-    operation: `mutation ($upload: ID!) { createDataset(input: { name: "second", uploadId: $upload }) { ${error} } }`,
-    needs: 'dataset:write',
-    variables: ({ upload }) => ({ upload }),
-  },
-  'Mutation.addDatasetVersion': {
-    operation: `mutation ($dataset: ID!, $upload: ID!) { addDatasetVersion(input: { datasetId: $dataset, uploadId: $upload }) { ${error} } }`,
-    needs: 'dataset:write',
-    variables: ({ dataset, upload }) => ({ dataset, upload }),
-  },
-  'Mutation.submitRun': {
-    operation: `mutation ($version: ID!, $spec: JSON!) { submitRun(input: { datasetVersionId: $version, modelName: "m", spec: $spec }) { ${error} } }`,
-    needs: 'run:submit',
-    variables: ({ datasetVersion }) => ({ version: datasetVersion, spec: irisSpec }),
-  },
-  'Mutation.cancelRun': {
-    operation: `mutation ($id: ID!) { cancelRun(input: { id: $id }) { ${error} } }`,
-    needs: 'run:cancel',
-    variables: ({ run }) => ({ id: run }),
-  },
-  'Mutation.setModelAlias': {
-    operation: `mutation ($model: ID!) { setModelAlias(input: { modelId: $model, alias: "challenger", versionNumber: 1 }) { ${error} } }`,
-    needs: 'model:write',
-    variables: ({ model }) => ({ model }),
-  },
-  'Mutation.deleteModelAlias': {
-    operation: `mutation ($model: ID!) { deleteModelAlias(input: { modelId: $model, alias: "challenger" }) { ${error} } }`,
-    needs: 'model:write',
-    variables: ({ model }) => ({ model }),
-  },
-  'Mutation.createEndpoint': {
-    operation: `mutation ($model: ID!) { createEndpoint(input: { name: "second", modelId: $model, alias: "champion" }) { ${error} } }`,
-    needs: 'endpoint:write',
-    variables: ({ model }) => ({ model }),
-  },
-  'Mutation.publishModelVersion': {
-    operation: `mutation ($id: ID!) { publishModelVersion(input: { versionId: $id, endpointName: "third" }) { ${error} } }`,
-    needs: 'endpoint:write',
-    variables: ({ modelVersion }) => ({ id: modelVersion }),
-  },
-  'Mutation.predict': {
-    operation: `mutation ($endpoint: String!) { predict(input: { endpoint: $endpoint, rows: [{}] }) { ${error} } }`,
-    needs: 'endpoint:predict',
-    variables: ({ endpoint }) => ({ endpoint }),
-  },
-  'Mutation.deleteEndpoint': {
-    operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
-    needs: 'endpoint:write',
-    variables: ({ endpoint }) => ({ name: endpoint }),
-  },
-  'Subscription.runProgress': {
-    operation: 'subscription ($id: ID!) { runProgress(id: $id) { run { id modelName } } }',
-    needs: 'run:read',
-    variables: ({ run }) => ({ id: run }),
-  },
+const table: Rows = {
+  ...sessionRows,
+  ...apiKeysRows,
+  ...auditRows,
+  ...datasetsRows,
+  ...trainingRows,
+  ...registryRows,
+  ...quotaRows,
 };
 
 const rows = Object.entries(table);

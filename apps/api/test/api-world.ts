@@ -105,12 +105,12 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     },
     async member(tenantId, role) {
       const email = `${role.toLowerCase()}${++people}@members.test`;
-      const outcome = await auth.addMember({ tenantId, name: role, email, password, role });
+      const outcome = await auth.members.add({ tenantId, name: role, email, password, role });
       if (outcome.type !== 'added') throw new Error(JSON.stringify(outcome));
       return signIn(email);
     },
     async apiKey(owner, scopes) {
-      const outcome = await auth.createApiKey(owner.actor, { alias: 'spec', scopes: scopes as never });
+      const outcome = await auth.keys.create(owner.actor, { alias: 'spec', scopes: scopes as never });
       if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
       return outcome.key;
     },

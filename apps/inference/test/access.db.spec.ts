@@ -83,7 +83,7 @@ describe('who may call', () => {
   );
 
   it('a viewer looks but does not predict', async () => {
-    const added = await world.auth.addMember({ tenantId: acme.tenantId, name: 'V', email: 'viewer@example.com', password: 'a viewer of things', role: 'VIEWER' });
+    const added = await world.auth.members.add({ tenantId: acme.tenantId, name: 'V', email: 'viewer@example.com', password: 'a viewer of things', role: 'VIEWER' });
     expect(added.type).toBe('added');
     const signedIn = await world.auth.signIn('viewer@example.com', 'a viewer of things');
     const key = signedIn.type === 'signed-in' ? signedIn.accessToken : '';
@@ -115,7 +115,7 @@ it('a revoked key is refused within a second by every server', async () => {
     const { id, text } = await acme.createKey();
     const asks = [url, second.url].map((server) => () => call(`${server}/predict`, { key: text, body: { model: 'iris', features: setosa } }));
     for (const ask of asks) expect((await ask()).status).toBe(200);
-    await world.auth.revokeApiKey(acme.owner, id);
+    await world.auth.keys.revoke(acme.owner, id);
     await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
   }
 });

@@ -123,7 +123,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
         accessToken: signedIn.accessToken,
 
         async createKey(input: Partial<ApiKeyInput> = {}) {
-          const outcome = await auth.createApiKey(owner, { alias: 'a key', scopes: ['PREDICT'], ...input });
+          const outcome = await auth.keys.create(owner, { alias: 'a key', scopes: ['PREDICT'], ...input });
           if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
           return { id: outcome.apiKey.id, text: outcome.key };
         },

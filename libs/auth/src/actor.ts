@@ -5,29 +5,37 @@ import { type Permission, permissionsOfRole, permissionsOfScope } from './permis
 /** Who acts, resolved once at the edge and passed whole to every domain verb. Its tenant is the only one in reach. */
 export type Actor = PersonActor | KeyActor;
 
-export interface PersonActor {
+/** Where a request comes from: stands in the audit trail. */
+export interface Origin {
+  requestId?: string;
+  /** of the client, as far as the proxies in front are trusted */
+  address?: string;
+  userAgent?: string;
+}
+
+export interface PersonActor extends Origin {
   type: 'person';
   tenantId: string;
   personId: string;
   sessionId: string;
   role: Role;
-  /** of the request that the actor makes; stands in the audit trail */
-  requestId?: string;
+  /** present for an operator who looks into the tenant by an access grant */
+  grantId?: string;
 }
 
-export interface KeyActor {
+export interface KeyActor extends Origin {
   type: 'key';
   tenantId: string;
   keyId: string;
   scopes: readonly ApiKeyScope[];
   /** names of the endpoints that the key may call; empty means all */
   models: readonly string[];
-  requestId?: string;
 }
 
 /** How the actor is named in `createdBy`, the audit trail and the ledger. */
 export function actorName(actor: Actor): string {
-  return actor.type === 'person' ? `person:${actor.personId}` : `key:${actor.keyId}`;
+  if (actor.type === 'key') return `key:${actor.keyId}`;
+  return actor.role === 'OPERATOR' || actor.grantId ? `operator:${actor.personId}` : `person:${actor.personId}`;
 }
 
 export function can(actor: Actor, permission: Permission): boolean {

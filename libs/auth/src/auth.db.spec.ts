@@ -167,7 +167,7 @@ describe('refreshing', () => {
 
 describe('API keys', () => {
   async function keyOf(actor: PersonActor, scopes: ('PREDICT' | 'READ' | 'TRAIN' | 'ADMIN')[] = ['PREDICT']) {
-    const created = await auth.createApiKey(actor, { alias: 'press 4', scopes, models: ['iris'] });
+    const created = await auth.keys.create(actor, { alias: 'press 4', scopes, models: ['iris'] });
     if (created.type !== 'created') throw new Error(JSON.stringify(created));
     return created;
   }
@@ -200,13 +200,13 @@ describe('API keys', () => {
     const elsewhere = createAuth({ database: test.database, tokenSecret, keyPepper, logger: silentLogger, clock });
     await elsewhere.watchRevocations();
     for (const process of [auth, elsewhere]) expect(await process.authenticate(key)).not.toBeNull();
-    await auth.revokeApiKey(actor, apiKey.id);
+    await auth.keys.revoke(actor, apiKey.id);
     for (const process of [auth, elsewhere]) await waitFor(async () => (await process.authenticate(key)) === null);
   });
 
   it('end with their expiry', async () => {
     const { actor } = await owner();
-    const created = await auth.createApiKey(actor, { alias: 'short', scopes: ['READ'], expiresAt: new Date(time.getTime() + 2_000) });
+    const created = await auth.keys.create(actor, { alias: 'short', scopes: ['READ'], expiresAt: new Date(time.getTime() + 2_000) });
     const key = created.type === 'created' ? created.key : '';
     expect(await auth.authenticate(key)).not.toBeNull();
     const before = time;
@@ -218,7 +218,7 @@ describe('API keys', () => {
   it('cannot be revoked, or told from a missing one, by another tenant', async () => {
     const [one, other] = [await owner(), await owner()];
     const { apiKey } = await keyOf(one.actor);
-    const attempt = (id: string) => auth.revokeApiKey(other.actor, id).catch((error: Error) => ({ ...error, message: error.message }));
+    const attempt = (id: string) => auth.keys.revoke(other.actor, id).catch((error: Error) => ({ ...error, message: error.message }));
     expect(await attempt(apiKey.id)).toEqual(await attempt(newId('apiKey')));
   });
 
@@ -234,7 +234,7 @@ describe('API keys', () => {
   it('hand out no endpoint that they may not call themselves', async () => {
     const { actor } = await owner();
     const limited = await auth.authenticate((await keyOf(actor, ['ADMIN'])).key);
-    const attempt = async (models?: string[]) => (await auth.createApiKey(limited!, { alias: 'child', scopes: ['PREDICT'], ...(models ? { models } : {}) })).type;
+    const attempt = async (models?: string[]) => (await auth.keys.create(limited!, { alias: 'child', scopes: ['PREDICT'], ...(models ? { models } : {}) })).type;
     expect(await Promise.all([attempt(), attempt([]), attempt(['wine']), attempt(['iris', 'wine']), attempt(['iris'])])).toEqual([
       'invalid', 'invalid', 'invalid', 'invalid', 'created',
     ]);
@@ -249,7 +249,7 @@ describe('API keys', () => {
     ['models', { models: Array.from({ length: 101 }, (_, i) => `m${i}`) }],
   ])('are refused with %s that nobody could read or store', async (field, input) => {
     const { actor } = await owner();
-    const outcome = await auth.createApiKey(actor, { alias: 'press 4', scopes: ['READ'], ...input });
+    const outcome = await auth.keys.create(actor, { alias: 'press 4', scopes: ['READ'], ...input });
     expect(outcome.type === 'invalid' && outcome.problems.map((problem) => problem.field)).toEqual([field]);
   });
 });
@@ -257,9 +257,9 @@ describe('API keys', () => {
 describe('the audit trail', () => {
   it('has a line for each change, in the tenant’s own view', async () => {
     const { actor } = await owner();
-    const created = await auth.createApiKey({ ...actor, requestId: 'req-1' }, { alias: 'k', scopes: ['READ'] });
+    const created = await auth.keys.create({ ...actor, requestId: 'req-1' }, { alias: 'k', scopes: ['READ'] });
     const id = created.type === 'created' ? created.apiKey.id : '';
-    await auth.revokeApiKey(actor, id);
+    await auth.keys.revoke(actor, id);
     const trail = await test.database.forTenant(actor.tenantId).transaction((tx) => tx.auditEvent.findMany({ orderBy: { id: 'asc' } }));
     expect(trail.map(({ action, actor: who, requestId }) => [action, who, requestId])).toEqual([
       ['member.add', 'system', null],

@@ -1,13 +1,9 @@
-export { type Actor, actorName, can, type KeyActor, type PersonActor, requirePermission } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export type { ApiKeyInput, ApiKeyView, CreateApiKeyOutcome } from './api-keys.ts';
 export { recordAudit } from './audit.ts';
-export {
-  type ApiKeyInput,
-  type ApiKeyView,
-  type Auth,
-  createAuth,
-  type CreateApiKeyOutcome,
-  type SetUpOutcome,
-  type SignedIn,
-  type SignInOutcome,
-} from './auth.ts';
-export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, type Role } from './permissions.ts';
+export { type Auth, createAuth } from './auth.ts';
+export { type AuthOptions, platformTenantId } from './grounds.ts';
+export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
+export type { SignedIn } from './sessions.ts';
+export type { SignInOutcome } from './sign-in.ts';
+export type { SetUpOutcome } from './tenants.ts';

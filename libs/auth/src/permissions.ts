@@ -1,41 +1,58 @@
 /** The one permission table. A verb asks for a permission; roles and key scopes hold them. */
 
-export const permissions = [
-  'tenant:read',
-  'key:read',
-  'key:write',
-  'audit:read',
-  'dataset:read',
-  'dataset:write',
-  'run:read',
-  'run:submit',
-  'run:cancel',
-  'model:read',
-  'model:write',
-  'endpoint:write',
-  'endpoint:predict',
-  'usage:read',
-] as const;
+/** Every permission and what it allows. The schema, the console and docs/permissions.md show these words. */
+export const permissionTexts = {
+  'tenant:read': 'See the tenant’s name, plan and settings, and who its members are by name.',
+  'tenant:write': 'Rename, export and delete the tenant, and renew its artefact key.',
+  'member:read': 'List members, invitations and sessions.',
+  'member:write': 'Invite, remove and re-role members, and end their sessions.',
+  'sso:write': 'Set up single sign-on and claim e-mail domains.',
+  'grant:write': 'End an operator’s access to the tenant.',
+  'key:read': 'List API keys.',
+  'key:write': 'Make, change, rotate and revoke API keys.',
+  'audit:read': 'Read, export and verify the audit trail.',
+  'dataset:read': 'See data sets, their profiles and sample rows.',
+  'dataset:write': 'Upload files and make data sets of them.',
+  'run:read': 'See runs, their curves and leaderboards.',
+  'run:submit': 'Submit training runs.',
+  'run:cancel': 'Cancel training runs.',
+  'model:read': 'See models, versions, aliases and endpoints.',
+  'model:write': 'Move and delete aliases.',
+  'endpoint:write': 'Create, publish to and delete endpoints.',
+  'endpoint:predict': 'Call endpoints.',
+  'usage:read': 'See quotas and usage.',
+  'platform:read': 'See tenants, their plans and how much they use, and the platform’s health. Never their data.',
+  'platform:write': 'Create, suspend, delete and restore tenants, and set their plans.',
+  'platform:grant': 'Take a time-limited, recorded access grant to a tenant.',
+} as const;
 
-export type Permission = (typeof permissions)[number];
-export type Role = 'OWNER' | 'ADMIN' | 'ENGINEER' | 'VIEWER';
+export type Permission = keyof typeof permissionTexts;
+export type Role = 'OPERATOR' | 'OWNER' | 'ADMIN' | 'ENGINEER' | 'VIEWER';
 export type ApiKeyScope = 'PREDICT' | 'TRAIN' | 'READ' | 'ADMIN';
+
+export const permissions = Object.keys(permissionTexts) as Permission[];
 
 const read: Permission[] = ['tenant:read', 'dataset:read', 'run:read', 'model:read', 'usage:read'];
 const train: Permission[] = ['dataset:write', 'run:submit', 'run:cancel'];
 const publish: Permission[] = ['model:write', 'endpoint:write'];
-const administer: Permission[] = ['key:read', 'key:write', 'audit:read'];
+const administer: Permission[] = ['member:read', 'member:write', 'sso:write', 'grant:write', 'key:read', 'key:write', 'audit:read'];
+const operate: Permission[] = ['platform:read', 'platform:write', 'platform:grant'];
 
 export const permissionsOfRole: Record<Role, readonly Permission[]> = {
   VIEWER: read,
   ENGINEER: [...read, ...train, ...publish, 'endpoint:predict', 'key:read', 'key:write'],
   ADMIN: [...read, ...train, ...publish, 'endpoint:predict', ...administer],
-  OWNER: permissions,
+  OWNER: permissions.filter((permission) => !operate.includes(permission)),
+  // In the platform's own tenant, which holds nobody's data: members there are the other operators.
+  OPERATOR: [...operate, 'tenant:read', 'member:read', 'member:write', 'audit:read'],
 };
 
 export const permissionsOfScope: Record<ApiKeyScope, readonly Permission[]> = {
   PREDICT: ['endpoint:predict'],
   READ: read,
   TRAIN: [...read, ...train],
-  ADMIN: [...read, ...train, ...publish, 'endpoint:predict', ...administer],
+  ADMIN: [...read, ...train, ...publish, 'endpoint:predict', 'key:read', 'key:write', 'audit:read'],
 };
+
+/** From the least to the most: nobody gives a role above their own. */
+export const rolesByRank: readonly Role[] = ['VIEWER', 'ENGINEER', 'ADMIN', 'OWNER'];

@@ -19,9 +19,11 @@ export interface DatabaseOptions {
 
 /** Hidden from the application role by the database as well: it has no right to read these columns. */
 const secretColumns = {
-  person: { passwordHash: true },
-  apiKey: { secretHmac: true },
+  person: { passwordHash: true, totpSealed: true, totpLastStep: true },
+  apiKey: { secretHmac: true, previousHmac: true },
   session: { tokenHash: true },
+  invitation: { tokenHash: true },
+  ssoConnection: { secretSealed: true },
 } as const;
 
 type TenantClient = PrismaClient<never, typeof secretColumns>;
@@ -64,7 +66,7 @@ export type Channel =
   | 'millrace_queue'
   /** `tenant`: an endpoint, alias or version changed */
   | 'millrace_registry'
-  /** `tenant:key or person`: a credential or role changed */
+  /** `tenant:id` of the key, person or session whose rights changed; `tenant:*`: of everybody in it; `tenant:keys`: its artefact keys */
   | 'millrace_access';
 
 const tenantOfTransaction = new AsyncLocalStorage<string>();

@@ -123,12 +123,12 @@ async function createTenantInWorld(world: World): Promise<TenantInWorld> {
     owner,
     async member(role) {
       const email = newEmail();
-      const added = await auth.addMember({ tenantId, name: `A ${role.toLowerCase()}`, email, password, role });
+      const added = await auth.members.add({ tenantId, name: `A ${role.toLowerCase()}`, email, password, role });
       if (added.type !== 'added') throw new Error(JSON.stringify(added));
       return signIn(email);
     },
     async apiKey(scopes = ['PREDICT'], models = []) {
-      const outcome = await auth.createApiKey(owner.actor, { alias: 'a key', scopes, models });
+      const outcome = await auth.keys.create(owner.actor, { alias: 'a key', scopes, models });
       if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
       return outcome.key;
     },

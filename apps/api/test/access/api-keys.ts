@@ -1,0 +1,11 @@
+import { error, type Rows } from './row.ts';
+
+export const apiKeysRows: Rows = {
+  'Query.apiKeys': { operation: '{ apiKeys { edges { node { id alias } } } }', needs: 'key:read' },
+  'Mutation.createApiKey': { operation: `mutation { createApiKey(input: { alias: "", scopes: [] }) { ${error} } }`, needs: 'key:write' },
+  'Mutation.revokeApiKey': {
+    operation: `mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { ${error} } }`,
+    needs: 'key:write',
+    variables: ({ apiKey }) => ({ id: apiKey }),
+  },
+};

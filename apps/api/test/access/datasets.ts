@@ -1,0 +1,21 @@
+import { error, type Rows } from './row.ts';
+
+export const datasetsRows: Rows = {
+  'Query.datasets': { operation: '{ datasets { edges { node { id name } } } }', needs: 'dataset:read' },
+  'Query.dataset': {
+    operation: 'query ($id: ID!) { dataset(id: $id) { id name latestVersion { columns { name } sampleRows } } }',
+    needs: 'dataset:read',
+    variables: ({ dataset }) => ({ id: dataset }),
+  },
+  'Mutation.beginUpload': { operation: `mutation { beginUpload(input: { filename: "a.csv" }) { ${error} } }`, needs: 'dataset:write' },
+  'Mutation.createDataset': {
+    operation: `mutation ($upload: ID!) { createDataset(input: { name: "second", uploadId: $upload }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ upload }) => ({ upload }),
+  },
+  'Mutation.addDatasetVersion': {
+    operation: `mutation ($dataset: ID!, $upload: ID!) { addDatasetVersion(input: { datasetId: $dataset, uploadId: $upload }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ dataset, upload }) => ({ dataset, upload }),
+  },
+};

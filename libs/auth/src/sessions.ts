@@ -1,0 +1,117 @@
+import { notify, type SystemTx } from '@millrace/database';
+import { newId } from '@millrace/kernel';
+import { accessTokenLifeSeconds, signAccessToken } from './access-token.ts';
+import type { Origin, PersonActor } from './actor.ts';
+import { recordAudit } from './audit.ts';
+import { type Grounds, sha256 } from './grounds.ts';
+import type { Role } from './permissions.ts';
+import { newRefreshToken, sessionOfRefreshToken } from './refresh-token.ts';
+
+export interface SignedIn {
+  type: 'signed-in';
+  accessToken: string;
+  accessTokenExpiresInSeconds: number;
+  /** opaque; replaced at each use */
+  refreshToken: string;
+  actor: PersonActor;
+}
+
+export interface SessionInput {
+  tenantId: string;
+  personId: string;
+  role: Role;
+  method?: 'PASSWORD' | 'SSO' | 'GRANT';
+  grantId?: string;
+  /** at most until then; thirty days unless told */
+  expiresAt?: Date;
+}
+
+const sessionLifeDays = 30;
+
+export type Sessions = ReturnType<typeof createSessions>;
+
+/** Who is signed in: opened by a sign-in, carried on by refresh tokens, ended by a sign-out or a revocation. */
+export function createSessions(grounds: Grounds) {
+  const { database, clock, tokenSecret, tokenSettings, inSeconds } = grounds;
+
+  function signedIn(actor: PersonActor, refreshToken: string): SignedIn {
+    return {
+      type: 'signed-in',
+      accessToken: signAccessToken(actor, tokenSettings),
+      accessTokenExpiresInSeconds: accessTokenLifeSeconds,
+      refreshToken,
+      actor,
+    };
+  }
+
+  return {
+    /** Opens a session and writes it into the trail. */
+    async open(tx: SystemTx, input: SessionInput, origin: Origin): Promise<SignedIn> {
+      const { tenantId, personId, role, grantId, method = 'PASSWORD', expiresAt = inSeconds(sessionLifeDays * 86_400) } = input;
+      const sessionId = newId('session');
+      const refreshToken = newRefreshToken(sessionId, tokenSecret);
+      await tx.session.createMany({
+        data: [
+          {
+            id: sessionId,
+            tenantId,
+            personId,
+            method,
+            tokenHash: sha256(refreshToken),
+            address: origin.address ?? null,
+            userAgent: origin.userAgent?.slice(0, 200) ?? null,
+            expiresAt,
+            ...(grantId ? { grantId } : {}),
+          },
+        ],
+      });
+      const actor: PersonActor = { type: 'person', tenantId, personId, sessionId, role, ...(grantId ? { grantId } : {}) };
+      await recordAudit(tx, { ...actor, ...origin }, { action: 'session.open', subject: sessionId, details: { method } });
+      return signedIn(actor, refreshToken);
+    },
+
+    /**
+     * Exchanges a refresh token for new tokens. A token used twice, however many came after it, was stolen by one of its
+     * two users: the session ends.
+     */
+    async refresh(refreshToken: string, origin: Origin = {}): Promise<SignedIn | { type: 'refused' }> {
+      const sessionId = sessionOfRefreshToken(refreshToken, tokenSecret);
+      if (sessionId === null) return { type: 'refused' };
+      return database.system().transaction(async (tx): Promise<SignedIn | { type: 'refused' }> => {
+        const [found] = await tx.$queryRaw<{ current: boolean }[]>`
+          SELECT token_hash = ${sha256(refreshToken)} AS current FROM sessions
+          WHERE id = ${sessionId} AND revoked_at IS NULL AND expires_at > ${clock.now()} FOR UPDATE`;
+        if (!found) return { type: 'refused' };
+        const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
+        if (!found.current) {
+          await tx.session.update({ where: { id: session.id }, data: { revokedAt: clock.now() } });
+          await notify(tx, 'millrace_access', `${session.tenantId}:${session.id}`);
+          await recordAudit(tx, { type: 'system', tenantId: session.tenantId, ...origin }, { action: 'session.revoke', subject: session.id, result: 'reused' });
+          return { type: 'refused' };
+        }
+        const membership = await tx.membership.findUnique({
+          where: { tenantId_personId: { tenantId: session.tenantId, personId: session.personId } },
+        });
+        if (!membership || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
+        const replacement = newRefreshToken(sessionId, tokenSecret);
+        await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), lastUsedAt: clock.now() } });
+        const actor: PersonActor = {
+          type: 'person',
+          tenantId: session.tenantId,
+          personId: session.personId,
+          sessionId: session.id,
+          role: membership.role,
+        };
+        return signedIn(actor, replacement);
+      });
+    },
+
+    async signOut(actor: PersonActor): Promise<void> {
+      await database.system().transaction(async (tx) => {
+        await tx.session.update({ where: { id: actor.sessionId }, data: { revokedAt: clock.now() } });
+        await notify(tx, 'millrace_access', `${actor.tenantId}:${actor.sessionId}`);
+        await recordAudit(tx, actor, { action: 'session.close', subject: actor.sessionId });
+      });
+    },
+  };
+}
