@@ -49,11 +49,6 @@ const environmentSchema = z
 
 export type Environment = z.output<typeof environmentSchema>;
 
-/** All that must never be seen: the log is searched for it. */
-export function secretsOf(environment: Environment): Secret[] {
-  return Object.values(environment).filter((value) => value instanceof Secret);
-}
-
 /** All problems are found together. */
 export function readEnvironment(variables: Record<string, string | undefined> = process.env): { type: 'valid'; value: Environment } | { type: 'invalid'; problems: string[] } {
   return parseEnvironment(environmentSchema, variables);

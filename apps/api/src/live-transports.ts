@@ -65,7 +65,11 @@ export function serveWebSockets(server: Server, { operations, makeContext, origi
       socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      sockets.emit('connection', webSocket, request);
+      // Frames out of order are their sender's fault: the connection is closed with a code that says so, and nothing is logged.
+      webSocket.removeAllListeners('error').on('error', () => undefined);
+    });
   };
   server.on('upgrade', onUpgrade);
 

@@ -1,4 +1,5 @@
-import { readEnvironment, secretsOf } from './environment.ts';
+import { secretsIn, sendConsoleTo } from '@millrace/kernel';
+import { readEnvironment } from './environment.ts';
 import { createApiLogger } from './logger.ts';
 import { startApi } from './server.ts';
 
@@ -10,7 +11,8 @@ if (environment.type === 'invalid') {
   process.exit(1);
 }
 const env = environment.value;
-const logger = createApiLogger({ level: env.MILLRACE_LOG_LEVEL, secrets: secretsOf(env) });
+const logger = createApiLogger({ level: env.MILLRACE_LOG_LEVEL, secrets: secretsIn(env) });
+sendConsoleTo(logger);
 
 const api = await startApi({
   host: env.MILLRACE_API_HOST,

@@ -1,14 +1,15 @@
-import { parseEnvironment } from '@millrace/kernel';
+import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
 import { z } from 'zod';
 
 const mebibyte = 1024 ** 2;
-const secret = z.string().min(32, 'must have at least 32 characters');
+const hide = (value: string): Secret => new Secret(value);
+const secret = z.string().min(32, 'must have at least 32 characters').transform(hide);
 
 const schema = z.object({
   MILLRACE_INFERENCE_PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
   MILLRACE_INFERENCE_HOST: z.string().default('127.0.0.1'),
-  MILLRACE_APP_DATABASE_URL: z.url(),
-  MILLRACE_SYSTEM_DATABASE_URL: z.url(),
+  MILLRACE_APP_DATABASE_URL: z.url().transform(hide),
+  MILLRACE_SYSTEM_DATABASE_URL: z.url().transform(hide),
   MILLRACE_STORAGE_DIRECTORY: z.string(),
   MILLRACE_JOURNAL_DIRECTORY: z.string(),
   MILLRACE_TOKEN_SECRET: secret,
@@ -17,7 +18,9 @@ const schema = z.object({
   MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
   /** between "not ready" and closing, so that a balancer can look elsewhere first */
   MILLRACE_DRAIN_MS: z.coerce.number().int().min(0).max(60_000).default(0),
-  MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  MILLRACE_CORS_ORIGINS: originsSetting.default([]),
+  MILLRACE_TRUSTED_PROXIES: trustedProxiesSetting.default(createTrustedProxies()),
+  MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
 });
 
 export type Environment = z.output<typeof schema>;

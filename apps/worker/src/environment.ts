@@ -1,12 +1,14 @@
 import os from 'node:os';
-import { parseEnvironment } from '@millrace/kernel';
+import { parseEnvironment, Secret } from '@millrace/kernel';
 import { z } from 'zod';
+
+const secretUrl = z.url().transform((value) => new Secret(value));
 
 const schema = z.object({
   /** logs in as millrace_app */
-  MILLRACE_APP_DATABASE_URL: z.url(),
+  MILLRACE_APP_DATABASE_URL: secretUrl,
   /** logs in as millrace_worker */
-  MILLRACE_WORKER_DATABASE_URL: z.url(),
+  MILLRACE_WORKER_DATABASE_URL: secretUrl,
   MILLRACE_STORAGE_DIRECTORY: z.string(),
   /** scratch space for runs in progress */
   MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
@@ -22,7 +24,7 @@ const schema = z.object({
   /** at most one checkpoint of a run in so many seconds */
   MILLRACE_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(2),
   MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9465),
-  MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
 export type Environment = z.output<typeof schema>;

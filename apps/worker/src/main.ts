@@ -1,6 +1,7 @@
 import http from 'node:http';
 import path from 'node:path';
 import { createDatabase } from '@millrace/database';
+import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
@@ -11,10 +12,15 @@ import { readEnvironment } from './environment.ts';
 import { startWorker } from './worker.ts';
 
 const environment = readEnvironment();
-const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: null });
+const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: null, hooks: { streamWrite: createLogScrubber(secretsIn(environment)) } });
+sendConsoleTo(logger);
+process.on('uncaughtException', (error) => {
+  logger.fatal({ error: error.stack ?? String(error) }, 'an uncaught exception'); // Node itself would print it unscrubbed
+  process.exit(1);
+});
 const database = createDatabase({
-  tenantUrl: environment.MILLRACE_APP_DATABASE_URL,
-  systemUrl: environment.MILLRACE_WORKER_DATABASE_URL,
+  tenantUrl: environment.MILLRACE_APP_DATABASE_URL.reveal(),
+  systemUrl: environment.MILLRACE_WORKER_DATABASE_URL.reveal(),
   logger,
 });
 const storage = createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY });

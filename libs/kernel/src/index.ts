@@ -3,7 +3,7 @@ export { DomainError, type DomainErrorCode, type DomainErrorDetails, type Proble
 export { parseEnvironment } from './environment.ts';
 export { idPrefixes, type IdKind, isId, newId } from './ids.ts';
 export { createLogScrubber } from './log-scrubber.ts';
-export { type Logger, silentLogger } from './logger.ts';
+export { type Logger, sendConsoleTo, silentLogger } from './logger.ts';
 export { originsSetting } from './origins.ts';
-export { Secret } from './secret.ts';
+export { Secret, secretsIn } from './secret.ts';
 export { createTrustedProxies, type TrustedProxies, trustedProxiesSetting } from './trusted-proxies.ts';

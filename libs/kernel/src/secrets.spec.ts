@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { createLogScrubber, Secret } from './index.ts';
+import { createLogScrubber, Secret, secretsIn, sendConsoleTo, silentLogger } from './index.ts';
 
 describe('a secret', () => {
   const secret = new Secret('canary-of-the-secret');
@@ -21,6 +21,24 @@ describe('a secret', () => {
     for (const way of ways) expect(way).not.toContain('canary');
     expect(ways[0]).toBe('(hidden)');
   });
+});
+
+it('secrets are found among other settings', () => {
+  const [token, pepper] = [new Secret('t'), new Secret('p')];
+  expect(secretsIn({ PORT: 4000, TOKEN: token, HOST: 'x', PEPPER: pepper, NONE: undefined })).toEqual([token, pepper]);
+});
+
+it('what a library writes to the console goes to the log', () => {
+  const before = { error: console.error, warn: console.warn };
+  const written: unknown[] = [];
+  try {
+    sendConsoleTo({ ...silentLogger, error: (fields) => void written.push(fields), warn: (fields) => void written.push(fields) });
+    console.error('no %s:', 'luck', new Secret('canary'));
+    console.warn('beware');
+  } finally {
+    Object.assign(console, before);
+  }
+  expect(written).toEqual([{ text: 'no luck: (hidden)' }, { text: 'beware' }]);
 });
 
 describe('the scrubber of log lines', () => {
