@@ -2,26 +2,39 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ConsoleFile, readConsoleFiles } from './console-files.ts';
 import { httpRefusal } from './errors.ts';
 
-/** What the console may load and where it may talk to: this server only. Charts set inline styles. */
-export const securityHeaders: Record<string, string> = {
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    "font-src 'self'",
-    "connect-src 'self' ws: wss:",
-    "manifest-src 'self'",
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'none'",
-  ].join('; '),
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-};
+/**
+ * What the console may load and where it may talk to: this server only, a WebSocket to it included. Nothing inline, be it
+ * script or style: React and the charts set styles through the DOM, which the policy allows.
+ * @param publicUrl where people reach the console; if by https, browsers are told never to try without
+ */
+export function securityHeaders(publicUrl: string | undefined): Record<string, string> {
+  return {
+    'content-security-policy': [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "img-src 'self' data:",
+      "font-src 'self'",
+      "connect-src 'self'",
+      "manifest-src 'self'",
+      "base-uri 'none'",
+      "form-action 'self'",
+      "frame-ancestors 'none'",
+    ].join('; '),
+    'permissions-policy': [...unusedFeatures.map((feature) => `${feature}=()`), 'clipboard-write=(self)'].join(', '),
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'x-frame-options': 'DENY',
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    ...(publicUrl?.startsWith('https:') ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+  };
+}
+
+const unusedFeatures = [
+  'accelerometer', 'bluetooth', 'camera', 'clipboard-read', 'display-capture', 'geolocation', 'gyroscope', 'hid', 'local-fonts', 'magnetometer',
+  'microphone', 'midi', 'payment', 'publickey-credentials-get', 'screen-wake-lock', 'serial', 'usb', 'xr-spatial-tracking',
+];
 
 const notBuilt = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Millrace</title></head>
@@ -35,7 +48,7 @@ export async function serveConsole(app: FastifyInstance, directory: string | und
   const files = directory === undefined ? null : await readConsoleFiles(directory);
   const page = files?.get('/index.html');
 
-  app.get('/*', async (request, reply) => {
+  app.get('/*', { config: { cors: false } }, async (request, reply) => {
     const pathname = request.url.split('?', 1)[0]!; // not by URL, to which `//` is an error
     const file = files?.get(pathname);
     if (file) return sendFile(request, reply, file);

@@ -1,18 +1,21 @@
 import os from 'node:os';
 import { masterKeyProblem } from '@millrace/auth';
-import { parseEnvironment } from '@millrace/kernel';
+import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
 import { z } from 'zod';
+import { complexityLimit } from './operation-limits.ts';
 
 const secret = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 48' })
   .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
-  .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48');
+  .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48')
+  .transform((value) => new Secret(value));
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' });
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' })
+  .transform((text) => new Secret(text));
 const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
-const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
+const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' }).transform((value) => new Secret(value));
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
 
 const environmentSchema = z
@@ -34,18 +37,23 @@ const environmentSchema = z
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
-    MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),
+    MILLRACE_CORS_ORIGINS: originsSetting.default([]),
+    MILLRACE_TRUSTED_PROXIES: trustedProxiesSetting.default(createTrustedProxies()),
+    MILLRACE_TRUSTED_DOCUMENTS: z.enum(['off', 'console', 'all'], { error: 'must be off, console or all' }).optional(),
+    // No less than the costliest single operation.
+    MILLRACE_API_COST_PER_MINUTE: z.coerce.number({ error: 'must be a number of cost units' }).int().min(complexityLimit).default(600_000),
+    MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error'], { error: 'must be trace, debug, info, warn or error' }).default('info'),
     NODE_ENV: z.string().optional(),
     MILLRACE_SETUP_LINK: z.stringbool().default(true),
     MILLRACE_INIT_TENANT: z.string().optional(),
     MILLRACE_INIT_EMAIL: z.string().optional(),
-    MILLRACE_INIT_PASSWORD: z.string().optional(),
+    MILLRACE_INIT_PASSWORD: z.string().transform((value) => new Secret(value)).optional(),
   })
-  .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token !== pepper, {
+  .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token.reveal() !== pepper.reveal(), {
     path: ['MILLRACE_KEY_PEPPER'],
     error: 'must differ from MILLRACE_TOKEN_SECRET',
   })
-  .refine((env) => ![env.MILLRACE_TOKEN_SECRET, env.MILLRACE_KEY_PEPPER].includes(env.MILLRACE_MASTER_KEY), {
+  .refine((env) => ![env.MILLRACE_TOKEN_SECRET, env.MILLRACE_KEY_PEPPER].some((other) => other.reveal() === env.MILLRACE_MASTER_KEY.reveal()), {
     path: ['MILLRACE_MASTER_KEY'],
     error: 'must differ from MILLRACE_TOKEN_SECRET and MILLRACE_KEY_PEPPER',
   })

@@ -26,16 +26,21 @@ export interface HttpRefusal {
   body: { error: { code: string; message: string; field?: string; remedy: string; requestId: string } };
 }
 
-export function httpRefusal(status: number, error: { code: string; message: string; field?: string; remedy: string }, requestId: string): HttpRefusal {
-  return { status, headers: retryHeaders(status), body: { error: { ...error, requestId } } };
+export function httpRefusal(
+  status: number,
+  error: { code: string; message: string; field?: string; remedy: string },
+  requestId: string,
+  retryAfter?: number,
+): HttpRefusal {
+  return { status, headers: retryHeaders(status, retryAfter), body: { error: { ...error, requestId } } };
 }
 
 /** For whatever a route or the server itself throws. */
 export function httpRefusalOf(error: unknown, requestId: string, logger: Logger): HttpRefusal {
   if (error instanceof DomainError) {
     logCause(error, requestId, logger);
-    const { code, message, field, remedy } = error;
-    return httpRefusal(statusOfCode[code], { code, message, ...(field ? { field } : {}), remedy: remedy ?? '' }, requestId);
+    const { code, message, field, remedy, retryAfterSeconds } = error;
+    return httpRefusal(statusOfCode[code], { code, message, ...(field ? { field } : {}), remedy: remedy ?? '' }, requestId, retryAfterSeconds);
   }
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -53,8 +58,13 @@ export function publicError(error: GraphQLError): GraphQLFormattedError {
   const place = { ...(locations ? { locations } : {}), ...(path ? { path } : {}) };
   const cause = rootOf(error);
   if (cause instanceof DomainError) {
-    const { code, message, field, remedy } = cause;
-    const extensions = { code: code === 'INVALID' ? 'BAD_USER_INPUT' : code, ...(field ? { field } : {}), ...(remedy ? { remedy } : {}) };
+    const { code, message, field, remedy, retryAfterSeconds } = cause;
+    const extensions = {
+      code: code === 'INVALID' ? 'BAD_USER_INPUT' : code,
+      ...(field ? { field } : {}),
+      ...(remedy ? { remedy } : {}),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    };
     return { message, ...place, extensions };
   }
   if (cause instanceof PothosValidationError) return { message: cause.message, ...place, extensions: { code: 'BAD_USER_INPUT' } };
@@ -84,11 +94,13 @@ export function logGraphqlErrors(errors: readonly GraphQLError[], requestId: str
 export function statusOfGraphql(errors: readonly GraphQLFormattedError[]): { status: number; headers: Record<string, string> } | null {
   const codes = errors.map((error) => error.extensions?.['code']);
   const code = (['UNAVAILABLE', 'TOO_MANY_REQUESTS', 'UNAUTHENTICATED', 'FORBIDDEN'] as const).find((candidate) => codes.includes(candidate));
-  return code ? { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code]) } : null;
+  if (!code) return null;
+  const retryAfter = errors.find(({ extensions }) => extensions?.['code'] === code)!.extensions!['retryAfterSeconds'] as number | undefined;
+  return { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code], retryAfter) };
 }
 
-function retryHeaders(status: number): Record<string, string> {
-  const seconds = retryAfterSeconds[status];
+function retryHeaders(status: number, known?: number): Record<string, string> {
+  const seconds = known === undefined ? retryAfterSeconds[status] : String(known);
   return seconds ? { 'retry-after': seconds } : {};
 }
 

@@ -6,18 +6,19 @@ import {
   type ExecutionResult,
   getOperationAST,
   GraphQLError,
-  parse,
   specifiedRules,
   validate,
 } from 'graphql';
 import type { Logger } from 'pino';
 import { logGraphqlErrors, publicError, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { assertNoNul, maxTokens, operationRules } from './operation-limits.ts';
+import type { OperationGate } from './operation-gate.ts';
+import { operationRules, readDocument } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
 
 export interface LiveOperationsOptions {
+  gate: OperationGate;
   logger: Logger;
   metrics: Metrics;
   production: boolean;
@@ -37,7 +38,7 @@ export interface LiveOperations {
   subscribe(args: LiveArgs): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult>;
 }
 
-export function createLiveOperations({ logger, metrics, production }: LiveOperationsOptions): LiveOperations {
+export function createLiveOperations({ gate, logger, metrics, production }: LiveOperationsOptions): LiveOperations {
   const rules = [...specifiedRules, ...operationRules({ production })];
 
   /** The same result with its errors as the public may see them. */
@@ -51,22 +52,19 @@ export function createLiveOperations({ logger, metrics, production }: LiveOperat
     return { ...result, errors };
   }
 
-  function check({ query, operationName, variables }: OperationRequest): { document: DocumentNode } & Pick<ExecutionArgs, 'operationName' | 'variableValues'> {
+  type Checked = { document: DocumentNode } & Pick<ExecutionArgs, 'operationName' | 'variableValues'>;
+  function check({ query, operationName, variables: sent }: OperationRequest, context: RequestContext): Checked {
     if (typeof query !== 'string') throw badRequest('The operation must be sent as text in query.');
     if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be text.');
-    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) throw badRequest('variables must be an object.');
-    const document = parse(query, { maxTokens });
+    if (sent != null && (typeof sent !== 'object' || Array.isArray(sent))) throw badRequest('variables must be an object.');
+    const variables = (sent ?? {}) as Record<string, unknown>;
+    const document = readDocument(query);
     const errors = validate(schema, document, rules);
     if (errors.length) throw new AggregateError(errors);
-    if (getOperationAST(document, operationName)?.operation !== 'subscription') {
-      throw badRequest('Only subscriptions are served here: POST queries and mutations to /graphql.');
-    }
-    assertNoNul(variables ?? {});
-    return {
-      document,
-      operationName: operationName ?? null,
-      variableValues: (variables ?? {}) as Record<string, unknown>,
-    };
+    const operation = getOperationAST(document, operationName);
+    if (operation?.operation !== 'subscription') throw badRequest('Only subscriptions are served here: POST queries and mutations to /graphql.');
+    gate.admit({ document, operation, variables, context });
+    return { document, operationName: operationName ?? null, variableValues: variables };
   }
 
   /** Each event reads for itself, in a short session, as whoever the caller now is. */
@@ -82,7 +80,7 @@ export function createLiveOperations({ logger, metrics, production }: LiveOperat
   return {
     prepare(request, context) {
       try {
-        return { schema, contextValue: context, ...check(request) };
+        return { schema, contextValue: context, ...check(request, context) };
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [asGraphqlError(error)];
         return published({ errors }, context);

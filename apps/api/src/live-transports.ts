@@ -1,16 +1,25 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DomainError, newId } from '@millrace/kernel';
+import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
+import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { type Channel, channelOf, credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, origin: RequestOrigin) => Promise<RequestContext>;
+type MakeContext = (credential: string | null, origin: RequestOrigin, channel: Channel) => Promise<RequestContext>;
+
+export interface WebSocketOptions {
+  operations: LiveOperations;
+  makeContext: MakeContext;
+  origins: CrossOriginOptions;
+  proxies: TrustedProxies;
+}
 
 const mostPerConnection = 20;
 const largestMessage = 256 * 1024;
@@ -20,19 +29,21 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
 /**
  * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
  * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
+ * Pages of origins that are not listed get no further than the upgrade.
  * @returns closes all connections with 1001
  */
-export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
+export function serveWebSockets(server: Server, { operations, makeContext, origins, proxies }: WebSocketOptions): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
-    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+  const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> => {
+    const sent = lowerCased(params ?? {});
+    return makeContext(credentialOf(sent) ?? credentialOf(request.headers), originOfUpgrade(request, proxies), channelOf({ ...request.headers, ...sent }));
+  };
 
   const served = useServer(
     {
-      onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request))).actor !== null,
+      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request)).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
+        const context = await contextFrom(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -50,7 +61,15 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    if (!mayOpenSocket(request, origins)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      sockets.emit('connection', webSocket, request);
+      // Frames out of order are their sender's fault: the connection is closed with a code that says so, and nothing is logged.
+      webSocket.removeAllListeners('error').on('error', () => undefined);
+    });
   };
   server.on('upgrade', onUpgrade);
 
@@ -65,7 +84,8 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
+      const { headers } = request.raw;
+      const prepared = operations.prepare(params, await makeContext(credentialOf(headers), originOf(request.raw), channelOf(headers)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -77,9 +97,15 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), originOf(request))).signedIn;
+      void (await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))).signedIn;
     },
     handler: async (request, reply) => {
+      if (!request.headers.accept?.includes('text/event-stream')) {
+        throw new DomainError('INVALID', 'This address answers with a stream of events, which the request does not accept.', {
+          field: 'accept',
+          remedy: 'Send Accept: text/event-stream.',
+        });
+      }
       // The handler would wait for ever for the body that it takes this for.
       if (request.method === 'POST' && !request.body) {
         throw new DomainError('INVALID', 'The body holds no operation.', { field: 'query', remedy: 'Send {"query": "subscription …"} as JSON.' });
@@ -96,17 +122,14 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
 }
 
 /** Each operation on a socket is a request of its own. */
-function originOfUpgrade({ socket, headers }: IncomingMessage): RequestOrigin {
-  const userAgent = headers['user-agent'];
-  return {
-    requestId: newId('request'),
-    ...(socket.remoteAddress === undefined ? {} : { address: socket.remoteAddress }),
-    ...(userAgent === undefined ? {} : { userAgent }),
-  };
+function originOfUpgrade(request: IncomingMessage, proxies: TrustedProxies): RequestOrigin {
+  const userAgent = request.headers['user-agent'];
+  return { requestId: newId('request'), address: proxies.clientAddress(request), ...(userAgent === undefined ? {} : { userAgent }) };
 }
 
 function refusalOf({ errors }: ExecutionResult): Response {
-  return [JSON.stringify({ errors }), { status: 400, statusText: 'Bad Request', headers: { 'content-type': 'application/json; charset=utf-8' } }];
+  const { status, headers } = statusOfGraphql(errors!.map((error) => error.toJSON())) ?? { status: 400, headers: {} };
+  return [JSON.stringify({ errors }), { status, statusText: STATUS_CODES[status]!, headers: { ...headers, 'content-type': 'application/json; charset=utf-8' } }];
 }
 
 function tooMany(): GraphQLError {

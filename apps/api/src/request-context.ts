@@ -9,12 +9,16 @@ export interface RequestContextOptions {
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
   origin: RequestOrigin;
+  channel: Channel;
   credential: string | null;
   actor: Actor | null;
 }
 
 /** Where a request comes from. */
 export type RequestOrigin = Origin & { requestId: string };
+
+/** `cookie`: a session of the console, which keeps its credential in a cookie. `bearer`: everybody else. */
+export type Channel = 'cookie' | 'bearer';
 
 interface State {
   readonly reads: Database;
@@ -28,12 +32,14 @@ interface State {
 export class RequestContext {
   readonly services: Services;
   readonly origin: RequestOrigin;
+  readonly channel: Channel;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, origin, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, origin, channel, reads, credential, actor }: RequestContextOptions) {
     this.services = services;
     this.origin = origin;
+    this.channel = channel;
     this.state = { reads, credential, actor, session: null, ending: new AbortController() };
   }
 
@@ -100,10 +106,10 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, origin } = this;
+    const { services, origin, channel } = this;
     const { credential, reads } = this.state;
     const actor = await findActor(services.auth, credential, origin);
-    return new RequestContext({ services, reads, origin, credential, actor });
+    return new RequestContext({ services, reads, origin, channel, credential, actor });
   }
 }
 
@@ -122,6 +128,11 @@ export async function findActor(auth: Auth, credential: string | null, origin: R
   if (!credential) return null;
   const actor = await auth.authenticate(credential);
   return actor && { ...actor, ...origin };
+}
+
+/** @param headers of a request, or what a WebSocket's first message has in their place */
+export function channelOf(headers: Record<string, unknown>): Channel {
+  return headers['x-millrace-session'] === 'cookie' ? 'cookie' : 'bearer';
 }
 
 export function originOf(request: FastifyRequest): RequestOrigin {

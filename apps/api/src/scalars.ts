@@ -39,8 +39,9 @@ export const bigIntScalar = new GraphQLScalarType<bigint, number | string>({
 
 function parseWhole(value: unknown): bigint {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
-  if (typeof value === 'string' && /^-?\d{1,19}$/.test(value)) return BigInt(value);
-  return refuse('Not a whole number.');
+  // The database holds 64 bits.
+  if (typeof value === 'string' && /^-?\d{1,19}$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)) return BigInt(value);
+  return refuse('Not a whole number of 64 bits.');
 }
 
 export const jsonScalar = new GraphQLScalarType<unknown, unknown>({
@@ -53,6 +54,7 @@ export const jsonScalar = new GraphQLScalarType<unknown, unknown>({
 
 /** Copies into objects without a prototype: a key such as __proto__ would otherwise change the copies made further in. */
 function copyJson(value: unknown, depth: number): unknown {
+  if (typeof value === 'number') return finite(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth > deepestJson) refuse(`JSON may be ${deepestJson} levels deep at most.`);
   if (Array.isArray(value)) return value.map((item) => copyJson(item, depth + 1));
@@ -69,7 +71,7 @@ function jsonOfLiteral(node: ValueNode, variables: Record<string, unknown>, dept
       return node.value;
     case Kind.INT:
     case Kind.FLOAT:
-      return Number(node.value);
+      return finite(Number(node.value));
     case Kind.NULL:
       return null;
     case Kind.VARIABLE:
@@ -79,6 +81,11 @@ function jsonOfLiteral(node: ValueNode, variables: Record<string, unknown>, dept
     case Kind.OBJECT:
       return withKeys(node.fields.map(({ name, value }) => [name.value, jsonOfLiteral(value, variables, depth + 1)]));
   }
+}
+
+/** A number with more digits than there is room for is read as infinite, and would be stored as null. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : refuse('JSON may not have numbers beyond 1.7e308.');
 }
 
 function withKeys(entries: [string, unknown][]): Record<string, unknown> {

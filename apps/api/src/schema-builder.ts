@@ -7,6 +7,7 @@ import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { permissionToReadNode, typeOfId } from './node-types.ts';
+import { complexityLimit, tooCostly } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 
@@ -37,9 +38,6 @@ export interface SchemaTypes {
   DefaultNodeNullability: false;
 }
 
-/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
-const complexityLimit = 20_000;
-
 export const builder = new SchemaBuilder<SchemaTypes>({
   plugins: [ScopeAuthPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
@@ -66,10 +64,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     limit: { complexity: complexityLimit },
     defaultListMultiplier: 10,
-    complexityError: (_kind, { complexity }) =>
-      new DomainError('INVALID', `This operation costs ${complexity}; the limit is ${complexityLimit}.`, {
-        remedy: 'Ask for fewer fields, or for smaller pages with first.',
-      }),
+    complexityError: (_kind, { complexity }) => tooCostly(complexity),
   },
   relay: {
     encodeGlobalID: (_type, id) => String(id),

@@ -3,7 +3,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { createAuth, createTenantKeyring, type MasterKeys, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
-import { DomainError, newId } from '@millrace/kernel';
+import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -11,15 +11,21 @@ import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { securityHeaders, serveConsole } from './console-routes.ts';
+import { createCostBudget } from './cost-budget.ts';
+import { allowListedOrigins } from './cross-origin.ts';
 import { httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
+import { acceptJsonBodies } from './json-bodies.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
-import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
+import { createOperationGate } from './operation-gate.ts';
+import { type Channel, channelOf, credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
+import { createShapeGuard } from './shape-guard.ts';
+import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
 import { serveUploads } from './upload-route.ts';
 
 export interface ApiOptions {
@@ -28,20 +34,30 @@ export interface ApiOptions {
   port: number;
   /** null serves no metrics */
   metricsPort: number | null;
-  appDatabaseUrl: string;
-  systemDatabaseUrl: string;
+  appDatabaseUrl: Secret;
+  systemDatabaseUrl: Secret;
   /** folder of the artefact store */
   storageDirectory: string;
   /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
   scratchDirectory: string;
   masterKeys: MasterKeys;
-  tokenSecret: string;
-  keyPepper: string;
+  tokenSecret: Secret;
+  keyPepper: Secret;
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
+  /** where people reach the console, if that is another address than this server's own */
+  publicUrl?: string | undefined;
   /** the built console; without it a page says that there is none */
   consoleDirectory?: string | undefined;
+  /** left out: `console` in production where the console is built, else `off` */
+  trustedDocuments?: TrustedDocumentsMode | undefined;
+  /** what the operations of one caller may cost in a minute */
+  costPerMinute?: number;
+  /** foreign pages that may call the API; none if left out */
+  corsOrigins?: readonly string[];
+  /** whose X-Forwarded-For counts; nobody's if left out */
+  trustedProxies?: TrustedProxies;
   maxUploadBytes: number;
   /** hides the schema from those who don't know it */
   production: boolean;
@@ -60,18 +76,21 @@ export interface Api {
 }
 
 const bodyLimit = 1024 * 1024;
+const headerLimit = 16 * 1024;
 
 /** Starts the control plane. Everything it needs comes in `options`; everything it opens it closes. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { logger, production, maxUploadBytes } = options;
-  const connection = { tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger };
+  const { logger, production, maxUploadBytes, publicUrl, corsOrigins = [], trustedProxies = createTrustedProxies() } = options;
+  const trustedDocuments = await readTrustedDocuments({ mode: options.trustedDocuments, production, consoleDirectory: options.consoleDirectory });
+  const gate = createOperationGate({ trustedDocuments, budget: createCostBudget({ unitsPerMinute: options.costPerMinute ?? 600_000 }) });
+  const connection = { tenantUrl: options.appDatabaseUrl.reveal(), systemUrl: options.systemDatabaseUrl.reveal(), logger };
   const database = createDatabase(connection);
   // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
   // would wait for each other.
   const reads = createDatabase(connection);
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const auth = createAuth({ database, tokenSecret: options.tokenSecret.reveal(), keyPepper: options.keyPepper.reveal(), logger });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
@@ -92,11 +111,14 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
-  const makeContext = async (credential: string | null, origin: RequestOrigin): Promise<RequestContext> =>
-    new RequestContext({ services, reads, origin, credential, actor: await findActor(auth, credential, origin) });
+  const makeContext = async (credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext> =>
+    new RequestContext({ services, reads, origin, channel, credential, actor: await findActor(auth, credential, origin) });
 
+  const headers = securityHeaders(publicUrl);
   let draining = false;
   const app = fastify({
+    http: { maxHeaderSize: headerLimit },
+    trustProxy: trustedProxies.trusts,
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // one line a request, see onResponse
     bodyLimit,
@@ -107,13 +129,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     routerOptions: { maxParamLength: 200 },
     frameworkErrors: (error, request, reply) => {
       const refusal = httpRefusalOf(error, request.id, logger);
-      void (reply as FastifyReply).code(refusal.status).headers({ ...securityHeaders, 'x-request-id': request.id }).send(refusal.body);
+      void (reply as FastifyReply).code(refusal.status).headers({ ...headers, 'x-request-id': request.id }).send(refusal.body);
     },
     clientErrorHandler: refuseBrokenHttp,
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers(securityHeaders).header('x-request-id', request.id);
+    void reply.headers(headers).header('x-request-id', request.id);
   });
+  await allowListedOrigins(app, corsOrigins);
+  acceptJsonBodies(app);
   app.addHook('onSend', async (_request, reply) => {
     // A connection kept alive would hold up the shutdown until it times out.
     if (draining) void reply.header('connection', 'close');
@@ -131,19 +155,20 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     return reply.code(refusal.status).headers(refusal.headers).send(body);
   });
 
-  const graphql = createGraphqlServer({ logger, metrics, production });
+  const graphql = createGraphqlServer({ gate, logger, metrics, production });
   await graphql.start();
   const contexts = new WeakMap<FastifyRequest, RequestContext>();
   app.route({
     url: '/graphql',
     method: ['GET', 'POST', 'OPTIONS'],
+    preValidation: createShapeGuard(metrics),
     // Before Apollo, whose answer to a failing context would tell nothing.
-    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request))),
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))),
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
-  const live = createLiveOperations({ logger, metrics, production });
+  const live = createLiveOperations({ gate, logger, metrics, production });
   serveEventStreams(app, live, makeContext);
-  const closeWebSockets = serveWebSockets(app.server, live, makeContext);
+  const closeWebSockets = serveWebSockets(app.server, { operations: live, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies });
   await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
   await serveConsole(app, options.consoleDirectory);
   app.get('/healthz', async () => ({ alive: true }));

@@ -2,13 +2,13 @@ import type { Datasets, ReceiveUploadOutcome } from '@millrace/datasets';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { type Channel, channelOf, credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 export interface UploadRouteOptions {
   datasets: Datasets;
   metrics: Metrics;
   maxBytes: number;
-  makeContext(credential: string | null, origin: RequestOrigin): Promise<RequestContext>;
+  makeContext(credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext>;
 }
 
 /** So long the rest of a refused file is read and thrown away, so that its sender gets to see the answer. */
@@ -21,7 +21,7 @@ export async function serveUploads(app: FastifyInstance, { datasets, metrics, ma
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
     scope.put<{ Params: { id: string } }>('/uploads/:id', async (request, reply) => {
-      const { signedIn } = await makeContext(credentialOf(request.headers), originOf(request)).catch((error: unknown) => {
+      const { signedIn } = await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers)).catch((error: unknown) => {
         letGo(request, reply);
         throw error;
       });

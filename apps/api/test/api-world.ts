@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createAuth, masterKeysOf, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import { silentLogger } from '@millrace/kernel';
+import { Secret, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, repositoryRoot, type TestDatabase, testSecrets } from '@millrace/testkit';
-import { pino } from 'pino';
+import { createApiLogger } from '../src/logger.ts';
 import { type Api, type ApiOptions, startApi } from '../src/server.ts';
 
 export const secrets = {
@@ -56,17 +56,22 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
   const database = await createTestDatabase();
   const storageDirectory = await mkdtemp(path.join(tmpdir(), 'millrace-api-'));
   const log: Record<string, unknown>[] = [];
-  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) });
+  const logger = createApiLogger({
+    level: 'trace',
+    secrets: Object.values(secrets).map((value) => new Secret(value)),
+    destination: { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
+  });
   const api = await startApi({
     host: '127.0.0.1',
     port: 0,
     metricsPort: null,
-    appDatabaseUrl: database.urls.app,
-    systemDatabaseUrl: database.urls.system,
+    appDatabaseUrl: new Secret(database.urls.app),
+    systemDatabaseUrl: new Secret(database.urls.system),
     storageDirectory,
     scratchDirectory: `${storageDirectory}-scratch`,
     masterKeys: masterKeysOf(testSecrets.masterKey),
-    ...secrets,
+    tokenSecret: new Secret(secrets.tokenSecret),
+    keyPepper: new Secret(secrets.keyPepper),
     inferenceUrl: 'http://127.0.0.1:9',
     maxUploadBytes: 1024 * 1024,
     production: false,

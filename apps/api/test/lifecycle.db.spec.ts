@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Secret } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { createApiWorld, irisFile, irisSpec, password, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
@@ -16,7 +17,10 @@ describe('when the database is away', () => {
     database = await createTestDatabase();
     proxy = await createSeverableProxy(database.urls.app);
     // The world arranges on its own database; the API under test sees this one, through the proxy.
-    world = await createApiWorld({ appDatabaseUrl: proxy.through(database.urls.app), systemDatabaseUrl: proxy.through(database.urls.system) });
+    world = await createApiWorld({
+      appDatabaseUrl: new Secret(proxy.through(database.urls.app)),
+      systemDatabaseUrl: new Secret(proxy.through(database.urls.system)),
+    });
   });
   afterAll(async () => {
     await world.close();

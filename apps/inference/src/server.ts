@@ -1,7 +1,8 @@
 import { isIP, type Socket } from 'node:net';
+import cors from '@fastify/cors';
 import { createAuth, createTenantKeyring, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Logger, newId } from '@millrace/kernel';
+import { createTrustedProxies, type Logger, newId, type TrustedProxies } from '@millrace/kernel';
 import { createUsageJournal } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -38,6 +39,10 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds */
   drainMs?: number;
+  /** foreign pages that may call it; none if left out */
+  corsOrigins?: readonly string[];
+  /** whose X-Forwarded-For counts; nobody's if left out */
+  trustedProxies?: TrustedProxies;
 }
 
 export interface RunningInference {
@@ -47,6 +52,7 @@ export interface RunningInference {
 }
 
 const mebibyte = 1024 ** 2;
+const headerLimit = 16 * 1024;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
@@ -77,6 +83,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
     authenticate: auth.authenticate,
+    corsOrigins: options.corsOrigins ?? [],
+    trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
   });
 
@@ -115,6 +123,8 @@ interface AppOptions {
   logger: Logger;
   maxBodyBytes: number;
   authenticate(credential: string): Promise<FastifyRequest['actor']>;
+  corsOrigins: readonly string[];
+  trustedProxies: TrustedProxies;
   isDraining(): boolean;
 }
 
@@ -127,7 +137,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -150,6 +160,8 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
   const nextRequestId = createRequestIds();
   const app = fastify({
     logger: false,
+    http: { maxHeaderSize: headerLimit },
+    trustProxy: trustedProxies.trusts,
     bodyLimit: maxBodyBytes,
     requestTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -182,6 +194,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     done();
   });
+  allowListedOrigins(app, corsOrigins);
   app.addHook('onSend', (_request, reply, payload, done) => {
     // Otherwise a keep-alive connection outlives its last answer, and closing waits for it.
     if (isDraining()) reply.header('connection', 'close');
@@ -218,6 +231,22 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     return refuse(request, reply, new RequestError(404, 'route_not_found', message, { remedy: 'See GET /docs.' }));
   });
   return app;
+}
+
+/** Pages of these origins may call with a key that they hold; nothing is ever sent along by the browser itself. */
+function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): void {
+  if (!listed.length) return;
+  void app.register(cors, {
+    origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
+    credentials: false,
+    methods: ['GET', 'POST'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer'],
+    exposedHeaders: [
+      'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
+      'x-millrace-cost-units', 'x-millrace-overhead-ms', 'x-millrace-warnings',
+    ],
+    maxAge: 600,
+  });
 }
 
 /** `/v1/models/{model}:predict` in the router's words: a parameter before a colon must say where it ends. */

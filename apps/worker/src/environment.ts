@@ -1,18 +1,20 @@
 import os from 'node:os';
 import { masterKeyProblem } from '@millrace/auth';
-import { parseEnvironment } from '@millrace/kernel';
+import { parseEnvironment, Secret } from '@millrace/kernel';
 import { z } from 'zod';
 
+const secretUrl = z.url().transform((value) => new Secret(value));
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' });
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' })
+  .transform((text) => new Secret(text));
 const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 
 const schema = z.object({
   /** logs in as millrace_app */
-  MILLRACE_APP_DATABASE_URL: z.url(),
+  MILLRACE_APP_DATABASE_URL: secretUrl,
   /** logs in as millrace_worker */
-  MILLRACE_WORKER_DATABASE_URL: z.url(),
+  MILLRACE_WORKER_DATABASE_URL: secretUrl,
   MILLRACE_STORAGE_DIRECTORY: z.string(),
   MILLRACE_MASTER_KEY: masterKey,
   MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
@@ -30,7 +32,7 @@ const schema = z.object({
   /** at most one checkpoint of a run in so many seconds */
   MILLRACE_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(2),
   MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9465),
-  MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
 export type Environment = z.output<typeof schema>;

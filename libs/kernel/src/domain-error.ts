@@ -18,6 +18,8 @@ export interface DomainErrorDetails {
   field?: string;
   /** what the caller can do about it */
   remedy?: string;
+  /** when it is worth trying again, where that is known */
+  retryAfterSeconds?: number;
   /** the private cause: logged, never shown */
   cause?: unknown;
 }
@@ -27,6 +29,7 @@ export class DomainError extends Error {
   readonly code: DomainErrorCode;
   readonly field: string | undefined;
   readonly remedy: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: DomainErrorCode, message: string, details: DomainErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -34,6 +37,7 @@ export class DomainError extends Error {
     this.code = code;
     this.field = details.field;
     this.remedy = details.remedy;
+    this.retryAfterSeconds = details.retryAfterSeconds;
   }
 }
 
