@@ -8,7 +8,7 @@ const hide = (value: string): Secret => new Secret(value);
 const secret = z.string().min(32, 'must have at least 32 characters').transform(hide);
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' })
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
   .transform(hide);
 const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 

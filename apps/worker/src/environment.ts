@@ -6,7 +6,7 @@ import { z } from 'zod';
 const secretUrl = z.url().transform((value) => new Secret(value));
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '' })
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
   .transform((text) => new Secret(text));
 const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 
