@@ -4,6 +4,9 @@ import { z } from 'zod';
 const mebibyte = 1024 ** 2;
 const secret = z.string().min(32, 'must have at least 32 characters');
 
+/** separated by commas, which no pepper holds */
+const secrets = z.string().default('').transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean)).pipe(z.array(secret));
+
 const schema = z.object({
   MILLRACE_INFERENCE_PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
   MILLRACE_INFERENCE_HOST: z.string().default('127.0.0.1'),
@@ -13,6 +16,7 @@ const schema = z.object({
   MILLRACE_JOURNAL_DIRECTORY: z.string(),
   MILLRACE_TOKEN_SECRET: secret,
   MILLRACE_KEY_PEPPER: secret,
+  MILLRACE_RETIRED_KEY_PEPPERS: secrets,
   MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
   MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
   /** between "not ready" and closing, so that a balancer can look elsewhere first */
