@@ -5,6 +5,12 @@ const secret = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 48' })
   .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
   .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48');
+/** separated by commas, which no pepper holds */
+const secrets = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
+  .pipe(z.array(secret));
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
@@ -19,6 +25,7 @@ const environmentSchema = z
     MILLRACE_STORAGE_DIRECTORY: z.string({ error: 'is missing: the folder of the artefact store' }),
     MILLRACE_TOKEN_SECRET: secret,
     MILLRACE_KEY_PEPPER: secret,
+    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { credentialOf } from '@millrace/auth';
 import { DomainError, newId } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
@@ -8,7 +9,7 @@ import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 type MakeContext = (credential: string | null, origin: RequestOrigin) => Promise<RequestContext>;
 
@@ -24,15 +25,14 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
  */
 export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
-    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+  const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> =>
+    makeContext(credentialOf(lowerCased(params ?? {}), request.headers), originOfUpgrade(request));
 
   const served = useServer(
     {
-      onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request))).actor !== null,
+      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request).catch(inTheWrongPlace))?.actor != null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
+        const context = await contextFrom(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -114,6 +114,15 @@ function tooMany(): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
 }
 
+/** A name that comes twice, in other letters, has no value that could be believed. */
 function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(params)) result[name.toLowerCase()] = name.toLowerCase() in result ? [] : value;
+  return result;
+}
+
+/** A good key, but not from here: the connection is closed as for any that is not good. */
+function inTheWrongPlace(error: unknown): null {
+  if (error instanceof DomainError && error.code === 'ADDRESS_NOT_ALLOWED') return null;
+  throw error;
 }

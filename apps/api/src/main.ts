@@ -29,6 +29,7 @@ const api = await startApi({
   storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
   keyPepper: env.MILLRACE_KEY_PEPPER,
+  retiredKeyPeppers: env.MILLRACE_RETIRED_KEY_PEPPERS,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, requirePermission } from '@millrace/auth';
+import { createAuth, credentialOf, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
@@ -18,7 +18,7 @@ import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
-import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
+import { findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { serveUploads } from './upload-route.ts';
 
@@ -34,6 +34,8 @@ export interface ApiOptions {
   storageDirectory: string;
   tokenSecret: string;
   keyPepper: string;
+  /** peppers of before: see `createAuth` */
+  retiredKeyPeppers?: readonly string[];
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
@@ -67,7 +69,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // would wait for each other.
   const reads = createDatabase(connection);
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const { tokenSecret, keyPepper, retiredKeyPeppers = [] } = options;
+  const auth = createAuth({ database, tokenSecret, keyPepper, retiredKeyPeppers, logger });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
@@ -84,7 +87,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     training: createTraining({ database, quota }),
     registry: createRegistry({ database, storage }),
     runFeed,
-    predictions: createPredictionRelay(options.inferenceUrl),
+    predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
@@ -93,6 +96,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   let draining = false;
   const app = fastify({
+    http: { joinDuplicateHeaders: true }, // otherwise a second Authorization would go unseen
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // one line a request, see onResponse
     bodyLimit,
