@@ -1,8 +1,8 @@
 import { isIP, type Socket } from 'node:net';
 import { type Auth, createAuth } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Logger, newId } from '@millrace/kernel';
-import { createQuota, createRequestLimiter, createUsageJournal } from '@millrace/quota';
+import { type Clock, type Logger, newId, systemClock } from '@millrace/kernel';
+import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -39,6 +39,8 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds */
   drainMs?: number;
+  /** by which keys expire and their requests a minute are counted */
+  clock?: Clock;
 }
 
 export interface RunningInference {
@@ -54,8 +56,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const { logger } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
   const storage = createFileStore({ root: options.storageDirectory });
-  const { tokenSecret, keyPepper, retiredKeyPeppers = [] } = options;
-  const auth = createAuth({ database, tokenSecret, keyPepper, retiredKeyPeppers, logger });
+  const { tokenSecret, keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
+  const auth = createAuth({ database, tokenSecret, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
@@ -79,6 +81,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
     auth,
+    limiter: createRequestLimiter({ clock }),
     isDraining: () => state === 'draining',
   });
 
@@ -117,6 +120,7 @@ interface AppOptions {
   logger: Logger;
   maxBodyBytes: number;
   auth: Auth;
+  limiter: RequestLimiter;
   isDraining(): boolean;
 }
 
@@ -129,7 +133,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, auth, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, isDraining }: AppOptions): FastifyInstance {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -150,7 +154,6 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, isDraining }: 
   };
 
   const nextRequestId = createRequestIds();
-  const limiter = createRequestLimiter();
   const app = fastify({
     logger: false,
     http: { joinDuplicateHeaders: true }, // otherwise a second Authorization would go unseen

@@ -92,10 +92,11 @@ describe('requests a minute', () => {
   it('follows a changed limit at once', () => {
     const { admitted, pass } = limiterAt();
     expect(admitted({ rpmLimit: 10 }, 20)).toBe(10);
-    pass(30_000); // half of the minute is back
-    expect(admitted({ rpmLimit: 100 }, 200)).toBe(50);
+    expect(admitted({ rpmLimit: 100 }, 200)).toBe(90);
     expect(admitted({}, 200)).toBe(200);
-    expect(admitted({ rpmLimit: 1 }, 1)).toBe(0);
+    expect(admitted({ rpmLimit: 2 }, 1)).toBe(0);
+    pass(30_000); // a hundred are on the account, but nobody waits for more than a minute
+    expect(admitted({ rpmLimit: 2 }, 5)).toBe(1);
   });
 
   it('locks nobody out for longer than a minute when the clock is set back', () => {

@@ -18,22 +18,23 @@ export type Admission =
   | { type: 'refused'; by: 'requests' | 'parallel'; retryAfterSeconds: number; standing: Standing };
 
 interface Account {
-  /** when all that was let in is paid off, in milliseconds; in GCRA's words, the theoretical arrival time */
-  paidOffAt: number;
+  /** requests on the account at that moment; as many as the limit go off in a minute, evenly */
+  level: number;
+  at: number;
   underWay: number;
 }
 
 const minuteMs = 60_000;
-/** Sums of fractions of a millisecond are not exact: a request must not fail for that. */
-const roundingMs = 1e-3;
+/** Sums of fractions of a request are not exact: a request must not fail for that. */
+const rounding = 1e-6;
 
 export type RequestLimiter = ReturnType<typeof createRequestLimiter>;
 
 /**
- * Requests a minute (by GCRA) and requests under way at a time, for any number of callers. Each caller's account is one
- * number and one count, whatever its limits, and is dropped when it has nothing to say. Whoever was quiet for a minute may
- * send a whole minute's requests at once; from then on they come back one by one, evenly. So the first minute of a burst
- * can see nearly twice the limit, every later one the limit.
+ * Requests a minute (by GCRA, as a leaky bucket of one minute's size) and requests under way at a time, for any number of
+ * callers. Each caller's account is two numbers and a count, whatever its limits, and is dropped when it has nothing to
+ * say. Whoever was quiet for a minute may send a whole minute's requests at once; from then on they come back one by one,
+ * evenly. So the first minute of a burst can see nearly twice the limit, every later one the limit.
  *
  * It counts what this process lets in. Several processes let in as many times the limit.
  */
@@ -41,33 +42,36 @@ export function createRequestLimiter({ clock = systemClock, mostAccounts = 100_0
   /** in the order of their last admission, since each one puts its account at the end */
   const accounts = new Map<string, Account>();
 
-  /** What the caller still owes, in milliseconds: a full minute means that the limit is used up. */
-  const debtOf = (account: Account | undefined, now: number): number => (account ? Math.min(minuteMs, Math.max(0, account.paidOffAt - now)) : 0);
-
-  function standingOf({ rpmLimit, maxParallelRequests }: RequestLimits, account: Account | undefined, now: number): Standing {
-    const debt = debtOf(account, now);
-    return {
-      ...(rpmLimit !== undefined && {
-        requests: { limit: rpmLimit, remaining: Math.floor(((minuteMs - debt + roundingMs) * rpmLimit) / minuteMs), resetSeconds: Math.ceil(debt / 1000) },
-      }),
-      ...(maxParallelRequests !== undefined && {
-        parallel: { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - (account?.underWay ?? 0)) },
-      }),
-    };
+  /** A lowered limit leaves nobody with more than a minute to wait for, a clock set back neither. */
+  function levelOf(account: Account | undefined, rpmLimit: number, now: number): number {
+    if (!account) return 0;
+    const gone = (Math.max(0, now - account.at) * rpmLimit) / minuteMs;
+    return Math.max(0, Math.min(account.level, rpmLimit) - gone);
   }
 
-  /** The two oldest accounts go if nothing is owed: a step for each admission keeps their number in bounds. */
+  function standingOf({ rpmLimit, maxParallelRequests }: RequestLimits, account: Account | undefined, now: number): Standing {
+    const standing: Standing = {};
+    if (rpmLimit !== undefined) {
+      const level = levelOf(account, rpmLimit, now);
+      const resetSeconds = Math.max(0, Math.ceil((level / rpmLimit) * 60 - rounding));
+      standing.requests = { limit: rpmLimit, remaining: Math.floor(rpmLimit - level + rounding), resetSeconds };
+    }
+    if (maxParallelRequests !== undefined) {
+      standing.parallel = { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - (account?.underWay ?? 0)) };
+    }
+    return standing;
+  }
+
+  /** Of the two oldest accounts, those with nothing to say go: so many steps for each admission keep their number in bounds. */
   function dropIdle(now: number): void {
     let looked = 0;
     for (const [id, account] of accounts) {
       if (++looked > 2) return;
-      const isIdle = account.underWay === 0 && account.paidOffAt <= now;
-      if (isIdle || (accounts.size > mostAccounts && account.underWay === 0)) accounts.delete(id);
-      else if (account.underWay > 0) {
+      if (account.underWay > 0) {
         // It must not hide the idle ones behind it.
         accounts.delete(id);
         accounts.set(id, account);
-      }
+      } else if (now - account.at >= minuteMs || accounts.size > mostAccounts) accounts.delete(id);
     }
   }
 
@@ -77,18 +81,19 @@ export function createRequestLimiter({ clock = systemClock, mostAccounts = 100_0
       const now = clock.now().getTime();
       const known = accounts.get(id);
       const { rpmLimit, maxParallelRequests } = limits;
-      const debt = debtOf(known, now);
-      if (known) known.paidOffAt = now + debt; // no more than a minute ahead, also when the clock was set back
-      const price = rpmLimit === undefined ? 0 : minuteMs / rpmLimit;
       if (maxParallelRequests !== undefined && known !== undefined && known.underWay >= maxParallelRequests) {
         return { type: 'refused', by: 'parallel', retryAfterSeconds: 1, standing: standingOf(limits, known, now) };
       }
-      if (debt + price > minuteMs + roundingMs) {
-        const retryAfterSeconds = Math.max(1, Math.ceil((debt + price - minuteMs) / 1000));
-        return { type: 'refused', by: 'requests', retryAfterSeconds, standing: standingOf(limits, known, now) };
+      const account = known ?? { level: 0, at: now, underWay: 0 };
+      if (rpmLimit !== undefined) {
+        account.level = levelOf(known, rpmLimit, now);
+        account.at = now;
+        if (account.level + 1 > rpmLimit + rounding) {
+          const retryAfterSeconds = Math.max(1, Math.ceil(((account.level + 1 - rpmLimit) / rpmLimit) * 60 - rounding));
+          return { type: 'refused', by: 'requests', retryAfterSeconds, standing: standingOf(limits, account, now) };
+        }
+        account.level++;
       }
-      const account = known ?? { paidOffAt: now, underWay: 0 };
-      account.paidOffAt = now + debt + price;
       account.underWay++;
       accounts.delete(id);
       accounts.set(id, account);
