@@ -9,6 +9,12 @@ const secret = z
   .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
   .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48')
   .transform((value) => new Secret(value));
+/** separated by commas, which no secret holds */
+const secrets = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
+  .pipe(z.array(secret));
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
   .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
@@ -32,6 +38,7 @@ const environmentSchema = z
     MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
     MILLRACE_TOKEN_SECRET: secret,
     MILLRACE_KEY_PEPPER: secret,
+    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),

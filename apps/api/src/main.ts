@@ -27,6 +27,7 @@ const api = await startApi({
   masterKeys: masterKeysOf(env.MILLRACE_MASTER_KEY.reveal(), env.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
   keyPepper: env.MILLRACE_KEY_PEPPER,
+  retiredKeyPeppers: env.MILLRACE_RETIRED_KEY_PEPPERS,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   publicUrl: env.MILLRACE_PUBLIC_URL,

@@ -6,6 +6,12 @@ import { z } from 'zod';
 const mebibyte = 1024 ** 2;
 const hide = (value: string): Secret => new Secret(value);
 const secret = z.string().min(32, 'must have at least 32 characters').transform(hide);
+/** separated by commas, which no secret holds */
+const secrets = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
+  .pipe(z.array(secret));
 const masterKey = z
   .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
   .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
@@ -26,6 +32,7 @@ const schema = z
     MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
     MILLRACE_TOKEN_SECRET: secret,
     MILLRACE_KEY_PEPPER: secret,
+    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
     MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
     /** between "not ready" and closing, so that a balancer can look elsewhere first */

@@ -30,6 +30,7 @@ const inference = await startInference({
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
   tokenSecret: settings.MILLRACE_TOKEN_SECRET.reveal(),
   keyPepper: settings.MILLRACE_KEY_PEPPER.reveal(),
+  retiredKeyPeppers: settings.MILLRACE_RETIRED_KEY_PEPPERS.map((pepper) => pepper.reveal()),
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,
   drainMs: settings.MILLRACE_DRAIN_MS,

@@ -29,6 +29,7 @@ export interface TenantOfWorld {
   tenantId: string;
   owner: PersonActor;
   accessToken: string;
+  refreshToken: string;
   createKey(input?: Partial<ApiKeyInput>): Promise<{ id: string; text: string }>;
   /** Stores a package and enters it as the next version of the model. */
   addVersion(modelName: string, pipeline: FittedPipeline): Promise<ModelVersion>;
@@ -126,6 +127,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
         tenantId,
         owner,
         accessToken: signedIn.accessToken,
+        refreshToken: signedIn.refreshToken,
 
         async createKey(input: Partial<ApiKeyInput> = {}) {
           const outcome = await auth.keys.create(owner, { alias: 'a key', scopes: ['PREDICT'], ...input });
