@@ -1,11 +1,13 @@
 import { benchPredict } from './predict.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
+import { benchStorage } from './storage.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   predict: benchPredict,
   revocation: benchRevocation,
   'sign-in-flood': benchSignInFlood,
+  storage: benchStorage,
 };
 
 const [name = '', ...parameters] = process.argv.slice(2);

@@ -29,6 +29,8 @@ export async function createServers(world: World): Promise<Servers> {
     MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
     MILLRACE_TOKEN_SECRET: testSecrets.tokenSecret,
     MILLRACE_KEY_PEPPER: testSecrets.keyPepper,
+    MILLRACE_MASTER_KEY: testSecrets.masterKey,
+    MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
   };
 
   async function program(args: string[], settings: Record<string, string> = {}): Promise<Server> {

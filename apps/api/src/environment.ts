@@ -1,3 +1,5 @@
+import os from 'node:os';
+import { masterKeyProblem } from '@millrace/auth';
 import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
 import { z } from 'zod';
 import { complexityLimit } from './operation-limits.ts';
@@ -7,6 +9,17 @@ const secret = z
   .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
   .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48')
   .transform((value) => new Secret(value));
+/** separated by commas, which no secret holds */
+const secrets = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
+  .pipe(z.array(secret));
+const masterKey = z
+  .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
+  .transform((text) => new Secret(text));
+const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' }).transform((value) => new Secret(value));
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
@@ -19,8 +32,13 @@ const environmentSchema = z
     MILLRACE_APP_DATABASE_URL: databaseUrl,
     MILLRACE_SYSTEM_DATABASE_URL: databaseUrl,
     MILLRACE_STORAGE_DIRECTORY: z.string({ error: 'is missing: the folder of the artefact store' }),
+    /** for artefacts that are decrypted for as long as they are in use */
+    MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
+    MILLRACE_MASTER_KEY: masterKey,
+    MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
     MILLRACE_TOKEN_SECRET: secret,
     MILLRACE_KEY_PEPPER: secret,
+    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
@@ -41,6 +59,10 @@ const environmentSchema = z
   .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token.reveal() !== pepper.reveal(), {
     path: ['MILLRACE_KEY_PEPPER'],
     error: 'must differ from MILLRACE_TOKEN_SECRET',
+  })
+  .refine((env) => ![env.MILLRACE_TOKEN_SECRET, env.MILLRACE_KEY_PEPPER].some((other) => other.reveal() === env.MILLRACE_MASTER_KEY.reveal()), {
+    path: ['MILLRACE_MASTER_KEY'],
+    error: 'must differ from MILLRACE_TOKEN_SECRET and MILLRACE_KEY_PEPPER',
   })
   .refine((env) => new Set([env.MILLRACE_INIT_TENANT, env.MILLRACE_INIT_EMAIL, env.MILLRACE_INIT_PASSWORD].map((value) => value === undefined)).size === 1, {
     path: ['MILLRACE_INIT_TENANT'],

@@ -7,6 +7,7 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 const statusOfCode: Record<DomainErrorCode, number> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
+  ADDRESS_NOT_ALLOWED: 403,
   NOT_FOUND: 404,
   INVALID: 400,
   CONFLICT: 409,
@@ -93,7 +94,7 @@ export function logGraphqlErrors(errors: readonly GraphQLError[], requestId: str
 /** The HTTP status of an answer without data; an answer that has some is a 200. */
 export function statusOfGraphql(errors: readonly GraphQLFormattedError[]): { status: number; headers: Record<string, string> } | null {
   const codes = errors.map((error) => error.extensions?.['code']);
-  const code = (['UNAVAILABLE', 'TOO_MANY_REQUESTS', 'UNAUTHENTICATED', 'FORBIDDEN'] as const).find((candidate) => codes.includes(candidate));
+  const code = (['UNAVAILABLE', 'TOO_MANY_REQUESTS', 'UNAUTHENTICATED', 'ADDRESS_NOT_ALLOWED', 'FORBIDDEN'] as const).find((candidate) => codes.includes(candidate));
   if (!code) return null;
   const retryAfter = errors.find(({ extensions }) => extensions?.['code'] === code)!.extensions!['retryAfterSeconds'] as number | undefined;
   return { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code], retryAfter) };

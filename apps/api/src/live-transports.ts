@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { credentialOf } from '@millrace/auth';
 import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
@@ -10,7 +11,7 @@ import { WebSocketServer } from 'ws';
 import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
 import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { type Channel, channelOf, credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 type MakeContext = (credential: string | null, origin: RequestOrigin, channel: Channel) => Promise<RequestContext>;
 
@@ -36,12 +37,12 @@ export function serveWebSockets(server: Server, { operations, makeContext, origi
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
   const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> => {
     const sent = lowerCased(params ?? {});
-    return makeContext(credentialOf(sent) ?? credentialOf(request.headers), originOfUpgrade(request, proxies), channelOf({ ...request.headers, ...sent }));
+    return makeContext(credentialOf(sent, request.headers), originOfUpgrade(request, proxies), channelOf({ ...request.headers, ...sent }));
   };
 
   const served = useServer(
     {
-      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request)).actor !== null,
+      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request).catch(inTheWrongPlace))?.actor != null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await contextFrom(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
@@ -137,6 +138,15 @@ function tooMany(): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
 }
 
+/** A name that comes twice, in other letters, has no value that could be believed. */
 function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(params)) result[name.toLowerCase()] = name.toLowerCase() in result ? [] : value;
+  return result;
+}
+
+/** A good key, but not from here: the connection is closed as for any that is not good. */
+function inTheWrongPlace(error: unknown): null {
+  if (error instanceof DomainError && error.code === 'ADDRESS_NOT_ALLOWED') return null;
+  throw error;
 }

@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
 import { secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { readEnvironment } from './environment.ts';
 import { createApiLogger } from './logger.ts';
@@ -21,8 +23,11 @@ const api = await startApi({
   appDatabaseUrl: env.MILLRACE_APP_DATABASE_URL,
   systemDatabaseUrl: env.MILLRACE_SYSTEM_DATABASE_URL,
   storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(env.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(env.MILLRACE_MASTER_KEY.reveal(), env.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
   keyPepper: env.MILLRACE_KEY_PEPPER,
+  retiredKeyPeppers: env.MILLRACE_RETIRED_KEY_PEPPERS,
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   publicUrl: env.MILLRACE_PUBLIC_URL,

@@ -113,20 +113,10 @@ export class RequestContext {
   }
 }
 
-/** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth; null if none was sent. */
-export function credentialOf(headers: Record<string, unknown>): string | null {
-  const authorization = headers['authorization'];
-  if (typeof authorization === 'string') {
-    const match = /^Bearer +(\S+)$/i.exec(authorization.trim());
-    return match?.[1] ?? '';
-  }
-  const key = headers['x-api-key'];
-  return typeof key === 'string' && key.trim() !== '' ? key.trim() : null;
-}
-
+/** @throws DomainError ADDRESS_NOT_ALLOWED for an API key in the wrong place */
 export async function findActor(auth: Auth, credential: string | null, origin: RequestOrigin): Promise<Actor | null> {
   if (!credential) return null;
-  const actor = await auth.authenticate(credential);
+  const actor = await auth.authenticate(credential, origin);
   return actor && { ...actor, ...origin };
 }
 

@@ -1,12 +1,12 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, requirePermission } from '@millrace/auth';
+import { createAuth, createTenantKeyring, credentialOf, type MasterKeys, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -22,7 +22,7 @@ import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
-import { type Channel, channelOf, credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
+import { type Channel, channelOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { createShapeGuard } from './shape-guard.ts';
 import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
@@ -38,8 +38,13 @@ export interface ApiOptions {
   systemDatabaseUrl: Secret;
   /** folder of the artefact store */
   storageDirectory: string;
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  scratchDirectory: string;
+  masterKeys: MasterKeys;
   tokenSecret: Secret;
   keyPepper: Secret;
+  /** peppers of before: see `createAuth` */
+  retiredKeyPeppers?: readonly Secret[];
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
@@ -85,8 +90,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
   // would wait for each other.
   const reads = createDatabase(connection);
-  const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret.reveal(), keyPepper: options.keyPepper.reveal(), logger });
+  const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
+  const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
+  const auth = createAuth({
+    database,
+    tokenSecret: options.tokenSecret.reveal(),
+    keyPepper: options.keyPepper.reveal(),
+    retiredKeyPeppers: (options.retiredKeyPeppers ?? []).map((pepper) => pepper.reveal()),
+    logger,
+  });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
@@ -103,7 +115,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     training: createTraining({ database, quota }),
     registry: createRegistry({ database, storage }),
     runFeed,
-    predictions: createPredictionRelay(options.inferenceUrl),
+    predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
@@ -113,7 +125,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const headers = securityHeaders(publicUrl);
   let draining = false;
   const app = fastify({
-    http: { maxHeaderSize: headerLimit },
+    // A second Authorization would go unseen unless it is joined to the first.
+    http: { maxHeaderSize: headerLimit, joinDuplicateHeaders: true },
     trustProxy: trustedProxies.trusts,
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // one line a request, see onResponse

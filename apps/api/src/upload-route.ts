@@ -1,8 +1,9 @@
+import { credentialOf } from '@millrace/auth';
 import type { Datasets, ReceiveUploadOutcome } from '@millrace/datasets';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { type Channel, channelOf, credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 export interface UploadRouteOptions {
   datasets: Datasets;

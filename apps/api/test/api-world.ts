@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAuth, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
+import { createAuth, masterKeysOf, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import { Secret, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, repositoryRoot, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, repositoryRoot, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { createApiLogger } from '../src/logger.ts';
 import { type Api, type ApiOptions, startApi } from '../src/server.ts';
 
@@ -68,6 +68,8 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     appDatabaseUrl: new Secret(database.urls.app),
     systemDatabaseUrl: new Secret(database.urls.system),
     storageDirectory,
+    scratchDirectory: `${storageDirectory}-scratch`,
+    masterKeys: masterKeysOf(testSecrets.masterKey),
     tokenSecret: new Secret(secrets.tokenSecret),
     keyPepper: new Secret(secrets.keyPepper),
     inferenceUrl: 'http://127.0.0.1:9',
@@ -145,7 +147,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     async close() {
       await api.close();
       await database.close();
-      await rm(storageDirectory, { recursive: true, force: true });
+      for (const folder of [storageDirectory, `${storageDirectory}-scratch`]) await rm(folder, { recursive: true, force: true });
     },
   };
   return world;

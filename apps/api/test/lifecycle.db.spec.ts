@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { createApiWorld, irisFile, irisSpec, password, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 import { createSeverableProxy, type SeverableProxy } from './severable-proxy.ts';
@@ -134,7 +134,7 @@ describe('the program', () => {
   it('refuses to start with a bad environment and names everything that is wrong, without values', async () => {
     const program = start({ MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d' });
     expect(await program.exit).toBe(1);
-    for (const name of ['TOKEN_SECRET', 'KEY_PEPPER', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY']) {
+    for (const name of ['TOKEN_SECRET', 'KEY_PEPPER', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY', 'MASTER_KEY']) {
       expect(program.output()).toContain(`MILLRACE_${name}`);
     }
     expect(program.output()).not.toContain('canary');
@@ -151,6 +151,8 @@ describe('the program', () => {
         MILLRACE_APP_DATABASE_URL: database.urls.app,
         MILLRACE_SYSTEM_DATABASE_URL: database.urls.system,
         MILLRACE_STORAGE_DIRECTORY: storage,
+        MILLRACE_WORK_DIRECTORY: storage,
+        MILLRACE_MASTER_KEY: testSecrets.masterKey,
         MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
         MILLRACE_KEY_PEPPER: secrets.keyPepper,
       });

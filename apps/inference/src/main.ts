@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
 import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { pino } from 'pino';
 import { readEnvironment } from './environment.ts';
@@ -23,9 +25,12 @@ const inference = await startInference({
   appDatabaseUrl: settings.MILLRACE_APP_DATABASE_URL.reveal(),
   systemDatabaseUrl: settings.MILLRACE_SYSTEM_DATABASE_URL.reveal(),
   storageDirectory: settings.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(settings.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(settings.MILLRACE_MASTER_KEY.reveal(), settings.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
   tokenSecret: settings.MILLRACE_TOKEN_SECRET.reveal(),
   keyPepper: settings.MILLRACE_KEY_PEPPER.reveal(),
+  retiredKeyPeppers: settings.MILLRACE_RETIRED_KEY_PEPPERS.map((pepper) => pepper.reveal()),
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,
   drainMs: settings.MILLRACE_DRAIN_MS,

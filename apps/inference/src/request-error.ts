@@ -73,6 +73,7 @@ export function modelNotFound(name: string, version?: string | number): RequestE
 const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = {
   UNAUTHENTICATED: { status: 401, code: 'unauthenticated' },
   FORBIDDEN: { status: 403, code: 'forbidden' },
+  ADDRESS_NOT_ALLOWED: { status: 403, code: 'address_not_allowed' },
   NOT_FOUND: { status: 404, code: 'not_found' },
   INVALID: { status: 400, code: 'invalid_rows' },
   CONFLICT: { status: 409, code: 'conflict' },

@@ -1,19 +1,21 @@
 import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
-import { createAuth } from '@millrace/auth';
+import { type Auth, createAuth, createTenantKeyring, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { createTrustedProxies, type Logger, newId, type TrustedProxies } from '@millrace/kernel';
-import { createUsageJournal } from '@millrace/quota';
+import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies } from '@millrace/kernel';
+import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
+import { createGate, handleWatched } from './gate.ts';
 import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
 import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
-import { type Access, createRoutes, requireAccess, type Route } from './routes.ts';
+import { createRoutes, type Route } from './routes.ts';
 
 export interface InferenceOptions {
   /** 0 takes any free port */
@@ -24,10 +26,15 @@ export interface InferenceOptions {
   /** as role millrace_system */
   systemDatabaseUrl: string;
   storageDirectory: string;
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  scratchDirectory: string;
+  masterKeys: MasterKeys;
   /** where usage waits for the database; must outlive the process */
   journalDirectory: string;
   tokenSecret: string;
   keyPepper: string;
+  /** peppers of before: see `createAuth` */
+  retiredKeyPeppers?: readonly string[];
   logger: Logger;
   version?: string;
   modelCacheBytes?: number;
@@ -40,6 +47,8 @@ export interface InferenceOptions {
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
   trustedProxies?: TrustedProxies;
+  /** by which keys expire and their requests a minute are counted */
+  clock?: Clock;
 }
 
 export interface RunningInference {
@@ -55,8 +64,10 @@ const headerLimit = 16 * 1024;
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
   const { logger } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
-  const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
+  const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
+  const { tokenSecret, keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
+  const auth = createAuth({ database, tokenSecret, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
@@ -71,6 +82,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     directory,
     models,
     metrics,
+    callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
     isReady: () => state === 'open',
   });
   const app = createApp({
@@ -78,7 +90,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
     metrics,
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
-    authenticate: auth.authenticate,
+    auth,
+    limiter: createRequestLimiter({ clock }),
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
@@ -118,7 +131,8 @@ interface AppOptions {
   metrics: Metrics;
   logger: Logger;
   maxBodyBytes: number;
-  authenticate(credential: string): Promise<FastifyRequest['actor']>;
+  auth: Auth;
+  limiter: RequestLimiter;
   corsOrigins: readonly string[];
   trustedProxies: TrustedProxies;
   isDraining(): boolean;
@@ -133,7 +147,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -156,7 +170,8 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, corsOr
   const nextRequestId = createRequestIds();
   const app = fastify({
     logger: false,
-    http: { maxHeaderSize: headerLimit },
+    // A second Authorization would go unseen unless it is joined to the first.
+    http: { maxHeaderSize: headerLimit, joinDuplicateHeaders: true },
     trustProxy: trustedProxies.trusts,
     bodyLimit: maxBodyBytes,
     requestTimeout: 60_000,
@@ -173,6 +188,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, corsOr
     clientErrorHandler: refuseBrokenHttp,
   });
   app.decorateRequest('actor', null);
+  app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);
 
   app.removeAllContentTypeParsers();
@@ -202,13 +218,12 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, corsOr
   });
   app.setErrorHandler((error: FastifyError, request, reply) => refuse(request, reply, error));
 
-  for (const { operation, access, handle } of routes) {
+  for (const { operation, access, isUncounted = false, handle } of routes) {
     app.route({
       method: operation.method,
       url: routerPath(operation.path),
-      // Before the body is read: strangers do not get to send eight megabytes.
-      ...(access !== 'public' && { onRequest: createGate(access, authenticate) }),
-      handler: handle,
+      ...(access !== 'public' && { onRequest: createGate(access, !isUncounted, { auth, limiter }) }),
+      handler: handleWatched(handle),
     });
   }
   const shapes = routes.map(({ operation: { method, path } }) => ({ method, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '([^/:]+)')}/?$`) }));
@@ -248,34 +263,6 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
 /** `/v1/models/{model}:predict` in the router's words: a parameter before a colon must say where it ends. */
 function routerPath(path: string): string {
   return path.replace(/\{(\w+)\}:/, ':$1(^[^/:]+)::').replace(/\{(\w+)\}/g, ':$1');
-}
-
-function createGate(access: Access, authenticate: AppOptions['authenticate']) {
-  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
-    const credential = credentialOf(request);
-    if (credential === null) return done(unauthenticated('There is no API key.'));
-    authenticate(credential).then((actor) => {
-      if (!actor) return done(unauthenticated('This API key or access token is not valid.'));
-      try {
-        requireAccess(actor, access);
-      } catch (error) {
-        return done(error as Error);
-      }
-      request.actor = actor;
-      done();
-    }, done);
-  };
-}
-
-function credentialOf({ headers }: FastifyRequest): string | null {
-  const { authorization } = headers;
-  if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
-  const key = headers['x-api-key'];
-  return typeof key === 'string' && key !== '' ? key : null;
-}
-
-function unauthenticated(message: string): RequestError {
-  return new RequestError(401, 'unauthenticated', message, { remedy: 'Send a valid one as Authorization: Bearer … or X-API-Key: ….' });
 }
 
 /** What is not HTTP never becomes a request: answered on the bare socket, if that can still be written to. */

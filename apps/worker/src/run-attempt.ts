@@ -136,7 +136,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   }
 
   async function train(): Promise<void> {
-    await fs.mkdir(folder, { recursive: true });
+    await fs.mkdir(folder, { recursive: true, mode: 0o700 }); // what lies here is not encrypted
     const heart = setInterval(() => void beat(), beatEveryMs);
     try {
       const checkpointPath = await fetchCheckpoint();
@@ -185,7 +185,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       const { entry, execArgv } = options.trainer;
       child = fork(entry, [], {
         execArgv: [...execArgv, `--max-old-space-size=${options.memoryMb}`],
-        env: trainerEnvironment(),
+        env: trainerEnvironment(folder),
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { checkRows, loadModel } from '@millrace/packaging';
-import { irisSpec, repositoryRoot, type TenantInWorld, type World } from '@millrace/testkit';
+import { irisSpec, repositoryRoot, type TenantInWorld, testSecrets, type World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, trainer, type WorkerWorld } from './worker-world.ts';
 
 const featureNames = irisSpec.inputFeatures.map(({ name }) => name);
@@ -178,6 +178,7 @@ function spawnWorkerProcess(): ChildProcess {
       MILLRACE_WORKER_DATABASE_URL: world.db.urls.worker,
       MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
       MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
+      MILLRACE_MASTER_KEY: testSecrets.masterKey,
       MILLRACE_WORKER_METRICS_PORT: '0',
       MILLRACE_WORKER_LEASE_SECONDS: '3',
       MILLRACE_CHECKPOINT_SECONDS: '0.1',

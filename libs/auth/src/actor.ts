@@ -30,6 +30,9 @@ export interface KeyActor extends Origin {
   scopes: readonly ApiKeyScope[];
   /** names of the endpoints that the key may call; empty means all */
   models: readonly string[];
+  /** requests a minute that the data plane takes from it; absent for no limit of its own */
+  rpmLimit?: number;
+  maxParallelRequests?: number;
 }
 
 /** How the actor is named in `createdBy`, the audit trail and the ledger. */

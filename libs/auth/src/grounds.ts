@@ -9,6 +9,8 @@ export interface AuthOptions {
   tokenSecret: string;
   /** keys the HMAC of API keys; at least 32 characters. Changing it makes all keys and second factors invalid. */
   keyPepper: string;
+  /** peppers of before: API keys made under them are good, and come under the present one when they are next used */
+  retiredKeyPeppers?: readonly string[];
   logger: Logger;
   clock?: Clock;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
@@ -22,6 +24,7 @@ export interface Grounds {
   clock: Clock;
   tokenSecret: string;
   keyPepper: string;
+  retiredKeyPeppers: readonly string[];
   tokenSettings: AccessTokenSettings;
   refusalMs: number;
   inSeconds(seconds: number): Date;
@@ -33,9 +36,9 @@ export interface Grounds {
 const refusalMs = 200;
 
 export function createGrounds(options: AuthOptions): Grounds {
-  const { database, logger, tokenSecret, keyPepper } = options;
+  const { database, logger, tokenSecret, keyPepper, retiredKeyPeppers = [] } = options;
   const clock = options.clock ?? systemClock;
-  for (const secret of [tokenSecret, keyPepper]) {
+  for (const secret of [tokenSecret, keyPepper, ...retiredKeyPeppers]) {
     if (secret.length < 32) throw new Error('secrets need at least 32 characters');
   }
   return {
@@ -44,6 +47,7 @@ export function createGrounds(options: AuthOptions): Grounds {
     clock,
     tokenSecret,
     keyPepper,
+    retiredKeyPeppers,
     tokenSettings: { secret: tokenSecret, keyId: sha256(tokenSecret).slice(0, 8), clock },
     refusalMs: options.refusalMs ?? refusalMs,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),

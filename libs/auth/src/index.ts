@@ -1,9 +1,22 @@
 export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
-export type { ApiKeyInput, ApiKeyView, CreateApiKeyOutcome } from './api-keys.ts';
+export {
+  type ApiKeyChanges,
+  type ApiKeyInput,
+  type ApiKeyState,
+  apiKeyState,
+  type ApiKeyView,
+  type CreateApiKeyOutcome,
+  longestOverlapSeconds,
+  type RotateApiKeyOutcome,
+  type UpdateApiKeyOutcome,
+} from './api-keys.ts';
 export { recordAudit } from './audit.ts';
 export { type Auth, createAuth } from './auth.ts';
+export { credentialOf } from './credential-of.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
+export { type MasterKey, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
 export type { SetUpOutcome } from './tenants.ts';
+export { createTenantKeyring, type Keyring, type RewrapReport, type TenantKeyringOptions } from './tenant-keyring.ts';

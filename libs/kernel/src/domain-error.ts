@@ -1,12 +1,14 @@
 /**
  * Codes of errors that a caller may see. Everything else is masked.
  * UNAUTHENTICATED: nobody is signed in. FORBIDDEN: signed in, but the role or scope lacks the permission.
+ * ADDRESS_NOT_ALLOWED: a good API key, used from an address that is not in its list.
  * NOT_FOUND: absent, or another tenant's (the two are never told apart). INVALID: the request itself is wrong.
  * CONFLICT: right request, wrong moment. UNAVAILABLE: try again later. TOO_MANY_REQUESTS: slow down.
  */
 export type DomainErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
+  | 'ADDRESS_NOT_ALLOWED'
   | 'NOT_FOUND'
   | 'INVALID'
   | 'CONFLICT'

@@ -1,6 +1,7 @@
 export {
   createQuota,
   defaultLimits,
+  type OwnUsage,
   type Quota,
   type QuotaCounterView,
   type QuotaExceeded,
@@ -8,4 +9,5 @@ export {
   type ReserveInput,
   type UsageSummary,
 } from './quota.ts';
+export { type Admission, createRequestLimiter, type RequestLimiter, type RequestLimits, type Standing } from './request-limiter.ts';
 export { createUsageJournal, type PredictionUsage, type UsageJournal, type UsageJournalOptions } from './usage-journal.ts';

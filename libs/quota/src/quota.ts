@@ -1,4 +1,4 @@
-import { type Actor, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, requirePermission } from '@millrace/auth';
 import type { Database, QuotaCounter, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 
@@ -38,6 +38,14 @@ export interface UsageSummary {
   predictions: number;
   rows: bigint;
   computeSeconds: number;
+}
+
+/** Cost units of predictions, as the header `x-millrace-cost-units` names them: in all, and since the last midnight, Monday and first of the month (UTC). */
+export interface OwnUsage {
+  total: number;
+  today: number;
+  thisWeek: number;
+  thisMonth: number;
 }
 
 export type Quota = ReturnType<typeof createQuota>;
@@ -94,6 +102,38 @@ export function createQuota({ database }: { database: Database }) {
           FROM usage_records WHERE tenant_id = ${actor.tenantId} AND at >= ${from} AND at < ${to}`,
       );
       return { predictions: row!.predictions, rows: row!.rows, computeSeconds: row!.seconds };
+    },
+
+    /**
+     * The same for each of some actors, by the names that `actorName` gives them; those who used nothing are left out.
+     * To see one's own usage needs no permission.
+     */
+    async summariseUsageOf(actor: Actor, names: readonly string[], from: Date, to: Date): Promise<Map<string, UsageSummary>> {
+      if (names.some((name) => name !== actorName(actor))) requirePermission(actor, 'usage:read');
+      const rows = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<(UsageSummary & { actor: string })[]>`
+          SELECT actor, count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
+            coalesce(sum(rows), 0)::bigint AS rows,
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds"
+          FROM usage_records
+          WHERE tenant_id = ${actor.tenantId} AND actor = ANY(${[...names]}) AND at >= ${from} AND at < ${to}
+          GROUP BY actor`,
+      );
+      return new Map(rows.map(({ actor: name, ...summary }) => [name, summary]));
+    },
+
+    /** What the actor itself has used. */
+    async ownUsage(actor: Actor): Promise<OwnUsage> {
+      const [row] = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<OwnUsage[]>`
+          SELECT coalesce(sum(units), 0)::float8 AS total,
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('day', now(), 'UTC')), 0)::float8 AS today,
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('week', now(), 'UTC')), 0)::float8 AS "thisWeek",
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('month', now(), 'UTC')), 0)::float8 AS "thisMonth"
+          FROM usage_records
+          WHERE tenant_id = ${actor.tenantId} AND actor = ${actorName(actor)} AND kind = 'PREDICTION'`,
+      );
+      return row!;
     },
 
     /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */

@@ -10,7 +10,7 @@ const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').imp
   }),
 });
 
-const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').implement({
+export const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').implement({
   description: 'What the ledger holds for a time.',
   fields: (t) => ({
     predictions: t.exposeInt('predictions', { description: 'Prediction requests answered.' }),

@@ -37,8 +37,9 @@ builder.mutationField('predict', (t) =>
     authScopes: { permission: 'endpoint:predict' },
     description: 'Predicts through the inference server with the caller’s own credential. Programs call that server directly.',
     args: { input: t.arg({ type: predictInput, required: true, description: 'Endpoint and rows.' }) },
-    resolve: async (_root, { input: { endpoint, rows } }, { services, credential, requestId }) => {
-      const outcome = await services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId });
+    resolve: async (_root, { input: { endpoint, rows } }, { services, credential, origin }) => {
+      const { requestId, address } = origin;
+      const outcome = await services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId, address });
       switch (outcome.type) {
         case 'predicted': {
           const { predictions, modelVersion } = outcome;
