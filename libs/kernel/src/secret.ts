@@ -2,9 +2,9 @@ import { inspect } from 'node:util';
 
 const hidden = '(hidden)';
 
-/** The secrets among an app's settings. */
+/** The secrets among an app's settings, those in lists too. */
 export function secretsIn(settings: object): Secret[] {
-  return Object.values(settings).filter((value) => value instanceof Secret);
+  return Object.values(settings).flat().filter((value) => value instanceof Secret);
 }
 
 /**

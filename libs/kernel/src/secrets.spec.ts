@@ -24,8 +24,8 @@ describe('a secret', () => {
 });
 
 it('secrets are found among other settings', () => {
-  const [token, pepper] = [new Secret('t'), new Secret('p')];
-  expect(secretsIn({ PORT: 4000, TOKEN: token, HOST: 'x', PEPPER: pepper, NONE: undefined })).toEqual([token, pepper]);
+  const [token, pepper, retired] = [new Secret('t'), new Secret('p'), new Secret('r')];
+  expect(secretsIn({ PORT: 4000, TOKEN: token, HOST: 'x', PEPPER: pepper, RETIRED: [retired], NONE: undefined })).toEqual([token, pepper, retired]);
 });
 
 it('what a library writes to the console goes to the log', () => {
