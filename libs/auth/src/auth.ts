@@ -5,6 +5,7 @@ import { createMembers } from './members.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
 import { createTenants } from './tenants.ts';
+import { createTrail } from './trail.ts';
 
 export type Auth = ReturnType<typeof createAuth>;
 
@@ -20,5 +21,6 @@ export function createAuth(options: AuthOptions) {
     ...createTenants(grounds, sessions),
     members: createMembers(grounds),
     keys: createApiKeys(grounds),
+    trail: createTrail(grounds),
   };
 }

@@ -13,6 +13,8 @@ export interface AuthOptions {
   clock?: Clock;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
+  /** lines of the trail that one actor gets for like refusals in a minute, before they are counted instead; 30 unless told */
+  refusalsPerMinute?: number;
 }
 
 /** What all parts of this lib stand on. */
@@ -24,6 +26,7 @@ export interface Grounds {
   keyPepper: string;
   tokenSettings: AccessTokenSettings;
   refusalMs: number;
+  refusalsPerMinute: number;
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
@@ -46,6 +49,7 @@ export function createGrounds(options: AuthOptions): Grounds {
     keyPepper,
     tokenSettings: { secret: tokenSecret, keyId: sha256(tokenSecret).slice(0, 8), clock },
     refusalMs: options.refusalMs ?? refusalMs,
+    refusalsPerMinute: options.refusalsPerMinute ?? 30,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
     derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
   };
