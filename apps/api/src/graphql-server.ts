@@ -9,6 +9,7 @@ import {
 import { complexityFromQuery } from '@pothos/plugin-complexity';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Logger } from 'pino';
+import { noteRefusals } from './audited-fields.ts';
 import { logGraphqlErrors, publicError, statusOfGraphql, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { assertNoNul, maxTokens, operationRules } from './operation-limits.ts';
@@ -40,6 +41,7 @@ export function createGraphqlServer({ logger, metrics, production }: GraphqlServ
         },
         async didEncounterErrors({ errors }) {
           logGraphqlErrors(errors, context.requestId, logger);
+          await noteRefusals(errors, context, `${type}.operation`);
         },
         async willSendResponse({ response, operation, document }) {
           await context.endReads();

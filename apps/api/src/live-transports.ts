@@ -34,7 +34,7 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
-        const prepared = operations.prepare(payload, context);
+        const prepared = await operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
       },
       subscribe: (args) => operations.subscribe(args as LiveArgs),
@@ -65,7 +65,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
+      const prepared = await operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },

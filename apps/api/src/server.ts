@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, requirePermission } from '@millrace/auth';
+import { createAuth, findRoute, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
@@ -10,12 +10,14 @@ import { createFileStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
-import { httpRefusalOf } from './errors.ts';
+import { auditResultOf, httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
+import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
@@ -67,10 +69,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // would wait for each other.
   const reads = createDatabase(connection);
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const metrics = createMetrics();
+  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger, onRefusal: metrics.refusal });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
-  const metrics = createMetrics();
   await auth.watchRevocations();
   const runFeed = await createRunFeed(database);
   const services: Services = {
@@ -91,6 +93,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const makeContext = async (credential: string | null, origin: RequestOrigin): Promise<RequestContext> =>
     new RequestContext({ services, reads, origin, credential, actor: await findActor(auth, credential, origin) });
 
+  /** Of a route; those of a GraphQL field are noted there. */
+  async function noteRefusal(error: DomainError, request: FastifyRequest): Promise<void> {
+    const { method } = request;
+    const path = pathOf(request.routeOptions.url ?? '');
+    const { actor, origin } = await makeContext(credentialOf(request.headers), originOf(request));
+    const action = findRoute('api', method, path)?.action ?? `http.${method.toLowerCase()} ${path}`;
+    await auth.trail.refuse({ actor, origin, action }, auditResultOf(error), error);
+  }
+
   let draining = false;
   const app = fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -107,6 +118,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) {
+      if (!findRoute('api', one, pathOf(url))) throw new Error(`The route ${one} ${url} stands in no row of the table in libs/auth/src/routes.ts.`);
+    }
+  });
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(securityHeaders).header('x-request-id', request.id);
   });
@@ -120,6 +136,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     logger.debug({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
   app.setErrorHandler(async (error, request, reply) => {
+    if (isRefusal(error)) await noteRefusal(error, request);
     const refusal = httpRefusalOf(error, request.id, logger);
     const isGraphql = request.routeOptions.url === '/graphql';
     const { code, message, remedy } = refusal.body.error;
@@ -140,8 +157,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const live = createLiveOperations({ logger, metrics, production });
   serveEventStreams(app, live, makeContext);
   const closeWebSockets = serveWebSockets(app.server, live, makeContext);
-  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
-  await serveConsole(app, options.consoleDirectory);
+  await serveUploads(app, { datasets, trail: auth.trail, metrics, maxBytes: maxUploadBytes, makeContext });
+  const servePage = await serveConsole(app, options.consoleDirectory);
+  serveAuditExport(app, { trail: auth.trail, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
     const ready = !draining && (await database.isReachable());
@@ -160,6 +178,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await app.close();
     await graphql.stop();
     await metricsServer?.close();
+    await auth.trail.close();
     await Promise.all([database.close(), reads.close()]);
   }
 
@@ -177,6 +196,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     close: () => (closing ??= shutDown()),
   };
 }
+
+/** `/uploads/:id` as the table of routes has it. */
+const pathOf = (url: string): string => url.replace(/:(\w+)/g, '{$1}');
 
 /** What is not HTTP, or no more of it than a part, never becomes a request: answered on the bare socket if that can be written to. */
 function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -5,6 +5,7 @@ export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from '.
 export { type Auth, createAuth } from './auth.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
+export { findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
 export type { SetUpOutcome } from './tenants.ts';

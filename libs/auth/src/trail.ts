@@ -54,7 +54,7 @@ const pageSize = 1_000;
 const mostVerifications = 2;
 
 /** What is written down of those who asked, and how it is read back. */
-export function createTrail({ database, logger, clock, refusalsPerMinute }: Grounds) {
+export function createTrail({ database, logger, clock, refusalsPerMinute, onRefusal }: Grounds) {
   const limits = { most: refusalsPerMinute, windowMs, clock, logger };
   const lines = new Coalescing<Refusal>({ ...limits, summarise: (last, count, since) => write(summaryOf(last, count, since)) });
   const anonymous = new Coalescing<Refusal>({ ...limits, summarise: (last, count, since) => log(last, { repeated: count, since }) });
@@ -76,6 +76,7 @@ export function createTrail({ database, logger, clock, refusalsPerMinute }: Grou
   /** Something was asked for in vain: nothing has changed but the trail. */
   async function leaveRefusal(refusal: Refusal): Promise<void> {
     const { actor, origin, action, result } = refusal;
+    onRefusal(action, result);
     if (!actor) {
       if (await anonymous.admit(`${origin.address ?? ''} ${action}`, refusal)) log(refusal);
     } else if (await lines.admit(`${actor.tenantId} ${actorName(actor)} ${action} ${result}`, refusal)) {

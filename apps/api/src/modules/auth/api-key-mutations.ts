@@ -60,6 +60,7 @@ const revokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
 builder.mutationFields((t) => ({
   createApiKey: t.field({
     type: createApiKeyPayload,
+    action: 'key.create',
     authScopes: { permission: 'key:write' },
     description: 'Makes an API key and shows its text once.',
     args: { input: t.arg({ type: createApiKeyInput, required: true, description: 'The key.' }) },
@@ -71,6 +72,7 @@ builder.mutationFields((t) => ({
   }),
   revokeApiKey: t.field({
     type: revokeApiKeyPayload,
+    action: 'key.revoke',
     authScopes: { permission: 'key:write' },
     description: 'Makes an API key worthless. Revoking it twice is no error.',
     args: { input: t.arg({ type: revokeApiKeyInput, required: true, description: 'The key.' }) },

@@ -34,6 +34,7 @@ const predictInput = builder.inputType('PredictInput', {
 builder.mutationField('predict', (t) =>
   t.field({
     type: predictPayload,
+    action: 'endpoint.predict',
     authScopes: { permission: 'endpoint:predict' },
     description: 'Predicts through the inference server with the caller’s own credential. Programs call that server directly.',
     args: { input: t.arg({ type: predictInput, required: true, description: 'Endpoint and rows.' }) },
