@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { buildSchema, isEnumType, isInputObjectType, isInterfaceType, isObjectType, isUnionType } from 'graphql';
 import { rootFieldsOf } from './field-access.ts';
+import { permissionPage } from './permission-page.ts';
 import { printContract } from './printed-schema.ts';
 import { schema } from './schema.ts';
 
@@ -9,6 +10,10 @@ const types = Object.values(schema.getTypeMap()).filter((type) => !type.name.sta
 it('the committed schema.graphql is the schema', async () => {
   const committed = await readFile(new URL('../schema.graphql', import.meta.url), 'utf8');
   expect(printContract(schema)).toBe(committed);
+});
+
+it('the committed docs/permissions.md is the permission table', async () => {
+  expect(permissionPage(schema)).toBe(await readFile(new URL('../../../docs/permissions.md', import.meta.url), 'utf8'));
 });
 
 it('says of every root field who may ask for it, as it is enforced', () => {

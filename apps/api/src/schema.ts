@@ -4,6 +4,7 @@ import './modules/auth/session-mutations.ts';
 import './modules/auth/api-key-types.ts';
 import './modules/auth/api-key-mutations.ts';
 import './modules/auth/audit-types.ts';
+import './modules/auth/permission-types.ts';
 import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, findRoute, requirePermission } from '@millrace/auth';
+import { actionOfRoute, createAuth, findRoute, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
@@ -95,11 +95,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   /** Of a route; those of a GraphQL field are noted there. */
   async function noteRefusal(error: DomainError, request: FastifyRequest): Promise<void> {
-    const { method } = request;
-    const path = pathOf(request.routeOptions.url ?? '');
+    const route = findRoute('api', request.method, pathOf(request.routeOptions.url ?? ''));
     const { actor, origin } = await makeContext(credentialOf(request.headers), originOf(request));
-    const action = findRoute('api', method, path)?.action ?? `http.${method.toLowerCase()} ${path}`;
-    await auth.trail.refuse({ actor, origin, action }, auditResultOf(error), error);
+    if (route) await auth.trail.refuse({ actor, origin, action: actionOfRoute(route) }, auditResultOf(error), error);
   }
 
   let draining = false;

@@ -1,9 +1,9 @@
 import { isIP, type Socket } from 'node:net';
-import { createAuth } from '@millrace/auth';
+import { actionOfRoute, type Auth, createAuth, findRoute } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Logger, newId } from '@millrace/kernel';
 import { createUsageJournal } from '@millrace/quota';
-import { createRegistry } from '@millrace/registry';
+import { createRegistry, nameProblem } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EndpointDirectory } from './endpoint-directory.ts';
@@ -73,6 +73,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
     authenticate: auth.authenticate,
+    trail: auth.trail,
     isDraining: () => state === 'draining',
   });
 
@@ -85,6 +86,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       await app.close();
       await models.close();
       await journal.close();
+      await auth.trail.close();
       await database.close();
     })();
     return closing;
@@ -111,7 +113,15 @@ interface AppOptions {
   logger: Logger;
   maxBodyBytes: number;
   authenticate(credential: string): Promise<FastifyRequest['actor']>;
+  trail: Auth['trail'];
   isDraining(): boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** the word for the route in the audit trail */
+    action?: string;
+  }
 }
 
 /** Ids for requests that bring none: unique by the process and the count. A fresh random one each would cost as much as the routing. */
@@ -123,7 +133,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, trail, isDraining }: AppOptions): FastifyInstance {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -141,6 +151,18 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
       .header('x-millrace-error-code', refusal.code)
       .header('content-type', 'application/json; charset=utf-8')
       .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
+  };
+
+  /** Before the answer leaves: whoever asks for the trail next finds it there. */
+  const noteRefusal = async (request: FastifyRequest, { status, details }: RequestError): Promise<void> => {
+    if (status !== 401 && status !== 403 && !details.isRefusal) return;
+    const { actor, id: requestId, ip: address } = request;
+    const userAgent = request.headers['user-agent'];
+    const { model } = (request.params ?? {}) as { model?: string };
+    const action = request.routeOptions.config.action ?? `http.${request.method.toLowerCase()}`;
+    const subject = model !== undefined && nameProblem(model, 'model', 'endpoint') === null ? { subject: model } : {};
+    const origin = { requestId, address, ...(userAgent === undefined ? {} : { userAgent }) };
+    await trail.refuse({ actor, origin, action, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
   };
 
   const nextRequestId = createRequestIds();
@@ -187,12 +209,19 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     metrics.answered(request.routeOptions.url ?? '(none)', reply.statusCode, (performance.now() - request.startedAt) / 1000);
     done();
   });
-  app.setErrorHandler((error: FastifyError, request, reply) => refuse(request, reply, error));
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
+    await noteRefusal(request, toRequestError(error));
+    return refuse(request, reply, error);
+  });
 
   for (const { operation, access, handle } of routes) {
+    const { method, path } = operation;
+    const row = findRoute('inference', method, path);
+    if (!row) throw new Error(`The route ${method} ${path} stands in no row of the table in libs/auth/src/routes.ts.`);
     app.route({
-      method: operation.method,
-      url: routerPath(operation.path),
+      method,
+      url: routerPath(path),
+      config: { action: actionOfRoute(row) },
       // Before the body is read: strangers do not get to send eight megabytes.
       ...(access !== 'public' && { onRequest: createGate(access, authenticate) }),
       handler: handle,
@@ -227,12 +256,12 @@ function createGate(access: Access, authenticate: AppOptions['authenticate']) {
     if (credential === null) return done(unauthenticated('There is no API key.'));
     authenticate(credential).then((actor) => {
       if (!actor) return done(unauthenticated('This API key or access token is not valid.'));
+      request.actor = actor;
       try {
         requireAccess(actor, access);
       } catch (error) {
         return done(error as Error);
       }
-      request.actor = actor;
       done();
     }, done);
   };

@@ -1,11 +1,11 @@
-export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission } from './actor.ts';
 export type { ApiKeyInput, ApiKeyView, CreateApiKeyOutcome } from './api-keys.ts';
 export { type AuditEntry, recordAudit } from './audit.ts';
 export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from './audit-chain.ts';
 export { type Auth, createAuth } from './auth.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
-export { findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
+export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
 export type { SetUpOutcome } from './tenants.ts';

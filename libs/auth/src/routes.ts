@@ -68,3 +68,8 @@ export function findRoute(server: ServerName, method: string, path: string): Htt
   const asked = method === 'HEAD' ? 'GET' : method;
   return httpRoutes[server].find((route) => route.method === asked && route.path === path) ?? null;
 }
+
+/** The word for a route in the audit trail. */
+export function actionOfRoute({ method, path, action }: HttpRoute): string {
+  return action ?? `http.${method.toLowerCase()} ${path}`;
+}
