@@ -40,7 +40,7 @@ function notingRefusals(root: RootField, resolve: Resolver): Resolver {
     try {
       return (await resolve(source, args, context, info)) as unknown;
     } catch (error) {
-      if (isRefusal(error)) await context.services.auth.trail.refuse(askedOf(root, args, context), auditResultOf(error), error);
+      if (isRefusal(error)) await context.note(context.services.auth.trail.refuse(askedOf(root, args, context), auditResultOf(error), error));
       throw error;
     }
   };

@@ -44,6 +44,7 @@ export function createGraphqlServer({ logger, metrics, production }: GraphqlServ
           await noteRefusals(errors, context, `${type}.operation`);
         },
         async willSendResponse({ response, operation, document }) {
+          await context.untilNoted();
           await context.endReads();
           metrics.operation(type, response.body.kind === 'single' && response.body.singleResult.errors ? 'errors' : 'ok', started);
           if (response.body.kind !== 'single') return;

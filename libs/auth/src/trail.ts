@@ -76,7 +76,6 @@ export function createTrail({ database, logger, clock, refusalsPerMinute, onRefu
   /** Something was asked for in vain: nothing has changed but the trail. */
   async function leaveRefusal(refusal: Refusal): Promise<void> {
     const { actor, origin, action, result } = refusal;
-    onRefusal(action, result);
     if (!actor) {
       if (await anonymous.admit(`${origin.address ?? ''} ${action}`, refusal)) log(refusal);
     } else if (await lines.admit(`${actor.tenantId} ${actorName(actor)} ${action} ${result}`, refusal)) {
@@ -104,6 +103,11 @@ export function createTrail({ database, logger, clock, refusalsPerMinute, onRefu
     return false;
   }
 
+  async function endInVain(asked: Asked, undertaking: Undertaking, result: string): Promise<void> {
+    onRefusal(asked.action, result);
+    if (!(await hasLeftALine(undertaking))) await leaveRefusalOrLog({ ...asked, result });
+  }
+
   return {
     /**
      * Does what somebody asked for, and sees to it that exactly one line is left, whatever way it ends. The verb writes it
@@ -112,21 +116,17 @@ export function createTrail({ database, logger, clock, refusalsPerMinute, onRefu
      */
     async attempt<T>(asked: Asked, work: () => Promise<T>, { ofValue, ofError }: Results<T>): Promise<T> {
       const undertaking: Undertaking = { origin: asked.origin, written: [] };
-      let value: T;
       try {
-        value = await undertake(undertaking, work);
+        const value = await undertake(undertaking, work);
+        const result = ofValue(value);
+        if (result !== 'ok') await endInVain(asked, undertaking, result);
+        else if (asked.actor && !undertaking.written.length) await write({ ...asked, result, details: { ...asked.details, changed: false } });
+        return value;
       } catch (error) {
         if (typeof error === 'object' && error) noted.add(error);
-        if (!(await hasLeftALine(undertaking))) await leaveRefusalOrLog({ ...asked, result: ofError(error) });
+        await endInVain(asked, undertaking, ofError(error));
         throw error;
       }
-      const result = ofValue(value);
-      if (result !== 'ok') {
-        if (!(await hasLeftALine(undertaking))) await leaveRefusalOrLog({ ...asked, result });
-      } else if (asked.actor && !undertaking.written.length) {
-        await write({ ...asked, result, details: { ...asked.details, changed: false } });
-      }
-      return value;
     },
 
     /** An authorisation was refused outside any attempt. The same error, met again on its way out, is not noted twice. */
@@ -135,6 +135,7 @@ export function createTrail({ database, logger, clock, refusalsPerMinute, onRefu
         if (noted.has(error)) return;
         noted.add(error);
       }
+      onRefusal(asked.action, result);
       await leaveRefusalOrLog({ ...asked, result });
     },
 
