@@ -4,6 +4,7 @@ import type { Actor } from './actor.ts';
 import { hmacOf, parseKey } from './api-key-format.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import { type Grounds, sha256 } from './grounds.ts';
+import { findStanding } from './standing.ts';
 
 /** How long a process may believe in a credential it has checked, should the notice of its revocation get lost. */
 const believedForMs = 5_000;
@@ -40,9 +41,10 @@ export function createActors({ database, clock, logger, keyPepper, tokenSettings
       const session = await tx.session.findUnique({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
       if (!session || session.personId !== personId || session.tenantId !== tenantId) return nobody;
       if (session.revokedAt || session.tenant.status !== 'ACTIVE') return nobody;
-      const membership = await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId } } });
-      if (!membership) return nobody;
-      return { actor: { type: 'person', tenantId, personId, sessionId, role: membership.role }, expiresAt: session.expiresAt };
+      const standing = await findStanding(tx, session, clock.now());
+      if (!standing) return nobody;
+      const { until, ...rights } = standing;
+      return { actor: { type: 'person', tenantId, personId, sessionId, ...rights }, expiresAt: until };
     });
   }
 
@@ -69,6 +71,13 @@ export function createActors({ database, clock, logger, keyPepper, tokenSettings
     return actor.type === 'key' ? actor.keyId === id : actor.personId === id || actor.sessionId === id;
   }
 
+  async function keyStillActs(keyId: string): Promise<boolean> {
+    const row = await database.system().transaction((tx) =>
+      tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } }),
+    );
+    return row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
+  }
+
   return {
     /** Must run once before the first `authenticate`: from then on a revocation is noticed within a second. */
     async watchRevocations(): Promise<void> {
@@ -77,6 +86,15 @@ export function createActors({ database, clock, logger, keyPepper, tokenSettings
         const [tenantId = '', id = ''] = payload.split(':');
         actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
       });
+    },
+
+    /**
+     * Whether whoever began something long, such as an upload, may still go on with it. Looks at the session or key
+     * itself: the access token that it began with may have run out since.
+     */
+    async stillActs(actor: Actor): Promise<boolean> {
+      if (actor.type === 'key') return keyStillActs(actor.keyId);
+      return stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId)) !== null;
     },
 
     /** The actor behind an API key or access token, or null. Never says why not. */

@@ -13,6 +13,8 @@ export interface AuthOptions {
   clock?: Clock;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
+  /** how long a deleted tenant can be restored before it is purged; 30 days unless told */
+  purgeDays?: number;
 }
 
 /** What all parts of this lib stand on. */
@@ -24,6 +26,7 @@ export interface Grounds {
   keyPepper: string;
   tokenSettings: AccessTokenSettings;
   refusalMs: number;
+  purgeDays: number;
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
@@ -31,6 +34,7 @@ export interface Grounds {
 
 /** Well above what checking a password and writing a line of the trail take. */
 const refusalMs = 200;
+const purgeDays = 30;
 
 export function createGrounds(options: AuthOptions): Grounds {
   const { database, logger, tokenSecret, keyPepper } = options;
@@ -46,6 +50,7 @@ export function createGrounds(options: AuthOptions): Grounds {
     keyPepper,
     tokenSettings: { secret: tokenSecret, keyId: sha256(tokenSecret).slice(0, 8), clock },
     refusalMs: options.refusalMs ?? refusalMs,
+    purgeDays: options.purgeDays ?? purgeDays,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
     derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
   };

@@ -1,9 +1,18 @@
 export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { generateKey, parseKey } from './api-key-format.ts';
 export type { ApiKeyInput, ApiKeyView, CreateApiKeyOutcome } from './api-keys.ts';
 export { recordAudit } from './audit.ts';
 export { type Auth, createAuth } from './auth.ts';
+export type { GrantInput, GrantView } from './grants.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
+export type { InvitationPreview, InvitationView } from './invitations.ts';
+export { lockMembers } from './members.ts';
+export type { Page } from './page.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
+export type { DatabaseHealth } from './platform.ts';
+export type { ExportSummary, TenantExport } from './tenant-export.ts';
+export { type ChangeStateOutcome, exportCountsForHours, type TenantSummary } from './tenant-life.ts';
+export type { OwnMembership } from './tenant-switch.ts';
 export type { SetUpOutcome } from './tenants.ts';
