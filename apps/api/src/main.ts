@@ -33,6 +33,7 @@ const api = await startApi({
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
   maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
+  purgeDays: env.MILLRACE_PURGE_DAYS,
   production: env.NODE_ENV === 'production',
   logger,
 }).catch((error: unknown) => {
@@ -66,7 +67,9 @@ process.on('disconnect', () => stop('disconnect'));
 
 logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
 if (env.MILLRACE_INIT_TENANT !== undefined) {
-  await api.setUpOnce({ tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD! });
+  await api.setUpOnce({
+    tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD!, apiKey: env.MILLRACE_INIT_API_KEY,
+  });
 }
 const setupToken = env.MILLRACE_SETUP_LINK ? await api.issueSetupToken() : null;
 if (setupToken !== null) {

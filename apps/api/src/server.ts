@@ -1,4 +1,6 @@
+import { statfs } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { createAuth, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
@@ -10,6 +12,7 @@ import { createFileStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { createAccessFeed } from './access-feed.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
@@ -17,6 +20,8 @@ import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
+import { serveExport } from './modules/tenants/export-route.ts';
+import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -40,6 +45,13 @@ export interface ApiOptions {
   /** the built console; without it a page says that there is none */
   consoleDirectory?: string | undefined;
   maxUploadBytes: number;
+  /** how long a deleted tenant can be restored; 30 unless told */
+  purgeDays?: number | undefined;
+  /** how often it looks for tenants to purge; every ten minutes unless told */
+  purgeEveryMs?: number | undefined;
+  /** for exports while they are made; the system's temporary folder unless told */
+  scratchDirectory?: string | undefined;
+  version?: string | undefined;
   /** hides the schema from those who don't know it */
   production: boolean;
   logger: Logger;
@@ -50,8 +62,11 @@ export interface Api {
   metricsUrl: string | null;
   /** the token of the set-up link; null once there is a tenant */
   issueSetupToken(): Promise<string | null>;
-  /** creates the first tenant and its owner unless there is one already: for a headless start */
-  setUpOnce(owner: { tenantName: string; email: string; password: string }): Promise<void>;
+  /**
+   * Creates the first tenant and its owner, who is an operator too, unless there is one already, and registers the API key
+   * unless it is known: for a headless start.
+   */
+  setUpOnce(owner: { tenantName: string; email: string; password: string; apiKey?: string | undefined }): Promise<void>;
   /** stops being ready, finishes what is in flight, closes everything; calling it twice is harmless */
   close(): Promise<void>;
 }
@@ -67,12 +82,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // would wait for each other.
   const reads = createDatabase(connection);
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger, ...(options.purgeDays === undefined ? {} : { purgeDays: options.purgeDays }) });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
   await auth.watchRevocations();
+  // After auth: it forgets what it believed before these look again.
   const runFeed = await createRunFeed(database);
+  const access = await createAccessFeed(database, auth);
+  const version = options.version ?? '0.1.0';
   const services: Services = {
     auth,
     quota,
@@ -85,6 +103,16 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     registry: createRegistry({ database, storage }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl),
+    async platformHealth(actor) {
+      const health = await auth.platform.inspectDatabase(actor);
+      const disk = await statfs(options.storageDirectory, { bigint: true }).catch(() => null);
+      return {
+        ...health,
+        storage: disk && { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
+        version,
+        nodeVersion: process.versions.node,
+      };
+    },
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
@@ -140,7 +168,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const live = createLiveOperations({ logger, metrics, production });
   serveEventStreams(app, live, makeContext);
   const closeWebSockets = serveWebSockets(app.server, live, makeContext);
-  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
+  await serveUploads(app, { datasets, metrics, access, maxBytes: maxUploadBytes, makeContext });
+  serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory ?? tmpdir(), version, makeContext });
   await serveConsole(app, options.consoleDirectory);
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
@@ -149,6 +178,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
 
   await app.listen({ host: options.host, port: options.port });
+  const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
 
@@ -158,6 +188,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     runFeed.close();
     await closeWebSockets();
     await app.close();
+    access.close();
+    await purge.close();
     await graphql.stop();
     await metricsServer?.close();
     await Promise.all([database.close(), reads.close()]);
@@ -167,12 +199,20 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     url: `http://${options.host}:${port}`,
     metricsUrl: metricsServer?.url ?? null,
     issueSetupToken: () => auth.issueSetupToken(),
-    async setUpOnce({ tenantName, email, password }) {
-      if (await auth.isSetUp()) return;
-      const outcome = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
-      if (outcome.type === 'created') return;
-      const [problem] = outcome.problems;
-      throw new DomainError('INVALID', problem!.message, { field: problem!.field, remedy: problem!.remedy });
+    async setUpOnce({ tenantName, email, password, apiKey }) {
+      if (!(await auth.isSetUp())) {
+        const outcome = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password, operator: true });
+        if (outcome.type === 'invalid') {
+          const [problem] = outcome.problems;
+          throw new DomainError('INVALID', problem!.message, { field: problem!.field, remedy: problem!.remedy });
+        }
+      }
+      if (apiKey === undefined) return;
+      const { type } = await auth.keys.registerInitial(apiKey);
+      if (type === 'registered' || type === 'known') return;
+      throw new DomainError('INVALID', `MILLRACE_INIT_API_KEY cannot be registered: ${type}.`, {
+        field: 'apiKey', remedy: 'Make another one with npm run new-key.',
+      });
     },
     close: () => (closing ??= shutDown()),
   };

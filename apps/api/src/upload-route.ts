@@ -1,5 +1,6 @@
 import type { Datasets, ReceiveUploadOutcome } from '@millrace/datasets';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AccessFeed } from './access-feed.ts';
 import { httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
@@ -7,6 +8,7 @@ import { credentialOf, originOf, type RequestContext, type RequestOrigin } from 
 export interface UploadRouteOptions {
   datasets: Datasets;
   metrics: Metrics;
+  access: AccessFeed;
   maxBytes: number;
   makeContext(credential: string | null, origin: RequestOrigin): Promise<RequestContext>;
 }
@@ -15,7 +17,7 @@ export interface UploadRouteOptions {
 const lingerMs = 2_000;
 
 /** `PUT /uploads/:id`: the raw bytes of a file, streamed to the store. Never held in memory, never parsed here. */
-export async function serveUploads(app: FastifyInstance, { datasets, metrics, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
+export async function serveUploads(app: FastifyInstance, { datasets, metrics, access, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -28,6 +30,7 @@ export async function serveUploads(app: FastifyInstance, { datasets, metrics, ma
       const aborted = new AbortController();
       const onClose = (): void => aborted.abort();
       request.raw.socket.once('close', onClose);
+      const unwatch = access.watch(signedIn, onClose);
       const announced = Number(request.headers['content-length']);
       try {
         const outcome = await datasets.receiveUpload(signedIn, request.params.id, request.raw, {
@@ -47,6 +50,7 @@ export async function serveUploads(app: FastifyInstance, { datasets, metrics, ma
         letGo(request, reply);
         throw error;
       } finally {
+        unwatch();
         request.raw.socket.off('close', onClose);
       }
     });

@@ -1,13 +1,17 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { platformTenantId } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { schema } from '../src/schema.ts';
 import { apiKeysRows } from './access/api-keys.ts';
 import { auditRows } from './access/audit.ts';
 import { datasetsRows } from './access/datasets.ts';
+import { membersRows } from './access/members.ts';
+import { plansRows } from './access/plans.ts';
 import { quotaRows } from './access/quota.ts';
 import { registryRows } from './access/registry.ts';
 import { sessionRows } from './access/session.ts';
+import { tenantsRows } from './access/tenants.ts';
 import { trainingRows } from './access/training.ts';
 import type { Rows, Things } from './access/row.ts';
 import { addModelVersion, createApiWorld, type GraphqlAnswer, irisSpec, type Member, type World } from './api-world.ts';
@@ -22,17 +26,25 @@ const table: Rows = {
   ...trainingRows,
   ...registryRows,
   ...quotaRows,
+  ...membersRows,
+  ...plansRows,
+  ...tenantsRows,
 };
 
 const rows = Object.entries(table);
 const guarded = rows.filter(([, row]) => row.needs !== 'public');
 const permitted = guarded.filter(([, row]) => row.needs !== 'signed-in');
+/** What operators do; all else is a tenant's own. */
+const isOperators = (name: string): boolean => table[name]!.needs.startsWith('platform:');
+/** End the session that asks. */
+const endsSession = (name: string): boolean => ['Mutation.signOut', 'Mutation.switchTenant'].includes(name);
 const naming = rows.filter(([, row]) => row.variables);
 
 let world: World;
 let inference: Server;
 let acme: Member;
 let stranger: Member;
+let operator: Member;
 let keys: { predict: string; read: string };
 let ours: Things;
 let nobodys: Things;
@@ -46,6 +58,7 @@ beforeAll(async () => {
   world = await createApiWorld({ inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}` });
   acme = await world.tenant('canary-acme');
   stranger = await world.tenant('stranger');
+  operator = await world.member(platformTenantId, 'OPERATOR');
   keys = { predict: await world.apiKey(acme, ['PREDICT']), read: await world.apiKey(acme, ['READ']) };
 
   const { datasetId, versionId, uploadId } = await world.iris(acme.token, 'canary data');
@@ -65,6 +78,17 @@ beforeAll(async () => {
     acme.token,
   );
   const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
+  const viewer = await world.member(acme.actor.tenantId, 'VIEWER');
+  const invited = await world.graphql(
+    'mutation { inviteMember(input: { email: "invited@canary.test", role: VIEWER }) { ... on InviteMemberSuccess { invitation { id } } } }',
+    {},
+    acme.token,
+  );
+  const granted = await world.graphql(
+    `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: ADMIN, reason: "a canary does not sing", hours: 1 }) { ... on TakeAccessGrantSuccess { grant { id } } } }`,
+    { id: acme.actor.tenantId },
+    operator.token,
+  );
   ours = {
     tenant: acme.actor.tenantId,
     dataset: datasetId,
@@ -76,6 +100,10 @@ beforeAll(async () => {
     modelName: 'canary-model',
     endpoint: 'canary-endpoint',
     apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+    person: viewer.actor.personId,
+    invitation: invited.data!['inviteMember'].invitation.id,
+    grant: granted.data!['takeAccessGrant'].grant.id,
+    managedTenant: (await world.tenant('managed')).actor.tenantId,
   };
   nobodys = {
     tenant: newId('tenant'),
@@ -88,6 +116,10 @@ beforeAll(async () => {
     modelName: 'missing-model',
     endpoint: 'missing-endpoint',
     apiKey: newId('apiKey'),
+    person: newId('person'),
+    invitation: newId('invitation'),
+    grant: newId('accessGrant'),
+    managedTenant: newId('tenant'),
   };
 });
 
@@ -137,8 +169,18 @@ it.each(naming)('%s: what another tenant has is answered byte for byte like what
 });
 
 it.each(rows.filter(([, row]) => !row.variables))('%s: another tenant’s owner sees nothing of this one', async (name) => {
-  const asker = name === 'Mutation.signOut' ? await world.member(stranger.actor.tenantId, 'ADMIN') : stranger;
+  const asker = endsSession(name) ? await world.member(stranger.actor.tenantId, 'ADMIN') : stranger;
   expect((await drive(name, ours, asker.token)).text).not.toContain('canary');
+});
+
+// The grant is the operator's own: they may end it, and know what they wrote.
+const tenantsOwn = guarded.filter(([name]) => !isOperators(name) && name !== 'Mutation.revokeAccessGrant');
+it.each(tenantsOwn)('%s: an operator sees nothing of a tenant without a grant', async (name) => {
+  const asker = endsSession(name) || name === 'Mutation.leaveTenant' ? await world.member(platformTenantId, 'OPERATOR') : operator;
+  const answer = await drive(name, ours, asker.token);
+  expect(answer.text).not.toContain('canary');
+  if (!table[name]!.variables || codes(answer).length) return;
+  expect(withoutRequestId(answer)).toBe(withoutRequestId(await drive(name, nobodys, asker.token)));
 });
 
 it('a key that may only predict cannot read through node(id)', async () => {
@@ -171,7 +213,8 @@ it('a foreign upload is refused like a missing one', async () => {
 
 // Last, because it uses things up: shows that each row of the table asks for something that can be had.
 it.each(rows)('%s: its own tenant’s owner gets in', async (name) => {
-  const asker = name === 'Mutation.signOut' ? await world.member(acme.actor.tenantId, 'ADMIN') : acme;
+  const ownTenants = endsSession(name) ? await world.member(acme.actor.tenantId, 'ADMIN') : acme;
+  const asker = isOperators(name) ? operator : ownTenants;
   const answer = await drive(name, ours, asker.token);
   expect(answer.errors).toEqual([]);
   if (table[name]!.variables && name !== 'Mutation.predict') expect(answer.text).not.toContain('NotFoundError');

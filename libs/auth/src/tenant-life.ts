@@ -119,8 +119,15 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
       });
     },
 
-    /** For operators: a tenant, and the link by which its owner comes in. */
-    async create(actor: Actor, input: CreateManagedTenantInput): Promise<CreateManagedTenantOutcome> {
+    /**
+     * For operators: a tenant, and the link by which its owner comes in.
+     * @param settle what else belongs to the making of it, in the same transaction: if it throws, there is no tenant
+     */
+    async create(
+      actor: Actor,
+      input: CreateManagedTenantInput,
+      settle: (tx: SystemTx, tenantId: string) => Promise<void> = async () => undefined,
+    ): Promise<CreateManagedTenantOutcome> {
       requirePermission(actor, 'platform:write');
       const email = normalEmail(input.ownerEmail);
       const problems = [
@@ -133,6 +140,7 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
         await tx.tenant.createMany({ data: [{ id, slug: slugOf(input.name, id), name: input.name.trim() }] });
         const { data, token } = newInvitation({ tenantId: id, email, role: 'OWNER', createdBy: actorName(actor), expiresAt: inSeconds(ownerLinkLifeDays * 86_400) });
         await tx.invitation.createMany({ data: [data] });
+        await settle(tx, id);
         await recordAudit(tx, actor, { tenantId: id, action: 'tenant.create', subject: id, details: { ownerEmail: email, invitationId: data.id } });
         const [tenant] = await summarise(tx, [await tx.tenant.findUniqueOrThrow({ where: { id } })]);
         return { type: 'created', tenant: tenant!, token };

@@ -67,20 +67,13 @@ export function createPlans({ database }: { database: Database }) {
     /** Gives a tenant the limits of a plan, or with null the default ones. Takes nothing away from who has more. */
     async setForTenant(actor: Actor, tenantId: string, planName: string | null): Promise<SetTenantPlanOutcome> {
       requirePermission(actor, 'platform:write');
-      if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
-      return database.system().transaction(async (tx): Promise<SetTenantPlanOutcome> => {
-        let limits: Limits = defaultLimits;
-        if (planName !== null) {
-          const [locked] = await tx.$queryRaw<{ limits: unknown }[]>`SELECT limits FROM plans WHERE name = ${planName} FOR SHARE`;
-          if (!locked) return { type: 'plan-not-found' };
-          limits = limitsOf(locked.limits);
-        }
-        const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
-        if (!count) return { type: 'tenant-not-found' };
-        await setLimits(tx, [tenantId], limits);
-        await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: planName, limits: asJson(limits) } });
-        return { type: 'set' };
-      });
+      return database.system().transaction((tx) => setPlan(tx, actor, tenantId, planName));
+    },
+
+    /** The same in the transaction that makes the tenant. */
+    async setForNewTenant(tx: SystemTx, actor: Actor, tenantId: string, planName: string): Promise<SetTenantPlanOutcome> {
+      requirePermission(actor, 'platform:write');
+      return setPlan(tx, actor, tenantId, planName);
     },
 
     /** What these tenants have, and what they used from `from` (inclusive) to `to` (exclusive). */
@@ -111,6 +104,22 @@ export function createPlans({ database }: { database: Database }) {
       );
     },
   };
+}
+
+async function setPlan(tx: SystemTx, actor: Actor, tenantId: string, planName: string | null): Promise<SetTenantPlanOutcome> {
+  if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
+  let limits: Limits = defaultLimits;
+  if (planName !== null) {
+    // Locked, so that a change of the plan at this moment comes before or after.
+    const [locked] = await tx.$queryRaw<{ limits: unknown }[]>`SELECT limits FROM plans WHERE name = ${planName} FOR SHARE`;
+    if (!locked) return { type: 'plan-not-found' };
+    limits = limitsOf(locked.limits);
+  }
+  const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
+  if (!count) return { type: 'tenant-not-found' };
+  await setLimits(tx, [tenantId], limits);
+  await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: planName, limits: asJson(limits) } });
+  return { type: 'set' };
 }
 
 async function setLimits(tx: SystemTx, tenantIds: string[], limits: Limits): Promise<void> {

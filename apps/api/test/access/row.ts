@@ -12,6 +12,13 @@ export interface Things {
   modelName: string;
   endpoint: string;
   apiKey: string;
+  /** of a member */
+  person: string;
+  invitation: string;
+  /** an operator's, to Acme */
+  grant: string;
+  /** a tenant that operators can do with as they like */
+  managedTenant: string;
 }
 
 export interface Row {
