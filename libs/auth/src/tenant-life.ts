@@ -202,13 +202,14 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
     async list(actor: Actor, page: Page & { search?: string | undefined }): Promise<TenantSummary[]> {
       requirePermission(actor, 'platform:read');
       const search = page.search?.trim();
+      const part = search?.replace(/[\\%_]/g, '\\$&'); // of a LIKE pattern
       return database.system().transaction(async (tx) => {
         const rows = await tx.tenant.findMany({
           where: {
             AND: [
               { id: { not: platformTenantId } },
               { id: idsOf(page) },
-              ...(search ? [{ OR: [{ id: search }, ...(['name', 'slug'] as const).map((field) => ({ [field]: { contains: search, mode: 'insensitive' as const } }))] }] : []),
+              ...(search && part ? [{ OR: [{ id: search }, ...['name', 'slug'].map((field) => ({ [field]: { contains: part, mode: 'insensitive' as const } }))] }] : []),
             ],
           },
           orderBy: { id: page.oldestFirst ? 'asc' : 'desc' },

@@ -54,7 +54,7 @@ export function createTenantPurge({ database, logger }: Grounds) {
   async function emptyTables(tenantId: string): Promise<void> {
     for (const table of tables) {
       const name = Prisma.raw(table);
-      await untilNone(() =>
+      await inBatches(() =>
         database.forTenant(tenantId).transaction(
           (tx) => tx.$executeRaw`DELETE FROM ${name} WHERE ctid = ANY (ARRAY (SELECT ctid FROM ${name} WHERE tenant_id = ${tenantId} LIMIT ${batch}))`,
         ),
@@ -64,7 +64,7 @@ export function createTenantPurge({ database, logger }: Grounds) {
 
   /** The long ones among those that go with the tenant's row. The end of the chain stays: its hash is kept for good. */
   async function emptyTrailAndLedger(tenantId: string): Promise<void> {
-    await untilNone(() =>
+    await inBatches(() =>
       database.system().transaction(
         (tx) => tx.$executeRaw`
           DELETE FROM audit_events WHERE tenant_id = ${tenantId} AND id IN (
@@ -72,7 +72,7 @@ export function createTenantPurge({ database, logger }: Grounds) {
               AND number < (SELECT max(number) FROM audit_links WHERE tenant_id = ${tenantId}) ORDER BY number LIMIT ${batch})`,
       ),
     );
-    await untilNone(() =>
+    await inBatches(() =>
       database.system().transaction(
         (tx) => tx.$executeRaw`
           DELETE FROM usage_records WHERE tenant_id = ${tenantId} AND at <= coalesce(
@@ -130,8 +130,8 @@ export function createTenantPurge({ database, logger }: Grounds) {
   };
 }
 
-async function untilNone(deleteSome: () => Promise<number>): Promise<void> {
-  while ((await deleteSome()) > 0);
+async function inBatches(deleteSome: () => Promise<number>): Promise<void> {
+  while ((await deleteSome()) >= batch);
 }
 
 /**
