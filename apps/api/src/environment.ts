@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { masterKeyProblem } from '@millrace/auth';
+import { masterKeyProblem, parseKey } from '@millrace/auth';
 import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
 import { z } from 'zod';
 import { complexityLimit } from './operation-limits.ts';
@@ -55,6 +55,12 @@ const environmentSchema = z
     MILLRACE_INIT_TENANT: z.string().optional(),
     MILLRACE_INIT_EMAIL: z.string().optional(),
     MILLRACE_INIT_PASSWORD: z.string().transform((value) => new Secret(value)).optional(),
+    MILLRACE_INIT_API_KEY: z
+      .string()
+      .refine((text) => parseKey(text) !== null, { error: 'is no API key, or one with a typo: make one with npm run new-key', abort: true })
+      .transform((value) => new Secret(value))
+      .optional(),
+    MILLRACE_PURGE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(1).max(3650).default(30),
   })
   .refine(({ MILLRACE_TOKEN_SECRET: token, MILLRACE_KEY_PEPPER: pepper }) => token.reveal() !== pepper.reveal(), {
     path: ['MILLRACE_KEY_PEPPER'],
@@ -67,6 +73,10 @@ const environmentSchema = z
   .refine((env) => new Set([env.MILLRACE_INIT_TENANT, env.MILLRACE_INIT_EMAIL, env.MILLRACE_INIT_PASSWORD].map((value) => value === undefined)).size === 1, {
     path: ['MILLRACE_INIT_TENANT'],
     error: 'and MILLRACE_INIT_EMAIL and MILLRACE_INIT_PASSWORD belong together: give all three or none',
+  })
+  .refine((env) => env.MILLRACE_INIT_API_KEY === undefined || env.MILLRACE_INIT_TENANT !== undefined, {
+    path: ['MILLRACE_INIT_API_KEY'],
+    error: 'is for the tenant of MILLRACE_INIT_TENANT: give that one too',
   });
 
 export type Environment = z.output<typeof environmentSchema>;

@@ -21,6 +21,8 @@ type Conflict = TypedError<'ConflictError'> & { field: string | null };
 type QuotaExceededShape = TypedError<'QuotaExceededError'> & Pick<QuotaExceeded, 'resource' | 'limit' | 'used' | 'requested'>;
 type SignInRefused = TypedError<'SignInRefusedError'>;
 type SetupLinkInvalid = TypedError<'SetupLinkInvalidError'>;
+type InvitationInvalid = TypedError<'InvitationInvalidError'>;
+type SingleSignOnOnly = TypedError<'SingleSignOnOnlyError'>;
 
 const errorInterface = builder.interfaceRef<TypedError<string>>('Error').implement({
   description: 'An outcome that is not what was asked for. All members of payload unions but the success implement it.',
@@ -91,6 +93,16 @@ export const setupLinkInvalidError = builder.objectRef<SetupLinkInvalid>('SetupL
   description: 'The set-up link was used, replaced or is too old.',
 });
 
+export const invitationInvalidError = builder.objectRef<InvitationInvalid>('InvitationInvalidError').implement({
+  interfaces: [errorInterface],
+  description: 'The invitation was used, revoked, replaced or is too old.',
+});
+
+export const singleSignOnOnlyError = builder.objectRef<SingleSignOnOnly>('SingleSignOnOnlyError').implement({
+  interfaces: [errorInterface],
+  description: 'A password does not do here: the account has none, or the tenant lets this address in by single sign-on only.',
+});
+
 export const invalidInput = (problems: readonly ProblemShape[]): InvalidInput => ({
   __typename: 'InvalidInputError',
   code: problems.length === 1 ? problems[0]!.code : 'invalid_input',
@@ -147,6 +159,28 @@ export const setupLinkInvalid = (): SetupLinkInvalid => ({
   message: 'This set-up link is not valid (any more).',
   remedy: 'Restart the product: as long as there is no tenant, it prints a new link.',
 });
+
+export const invitationInvalid = (): InvitationInvalid => ({
+  __typename: 'InvitationInvalidError',
+  code: 'invitation_invalid',
+  message: 'This invitation is not valid (any more).',
+  remedy: 'Ask whoever invited you for a new link.',
+});
+
+export const singleSignOnOnly = (who: 'account' | 'tenant'): SingleSignOnOnly =>
+  who === 'account'
+    ? {
+        __typename: 'SingleSignOnOnlyError',
+        code: 'account_without_password',
+        message: 'There is an account with this e-mail address that comes in by its company’s single sign-on and has no password.',
+        remedy: 'Set a password for it with a password reset link, then open the invitation again.',
+      }
+    : {
+        __typename: 'SingleSignOnOnlyError',
+        code: 'single_sign_on_required',
+        message: 'This tenant lets your e-mail address in by single sign-on only.',
+        remedy: 'Sign in with single sign-on.',
+      };
 
 /** How a payload union tells its members apart: they carry their names. */
 export const nameOf = (value: { __typename: string }): string => value.__typename;

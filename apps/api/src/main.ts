@@ -37,6 +37,7 @@ const api = await startApi({
   corsOrigins: env.MILLRACE_CORS_ORIGINS,
   trustedProxies: env.MILLRACE_TRUSTED_PROXIES,
   maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
+  purgeDays: env.MILLRACE_PURGE_DAYS,
   production: env.NODE_ENV === 'production',
   logger,
 }).catch((error: unknown) => {
@@ -74,7 +75,12 @@ process.on('disconnect', () => stop('disconnect'));
 
 logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
 if (env.MILLRACE_INIT_TENANT !== undefined) {
-  await api.setUpOnce({ tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD!.reveal() });
+  await api.setUpOnce({
+    tenantName: env.MILLRACE_INIT_TENANT,
+    email: env.MILLRACE_INIT_EMAIL!,
+    password: env.MILLRACE_INIT_PASSWORD!.reveal(),
+    apiKey: env.MILLRACE_INIT_API_KEY?.reveal(),
+  });
 }
 const setupToken = env.MILLRACE_SETUP_LINK ? await api.issueSetupToken() : null;
 if (setupToken !== null) {

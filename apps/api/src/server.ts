@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, createAuth, createTenantKeyring, credentialOf, findRoute, type MasterKeys, requirePermission } from '@millrace/auth';
@@ -10,6 +11,7 @@ import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { createAccessFeed } from './access-feed.ts';
 import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
@@ -22,6 +24,8 @@ import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
+import { serveExport } from './modules/tenants/export-route.ts';
+import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
 import { type Channel, channelOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
@@ -40,7 +44,7 @@ export interface ApiOptions {
   systemDatabaseUrl: Secret;
   /** folder of the artefact store */
   storageDirectory: string;
-  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use, and exports while they are made */
   scratchDirectory: string;
   masterKeys: MasterKeys;
   tokenSecret: Secret;
@@ -63,6 +67,11 @@ export interface ApiOptions {
   /** whose X-Forwarded-For counts; nobody's if left out */
   trustedProxies?: TrustedProxies;
   maxUploadBytes: number;
+  /** how long a deleted tenant can be restored; 30 unless told */
+  purgeDays?: number | undefined;
+  /** how often it looks for tenants to purge; every ten minutes unless told */
+  purgeEveryMs?: number | undefined;
+  version?: string | undefined;
   /** hides the schema from those who don't know it */
   production: boolean;
   logger: Logger;
@@ -73,8 +82,11 @@ export interface Api {
   metricsUrl: string | null;
   /** the token of the set-up link; null once there is a tenant */
   issueSetupToken(): Promise<string | null>;
-  /** creates the first tenant and its owner unless there is one already: for a headless start */
-  setUpOnce(owner: { tenantName: string; email: string; password: string }): Promise<void>;
+  /**
+   * Creates the first tenant and its owner, who is an operator too, unless there is one already, and registers the API key
+   * unless it is known: for a headless start.
+   */
+  setUpOnce(owner: { tenantName: string; email: string; password: string; apiKey?: string | undefined }): Promise<void>;
   /** stops being ready, finishes what is in flight, closes everything; calling it twice is harmless */
   close(): Promise<void>;
 }
@@ -102,11 +114,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     retiredKeyPeppers: (options.retiredKeyPeppers ?? []).map((pepper) => pepper.reveal()),
     logger,
     onRefusal: metrics.refusal,
+    ...(options.purgeDays === undefined ? {} : { purgeDays: options.purgeDays }),
   });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   await auth.watchRevocations();
+  // After auth: it forgets what it believed before these look again.
   const runFeed = await createRunFeed(database);
+  const access = await createAccessFeed(database, auth);
+  const version = options.version ?? '0.1.0';
   const services: Services = {
     auth,
     quota,
@@ -119,6 +135,16 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     registry: createRegistry({ database, storage }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
+    async platformHealth(actor) {
+      const health = await auth.platform.inspectDatabase(actor);
+      const disk = await statfs(options.storageDirectory, { bigint: true }).catch(() => null);
+      return {
+        ...health,
+        storage: disk && { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
+        version,
+        nodeVersion: process.versions.node,
+      };
+    },
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
@@ -195,7 +221,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const live = createLiveOperations({ gate, logger, metrics, production });
   serveEventStreams(app, live, makeContext);
   const closeWebSockets = serveWebSockets(app.server, { operations: live, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies });
-  await serveUploads(app, { datasets, trail: auth.trail, metrics, maxBytes: maxUploadBytes, makeContext });
+  await serveUploads(app, { datasets, trail: auth.trail, metrics, access, maxBytes: maxUploadBytes, makeContext });
+  serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, makeContext });
   const servePage = await serveConsole(app, options.consoleDirectory);
   serveAuditExport(app, { trail: auth.trail, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
@@ -205,6 +232,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
 
   await app.listen({ host: options.host, port: options.port });
+  const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
 
@@ -214,6 +242,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     runFeed.close();
     await closeWebSockets();
     await app.close();
+    access.close();
+    await purge.close();
     await graphql.stop();
     await metricsServer?.close();
     await auth.trail.close();
@@ -224,12 +254,20 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     url: `http://${options.host}:${port}`,
     metricsUrl: metricsServer?.url ?? null,
     issueSetupToken: () => auth.issueSetupToken(),
-    async setUpOnce({ tenantName, email, password }) {
-      if (await auth.isSetUp()) return;
-      const outcome = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
-      if (outcome.type === 'created') return;
-      const [problem] = outcome.problems;
-      throw new DomainError('INVALID', problem!.message, { field: problem!.field, remedy: problem!.remedy });
+    async setUpOnce({ tenantName, email, password, apiKey }) {
+      if (!(await auth.isSetUp())) {
+        const outcome = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password, operator: true });
+        if (outcome.type === 'invalid') {
+          const [problem] = outcome.problems;
+          throw new DomainError('INVALID', problem!.message, { field: problem!.field, remedy: problem!.remedy });
+        }
+      }
+      if (apiKey === undefined) return;
+      const { type } = await auth.keys.registerInitial(apiKey);
+      if (type === 'registered' || type === 'known') return;
+      throw new DomainError('INVALID', `MILLRACE_INIT_API_KEY cannot be registered: ${type}.`, {
+        field: 'apiKey', remedy: 'Make another one with npm run new-key.',
+      });
     },
     close: () => (closing ??= shutDown()),
   };

@@ -2,6 +2,7 @@ import { type Auth, credentialOf } from '@millrace/auth';
 import { type Datasets, type ReceiveUploadOutcome, uploadRefusalCodes } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AccessFeed } from './access-feed.ts';
 import { auditResultOf, httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
@@ -10,6 +11,7 @@ export interface UploadRouteOptions {
   datasets: Datasets;
   trail: Auth['trail'];
   metrics: Metrics;
+  access: AccessFeed;
   maxBytes: number;
   makeContext(credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext>;
 }
@@ -18,7 +20,7 @@ export interface UploadRouteOptions {
 const lingerMs = 2_000;
 
 /** `PUT /uploads/:id`: the raw bytes of a file, streamed to the store. Never held in memory, never parsed here. */
-export async function serveUploads(app: FastifyInstance, { datasets, trail, metrics, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
+export async function serveUploads(app: FastifyInstance, { datasets, trail, metrics, access, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -33,6 +35,7 @@ export async function serveUploads(app: FastifyInstance, { datasets, trail, metr
       const aborted = new AbortController();
       const onClose = (): void => aborted.abort();
       request.raw.socket.once('close', onClose);
+      const unwatch = access.watch(signedIn, onClose);
       const announced = Number(request.headers['content-length']);
       try {
         const receive = (): Promise<ReceiveUploadOutcome> =>
@@ -58,6 +61,7 @@ export async function serveUploads(app: FastifyInstance, { datasets, trail, metr
         letGo(request, reply);
         throw error;
       } finally {
+        unwatch();
         request.raw.socket.off('close', onClose);
       }
     });

@@ -6,17 +6,23 @@ import { accessTable } from './access/table.ts';
 import { makeThings, nobodysThings } from './access/things.ts';
 import { createApiWorld, type GraphqlAnswer, type Member, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
+import { platformTenantId } from '@millrace/auth';
 
 const table = accessTable;
 const rows = Object.entries(table);
 const guarded = rows.filter(([, row]) => row.needs !== 'public');
 const permitted = guarded.filter(([, row]) => row.needs !== 'signed-in');
+/** What operators do; all else is a tenant's own. */
+const isOperators = (name: string): boolean => table[name]!.needs.startsWith('platform:');
+/** End the session that asks. */
+const endsSession = (name: string): boolean => ['Mutation.signOut', 'Mutation.switchTenant'].includes(name);
 const naming = rows.filter(([, row]) => row.variables);
 
 let world: World;
 let inference: Server;
 let acme: Member;
 let stranger: Member;
+let operator: Member;
 let keys: { predict: string; read: string };
 let ours: Things;
 let nobodys: Things;
@@ -30,9 +36,10 @@ beforeAll(async () => {
   world = await createApiWorld({ inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}` });
   acme = await world.tenant('canary-acme');
   stranger = await world.tenant('stranger');
+  operator = await world.member(platformTenantId, 'OPERATOR');
   keys = { predict: await world.apiKey(acme, ['PREDICT']), read: await world.apiKey(acme, ['READ']) };
 
-  ours = await makeThings(world, acme);
+  ours = await makeThings(world, acme, operator);
   nobodys = nobodysThings();
 });
 
@@ -82,8 +89,18 @@ it.each(naming)('%s: what another tenant has is answered byte for byte like what
 });
 
 it.each(rows.filter(([, row]) => !row.variables))('%s: another tenant’s owner sees nothing of this one', async (name) => {
-  const asker = name === 'Mutation.signOut' ? await world.member(stranger.actor.tenantId, 'ADMIN') : stranger;
+  const asker = endsSession(name) ? await world.member(stranger.actor.tenantId, 'ADMIN') : stranger;
   expect((await drive(name, ours, asker.token)).text).not.toContain('canary');
+});
+
+// The grant is the operator's own: they may end it, and know what they wrote.
+const tenantsOwn = guarded.filter(([name]) => !isOperators(name) && name !== 'Mutation.revokeAccessGrant');
+it.each(tenantsOwn)('%s: an operator sees nothing of a tenant without a grant', async (name) => {
+  const asker = endsSession(name) || name === 'Mutation.leaveTenant' ? await world.member(platformTenantId, 'OPERATOR') : operator;
+  const answer = await drive(name, ours, asker.token);
+  expect(answer.text).not.toContain('canary');
+  if (!table[name]!.variables || codes(answer).length) return;
+  expect(withoutRequestId(answer)).toBe(withoutRequestId(await drive(name, nobodys, asker.token)));
 });
 
 it('a key that may only predict cannot read through node(id)', async () => {
@@ -116,7 +133,8 @@ it('a foreign upload is refused like a missing one', async () => {
 
 // Last, because it uses things up: shows that each row of the table asks for something that can be had.
 it.each(rows)('%s: its own tenant’s owner gets in', async (name) => {
-  const asker = name === 'Mutation.signOut' ? await world.member(acme.actor.tenantId, 'ADMIN') : acme;
+  const ownTenants = endsSession(name) ? await world.member(acme.actor.tenantId, 'ADMIN') : acme;
+  const asker = isOperators(name) ? operator : ownTenants;
   const answer = await drive(name, ours, asker.token);
   expect(answer.errors).toEqual([]);
   if (table[name]!.variables && name !== 'Mutation.predict') expect(answer.text).not.toContain('NotFoundError');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type ApiKeyScope, createAuth, type HttpRoute, httpRoutes, permissionsOfScope, recordAudit } from '@millrace/auth';
+import { type ApiKeyScope, createAuth, type HttpRoute, httpRoutes, permissionsOfScope, platformTenantId, recordAudit } from '@millrace/auth';
 import { DomainError, newId, silentLogger } from '@millrace/kernel';
 import { GraphQLError, isObjectType, isUnionType, Kind } from 'graphql';
 import { createClient } from 'graphql-ws';
@@ -33,7 +33,8 @@ beforeAll(async () => {
   acme = await world.tenant('canary-acme');
   keys = { predict: await world.apiKey(acme, ['PREDICT']), read: await world.apiKey(acme, ['READ']) };
   await world.apiKey(acme, ['READ']); // the newest: is revoked by its row
-  stage = { world, acme, ours: await makeThings(world, acme) };
+  const operator = await world.member(platformTenantId, 'OPERATOR');
+  stage = { world, acme, ours: await makeThings(world, acme, operator) };
 });
 afterAll(async () => {
   await world.close();

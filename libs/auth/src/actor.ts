@@ -1,6 +1,6 @@
 import { DomainError } from '@millrace/kernel';
 import type { ApiKeyScope, Role } from './permissions.ts';
-import { type Permission, permissionsOfRole, permissionsOfScope } from './permissions.ts';
+import { type Permission, permissionsBeyondGrants, permissionsOfRole, permissionsOfScope } from './permissions.ts';
 
 /** Who acts, resolved once at the edge and passed whole to every domain verb. Its tenant is the only one in reach. */
 export type Actor = PersonActor | KeyActor;
@@ -42,15 +42,16 @@ export function actorName(actor: Actor): string {
 }
 
 export function can(actor: Actor, permission: Permission): boolean {
-  return actor.type === 'person'
-    ? permissionsOfRole[actor.role].includes(permission)
-    : actor.scopes.some((scope) => permissionsOfScope[scope].includes(permission));
+  if (actor.type === 'key') return actor.scopes.some((scope) => permissionsOfScope[scope].includes(permission));
+  if (actor.grantId && permissionsBeyondGrants.includes(permission)) return false;
+  return permissionsOfRole[actor.role].includes(permission);
 }
 
 /** The first statement of every domain verb. @throws DomainError FORBIDDEN */
 export function requirePermission(actor: Actor, permission: Permission): void {
   if (can(actor, permission)) return;
-  const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
+  const holder =
+    actor.type === 'person' ? `The role ${actor.role}${actor.grantId ? ' of an access grant' : ''}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
   throw new DomainError('FORBIDDEN', `${holder} may not do this: it lacks the permission ${permission}.`, {
     remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
   });

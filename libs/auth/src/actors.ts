@@ -3,6 +3,7 @@ import type { Actor, Origin, PersonActor } from './actor.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import type { Grounds } from './grounds.ts';
 import { createKeyActors } from './key-actors.ts';
+import { findStanding } from './standing.ts';
 
 /** How long a process may believe in a session it has checked, should the notice of its revocation get lost. */
 const believedForMs = 5_000;
@@ -25,9 +26,10 @@ export function createActors(grounds: Grounds) {
       const session = await tx.session.findUnique({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
       if (!session || session.personId !== personId || session.tenantId !== tenantId) return nobody;
       if (session.revokedAt || session.tenant.status !== 'ACTIVE') return nobody;
-      const membership = await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId } } });
-      if (!membership) return nobody;
-      return { actor: { type: 'person', tenantId, personId, sessionId, role: membership.role }, expiresAt: session.expiresAt };
+      const standing = await findStanding(tx, session, clock.now());
+      if (!standing) return nobody;
+      const { until, ...rights } = standing;
+      return { actor: { type: 'person', tenantId, personId, sessionId, ...rights }, expiresAt: until };
     });
   }
 
@@ -42,6 +44,13 @@ export function createActors(grounds: Grounds) {
     return actor.personId === id || actor.sessionId === id;
   }
 
+  async function keyStillActs(keyId: string): Promise<boolean> {
+    const row = await database.system().transaction((tx) =>
+      tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } }),
+    );
+    return row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
+  }
+
   return {
     /** Must run once before the first `authenticate`: from then on a revocation is noticed within a second. */
     async watchRevocations(): Promise<void> {
@@ -54,6 +63,15 @@ export function createActors(grounds: Grounds) {
         keys.forget(tenantId, id);
         actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
       });
+    },
+
+    /**
+     * Whether whoever began something long, such as an upload, may still go on with it. Looks at the session or key
+     * itself: the access token that it began with may have run out since.
+     */
+    async stillActs(actor: Actor): Promise<boolean> {
+      if (actor.type === 'key') return keyStillActs(actor.keyId);
+      return stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId)) !== null;
     },
 
     /**

@@ -19,6 +19,8 @@ export interface AuthOptions {
   refusalsPerMinute?: number;
   /** is told of every refusal, also of those that are only counted: for metrics */
   onRefusal?: (action: string, result: string) => void;
+  /** how long a deleted tenant can be restored before it is purged; 30 days unless told */
+  purgeDays?: number;
 }
 
 /** What all parts of this lib stand on. */
@@ -33,6 +35,7 @@ export interface Grounds {
   refusalMs: number;
   refusalsPerMinute: number;
   onRefusal: (action: string, result: string) => void;
+  purgeDays: number;
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
@@ -40,6 +43,7 @@ export interface Grounds {
 
 /** Well above what checking a password and writing a line of the trail take. */
 const refusalMs = 200;
+const purgeDays = 30;
 
 export function createGrounds(options: AuthOptions): Grounds {
   const { database, logger, tokenSecret, keyPepper, retiredKeyPeppers = [] } = options;
@@ -58,6 +62,7 @@ export function createGrounds(options: AuthOptions): Grounds {
     refusalMs: options.refusalMs ?? refusalMs,
     refusalsPerMinute: options.refusalsPerMinute ?? 30,
     onRefusal: options.onRefusal ?? (() => undefined),
+    purgeDays: options.purgeDays ?? purgeDays,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
     derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
   };

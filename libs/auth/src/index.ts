@@ -1,4 +1,5 @@
 export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { generateKey, parseKey } from './api-key-format.ts';
 export {
   type ApiKeyChanges,
   type ApiKeyInput,
@@ -14,12 +15,20 @@ export { type AuditEntry, recordAudit } from './audit.ts';
 export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from './audit-chain.ts';
 export { type Auth, createAuth } from './auth.ts';
 export { credentialOf } from './credential-of.ts';
+export type { GrantInput, GrantView } from './grants.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
+export type { InvitationPreview, InvitationView } from './invitations.ts';
 export { type MasterKey, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
+export { lockMembers } from './members.ts';
+export type { Page } from './page.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
+export type { DatabaseHealth } from './platform.ts';
+export type { ExportSummary, TenantExport } from './tenant-export.ts';
+export { type ChangeStateOutcome, exportCountsForHours, type TenantSummary } from './tenant-life.ts';
+export type { OwnMembership } from './tenant-switch.ts';
 export type { SetUpOutcome } from './tenants.ts';
 export { createTenantKeyring, type Keyring, type RewrapReport, type TenantKeyringOptions } from './tenant-keyring.ts';
 export type { Asked, TrailLine, TrailRange } from './trail.ts';

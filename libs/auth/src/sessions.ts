@@ -6,6 +6,7 @@ import { type AuditEntry, recordAudit } from './audit.ts';
 import { type Grounds, sha256 } from './grounds.ts';
 import type { Role } from './permissions.ts';
 import { newRefreshToken, sessionOfRefreshToken } from './refresh-token.ts';
+import { findStanding } from './standing.ts';
 
 export interface SignedIn {
   type: 'signed-in';
@@ -93,10 +94,9 @@ export function createSessions(grounds: Grounds) {
           await recordAudit(tx, { type: 'system', tenantId: session.tenantId, ...origin }, { action: 'session.revoke', subject: session.id, result: 'reused' });
           return { type: 'refused' };
         }
-        const membership = await tx.membership.findUnique({
-          where: { tenantId_personId: { tenantId: session.tenantId, personId: session.personId } },
-        });
-        if (!membership || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
+        const standing = await findStanding(tx, session, clock.now());
+        if (!standing || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
+        const { until: _until, ...rights } = standing;
         const replacement = newRefreshToken(sessionId, tokenSecret);
         await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), lastUsedAt: clock.now() } });
         const actor: PersonActor = {
@@ -104,7 +104,7 @@ export function createSessions(grounds: Grounds) {
           tenantId: session.tenantId,
           personId: session.personId,
           sessionId: session.id,
-          role: membership.role,
+          ...rights,
         };
         await recordAudit(tx, { ...actor, ...origin }, { action: 'session.refresh', subject: session.id });
         return signedIn(actor, replacement);

@@ -23,8 +23,7 @@ const setupLinkLifeHours = 24;
 export function createTenants({ database, clock, inSeconds }: Grounds, sessions: Sessions) {
   async function insertTenant(tx: SystemTx, input: TenantInput, passwordHash: string): Promise<{ tenantId: string; personId: string }> {
     const tenantId = newId('tenant');
-    const slug = `${slugOf(input.tenantName)}-${tenantId.slice(-4)}`;
-    await tx.tenant.createMany({ data: [{ id: tenantId, slug, name: input.tenantName.trim() }] });
+    await tx.tenant.createMany({ data: [{ id: tenantId, slug: slugOf(input.tenantName, tenantId), name: input.tenantName.trim() }] });
     const personId = await insertMember(tx, { ...input, tenantId, role: 'OWNER' }, passwordHash);
     return { tenantId, personId };
   }
@@ -110,7 +109,8 @@ function tenantProblems(input: TenantInput): Problem[] {
   return problems;
 }
 
-function slugOf(name: string): string {
+/** The name as it stands in addresses, with the end of the id, since names need not be unique. */
+export function slugOf(name: string, tenantId: string): string {
   const slug = name.normalize('NFKD').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '');
-  return slug.slice(0, 40) || 'tenant';
+  return `${slug.slice(0, 40) || 'tenant'}-${tenantId.slice(-4)}`;
 }

@@ -1,14 +1,8 @@
 import { type Actor, actorName, requirePermission } from '@millrace/auth';
-import type { Database, QuotaCounter, TenantTx } from '@millrace/database';
+import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
-
-export type QuotaResource = QuotaCounter['resource'];
-
-/** What a tenant may have until an operator says otherwise. */
-export const defaultLimits: Record<QuotaResource, bigint> = {
-  ACTIVE_RUNS: 20n,
-  STORAGE_BYTES: 20n * 1024n ** 3n,
-};
+import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
+import { createPlans } from './plans.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -28,26 +22,6 @@ export interface ReserveInput {
   subject: string;
 }
 
-export interface QuotaCounterView {
-  resource: QuotaResource;
-  limit: bigint;
-  used: bigint;
-}
-
-export interface UsageSummary {
-  predictions: number;
-  rows: bigint;
-  computeSeconds: number;
-}
-
-/** Cost units of predictions, as the header `x-millrace-cost-units` names them: in all, and since the last midnight, Monday and first of the month (UTC). */
-export interface OwnUsage {
-  total: number;
-  today: number;
-  thisWeek: number;
-  thisMonth: number;
-}
-
 export type Quota = ReturnType<typeof createQuota>;
 
 /**
@@ -56,6 +30,8 @@ export type Quota = ReturnType<typeof createQuota>;
  */
 export function createQuota({ database }: { database: Database }) {
   return {
+    plans: createPlans({ database }),
+
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {
       await ensureCounter(tx, tenantId, input.resource);

@@ -13,6 +13,13 @@ export interface Things {
   modelName: string;
   endpoint: string;
   apiKey: string;
+  /** of a member */
+  person: string;
+  invitation: string;
+  /** an operator's, to Acme */
+  grant: string;
+  /** a tenant that operators can do with as they like */
+  managedTenant: string;
 }
 
 /** Where rows are asked for. */

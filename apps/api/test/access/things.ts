@@ -3,7 +3,7 @@ import { addModelVersion, irisSpec, type Member, type World } from '../api-world
 import type { Things } from './row.ts';
 
 /** What the rows of the table ask for, all of one tenant. Every text of it holds the word canary. */
-export async function makeThings(world: World, acme: Member): Promise<Things> {
+export async function makeThings(world: World, acme: Member, operator: Member): Promise<Things> {
   const { datasetId, versionId, uploadId } = await world.iris(acme.token, 'canary data');
   const submitted = await world.graphql(
     `mutation ($input: SubmitRunInput!) { submitRun(input: $input) { ... on SubmitRunSuccess { run { id } } } }`,
@@ -21,6 +21,17 @@ export async function makeThings(world: World, acme: Member): Promise<Things> {
     acme.token,
   );
   const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
+  const viewer = await world.member(acme.actor.tenantId, 'VIEWER');
+  const invited = await world.graphql(
+    'mutation { inviteMember(input: { email: "invited@canary.test", role: VIEWER }) { ... on InviteMemberSuccess { invitation { id } } } }',
+    {},
+    acme.token,
+  );
+  const granted = await world.graphql(
+    `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: ADMIN, reason: "a canary does not sing", hours: 1 }) { ... on TakeAccessGrantSuccess { grant { id } } } }`,
+    { id: acme.actor.tenantId },
+    operator.token,
+  );
   return {
     tenant: acme.actor.tenantId,
     dataset: datasetId,
@@ -32,6 +43,10 @@ export async function makeThings(world: World, acme: Member): Promise<Things> {
     modelName: 'canary-model',
     endpoint: 'canary-endpoint',
     apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+    person: viewer.actor.personId,
+    invitation: invited.data!['inviteMember'].invitation.id,
+    grant: granted.data!['takeAccessGrant'].grant.id,
+    managedTenant: (await world.tenant('managed')).actor.tenantId,
   };
 }
 
@@ -48,5 +63,9 @@ export function nobodysThings(): Things {
     modelName: 'missing-model',
     endpoint: 'missing-endpoint',
     apiKey: newId('apiKey'),
+    person: newId('person'),
+    invitation: newId('invitation'),
+    grant: newId('accessGrant'),
+    managedTenant: newId('tenant'),
   };
 }

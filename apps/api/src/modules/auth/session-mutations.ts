@@ -20,7 +20,7 @@ interface SignInSuccess {
   actor: Actor;
 }
 
-const signInSuccess = builder.objectRef<SignInSuccess>('SignInSuccess').implement({
+export const signInSuccess = builder.objectRef<SignInSuccess>('SignInSuccess').implement({
   description: 'Signed in.',
   fields: (t) => ({
     accessToken: t.exposeString('accessToken', { description: 'Send it as Authorization: Bearer ….' }),
@@ -86,7 +86,7 @@ const refreshSessionInput = builder.inputType('RefreshSessionInput', {
 });
 
 /** The payload of a sign-in reads as the one who has just signed in, not as the one who asked (nobody). */
-function succeed(context: RequestContext, outcome: SignedIn): SignInSuccess {
+export function succeed(context: RequestContext, outcome: SignedIn): SignInSuccess {
   const { accessToken, accessTokenExpiresInSeconds, refreshToken, actor } = outcome;
   context.signInAs(actor, accessToken);
   return { __typename: 'SignInSuccess', accessToken, expiresInSeconds: accessTokenExpiresInSeconds, refreshToken, actor };

@@ -15,6 +15,8 @@ builder.prismaNode('Tenant', {
     name: t.exposeString('name', { description: 'As the team calls itself.' }),
     slug: t.exposeString('slug', { description: 'The name as it stands in addresses.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set up.' }),
+    planName: t.exposeString('planName', { nullable: true, description: 'The plan that its limits come from; null for the default ones.' }),
+    exportedAt: t.expose('exportedAt', { type: 'DateTime', nullable: true, description: 'When its data was last exported whole.' }),
   }),
 });
 
@@ -39,9 +41,9 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
     person: t.prismaField({
       type: 'Person',
       nullable: true,
-      description: 'The person; null for an API key.',
+      description: 'The person; null for an API key, and for an operator with an access grant, who is no member.',
       resolve: (query, actor, _args, context) =>
-        actor.type === 'person' ? context.db.person.findUniqueOrThrow({ ...query, where: { id: actor.personId } }) : null,
+        actor.type === 'person' && !actor.grantId ? context.db.person.findUniqueOrThrow({ ...query, where: { id: actor.personId } }) : null,
     }),
     apiKey: t.prismaField({
       type: 'ApiKey',
@@ -57,6 +59,11 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       nullable: true,
       description: 'The person’s role; null for an API key.',
       resolve: (actor) => (actor.type === 'person' ? actor.role : null),
+    }),
+    grantId: t.id({
+      nullable: true,
+      description: 'The access grant by which an operator looks into the tenant; null for everybody else.',
+      resolve: (actor) => (actor.type === 'person' ? (actor.grantId ?? null) : null),
     }),
     inferenceUrl: t.string({
       description: 'Where predictions are served to programs. A loopback address means: on the host of the console.',

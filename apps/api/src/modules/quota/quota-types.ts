@@ -1,7 +1,7 @@
 import type { QuotaCounterView, UsageSummary } from '@millrace/quota';
 import { builder } from '../../schema-builder.ts';
 
-const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
+export const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
   description: 'How much of a resource the tenant may have and has.',
   fields: (t) => ({
     resource: t.exposeString('resource', { description: 'ACTIVE_RUNS (queued or running) or STORAGE_BYTES.' }),

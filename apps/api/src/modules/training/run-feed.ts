@@ -21,6 +21,11 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
     if (run === null) wakeAll(); // news may have been missed
     else for (const wake of wakers.get(run) ?? []) wake();
   });
+  // Whose access has ended shall not wait for the next news of a run to be told so.
+  const unlistenAccess = await database.listen('millrace_access', (payload) => {
+    const tenantId = payload?.split(':', 1)[0];
+    for (const [run, set] of wakers) if (payload === null || run.startsWith(`${tenantId}:`)) for (const wake of set) wake();
+  });
   const safetyNet = setInterval(wakeAll, safetyNetMs);
   safetyNet.unref();
 
@@ -56,6 +61,7 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
       closed = true;
       clearInterval(safetyNet);
       unlisten();
+      unlistenAccess();
       wakeAll();
     },
   };
