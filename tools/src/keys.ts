@@ -127,8 +127,9 @@ async function embeddedPostgres(): Promise<string> {
 
 // --- progress, where a person looks on ---
 
-function showProgress(share: number, what = ''): void {
+function showProgress(measured: number, what = ''): void {
   if (!process.stderr.isTTY) return;
+  const share = Math.min(1, measured || 0); // empty artefacts measure 0 of 0, and others arrive meanwhile
   const width = 30;
   const done = Math.round(share * width);
   process.stderr.write(`\r\u001b[2K[${'█'.repeat(done)}${'░'.repeat(width - done)}] ${String(Math.floor(share * 100)).padStart(3)} %  ${what}`);

@@ -15,11 +15,17 @@ export interface ResealTenantsOptions {
 export async function resealTenants({ database, storage, tenant, sealPlain, onProgress }: ResealTenantsOptions): Promise<ResealReport> {
   const report: ResealReport = { current: 0, resealed: 0, sealed: 0, plain: 0, destroyed: 0, damaged: [] };
   const tenants = tenant === undefined ? await allTenants(database) : [await findTenant(database, tenant)];
-  for (const [index, { id, slug }] of tenants.entries()) {
+  const sizes = new Map<string, number>();
+  for (const { id } of tenants) sizes.set(id, (await storage.list(`tenants/${id}`)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  let before = 0;
+  for (const { id, slug } of tenants) {
+    const size = sizes.get(id)!;
     const one = await storage.reseal(`tenants/${id}`, {
       sealPlain,
-      onProgress: ({ doneBytes, totalBytes }) => onProgress?.((index + doneBytes / totalBytes) / tenants.length, slug),
+      onProgress: ({ doneBytes, totalBytes }) => onProgress?.((before + (doneBytes / totalBytes) * size) / total, slug),
     });
+    before += size;
     for (const count of ['current', 'resealed', 'sealed', 'plain', 'destroyed'] as const) report[count] += one[count];
     report.damaged.push(...one.damaged);
   }

@@ -43,21 +43,32 @@ const notBuilt = `<!doctype html>
 <p>GraphQL is served at <code>/graphql</code>.</p></body></html>
 `;
 
-/** The built console, one page for all of its addresses; and the answer to every address that there isn't. */
-export async function serveConsole(app: FastifyInstance, directory: string | undefined): Promise<void> {
+/** Answers a browser that opens one of the console's pages; null to every other request. */
+export type ServePage = (request: FastifyRequest, reply: FastifyReply) => FastifyReply | null;
+
+/**
+ * The built console, one page for all of its addresses; and the answer to every address that there isn't.
+ * @returns serves that page at an address which is also a route of its own
+ */
+export async function serveConsole(app: FastifyInstance, directory: string | undefined): Promise<ServePage> {
   const files = directory === undefined ? null : await readConsoleFiles(directory);
   const page = files?.get('/index.html');
 
-  app.get('/*', { config: { cors: false } }, async (request, reply) => {
-    const pathname = request.url.split('?', 1)[0]!; // not by URL, to which `//` is an error
-    const file = files?.get(pathname);
-    if (file) return sendFile(request, reply, file);
-    if (!isNavigation(request, pathname)) return sendNotFound(request, reply);
+  const servePage: ServePage = (request, reply) => {
+    if (!isNavigation(request, pathnameOf(request))) return null;
     if (page) return sendFile(request, reply, page);
     return reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(notBuilt);
+  };
+  app.get('/*', { config: { cors: false } }, async (request, reply) => {
+    const file = files?.get(pathnameOf(request));
+    return file ? sendFile(request, reply, file) : (servePage(request, reply) ?? sendNotFound(request, reply));
   });
   app.setNotFoundHandler(sendNotFound);
+  return servePage;
 }
+
+/** Not by URL, to which `//` is an error. */
+const pathnameOf = (request: FastifyRequest): string => request.url.split('?', 1)[0]!;
 
 function sendFile(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile): FastifyReply {
   void reply.headers({ 'cache-control': file.cacheControl, etag: file.etag, vary: 'accept-encoding' });

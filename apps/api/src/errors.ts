@@ -100,6 +100,13 @@ export function statusOfGraphql(errors: readonly GraphQLFormattedError[]): { sta
   return { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code], retryAfter) };
 }
 
+/** By which word the audit trail knows how something ended that threw this: the code that its caller is told. */
+export function auditResultOf(error: unknown): string {
+  if (error instanceof DomainError) return error.code.toLowerCase();
+  const code = publicError(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })).extensions?.['code'];
+  return code === internal ? 'internal_error' : String(code).toLowerCase();
+}
+
 function retryHeaders(status: number, known?: number): Record<string, string> {
   const seconds = known === undefined ? retryAfterSeconds[status] : String(known);
   return seconds ? { 'retry-after': seconds } : {};
@@ -109,7 +116,8 @@ function logCause(error: DomainError, requestId: string, logger: Logger): void {
   if (error.cause !== undefined) logger.warn({ err: error.cause, code: error.code, requestId }, error.message);
 }
 
-function rootOf(error: GraphQLError): unknown {
+/** What was thrown at the bottom of it. */
+export function rootOf(error: GraphQLError): unknown {
   let cause: unknown = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
   return cause;

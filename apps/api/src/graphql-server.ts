@@ -8,6 +8,7 @@ import {
 } from '@apollo/server/plugin/disabled';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
+import { noteRefusals } from './audited-fields.ts';
 import { budgetHeaders } from './cost-budget.ts';
 import { logGraphqlErrors, publicError, statusOfGraphql, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
@@ -43,8 +44,10 @@ export function createGraphqlServer({ gate, logger, metrics, production }: Graph
         },
         async didEncounterErrors({ errors }) {
           logGraphqlErrors(errors, context.requestId, logger);
+          await noteRefusals(errors, context, `${type}.operation`);
         },
         async willSendResponse({ response }) {
+          await context.untilNoted();
           await context.endReads();
           metrics.operation(type, response.body.kind === 'single' && response.body.singleResult.errors ? 'errors' : 'ok', started);
           if (response.body.kind !== 'single') return;

@@ -6,10 +6,12 @@ import {
   type ExecutionResult,
   getOperationAST,
   GraphQLError,
+  Kind,
   specifiedRules,
   validate,
 } from 'graphql';
 import type { Logger } from 'pino';
+import { noteRefusals } from './audited-fields.ts';
 import { logGraphqlErrors, publicError, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { OperationGate } from './operation-gate.ts';
@@ -34,7 +36,7 @@ export type LiveArgs = ExecutionArgs & { contextValue: RequestContext };
 
 /** Subscriptions, whatever carries them: under the same rules and with the same errors as all other operations. */
 export interface LiveOperations {
-  prepare(request: OperationRequest, context: RequestContext): LiveArgs | ExecutionResult;
+  prepare(request: OperationRequest, context: RequestContext): Promise<LiveArgs | ExecutionResult>;
   subscribe(args: LiveArgs): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult>;
 }
 
@@ -42,9 +44,11 @@ export function createLiveOperations({ gate, logger, metrics, production }: Live
   const rules = [...specifiedRules, ...operationRules({ production })];
 
   /** The same result with its errors as the public may see them. */
-  function published(result: ExecutionResult, { requestId }: RequestContext): ExecutionResult {
+  async function published(result: ExecutionResult, context: RequestContext, action: string): Promise<ExecutionResult> {
     if (!result.errors) return result;
+    const { requestId } = context;
     logGraphqlErrors(result.errors, requestId, logger);
+    await noteRefusals(result.errors, context, action);
     const errors = withRequestId(result.errors.map(publicError), requestId).map(
       // The transports insist on this class.
       ({ message, path, extensions }) => new GraphQLError(message, { path: path ?? null, extensions: extensions ?? null }),
@@ -71,19 +75,19 @@ export function createLiveOperations({ gate, logger, metrics, production }: Live
   async function answer(args: LiveArgs, event: unknown): Promise<ExecutionResult> {
     const reader = await args.contextValue.renewed();
     try {
-      return published(await execute({ ...args, rootValue: event, contextValue: reader }), reader);
+      return await published(await execute({ ...args, rootValue: event, contextValue: reader }), reader, actionOf(args));
     } finally {
       await reader.endReads();
     }
   }
 
   return {
-    prepare(request, context) {
+    async prepare(request, context) {
       try {
         return { schema, contextValue: context, ...check(request, context) };
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [asGraphqlError(error)];
-        return published({ errors }, context);
+        return published({ errors }, context, 'subscription.operation');
       }
     },
 
@@ -91,13 +95,13 @@ export function createLiveOperations({ gate, logger, metrics, production }: Live
       const context = args.contextValue;
       const source = await createSourceEventStream(args);
       await context.endReads();
-      if (!(Symbol.asyncIterator in source)) return published(source, context);
+      if (!(Symbol.asyncIterator in source)) return published(source, context, actionOf(args));
       const results = (async function* (): AsyncGenerator<ExecutionResult, void, void> {
         metrics.subscriptionBegan();
         try {
           for await (const event of source) yield await answer(args, event);
         } catch (error) {
-          yield published({ errors: [asGraphqlError(error)] }, context);
+          yield await published({ errors: [asGraphqlError(error)] }, context, actionOf(args));
         } finally {
           metrics.subscriptionEnded();
         }
@@ -111,6 +115,12 @@ export function createLiveOperations({ gate, logger, metrics, production }: Live
       return results;
     },
   };
+}
+
+/** A subscription has one root field. */
+function actionOf({ document, operationName }: LiveArgs): string {
+  const [field] = getOperationAST(document, operationName)!.selectionSet.selections;
+  return field?.kind === Kind.FIELD ? `subscription.${field.name.value}` : 'subscription.operation';
 }
 
 function badRequest(message: string): GraphQLError {

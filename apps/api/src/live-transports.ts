@@ -46,7 +46,7 @@ export function serveWebSockets(server: Server, { operations, makeContext, origi
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await contextFrom(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
-        const prepared = operations.prepare(payload, context);
+        const prepared = await operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
       },
       subscribe: (args) => operations.subscribe(args as LiveArgs),
@@ -86,7 +86,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
       const { headers } = request.raw;
-      const prepared = operations.prepare(params, await makeContext(credentialOf(headers), originOf(request.raw), channelOf(headers)));
+      const prepared = await operations.prepare(params, await makeContext(credentialOf(headers), originOf(request.raw), channelOf(headers)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },

@@ -23,6 +23,8 @@ export type Channel = 'cookie' | 'bearer';
 interface State {
   readonly reads: Database;
   readonly ending: AbortController;
+  /** lines of the audit trail that are being written */
+  readonly noting: Promise<void>[];
   session: ReadSession | null;
   credential: string | null;
   actor: Actor | null;
@@ -40,7 +42,7 @@ export class RequestContext {
     this.services = services;
     this.origin = origin;
     this.channel = channel;
-    this.state = { reads, credential, actor, session: null, ending: new AbortController() };
+    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [] };
   }
 
   get requestId(): string {
@@ -93,6 +95,16 @@ export class RequestContext {
     const { session } = this.state;
     this.state.session = null;
     await session?.close();
+  }
+
+  /** Something that must be written down before the answer leaves, be it asked for by a field that is given up meanwhile. */
+  async note(noting: Promise<void>): Promise<void> {
+    this.state.noting.push(noting);
+    await noting;
+  }
+
+  async untilNoted(): Promise<void> {
+    await Promise.all(this.state.noting);
   }
 
   /** Aborted when nobody waits for the operation's results any more. */

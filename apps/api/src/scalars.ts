@@ -16,13 +16,16 @@ export const dateTimeScalar = new GraphQLScalarType<Date, string>({
 });
 
 function parseMoment(value: unknown): Date {
-  const shape = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
-  if (typeof value === 'string' && shape.test(value)) {
-    const moment = new Date(value);
-    const year = moment.getUTCFullYear(); // NaN where there is no such day; the database knows no year 0
-    if (year >= 1 && year <= 9999) return moment;
-  }
-  return refuse('Not a DateTime: write it with its time zone, such as 2026-01-31T12:00:00Z.');
+  const moment = typeof value === 'string' ? readMoment(value) : null;
+  return moment ?? refuse('Not a DateTime: write it with its time zone, such as 2026-01-31T12:00:00Z.');
+}
+
+/** Null for what is no moment, or has no time zone. */
+export function readMoment(text: string): Date | null {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return null;
+  const moment = new Date(text);
+  const year = moment.getUTCFullYear(); // NaN where there is no such day; the database knows no year 0
+  return year >= 1 && year <= 9999 ? moment : null;
 }
 
 export const bigIntScalar = new GraphQLScalarType<bigint, number | string>({

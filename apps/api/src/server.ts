@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, createTenantKeyring, credentialOf, type MasterKeys, requirePermission } from '@millrace/auth';
+import { actionOfRoute, createAuth, createTenantKeyring, credentialOf, findRoute, type MasterKeys, requirePermission } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
@@ -10,15 +10,17 @@ import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
 import { allowListedOrigins } from './cross-origin.ts';
-import { httpRefusalOf } from './errors.ts';
+import { auditResultOf, httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
 import { acceptJsonBodies } from './json-bodies.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMetrics } from './metrics.ts';
+import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
@@ -92,16 +94,17 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const reads = createDatabase(connection);
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
+  const metrics = createMetrics();
   const auth = createAuth({
     database,
     tokenSecret: options.tokenSecret.reveal(),
     keyPepper: options.keyPepper.reveal(),
     retiredKeyPeppers: (options.retiredKeyPeppers ?? []).map((pepper) => pepper.reveal()),
     logger,
+    onRefusal: metrics.refusal,
   });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
-  const metrics = createMetrics();
   await auth.watchRevocations();
   const runFeed = await createRunFeed(database);
   const services: Services = {
@@ -121,6 +124,14 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
   const makeContext = async (credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext> =>
     new RequestContext({ services, reads, origin, channel, credential, actor: await findActor(auth, credential, origin) });
+
+  /** Of a route; those of a GraphQL field are noted there. */
+  async function noteRefusal(error: DomainError, request: FastifyRequest): Promise<void> {
+    const route = findRoute('api', request.method, pathOf(request.routeOptions.url ?? ''));
+    const origin = originOf(request);
+    const actor = await findActor(auth, credentialOf(request.headers), origin).catch(() => null);
+    if (route) await auth.trail.refuse({ actor, origin, action: actionOfRoute(route) }, auditResultOf(error), error);
+  }
 
   const headers = securityHeaders(publicUrl);
   let draining = false;
@@ -142,6 +153,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) {
+      if (!findRoute('api', one, pathOf(url))) throw new Error(`The route ${one} ${url} stands in no row of the table in libs/auth/src/routes.ts.`);
+    }
+  });
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(headers).header('x-request-id', request.id);
   });
@@ -157,6 +173,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     logger.debug({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
   app.setErrorHandler(async (error, request, reply) => {
+    if (isRefusal(error)) await noteRefusal(error, request);
     const refusal = httpRefusalOf(error, request.id, logger);
     const isGraphql = request.routeOptions.url === '/graphql';
     const { code, message, remedy } = refusal.body.error;
@@ -178,8 +195,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const live = createLiveOperations({ gate, logger, metrics, production });
   serveEventStreams(app, live, makeContext);
   const closeWebSockets = serveWebSockets(app.server, { operations: live, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies });
-  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
-  await serveConsole(app, options.consoleDirectory);
+  await serveUploads(app, { datasets, trail: auth.trail, metrics, maxBytes: maxUploadBytes, makeContext });
+  const servePage = await serveConsole(app, options.consoleDirectory);
+  serveAuditExport(app, { trail: auth.trail, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
     const ready = !draining && (await database.isReachable());
@@ -198,6 +216,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await app.close();
     await graphql.stop();
     await metricsServer?.close();
+    await auth.trail.close();
     await Promise.all([database.close(), reads.close()]);
   }
 
@@ -215,6 +234,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     close: () => (closing ??= shutDown()),
   };
 }
+
+/** `/uploads/:id` as the table of routes has it. */
+const pathOf = (url: string): string => url.replace(/:(\w+)/g, '{$1}');
 
 /** What is not HTTP, or no more of it than a part, never becomes a request: answered on the bare socket if that can be written to. */
 function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {

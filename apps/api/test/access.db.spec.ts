@@ -1,29 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { newId } from '@millrace/kernel';
 import { schema } from '../src/schema.ts';
-import { apiKeysRows } from './access/api-keys.ts';
-import { auditRows } from './access/audit.ts';
-import { datasetsRows } from './access/datasets.ts';
-import { quotaRows } from './access/quota.ts';
-import { registryRows } from './access/registry.ts';
-import { sessionRows } from './access/session.ts';
-import { trainingRows } from './access/training.ts';
-import type { Rows, Things } from './access/row.ts';
-import { addModelVersion, createApiWorld, type GraphqlAnswer, irisSpec, type Member, type World } from './api-world.ts';
+import type { Things } from './access/row.ts';
+import { accessTable } from './access/table.ts';
+import { makeThings, nobodysThings } from './access/things.ts';
+import { createApiWorld, type GraphqlAnswer, type Member, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 
-/** Every root field has a row here. A field without one fails the first test. */
-const table: Rows = {
-  ...sessionRows,
-  ...apiKeysRows,
-  ...auditRows,
-  ...datasetsRows,
-  ...trainingRows,
-  ...registryRows,
-  ...quotaRows,
-};
-
+const table = accessTable;
 const rows = Object.entries(table);
 const guarded = rows.filter(([, row]) => row.needs !== 'public');
 const permitted = guarded.filter(([, row]) => row.needs !== 'signed-in');
@@ -48,47 +32,8 @@ beforeAll(async () => {
   stranger = await world.tenant('stranger');
   keys = { predict: await world.apiKey(acme, ['PREDICT']), read: await world.apiKey(acme, ['READ']) };
 
-  const { datasetId, versionId, uploadId } = await world.iris(acme.token, 'canary data');
-  const submitted = await world.graphql(
-    `mutation ($input: SubmitRunInput!) { submitRun(input: $input) { ... on SubmitRunSuccess { run { id } } } }`,
-    { input: { datasetVersionId: versionId, modelName: 'canary-model', spec: irisSpec } },
-    acme.token,
-  );
-  const model = newId('model');
-  const modelVersion = newId('modelVersion');
-  await addModelVersion(world.database.database, acme.actor.tenantId, {
-    modelId: model, versionId: modelVersion, modelName: 'canary-model', datasetVersionId: versionId, runId: newId('run'),
-  });
-  await world.graphql(
-    'mutation ($id: ID!) { publishModelVersion(input: { versionId: $id, endpointName: "canary-endpoint" }) { __typename } }',
-    { id: modelVersion },
-    acme.token,
-  );
-  const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
-  ours = {
-    tenant: acme.actor.tenantId,
-    dataset: datasetId,
-    datasetVersion: versionId,
-    upload: uploadId,
-    run: submitted.data!['submitRun'].run.id,
-    model,
-    modelVersion,
-    modelName: 'canary-model',
-    endpoint: 'canary-endpoint',
-    apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
-  };
-  nobodys = {
-    tenant: newId('tenant'),
-    dataset: newId('dataset'),
-    datasetVersion: newId('datasetVersion'),
-    upload: newId('upload'),
-    run: newId('run'),
-    model: newId('model'),
-    modelVersion: newId('modelVersion'),
-    modelName: 'missing-model',
-    endpoint: 'missing-endpoint',
-    apiKey: newId('apiKey'),
-  };
+  ours = await makeThings(world, acme);
+  nobodys = nobodysThings();
 });
 
 afterAll(async () => {

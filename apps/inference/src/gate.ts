@@ -26,12 +26,12 @@ export interface GateOptions {
 export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions) {
   function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void {
     if (!actor) throw unauthenticated('This API key or access token is not valid.');
+    request.actor = actor;
     if (actor.type === 'key' && (actor.rpmLimit !== undefined || actor.maxParallelRequests !== undefined)) {
       if (isCounted) admit(actor, request, reply);
       else tell(limiter.look(actor.keyId, actor), reply);
     }
     requireAccess(actor, access);
-    request.actor = actor;
   }
 
   function admit(actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {

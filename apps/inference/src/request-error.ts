@@ -13,6 +13,8 @@ export interface RequestErrorDetails {
   retryAfterSeconds?: number;
   /** logged, never shown */
   cause?: unknown;
+  /** an authorisation was refused, which the answer does not say: for the audit trail only */
+  isRefusal?: true;
 }
 
 /** A refusal as the caller sees it: HTTP status, stable code, and what to do about it. */
@@ -68,6 +70,12 @@ export function modelNotFound(name: string, version?: string | number): RequestE
     field: 'model',
     remedy: 'Check the name of the endpoint, and that the key may call it (GET /v1/key).',
   });
+}
+
+/** What the caller may not call is answered like what is not there. */
+export function refusedAsMissing(name: string, version?: number): RequestError {
+  const { status, code, message, details } = modelNotFound(name, version);
+  return new RequestError(status, code, message, { ...details, isRefusal: true });
 }
 
 const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = {

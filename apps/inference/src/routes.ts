@@ -1,4 +1,4 @@
-import { type Actor, can } from '@millrace/auth';
+import { type Actor, can, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Callers } from './callers.ts';
@@ -181,10 +181,18 @@ function warningsHeader(warnings: readonly { code: string; field: string }[]): s
   return [...shown].slice(0, 8).join(', ');
 }
 
+/** What each of them stands for in the table of routes of libs/auth. */
+export const accessInTable: Record<Access, RouteAccess> = {
+  public: 'public',
+  'signed-in': 'signed-in',
+  describe: ['endpoint:predict', 'model:read'],
+  predict: ['endpoint:predict'],
+};
+
 /** The permission that a route asks for. @throws RequestError 403 */
 export function requireAccess(actor: Actor, access: Access): void {
-  if (access === 'public' || access === 'signed-in') return;
-  if (can(actor, 'endpoint:predict') || (access === 'describe' && can(actor, 'model:read'))) return;
+  const permissions = accessInTable[access];
+  if (typeof permissions === 'string' || permissions.some((permission) => can(actor, permission))) return;
   const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
   throw new RequestError(403, 'forbidden', `${holder} may not call models.`, {
     limitSource: 'key',

@@ -1,10 +1,10 @@
 import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
-import { type Auth, createAuth, createTenantKeyring, type MasterKeys } from '@millrace/auth';
+import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies } from '@millrace/kernel';
 import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
-import { createRegistry } from '@millrace/registry';
+import { createRegistry, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createCallers } from './callers.ts';
@@ -106,6 +106,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       await app.close();
       await models.close();
       await journal.close();
+      await auth.trail.close();
       await database.close();
     })();
     return closing;
@@ -138,6 +139,13 @@ interface AppOptions {
   isDraining(): boolean;
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** the word for the route in the audit trail */
+    action?: string;
+  }
+}
+
 /** Ids for requests that bring none: unique by the process and the count. A fresh random one each would cost as much as the routing. */
 function createRequestIds(): () => string {
   const process = newId('request');
@@ -165,6 +173,18 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
       .header('x-millrace-error-code', refusal.code)
       .header('content-type', 'application/json; charset=utf-8')
       .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
+  };
+
+  /** Before the answer leaves: whoever asks for the trail next finds it there. */
+  const noteRefusal = async (request: FastifyRequest, { status, details }: RequestError): Promise<void> => {
+    if (status !== 401 && status !== 403 && !details.isRefusal) return;
+    const { actor, id: requestId, ip: address } = request;
+    const userAgent = request.headers['user-agent'];
+    const { model } = (request.params ?? {}) as { model?: string };
+    const action = request.routeOptions.config.action ?? `http.${request.method.toLowerCase()}`;
+    const subject = model !== undefined && nameProblem(model, 'model', 'endpoint') === null ? { subject: model } : {};
+    const origin = { requestId, address, ...(userAgent === undefined ? {} : { userAgent }) };
+    await auth.trail.refuse({ actor, origin, action, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
   };
 
   const nextRequestId = createRequestIds();
@@ -216,12 +236,19 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     metrics.answered(request.routeOptions.url ?? '(none)', reply.statusCode, (performance.now() - request.startedAt) / 1000);
     done();
   });
-  app.setErrorHandler((error: FastifyError, request, reply) => refuse(request, reply, error));
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
+    await noteRefusal(request, toRequestError(error));
+    return refuse(request, reply, error);
+  });
 
   for (const { operation, access, isUncounted = false, handle } of routes) {
+    const { method, path } = operation;
+    const row = findRoute('inference', method, path);
+    if (!row) throw new Error(`The route ${method} ${path} stands in no row of the table in libs/auth/src/routes.ts.`);
     app.route({
-      method: operation.method,
-      url: routerPath(operation.path),
+      method,
+      url: routerPath(path),
+      config: { action: actionOfRoute(row) },
       ...(access !== 'public' && { onRequest: createGate(access, !isUncounted, { auth, limiter }) }),
       handler: handleWatched(handle),
     });

@@ -55,3 +55,8 @@ export function requirePermission(actor: Actor, permission: Permission): void {
     remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
   });
 }
+
+/** An endpoint outside a key's list does not exist for that key. */
+export function mayCall(actor: Actor, endpoint: string): boolean {
+  return actor.type === 'person' || actor.models.length === 0 || actor.models.includes(endpoint);
+}

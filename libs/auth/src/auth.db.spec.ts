@@ -262,7 +262,6 @@ describe('the audit trail', () => {
     await auth.keys.revoke(actor, id);
     const trail = await test.database.forTenant(actor.tenantId).transaction((tx) => tx.auditEvent.findMany({ orderBy: { id: 'asc' } }));
     expect(trail.map(({ action, actor: who, requestId }) => [action, who, requestId])).toEqual([
-      ['member.add', 'system', null],
       ['tenant.create', 'system', null],
       ['session.open', `person:${actor.personId}`, null],
       ['key.create', `person:${actor.personId}`, 'req-1'],

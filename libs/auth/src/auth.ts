@@ -5,6 +5,7 @@ import { createMembers } from './members.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
 import { createTenants } from './tenants.ts';
+import { createTrail } from './trail.ts';
 import { createVouching } from './vouching.ts';
 
 export type Auth = ReturnType<typeof createAuth>;
@@ -22,5 +23,6 @@ export function createAuth(options: AuthOptions) {
     members: createMembers(grounds),
     keys: createApiKeys(grounds),
     ...createVouching(grounds),
+    trail: createTrail(grounds),
   };
 }

@@ -15,6 +15,10 @@ export interface AuthOptions {
   clock?: Clock;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
+  /** lines of the trail that one actor gets for like refusals in a minute, before they are counted instead; 30 unless told */
+  refusalsPerMinute?: number;
+  /** is told of every refusal, also of those that are only counted: for metrics */
+  onRefusal?: (action: string, result: string) => void;
 }
 
 /** What all parts of this lib stand on. */
@@ -27,6 +31,8 @@ export interface Grounds {
   retiredKeyPeppers: readonly string[];
   tokenSettings: AccessTokenSettings;
   refusalMs: number;
+  refusalsPerMinute: number;
+  onRefusal: (action: string, result: string) => void;
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
@@ -50,6 +56,8 @@ export function createGrounds(options: AuthOptions): Grounds {
     retiredKeyPeppers,
     tokenSettings: { secret: tokenSecret, keyId: sha256(tokenSecret).slice(0, 8), clock },
     refusalMs: options.refusalMs ?? refusalMs,
+    refusalsPerMinute: options.refusalsPerMinute ?? 30,
+    onRefusal: options.onRefusal ?? (() => undefined),
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
     derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
   };

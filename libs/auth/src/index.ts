@@ -1,4 +1,4 @@
-export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission } from './actor.ts';
 export {
   type ApiKeyChanges,
   type ApiKeyInput,
@@ -10,13 +10,16 @@ export {
   type RotateApiKeyOutcome,
   type UpdateApiKeyOutcome,
 } from './api-keys.ts';
-export { recordAudit } from './audit.ts';
+export { type AuditEntry, recordAudit } from './audit.ts';
+export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from './audit-chain.ts';
 export { type Auth, createAuth } from './auth.ts';
 export { credentialOf } from './credential-of.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
 export { type MasterKey, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
+export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
 export type { SetUpOutcome } from './tenants.ts';
 export { createTenantKeyring, type Keyring, type RewrapReport, type TenantKeyringOptions } from './tenant-keyring.ts';
+export type { Asked, TrailLine, TrailRange } from './trail.ts';

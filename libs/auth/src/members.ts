@@ -21,20 +21,23 @@ export function createMembers({ database }: Grounds) {
       const problems = personProblems(member);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(member.password);
-      const added = database.system().transaction(async (tx) => ({ type: 'added' as const, personId: await insertMember(tx, member, passwordHash) }));
+      const added = database.system().transaction(async (tx) => {
+        const personId = await insertMember(tx, member, passwordHash);
+        await recordAudit(tx, { type: 'system', tenantId: member.tenantId }, { action: 'member.add', subject: personId, details: { role: member.role } });
+        return { type: 'added' as const, personId };
+      });
       return added.catch(emailTaken);
     },
   };
 }
 
-/** A new person who is a member from the start. */
+/** A new person who is a member from the start. The verb that calls writes the line of the trail. */
 export async function insertMember(tx: SystemTx, member: MemberInput, passwordHash: string): Promise<string> {
   const personId = newId('person');
   await tx.person.createMany({
     data: [{ id: personId, email: normalEmail(member.email), name: member.name.trim(), passwordHash }],
   });
   await tx.membership.createMany({ data: [{ tenantId: member.tenantId, personId, role: member.role }] });
-  await recordAudit(tx, { type: 'system', tenantId: member.tenantId }, { action: 'member.add', subject: personId, details: { role: member.role } });
   return personId;
 }
 

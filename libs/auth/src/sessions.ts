@@ -2,7 +2,7 @@ import { notify, type SystemTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { accessTokenLifeSeconds, signAccessToken } from './access-token.ts';
 import type { Origin, PersonActor } from './actor.ts';
-import { recordAudit } from './audit.ts';
+import { type AuditEntry, recordAudit } from './audit.ts';
 import { type Grounds, sha256 } from './grounds.ts';
 import type { Role } from './permissions.ts';
 import { newRefreshToken, sessionOfRefreshToken } from './refresh-token.ts';
@@ -24,6 +24,8 @@ export interface SessionInput {
   grantId?: string;
   /** at most until then; thirty days unless told */
   expiresAt?: Date;
+  /** what was done, where opening a session is only a part of it; `session.open` unless told */
+  recorded?: AuditEntry;
 }
 
 const sessionLifeDays = 30;
@@ -66,7 +68,9 @@ export function createSessions(grounds: Grounds) {
         ],
       });
       const actor: PersonActor = { type: 'person', tenantId, personId, sessionId, role, ...(grantId ? { grantId } : {}) };
-      await recordAudit(tx, { ...actor, ...origin }, { action: 'session.open', subject: sessionId, details: { method } });
+      const { recorded } = input;
+      const opened = { action: 'session.open', subject: sessionId, details: { method } };
+      await recordAudit(tx, { ...actor, ...origin }, recorded ? { ...recorded, details: { ...recorded.details, sessionId } } : opened);
       return signedIn(actor, refreshToken);
     },
 
@@ -102,6 +106,7 @@ export function createSessions(grounds: Grounds) {
           sessionId: session.id,
           role: membership.role,
         };
+        await recordAudit(tx, { ...actor, ...origin }, { action: 'session.refresh', subject: session.id });
         return signedIn(actor, replacement);
       });
     },

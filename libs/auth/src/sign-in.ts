@@ -27,7 +27,7 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
             recordAudit(
               tx,
               { type: 'system', tenantId: membership.tenantId, ...origin },
-              { action: 'session.open', subject: person.id, result: 'refused' },
+              { action: 'session.open', subject: person.id, result: 'sign_in_refused' },
             ),
           );
         }

@@ -26,7 +26,6 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
     const slug = `${slugOf(input.tenantName)}-${tenantId.slice(-4)}`;
     await tx.tenant.createMany({ data: [{ id: tenantId, slug, name: input.tenantName.trim() }] });
     const personId = await insertMember(tx, { ...input, tenantId, role: 'OWNER' }, passwordHash);
-    await recordAudit(tx, { type: 'system', tenantId }, { action: 'tenant.create', subject: tenantId });
     return { tenantId, personId };
   }
 
@@ -61,8 +60,10 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
         if (!link || link.usedAt || link.expiresAt <= clock.now()) return { type: 'link-invalid' };
         await tx.setupLink.update({ where: { id: link.id }, data: { usedAt: clock.now() } });
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
-        await makeOperator(tx, personId);
-        return sessions.open(tx, { tenantId, personId, role: 'OWNER' }, origin);
+        const recorded = { action: 'tenant.create', subject: tenantId, details: { owner: personId } };
+        const signedIn = await sessions.open(tx, { tenantId, personId, role: 'OWNER', recorded }, origin);
+        await makeOperator(tx, personId, origin);
+        return signedIn;
       });
       return created.catch(emailTaken);
     },
@@ -79,6 +80,7 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
       const passwordHash = await hashPassword(input.password);
       const created = database.system().transaction(async (tx) => {
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
+        await recordAudit(tx, { type: 'system', tenantId }, { action: 'tenant.create', subject: tenantId, details: { owner: personId } });
         if (input.operator) await makeOperator(tx, personId);
         return { type: 'created' as const, tenantId, personId };
       });
@@ -97,9 +99,9 @@ async function lockSetup(tx: SystemTx): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('millrace setup'))`;
 }
 
-async function makeOperator(tx: SystemTx, personId: string): Promise<void> {
+async function makeOperator(tx: SystemTx, personId: string, origin: Origin = {}): Promise<void> {
   await tx.membership.createMany({ data: [{ tenantId: platformTenantId, personId, role: 'OPERATOR' }] });
-  await recordAudit(tx, { type: 'system', tenantId: platformTenantId }, { action: 'member.add', subject: personId, details: { role: 'OPERATOR' } });
+  await recordAudit(tx, { type: 'system', tenantId: platformTenantId, ...origin }, { action: 'member.add', subject: personId, details: { role: 'OPERATOR' } });
 }
 
 function tenantProblems(input: TenantInput): Problem[] {

@@ -18,7 +18,7 @@ export interface DatabaseOptions {
 }
 
 /** Hidden from the application role by the database as well: it has no right to read these columns. */
-const secretColumns = {
+export const secretColumns = {
   person: { passwordHash: true, totpSealed: true, totpLastStep: true },
   apiKey: { secretHmac: true, previousHmac: true },
   session: { tokenHash: true },

@@ -59,6 +59,8 @@ type Chunk = { type: 'bytes'; bytes: Uint8Array } | { type: 'end' } | { type: 'a
 
 /** Keeps the source's failures apart from the disk's, and stops waiting for a source that has fallen silent. */
 function chunksOf(source: AsyncIterable<Uint8Array> | Uint8Array, signal?: AbortSignal): { next(): Promise<Chunk>; letGo(): void } {
+  // A stream may fail before it is first read, which nobody would hear of: that would end the process. Reading tells of it.
+  if (source instanceof Readable) source.once('error', () => {});
   const iterator =
     source instanceof Uint8Array
       ? oneChunk(source)

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -134,6 +135,19 @@ describe('The sealed store', () => {
     const narrow = createSealedStore({ ...vault, inner });
     await expect(narrow.put(key, endless)).rejects.toThrow(/did not take the sealed bytes/);
     expect(given - taken).toBeLessThan(8 * chunk);
+  });
+
+  it('reports a source that fails while the key is looked for, rather than let that end the process', async () => {
+    const source = createReadStream(path.join(vault.root, 'absent'));
+    const keyring = {
+      ...vault.keyring,
+      async current(tenantId: string) {
+        await new Promise<void>((resolve) => source.once('close', () => resolve()));
+        return vault.keyring.current(tenantId);
+      },
+    };
+    const outcome = await createSealedStore({ ...vault, keyring }).put(key, source);
+    expect(outcome).toMatchObject({ type: 'incomplete', reason: 'cut', cause: { code: 'ENOENT' } });
   });
 
   describe('refuses to give anything back when', () => {

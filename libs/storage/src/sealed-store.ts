@@ -64,7 +64,6 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
 
   async function put(key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions = {}): Promise<PutOutcome> {
     assertKey(key);
-    const { version, key: tenantKey } = await keyring.current(tenantOfKey(key));
     const intake = takeIn(source, options);
     let verdict = undefined as Received | Refusal | undefined;
 
@@ -80,7 +79,7 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
         throw new Error(`the source was refused: ${next.type}`); // the inner store then drops what it has
       }
     }
-    async function* sealedBytes(): AsyncGenerator<Uint8Array> {
+    async function* sealedBytes(version: number, tenantKey: Uint8Array): AsyncGenerator<Uint8Array> {
       const header = newHeader(version);
       const seal = createSealer({ artefactKey: key, tenantKey, header });
       yield header;
@@ -88,7 +87,8 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
     }
 
     try {
-      const outcome = await inner.put(key, gathered(sealedBytes()));
+      const current = await keyring.current(tenantOfKey(key));
+      const outcome = await inner.put(key, gathered(sealedBytes(current.version, current.key)));
       if (verdict && verdict.type !== 'received') return verdict;
       if (outcome.type === 'stored' && verdict) return { type: 'stored', key, sizeBytes: verdict.sizeBytes, sha256: verdict.sha256 };
       throw new Error(`The inner store did not take the sealed bytes: ${outcome.type}`, { cause: outcome });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { recordAudit } from '@millrace/auth';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -123,6 +124,7 @@ export function createRunQueue(options: RunQueueOptions) {
       };
       if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'fail', fields, data }))) return 'lost';
       await endRun(tx, quota, run);
+      await recordEnd(tx, lease, failure.code);
       return 'failed';
     });
   }
@@ -251,7 +253,7 @@ export function createRunQueue(options: RunQueueOptions) {
             sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
           })),
         });
-        await registry.addVersion(tx, {
+        const version = await registry.addVersion(tx, {
           ...input.version,
           tenantId: lease.tenantId,
           modelName: run.modelName,
@@ -259,6 +261,7 @@ export function createRunQueue(options: RunQueueOptions) {
           datasetVersionId: run.datasetVersionId,
         });
         await endRun(tx, quota, run);
+        await recordEnd(tx, lease, agrees ? null : 'ENGINES_DISAGREE', { modelName: run.modelName, version: version.number });
         return true;
       });
       try {
@@ -312,4 +315,10 @@ export function createRunQueue(options: RunQueueOptions) {
       return expired.length;
     },
   };
+}
+
+/** A run that nobody cancelled has ended by itself: nobody's doing but the product's. */
+async function recordEnd(tx: TenantTx, { tenantId, runId }: Lease, failureCode: string | null, details?: Prisma.InputJsonObject): Promise<void> {
+  const [action, result] = failureCode === null ? ['run.succeed', 'ok'] : ['run.fail', failureCode.toLowerCase()];
+  await recordAudit(tx, { type: 'system', tenantId }, { action, result, subject: runId, ...(details ? { details } : {}) });
 }

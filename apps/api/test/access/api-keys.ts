@@ -2,7 +2,11 @@ import { error, type Rows } from './row.ts';
 
 export const apiKeysRows: Rows = {
   'Query.apiKeys': { operation: '{ apiKeys { edges { node { id alias } } } }', needs: 'key:read' },
-  'Mutation.createApiKey': { operation: `mutation { createApiKey(input: { alias: "", scopes: [] }) { ${error} } }`, needs: 'key:write' },
+  'Mutation.createApiKey': {
+    operation: `mutation { createApiKey(input: { alias: "", scopes: [] }) { ${error} } }`,
+    needs: 'key:write',
+    succeeds: () => ({ operation: `mutation { createApiKey(input: { alias: "another", scopes: [READ] }) { ${error} } }` }),
+  },
   'Mutation.updateApiKey': {
     operation: `mutation ($id: ID!) { updateApiKey(input: { id: $id, rpmLimit: 600 }) { ${error} } }`,
     needs: 'key:write',

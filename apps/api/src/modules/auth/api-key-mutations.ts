@@ -132,6 +132,7 @@ const unlessLeftOut = <Name extends string, Value>(name: Name, value: Value | un
 builder.mutationFields((t) => ({
   createApiKey: t.field({
     type: createApiKeyPayload,
+    action: 'key.create',
     authScopes: { permission: 'key:write' },
     description: 'Makes an API key and shows its text once.',
     args: { input: t.arg({ type: createApiKeyInput, required: true, description: 'The key.' }) },
@@ -153,6 +154,7 @@ builder.mutationFields((t) => ({
   }),
   updateApiKey: t.field({
     type: updateApiKeyPayload,
+    action: 'key.update',
     authScopes: { permission: 'key:write' },
     description: 'Changes what an API key may do and where, blocks or unblocks it.',
     args: { input: t.arg({ type: updateApiKeyInput, required: true, description: 'The key and its changes.' }) },
@@ -178,6 +180,7 @@ builder.mutationFields((t) => ({
   }),
   rotateApiKey: t.field({
     type: rotateApiKeyPayload,
+    action: 'key.rotate',
     authScopes: { permission: 'key:write' },
     description: 'Gives an API key a new secret and shows its text once. The secret before it stays good for a while, in which its users change over.',
     args: { input: t.arg({ type: rotateApiKeyInput, required: true, description: 'The key, and for how long both secrets work.' }) },
@@ -191,6 +194,7 @@ builder.mutationFields((t) => ({
   }),
   revokeApiKey: t.field({
     type: revokeApiKeyPayload,
+    action: 'key.revoke',
     authScopes: { permission: 'key:write' },
     description: 'Makes an API key worthless. Revoking it twice is no error.',
     args: { input: t.arg({ type: revokeApiKeyInput, required: true, description: 'The key.' }) },

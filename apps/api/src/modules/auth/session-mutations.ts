@@ -95,6 +95,8 @@ function succeed(context: RequestContext, outcome: SignedIn): SignInSuccess {
 builder.mutationFields((t) => ({
   setUp: t.field({
     type: setUpPayload,
+    action: 'tenant.create',
+    authScopes: { public: true },
     description: 'Public: creates the first tenant and its owner with the token of the set-up link, and signs the owner in.',
     args: { input: t.arg({ type: setUpInput, required: true, description: 'Tenant and owner.' }) },
     resolve: async (_root, { input: { token, ...tenant } }, context) => {
@@ -111,6 +113,8 @@ builder.mutationFields((t) => ({
   }),
   signIn: t.field({
     type: signInPayload,
+    action: 'session.open',
+    authScopes: { public: true },
     description: 'Public: opens a session.',
     args: { input: t.arg({ type: signInInput, required: true, description: 'E-mail address and password.' }) },
     resolve: async (_root, { input }, context) => {
@@ -121,6 +125,8 @@ builder.mutationFields((t) => ({
   }),
   refreshSession: t.field({
     type: refreshSessionPayload,
+    action: 'session.refresh',
+    authScopes: { public: true },
     description: 'Public: exchanges a refresh token for new tokens.',
     args: { input: t.arg({ type: refreshSessionInput, required: true, description: 'The refresh token.' }) },
     resolve: async (_root, { input }, context) => {
@@ -131,6 +137,7 @@ builder.mutationFields((t) => ({
   }),
   signOut: t.field({
     type: signOutPayload,
+    action: 'session.close',
     authScopes: { signedIn: true },
     description: 'Ends the session of the access token that is sent with it.',
     resolve: async (_root, _args, context) => {

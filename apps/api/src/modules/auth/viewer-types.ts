@@ -77,6 +77,7 @@ const setupStateType = builder.objectRef<{ isSetUp: boolean }>('SetupState').imp
 builder.queryFields((t) => ({
   setupState: t.field({
     type: setupStateType,
+    authScopes: { public: true },
     description: 'Public: whether to show the set-up page or the sign-in page.',
     resolve: async (_root, _args, { services }) => ({ isSetUp: await services.auth.isSetUp() }),
   }),
