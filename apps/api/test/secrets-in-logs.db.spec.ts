@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
+import { testSecrets } from '@millrace/testkit';
 import { WebSocket } from 'ws';
 import { createApiLogger } from '../src/logger.ts';
 import { createApiWorld, type Member, secrets, type World } from './api-world.ts';
@@ -97,6 +98,8 @@ describe('a run of the API at the level trace', () => {
           MILLRACE_STORAGE_DIRECTORY: storageDirectory,
           MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
           MILLRACE_KEY_PEPPER: secrets.keyPepper,
+          MILLRACE_MASTER_KEY: testSecrets.masterKey,
+          MILLRACE_WORK_DIRECTORY: storageDirectory,
           MILLRACE_SETUP_LINK: 'false',
         },
       });
@@ -118,7 +121,7 @@ describe('a run of the API at the level trace', () => {
         await ended;
       }
       expect(output).toMatch(/could not start|a field failed/);
-      for (const spelling of [canary, encodeURIComponent(canary), 'of:the', 'of%3Athe', ...Object.values(secrets)]) expect(output).not.toContain(spelling);
+      for (const spelling of [canary, encodeURIComponent(canary), 'of:the', 'of%3Athe', ...Object.values(testSecrets), ...Object.values(secrets)]) expect(output).not.toContain(spelling);
     }
   });
 
