@@ -2,7 +2,8 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createApiWorld, type GraphqlAnswer, type Member, secrets, type World } from './api-world.ts';
+import { createApiWorld, type GraphqlAnswer, irisSpec, type Member, secrets, type World } from './api-world.ts';
+import { subscribeOverHttp } from './event-stream.ts';
 import { initOverWebSocket } from './raw-socket.ts';
 
 let world: World;
@@ -176,6 +177,26 @@ describe('a key that is bound to addresses', () => {
     await withinASecond(() => statusWith(key), 403);
     await update({ id, addresses: [] });
     await withinASecond(() => statusWith(key), 200);
+  });
+
+  it('is told no more by a subscription that it began where it still might', async () => {
+    const { id, key } = await create({ addresses: ['127.0.0.0/8'] });
+    const { versionId } = await world.iris(ana.token, newId('dataset'));
+    const submitted = await world.graphql(
+      'mutation ($input: SubmitRunInput!) { submitRun(input: $input) { ... on SubmitRunSuccess { run { id } } } }',
+      { input: { datasetVersionId: versionId, modelName: 'iris', spec: irisSpec } },
+      ana.token,
+    );
+    const runId = submitted.data!['submitRun'].run.id;
+    const values = subscribeOverHttp(world.api.url, 'subscription ($id: ID!) { runProgress(id: $id) { run { status } } }', { id: runId }, key);
+    expect((await values.next()).value).toEqual({ data: { runProgress: { run: { status: 'QUEUED' } } } });
+    await update({ id, addresses: ['203.0.113.7'] });
+    await withinASecond(() => statusWith(key), 403);
+    await world.graphql('mutation ($id: ID!) { cancelRun(input: { id: $id }) { __typename } }', { id: runId }, ana.token);
+    const last = (await values.next()).value as { data?: unknown; errors?: { extensions: object }[] };
+    expect(last.data ?? null).toBeNull();
+    expect(last.errors![0]!.extensions).toMatchObject({ code: 'ADDRESS_NOT_ALLOWED' });
+    expect((await values.next()).done).toBe(true);
   });
 
   it('predicts through this server as from where its user is', async () => {
