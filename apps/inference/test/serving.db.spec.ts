@@ -302,12 +302,12 @@ describe('the program', () => {
   });
 
   it('names everything that is wrong with its environment, without values, and does not start', async () => {
-    const program = spawnProgram({ MILLRACE_KEY_PEPPER: 'hunter2', MILLRACE_TOKEN_SECRET: '', MILLRACE_INFERENCE_PORT: 'many', MILLRACE_MASTER_KEY: 'hunter3' });
+    const program = spawnProgram({ MILLRACE_KEY_PEPPER: 'hunter2', MILLRACE_RETIRED_KEY_PEPPERS: `${keyPepper},hunter2`, MILLRACE_TOKEN_SECRET: '', MILLRACE_INFERENCE_PORT: 'many', MILLRACE_MASTER_KEY: 'hunter3' });
     program.started.catch(() => undefined);
     let text = '';
     program.child.stderr.on('data', (bytes) => (text += bytes));
     expect((await program.ended)[0]).toBe(1);
-    for (const name of ['MILLRACE_KEY_PEPPER', 'MILLRACE_TOKEN_SECRET', 'MILLRACE_INFERENCE_PORT', 'MILLRACE_MASTER_KEY']) expect(text).toContain(name);
+    for (const name of ['MILLRACE_KEY_PEPPER', 'MILLRACE_RETIRED_KEY_PEPPERS', 'MILLRACE_TOKEN_SECRET', 'MILLRACE_INFERENCE_PORT', 'MILLRACE_MASTER_KEY']) expect(text).toContain(name);
     expect(text).not.toMatch(/hunter[23]/);
   });
 });
