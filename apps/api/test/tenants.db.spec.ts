@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import path from 'node:path';
-import { platformTenantId } from '@millrace/auth';
+import { generateKey, platformTenantId } from '@millrace/auth';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { createApiWorld, irisSpec, type Member, password, type World } from './api-world.ts';
@@ -211,6 +211,23 @@ describe('a suspended tenant', () => {
 
     await ask(tenantOf('resumeTenant', ''), { id: ana.actor.tenantId }, operator.token);
     await until(async () => (await world.graphql('{ runs { edges { cursor } } }', {}, key)).status === 200);
+  });
+});
+
+describe('a headless start', () => {
+  it('makes the first owner an operator too, and registers the key; doing it again changes nothing', async () => {
+    const fresh = await createApiWorld();
+    const { key } = generateKey();
+    const settings = { tenantName: 'Factory', email: 'fay@factory.test', password };
+    await fresh.api.setUpOnce(settings);
+    for (let start = 0; start < 2; start++) await fresh.api.setUpOnce({ ...settings, apiKey: key });
+    const { data } = await fresh.graphql('mutation ($p: String!) { signIn(input: { email: "fay@factory.test", password: $p }) { ... on SignInSuccess { accessToken } } }', { p: password });
+    const memberships = await fresh.graphql('{ memberships { name role } }', {}, data!['signIn'].accessToken);
+    expect(memberships.data).toEqual({ memberships: [{ name: 'Factory', role: 'OWNER' }, { name: 'Platform', role: 'OPERATOR' }] });
+    const viewer = await fresh.graphql('{ viewer { tenant { name } permissions apiKey { alias scopes } } }', {}, key);
+    expect(viewer.data!['viewer']).toMatchObject({ tenant: { name: 'Factory' }, apiKey: { alias: 'MILLRACE_INIT_API_KEY', scopes: ['PREDICT', 'TRAIN', 'READ'] } });
+    await expect(fresh.api.setUpOnce({ ...settings, apiKey: `${key}x` })).rejects.toThrow('MILLRACE_INIT_API_KEY cannot be registered: malformed.');
+    await fresh.close();
   });
 });
 
