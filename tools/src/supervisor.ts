@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { createAuth, createTenantKeyring, type MasterKeys } from '@millrace/auth';
+import { createAuth, createTenantKeyring, type MasterKeys, parseKey } from '@millrace/auth';
 import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
 import { parseEnvironment } from '@millrace/kernel';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -31,6 +31,10 @@ const settingsSchema = z.object({
   MILLRACE_INIT_TENANT: z.string().optional(),
   MILLRACE_INIT_EMAIL: z.string().optional(),
   MILLRACE_INIT_PASSWORD: z.string().optional(),
+  MILLRACE_INIT_API_KEY: z
+    .string()
+    .refine((text) => parseKey(text) !== null, 'is no API key, or one with a typo: make one with npm run new-key')
+    .optional(),
 });
 
 const parsed = parseEnvironment(settingsSchema, process.env);
@@ -202,18 +206,25 @@ async function sealPlainArtefacts({ urls, storageDirectory, workDirectory, maste
   }
 }
 
-/** Headless start: a tenant and its owner from the environment, if there is none yet. */
+/** Headless start: a tenant and its owner, who is an operator too, from the environment, if there is none yet; and its first key. */
 async function createInitialTenant(auth: ReturnType<typeof createAuth>): Promise<void> {
-  const { MILLRACE_INIT_TENANT: tenantName, MILLRACE_INIT_EMAIL: email, MILLRACE_INIT_PASSWORD: password } = settings;
-  if (!tenantName && !email && !password) return;
+  const { MILLRACE_INIT_TENANT: tenantName, MILLRACE_INIT_EMAIL: email, MILLRACE_INIT_PASSWORD: password, MILLRACE_INIT_API_KEY: apiKey } = settings;
+  if (!tenantName && !email && !password) {
+    if (apiKey) throw new Error('MILLRACE_INIT_API_KEY is for the tenant of MILLRACE_INIT_TENANT: set that one too.');
+    return;
+  }
   if (!tenantName || !email || !password) {
     throw new Error('MILLRACE_INIT_TENANT, MILLRACE_INIT_EMAIL and MILLRACE_INIT_PASSWORD go together: set all three or none.');
   }
-  if (await auth.isSetUp()) return;
-  const created = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
-  if (created.type === 'invalid') {
-    throw new Error(created.problems.map((problem) => `MILLRACE_INIT_…: ${problem.message} ${problem.remedy}`).join(' '));
+  if (!(await auth.isSetUp())) {
+    const created = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password, operator: true });
+    if (created.type === 'invalid') {
+      throw new Error(created.problems.map((problem) => `MILLRACE_INIT_…: ${problem.message} ${problem.remedy}`).join(' '));
+    }
   }
+  if (!apiKey) return;
+  const registered = await auth.keys.registerInitial(apiKey);
+  if (registered.type === 'taken') throw new Error('MILLRACE_INIT_API_KEY begins like another key that exists already. Make a new one with npm run new-key.');
 }
 
 function banner(apiUrl: string, inferenceUrl: string, begun: number): string {
@@ -259,9 +270,9 @@ function startProgram(program: Program): void {
   });
 }
 
-/** What a child may see of our environment: neither the owner's database nor the first owner's password. */
+/** What a child may see of our environment: neither the owner's database nor the first owner's password and key. */
 function passedOn(): NodeJS.ProcessEnv {
-  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD']);
+  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD', 'MILLRACE_INIT_API_KEY']);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 

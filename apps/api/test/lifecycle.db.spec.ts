@@ -132,9 +132,16 @@ describe('the program', () => {
   }
 
   it('refuses to start with a bad environment and names everything that is wrong, without values', async () => {
-    const program = start({ MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_KEY_PEPPERS: `${secrets.keyPepper},tooshort`, MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d' });
+    const program = start({
+      MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_KEY_PEPPERS: `${secrets.keyPepper},tooshort`, MILLRACE_API_PORT: 'high',
+      MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d', MILLRACE_INIT_API_KEY: 'mr_live_canary', MILLRACE_PURGE_DAYS: '0',
+    });
     expect(await program.exit).toBe(1);
-    for (const name of ['TOKEN_SECRET', 'KEY_PEPPER', 'RETIRED_KEY_PEPPERS', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY', 'MASTER_KEY']) {
+    const names = [
+      'TOKEN_SECRET', 'KEY_PEPPER', 'RETIRED_KEY_PEPPERS', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY', 'MASTER_KEY',
+      'INIT_API_KEY', 'PURGE_DAYS',
+    ];
+    for (const name of names) {
       expect(program.output()).toContain(`MILLRACE_${name}`);
     }
     expect(program.output()).not.toContain('canary');

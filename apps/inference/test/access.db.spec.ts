@@ -1,4 +1,4 @@
-import { type ApiKeyScope, httpRoutes, permissionsOfScope } from '@millrace/auth';
+import { type ApiKeyScope, httpRoutes, permissionsOfScope, platformTenantId } from '@millrace/auth';
 import { operations } from '../src/openapi.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
@@ -184,4 +184,21 @@ it('a revoked key is refused within a second by every server', async () => {
     await world.auth.keys.revoke(acme.owner, id);
     await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
   }
+});
+
+it('a suspended tenant is refused within a second by every server, and served again when it is resumed', async () => {
+  const second = await world.start();
+  const operator = { tenantId: platformTenantId, name: 'Otto', email: 'otto@platform.test', password: 'correct horse battery', role: 'OPERATOR' as const };
+  await world.auth.members.add(operator);
+  const outcome = await world.auth.signIn(operator.email, operator.password);
+  if (outcome.type !== 'signed-in') throw new Error(outcome.type);
+  const { text: key } = await acme.createKey();
+  const asks = [url, second.url].flatMap((server) =>
+    [key, acme.accessToken].map((credential) => () => call(`${server}/predict`, { headers: { authorization: `Bearer ${credential}` }, body: { model: 'iris', features: setosa } })),
+  );
+  for (const ask of asks) expect((await ask()).status).toBe(200);
+  await world.auth.tenants.suspend(outcome.actor, acme.tenantId, 'unpaid bills');
+  await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
+  await world.auth.tenants.resume(outcome.actor, acme.tenantId);
+  await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 200, 1_000)));
 });
