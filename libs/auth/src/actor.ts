@@ -52,3 +52,9 @@ export function requirePermission(actor: Actor, permission: Permission): void {
     remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
   });
 }
+
+/** For what belongs to a human being: an account, a session. @throws DomainError INVALID for an API key */
+export function requirePerson(actor: Actor): PersonActor {
+  if (actor.type === 'person') return actor;
+  throw new DomainError('INVALID', 'An API key has no account and no session.', { remedy: 'Sign in as a person.' });
+}

@@ -69,14 +69,27 @@ export function createActors({ database, clock, logger, keyPepper, tokenSettings
     return actor.type === 'key' ? actor.keyId === id : actor.personId === id || actor.sessionId === id;
   }
 
+  const listeners = new Set<(tenantId: string | null) => void>();
+
   return {
     /** Must run once before the first `authenticate`: from then on a revocation is noticed within a second. */
     async watchRevocations(): Promise<void> {
       await database.listen('millrace_access', (payload) => {
-        if (payload === null) return actors.clear();
-        const [tenantId = '', id = ''] = payload.split(':');
-        actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
+        const [tenantId = '', id = ''] = payload?.split(':') ?? [];
+        if (payload === null) actors.clear();
+        else actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
+        for (const listener of listeners) listener(payload === null ? null : tenantId);
       });
+    },
+
+    /**
+     * Calls the listener whenever somebody's rights in a tenant have changed (null: perhaps in any), once this process has
+     * forgotten the old ones: whoever serves somebody for long asks `authenticate` again then.
+     * @returns a function that ends it
+     */
+    onRightsChange(listener: (tenantId: string | null) => void): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
 
     /** The actor behind an API key or access token, or null. Never says why not. */

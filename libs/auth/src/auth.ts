@@ -2,8 +2,12 @@ import { createActors } from './actors.ts';
 import { createApiKeys } from './api-keys.ts';
 import { type AuthOptions, createGrounds } from './grounds.ts';
 import { createMembers } from './members.ts';
+import { createOpenSessions } from './open-sessions.ts';
+import { createPasswords } from './passwords.ts';
+import { createCodeCheck, createSecondFactor } from './second-factor.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
+import { createSignInThrottle } from './sign-in-throttle.ts';
 import { createTenants } from './tenants.ts';
 
 export type Auth = ReturnType<typeof createAuth>;
@@ -12,13 +16,24 @@ export type Auth = ReturnType<typeof createAuth>;
 export function createAuth(options: AuthOptions) {
   const grounds = createGrounds(options);
   const sessions = createSessions(grounds);
+  const throttle = createSignInThrottle(grounds);
+  const codes = createCodeCheck(grounds);
+  const passwords = createPasswords(grounds, throttle);
   return {
     ...createActors(grounds),
-    ...createSignIn(grounds, sessions),
+    ...createSignIn(grounds, sessions, throttle, codes),
     refresh: sessions.refresh,
     signOut: sessions.signOut,
     ...createTenants(grounds, sessions),
     members: createMembers(grounds),
     keys: createApiKeys(grounds),
+    sessions: createOpenSessions(grounds),
+    passwords,
+    secondFactor: createSecondFactor(grounds, codes, throttle),
+    /** Forgets what has run out: to be called now and then. */
+    async sweep(): Promise<void> {
+      await throttle.sweep();
+      await passwords.sweep();
+    },
   };
 }

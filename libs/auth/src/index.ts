@@ -1,9 +1,11 @@
-export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, type Origin, type PersonActor, requirePermission, requirePerson } from './actor.ts';
 export type { ApiKeyInput, ApiKeyView, CreateApiKeyOutcome } from './api-keys.ts';
 export { recordAudit } from './audit.ts';
 export { type Auth, createAuth } from './auth.ts';
-export { type AuthOptions, platformTenantId } from './grounds.ts';
+export { type AuthOptions, type Mail, type MailMessage, platformTenantId } from './grounds.ts';
+export type { OpenSession } from './open-sessions.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
+export { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 export type { SetUpOutcome } from './tenants.ts';
