@@ -63,6 +63,7 @@ export function createSessions(grounds: Grounds) {
             tokenHash: sha256(refreshToken),
             address: origin.address ?? null,
             userAgent: origin.userAgent?.slice(0, 200) ?? null,
+            lastUsedAt: clock.now(),
             expiresAt,
             ...(grantId ? { grantId } : {}),
           },
