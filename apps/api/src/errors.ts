@@ -87,6 +87,11 @@ export function statusOfGraphql(errors: readonly GraphQLFormattedError[]): { sta
   return code ? { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code]) } : null;
 }
 
+/** The status of an answer whose data is the refusal: of a sign-in that was tried too often. */
+export function tooManyAttempts(seconds: number): { status: number; headers: Record<string, string> } {
+  return { status: statusOfCode.TOO_MANY_REQUESTS, headers: { 'retry-after': String(seconds) } };
+}
+
 function retryHeaders(status: number): Record<string, string> {
   const seconds = retryAfterSeconds[status];
   return seconds ? { 'retry-after': seconds } : {};

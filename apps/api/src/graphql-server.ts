@@ -9,7 +9,7 @@ import {
 import { complexityFromQuery } from '@pothos/plugin-complexity';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Logger } from 'pino';
-import { logGraphqlErrors, publicError, statusOfGraphql, withRequestId } from './errors.ts';
+import { logGraphqlErrors, publicError, statusOfGraphql, tooManyAttempts, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { assertNoNul, maxTokens, operationRules } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
@@ -47,9 +47,13 @@ export function createGraphqlServer({ logger, metrics, production }: GraphqlServ
           if (response.body.kind !== 'single') return;
           const { singleResult } = response.body;
           if (operation && document) singleResult.extensions = { ...singleResult.extensions, cost: costOf(operation, document, request.variables, context) };
-          if (!singleResult.errors) return;
-          singleResult.errors = withRequestId(singleResult.errors, context.requestId);
-          const refusal = singleResult.data == null ? statusOfGraphql(singleResult.errors) : null;
+          if (singleResult.errors) singleResult.errors = withRequestId(singleResult.errors, context.requestId);
+          const refusal =
+            context.retryAfterSeconds !== null
+              ? tooManyAttempts(context.retryAfterSeconds)
+              : singleResult.errors && singleResult.data == null
+                ? statusOfGraphql(singleResult.errors)
+                : null;
           if (!refusal) return;
           response.http.status = refusal.status;
           for (const [name, value] of Object.entries(refusal.headers)) response.http.headers.set(name, value);

@@ -7,10 +7,15 @@ import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import type { Credentials, Presented } from './credentials.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, origin: RequestOrigin) => Promise<RequestContext>;
+export interface LiveTransportOptions {
+  operations: LiveOperations;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
+}
 
 const mostPerConnection = 20;
 const largestMessage = 256 * 1024;
@@ -22,17 +27,17 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
  * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
  * @returns closes all connections with 1001
  */
-export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
+export function serveWebSockets(server: Server, { operations, credentials, makeContext }: LiveTransportOptions): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
-    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+  const contextOf = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> =>
+    makeContext(credentials.ofUpgrade(request, params), originOfUpgrade(request));
 
   const served = useServer(
     {
       onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request))).actor !== null,
+        (await contextOf(connectionParams, extra.request)).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
+        const context = await contextOf(connectionParams, extra.request);
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -61,11 +66,11 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
 }
 
 /** Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets. */
-export function serveEventStreams(app: FastifyInstance, operations: LiveOperations, makeContext: MakeContext): void {
+export function serveEventStreams(app: FastifyInstance, { operations, credentials, makeContext }: LiveTransportOptions): void {
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
+      const prepared = operations.prepare(params, await makeContext(credentials.ofRequest(request.raw), originOf(request.raw)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -77,7 +82,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), originOf(request))).signedIn;
+      void (await makeContext(credentials.ofRequest(request), originOf(request))).signedIn;
     },
     handler: async (request, reply) => {
       // The handler would wait for ever for the body that it takes this for.
@@ -112,8 +117,4 @@ function refusalOf({ errors }: ExecutionResult): Response {
 function tooMany(): GraphQLError {
   const message = `This connection has ${mostPerConnection} subscriptions already.`;
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
-}
-
-function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
 }

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { createAuth, requirePermission } from '@millrace/auth';
+import { createAuth, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { DomainError, newId } from '@millrace/kernel';
@@ -11,14 +11,16 @@ import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { securityHeaders, serveConsole } from './console-routes.ts';
+import { createCredentials, type Presented } from './credentials.ts';
 import { httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
+import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
-import { credentialOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
+import { findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { serveUploads } from './upload-route.ts';
 
@@ -33,7 +35,15 @@ export interface ApiOptions {
   /** folder of the artefact store */
   storageDirectory: string;
   tokenSecret: string;
+  /** signed tokens until lately: what they signed stays good until it ends */
+  retiredTokenSecrets?: readonly string[];
   keyPepper: string;
+  /** where people reach the console; cookies are bound to it, and links lead there */
+  publicUrl?: string | undefined;
+  /** without it nobody can ask for a new password by e-mail */
+  mail?: Omit<MailSettings, 'publicUrl'> | undefined;
+  /** other limits of sign-in than the usual */
+  signInLimits?: Partial<SignInLimits>;
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
@@ -57,6 +67,8 @@ export interface Api {
 }
 
 const bodyLimit = 1024 * 1024;
+/** between two sweeps of counts, links and addresses that have run out */
+const sweepMs = 10 * 60_000;
 
 /** Starts the control plane. Everything it needs comes in `options`; everything it opens it closes. */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -67,12 +79,22 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // would wait for each other.
   const reads = createDatabase(connection);
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const mail = options.mail && options.publicUrl !== undefined ? createMail({ ...options.mail, publicUrl: options.publicUrl }) : undefined;
+  const auth = createAuth({
+    database,
+    tokenSecret: options.tokenSecret,
+    retiredTokenSecrets: options.retiredTokenSecrets ?? [],
+    keyPepper: options.keyPepper,
+    signInLimits: options.signInLimits ?? {},
+    mail,
+    logger,
+  });
+  const credentials = createCredentials(options.publicUrl);
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const metrics = createMetrics();
   await auth.watchRevocations();
-  const runFeed = await createRunFeed(database);
+  const runFeed = await createRunFeed(database, auth);
   const services: Services = {
     auth,
     quota,
@@ -88,8 +110,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
-  const makeContext = async (credential: string | null, origin: RequestOrigin): Promise<RequestContext> =>
-    new RequestContext({ services, reads, origin, credential, actor: await findActor(auth, credential, origin) });
+  const makeContext = async (presented: Presented, origin: RequestOrigin): Promise<RequestContext> =>
+    new RequestContext({ services, reads, origin, presented, actor: await findActor(auth, presented.credential, origin) });
 
   let draining = false;
   const app = fastify({
@@ -134,13 +156,18 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     url: '/graphql',
     method: ['GET', 'POST', 'OPTIONS'],
     // Before Apollo, whose answer to a failing context would tell nothing.
-    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request))),
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentials.ofRequest(request), originOf(request))),
+    onSend: async (request, reply) => {
+      const { channel, sessionChange } = contexts.get(request) ?? {};
+      if (channel !== 'cookie' || !sessionChange) return;
+      void reply.header('set-cookie', sessionChange === 'ended' ? credentials.noCookies() : credentials.cookiesOf(sessionChange));
+    },
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
-  const live = createLiveOperations({ logger, metrics, production });
-  serveEventStreams(app, live, makeContext);
-  const closeWebSockets = serveWebSockets(app.server, live, makeContext);
-  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, makeContext });
+  const operations = createLiveOperations({ logger, metrics, production });
+  serveEventStreams(app, { operations, credentials, makeContext });
+  const closeWebSockets = serveWebSockets(app.server, { operations, credentials, makeContext });
+  await serveUploads(app, { datasets, metrics, maxBytes: maxUploadBytes, credentials, makeContext });
   await serveConsole(app, options.consoleDirectory);
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
@@ -151,15 +178,21 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host, port: options.port });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
+  const sweeping = setInterval(() => {
+    auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
+  }, sweepMs);
+  sweeping.unref();
 
   let closing: Promise<void> | undefined;
   async function shutDown(): Promise<void> {
     draining = true;
+    clearInterval(sweeping);
     runFeed.close();
     await closeWebSockets();
     await app.close();
     await graphql.stop();
     await metricsServer?.close();
+    mail?.close();
     await Promise.all([database.close(), reads.close()]);
   }
 

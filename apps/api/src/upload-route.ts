@@ -1,27 +1,32 @@
+import type { Actor } from '@millrace/auth';
 import type { Datasets, ReceiveUploadOutcome } from '@millrace/datasets';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Credentials, Presented } from './credentials.ts';
 import { httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 export interface UploadRouteOptions {
   datasets: Datasets;
   metrics: Metrics;
   maxBytes: number;
-  makeContext(credential: string | null, origin: RequestOrigin): Promise<RequestContext>;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
 }
 
 /** So long the rest of a refused file is read and thrown away, so that its sender gets to see the answer. */
 const lingerMs = 2_000;
 
 /** `PUT /uploads/:id`: the raw bytes of a file, streamed to the store. Never held in memory, never parsed here. */
-export async function serveUploads(app: FastifyInstance, { datasets, metrics, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
+export async function serveUploads(app: FastifyInstance, { datasets, metrics, maxBytes, credentials, makeContext }: UploadRouteOptions): Promise<void> {
+  const actorOf = async (request: FastifyRequest): Promise<Actor> => (await makeContext(credentials.ofRequest(request), originOf(request))).signedIn;
+
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
     scope.put<{ Params: { id: string } }>('/uploads/:id', async (request, reply) => {
-      const { signedIn } = await makeContext(credentialOf(request.headers), originOf(request)).catch((error: unknown) => {
+      const signedIn = await actorOf(request).catch((error: unknown) => {
         letGo(request, reply);
         throw error;
       });

@@ -12,6 +12,9 @@ export interface Things {
   modelName: string;
   endpoint: string;
   apiKey: string;
+  person: string;
+  /** of another member, to be ended */
+  session: string;
 }
 
 export interface Row {
