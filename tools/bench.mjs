@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { ensureBuilt, ensureInstalled, ensureNode, root, run } from './bootstrap.mjs';
 
-/** `npm run bench -- predict [--rounds 5 --seconds 2 --models dense,knn]` */
+/** `npm run bench -- predict [--rounds 5 --seconds 2 --models dense,knn]`, `npm run bench -- sign-in [--attempts 200]` */
 ensureNode();
 ensureInstalled();
 ensureBuilt();

@@ -1,6 +1,7 @@
 import { benchPredict } from './predict.ts';
+import { benchSignIn } from './sign-in.ts';
 
-const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict };
+const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict, 'sign-in': benchSignIn };
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = benches[name];

@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { SignedIn } from '@millrace/auth';
 import { DomainError } from '@millrace/kernel';
-import type { FastifyRequest } from 'fastify';
 
 /** How a caller shows who it is, and gets new tokens: programs by headers, the console by cookies that no script can read. */
 export type Channel = 'cookie' | 'bearer';
@@ -13,6 +12,12 @@ export interface Presented {
   credential: string | null;
   /** by cookie only */
   refreshToken: string | null;
+}
+
+/** As Node and Fastify have it. */
+interface Asking {
+  method?: string | undefined;
+  headers: IncomingHttpHeaders;
 }
 
 /** `x-millrace-session: cookie`: a header that a foreign page cannot send without being asked about first. */
@@ -36,12 +41,14 @@ export function createCredentials(publicUrl: string | undefined) {
     return (publicUrl !== undefined && origin === publicOrigin) || origin === `${protocol}//${host}`;
   }
 
-  /** Browsers tell the origin with all but plain reading; what kind of page reads they tell by another header. */
+  /**
+   * Browsers tell the origin with all but plain reading within one origin; reading from another with a header of ours they
+   * would tell it as well. `Sec-Fetch-Site` they send where it is encrypted, or their own machine.
+   */
   function isFromOwnPage(method: string | undefined, headers: IncomingHttpHeaders): boolean {
     const site = headers['sec-fetch-site'];
     if (site !== undefined && site !== 'same-origin') return false;
-    if (headers.origin !== undefined) return isOwnOrigin(headers.origin, headers);
-    return site === 'same-origin' && (method === 'GET' || method === 'HEAD');
+    return headers.origin === undefined ? method === 'GET' || method === 'HEAD' : isOwnOrigin(headers.origin, headers);
   }
 
   function byCookie(headers: IncomingHttpHeaders): Presented {
@@ -51,24 +58,26 @@ export function createCredentials(publicUrl: string | undefined) {
   const setCookie = (name: string, value: string, seconds: number): string =>
     `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`;
 
+  function ofRequest({ method, headers }: Asking): Presented {
+    if (headers[channelHeader] !== 'cookie') return byHeader(headers);
+    if (!isFromOwnPage(method, headers)) {
+      throw new DomainError('FORBIDDEN', 'Cookies are taken from this server’s own pages only.', {
+        remedy: 'Send a token as Authorization: Bearer …; if this is the console, set MILLRACE_PUBLIC_URL to its address.',
+      });
+    }
+    if (byHeader(headers).credential !== null) {
+      throw new DomainError('INVALID', 'The request brings a credential beside its cookies.', { remedy: `Send it without ${channelHeader}: cookie.` });
+    }
+    return byCookie(headers);
+  }
+
   return {
     /** @throws DomainError FORBIDDEN for cookies from elsewhere, INVALID for two kinds of credentials at once */
-    ofRequest({ method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): Presented {
-      if (headers[channelHeader] !== 'cookie') return byHeader(headers);
-      if (!isFromOwnPage(method, headers)) {
-        throw new DomainError('FORBIDDEN', 'Cookies are taken from this server’s own pages only.', {
-          remedy: 'Send a token as Authorization: Bearer …; if this is the console, set MILLRACE_PUBLIC_URL to its address.',
-        });
-      }
-      if (byHeader(headers).credential !== null) {
-        throw new DomainError('INVALID', 'The request brings a credential beside its cookies.', { remedy: `Send it without ${channelHeader}: cookie.` });
-      }
-      return byCookie(headers);
-    },
+    ofRequest,
 
     /** For a GET that a link of the console leads to, where no header can be set. */
-    ofDownload(request: Pick<FastifyRequest, 'method' | 'headers'>): Presented {
-      const presented = this.ofRequest(request);
+    ofDownload(request: Asking): Presented {
+      const presented = ofRequest(request);
       if (presented.channel === 'cookie' || presented.credential !== null) return presented;
       return request.headers['sec-fetch-site'] === 'same-origin' && isFromOwnPage(request.method, request.headers) ? byCookie(request.headers) : presented;
     },

@@ -24,7 +24,7 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
 
 /**
  * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
- * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
+ * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403, also later, when something is subscribed to.
  * @returns closes all connections with 1001
  */
 export function serveWebSockets(server: Server, { operations, credentials, makeContext }: LiveTransportOptions): () => Promise<void> {
@@ -38,6 +38,8 @@ export function serveWebSockets(server: Server, { operations, credentials, makeC
         (await contextOf(connectionParams, extra.request)).actor !== null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await contextOf(connectionParams, extra.request);
+        // What the connection was opened with is no good any more; a client that has something better connects anew.
+        if (!context.actor) extra.socket.close(4403, 'Forbidden');
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;

@@ -202,8 +202,10 @@ describe('what a foreign page can send', () => {
     expect(await get(viewer, {})).toBe(401);
     expect(await get(viewer, { 'sec-fetch-site': 'same-origin' })).toBe(401);
     expect(await get(viewer, { 'sec-fetch-site': 'cross-site', 'x-millrace-session': 'cookie' })).toBe(403);
-    expect(await get(viewer, { 'x-millrace-session': 'cookie' })).toBe(403);
+    expect(await get(viewer, { 'sec-fetch-site': 'none', 'x-millrace-session': 'cookie' })).toBe(403);
+    expect(await get(viewer, { origin: 'https://evil.example', 'x-millrace-session': 'cookie' })).toBe(403);
     expect(await get(viewer, { 'sec-fetch-site': 'same-origin', 'x-millrace-session': 'cookie' })).toBe(200);
+    expect(await get(viewer, { 'x-millrace-session': 'cookie' })).toBe(200); // unencrypted, browsers say no more than that
     expect(await get('mutation { signOut { __typename } }', { 'sec-fetch-site': 'same-origin', 'x-millrace-session': 'cookie' })).toBe(405);
   });
 
@@ -238,7 +240,7 @@ describe('what can be watched by cookie', () => {
         super(address, protocols, { headers });
       }
     }
-    return createClient({ url: url.replace(/^http/, 'ws') + '/graphql', webSocketImpl: Socket, retryAttempts: 0, connectionParams });
+    return createClient({ url: url.replace(/^http/, 'ws') + '/graphql', webSocketImpl: Socket, retryAttempts: 0, connectionParams, lazy: false, onNonLazyError: () => undefined });
   }
 
   it('over a WebSocket, by a page of this server only', async () => {
@@ -264,6 +266,18 @@ describe('what can be watched by cookie', () => {
     }
     expect(await first({ cookie: jar.header })).toBe(4403);
     expect(await first({ origin: url })).toBe(4403);
+  });
+
+  it('over a WebSocket that closes when its cookie is no good any more, so that the page connects with its new one', async () => {
+    const { jar, owner } = await browser('reconnect');
+    const id = await submitted(owner);
+    const client = overWebSocket({ cookie: jar.header, origin: url });
+    const kept = client.iterate({ query: watch, variables: { id } });
+    await kept.next();
+    await ask(jar, 'mutation { signOut { __typename } }');
+    expect((await kept.next()).value).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
+    await expect(client.iterate({ query: watch, variables: { id } }).next()).rejects.toMatchObject({ code: 4403 });
+    await client.dispose();
   });
 
   it('over an event stream, with the header', async () => {

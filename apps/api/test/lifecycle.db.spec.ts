@@ -128,9 +128,12 @@ describe('the program', () => {
   }
 
   it('refuses to start with a bad environment and names everything that is wrong, without values', async () => {
-    const program = start({ MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d' });
+    const program = start({
+      MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_TOKEN_SECRETS: 'tooshort, tooshort', MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d',
+      MILLRACE_SMTP_URL: 'http://u:canary@h', MILLRACE_MAIL_FROM: 'canary',
+    });
     expect(await program.exit).toBe(1);
-    for (const name of ['TOKEN_SECRET', 'KEY_PEPPER', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY']) {
+    for (const name of ['SMTP_URL', 'MAIL_FROM', 'RETIRED_TOKEN_SECRETS', 'TOKEN_SECRET', 'KEY_PEPPER', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY']) {
       expect(program.output()).toContain(`MILLRACE_${name}`);
     }
     expect(program.output()).not.toContain('canary');

@@ -12,6 +12,11 @@ const schema = z.object({
   MILLRACE_STORAGE_DIRECTORY: z.string(),
   MILLRACE_JOURNAL_DIRECTORY: z.string(),
   MILLRACE_TOKEN_SECRET: secret,
+  MILLRACE_RETIRED_TOKEN_SECRETS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((one) => one.trim()).filter(Boolean))
+    .pipe(z.array(secret)),
   MILLRACE_KEY_PEPPER: secret,
   MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
   MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),

@@ -18,6 +18,7 @@ const inference = await startInference({
   storageDirectory: settings.MILLRACE_STORAGE_DIRECTORY,
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
   tokenSecret: settings.MILLRACE_TOKEN_SECRET,
+  retiredTokenSecrets: settings.MILLRACE_RETIRED_TOKEN_SECRETS,
   keyPepper: settings.MILLRACE_KEY_PEPPER,
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,

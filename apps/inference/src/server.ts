@@ -26,6 +26,8 @@ export interface InferenceOptions {
   /** where usage waits for the database; must outlive the process */
   journalDirectory: string;
   tokenSecret: string;
+  /** signed tokens until lately: what they signed stays good until it ends */
+  retiredTokenSecrets?: readonly string[];
   keyPepper: string;
   logger: Logger;
   version?: string;
@@ -50,7 +52,13 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const { logger } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
   const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const auth = createAuth({
+    database,
+    tokenSecret: options.tokenSecret,
+    retiredTokenSecrets: options.retiredTokenSecrets ?? [],
+    keyPepper: options.keyPepper,
+    logger,
+  });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
