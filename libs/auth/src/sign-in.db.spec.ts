@@ -164,9 +164,8 @@ describe('nobody locks another out', () => {
       expect(await attempts(4, email, 'wrong', () => address)).toEqual(times(4, 'refused'));
       expect(await attempt(email, password, address)).toBe('signed-in');
     }
-    const many = newAddress();
-    const people = await Promise.all(Array.from({ length: 3 }, () => world.tenant()));
-    for (let i = 0; i < 12; i++) expect(await attempt(people[i % 3]!.email, password, many)).toBe('signed-in');
+    const entrance = newAddress();
+    for (let i = 0; i < 7; i++) expect(await attempt((await world.tenant()).email, password, entrance)).toBe('signed-in');
   });
 });
 
