@@ -37,11 +37,17 @@ const environmentSchema = z
     MILLRACE_MASTER_KEY: masterKey,
     MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
     MILLRACE_TOKEN_SECRET: secret,
+    MILLRACE_RETIRED_TOKEN_SECRETS: secrets,
     MILLRACE_KEY_PEPPER: secret,
     MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),
+    MILLRACE_SMTP_URL: z
+      .url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// address' })
+      .transform((value) => new Secret(value))
+      .optional(),
+    MILLRACE_MAIL_FROM: z.string().regex(/^[^\s@]+@[^\s@]+$|^[^<>\r\n]+ <[^\s@]+@[^\s@]+>$/, 'must be an e-mail address, or a name and an <address>').optional(),
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
     MILLRACE_CORS_ORIGINS: originsSetting.default([]),
@@ -69,6 +75,21 @@ const environmentSchema = z
   .refine((env) => ![env.MILLRACE_TOKEN_SECRET, env.MILLRACE_KEY_PEPPER].some((other) => other.reveal() === env.MILLRACE_MASTER_KEY.reveal()), {
     path: ['MILLRACE_MASTER_KEY'],
     error: 'must differ from MILLRACE_TOKEN_SECRET and MILLRACE_KEY_PEPPER',
+  })
+  .refine(
+    (env) => {
+      const inUse = [env.MILLRACE_TOKEN_SECRET, env.MILLRACE_KEY_PEPPER].map((secret) => secret.reveal());
+      return !env.MILLRACE_RETIRED_TOKEN_SECRETS.some((retired) => inUse.includes(retired.reveal()));
+    },
+    { path: ['MILLRACE_RETIRED_TOKEN_SECRETS'], error: 'must differ from MILLRACE_TOKEN_SECRET and MILLRACE_KEY_PEPPER' },
+  )
+  .refine((env) => (env.MILLRACE_SMTP_URL === undefined) === (env.MILLRACE_MAIL_FROM === undefined), {
+    path: ['MILLRACE_SMTP_URL'],
+    error: 'and MILLRACE_MAIL_FROM belong together: give both or none',
+  })
+  .refine((env) => env.MILLRACE_SMTP_URL === undefined || env.MILLRACE_PUBLIC_URL !== undefined, {
+    path: ['MILLRACE_PUBLIC_URL'],
+    error: 'is missing: the links in mails lead there',
   })
   .refine((env) => new Set([env.MILLRACE_INIT_TENANT, env.MILLRACE_INIT_EMAIL, env.MILLRACE_INIT_PASSWORD].map((value) => value === undefined)).size === 1, {
     path: ['MILLRACE_INIT_TENANT'],

@@ -23,6 +23,8 @@ type SignInRefused = TypedError<'SignInRefusedError'>;
 type SetupLinkInvalid = TypedError<'SetupLinkInvalidError'>;
 type InvitationInvalid = TypedError<'InvitationInvalidError'>;
 type SingleSignOnOnly = TypedError<'SingleSignOnOnlyError'>;
+type ResetLinkInvalid = TypedError<'ResetLinkInvalidError'>;
+type TooManyAttempts = TypedError<'TooManyAttemptsError'> & { retryAfterSeconds: number };
 
 const errorInterface = builder.interfaceRef<TypedError<string>>('Error').implement({
   description: 'An outcome that is not what was asked for. All members of payload unions but the success implement it.',
@@ -85,7 +87,18 @@ export const quotaExceededError = builder.objectRef<QuotaExceededShape>('QuotaEx
 
 export const signInRefusedError = builder.objectRef<SignInRefused>('SignInRefusedError').implement({
   interfaces: [errorInterface],
-  description: 'The e-mail address, the password or the refresh token is wrong. Never says which.',
+  description: 'The e-mail address, the password, the code or the refresh token is wrong. Never says which.',
+});
+
+export const tooManyAttemptsError = builder.objectRef<TooManyAttempts>('TooManyAttemptsError').implement({
+  interfaces: [errorInterface],
+  description: 'Wrong guesses have locked this for a while. Whether this one was right was not looked at. The answer comes with status 429 and Retry-After.',
+  fields: (t) => ({ retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'When to try again.' }) }),
+});
+
+export const resetLinkInvalidError = builder.objectRef<ResetLinkInvalid>('ResetLinkInvalidError').implement({
+  interfaces: [errorInterface],
+  description: 'The link for a new password was used, replaced or is too old.',
 });
 
 export const setupLinkInvalidError = builder.objectRef<SetupLinkInvalid>('SetupLinkInvalidError').implement({
@@ -181,6 +194,20 @@ export const singleSignOnOnly = (who: 'account' | 'tenant'): SingleSignOnOnly =>
         message: 'This tenant lets your e-mail address in by single sign-on only.',
         remedy: 'Sign in with single sign-on.',
       };
+export const tooManyAttempts = (retryAfterSeconds: number): TooManyAttempts => ({
+  __typename: 'TooManyAttemptsError',
+  code: 'too_many_attempts',
+  message: 'There were too many attempts.',
+  remedy: `Try again in ${retryAfterSeconds < 120 ? `${retryAfterSeconds} seconds` : `${Math.ceil(retryAfterSeconds / 60)} minutes`}.`,
+  retryAfterSeconds,
+});
+
+export const resetLinkInvalid = (): ResetLinkInvalid => ({
+  __typename: 'ResetLinkInvalidError',
+  code: 'reset_link_invalid',
+  message: 'This link is not valid (any more).',
+  remedy: 'Ask for a new one.',
+});
 
 /** How a payload union tells its members apart: they carry their names. */
 export const nameOf = (value: { __typename: string }): string => value.__typename;

@@ -107,6 +107,11 @@ export function auditResultOf(error: unknown): string {
   return code === internal ? 'internal_error' : String(code).toLowerCase();
 }
 
+/** The status of an answer whose data is the refusal: of a sign-in that was tried too often. */
+export function tooManyAttempts(seconds: number): { status: number; headers: Record<string, string> } {
+  return { status: statusOfCode.TOO_MANY_REQUESTS, headers: { 'retry-after': String(seconds) } };
+}
+
 function retryHeaders(status: number, known?: number): Record<string, string> {
   const seconds = known === undefined ? retryAfterSeconds[status] : String(known);
   return seconds ? { 'retry-after': seconds } : {};

@@ -10,7 +10,7 @@ import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { noteRefusals } from './audited-fields.ts';
 import { budgetHeaders } from './cost-budget.ts';
-import { logGraphqlErrors, publicError, statusOfGraphql, withRequestId } from './errors.ts';
+import { logGraphqlErrors, publicError, statusOfGraphql, tooManyAttempts, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { Admission, OperationGate } from './operation-gate.ts';
 import { maxTokens, operationRules } from './operation-limits.ts';
@@ -56,9 +56,13 @@ export function createGraphqlServer({ gate, logger, metrics, production }: Graph
             singleResult.extensions = { ...singleResult.extensions, cost: admission.cost };
             for (const [name, value] of Object.entries(budgetHeaders(admission.budget))) response.http.headers.set(name, value);
           }
-          if (!singleResult.errors) return;
-          singleResult.errors = withRequestId(singleResult.errors, context.requestId);
-          const refusal = singleResult.data == null ? statusOfGraphql(singleResult.errors) : null;
+          if (singleResult.errors) singleResult.errors = withRequestId(singleResult.errors, context.requestId);
+          const refusal =
+            context.retryAfterSeconds !== null
+              ? tooManyAttempts(context.retryAfterSeconds)
+              : singleResult.errors && singleResult.data == null
+                ? statusOfGraphql(singleResult.errors)
+                : null;
           if (!refusal) return;
           response.http.status = refusal.status;
           for (const [name, value] of Object.entries(refusal.headers)) response.http.headers.set(name, value);

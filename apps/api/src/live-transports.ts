@@ -1,6 +1,5 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { credentialOf } from '@millrace/auth';
 import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
@@ -8,16 +7,19 @@ import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import type { Credentials, Presented } from './credentials.ts';
 import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
 import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, origin: RequestOrigin, channel: Channel) => Promise<RequestContext>;
-
-export interface WebSocketOptions {
+export interface LiveTransportOptions {
   operations: LiveOperations;
-  makeContext: MakeContext;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
+}
+
+export interface WebSocketOptions extends LiveTransportOptions {
   origins: CrossOriginOptions;
   proxies: TrustedProxies;
 }
@@ -29,22 +31,22 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
 
 /**
  * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
- * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
- * Pages of origins that are not listed get no further than the upgrade.
+ * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403, also
+ * later, when something is subscribed to. Pages of origins that are not listed get no further than the upgrade.
  * @returns closes all connections with 1001
  */
-export function serveWebSockets(server: Server, { operations, makeContext, origins, proxies }: WebSocketOptions): () => Promise<void> {
+export function serveWebSockets(server: Server, { operations, credentials, makeContext, origins, proxies }: WebSocketOptions): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const contextFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> => {
-    const sent = lowerCased(params ?? {});
-    return makeContext(credentialOf(sent, request.headers), originOfUpgrade(request, proxies), channelOf({ ...request.headers, ...sent }));
-  };
+  const contextFrom = async (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> =>
+    makeContext(credentials.ofUpgrade(request, params), originOfUpgrade(request, proxies));
 
   const served = useServer(
     {
       onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request).catch(inTheWrongPlace))?.actor != null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
         const context = await contextFrom(connectionParams, extra.request);
+        // What the connection was opened with is no good any more; a client that has something better connects anew.
+        if (!context.actor) extra.socket.close(4403, 'Forbidden');
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
         const prepared = await operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
@@ -81,12 +83,11 @@ export function serveWebSockets(server: Server, { operations, makeContext, origi
 }
 
 /** Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets. */
-export function serveEventStreams(app: FastifyInstance, operations: LiveOperations, makeContext: MakeContext): void {
+export function serveEventStreams(app: FastifyInstance, { operations, credentials, makeContext }: LiveTransportOptions): void {
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const { headers } = request.raw;
-      const prepared = await operations.prepare(params, await makeContext(credentialOf(headers), originOf(request.raw), channelOf(headers)));
+      const prepared = await operations.prepare(params, await makeContext(credentials.ofRequest(request.raw), originOf(request.raw)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -98,7 +99,7 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))).signedIn;
+      void (await makeContext(credentials.ofRequest(request), originOf(request))).signedIn;
     },
     handler: async (request, reply) => {
       if (!request.headers.accept?.includes('text/event-stream')) {
@@ -136,13 +137,6 @@ function refusalOf({ errors }: ExecutionResult): Response {
 function tooMany(): GraphQLError {
   const message = `This connection has ${mostPerConnection} subscriptions already.`;
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
-}
-
-/** A name that comes twice, in other letters, has no value that could be believed. */
-function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
-  const result = Object.create(null) as Record<string, unknown>;
-  for (const [name, value] of Object.entries(params)) result[name.toLowerCase()] = name.toLowerCase() in result ? [] : value;
-  return result;
 }
 
 /** A good key, but not from here: the connection is closed as for any that is not good. */

@@ -1,7 +1,8 @@
-import { type Actor, type Auth, can, type Origin, type Permission } from '@millrace/auth';
+import { type Actor, type Auth, can, type Origin, type Permission, type SignedIn } from '@millrace/auth';
 import type { Database, ReadSession, TenantTx } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
 import type { FastifyRequest } from 'fastify';
+import type { Channel, Presented } from './credentials.ts';
 import type { Services } from './services.ts';
 
 export interface RequestContextOptions {
@@ -9,16 +10,12 @@ export interface RequestContextOptions {
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
   origin: RequestOrigin;
-  channel: Channel;
-  credential: string | null;
+  presented: Presented;
   actor: Actor | null;
 }
 
 /** Where a request comes from. */
 export type RequestOrigin = Origin & { requestId: string };
-
-/** `cookie`: a session of the console, which keeps its credential in a cookie. `bearer`: everybody else. */
-export type Channel = 'cookie' | 'bearer';
 
 interface State {
   readonly reads: Database;
@@ -28,21 +25,24 @@ interface State {
   session: ReadSession | null;
   credential: string | null;
   actor: Actor | null;
+  sessionChange: SignedIn | 'ended' | null;
+  retryAfterSeconds: number | null;
 }
 
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
 export class RequestContext {
   readonly services: Services;
   readonly origin: RequestOrigin;
-  readonly channel: Channel;
+  private readonly presented: Presented;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, origin, channel, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, origin, reads, presented, actor }: RequestContextOptions) {
     this.services = services;
     this.origin = origin;
-    this.channel = channel;
-    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [] };
+    this.presented = presented;
+    const { credential } = presented;
+    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null };
   }
 
   get requestId(): string {
@@ -51,6 +51,16 @@ export class RequestContext {
 
   get actor(): Actor | null {
     return this.state.actor;
+  }
+
+  /** How the caller has shown who it is, and wants new tokens. */
+  get channel(): Channel {
+    return this.presented.channel;
+  }
+
+  /** From the caller's cookies; null by any other channel. */
+  get refreshToken(): string | null {
+    return this.presented.refreshToken;
   }
 
   /** As the caller sent it: only to be passed on to the data plane. */
@@ -81,9 +91,29 @@ export class RequestContext {
   }
 
   /** From here on the operation reads as the one who has just signed in. */
-  signInAs(actor: Actor, credential: string): void {
-    this.state.actor = { ...actor, ...this.origin };
-    this.state.credential = credential;
+  signInAs(signedIn: SignedIn): void {
+    this.state.actor = { ...signedIn.actor, ...this.origin };
+    this.state.credential = signedIn.accessToken;
+    this.state.sessionChange = signedIn;
+  }
+
+  /** The session is over: a browser is to forget it. */
+  signOut(): void {
+    this.state.sessionChange = 'ended';
+  }
+
+  /** What a browser's cookies must follow. */
+  get sessionChange(): SignedIn | 'ended' | null {
+    return this.state.sessionChange;
+  }
+
+  /** The answer is a refusal for now, and says so by its status as well. */
+  refuseFor(seconds: number): void {
+    this.state.retryAfterSeconds = seconds;
+  }
+
+  get retryAfterSeconds(): number | null {
+    return this.state.retryAfterSeconds;
   }
 
   can(permission: Permission): boolean {
@@ -118,10 +148,9 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, origin, channel } = this;
-    const { credential, reads } = this.state;
-    const actor = await findActor(services.auth, credential, origin);
-    return new RequestContext({ services, reads, origin, channel, credential, actor });
+    const { services, origin, presented } = this;
+    const actor = await findActor(services.auth, presented.credential, origin);
+    return new RequestContext({ services, reads: this.state.reads, origin, presented, actor });
   }
 }
 
@@ -130,11 +159,6 @@ export async function findActor(auth: Auth, credential: string | null, origin: R
   if (!credential) return null;
   const actor = await auth.authenticate(credential, origin);
   return actor && { ...actor, ...origin };
-}
-
-/** @param headers of a request, or what a WebSocket's first message has in their place */
-export function channelOf(headers: Record<string, unknown>): Channel {
-  return headers['x-millrace-session'] === 'cookie' ? 'cookie' : 'bearer';
 }
 
 export function originOf(request: FastifyRequest): RequestOrigin {

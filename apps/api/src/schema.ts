@@ -1,6 +1,9 @@
 import { type GraphQLSchema, specifiedDirectives } from 'graphql';
 import './modules/auth/viewer-types.ts';
 import './modules/auth/session-mutations.ts';
+import './modules/auth/session-types.ts';
+import './modules/auth/password-mutations.ts';
+import './modules/auth/second-factor-mutations.ts';
 import './modules/auth/api-key-types.ts';
 import './modules/auth/api-key-mutations.ts';
 import './modules/auth/audit-types.ts';

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { actionOfRoute, createAuth, createTenantKeyring, credentialOf, findRoute, type MasterKeys, requirePermission } from '@millrace/auth';
+import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
@@ -15,12 +15,14 @@ import { createAccessFeed } from './access-feed.ts';
 import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
+import { createCredentials, type Presented } from './credentials.ts';
 import { allowListedOrigins } from './cross-origin.ts';
 import { auditResultOf, httpRefusalOf } from './errors.ts';
 import { createGraphqlServer } from './graphql-server.ts';
 import { acceptJsonBodies } from './json-bodies.ts';
 import { createLiveOperations } from './live-operations.ts';
 import { serveEventStreams, serveWebSockets } from './live-transports.ts';
+import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
@@ -28,7 +30,7 @@ import { serveExport } from './modules/tenants/export-route.ts';
 import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
 import { createOperationGate } from './operation-gate.ts';
-import { type Channel, channelOf, findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
+import { findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { createShapeGuard } from './shape-guard.ts';
 import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
@@ -48,9 +50,15 @@ export interface ApiOptions {
   scratchDirectory: string;
   masterKeys: MasterKeys;
   tokenSecret: Secret;
+  /** signed tokens until lately: what they signed stays good until it ends */
+  retiredTokenSecrets?: readonly Secret[];
   keyPepper: Secret;
   /** peppers of before: see `createAuth` */
   retiredKeyPeppers?: readonly Secret[];
+  /** without it nobody can ask for a new password by e-mail */
+  mail?: Omit<MailSettings, 'publicUrl'> | undefined;
+  /** other limits of sign-in than the usual */
+  signInLimits?: Partial<SignInLimits>;
   inferenceUrl: string;
   /** where clients reach the inference server, if that is another address */
   publicInferenceUrl?: string | undefined;
@@ -93,6 +101,8 @@ export interface Api {
 
 const bodyLimit = 1024 * 1024;
 const headerLimit = 16 * 1024;
+/** between two sweeps of counts, links and addresses that have run out */
+const sweepMs = 10 * 60_000;
 
 /** Starts the control plane. Everything it needs comes in `options`; everything it opens it closes. */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -107,20 +117,25 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
   const metrics = createMetrics();
+  const mail = options.mail && publicUrl !== undefined ? createMail({ ...options.mail, publicUrl }) : undefined;
   const auth = createAuth({
     database,
     tokenSecret: options.tokenSecret.reveal(),
+    retiredTokenSecrets: (options.retiredTokenSecrets ?? []).map((secret) => secret.reveal()),
     keyPepper: options.keyPepper.reveal(),
     retiredKeyPeppers: (options.retiredKeyPeppers ?? []).map((pepper) => pepper.reveal()),
+    signInLimits: options.signInLimits ?? {},
+    mail,
     logger,
     onRefusal: metrics.refusal,
     ...(options.purgeDays === undefined ? {} : { purgeDays: options.purgeDays }),
   });
+  const credentials = createCredentials(publicUrl);
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   await auth.watchRevocations();
   // After auth: it forgets what it believed before these look again.
-  const runFeed = await createRunFeed(database);
+  const runFeed = await createRunFeed(database, auth);
   const access = await createAccessFeed(database, auth);
   const version = options.version ?? '0.1.0';
   const services: Services = {
@@ -148,14 +163,23 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     maxUploadBytes,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
-  const makeContext = async (credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext> =>
-    new RequestContext({ services, reads, origin, channel, credential, actor: await findActor(auth, credential, origin) });
+  const makeContext = async (presented: Presented, origin: RequestOrigin): Promise<RequestContext> =>
+    new RequestContext({ services, reads, origin, presented, actor: await findActor(auth, presented.credential, origin) });
+
+  /** Null also for whoever is refused before it is clear who it is. */
+  async function actorOf(request: FastifyRequest, origin: RequestOrigin): Promise<Actor | null> {
+    try {
+      return await findActor(auth, credentials.ofRequest(request).credential, origin);
+    } catch {
+      return null;
+    }
+  }
 
   /** Of a route; those of a GraphQL field are noted there. */
   async function noteRefusal(error: DomainError, request: FastifyRequest): Promise<void> {
     const route = findRoute('api', request.method, pathOf(request.routeOptions.url ?? ''));
     const origin = originOf(request);
-    const actor = await findActor(auth, credentialOf(request.headers), origin).catch(() => null);
+    const actor = await actorOf(request, origin);
     if (route) await auth.trail.refuse({ actor, origin, action: actionOfRoute(route) }, auditResultOf(error), error);
   }
 
@@ -215,16 +239,23 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     method: ['GET', 'POST', 'OPTIONS'],
     preValidation: createShapeGuard(metrics),
     // Before Apollo, whose answer to a failing context would tell nothing.
-    preHandler: async (request) => void contexts.set(request, await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers))),
+    preHandler: async (request) => void contexts.set(request, await makeContext(credentials.ofRequest(request), originOf(request))),
+    onSend: async (request, reply) => {
+      const { channel, sessionChange } = contexts.get(request) ?? {};
+      if (channel !== 'cookie' || !sessionChange) return;
+      void reply.header('set-cookie', sessionChange === 'ended' ? credentials.noCookies() : credentials.cookiesOf(sessionChange));
+    },
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
   const live = createLiveOperations({ gate, logger, metrics, production });
-  serveEventStreams(app, live, makeContext);
-  const closeWebSockets = serveWebSockets(app.server, { operations: live, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies });
-  await serveUploads(app, { datasets, trail: auth.trail, metrics, access, maxBytes: maxUploadBytes, makeContext });
-  serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, makeContext });
+  serveEventStreams(app, { operations: live, credentials, makeContext });
+  const closeWebSockets = serveWebSockets(app.server, {
+    operations: live, credentials, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies,
+  });
+  await serveUploads(app, { datasets, trail: auth.trail, metrics, access, maxBytes: maxUploadBytes, credentials, makeContext });
+  serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
   const servePage = await serveConsole(app, options.consoleDirectory);
-  serveAuditExport(app, { trail: auth.trail, makeContext, servePage });
+  serveAuditExport(app, { trail: auth.trail, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
     const ready = !draining && (await database.isReachable());
@@ -235,10 +266,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
+  const sweeping = setInterval(() => {
+    auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
+  }, sweepMs);
+  sweeping.unref();
 
   let closing: Promise<void> | undefined;
   async function shutDown(): Promise<void> {
     draining = true;
+    clearInterval(sweeping);
     runFeed.close();
     await closeWebSockets();
     await app.close();
@@ -247,6 +283,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await graphql.stop();
     await metricsServer?.close();
     await auth.trail.close();
+    mail?.close();
     await Promise.all([database.close(), reads.close()]);
   }
 

@@ -1,11 +1,12 @@
-import { type Auth, credentialOf } from '@millrace/auth';
+import type { Auth } from '@millrace/auth';
 import { type Datasets, type ReceiveUploadOutcome, uploadRefusalCodes } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessFeed } from './access-feed.ts';
+import type { Credentials, Presented } from './credentials.ts';
 import { auditResultOf, httpRefusal, type HttpRefusal } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
 export interface UploadRouteOptions {
   datasets: Datasets;
@@ -13,21 +14,23 @@ export interface UploadRouteOptions {
   metrics: Metrics;
   access: AccessFeed;
   maxBytes: number;
-  makeContext(credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext>;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
 }
 
 /** So long the rest of a refused file is read and thrown away, so that its sender gets to see the answer. */
 const lingerMs = 2_000;
 
 /** `PUT /uploads/:id`: the raw bytes of a file, streamed to the store. Never held in memory, never parsed here. */
-export async function serveUploads(app: FastifyInstance, { datasets, trail, metrics, access, maxBytes, makeContext }: UploadRouteOptions): Promise<void> {
+export async function serveUploads(app: FastifyInstance, { datasets, trail, metrics, access, maxBytes, credentials, makeContext }: UploadRouteOptions): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
     scope.put<{ Params: { id: string } }>('/uploads/:id', async (request, reply) => {
       const origin = originOf(request);
-      const { signedIn } = await makeContext(credentialOf(request.headers), origin, channelOf(request.headers)).catch((error: unknown) => {
+      const contextOf = async (): Promise<RequestContext> => makeContext(credentials.ofRequest(request), origin);
+      const { signedIn } = await contextOf().catch((error: unknown) => {
         letGo(request, reply);
         throw error;
       });

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAuth, masterKeysOf, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
+import { createAuth, masterKeysOf, type PersonActor, platformTenantId, type Role, type SignedIn } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import { Secret, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, repositoryRoot, type TestDatabase, testSecrets } from '@millrace/testkit';
@@ -41,6 +41,8 @@ export interface World {
   tenant(name: string): Promise<Member>;
   /** a further member of a tenant */
   member(tenantId: string, role: Role): Promise<Member>;
+  /** a member of the platform's own tenant */
+  operator(): Promise<Member>;
   apiKey(owner: Member, scopes: string[]): Promise<string>;
   beginUpload(credential: string, filename?: string): Promise<{ id: string; url: string }>;
   put(credential: string, url: string, body: RequestInit['body']): Promise<Response>;
@@ -111,6 +113,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
       if (outcome.type !== 'added') throw new Error(JSON.stringify(outcome));
       return signIn(email);
     },
+    operator: () => world.member(platformTenantId, 'OPERATOR'),
     async apiKey(owner, scopes) {
       const outcome = await auth.keys.create(owner.actor, { alias: 'spec', scopes: scopes as never });
       if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));

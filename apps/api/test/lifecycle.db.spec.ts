@@ -133,13 +133,14 @@ describe('the program', () => {
 
   it('refuses to start with a bad environment and names everything that is wrong, without values', async () => {
     const program = start({
-      MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_KEY_PEPPERS: `${secrets.keyPepper},tooshort`, MILLRACE_API_PORT: 'high',
-      MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d', MILLRACE_INIT_API_KEY: 'mr_live_canary', MILLRACE_PURGE_DAYS: '0',
+      MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_TOKEN_SECRETS: 'tooshort, tooshort', MILLRACE_RETIRED_KEY_PEPPERS: `${secrets.keyPepper},tooshort`,
+      MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d', MILLRACE_INIT_API_KEY: 'mr_live_canary', MILLRACE_PURGE_DAYS: '0',
+      MILLRACE_SMTP_URL: 'http://u:canary@h', MILLRACE_MAIL_FROM: 'canary',
     });
     expect(await program.exit).toBe(1);
     const names = [
-      'TOKEN_SECRET', 'KEY_PEPPER', 'RETIRED_KEY_PEPPERS', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY', 'MASTER_KEY',
-      'INIT_API_KEY', 'PURGE_DAYS',
+      'TOKEN_SECRET', 'RETIRED_TOKEN_SECRETS', 'KEY_PEPPER', 'RETIRED_KEY_PEPPERS', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY',
+      'MASTER_KEY', 'INIT_API_KEY', 'PURGE_DAYS', 'SMTP_URL', 'MAIL_FROM',
     ];
     for (const name of names) {
       expect(program.output()).toContain(`MILLRACE_${name}`);

@@ -31,6 +31,7 @@ const schema = z
     MILLRACE_MASTER_KEY: masterKey,
     MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
     MILLRACE_TOKEN_SECRET: secret,
+    MILLRACE_RETIRED_TOKEN_SECRETS: secrets,
     MILLRACE_KEY_PEPPER: secret,
     MILLRACE_RETIRED_KEY_PEPPERS: secrets,
     MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),

@@ -29,6 +29,7 @@ const inference = await startInference({
   masterKeys: masterKeysOf(settings.MILLRACE_MASTER_KEY.reveal(), settings.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
   tokenSecret: settings.MILLRACE_TOKEN_SECRET.reveal(),
+  retiredTokenSecrets: settings.MILLRACE_RETIRED_TOKEN_SECRETS.map((secret) => secret.reveal()),
   keyPepper: settings.MILLRACE_KEY_PEPPER.reveal(),
   retiredKeyPeppers: settings.MILLRACE_RETIRED_KEY_PEPPERS.map((pepper) => pepper.reveal()),
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,

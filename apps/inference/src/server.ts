@@ -32,6 +32,8 @@ export interface InferenceOptions {
   /** where usage waits for the database; must outlive the process */
   journalDirectory: string;
   tokenSecret: string;
+  /** signed tokens until lately: what they signed stays good until it ends */
+  retiredTokenSecrets?: readonly string[];
   keyPepper: string;
   /** peppers of before: see `createAuth` */
   retiredKeyPeppers?: readonly string[];
@@ -66,8 +68,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
-  const { tokenSecret, keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
-  const auth = createAuth({ database, tokenSecret, keyPepper, retiredKeyPeppers, logger, clock });
+  const { tokenSecret, retiredTokenSecrets = [], keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
+  const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });

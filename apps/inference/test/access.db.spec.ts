@@ -1,6 +1,6 @@
 import { type ApiKeyScope, httpRoutes, permissionsOfScope, platformTenantId } from '@millrace/auth';
 import { operations } from '../src/openapi.ts';
-import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
@@ -155,6 +155,13 @@ describe('who may call', () => {
     const key = signedIn.type === 'signed-in' ? signedIn.accessToken : '';
     expect((await call(`${url}/v2/models/iris`, { key })).status).toBe(200);
     expect((await call(`${url}/predict`, { key, body: { model: 'iris', features: setosa } })).status).toBe(403);
+  });
+
+  it('a token signed with a retired secret is good until it ends', async () => {
+    const next = 'the next token secret for specs, long enough';
+    const [rotating, rotated] = [await world.start({ tokenSecret: next, retiredTokenSecrets: [tokenSecret] }), await world.start({ tokenSecret: next })];
+    const status = async (server: string) => (await call(`${server}/v2/models/iris`, { key: acme.accessToken })).status;
+    expect([await status(rotating.url), await status(rotated.url)]).toEqual([200, 401]);
   });
 
   it('a new endpoint can be called at once, though it was asked for before it was there', async () => {

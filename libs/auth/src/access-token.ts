@@ -6,6 +6,8 @@ export interface AccessTokenSettings {
   secret: string;
   /** names the secret in the token's header */
   keyId: string;
+  /** the secrets whose tokens are believed, by their names: the one that signs, and those that did until lately */
+  secretByKeyId: ReadonlyMap<string, string>;
   clock: Clock;
 }
 
@@ -37,18 +39,24 @@ function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: nu
   );
 }
 
-/** The claims of a token that we signed and that is still good; null for everything else. One algorithm, fixed here. */
+/**
+ * The claims of a token that we signed and that is still good; null for everything else. One algorithm, fixed here; the
+ * header's `kid` chooses among our own secrets and nothing else.
+ */
 export function verifyAccessToken(token: string, settings: AccessTokenSettings): AccessTokenClaims | null {
   if (token.length > 2048) return null;
   try {
-    const { header, payload } = jwt.verify(token, settings.secret, {
+    const keyId = jwt.decode(token, { complete: true })?.header.kid;
+    const secret = typeof keyId === 'string' ? settings.secretByKeyId.get(keyId) : undefined;
+    if (secret === undefined) return null;
+    const { header, payload } = jwt.verify(token, secret, {
       algorithms: [algorithm],
       issuer,
       audience,
       clockTimestamp: seconds(settings.clock),
       complete: true,
     });
-    if (header.typ !== type || header.kid !== settings.keyId || typeof payload === 'string') return null;
+    if (header.typ !== type || typeof payload === 'string') return null;
     const { sub, ten, sid, iat } = payload as Record<string, unknown>;
     if (!isId('person', sub) || !isId('tenant', ten) || !isId('session', sid)) return null;
     if (typeof iat !== 'number' || !Number.isInteger(iat) || iat > seconds(settings.clock) + clockSkewSeconds) return null;

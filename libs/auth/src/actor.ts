@@ -61,3 +61,9 @@ export function requirePermission(actor: Actor, permission: Permission): void {
 export function mayCall(actor: Actor, endpoint: string): boolean {
   return actor.type === 'person' || actor.models.length === 0 || actor.models.includes(endpoint);
 }
+
+/** For what belongs to a human being: an account, a session. @throws DomainError INVALID for an API key */
+export function requirePerson(actor: Actor): PersonActor {
+  if (actor.type === 'person') return actor;
+  throw new DomainError('INVALID', 'An API key has no account and no session.', { remedy: 'Sign in as a person.' });
+}

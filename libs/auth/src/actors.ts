@@ -51,18 +51,32 @@ export function createActors(grounds: Grounds) {
     return row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
   }
 
+  const listeners = new Set<(tenantId: string | null) => void>();
+
   return {
     /** Must run once before the first `authenticate`: from then on a revocation is noticed within a second. */
     async watchRevocations(): Promise<void> {
       await database.listen('millrace_access', (payload) => {
+        const [tenantId = '', id = ''] = payload?.split(':') ?? [];
         if (payload === null) {
           keys.forgetAll();
-          return actors.clear();
+          actors.clear();
+        } else {
+          keys.forget(tenantId, id);
+          actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
         }
-        const [tenantId = '', id = ''] = payload.split(':');
-        keys.forget(tenantId, id);
-        actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
+        for (const listener of listeners) listener(payload === null ? null : tenantId);
       });
+    },
+
+    /**
+     * Calls the listener whenever somebody's rights in a tenant have changed (null: perhaps in any), once this process has
+     * forgotten the old ones: whoever serves somebody for long asks `authenticate` again then.
+     * @returns a function that ends it
+     */
+    onRightsChange(listener: (tenantId: string | null) => void): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
 
     /**

@@ -1,4 +1,4 @@
-export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission, requirePerson } from './actor.ts';
 export { generateKey, parseKey } from './api-key-format.ts';
 export {
   type ApiKeyChanges,
@@ -16,10 +16,11 @@ export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from '.
 export { type Auth, createAuth } from './auth.ts';
 export { credentialOf } from './credential-of.ts';
 export type { GrantInput, GrantView } from './grants.ts';
-export { type AuthOptions, platformTenantId } from './grounds.ts';
+export { type AuthOptions, type Mail, type MailMessage, platformTenantId } from './grounds.ts';
 export type { InvitationPreview, InvitationView } from './invitations.ts';
 export { type MasterKey, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
 export { lockMembers } from './members.ts';
+export type { OpenSession } from './open-sessions.ts';
 export type { Page } from './page.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
@@ -29,6 +30,7 @@ export type { DatabaseHealth } from './platform.ts';
 export type { ExportSummary, TenantExport } from './tenant-export.ts';
 export { type ChangeStateOutcome, exportCountsForHours, type TenantSummary } from './tenant-life.ts';
 export type { OwnMembership } from './tenant-switch.ts';
+export { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 export type { SetUpOutcome } from './tenants.ts';
 export { createTenantKeyring, type Keyring, type RewrapReport, type TenantKeyringOptions } from './tenant-keyring.ts';
 export type { Asked, TrailLine, TrailRange } from './trail.ts';

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Invitation, notify, type SystemTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Actor, actorName, type Origin, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { emailProblem, type Grounds, isEmail, normalEmail, sha256 } from './grounds.ts';
 import { lockMembers, personProblems, roleProblem, roleToManageWith } from './members.ts';
-import { hashPassword, verifyPassword } from './password.ts';
+import { hashPassword, inTurn, verifyInTurn } from './password.ts';
 import type { Role } from './permissions.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
+import { atTheNextStroke } from './sign-in.ts';
+import type { CountedAttempt, SignInThrottle } from './sign-in-throttle.ts';
 import { comesInBySsoOnly } from './sso-only.ts';
 
 /** What the application may know of an invitation: everything but the digest of its link. */
@@ -49,6 +50,8 @@ export type AcceptOutcome =
   | { type: 'link-invalid' }
   /** there is an account, and the password is not its password */
   | { type: 'refused' }
+  /** as for a sign-in, of which this may be one */
+  | { type: 'too-many-attempts'; retryAfterSeconds: number }
   /** the account has no password, or the tenant lets this address in by single sign-on only */
   | { type: 'sso-only'; reason: 'account' | 'tenant' };
 
@@ -59,7 +62,7 @@ interface OpenInvitation extends Invitation {
 }
 
 /** How somebody becomes a member: by a link that is good for a week, for one e-mail address, once. */
-export function createInvitations({ database, clock, inSeconds, refusalMs }: Grounds, sessions: Sessions) {
+export function createInvitations({ database, clock, inSeconds, refusalMs }: Grounds, sessions: Sessions, throttle: SignInThrottle) {
   async function findOpen(tx: SystemTx, token: string): Promise<OpenInvitation | null> {
     const found = await tx.invitation.findUnique({
       where: { tokenHash: sha256(token) },
@@ -134,14 +137,20 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
       if (ssoOnly) return { type: 'sso-only', reason: 'tenant' };
       // The same checks for a new account and for one that exists: a password that is refused as too short must not tell
       // whoever made the link which of the two it is.
-      const problems = personProblems({ ...input, email: invitation.email });
+      const problems = await personProblems({ ...input, email: invitation.email });
       if (problems.length) return { type: 'invalid', problems };
       let passwordHash: string | null = null;
+      let attempt: CountedAttempt | null = null;
       if (!person) {
-        passwordHash = await hashPassword(input.password);
+        passwordHash = await hashPassword(input.password, origin.address);
       } else if (person.passwordHash === null) {
         return { type: 'sso-only', reason: 'account' };
-      } else if (!(await verifyPassword(person.passwordHash, input.password))) {
+      } else {
+        const counted = await throttle.attempt(invitation.email, origin.address, async () => person);
+        if (counted.type === 'too-many-attempts') return counted;
+        attempt = counted.attempt;
+      }
+      if (person && !(await inTurn(origin.address, () => verifyInTurn(person.passwordHash, input.password)))) {
         await database.system().transaction((tx) =>
           recordAudit(
             tx,
@@ -149,7 +158,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
             { action: 'invitation.accept', subject: invitation.id, result: 'refused' },
           ),
         );
-        await delay(Math.max(0, begun + refusalMs - performance.now()));
+        await atTheNextStroke(begun, refusalMs);
         return { type: 'refused' };
       }
 
@@ -171,6 +180,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         const { role } = await tx.membership.findUniqueOrThrow({ where: { tenantId_personId: { tenantId, personId } } });
         await tx.invitation.update({ where: { id: open.id }, data: { acceptedAt: clock.now() } });
         await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
+        if (attempt) await throttle.succeeded(tx, attempt, personId);
         const entry = { action: 'invitation.accept', subject: open.id, details: { personId, role } };
         if (known?.hasSecondFactor) {
           const member: PersonActor = { type: 'person', tenantId, personId, role, sessionId: '', ...origin };

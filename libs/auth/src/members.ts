@@ -99,7 +99,7 @@ export function createMembers({ database, clock }: Grounds) {
 
     /** Adds a member without an invitation: for a headless start and the demo, never reachable over the network. */
     async add(member: MemberInput): Promise<{ type: 'added'; personId: string } | { type: 'invalid'; problems: Problem[] }> {
-      const problems = personProblems(member);
+      const problems = await personProblems(member);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(member.password);
       const added = database.system().transaction(async (tx) => {
@@ -174,11 +174,11 @@ export function emailTaken(error: unknown): { type: 'invalid'; problems: Problem
   };
 }
 
-export function personProblems(input: { name: string; email: string; password: string }): Problem[] {
+export async function personProblems(input: { name: string; email: string; password: string; tenantName?: string }): Promise<Problem[]> {
   const problems: Problem[] = [];
   if (!isPlainText(input.name)) problems.push(textProblem('name', 'The name'));
   if (!isEmail(input.email)) problems.push(emailProblem());
-  const password = passwordProblem(input.password);
+  const password = await passwordProblem(input.password, { ...input, tenantNames: input.tenantName === undefined ? [] : [input.tenantName] });
   if (password) problems.push(password);
   return problems;
 }

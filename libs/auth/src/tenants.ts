@@ -50,7 +50,7 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
      * machine up also becomes its first operator.
      */
     async setUp(token: string, input: TenantInput, origin: Origin = {}): Promise<SetUpOutcome> {
-      const problems = tenantProblems(input);
+      const problems = await tenantProblems(input);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(input.password);
       const created = database.system().transaction(async (tx): Promise<SetUpOutcome> => {
@@ -74,7 +74,7 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
     async createTenant(
       input: TenantInput & { operator?: boolean },
     ): Promise<{ type: 'created'; tenantId: string; personId: string } | { type: 'invalid'; problems: Problem[] }> {
-      const problems = tenantProblems(input);
+      const problems = await tenantProblems(input);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(input.password);
       const created = database.system().transaction(async (tx) => {
@@ -103,8 +103,8 @@ async function makeOperator(tx: SystemTx, personId: string, origin: Origin = {})
   await recordAudit(tx, { type: 'system', tenantId: platformTenantId, ...origin }, { action: 'member.add', subject: personId, details: { role: 'OPERATOR' } });
 }
 
-function tenantProblems(input: TenantInput): Problem[] {
-  const problems = personProblems(input);
+async function tenantProblems(input: TenantInput): Promise<Problem[]> {
+  const problems = await personProblems(input);
   if (!isPlainText(input.tenantName)) problems.push(textProblem('tenantName', 'The tenant’s name'));
   return problems;
 }

@@ -15,6 +15,8 @@ export interface Things {
   apiKey: string;
   /** of a member */
   person: string;
+  /** of another member, to be ended */
+  session: string;
   invitation: string;
   /** an operator's, to Acme */
   grant: string;

@@ -55,4 +55,26 @@ export const sessionRows: Rows = {
       credential: (await world.member(acme.actor.tenantId, 'VIEWER')).token,
     }),
   },
+  'Query.sessions': {
+    operation: 'query ($id: ID) { sessions(personId: $id) { id tenantName address userAgent } }',
+    needs: 'signed-in',
+    variables: ({ person }) => ({ id: person }),
+  },
+  'Mutation.revokeSession': {
+    operation: `mutation ($id: ID!) { revokeSession(input: { id: $id }) { ${error} } }`,
+    needs: 'signed-in',
+    variables: ({ session }) => ({ id: session }),
+  },
+  'Mutation.revokeOtherSessions': { operation: 'mutation { revokeOtherSessions { __typename } }', needs: 'signed-in' },
+  'Mutation.changePassword': {
+    operation: `mutation { changePassword(input: { currentPassword: "x", newPassword: "${password}" }) { ${error} } }`,
+    needs: 'signed-in',
+  },
+  'Mutation.requestPasswordReset': { operation: 'mutation { requestPasswordReset(input: { email: "x@x.test" }) { __typename } }', needs: 'public' },
+  'Mutation.resetPassword': { operation: `mutation { resetPassword(input: { token: "x", newPassword: "${password}" }) { ${error} } }`, needs: 'public' },
+  'Mutation.createPasswordReset': { operation: `mutation { createPasswordReset(input: { email: "x@x.test" }) { ${error} } }`, needs: 'platform:write' },
+  'Mutation.beginSecondFactor': { operation: `mutation { beginSecondFactor { ${error} } }`, needs: 'signed-in' },
+  'Mutation.confirmSecondFactor': { operation: `mutation { confirmSecondFactor(input: { code: "000000" }) { ${error} } }`, needs: 'signed-in' },
+  'Mutation.removeSecondFactor': { operation: `mutation { removeSecondFactor(input: { password: "x", code: "000000" }) { ${error} } }`, needs: 'signed-in' },
+  'Mutation.resetSecondFactor': { operation: `mutation { resetSecondFactor(input: { email: "x@x.test" }) { ${error} } }`, needs: 'platform:write' },
 };

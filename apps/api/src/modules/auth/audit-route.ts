@@ -1,14 +1,16 @@
 import { Readable } from 'node:stream';
-import { type Auth, credentialOf, type TrailLine } from '@millrace/auth';
+import { type Auth, type TrailLine } from '@millrace/auth';
 import { DomainError } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import type { ServePage } from '../../console-routes.ts';
-import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
+import type { Credentials, Presented } from '../../credentials.ts';
+import { originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
 import { readMoment } from '../../scalars.ts';
 
 export interface AuditRouteOptions {
   trail: Auth['trail'];
-  makeContext(credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext>;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
   /** the console shows the trail at the same address */
   servePage: ServePage;
 }
@@ -40,11 +42,11 @@ type Format = keyof typeof formats;
  * `GET /audit?format=jsonl|csv&from=&to=`: the trail of the caller's tenant, oldest first. Read page by page as fast as it
  * is taken, so that a long trail needs no more memory than a short one.
  */
-export function serveAuditExport(app: FastifyInstance, { trail, makeContext, servePage }: AuditRouteOptions): void {
+export function serveAuditExport(app: FastifyInstance, { trail, credentials, makeContext, servePage }: AuditRouteOptions): void {
   app.get<{ Querystring: Record<string, unknown> }>('/audit', { exposeHeadRoute: false }, async (request, reply) => {
     const page = request.query['format'] === undefined ? servePage(request, reply) : null;
     if (page) return page;
-    const { signedIn } = await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers));
+    const { signedIn } = await makeContext(credentials.ofDownload(request), originOf(request));
     const { format, from, to } = readQuery(request.query);
     const { type, head, write } = formats[format];
     const pages = await trail.export(signedIn, { ...(from ? { from } : {}), ...(to ? { to } : {}) }, format);

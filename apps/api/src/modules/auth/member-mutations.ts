@@ -13,6 +13,8 @@ import {
   signInRefusedError,
   singleSignOnOnly,
   singleSignOnOnlyError,
+  tooManyAttempts,
+  tooManyAttemptsError,
 } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
 import { signInSuccess, succeed } from './session-mutations.ts';
@@ -80,7 +82,7 @@ const invitationAccepted = builder.objectRef<{ __typename: 'InvitationAccepted';
 
 const acceptInvitationPayload = builder.unionType('AcceptInvitationPayload', {
   description: 'Outcomes of acceptInvitation.',
-  types: [signInSuccess, invitationAccepted, invalidInputError, invitationInvalidError, signInRefusedError, singleSignOnOnlyError],
+  types: [signInSuccess, invitationAccepted, invalidInputError, invitationInvalidError, signInRefusedError, singleSignOnOnlyError, tooManyAttemptsError],
   resolveType: nameOf,
 });
 
@@ -218,6 +220,9 @@ builder.mutationFields((t) => ({
           return signInRefused('There is an account with this e-mail address, and this is not its password.', 'Give the password that you sign in with.');
         case 'sso-only':
           return singleSignOnOnly(outcome.reason);
+        case 'too-many-attempts':
+          context.refuseFor(outcome.retryAfterSeconds);
+          return tooManyAttempts(outcome.retryAfterSeconds);
       }
     },
   }),

@@ -65,6 +65,14 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       description: 'The access grant by which an operator looks into the tenant; null for everybody else.',
       resolve: (actor) => (actor.type === 'person' ? (actor.grantId ?? null) : null),
     }),
+    hasSecondFactor: t.boolean({
+      description: 'Whether the person’s sign-in asks for a code beside the password; false for an API key.',
+      resolve: async (actor, _args, { db }) => {
+        if (actor.type === 'key') return false;
+        const person = await db.person.findUnique({ where: { id: actor.personId }, select: { totpConfirmedAt: true } });
+        return person?.totpConfirmedAt != null;
+      },
+    }),
     inferenceUrl: t.string({
       description: 'Where predictions are served to programs. A loopback address means: on the host of the console.',
       resolve: (_actor, _args, { services }) => services.publicInferenceUrl,
@@ -76,9 +84,12 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
   }),
 });
 
-const setupStateType = builder.objectRef<{ isSetUp: boolean }>('SetupState').implement({
-  description: 'Whether this installation has been set up.',
-  fields: (t) => ({ isSetUp: t.exposeBoolean('isSetUp', { description: 'Whether there is a tenant yet.' }) }),
+const setupStateType = builder.objectRef<{ isSetUp: boolean; sendsMail: boolean }>('SetupState').implement({
+  description: 'Whether this installation has been set up, and what it can do for those who are not signed in.',
+  fields: (t) => ({
+    isSetUp: t.exposeBoolean('isSetUp', { description: 'Whether there is a tenant yet.' }),
+    sendsMail: t.exposeBoolean('sendsMail', { description: 'Whether requestPasswordReset leads to a mail; if not, operators make the links.' }),
+  }),
 });
 
 builder.queryFields((t) => ({
@@ -86,7 +97,7 @@ builder.queryFields((t) => ({
     type: setupStateType,
     authScopes: { public: true },
     description: 'Public: whether to show the set-up page or the sign-in page.',
-    resolve: async (_root, _args, { services }) => ({ isSetUp: await services.auth.isSetUp() }),
+    resolve: async (_root, _args, { services }) => ({ isSetUp: await services.auth.isSetUp(), sendsMail: services.auth.passwords.canSendLinks }),
   }),
   viewer: t.field({
     type: viewerType,

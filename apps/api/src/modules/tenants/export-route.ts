@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { type Actor, type Auth, credentialOf, requirePermission } from '@millrace/auth';
+import { type Actor, type Auth, requirePermission } from '@millrace/auth';
 import { DomainError, type Logger } from '@millrace/kernel';
 import type { ArtefactStore } from '@millrace/storage';
 import type { FastifyInstance } from 'fastify';
 import type { AccessFeed } from '../../access-feed.ts';
-import { type Channel, channelOf, originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
+import type { Credentials, Presented } from '../../credentials.ts';
+import { originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
 import { createTenantArchive, type TenantArchive } from './tenant-archive.ts';
 
 export interface ExportRouteOptions {
@@ -15,7 +16,8 @@ export interface ExportRouteOptions {
   logger: Logger;
   scratchDirectory: string;
   version: string;
-  makeContext(credential: string | null, origin: RequestOrigin, channel: Channel): Promise<RequestContext>;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
 }
 
 /** of one process */
@@ -24,7 +26,7 @@ const mostAtOnce = 4;
 const stalledAfterMs = 120_000;
 
 /** `GET /export`: everything of the caller's tenant as a tar. Counts as an export only if the reader took all of it. */
-export function serveExport(app: FastifyInstance, { auth, storage, access, logger, scratchDirectory, version, makeContext }: ExportRouteOptions): void {
+export function serveExport(app: FastifyInstance, { auth, storage, access, logger, scratchDirectory, version, credentials, makeContext }: ExportRouteOptions): void {
   const underWay = new Set<string>();
 
   app.route({
@@ -32,7 +34,7 @@ export function serveExport(app: FastifyInstance, { auth, storage, access, logge
     url: '/export',
     exposeHeadRoute: false,
     handler: async (request, reply) => {
-      const { signedIn } = await makeContext(credentialOf(request.headers), originOf(request), channelOf(request.headers));
+      const { signedIn } = await makeContext(credentials.ofDownload(request), originOf(request));
       requirePermission(signedIn, 'tenant:write');
       const { tenantId } = signedIn;
       if (underWay.has(tenantId) || underWay.size >= mostAtOnce) throw tooMany();
