@@ -34,7 +34,7 @@ export function createCredentials(publicUrl: string | undefined) {
   const { protocol, origin: publicOrigin } = new URL(publicUrl ?? 'http://localhost');
   const isSecure = protocol === 'https:';
   // The prefix makes browsers refuse the cookie from neighbouring hosts and unencrypted pages.
-  const names = { access: `${isSecure ? '__Host-' : ''}millrace_access`, refresh: `${isSecure ? '__Host-' : ''}millrace_refresh` };
+  const names = { access: `${isSecure ? '__Host-' : ''}millrace_access`, refresh: `${isSecure ? '__Host-' : ''}millrace_refresh`, sso: `${isSecure ? '__Host-' : ''}millrace_sso` };
 
   /** Whether a page of this server sent it: by the address that people use, or by the one that the request itself names. */
   function isOwnOrigin(origin: string, { host }: IncomingHttpHeaders): boolean {
@@ -55,8 +55,8 @@ export function createCredentials(publicUrl: string | undefined) {
     return { channel: 'cookie', credential: cookieOf(headers, names.access), refreshToken: cookieOf(headers, names.refresh) };
   }
 
-  const setCookie = (name: string, value: string, seconds: number): string =>
-    `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`;
+  const setCookie = (name: string, value: string, seconds: number, sameSite: 'Strict' | 'Lax' = 'Strict'): string =>
+    `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=${sameSite}${isSecure ? '; Secure' : ''}`;
 
   function ofRequest({ method, headers }: Asking): Presented {
     if (headers[channelHeader] !== 'cookie') return byHeader(headers);
@@ -97,6 +97,10 @@ export function createCredentials(publicUrl: string | undefined) {
         setCookie(names.refresh, refreshToken, sessionSeconds),
       ];
     },
+
+    /** What the browser keeps while it is away at an OpenID provider, which sends it back from another site: hence Lax. */
+    ssoCookie: (transaction: string, seconds: number): string => setCookie(names.sso, transaction, seconds, 'Lax'),
+    ssoTransactionOf: (headers: IncomingHttpHeaders): string | null => cookieOf(headers, names.sso),
 
     /** Makes the browser forget. */
     noCookies: (): string[] => [setCookie(names.access, '', 0), setCookie(names.refresh, '', 0)],

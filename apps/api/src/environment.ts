@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { masterKeyProblem, parseKey } from '@millrace/auth';
 import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
+import { isNetwork } from '@millrace/outbound';
 import { z } from 'zod';
 import { complexityLimit } from './operation-limits.ts';
 
@@ -23,6 +24,11 @@ const masterKeyList = z.string().transform((text) => text.split(',').map((key) =
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' }).transform((value) => new Secret(value));
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
+const networks = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((network) => network.trim()).filter(Boolean))
+  .refine((list) => list.every(isNetwork), 'must be networks such as 10.0.0.0/8, separated by commas');
 
 const environmentSchema = z
   .object({
@@ -48,6 +54,7 @@ const environmentSchema = z
       .transform((value) => new Secret(value))
       .optional(),
     MILLRACE_MAIL_FROM: z.string().regex(/^[^\s@]+@[^\s@]+$|^[^<>\r\n]+ <[^\s@]+@[^\s@]+>$/, 'must be an e-mail address, or a name and an <address>').optional(),
+    MILLRACE_OUTBOUND_NETWORKS: networks,
     MILLRACE_CONSOLE_DIRECTORY: z.string().optional(),
     MILLRACE_MAX_UPLOAD_BYTES: z.coerce.number({ error: 'must be a number of bytes' }).int().min(1024).default(1024 ** 3),
     MILLRACE_CORS_ORIGINS: originsSetting.default([]),

@@ -33,6 +33,7 @@ const api = await startApi({
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
   publicUrl: env.MILLRACE_PUBLIC_URL,
+  outboundNetworks: env.MILLRACE_OUTBOUND_NETWORKS,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
   trustedDocuments: env.MILLRACE_TRUSTED_DOCUMENTS,
   costPerMinute: env.MILLRACE_API_COST_PER_MINUTE,

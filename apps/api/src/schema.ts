@@ -10,6 +10,8 @@ import './modules/auth/audit-types.ts';
 import './modules/auth/member-types.ts';
 import './modules/auth/member-mutations.ts';
 import './modules/auth/permission-types.ts';
+import './modules/auth/sso-types.ts';
+import './modules/auth/sso-mutations.ts';
 import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';

@@ -5,6 +5,7 @@ import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, 
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
+import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -25,6 +26,7 @@ import { serveEventStreams, serveWebSockets } from './live-transports.ts';
 import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
+import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { serveExport } from './modules/tenants/export-route.ts';
 import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
@@ -64,6 +66,10 @@ export interface ApiOptions {
   publicInferenceUrl?: string | undefined;
   /** where people reach the console, if that is another address than this server's own */
   publicUrl?: string | undefined;
+  /** networks inside which tenants' OpenID providers may be, as CIDR; the public internet only unless told */
+  outboundNetworks?: readonly string[];
+  /** the texts that stand in the DNS under a name; asked of the name servers unless told */
+  textRecords?: (name: string) => Promise<string[]>;
   /** the built console; without it a page says that there is none */
   consoleDirectory?: string | undefined;
   /** left out: `console` in production where the console is built, else `off` */
@@ -128,6 +134,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     mail,
     logger,
     onRefusal: metrics.refusal,
+    outbound: createOutbound({ allowedNetworks: options.outboundNetworks ?? [], logger }),
+    ...(options.textRecords && { textRecords: options.textRecords }),
     ...(options.purgeDays === undefined ? {} : { purgeDays: options.purgeDays }),
   });
   const credentials = createCredentials(publicUrl);
@@ -138,6 +146,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const runFeed = await createRunFeed(database, auth);
   const access = await createAccessFeed(database, auth);
   const version = options.version ?? '0.1.0';
+  /** known once the server listens, before the first request */
+  const ownAddress = (): string => publicUrl ?? ownUrl;
+  let ownUrl = '';
   const services: Services = {
     auth,
     quota,
@@ -161,6 +172,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       };
     },
     maxUploadBytes,
+    ssoRedirectUri: () => new URL(ssoCallbackPath, ownAddress()).href,
     publicInferenceUrl: options.publicInferenceUrl ?? options.inferenceUrl,
   };
   const makeContext = async (presented: Presented, origin: RequestOrigin): Promise<RequestContext> =>
@@ -254,6 +266,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
   await serveUploads(app, { datasets, trail: auth.trail, metrics, access, maxBytes: maxUploadBytes, credentials, makeContext });
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
+  serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
   serveAuditExport(app, { trail: auth.trail, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
@@ -270,6 +283,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
   }, sweepMs);
   sweeping.unref();
+  ownUrl = `http://${options.host}:${port}`;
 
   let closing: Promise<void> | undefined;
   async function shutDown(): Promise<void> {
@@ -288,7 +302,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
 
   return {
-    url: `http://${options.host}:${port}`,
+    url: ownUrl,
     metricsUrl: metricsServer?.url ?? null,
     issueSetupToken: () => auth.issueSetupToken(),
     async setUpOnce({ tenantName, email, password, apiKey }) {

@@ -20,6 +20,8 @@ export interface Services {
   predictions: PredictionRelay;
   /** for operators */
   platformHealth(actor: Actor): Promise<PlatformHealth>;
+  /** where an OpenID provider sends people back to */
+  ssoRedirectUri(): string;
   /** where clients reach the inference server */
   publicInferenceUrl: string;
   /** of one file, in bytes */

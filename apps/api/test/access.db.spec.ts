@@ -33,7 +33,7 @@ beforeAll(async () => {
     response.end(JSON.stringify({ error: { code: 'model_not_found', message: 'There is no such endpoint.', remedy_hint: 'List them.' } }));
   });
   await new Promise<void>((resolve) => inference.listen(0, '127.0.0.1', resolve));
-  world = await createApiWorld({ inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}` });
+  world = await createApiWorld({ inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}`, textRecords: async () => [] });
   acme = await world.tenant('canary-acme');
   stranger = await world.tenant('stranger');
   operator = await world.member(platformTenantId, 'OPERATOR');
@@ -115,6 +115,7 @@ it.each([
   ['upload', 'query ($it: ID!) { node(id: $it) { ... on Upload { filename } } }', 'upload'],
   ['model', 'query ($it: ID!) { node(id: $it) { ... on Model { name } } }', 'model'],
   ['model version', 'query ($it: ID!) { node(id: $it) { ... on ModelVersion { number } } }', 'modelVersion'],
+  ['domain claim', 'query ($it: ID!) { node(id: $it) { ... on DomainClaim { domain } } }', 'domainClaim'],
   ['API key', 'query ($it: ID!) { node(id: $it) { ... on ApiKey { alias } } }', 'apiKey'],
 ] as [string, string, keyof Things][])('a stranger finds no %s, its tenant does', async (_what, query, kind) => {
   const foreign = await world.graphql(query, { it: ours[kind] }, stranger.token);

@@ -16,6 +16,7 @@ import { createTenantExport } from './tenant-export.ts';
 import { createTenantLife } from './tenant-life.ts';
 import { createTenantPurge } from './tenant-purge.ts';
 import { createTenantSwitch } from './tenant-switch.ts';
+import { createSso } from './sso.ts';
 import { createTenants } from './tenants.ts';
 import { createTrail } from './trail.ts';
 import { createVouching } from './vouching.ts';
@@ -41,6 +42,7 @@ export function createAuth(options: AuthOptions) {
     passwords,
     secondFactor: createSecondFactor(grounds, codes, throttle),
     tenants: { ...createTenantLife(grounds), ...createTenantPurge(grounds), ...createTenantExport(grounds) },
+    sso: createSso(grounds, sessions, options),
     grants: createGrants(grounds, sessions),
     platform: createPlatform(grounds),
     ...createVouching(grounds),

@@ -1,6 +1,7 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
+import type { Outbound } from '@millrace/outbound';
 import type { AccessTokenSettings } from './access-token.ts';
 import { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 
@@ -16,6 +17,10 @@ export interface AuthOptions {
   retiredKeyPeppers?: readonly string[];
   logger: Logger;
   clock?: Clock;
+  /** calls tenants' OpenID providers; in the public internet only unless told */
+  outbound?: Outbound;
+  /** the texts that stand in the DNS under a name; asked of the name servers unless told */
+  textRecords?: (name: string) => Promise<string[]>;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
   /** lines of the trail that one actor gets for like refusals in a minute, before they are counted instead; 30 unless told */

@@ -26,6 +26,9 @@ export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, perm
 export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export type { SignInOutcome } from './sign-in.ts';
+export { type DomainClaimInput, type DomainClaimOutcome, type DomainOutcome, domainRecord } from './domain-claims.ts';
+export { type SaveSsoOutcome, type SsoConnectionInput, type SsoConnectionView, ssoRoles } from './sso-connections.ts';
+export type { SsoBeginOutcome, SsoCompleteOutcome, SsoRefusalCode } from './sso-sign-in.ts';
 export type { DatabaseHealth } from './platform.ts';
 export type { ExportSummary, TenantExport } from './tenant-export.ts';
 export { type ChangeStateOutcome, exportCountsForHours, type TenantSummary } from './tenant-life.ts';

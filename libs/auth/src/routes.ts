@@ -31,6 +31,8 @@ export const httpRoutes = {
     { method: 'GET', path: '/graphql/stream', access: 'signed-in' },
     { method: 'POST', path: '/graphql/stream', access: 'signed-in' },
     { method: 'PUT', path: '/uploads/{id}', access: ['dataset:write'], action: 'upload.receive' },
+    { method: 'GET', path: '/auth/sso', access: 'public' },
+    { method: 'GET', path: '/auth/sso/callback', access: 'public' },
     { method: 'GET', path: '/export', access: ['tenant:write'], action: 'tenant.export' },
     { method: 'GET', path: '/audit', access: ['audit:read'], action: 'audit.export' },
     { method: 'GET', path: '/healthz', access: 'public' },

@@ -2,16 +2,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
-import { homeOf } from './home-tenant.ts';
+import { homesOf } from './home-tenant.ts';
 import { hashInTurn, inTurn, isOutdated, verifyInTurn } from './password.ts';
 import type { CodeCheck } from './second-factor.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
 import type { SignInThrottle } from './sign-in-throttle.ts';
+import { comesInBySsoOnly } from './sso-only.ts';
 
 export type SignInOutcome =
   | SignedIn
   /** the password is right; nothing was opened */
   | { type: 'second-factor-required' }
+  /** all is right, but every tenant of the person lets them in by single sign-on only */
+  | { type: 'sso-only' }
   | { type: 'refused' }
   | { type: 'too-many-attempts'; retryAfterSeconds: number };
 
@@ -25,11 +28,13 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
     const fits = await verifyInTurn(storedHash, password);
     const newHash = fits && storedHash !== null && isOutdated(storedHash) ? await hashInTurn(password) : null;
     return database.system().transaction(async (tx): Promise<SignInOutcome> => {
-      const home = await homeOf(tx, person?.id ?? null);
+      const homes = await homesOf(tx, person?.id ?? null);
+      const [home] = homes;
       if (!person || !home) return { type: 'refused' };
+      const noteRefused = async (result: string, details: Record<string, string | boolean> = {}): Promise<void> =>
+        recordAudit(tx, { type: 'system', tenantId: home.tenantId, ...origin }, { action: 'session.open', subject: person.id, result, details });
       const refuse = async (factor: 'password' | 'code'): Promise<SignInOutcome> => {
-        const details = { factor, ...(counting.locks ? { locked: true } : {}) };
-        await recordAudit(tx, { type: 'system', tenantId: home.tenantId, ...origin }, { action: 'session.open', subject: person.id, result: 'sign_in_refused', details });
+        await noteRefused('sign_in_refused', { factor, ...(counting.locks ? { locked: true } : {}) });
         return { type: 'refused' };
       };
       if (!fits) return refuse('password');
@@ -42,7 +47,11 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
       }
       if (newHash !== null) await tx.person.updateMany({ where: { id: person.id, passwordHash: storedHash }, data: { passwordHash: newHash } });
       await throttle.succeeded(tx, counting, person.id);
-      return sessions.open(tx, { ...home, personId: person.id }, origin);
+      for (const { tenantId, role } of homes) {
+        if (!(await comesInBySsoOnly(tx, { tenantId, role, email }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
+      }
+      await noteRefused('sso_only');
+      return { type: 'sso-only' };
     });
   }
 

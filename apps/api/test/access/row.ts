@@ -20,6 +20,7 @@ export interface Things {
   invitation: string;
   /** an operator's, to Acme */
   grant: string;
+  domainClaim: string;
   /** a tenant that operators can do with as they like */
   managedTenant: string;
 }

@@ -7,6 +7,7 @@ import { quotaRows } from './quota.ts';
 import { registryRows } from './registry.ts';
 import type { Rows } from './row.ts';
 import { sessionRows } from './session.ts';
+import { ssoRows } from './sso.ts';
 import { tenantsRows } from './tenants.ts';
 import { trainingRows } from './training.ts';
 
@@ -21,5 +22,6 @@ export const accessTable: Rows = {
   ...quotaRows,
   ...membersRows,
   ...plansRows,
+  ...ssoRows,
   ...tenantsRows,
 };

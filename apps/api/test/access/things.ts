@@ -21,6 +21,11 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     acme.token,
   );
   const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
+  const claimed = await world.graphql(
+    'mutation { claimDomain(input: { domain: "canary.example" }) { ... on ClaimDomainSuccess { domainClaim { id } } } }',
+    {},
+    acme.token,
+  );
   const viewer = await world.member(acme.actor.tenantId, 'VIEWER');
   const invited = await world.graphql(
     'mutation { inviteMember(input: { email: "invited@canary.test", role: VIEWER }) { ... on InviteMemberSuccess { invitation { id } } } }',
@@ -43,6 +48,7 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     modelName: 'canary-model',
     endpoint: 'canary-endpoint',
     apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+    domainClaim: claimed.data!['claimDomain'].domainClaim.id,
     person: viewer.actor.personId,
     session: (await world.member(acme.actor.tenantId, 'VIEWER')).actor.sessionId,
     invitation: invited.data!['inviteMember'].invitation.id,
@@ -64,6 +70,7 @@ export function nobodysThings(): Things {
     modelName: 'missing-model',
     endpoint: 'missing-endpoint',
     apiKey: newId('apiKey'),
+    domainClaim: newId('domainClaim'),
     person: newId('person'),
     session: newId('session'),
     invitation: newId('invitation'),

@@ -143,6 +143,8 @@ builder.mutationFields((t) => ({
         case 'too-many-attempts':
           context.refuseFor(outcome.retryAfterSeconds);
           return tooManyAttempts(outcome.retryAfterSeconds);
+        case 'sso-only':
+          return signInRefused('Your tenant lets you in by single sign-on only.', 'Sign in with your company’s account.');
         case 'refused':
           return signInRefused('The e-mail address, the password or the code is wrong.', 'Check them, and the keyboard’s capitals.');
       }
