@@ -215,15 +215,16 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers(headers).header('x-request-id', request.id);
+  });
+  await allowListedOrigins(app, corsOrigins);
+  // From here on: what was before answers the preflights of all addresses, and is no address of its own.
   app.addHook('onRoute', ({ method, url }) => {
     for (const one of [method].flat()) {
       if (!findRoute('api', one, pathOf(url))) throw new Error(`The route ${one} ${url} stands in no row of the table in libs/auth/src/routes.ts.`);
     }
   });
-  app.addHook('onRequest', async (request, reply) => {
-    void reply.headers(headers).header('x-request-id', request.id);
-  });
-  await allowListedOrigins(app, corsOrigins);
   acceptJsonBodies(app);
   app.addHook('onSend', async (_request, reply) => {
     // A connection kept alive would hold up the shutdown until it times out.
