@@ -41,7 +41,7 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
     const previous = pepperOf(row?.previousHmac, given);
     if (!row) return nobody;
     const isPrevious = current < 0;
-    if (isPrevious && (previous < 0 || !row.previousUntil || row.previousUntil <= clock.now())) return nobody;
+    if (isPrevious && (previous < 0 || !row.previousUntil)) return nobody;
     if (row.revokedAt || row.blocked || row.tenant.status !== 'ACTIVE') return nobody;
     if (current > 0 || previous > 0) void renew(row.id, secret, isPrevious ? row.previousHmac! : row.secretHmac, isPrevious);
     const ends = [row.expiresAt, isPrevious ? row.previousUntil : null].filter((end) => end !== null);
