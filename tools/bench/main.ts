@@ -1,6 +1,7 @@
+import { benchAudit } from './audit.ts';
 import { benchPredict } from './predict.ts';
 
-const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict };
+const benches: Record<string, (parameters: string[]) => Promise<void>> = { audit: benchAudit, predict: benchPredict };
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = benches[name];
