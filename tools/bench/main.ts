@@ -1,3 +1,4 @@
+import { benchAudit } from './audit.ts';
 import { benchPredict } from './predict.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSignIn } from './sign-in.ts';
@@ -5,6 +6,7 @@ import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
+  audit: benchAudit,
   predict: benchPredict,
   revocation: benchRevocation,
   'sign-in': benchSignIn,
