@@ -6,7 +6,6 @@ export { type Auth, createAuth } from './auth.ts';
 export type { GrantInput, GrantView } from './grants.ts';
 export { type AuthOptions, platformTenantId } from './grounds.ts';
 export type { InvitationPreview, InvitationView } from './invitations.ts';
-export { lockMembers } from './members.ts';
 export type { Page } from './page.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';
 export type { SignedIn } from './sessions.ts';
