@@ -19,7 +19,6 @@ export type { GrantInput, GrantView } from './grants.ts';
 export { type AuthOptions, type Mail, type MailMessage, platformTenantId } from './grounds.ts';
 export type { InvitationPreview, InvitationView } from './invitations.ts';
 export { type MasterKey, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
-export { lockMembers } from './members.ts';
 export type { OpenSession } from './open-sessions.ts';
 export type { Page } from './page.ts';
 export { type ApiKeyScope, type Permission, permissions, permissionsOfRole, permissionsOfScope, permissionTexts, type Role } from './permissions.ts';

@@ -4,7 +4,7 @@ import { newId, type Problem } from '@millrace/kernel';
 import { type Actor, actorName, type Origin, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { emailProblem, type Grounds, isEmail, normalEmail, sha256 } from './grounds.ts';
-import { lockMembers, personProblems, roleProblem, roleToManageWith } from './members.ts';
+import { lockMembers, personProblems, requireNotAbove, roleProblem, roleToManageWith } from './members.ts';
 import { hashPassword, inTurn, verifyInTurn } from './password.ts';
 import type { Role } from './permissions.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
@@ -83,12 +83,17 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
       const email = normalEmail(input.email);
       return database.forTenant(tenantId).transaction(async (tx): Promise<InviteOutcome> => {
         await lockMembers(tx, tenantId);
-        const unfit = roleProblem(tenantId, await roleToManageWith(tx, actor), input.role);
+        const own = await roleToManageWith(tx, actor);
+        const unfit = roleProblem(tenantId, own, input.role);
         const problems = [...(isEmail(email) ? [] : [emailProblem()]), ...(unfit ? [unfit] : [])];
         if (problems.length) return { type: 'invalid', problems };
         // Row-level security shows nobody here but the tenant's own members.
         if (await tx.person.findUnique({ where: { email }, select: { id: true } })) return { type: 'already-member' };
-        await tx.invitation.updateMany({ where: { tenantId, email, acceptedAt: null, revokedAt: null }, data: { revokedAt: clock.now() } });
+        const replaced = await tx.invitation.findFirst({ where: { tenantId, email, acceptedAt: null, revokedAt: null } });
+        if (replaced) {
+          requireNotAbove(own, replaced.role);
+          await tx.invitation.update({ where: { id: replaced.id }, data: { revokedAt: clock.now() } });
+        }
         const { data, token } = newInvitation({ tenantId, email, role: input.role, createdBy: actorName(actor), expiresAt: inSeconds(linkLifeDays * 86_400) });
         const invitation = await tx.invitation.create({ data });
         await recordAudit(tx, actor, { action: 'invitation.create', subject: invitation.id, details: { email, role: input.role } });
@@ -102,9 +107,11 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
       const { tenantId } = actor;
       return database.forTenant(tenantId).transaction(async (tx): Promise<RevokeInvitationOutcome> => {
         await lockMembers(tx, tenantId); // against an acceptance at this moment
+        const own = await roleToManageWith(tx, actor);
         const found = await tx.invitation.findUnique({ where: { tenantId_id: { tenantId, id: invitationId } } });
         if (!found) return { type: 'not-found' };
         if (found.acceptedAt) return { type: 'already-accepted' };
+        requireNotAbove(own, found.role);
         if (found.revokedAt) return { type: 'revoked', invitation: found };
         const invitation = await tx.invitation.update({ where: { id: invitationId }, data: { revokedAt: clock.now() } });
         await recordAudit(tx, actor, { action: 'invitation.revoke', subject: invitationId });

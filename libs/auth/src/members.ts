@@ -147,9 +147,10 @@ export function roleProblem(tenantId: string, own: Role, role: Role): Problem | 
   return rankOf(role) > rankOf(own) ? problem(`Your own role is ${own}: you cannot give a higher one.`, `Give ${own} at most.`) : null;
 }
 
-function requireNotAbove(own: Role, other: Role): void {
+/** @throws DomainError FORBIDDEN where somebody of the role `own` would meddle with one above them, or with one to be */
+export function requireNotAbove(own: Role, other: Role): void {
   if (rankOf(other) <= rankOf(own)) return;
-  throw new DomainError('FORBIDDEN', `The role ${own} may not change or remove an ${other}.`, { remedy: `Ask an ${other}.` });
+  throw new DomainError('FORBIDDEN', `The role ${own} may not decide about an ${other}.`, { remedy: `Ask an ${other}.` });
 }
 
 async function isLastAtTop(tx: TenantTx, { tenantId, role }: Membership): Promise<boolean> {
