@@ -59,7 +59,7 @@ export function createApiKeys({ database, clock, keyPepper }: Grounds) {
         const found = await tx.apiKey.findUnique({ where: { tenantId_id: { tenantId: actor.tenantId, id: apiKeyId } } });
         if (!found) throw new DomainError('NOT_FOUND', 'There is no such API key.', { field: 'id', remedy: 'List the keys of your tenant.' });
         if (found.revokedAt) return found;
-        const apiKey = await tx.apiKey.update({ where: { id: apiKeyId }, data: { revokedAt: clock.now() } });
+        const apiKey = await tx.apiKey.update({ where: { tenantId_id: { tenantId: actor.tenantId, id: apiKeyId } }, data: { revokedAt: clock.now() } });
         await notify(tx, 'millrace_access', `${actor.tenantId}:${apiKeyId}`);
         await recordAudit(tx, actor, { action: 'key.revoke', subject: apiKeyId });
         return apiKey;

@@ -3,6 +3,7 @@ import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 builder.prismaNode('AuditEvent', {
   id: { field: 'id', description: 'aud_…' },
   nullable: true,
+  findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
   description: 'A line of the audit trail, which is only ever added to.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'When it happened.' }),
