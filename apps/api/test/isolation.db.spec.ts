@@ -87,8 +87,7 @@ describe('changing', () => {
       for (const credential of asker.credentials) {
         if (!cases.length) await matrix.ask(asker, credential, operation, matrix.idleVariables(operation));
         for (const each of cases) {
-          const changed = await matrix.compare(asker, credential, each);
-          matrix.remember(asker, each.foreign);
+          const changed = await matrix.giving(each.foreign, () => matrix.compare(asker, credential, each));
           if (changed && asker.own) await removeMarked(two.inspection, asker.own.tenantId, [asker.other.marks.canary, nobodysMark]);
         }
       }

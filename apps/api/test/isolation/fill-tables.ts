@@ -130,7 +130,7 @@ function kindOf(table: string): IdKind {
 export async function removeMarked(inspection: Inspection, tenantId: string, marks: readonly string[]): Promise<void> {
   const patterns = marks.map((mark) => `%${mark}%`);
   for (const { name, columns } of [...(await inspection.tables())].reverse()) {
-    if (name.startsWith('audit_') || !columns.some((column) => column.name === 'tenant_id')) continue;
+    if (!columns.some((column) => column.name === 'tenant_id')) continue;
     await inspection.query(`DELETE FROM ${name} t WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
   }
 }

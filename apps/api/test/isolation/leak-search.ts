@@ -25,7 +25,10 @@ const isIdShaped = (text: string): boolean => /^[a-z]{3}_[0-9a-z]{26}$/.test(tex
 
 /** Every text in the variables of an operation, and what it holds. */
 export function textsIn(value: unknown): string[] {
-  if (typeof value === 'string') return [value, ...(value.match(base64Shape) ?? []).map((part) => Buffer.from(part, 'base64').toString('latin1'))];
+  if (typeof value === 'string') {
+    const inner = Buffer.from(value, 'base64').toString('latin1');
+    return inner.startsWith('GPC:S:') ? [value, inner.slice('GPC:S:'.length)] : [value];
+  }
   if (typeof value !== 'object' || value === null) return [];
   return Object.values(value).flatMap(textsIn);
 }

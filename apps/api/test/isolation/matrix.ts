@@ -58,10 +58,12 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   const answered = new Set<string>();
   const requests = new Map<string, { asker: ActorName; operation: string; forbidden: ReadonlySet<string>; sent: string[] }>();
   const selected = new Map<string, string[]>();
-  /** what somebody of a tenant has sent before may come back to them: names of what they made */
-  const sentBefore = new Map<TenantUnderTest | null, Set<string>>();
+  /** names that have just been given to things of one's own, and come back from there */
+  let given: string[] = [];
   /** by asker and root field: what has shown them something, the latest first */
   const worked = new Map<string, Record<string, unknown>[]>();
+  /** names of operations at whose end nothing lies */
+  const unreachable = new Set<string>();
   let count = 0;
   let leaks = 0;
 
@@ -108,15 +110,18 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
 
   /** Whatever has reached somebody. */
   function lookThrough(asker: Asker, what: string, text: string, sent: readonly string[]): void {
-    const known = sentBefore.get(asker.own) ?? new Set();
-    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...known]), ...needlesIn(text, new Set([...acme.secrets, ...rival.secrets]))];
-    if (leaked.length) findings.push(`${asker.name} got ${leaked.slice(0, 5).join(', ')} from ${what}: ${text.slice(0, 400)}`);
+    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given]), ...needlesIn(text, new Set([...acme.secrets, ...rival.secrets]))];
+    if (leaked.length) findings.push(`${asker.name} got ${leaked.slice(0, 5).join(', ')} from ${what}: …${around(text, leaked[0]!)}…`);
   }
 
-  function remember(asker: Asker, variables: Record<string, unknown>): void {
-    const known = sentBefore.get(asker.own) ?? new Set();
-    sentBefore.set(asker.own, known);
-    for (const text of textsIn(variables)) if (text.length > 3) known.add(text);
+  /** While this goes on, the names that it gives to things come back from there. Ids never do. */
+  async function giving<T>(variables: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+    given = textsIn(variables).filter((text) => text.length > 3 && !/^[a-z]{3}_[0-9a-z]{26}$/.test(text));
+    try {
+      return await work();
+    } finally {
+      given = [];
+    }
   }
 
   function noteAnswered(root: RootKind, { data, errors }: Pick<Answer, 'data' | 'errors'>): string[] {
@@ -135,7 +140,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   function thinned(values: readonly unknown[], most = mostOfAKind): unknown[] {
     const byKind = new Map<string, unknown[]>();
     for (const value of values) {
-      const kind = /^(?:GPC:S:)?([a-z]{3})_[0-9a-z]{26}$/.exec(textsIn(value).at(-1) ?? '')?.[1] ?? '';
+      const kind = /^([a-z]{3})_[0-9a-z]{26}$/.exec(textsIn(value).at(-1) ?? '')?.[1] ?? '';
       byKind.set(kind, [...(byKind.get(kind) ?? []), value]);
     }
     return [...byKind].flatMap(([kind, ofKind]) => {
@@ -195,7 +200,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   /** Variables with which this operation shows its asker what it looks at, or else as much as there is. */
   async function search(asker: Asker, credential: string, operation: Operation): Promise<Record<string, unknown>> {
     const end = operation.name.split(' … ')[1];
-    const candidates = await alive(asker, credential, operation);
+    const candidates = unreachable.has(operation.name) ? (await alive(asker, credential, operation)).slice(0, 1) : await alive(asker, credential, operation);
     let best: { variables: Record<string, unknown>; fields: number } = { variables: candidates[0] ?? {}, fields: -1 };
     for (const variables of candidates) {
       const answer = await ask(asker, credential, operation, variables);
@@ -208,6 +213,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
         return variables;
       }
     }
+    if (candidates.length > 1) unreachable.add(operation.name); // tried out once is enough
     return best.variables;
   }
 
@@ -288,7 +294,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     requests,
     ask,
     lookThrough,
-    remember,
+    giving,
     search,
     foreignCases,
     compare,
@@ -322,6 +328,8 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
 }
 
 export type Matrix = ReturnType<typeof createMatrix>;
+
+const around = (text: string, needle: string): string => text.slice(Math.max(0, text.indexOf(needle) - 150), text.indexOf(needle) + 100);
 
 /** Whether a field takes one of several names: then only one is given. */
 const exclusive = ({ slots }: Operation): boolean => slots.length > 1 && slots.every((slot) => !slot.required);
