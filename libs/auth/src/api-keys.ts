@@ -164,7 +164,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
       return database.forTenant(actor.tenantId).transaction(async (tx) => {
         const found = await hold(tx, actor, apiKeyId);
         if (found.revokedAt) return found;
-        const apiKey = await tx.apiKey.update({ where: { id: apiKeyId }, data: { revokedAt: clock.now() } });
+        const apiKey = await tx.apiKey.update({ where: { tenantId_id: { tenantId: actor.tenantId, id: apiKeyId } }, data: { revokedAt: clock.now() } });
         await notify(tx, 'millrace_access', `${actor.tenantId}:${apiKeyId}`);
         await recordAudit(tx, actor, { action: 'key.revoke', subject: apiKeyId });
         return apiKey;

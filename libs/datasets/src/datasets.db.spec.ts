@@ -208,7 +208,7 @@ describe('A data set', () => {
     expect((await storage.stat(version.objectKey))!.sizeBytes).toBe(Number(version.sizeBytes));
 
     const tenant = test.database.forTenant(tenantId);
-    const view = await tenant.transaction((tx) => datasets.findVersion(tx, version.id));
+    const view = await tenant.transaction((tx) => datasets.findVersion(tx, tenant.tenantId, version.id));
     expect(view).toMatchObject({ id: version.id, number: 1, rowCount: 150, profile: { columns: [{ name: 'sepal length (cm)', type: 'number', distinct: 35 }, {}, {}, {}, { name: 'species', type: 'category' }], warnings: [] } });
     const species = await datasets.withTable(tenant, version.id, (parquet, { id }) => {
       expect(id).toBe(version.id);
@@ -312,7 +312,7 @@ describe('A data set', () => {
     expect(await datasets.addVersion(stranger, { datasetId: newId('dataset'), uploadId })).toEqual({ type: 'dataset-not-found' });
     const theirs = test.database.forTenant(stranger.tenantId);
     for (const versionId of [created.version.id, newId('datasetVersion'), 'x']) {
-      expect(await theirs.transaction((tx) => datasets.findVersion(tx, versionId))).toBeNull();
+      expect(await theirs.transaction((tx) => datasets.findVersion(tx, theirs.tenantId, versionId))).toBeNull();
       await expect(datasets.withTable(theirs, versionId, async () => 'read')).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'There is no such data set version.' });
     }
   });

@@ -60,7 +60,8 @@ export function createQuota({ database }: { database: Database }) {
 
     async listCounters(actor: Actor): Promise<QuotaCounterView[]> {
       requirePermission(actor, 'usage:read');
-      const rows = await database.forTenant(actor.tenantId).transaction((tx) => tx.quotaCounter.findMany());
+      const { tenantId } = actor;
+      const rows = await database.forTenant(tenantId).transaction((tx) => tx.quotaCounter.findMany({ where: { tenantId } }));
       return (Object.keys(defaultLimits) as QuotaResource[]).map((resource) => {
         const row = rows.find((counter) => counter.resource === resource);
         return { resource, limit: row?.limit ?? defaultLimits[resource], used: row?.used ?? 0n };
@@ -146,7 +147,7 @@ async function close(
     WHERE tenant_id = ${tenantId} AND resource = ${resource}::quota_resource`;
   await tx.$executeRaw`
     UPDATE reservations SET status = ${status}::reservation_status, closed_at = now(), amount = ${status === 'SETTLED' ? actual : held.amount}
-    WHERE id = ${held.id}`;
+    WHERE tenant_id = ${tenantId} AND id = ${held.id}`;
 }
 
 function exceeded(input: ReserveInput, counter: { limit: bigint; used: bigint }): QuotaExceeded {

@@ -254,7 +254,9 @@ export function createRegistry({ database, storage }: RegistryOptions) {
 
     /** In the order of their making. */
     async listEndpointNames(tenantId: string): Promise<string[]> {
-      const rows = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findMany({ select: { name: true }, orderBy: { id: 'asc' } }));
+      const rows = await database.forTenant(tenantId).transaction((tx) =>
+        tx.endpoint.findMany({ where: { tenantId }, select: { name: true }, orderBy: { id: 'asc' } }),
+      );
       return rows.map((row) => row.name);
     },
 

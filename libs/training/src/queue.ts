@@ -99,7 +99,7 @@ export function createRunQueue(options: RunQueueOptions) {
 
   async function fail(lease: Lease, failure: Failure, computeSeconds?: number): Promise<'retried' | 'failed' | 'lost'> {
     return database.forTenant(lease.tenantId).transaction(async (tx) => {
-      const run = await tx.run.findUnique({ where: { id: lease.runId } });
+      const run = await tx.run.findUnique({ where: keyOf(lease) });
       if (!run || run.leaseToken !== lease.token) return 'lost';
       const spent = computeSeconds === undefined ? {} : { computeSeconds };
       const data = { code: failure.code, message: failure.message, attempt: run.attempt };
@@ -170,7 +170,7 @@ export function createRunQueue(options: RunQueueOptions) {
       if (!claimed) return null;
       const lease = { ...claimed, token };
       const row = await database.forTenant(claimed.tenantId).transaction((tx) =>
-        tx.run.findUniqueOrThrow({ where: { id: claimed.runId }, include: { datasetVersion: true } }),
+        tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } }),
       );
       const { datasetVersion, ...run } = row;
       return { lease, run, datasetVersion };
@@ -196,7 +196,7 @@ export function createRunQueue(options: RunQueueOptions) {
     async report(lease: Lease, report: ProgressReport): Promise<'noted' | 'lost'> {
       return database.forTenant(lease.tenantId).transaction(async (tx) => {
         const { count } = await tx.run.updateMany({
-          where: { id: lease.runId, leaseToken: lease.token },
+          where: { tenantId: lease.tenantId, id: lease.runId, leaseToken: lease.token },
           data: {
             ...(report.progress ? { progress: report.progress } : {}),
             ...(report.backend ? { backend: report.backend } : {}),
@@ -221,7 +221,7 @@ export function createRunQueue(options: RunQueueOptions) {
     async noteEvent(lease: Lease, type: string, data?: Prisma.InputJsonObject): Promise<void> {
       await database.forTenant(lease.tenantId).transaction(async (tx) => {
         const held = await tx.$queryRaw<unknown[]>`
-          SELECT 1 FROM runs WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid FOR UPDATE`;
+          SELECT 1 FROM runs WHERE tenant_id = ${lease.tenantId} AND id = ${lease.runId} AND lease_token = ${lease.token}::uuid FOR UPDATE`;
         if (!held.length) return;
         await appendEvent(tx, lease.tenantId, lease.runId, type, data);
         await notify(tx, 'millrace_run', `${lease.tenantId}:${lease.runId}`);
@@ -247,7 +247,7 @@ export function createRunQueue(options: RunQueueOptions) {
               }),
         };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: agrees ? 'succeed' : 'fail', fields }))) return false;
-        const run = await tx.run.findUniqueOrThrow({ where: { id: lease.runId } });
+        const run = await tx.run.findUniqueOrThrow({ where: keyOf(lease) });
         await tx.trial.deleteMany({ where: { tenantId: lease.tenantId, runId: lease.runId } });
         await tx.trial.createMany({
           data: input.trials.map(({ sizeBytes, sizeGzBytes, ...trial }) => ({
@@ -286,7 +286,7 @@ export function createRunQueue(options: RunQueueOptions) {
       return end(lease, async (tx) => {
         const fields = { computeSeconds };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields }))) return false;
-        await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: { id: lease.runId } }));
+        await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: keyOf(lease) }));
         return true;
       });
     },
@@ -321,6 +321,8 @@ export function createRunQueue(options: RunQueueOptions) {
     },
   };
 }
+
+const keyOf = ({ tenantId, runId }: Pick<Lease, 'tenantId' | 'runId'>) => ({ tenantId_id: { tenantId, id: runId } });
 
 /** A run that nobody cancelled has ended by itself: nobody's doing but the product's. */
 async function recordEnd(tx: TenantTx, { tenantId, runId }: Lease, failureCode: string | null, details?: Prisma.InputJsonObject): Promise<void> {

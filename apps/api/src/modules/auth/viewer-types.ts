@@ -10,6 +10,7 @@ export const roleEnum = builder.enumType(databaseEnums.Role, {
 builder.prismaNode('Tenant', {
   id: { field: 'id', description: 'ten_…' },
   nullable: true,
+  findUnique: (id, context) => ({ id, AND: { id: context.tenantId } }),
   description: 'A company’s team: the unit of isolation, quota and billing.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'As the team calls itself.' }),
@@ -20,9 +21,13 @@ builder.prismaNode('Tenant', {
   }),
 });
 
+/** A person may be a member of several tenants: here only one who is of this one. */
+const memberWithId = (tenantId: string, id: string) => ({ id, memberships: { some: { tenantId } } });
+
 builder.prismaNode('Person', {
   id: { field: 'id', description: 'per_…' },
   nullable: true,
+  findUnique: (id, context) => memberWithId(context.tenantId, id),
   description: 'A human being who is a member of the tenant.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Full name.' }),
@@ -43,7 +48,9 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       nullable: true,
       description: 'The person; null for an API key, and for an operator with an access grant, who is no member.',
       resolve: (query, actor, _args, context) =>
-        actor.type === 'person' && !actor.grantId ? context.db.person.findUniqueOrThrow({ ...query, where: { id: actor.personId } }) : null,
+        actor.type === 'person' && !actor.grantId
+          ? context.db.person.findUniqueOrThrow({ ...query, where: memberWithId(actor.tenantId, actor.personId) })
+          : null,
     }),
     apiKey: t.prismaField({
       type: 'ApiKey',
