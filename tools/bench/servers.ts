@@ -27,6 +27,8 @@ export async function createServers(world: World): Promise<Servers> {
     MILLRACE_APP_DATABASE_URL: world.db.urls.app,
     MILLRACE_SYSTEM_DATABASE_URL: world.db.urls.system,
     MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
+    MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
+    MILLRACE_MASTER_KEY: testSecrets.masterKey,
     MILLRACE_TOKEN_SECRET: testSecrets.tokenSecret,
     MILLRACE_KEY_PEPPER: testSecrets.keyPepper,
   };

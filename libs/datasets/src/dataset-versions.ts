@@ -121,11 +121,9 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
   }
 
   /** Null when there is none in this tenant. */
-  async function findVersion(tx: TenantTx, versionId: string): Promise<DatasetVersionView | null> {
-    const row = isId('datasetVersion', versionId) ? await tx.datasetVersion.findUnique({ where: { id: versionId } }) : null;
-    if (!row) return null;
-    const { id, datasetId, number, rowCount, sha256 } = row;
-    return { id, datasetId, number, rowCount, sha256, profile: row.profile as unknown as DatasetProfile };
+  async function findVersion(tx: TenantTx, tenantId: string, versionId: string): Promise<DatasetVersionView | null> {
+    const row = isId('datasetVersion', versionId) ? await tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: versionId } } }) : null;
+    return row && viewOf(row);
   }
 
   async function createRow(tx: TenantTx, actor: Actor, dataset: Dataset, number: number, stored: StoredVersion): Promise<DatasetVersion> {
@@ -214,17 +212,20 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
      * settles. Throws `DomainError` `NOT_FOUND` when there is no such version in this tenant.
      */
     async withTable<T>(tenant: TenantDb, versionId: string, use: (parquetPath: string, version: DatasetVersionView) => Promise<T>): Promise<T> {
-      const found = await tenant.transaction(async (tx) => ({
-        version: await findVersion(tx, versionId),
-        row: await tx.datasetVersion.findUnique({ where: { id: versionId }, select: { objectKey: true } }),
-      }));
-      if (!found.version || !found.row) {
+      const { tenantId } = tenant;
+      const row = isId('datasetVersion', versionId)
+        ? await tenant.transaction((tx) => tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: versionId } } }))
+        : null;
+      if (!row) {
         throw new DomainError('NOT_FOUND', 'There is no such data set version.', { field: 'datasetVersionId', remedy: 'Choose a version of one of your data sets.' });
       }
-      const { version } = found;
-      return storage.withLocalFile(found.row.objectKey, (parquetPath) => use(parquetPath, version));
+      return storage.withLocalFile(row.objectKey, (parquetPath) => use(parquetPath, viewOf(row)));
     },
   };
+}
+
+function viewOf({ id, datasetId, number, rowCount, sha256, profile }: DatasetVersion): DatasetVersionView {
+  return { id, datasetId, number, rowCount, sha256, profile: profile as unknown as DatasetProfile };
 }
 
 function checkNaming(input: CreateDatasetInput): { type: 'valid'; name: string; description: string } | { type: 'invalid'; problems: Problem[] } {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { recordAudit } from '@millrace/auth';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -98,7 +99,7 @@ export function createRunQueue(options: RunQueueOptions) {
 
   async function fail(lease: Lease, failure: Failure, computeSeconds?: number): Promise<'retried' | 'failed' | 'lost'> {
     return database.forTenant(lease.tenantId).transaction(async (tx) => {
-      const run = await tx.run.findUnique({ where: { id: lease.runId } });
+      const run = await tx.run.findUnique({ where: keyOf(lease) });
       if (!run || run.leaseToken !== lease.token) return 'lost';
       const spent = computeSeconds === undefined ? {} : { computeSeconds };
       const data = { code: failure.code, message: failure.message, attempt: run.attempt };
@@ -123,6 +124,7 @@ export function createRunQueue(options: RunQueueOptions) {
       };
       if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'fail', fields, data }))) return 'lost';
       await endRun(tx, quota, run);
+      await recordEnd(tx, lease, failure.code);
       return 'failed';
     });
   }
@@ -168,28 +170,33 @@ export function createRunQueue(options: RunQueueOptions) {
       if (!claimed) return null;
       const lease = { ...claimed, token };
       const row = await database.forTenant(claimed.tenantId).transaction((tx) =>
-        tx.run.findUniqueOrThrow({ where: { id: claimed.runId }, include: { datasetVersion: true } }),
+        tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } }),
       );
       const { datasetVersion, ...run } = row;
       return { lease, run, datasetVersion };
     },
 
-    /** Renews the lease and says what to do: go on, stop because of a cancel, or stop because the run is lost. */
-    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'lost'> {
+    /**
+     * Renews the lease and says what to do: go on, stop because of a cancel, give the run back because its tenant is
+     * suspended or deleted, or stop because the run is lost.
+     */
+    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'tenant-closed' | 'lost'> {
       const [held] = await database.system().transaction(
-        (tx) => tx.$queryRaw<{ cancel: boolean }[]>`
-          UPDATE runs SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
-          WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid RETURNING cancel_requested_at IS NOT NULL AS cancel`,
+        (tx) => tx.$queryRaw<{ cancel: boolean; closed: boolean }[]>`
+          UPDATE runs r SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}) FROM tenants t
+          WHERE r.id = ${lease.runId} AND r.lease_token = ${lease.token}::uuid AND t.id = r.tenant_id
+          RETURNING r.cancel_requested_at IS NOT NULL AS cancel, t.status <> 'ACTIVE' AS closed`,
       );
       if (!held) return 'lost';
-      return held.cancel ? 'cancel' : 'continue';
+      if (held.cancel) return 'cancel';
+      return held.closed ? 'tenant-closed' : 'continue';
     },
 
     /** Notes progress. Sending an epoch again replaces it: a resumed run repeats what came after its checkpoint. */
     async report(lease: Lease, report: ProgressReport): Promise<'noted' | 'lost'> {
       return database.forTenant(lease.tenantId).transaction(async (tx) => {
         const { count } = await tx.run.updateMany({
-          where: { id: lease.runId, leaseToken: lease.token },
+          where: { tenantId: lease.tenantId, id: lease.runId, leaseToken: lease.token },
           data: {
             ...(report.progress ? { progress: report.progress } : {}),
             ...(report.backend ? { backend: report.backend } : {}),
@@ -214,7 +221,7 @@ export function createRunQueue(options: RunQueueOptions) {
     async noteEvent(lease: Lease, type: string, data?: Prisma.InputJsonObject): Promise<void> {
       await database.forTenant(lease.tenantId).transaction(async (tx) => {
         const held = await tx.$queryRaw<unknown[]>`
-          SELECT 1 FROM runs WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid FOR UPDATE`;
+          SELECT 1 FROM runs WHERE tenant_id = ${lease.tenantId} AND id = ${lease.runId} AND lease_token = ${lease.token}::uuid FOR UPDATE`;
         if (!held.length) return;
         await appendEvent(tx, lease.tenantId, lease.runId, type, data);
         await notify(tx, 'millrace_run', `${lease.tenantId}:${lease.runId}`);
@@ -240,7 +247,7 @@ export function createRunQueue(options: RunQueueOptions) {
               }),
         };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: agrees ? 'succeed' : 'fail', fields }))) return false;
-        const run = await tx.run.findUniqueOrThrow({ where: { id: lease.runId } });
+        const run = await tx.run.findUniqueOrThrow({ where: keyOf(lease) });
         await tx.trial.deleteMany({ where: { tenantId: lease.tenantId, runId: lease.runId } });
         await tx.trial.createMany({
           data: input.trials.map(({ sizeBytes, sizeGzBytes, ...trial }) => ({
@@ -251,7 +258,7 @@ export function createRunQueue(options: RunQueueOptions) {
             sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
           })),
         });
-        await registry.addVersion(tx, {
+        const version = await registry.addVersion(tx, {
           ...input.version,
           tenantId: lease.tenantId,
           modelName: run.modelName,
@@ -259,6 +266,7 @@ export function createRunQueue(options: RunQueueOptions) {
           datasetVersionId: run.datasetVersionId,
         });
         await endRun(tx, quota, run);
+        await recordEnd(tx, lease, agrees ? null : 'ENGINES_DISAGREE', { modelName: run.modelName, version: version.number });
         return true;
       });
       try {
@@ -278,16 +286,16 @@ export function createRunQueue(options: RunQueueOptions) {
       return end(lease, async (tx) => {
         const fields = { computeSeconds };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields }))) return false;
-        await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: { id: lease.runId } }));
+        await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: keyOf(lease) }));
         return true;
       });
     },
 
-    /** Puts a run back because this worker shuts down: another resumes it, and the attempt doesn't count. */
-    giveBack(lease: Lease, computeSeconds: number): Promise<boolean> {
+    /** Puts a run back, unharmed: whoever claims it next resumes it, and the attempt doesn't count. */
+    giveBack(lease: Lease, computeSeconds: number, reason: 'worker-shut-down' | 'tenant-closed'): Promise<boolean> {
       return end(lease, async (tx) => {
         const fields = { computeSeconds, attempt: { decrement: 1 } };
-        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason: 'worker shut down' } });
+        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason } });
         if (moved) await notify(tx, 'millrace_queue');
         return moved;
       });
@@ -312,4 +320,12 @@ export function createRunQueue(options: RunQueueOptions) {
       return expired.length;
     },
   };
+}
+
+const keyOf = ({ tenantId, runId }: Pick<Lease, 'tenantId' | 'runId'>) => ({ tenantId_id: { tenantId, id: runId } });
+
+/** A run that nobody cancelled has ended by itself: nobody's doing but the product's. */
+async function recordEnd(tx: TenantTx, { tenantId, runId }: Lease, failureCode: string | null, details?: Prisma.InputJsonObject): Promise<void> {
+  const [action, result] = failureCode === null ? ['run.succeed', 'ok'] : ['run.fail', failureCode.toLowerCase()];
+  await recordAudit(tx, { type: 'system', tenantId }, { action, result, subject: runId, ...(details ? { details } : {}) });
 }

@@ -47,7 +47,7 @@ export async function transition(tx: TenantTx, input: TransitionInput): Promise<
       run_after = clock_timestamp() + make_interval(secs => ${input.retryInSeconds ?? 0})
     WHERE tenant_id = ${input.tenantId} AND id = ${input.runId} AND status = ${from}::run_status AND ${held}`;
   if (!changed) return false;
-  if (input.fields) await tx.run.update({ where: { id: input.runId }, data: input.fields });
+  if (input.fields) await tx.run.update({ where: { tenantId_id: { tenantId: input.tenantId, id: input.runId } }, data: input.fields });
   await appendEvent(tx, input.tenantId, input.runId, event, input.data);
   await notify(tx, 'millrace_run', `${input.tenantId}:${input.runId}`);
   return true;

@@ -93,21 +93,22 @@ export function createTraining({ database, quota }: TrainingOptions) {
       const { tenantId } = actor;
       return database.forTenant(tenantId).transaction(async (tx): Promise<CancelOutcome> => {
         await tx.$queryRaw`SELECT id FROM runs WHERE tenant_id = ${tenantId} AND id = ${runId} FOR UPDATE`;
-        const run = await tx.run.findUnique({ where: { tenantId_id: { tenantId, id: runId } } });
+        const where = { tenantId_id: { tenantId, id: runId } };
+        const run = await tx.run.findUnique({ where });
         if (!run) return { type: 'not-found' };
         if (isFinal(run.status)) return { type: 'already-final', run };
         await recordAudit(tx, actor, { action: 'run.cancel', subject: runId });
         if (run.status === 'QUEUED') {
           await transition(tx, { tenantId, runId, verb: 'cancelQueued' });
           await endRun(tx, quota, run);
-          return { type: 'cancelled', run: await tx.run.findUniqueOrThrow({ where: { id: runId } }) };
+          return { type: 'cancelled', run: await tx.run.findUniqueOrThrow({ where }) };
         }
         if (!run.cancelRequestedAt) {
           await tx.$executeRaw`UPDATE runs SET cancel_requested_at = clock_timestamp() WHERE tenant_id = ${tenantId} AND id = ${runId}`;
           await appendEvent(tx, tenantId, runId, 'cancel-requested');
           await notify(tx, 'millrace_run', `${tenantId}:${runId}`);
         }
-        return { type: 'cancel-requested', run: await tx.run.findUniqueOrThrow({ where: { id: runId } }) };
+        return { type: 'cancel-requested', run: await tx.run.findUniqueOrThrow({ where }) };
       });
     },
 
@@ -128,7 +129,10 @@ export function createTraining({ database, quota }: TrainingOptions) {
 /** Gives back what a run held and enters what it cost, in the transaction that ends it. */
 export async function endRun(tx: TenantTx, quota: Quota, run: Pick<Run, 'tenantId' | 'id' | 'createdBy'>): Promise<void> {
   await quota.release(tx, run.tenantId, run.id, 'ACTIVE_RUNS');
-  const { computeSeconds } = await tx.run.findUniqueOrThrow({ where: { id: run.id }, select: { computeSeconds: true } });
+  const { computeSeconds } = await tx.run.findUniqueOrThrow({
+    where: { tenantId_id: { tenantId: run.tenantId, id: run.id } },
+    select: { computeSeconds: true },
+  });
   if (computeSeconds > 0) {
     await quota.recordTraining(tx, { tenantId: run.tenantId, runId: run.id, actor: run.createdBy, computeSeconds });
   }

@@ -153,6 +153,7 @@ const sso = ({ services }: RequestContext) => services.auth.sso;
 builder.mutationFields((t) => ({
   saveSsoConnection: t.field({
     type: saveSsoConnectionPayload,
+    action: 'sso.save',
     authScopes: { permission: 'sso:write' },
     description: 'Sets the tenant’s single sign-on up, or changes it. The provider is asked first whether it is one.',
     args: { input: t.arg({ type: saveSsoConnectionInput, required: true, description: 'The connection.' }) },
@@ -167,6 +168,7 @@ builder.mutationFields((t) => ({
   }),
   removeSsoConnection: t.field({
     type: removeSsoConnectionPayload,
+    action: 'sso.remove',
     authScopes: { permission: 'sso:write' },
     description: 'Ends the tenant’s single sign-on, and the sessions that were opened by it.',
     resolve: async (_root, _args, context) => {
@@ -177,6 +179,7 @@ builder.mutationFields((t) => ({
   }),
   claimDomain: t.field({
     type: claimDomainPayload,
+    action: 'domain.claim',
     authScopes: { permission: 'sso:write' },
     description: 'Says that an e-mail domain is the tenant’s, which counts for nothing until it is verified. Claiming it twice is no error.',
     args: { input: t.arg({ type: claimDomainInput, required: true, description: 'The domain.' }) },
@@ -188,6 +191,7 @@ builder.mutationFields((t) => ({
   }),
   verifyDomain: t.field({
     type: verifyDomainPayload,
+    action: 'domain.verify',
     authScopes: { permission: 'sso:write' },
     description: 'Looks for the claim’s record in the domain’s DNS. Verifying it twice is no error.',
     args: { input: t.arg({ type: verifyDomainInput, required: true, description: 'The claim.' }) },
@@ -199,6 +203,7 @@ builder.mutationFields((t) => ({
   }),
   approveDomain: t.field({
     type: approveDomainPayload,
+    action: 'domain.approve',
     authScopes: { permission: 'platform:write' },
     description: 'An operator’s word instead of the DNS record. It stands in the tenant’s audit trail.',
     args: { input: t.arg({ type: approveDomainInput, required: true, description: 'The claim.' }) },
@@ -210,6 +215,7 @@ builder.mutationFields((t) => ({
   }),
   releaseDomain: t.field({
     type: releaseDomainPayload,
+    action: 'domain.release',
     authScopes: { permission: 'sso:write' },
     description: 'Gives a claim up.',
     args: { input: t.arg({ type: releaseDomainInput, required: true, description: 'The claim.' }) },

@@ -1,23 +1,21 @@
 import type { Auth, SsoRefusalCode } from '@millrace/auth';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Credentials } from '../../credentials.ts';
 import { originOf } from '../../request-context.ts';
-import { cookieOf, setCookie, setSessionCookies } from '../../session-cookies.ts';
 
 export interface SsoRoutesOptions {
   sso: Auth['sso'];
-  /** where people reach the console */
-  publicUrl(): string;
+  credentials: Credentials;
   redirectUri(): string;
 }
 
 export const ssoCallbackPath = '/auth/sso/callback';
-const cookieName = 'millrace_sso';
 
 /**
  * A browser's way through single sign-on: `GET /auth/sso?email=…` (or `?tenant=slug`) to the tenant's provider, and back to
  * the callback with a session for the console. What goes wrong is told by the sign-in page: `/sign-in?sso=<code>`.
  */
-export function serveSso(app: FastifyInstance, { sso, publicUrl, redirectUri }: SsoRoutesOptions): void {
+export function serveSso(app: FastifyInstance, { sso, credentials, redirectUri }: SsoRoutesOptions): void {
   const refuse = (reply: FastifyReply, code: SsoRefusalCode | 'confirm'): FastifyReply => reply.redirect(`/sign-in?sso=${code}`, 302);
 
   // No HEAD, by which programs look at links: it would use them up.
@@ -30,17 +28,16 @@ export function serveSso(app: FastifyInstance, { sso, publicUrl, redirectUri }: 
     const outcome = entrance ? await sso.begin(entrance, redirectUri()) : ({ type: 'refused', code: 'not_set_up' } as const);
     if (outcome.type === 'refused') return refuse(reply, outcome.code);
     // Lax: it has to come along when the provider sends the browser back.
-    setCookie(reply, publicUrl(), cookieName, outcome.transaction, { sameSite: 'Lax', seconds: outcome.expiresInSeconds });
+    void reply.header('set-cookie', credentials.ssoCookie(outcome.transaction, outcome.expiresInSeconds));
     return reply.redirect(outcome.url, 302);
   });
 
   app.get(ssoCallbackPath, { exposeHeadRoute: false }, async (request, reply) => {
     void reply.header('cache-control', 'no-store');
-    const transaction = cookieOf(request, publicUrl(), cookieName) ?? '';
-    setCookie(reply, publicUrl(), cookieName, '', { sameSite: 'Lax', seconds: 0 });
-    const outcome = await sso.complete(transaction, request.url, redirectUri(), originOf(request));
+    void reply.header('set-cookie', credentials.ssoCookie('', 0));
+    const outcome = await sso.complete(credentials.ssoTransactionOf(request.headers) ?? '', request.url, redirectUri(), originOf(request));
     if (outcome.type === 'refused') return refuse(reply, outcome.code);
-    setSessionCookies(reply, publicUrl(), outcome);
+    void reply.header('set-cookie', credentials.cookiesOf(outcome));
     return reply.redirect('/', 302);
   });
 }

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { idPrefixes, type IdKind, newId } from '@millrace/kernel';
+import type { Column, Inspection, Table } from '@millrace/testkit';
+
+/** What marks a tenant's data, so that it is known wherever it turns up. */
+export interface Marks {
+  /** in every text of the tenant */
+  canary: string;
+  /** in what nobody may ever see, not even the tenant: hashes, sealed secrets */
+  secret: string;
+}
+
+export const newMarks = (): Marks => ({ canary: mark(), secret: mark() });
+
+/** Small letters and digits, so that it survives wherever it stands: in addresses, slugs, names and numbers of columns. */
+function mark(): string {
+  return `zq${randomBytes(12).toString('base64').replace(/[^a-z0-9]/gi, '').toLowerCase().slice(0, 10)}`;
+}
+
+const isSecret = (column: string): boolean => /hash|hmac|sealed|wrapped|secret/.test(column) && !/sha256/.test(column);
+
+/**
+ * Gives a tenant a row in every table in which it has none, whatever the table is, and a text in every column that holds
+ * none: so that what a later migration adds is looked for from the first day.
+ */
+export async function fillTables(inspection: Inspection, tenantId: string, marks: Marks): Promise<void> {
+  const tables = await inspection.tables();
+  for (const table of tables) {
+    const rows = (await inspection.rows(tenantId))[table.name];
+    if (rows?.length === 0) await insertRow(inspection, table, tenantId, marks);
+  }
+  const filled = await inspection.rows(tenantId);
+  for (const table of tables) {
+    // The trail is a chain of hashes: it is what it is.
+    if (!filled[table.name] || table.name.startsWith('audit_')) continue;
+    for (const column of table.columns) {
+      const isKey = table.foreignKeys.some(({ columns }) => columns.includes(column.name));
+      const isEmpty = filled[table.name]!.every((row) => row[column.name] === null);
+      if (column.type !== 'text' || isKey || !isEmpty) continue;
+      const owner = table.columns.some(({ name }) => name === 'tenant_id') ? 'tenant_id = $2' : table.name === 'tenants' ? 'id = $2' : null;
+      const ofPeople = `${table.name === 'people' ? 'id' : 'person_id'} IN (SELECT person_id FROM memberships WHERE tenant_id = $2)`;
+      await inspection.query(`UPDATE ${table.name} SET ${column.name} = $1 WHERE ${owner ?? ofPeople}`, [textFor(column.name, marks), tenantId]);
+    }
+  }
+}
+
+/** Texts that cannot hold a mark: words of the product's own, or what tenants share. */
+const unmarked = new Set([
+  'tenants.plan_name', // a plan is the platform's
+  'api_keys.last_four', // too short
+  'audit_events.action', 'audit_events.result', // words of the product
+  'audit_events.address', // where the test itself asks from
+]);
+
+/** Columns without a mark of the tenant in any row, and tables without a row: what the matrix would be blind to. */
+export async function blindSpots(inspection: Inspection, tenantId: string, marks: Marks, isKnown: (text: string) => boolean): Promise<string[]> {
+  const rows = await inspection.rows(tenantId);
+  return (await inspection.tables()).flatMap((table) => {
+    const ofTenant = rows[table.name];
+    if (!ofTenant) return [];
+    if (!ofTenant.length) return [table.name];
+    return table.columns
+      .filter(({ type }) => ['text', 'jsonb', '_text'].includes(type))
+      .filter(({ name }) =>
+        ofTenant.every((row) => {
+          const text = JSON.stringify(row[name]);
+          return !text.includes(marks.canary) && !text.includes(marks.secret) && !isKnown(text);
+        }),
+      )
+      .map(({ name }) => `${table.name}.${name}`)
+      .filter((column) => !unmarked.has(column));
+  });
+}
+
+/** Which label of an enum a row may have only its constraints know: one after the other is tried. */
+async function insertRow(inspection: Inspection, table: Table, tenantId: string, marks: Marks, attempt = 0): Promise<void> {
+  const values = new Map<string, unknown>();
+  for (const { columns, references, referenced } of table.foreignKeys) {
+    const found = (await inspection.rows(tenantId))[references]?.[0];
+    if (found) for (const [index, column] of columns.entries()) values.set(column, found[referenced[index]!]);
+  }
+  for (const column of table.columns) {
+    if (values.has(column.name)) continue;
+    const value = await valueFor(inspection, table, column, tenantId, marks, attempt);
+    if (value !== undefined) values.set(column.name, value);
+  }
+  const names = [...values.keys()];
+  const inserted = inspection.query(
+    `INSERT INTO ${table.name} (${names.map((name) => `"${name}"`).join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})`,
+    [...values.values()],
+  );
+  await inserted.catch((error: { code?: string }) => {
+    const checkViolation = '23514';
+    if (error.code !== checkViolation || attempt === 6) throw error;
+    return insertRow(inspection, table, tenantId, marks, attempt + 1);
+  });
+}
+
+/** @returns undefined for what is better left out */
+async function valueFor(inspection: Inspection, table: Table, column: Column, tenantId: string, marks: Marks, attempt: number): Promise<unknown> {
+  const { name, type, nullable, hasDefault } = column;
+  if (name === 'tenant_id') return tenantId;
+  if (name === 'id') return newId(kindOf(table.name));
+  if (type === 'text') return textFor(name, marks);
+  if (type === '_text') return [marks.canary];
+  if (type === 'jsonb') return JSON.stringify({ [marks.canary]: 'VIEWER' });
+  if (nullable || hasDefault) return undefined;
+  if (type === 'timestamptz') return new Date(Date.now() + 86_400_000);
+  if (/^(int|float|numeric)/.test(type)) return 1;
+  if (type === 'bool') return false;
+  const labels = await inspection.query<{ label: string }>('SELECT enumlabel AS label FROM pg_enum WHERE enumtypid = $1::regtype ORDER BY enumsortorder', [type]);
+  return labels.at(-1 - (attempt % labels.length))?.label;
+}
+
+function textFor(column: string, { canary, secret }: Marks): string {
+  if (isSecret(column)) return `${column}-${secret}`;
+  if (column === 'email') return `${column}@${canary}.test`;
+  if (column === 'domain') return `${canary}.test`;
+  if (column === 'issuer') return `https://${canary}.test`;
+  return `${column.replaceAll('_', '-')}-${canary}`;
+}
+
+function kindOf(table: string): IdKind {
+  const kind = Object.keys(idPrefixes).find((candidate) => `${candidate.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}s` === table);
+  if (!kind) throw new Error(`the rows of ${table} have ids of no kind in idPrefixes`);
+  return kind as IdKind;
+}
+
+/** Removes what a tenant has made under names that hold one of these marks: so that each test finds things as they were. */
+export async function removeMarked(inspection: Inspection, tenantId: string, marks: readonly string[]): Promise<void> {
+  const patterns = marks.map((mark) => `%${mark}%`);
+  for (const { name, columns } of [...(await inspection.tables())].reverse()) {
+    if (!columns.some((column) => column.name === 'tenant_id')) continue;
+    await inspection.query(`DELETE FROM ${name} t WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
+  }
+}
