@@ -1,7 +1,7 @@
 import { notify, type Person, type SsoConnection, type SystemTx, violatesUnique } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import type { Origin } from './actor.ts';
-import { recordAudit } from './audit.ts';
+import { recordAudit, type SystemActor } from './audit.ts';
 import { domainOf } from './domain-claims.ts';
 import { type Grounds, isEmail, isPlainText, normalEmail } from './grounds.ts';
 import { lockMembers } from './members.ts';
@@ -159,7 +159,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         });
         return { type: 'refused', code };
       }
-      const personId = await makeMember(tx, tenantId, guest, identity, decision.role);
+      const personId = await makeMember(tx, { type: 'system', tenantId, ...origin }, guest, identity, decision.role);
       return sessions.open(tx, { tenantId, personId, role: decision.role, method: 'SSO', expiresAt: inSeconds(sessionSeconds) }, origin);
     });
   }
@@ -265,7 +265,8 @@ async function decideRole(
 }
 
 /** Writes down what was decided. Of a person who is known nothing changes but the membership of this tenant. */
-async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+async function makeMember(tx: SystemTx, system: SystemActor, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+  const { tenantId } = system;
   const { email, person, role: present, identity } = guest;
   const personId = person?.id ?? newId('person');
   if (!person) await tx.person.createMany({ data: [{ id: personId, email, name: name !== null && isPlainText(name) ? name.trim() : localPart(email) }] });
@@ -276,7 +277,7 @@ async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer
   else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };
-  await recordAudit(tx, { type: 'system', tenantId }, { ...entry, subject: personId });
+  await recordAudit(tx, system, { ...entry, subject: personId });
   return personId;
 }
 
