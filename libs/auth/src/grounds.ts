@@ -11,9 +11,9 @@ export interface AuthOptions {
   tokenSecret: string;
   /** signed them until lately: what they signed is still good as long as it would have been */
   retiredTokenSecrets?: readonly string[];
-  /** keys the HMAC of API keys; at least 32 characters. Changing it makes all keys and second factors invalid. */
+  /** keys the HMAC of API keys and recovery codes, and seals second factors; at least 32 characters */
   keyPepper: string;
-  /** peppers of before: API keys made under them are good, and come under the present one when they are next used */
+  /** peppers of before: what was made under them is good; API keys come under the present one when they are next used */
   retiredKeyPeppers?: readonly string[];
   logger: Logger;
   clock?: Clock;
@@ -69,6 +69,8 @@ export interface Grounds {
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
+  /** the same under every pepper, the present one first: to open what was made under one of before */
+  derivedKeys(purpose: string): [Buffer, ...Buffer[]];
 }
 
 /** Well above what checking a password and writing a line of the trail take. */
@@ -102,9 +104,12 @@ export function createGrounds(options: AuthOptions): Grounds {
     signInLimits: { ...defaultSignInLimits, ...options.signInLimits },
     mail: options.mail ?? null,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
-    derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
+    derivedKey: (purpose) => derive(keyPepper, purpose),
+    derivedKeys: (purpose) => [derive(keyPepper, purpose), ...retiredKeyPeppers.map((pepper) => derive(pepper, purpose))],
   };
 }
+
+const derive = (pepper: string, purpose: string): Buffer => Buffer.from(hkdfSync('sha256', pepper, '', `millrace ${purpose}`, 32));
 
 /** The operators' own tenant. It holds nobody's data; to every wall it is a tenant like any other. */
 export const platformTenantId = `ten_${'0'.repeat(26)}`;

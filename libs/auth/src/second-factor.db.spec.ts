@@ -1,5 +1,5 @@
 import { Secret, TOTP } from 'otpauth';
-import { type AuthWorld, createAuthWorld, password, withinASecond } from '../test/auth-world.ts';
+import { type AuthWorld, createAuthWorld, password, secrets, withinASecond } from '../test/auth-world.ts';
 import type { Actor, PersonActor, SignedIn } from './index.ts';
 
 let world: AuthWorld;
@@ -196,5 +196,19 @@ describe('taking it off', () => {
     await withinASecond(async () => (await world.auth.authenticate(lost.session.accessToken)) === null);
     expect(await attempt(lost.email)).toBe('signed-in');
     expect((await world.trail(lost.tenantId)).map(({ action }) => action)).toContain('second_factor.reset');
+  });
+});
+
+describe('a new pepper', () => {
+  it('leaves codes and recovery codes good as long as the old one is kept, and not a moment longer', async () => {
+    const { email, secret, recoveryCodes } = await withSecondFactor();
+    const keyPepper = 'another pepper, long enough for an HMAC';
+    const changed = world.elsewhere({ keyPepper, retiredKeyPeppers: [secrets.keyPepper] });
+    expect((await changed.signIn(email, password, {}, codeOf(secret))).type).toBe('signed-in');
+    expect((await changed.signIn(email, password, {}, recoveryCodes[0])).type).toBe('signed-in');
+    const forgetful = world.elsewhere({ keyPepper });
+    world.time.forward(90);
+    expect((await forgetful.signIn(email, password, {}, codeOf(secret))).type).toBe('refused');
+    expect((await forgetful.signIn(email, password, {}, recoveryCodes[1])).type).toBe('refused');
   });
 });

@@ -68,9 +68,9 @@ interface PendingTransaction extends OpenIdTransaction {
 
 /** Coming in by the tenant's own provider; who was nobody here before becomes a member on the way. */
 export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: ReturnType<typeof createOpenId>) {
-  const { database, clock, derivedKey, inSeconds } = grounds;
-  const secretKey = derivedKey(secretPurpose);
-  const transactionKey = derivedKey(sealedContext);
+  const { database, clock, derivedKeys, inSeconds } = grounds;
+  const secretKeys = derivedKeys(secretPurpose);
+  const transactionKeys = derivedKeys(sealedContext);
   const underway = new Map<string, number>();
   const admissions = new Map<string, Promise<unknown>>();
 
@@ -99,7 +99,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
   const openIdConnection = ({ tenantId, issuer, clientId, secretSealed, groupsClaim }: SsoConnection): OpenIdConnection => ({
     issuer,
     clientId,
-    clientSecret: secretSealed === null ? null : open(secretKey, secretSealed, secretContext(tenantId)),
+    clientSecret: secretSealed === null ? null : open(secretKeys, secretSealed, secretContext(tenantId)),
     groupsClaim,
   });
 
@@ -130,7 +130,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
 
   function openTransaction(sealed: string): PendingTransaction | null {
     try {
-      const pending = JSON.parse(open(transactionKey, sealed, sealedContext)) as PendingTransaction;
+      const pending = JSON.parse(open(transactionKeys, sealed, sealedContext)) as PendingTransaction;
       return pending.expiresAt > clock.now().getTime() ? pending : null;
     } catch {
       return null; // not ours, or changed
@@ -186,7 +186,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         return {
           type: 'begun',
           url: outcome.url,
-          transaction: seal(transactionKey, JSON.stringify(pending), sealedContext),
+          transaction: seal(transactionKeys[0], JSON.stringify(pending), sealedContext),
           expiresInSeconds: transactionSeconds,
         };
       });
