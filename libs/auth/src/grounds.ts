@@ -1,8 +1,8 @@
-import { createHash, hkdfSync } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
 import type { Outbound } from '@millrace/outbound';
-import type { AccessTokenSettings } from './access-token.ts';
+import type { AccessTokenSettings, SigningKey } from './access-token.ts';
 import { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 
 export interface AuthOptions {
@@ -91,9 +91,8 @@ export function createGrounds(options: AuthOptions): Grounds {
     keyPepper,
     retiredKeyPeppers,
     tokenSettings: {
-      secret: tokenSecret,
-      keyId: keyIdOf(tokenSecret),
-      secretByKeyId: new Map(tokenSecrets.map((secret) => [keyIdOf(secret), secret])),
+      key: signingKeyOf(tokenSecret),
+      keyById: new Map(tokenSecrets.map(signingKeyOf).map((key) => [key.id, key])),
       clock,
     },
     tokenSecrets,
@@ -115,7 +114,7 @@ const derive = (pepper: string, purpose: string): Buffer => Buffer.from(hkdfSync
 export const platformTenantId = `ten_${'0'.repeat(26)}`;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-const keyIdOf = (secret: string): string => sha256(secret).slice(0, 8);
+const signingKeyOf = (secret: string): SigningKey => ({ id: sha256(secret).slice(0, 8), secret: createSecretKey(secret, 'utf8') });
 export const normalEmail = (email: string): string => email.trim().toLowerCase();
 
 /** 1 to 80 characters, none of which is invisible or turns the text around it. */

@@ -55,7 +55,7 @@ export function createSessions(grounds: Grounds) {
     async open(tx: SystemTx, input: SessionInput, origin: Origin): Promise<SignedIn> {
       const { tenantId, personId, role, grantId, method = 'PASSWORD', expiresAt = inSeconds(sessionLifeDays * 86_400) } = input;
       const sessionId = newId('session');
-      const refreshToken = newRefreshToken(sessionId, tokenSettings.secret);
+      const refreshToken = newRefreshToken(sessionId, tokenSecrets[0]!);
       await tx.session.createMany({
         data: [
           {
@@ -101,7 +101,7 @@ export function createSessions(grounds: Grounds) {
         const standing = await findStanding(tx, session, clock.now());
         if (!standing || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
         const { until: _until, ...rights } = standing;
-        const replacement = newRefreshToken(sessionId, tokenSettings.secret);
+        const replacement = newRefreshToken(sessionId, tokenSecrets[0]!);
         await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), lastUsedAt: clock.now() } });
         const actor: PersonActor = {
           type: 'person',
