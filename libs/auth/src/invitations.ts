@@ -162,7 +162,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
           recordAudit(
             tx,
             { type: 'system', tenantId: invitation.tenantId, ...origin },
-            { action: 'invitation.accept', subject: invitation.id, result: 'refused' },
+            { action: 'invitation.accept', subject: invitation.id, result: 'sign_in_refused' },
           ),
         );
         await atTheNextStroke(begun, refusalMs);
@@ -194,9 +194,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
           await recordAudit(tx, member, entry);
           return { type: 'accepted' };
         }
-        const signedIn = await sessions.open(tx, { tenantId, personId, role }, origin);
-        await recordAudit(tx, { ...signedIn.actor, ...origin }, entry);
-        return signedIn;
+        return sessions.open(tx, { tenantId, personId, role, recorded: entry }, origin);
       });
       const outcome = await accepted.catch((error: unknown) => {
         if (violatesUnique(error, 'people_email_key')) return 'changed-meanwhile' as const;

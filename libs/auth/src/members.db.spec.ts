@@ -218,7 +218,7 @@ describe('an invitation for an address that has an account', () => {
     const accepted = signedIn(await auth.members.acceptInvitation(token, { name: 'Another name', password }));
     expect(accepted.actor).toMatchObject({ personId: elsewhereMember.actor.personId, tenantId: actor.tenantId, role: 'ADMIN' });
     expect(await test.asOwner('SELECT name FROM people WHERE email = $1', [email])).toEqual([{ name: 'VIEWER' }]);
-    expect(await trail(actor.tenantId)).toContainEqual(['system', 'invitation.accept', 'refused']);
+    expect(await trail(actor.tenantId)).toContainEqual(['system', 'invitation.accept', 'sign_in_refused']);
     expect((await auth.members.listOwn(accepted.actor)).map(({ name, role }) => [name, role])).toEqual([['Bolt', 'VIEWER'], ['Acme', 'ADMIN']]);
   });
 
