@@ -173,7 +173,10 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         const { tenantId } = invitation;
         await lockMembers(tx, tenantId);
         const open = await findOpen(tx, token);
-        if (!open) return { type: 'link-invalid' };
+        if (!open) {
+          if (attempt) await throttle.uncounted(tx, attempt);
+          return { type: 'link-invalid' };
+        }
         // Locked, so that the purge of another tenant does not remove the account meanwhile.
         const [known] = await tx.$queryRaw<{ id: string; hash: string | null; hasSecondFactor: boolean }[]>`
           SELECT id, password_hash AS hash, totp_confirmed_at IS NOT NULL AS "hasSecondFactor" FROM people WHERE email = ${open.email} FOR SHARE`;

@@ -146,7 +146,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         });
         return { type: 'refused', code };
       }
-      const personId = await makeMember(tx, tenantId, guest, identity, decision.role);
+      const personId = await makeMember(tx, tenantId, guest, identity, decision.role, origin);
       return sessions.open(tx, { tenantId, personId, role: decision.role, method: 'SSO', expiresAt: inSeconds(sessionSeconds) }, origin);
     });
   }
@@ -250,7 +250,7 @@ async function decideRole(
 }
 
 /** Writes down what was decided. Of a person who is known nothing changes but the membership of this tenant. */
-async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role, origin: Origin): Promise<string> {
   const { email, person, role: present, identity } = guest;
   const personId = person?.id ?? newId('person');
   if (!person) await tx.person.createMany({ data: [{ id: personId, email, name: name !== null && isPlainText(name) ? name.trim() : localPart(email) }] });
@@ -261,7 +261,7 @@ async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer
   else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };
-  await recordAudit(tx, { type: 'system', tenantId }, { ...entry, subject: personId });
+  await recordAudit(tx, { type: 'system', tenantId, ...origin }, { ...entry, subject: personId });
   return personId;
 }
 
