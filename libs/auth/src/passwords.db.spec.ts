@@ -45,7 +45,7 @@ describe('changing a password', () => {
     expect((await world.auth.refresh(mine.refreshToken)).type).toBe('signed-in');
     expect([await attempt(email, password), await attempt(email, newPassword)]).toEqual(['refused', 'signed-in']);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'password.change');
-    expect(lines.map(({ result, details }) => [result, details])).toEqual([['refused', null], ['ok', { endedSessions: 2 }]]);
+    expect(lines.map(({ result, details }) => [result, details])).toEqual([['sign_in_refused', null], ['ok', { endedSessions: 2 }]]);
   });
 
   it('ends sessions in other tenants too', async () => {

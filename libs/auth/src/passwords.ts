@@ -86,7 +86,7 @@ export function createPasswords({ database, clock, logger, mail, refusalMs, inSe
               ? { count: 0 }
               : await tx.person.updateMany({ where: { id: personId, passwordHash: person!.passwordHash }, data: { passwordHash, passwordChangedAt: clock.now() } });
           if (!count) {
-            await recordAudit(tx, actor, { action: 'password.change', subject: personId, result: 'refused' });
+            await recordAudit(tx, actor, { action: 'password.change', subject: personId, result: 'sign_in_refused' });
             return { type: 'refused' };
           }
           await throttle.succeeded(tx, attempt, personId);

@@ -57,7 +57,7 @@ describe('setting it up', () => {
     for (const code of codes) expect(code).toMatch(/^[2-9a-hjkmnp-tv-z]{5}-[2-9a-hjkmnp-tv-z]{5}$/);
     await withinASecond(async () => (await world.auth.authenticate(other.accessToken)) === null);
     expect((await world.auth.refresh(other.refreshToken)).type).toBe('refused');
-    const lines = (await world.trail(tenantId)).filter(({ action }) => action.startsWith('second-factor'));
+    const lines = (await world.trail(tenantId)).filter(({ action }) => action.startsWith('second_factor'));
     expect(lines.map(({ action, details }) => [action, details])).toEqual([
       ['second_factor.begin', null],
       ['second_factor.confirm', { endedSessions: 2 }],
@@ -102,10 +102,12 @@ describe('signing in with it', () => {
     expect(await world.auth.signIn(email, password, {}, codeOf(secret, 9))).toEqual(refused);
     expect(await world.auth.signIn(email, 'wrong')).toEqual(refused);
     expect(await sessions()).toEqual(before);
-    expect((await world.trail(tenantId)).slice(-3).map(({ result, details }) => [result, details])).toEqual([
-      ['refused', { factor: 'password' }],
-      ['refused', { factor: 'code' }],
-      ['refused', { factor: 'password' }],
+    expect((await world.trail(tenantId)).slice(-5).map(({ result, details }) => [result, details])).toEqual([
+      ['second_factor_required', {}],
+      ['second_factor_required', {}],
+      ['sign_in_refused', { factor: 'password' }],
+      ['sign_in_refused', { factor: 'code' }],
+      ['sign_in_refused', { factor: 'password' }],
     ]);
     expect(await attempt(email, codeOf(secret))).toBe('signed-in');
   });
@@ -177,7 +179,7 @@ describe('taking it off', () => {
     expect(await attempt(email)).toBe('signed-in');
     expect(await world.test.asOwner('SELECT 1 FROM recovery_codes WHERE person_id = $1', [actor.personId])).toEqual([]);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'second_factor.remove');
-    expect(lines.map(({ result }) => result)).toEqual(['refused', 'refused', 'ok']);
+    expect(lines.map(({ result }) => result)).toEqual(['sign_in_refused', 'sign_in_refused', 'ok']);
   });
 
   it('is throttled: a session left open is no place to guess passwords', async () => {

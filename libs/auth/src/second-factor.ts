@@ -149,7 +149,7 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
             return { type: 'off-already' };
           }
           if (!person || !fits || !(await codes.take(tx, person, proof.code))) {
-            await recordAudit(tx, actor, { action: 'second_factor.remove', subject: actor.personId, result: 'refused' });
+            await recordAudit(tx, actor, { action: 'second_factor.remove', subject: actor.personId, result: 'sign_in_refused' });
             return { type: 'refused' };
           }
           await throttle.succeeded(tx, attempt, person.id);

@@ -76,8 +76,8 @@ describe('a sign-in', () => {
     await attempts(6, email, 'wrong', () => address);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'session.open');
     expect(lines.map(({ result, details }) => [result, details])).toEqual([
-      ...Array(4).fill(['refused', { factor: 'password' }]),
-      ['refused', { factor: 'password', locked: true }],
+      ...Array(4).fill(['sign_in_refused', { factor: 'password' }]),
+      ['sign_in_refused', { factor: 'password', locked: true }],
     ]);
   });
 

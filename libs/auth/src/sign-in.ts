@@ -41,6 +41,7 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
       if (person.totpConfirmedAt) {
         if (!code) {
           await throttle.uncounted(tx, counting);
+          await noteRefused('second_factor_required');
           return { type: 'second-factor-required' };
         }
         if (!(await codes.take(tx, person, code))) return refuse('code');

@@ -56,7 +56,7 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
         });
         if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
         if (await comesInBySsoOnly(tx, { tenantId, email: membership.person.email, role: membership.role })) return { type: 'sso-only' };
-        return sessions.open(tx, { tenantId, personId, role: membership.role }, origin);
+        return sessions.open(tx, { tenantId, personId, role: membership.role, recorded: { action: 'session.switch', subject: personId } }, origin);
       });
       if (outcome.type === 'signed-in') {
         // In a transaction of its own: one that wrote two tenants' trails could wait for another that does so the other way round.

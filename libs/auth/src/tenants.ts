@@ -59,7 +59,7 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
         if (!link || link.usedAt || link.expiresAt <= clock.now()) return { type: 'link-invalid' };
         await tx.setupLink.update({ where: { id: link.id }, data: { usedAt: clock.now() } });
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
-        const recorded = { action: 'tenant.create', subject: tenantId, details: { owner: personId } };
+        const recorded = { action: 'tenant.set_up', subject: tenantId, details: { owner: personId } };
         const signedIn = await sessions.open(tx, { tenantId, personId, role: 'OWNER', recorded }, origin);
         await makeOperator(tx, personId, origin);
         return signedIn;
