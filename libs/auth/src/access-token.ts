@@ -48,7 +48,7 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
   try {
     const keyId = jwt.decode(token, { complete: true })?.header.kid;
     const secret = typeof keyId === 'string' ? settings.secretByKeyId.get(keyId) : undefined;
-    if (secret === undefined) return null;
+    if (keyId === undefined || secret === undefined) return null;
     const { header, payload } = jwt.verify(token, secret, {
       algorithms: [algorithm],
       issuer,
@@ -63,7 +63,7 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
     const claims = { personId: sub, tenantId: ten, sessionId: sid };
     // Byte for byte as it is made here: a claim, a header or a spelling that we do not use belongs to another kind of
     // token, or to somebody who holds the secret and should not.
-    return token === sign(claims, iat, settings) ? claims : null;
+    return token === sign(claims, iat, { ...settings, secret, keyId }) ? claims : null;
   } catch {
     return null;
   }
