@@ -5,6 +5,7 @@ import type { Role } from './permissions.ts';
 export interface Home {
   tenantId: string;
   role: Role;
+  bySso: boolean;
 }
 
 /**
@@ -15,7 +16,7 @@ export async function homesOf(tx: SystemTx, personId: string | null): Promise<Ho
   const memberships = await tx.membership.findMany({
     where: { personId: personId ?? '', tenant: { status: 'ACTIVE' } },
     orderBy: [{ createdAt: 'asc' }, { tenantId: 'asc' }],
-    select: { tenantId: true, role: true },
+    select: { tenantId: true, role: true, bySso: true },
   });
   const isPlatform = ({ tenantId }: Home): boolean => tenantId === platformTenantId;
   return [...memberships.filter((home) => !isPlatform(home)), ...memberships.filter(isPlatform)];

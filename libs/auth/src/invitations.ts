@@ -185,9 +185,12 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         if (!known) {
           await tx.person.createMany({ data: [{ id: personId, email: open.email, name: input.name.trim(), passwordHash }] });
         }
-        // A member already keeps the role.
-        await tx.membership.createMany({ data: [{ tenantId, personId, role: open.role }], skipDuplicates: true });
-        const { role } = await tx.membership.findUniqueOrThrow({ where: { tenantId_personId: { tenantId, personId } } });
+        // A member already keeps the role. From now on the tenant knows the account by more than its address.
+        const { role } = await tx.membership.upsert({
+          where: { tenantId_personId: { tenantId, personId } },
+          create: { tenantId, personId, role: open.role },
+          update: { bySso: false },
+        });
         await tx.invitation.update({ where: { id: open.id }, data: { acceptedAt: clock.now() } });
         await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
         if (attempt) await throttle.succeeded(tx, attempt, personId);

@@ -25,11 +25,15 @@ const mostListed = 100;
 /** Which sessions are open, and how to end them. */
 export function createOpenSessions({ database, clock }: Grounds) {
   /**
-   * The tenants in whose sessions the person may look at their own. A password is the person's, wherever they are members;
+   * The tenants in whose sessions the person may look at their own. A password is the person's, wherever it leads into;
    * another way in belongs to the one tenant that it leads into.
    */
-  const reachOf = async (tx: SystemTx, actor: PersonActor): Promise<{ tenantId?: string }> =>
-    (await methodOf(tx, actor)) === 'PASSWORD' ? {} : { tenantId: actor.tenantId };
+  async function reachOf(tx: SystemTx, actor: PersonActor): Promise<string[]> {
+    const { tenantId, personId } = actor;
+    if ((await methodOf(tx, actor)) !== 'PASSWORD') return [tenantId];
+    const memberships = await tx.membership.findMany({ where: { personId, bySso: false }, select: { tenantId: true } });
+    return [...new Set([tenantId, ...memberships.map((membership) => membership.tenantId)])];
+  }
 
   return {
     /** One's own sessions; with `member:read`, those of another member in this tenant. Of nobody's there are none. */
@@ -37,9 +41,9 @@ export function createOpenSessions({ database, clock }: Grounds) {
       const isOwn = personId === actor.personId;
       if (!isOwn) requirePermission(actor, 'member:read');
       return database.system().transaction(async (tx) => {
-        const reach = isOwn ? await reachOf(tx, actor) : { tenantId: actor.tenantId };
+        const reach = isOwn ? await reachOf(tx, actor) : [actor.tenantId];
         const sessions = await tx.session.findMany({
-          where: { personId, ...reach, revokedAt: null, expiresAt: { gt: clock.now() } },
+          where: { personId, tenantId: { in: reach }, revokedAt: null, expiresAt: { gt: clock.now() } },
           orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
           take: mostListed,
           include: { tenant: { select: { name: true } } },
@@ -54,8 +58,7 @@ export function createOpenSessions({ database, clock }: Grounds) {
     async revoke(actor: PersonActor, sessionId: string): Promise<void> {
       await database.system().transaction(async (tx) => {
         const session = await tx.session.findUnique({ where: { id: sessionId } });
-        const reach = await reachOf(tx, actor);
-        const isOwn = session?.personId === actor.personId && (reach.tenantId ?? session.tenantId) === session.tenantId;
+        const isOwn = session?.personId === actor.personId && (await reachOf(tx, actor)).includes(session.tenantId);
         if (!session || !(isOwn || (session.tenantId === actor.tenantId && can(actor, 'member:write')))) {
           throw new DomainError('NOT_FOUND', 'There is no such session.', { field: 'id', remedy: 'List the open sessions.' });
         }
@@ -69,7 +72,7 @@ export function createOpenSessions({ database, clock }: Grounds) {
     /** Ends all of one's own sessions but this one. @returns how many there were */
     async revokeOthers(actor: PersonActor): Promise<number> {
       return database.system().transaction(async (tx) => {
-        const ended = await endSessions(tx, clock, { ...(await reachOf(tx, actor)), personId: actor.personId, except: actor.sessionId });
+        const ended = await endSessions(tx, clock, { tenantIds: await reachOf(tx, actor), personId: actor.personId, except: actor.sessionId });
         await recordAudit(tx, actor, { action: 'session.revoke_others', subject: actor.personId, details: { endedSessions: ended } });
         return ended;
       });

@@ -125,16 +125,16 @@ export function createSessions(grounds: Grounds) {
   };
 }
 
-/** Ends sessions of a person, all or those of one tenant, within a second everywhere. @returns how many there were */
+/** Ends sessions of a person, all or those of some tenants, within a second everywhere. @returns how many there were */
 export async function endSessions(
   tx: SystemTx,
   clock: Clock,
-  { personId, tenantId, except = '' }: { personId: string; tenantId?: string; except?: string },
+  { personId, tenantIds, except = '' }: { personId: string; tenantIds?: readonly string[]; except?: string },
 ): Promise<number> {
   const ended = await tx.$queryRaw<{ tenant_id: string }[]>`
     UPDATE sessions SET revoked_at = ${clock.now()}
     WHERE person_id = ${personId} AND revoked_at IS NULL AND expires_at > ${clock.now()} AND id <> ${except}
-      AND (${tenantId ?? null}::text IS NULL OR tenant_id = ${tenantId ?? null})
+      AND (${tenantIds ?? null}::text[] IS NULL OR tenant_id = ANY (${tenantIds ?? null}::text[]))
     RETURNING tenant_id`;
   for (const tenant of new Set(ended.map(({ tenant_id: id }) => id))) await notify(tx, 'millrace_access', `${tenant}:${personId}`);
   return ended.length;

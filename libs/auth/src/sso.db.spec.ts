@@ -430,6 +430,39 @@ describe('coming in', () => {
     expect(await auth.authenticate(outsider.accessToken)).not.toBeNull();
   });
 
+  it('opens the tenant to nobody who has made an account with that address beforehand', async () => {
+    const [place, evil] = [await tenant(), await tenant()];
+    await save(place.owner, { roleByGroup: [{ group: 'admins', role: 'OWNER' }], defaultRole: 'VIEWER' });
+    const email = `boss@${place.domain}`;
+    // The link goes to whoever invites, who accepts it in the name of the invited.
+    const invited = await auth.members.invite(evil.owner, { email, role: 'VIEWER' });
+    const squatter = invited.type === 'invited' && (await auth.members.acceptInvitation(invited.token, { name: 'Mallory', password }));
+    if (!squatter || squatter.type !== 'signed-in') throw new Error();
+    const boss = await cameIn(atProvider(email, ['admins']), place);
+    expect(boss.actor).toMatchObject({ tenantId: place.tenantId, role: 'OWNER' });
+
+    expect(await auth.members.switchTo(squatter.actor, place.tenantId)).toEqual({ type: 'sso-only' });
+    expect((await signIn(email)).actor.tenantId).toBe(evil.tenantId);
+    expect((await auth.members.listOwn(squatter.actor)).map(({ tenantId }) => tenantId)).toEqual([evil.tenantId]);
+    expect((await auth.sessions.list(squatter.actor)).map(({ method }) => method)).not.toContain('SSO');
+    await expect(auth.sessions.revoke(squatter.actor, boss.actor.sessionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await auth.sessions.revokeOthers(squatter.actor);
+    expect(await auth.authenticate(boss.accessToken)).not.toBeNull();
+    await auth.members.remove(evil.owner, squatter.actor.personId);
+    expect(await auth.signIn(email, password)).toEqual({ type: 'sso-only' });
+    expect(await roleIn(place.tenantId, boss.actor.personId)).toBe('OWNER');
+  });
+
+  it('tells the provider’s people nothing of a person’s other tenants', async () => {
+    const [place, elsewhere] = [await tenant(), await tenant()];
+    await save(place.owner);
+    const insider = await member(elsewhere, 'VIEWER', `both@${place.domain}`);
+    const { actor } = await cameIn(atProvider(insider.email), place);
+    expect(actor.personId).toBe(insider.actor.personId);
+    expect((await auth.members.listOwn(actor)).map(({ tenantId }) => tenantId)).toEqual([place.tenantId]);
+    expect((await auth.members.listOwn(insider.actor)).map(({ tenantId }) => tenantId)).toEqual([elsewhere.tenantId]);
+  });
+
   it('is refused to an address that another account of the provider came in with', async () => {
     const place = await tenant();
     await save(place.owner);

@@ -3,7 +3,7 @@ import type { Actor, Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import type { Grounds } from './grounds.ts';
 import type { Role } from './permissions.ts';
-import type { Sessions, SignedIn } from './sessions.ts';
+import { methodOf, type Sessions, type SignedIn } from './sessions.ts';
 import { comesInBySsoOnly } from './sso-only.ts';
 
 /** A tenant that a person may switch to. */
@@ -26,17 +26,23 @@ export type SwitchOutcome =
 /** One person in several tenants. */
 export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessions) {
   return {
-    /** The tenants of which the person is a member and which are open, the oldest membership first. Keys have none. */
+    /**
+     * The tenants that the person is a member of by their own password and which are open, the oldest membership first, and
+     * the one of this session in any case. Keys have none. A tenant's provider can let anybody act as its people here: it
+     * learns nothing of where else they are members.
+     */
     async listOwn(actor: Actor): Promise<OwnMembership[]> {
       if (actor.type === 'key' || actor.grantId) return [];
-      const rows = await database.system().transaction((tx) =>
-        tx.membership.findMany({
-          where: { personId: actor.personId, tenant: { status: 'ACTIVE' } },
+      const { tenantId: own, personId } = actor;
+      const rows = await database.system().transaction(async (tx) => {
+        const others = (await methodOf(tx, actor)) === 'PASSWORD' ? [{ bySso: false }] : [];
+        return tx.membership.findMany({
+          where: { personId, tenant: { status: 'ACTIVE' }, OR: [{ tenantId: own }, ...others] },
           include: { tenant: { select: { name: true, slug: true } } },
           orderBy: [{ createdAt: 'asc' }, { tenantId: 'asc' }],
           take: 200,
-        }),
-      );
+        });
+      });
       return rows.map(({ tenantId, role, tenant: { name, slug } }) => ({ tenantId, name, slug, role }));
     },
 
@@ -55,7 +61,7 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
           include: { tenant: { select: { status: true } }, person: { select: { email: true } } },
         });
         if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
-        if (await comesInBySsoOnly(tx, { tenantId, email: membership.person.email, role: membership.role })) return { type: 'sso-only' };
+        if (await comesInBySsoOnly(tx, { ...membership, email: membership.person.email })) return { type: 'sso-only' };
         return sessions.open(tx, { tenantId, personId, role: membership.role, recorded: { action: 'session.switch', subject: personId } }, origin);
       });
       if (outcome.type === 'signed-in') {
