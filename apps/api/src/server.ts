@@ -108,7 +108,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     clientErrorHandler: refuseBrokenHttp,
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers(securityHeaders).header('x-request-id', request.id);
+    // What is one caller's is no other's: no cache on the way may keep it. The console's own files say otherwise.
+    void reply.headers(securityHeaders).header('x-request-id', request.id).header('cache-control', 'no-store');
   });
   app.addHook('onSend', async (_request, reply) => {
     // A connection kept alive would hold up the shutdown until it times out.
