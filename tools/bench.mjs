@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { ensureBuilt, ensureInstalled, ensureNode, root, run } from './bootstrap.mjs';
 
-/** `npm run bench -- predict [--rounds 5 --seconds 2 --models dense,knn]` */
+/** `npm run bench -- predict [--rounds 5 --seconds 2 --models dense,knn]`; tools/bench/main.ts has the others. */
 ensureNode();
 ensureInstalled();
 ensureBuilt();

@@ -15,7 +15,7 @@ if (supervisor) {
   process.exit(1);
 }
 run(process.execPath, ['--import', 'tsx', path.join(root, 'tools/src/remove-embedded-postgres.ts'), home]);
-for (const part of ['storage', 'journal', 'work', 'demo.json']) rmSync(path.join(home, part), { recursive: true, force: true });
+for (const part of ['storage', 'journal', 'work', 'demo.json', 'plain-artefacts']) rmSync(path.join(home, part), { recursive: true, force: true });
 console.log('The embedded database and all artefacts are gone. The next `npm start` begins anew.');
 
 /** The process that serves this home, or null. A killed one leaves its file, and its number may be another's by now. */

@@ -1,4 +1,5 @@
-// Writes src/gql from the committed schema and the operations in src: typed documents, checked against the contract.
+// Writes src/gql from the committed schema and the operations in src: typed documents, checked against the contract, and
+// the list of them, by which the API knows the console's own operations.
 // Usage: node codegen.mjs [schema file]
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { codegen } from '@graphql-codegen/core';
 import { preset } from '@graphql-codegen/client-preset';
 import { buildSchema, isAbstractType, parse, Source, validate } from 'graphql';
+import { listOperations } from './operation-list.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const source = path.join(here, 'src');
@@ -67,6 +69,7 @@ for (const output of outputs) {
   // the lookup by source text (gql.ts) would pull every document into every bundle: documents are imported by name
   if (path.basename(output.filename) === 'graphql.ts') await writeFile(output.filename, await codegen(output));
 }
+await writeFile(path.join(target, 'operations.json'), `${JSON.stringify(listOperations(all.definitions), null, 2)}\n`);
 const abstractTypes = Object.values(schema.getTypeMap()).filter((type) => isAbstractType(type));
 const possibleTypes = Object.fromEntries(
   abstractTypes.map((type) => [type.name, schema.getPossibleTypes(type).map((possible) => possible.name)]),

@@ -1,6 +1,18 @@
+import { benchAudit } from './audit.ts';
 import { benchPredict } from './predict.ts';
+import { benchRevocation } from './revocation.ts';
+import { benchSignIn } from './sign-in.ts';
+import { benchSignInFlood } from './sign-in-flood.ts';
+import { benchStorage } from './storage.ts';
 
-const benches: Record<string, (parameters: string[]) => Promise<void>> = { predict: benchPredict };
+const benches: Record<string, (parameters: string[]) => Promise<void>> = {
+  audit: benchAudit,
+  predict: benchPredict,
+  revocation: benchRevocation,
+  'sign-in': benchSignIn,
+  'sign-in-flood': benchSignInFlood,
+  storage: benchStorage,
+};
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = benches[name];

@@ -77,13 +77,15 @@ async function rememberOrCreate(options: DemoOptions): Promise<DemoMemory> {
     password: randomBytes(9).toString('base64url'),
     apiKey: null,
   };
-  const tenant = await options.auth.createTenant({ tenantName: 'Demo plant', name: 'Olive Owner', email: memory.ownerEmail, password: memory.ownerPassword });
+  const tenant = await options.auth.createTenant({
+    tenantName: 'Demo plant', name: 'Olive Owner', email: memory.ownerEmail, password: memory.ownerPassword, operator: true,
+  });
   if (tenant.type === 'invalid') throw new Error(tenant.problems.map((problem) => problem.message).join(' '));
   const { tenantId } = tenant;
   const engineer = await options.auth.members.add({ tenantId, name: 'Emil Engineer', email: memory.email, password: memory.password, role: 'ENGINEER' });
   if (engineer.type === 'invalid') throw new Error(engineer.problems.map((problem) => problem.message).join(' '));
   await remember(options.memoryFile, memory);
-  step('tenant', '“Demo plant” with an owner and an engineer');
+  step('tenant', '“Demo plant” with an engineer and an owner, who is an operator of the platform too');
   return memory;
 }
 
@@ -211,6 +213,9 @@ function instructions({ apiUrl, inferenceUrl }: DemoOptions, memory: DemoMemory,
     Sign in at ${apiUrl}/
       e-mail    ${memory.email}
       password  ${memory.password}
+    or as owner and operator
+      e-mail    ${memory.ownerEmail}
+      password  ${memory.ownerPassword}
 
   Call the model (each of these works when pasted):
 

@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { createAuth } from '@millrace/auth';
+import { createAuth, createTenantKeyring, type MasterKeys, parseKey } from '@millrace/auth';
 import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
 import { parseEnvironment } from '@millrace/kernel';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { z } from 'zod';
 import { runDemo } from './demo.ts';
+import { checkedMasterKeys, isAlive, makeSecrets, plainArtefactsMark, runningSupervisor } from './home.ts';
 import { consoleLogger, prefixLines, print } from './log-lines.ts';
+import { resealTenants } from './reseal.ts';
 
 /**
  * `npm start`: an embedded Postgres (or DATABASE_URL), the API, the inference server and one worker, all of them
@@ -29,6 +31,10 @@ const settingsSchema = z.object({
   MILLRACE_INIT_TENANT: z.string().optional(),
   MILLRACE_INIT_EMAIL: z.string().optional(),
   MILLRACE_INIT_PASSWORD: z.string().optional(),
+  MILLRACE_INIT_API_KEY: z
+    .string()
+    .refine((text) => parseKey(text) !== null, 'is no API key, or one with a typo: make one with npm run new-key')
+    .optional(),
 });
 
 const parsed = parseEnvironment(settingsSchema, process.env);
@@ -68,7 +74,8 @@ async function main(): Promise<void> {
   const begun = performance.now();
   await fs.mkdir(home, { recursive: true, mode: 0o700 });
   await takeLock();
-  const secrets = await readSecrets();
+  const secrets = await makeSecrets(home);
+  const masterKeys = checkedMasterKeys(secrets);
   await Promise.all(
     (['MILLRACE_API_PORT', 'MILLRACE_INFERENCE_PORT', 'MILLRACE_METRICS_PORT', 'MILLRACE_WORKER_METRICS_PORT'] as const).map(
       (name) => waitForFreePort(name, settings[name]),
@@ -83,10 +90,17 @@ async function main(): Promise<void> {
   if (migrations.length) print(`postgres  | migrations applied: ${migrations.join(', ')}`);
   const urls = await provisionRoles(ownerUrl, secrets.roles);
 
+  const storageDirectory = path.join(home, 'storage');
+  const workDirectory = process.env['MILLRACE_WORK_DIRECTORY'] || path.join(home, 'work');
+  await sealPlainArtefacts({ urls, storageDirectory, workDirectory, masterKeys });
+
   const shared = {
     NODE_ENV: isDevelopment ? 'development' : 'production',
     MILLRACE_APP_DATABASE_URL: urls.app,
-    MILLRACE_STORAGE_DIRECTORY: path.join(home, 'storage'),
+    MILLRACE_STORAGE_DIRECTORY: storageDirectory,
+    MILLRACE_WORK_DIRECTORY: workDirectory,
+    MILLRACE_MASTER_KEY: secrets.masterKey,
+    MILLRACE_RETIRED_MASTER_KEYS: secrets.retiredMasterKeys.join(','),
     MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
     MILLRACE_KEY_PEPPER: secrets.keyPepper,
     MILLRACE_LOG_LEVEL: process.env['MILLRACE_LOG_LEVEL'] ?? 'info',
@@ -96,6 +110,9 @@ async function main(): Promise<void> {
   addProgram('api', `${apiUrl}/readyz`, {
     ...shared,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
+    // Files are parsed in temporary folders, decrypted: all that is plain shall lie in one place.
+    TMPDIR: workDirectory,
+    TEMP: workDirectory,
     MILLRACE_API_HOST: settings.MILLRACE_HOST,
     MILLRACE_API_PORT: String(settings.MILLRACE_API_PORT),
     MILLRACE_METRICS_PORT: String(settings.MILLRACE_METRICS_PORT),
@@ -113,7 +130,6 @@ async function main(): Promise<void> {
   addProgram('worker', `http://127.0.0.1:${settings.MILLRACE_WORKER_METRICS_PORT}/readyz`, {
     ...shared,
     MILLRACE_WORKER_DATABASE_URL: urls.worker,
-    MILLRACE_WORK_DIRECTORY: path.join(home, 'work'),
     MILLRACE_WORKER_METRICS_PORT: String(settings.MILLRACE_WORKER_METRICS_PORT),
   });
   if (isDevelopment) await watchAll();
@@ -166,18 +182,49 @@ async function startPostgres(): Promise<string> {
   return postgres.ownerUrl;
 }
 
-/** Headless start: a tenant and its owner from the environment, if there is none yet. */
+/** An installation from before encryption was introduced, once: what an earlier start stored as it came. */
+async function sealPlainArtefacts({ urls, storageDirectory, workDirectory, masterKeys }: {
+  urls: { app: string; system: string };
+  storageDirectory: string;
+  workDirectory: string;
+  masterKeys: MasterKeys;
+}): Promise<void> {
+  const mark = plainArtefactsMark(home);
+  if (!(await fs.access(mark).then(() => true, () => false))) return;
+  print('start     | encrypting the artefacts that are here already …');
+  const logger = consoleLogger('start');
+  const database = createDatabase({ tenantUrl: urls.app, systemUrl: urls.system, logger });
+  try {
+    const keyring = createTenantKeyring({ database, masterKeys, logger });
+    const inner = createFileStore({ root: storageDirectory });
+    const storage = createSealedStore({ inner, keyring, scratchDirectory: path.join(workDirectory, 'millrace-scratch') });
+    const { sealed, damaged } = await resealTenants({ database, storage, sealPlain: true });
+    print(`start     | ${sealed} artefacts encrypted${damaged.length ? `; damaged, and left as they are: ${damaged.join(', ')}` : ''}`);
+    await fs.rm(mark);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Headless start: a tenant and its owner, who is an operator too, from the environment, if there is none yet; and its first key. */
 async function createInitialTenant(auth: ReturnType<typeof createAuth>): Promise<void> {
-  const { MILLRACE_INIT_TENANT: tenantName, MILLRACE_INIT_EMAIL: email, MILLRACE_INIT_PASSWORD: password } = settings;
-  if (!tenantName && !email && !password) return;
+  const { MILLRACE_INIT_TENANT: tenantName, MILLRACE_INIT_EMAIL: email, MILLRACE_INIT_PASSWORD: password, MILLRACE_INIT_API_KEY: apiKey } = settings;
+  if (!tenantName && !email && !password) {
+    if (apiKey) throw new Error('MILLRACE_INIT_API_KEY is for the tenant of MILLRACE_INIT_TENANT: set that one too.');
+    return;
+  }
   if (!tenantName || !email || !password) {
     throw new Error('MILLRACE_INIT_TENANT, MILLRACE_INIT_EMAIL and MILLRACE_INIT_PASSWORD go together: set all three or none.');
   }
-  if (await auth.isSetUp()) return;
-  const created = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password });
-  if (created.type === 'invalid') {
-    throw new Error(created.problems.map((problem) => `MILLRACE_INIT_…: ${problem.message} ${problem.remedy}`).join(' '));
+  if (!(await auth.isSetUp())) {
+    const created = await auth.createTenant({ tenantName, name: email.split('@')[0]!, email, password, operator: true });
+    if (created.type === 'invalid') {
+      throw new Error(created.problems.map((problem) => `MILLRACE_INIT_…: ${problem.message} ${problem.remedy}`).join(' '));
+    }
   }
+  if (!apiKey) return;
+  const registered = await auth.keys.registerInitial(apiKey);
+  if (registered.type === 'taken') throw new Error('MILLRACE_INIT_API_KEY begins like another key that exists already. Make a new one with npm run new-key.');
 }
 
 function banner(apiUrl: string, inferenceUrl: string, begun: number): string {
@@ -223,9 +270,9 @@ function startProgram(program: Program): void {
   });
 }
 
-/** What a child may see of our environment: neither the owner's database nor the first owner's password. */
+/** What a child may see of our environment: neither the owner's database nor the first owner's password and key. */
 function passedOn(): NodeJS.ProcessEnv {
-  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD']);
+  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD', 'MILLRACE_INIT_API_KEY']);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 
@@ -294,49 +341,12 @@ function stop(message: string, exitCode: number): Promise<void> {
 /** Two supervisors of one home would fight over its Postgres. */
 async function takeLock(): Promise<void> {
   const file = path.join(home, 'supervisor.pid');
-  const owner = Number(await fs.readFile(file, 'utf8').catch(() => '0'));
-  if (owner && owner !== process.pid && (await isSupervisor(owner))) {
+  const owner = await runningSupervisor(home);
+  if (owner) {
     throw new Error(`it runs already (process ${owner}). Stop that one first, or set MILLRACE_HOME and the ports for a second.`);
   }
   await fs.writeFile(file, String(process.pid));
   ownsLock = true;
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** A process id may be in use again by something else after a crash or a restart of the machine. */
-async function isSupervisor(processId: number): Promise<boolean> {
-  if (!isAlive(processId)) return false;
-  const command = await fs.readFile(`/proc/${processId}/cmdline`, 'utf8').catch(() => null);
-  return command === null || command.includes('supervisor');
-}
-
-interface Secrets {
-  tokenSecret: string;
-  keyPepper: string;
-  roles: { app: string; system: string; worker: string };
-}
-
-/** From the environment, or made once and kept in a file that only its user can read. */
-async function readSecrets(): Promise<Secrets> {
-  const file = path.join(home, 'secrets.json');
-  const random = (): string => randomBytes(32).toString('base64url');
-  let secrets = await fs.readFile(file, 'utf8').then((text) => JSON.parse(text) as Secrets, () => null);
-  if (!secrets) {
-    secrets = { tokenSecret: random(), keyPepper: random(), roles: { app: random(), system: random(), worker: random() } };
-    await fs.writeFile(file, JSON.stringify(secrets, null, 2), { mode: 0o600 });
-  }
-  return {
-    ...secrets,
-    tokenSecret: process.env['MILLRACE_TOKEN_SECRET'] || secrets.tokenSecret,
-    keyPepper: process.env['MILLRACE_KEY_PEPPER'] || secrets.keyPepper,
-  };
 }
 
 /** After a kill the old children need a moment to notice that they are alone. */

@@ -76,12 +76,11 @@ interface JestResult {
 }
 
 async function countProjectsWithTests(): Promise<number> {
+  const below = await Promise.all(['apps', 'libs'].map(async (folder) => (await fs.readdir(path.join(root, folder))).map((name) => path.join(folder, name))));
   let count = 0;
-  for (const folder of ['apps', 'libs']) {
-    for (const name of await fs.readdir(path.join(root, folder))) {
-      const manifest = await fs.readFile(path.join(root, folder, name, 'package.json'), 'utf8').catch(() => null);
-      if (manifest && 'test' in ((JSON.parse(manifest) as { nx?: { targets?: object } }).nx?.targets ?? {})) count++;
-    }
+  for (const project of [...below.flat(), 'tools']) {
+    const manifest = await fs.readFile(path.join(root, project, 'package.json'), 'utf8').catch(() => null);
+    if (manifest && 'test' in ((JSON.parse(manifest) as { nx?: { targets?: object } }).nx?.targets ?? {})) count++;
   }
   return count;
 }

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { operationsFile } from './trusted-documents.ts';
 
 export interface ConsoleFile {
   type: string;
@@ -40,6 +41,7 @@ export async function readConsoleFiles(directory: string): Promise<Map<string, C
     if (!entry.isFile()) continue;
     const file = path.join(entry.parentPath, entry.name);
     const address = `/${path.relative(directory, file).split(path.sep).join('/')}`;
+    if (address === `/${operationsFile}`) continue; // for the server, not for its callers
     const bytes = await readFile(file);
     const gzipped = await promisify(gzip)(bytes, { level: 9 });
     files.set(address, {

@@ -21,6 +21,10 @@ type Conflict = TypedError<'ConflictError'> & { field: string | null };
 type QuotaExceededShape = TypedError<'QuotaExceededError'> & Pick<QuotaExceeded, 'resource' | 'limit' | 'used' | 'requested'>;
 type SignInRefused = TypedError<'SignInRefusedError'>;
 type SetupLinkInvalid = TypedError<'SetupLinkInvalidError'>;
+type InvitationInvalid = TypedError<'InvitationInvalidError'>;
+type SingleSignOnOnly = TypedError<'SingleSignOnOnlyError'>;
+type ResetLinkInvalid = TypedError<'ResetLinkInvalidError'>;
+type TooManyAttempts = TypedError<'TooManyAttemptsError'> & { retryAfterSeconds: number };
 
 const errorInterface = builder.interfaceRef<TypedError<string>>('Error').implement({
   description: 'An outcome that is not what was asked for. All members of payload unions but the success implement it.',
@@ -83,12 +87,33 @@ export const quotaExceededError = builder.objectRef<QuotaExceededShape>('QuotaEx
 
 export const signInRefusedError = builder.objectRef<SignInRefused>('SignInRefusedError').implement({
   interfaces: [errorInterface],
-  description: 'The e-mail address, the password or the refresh token is wrong. Never says which.',
+  description: 'The e-mail address, the password, the code or the refresh token is wrong. Never says which.',
+});
+
+export const tooManyAttemptsError = builder.objectRef<TooManyAttempts>('TooManyAttemptsError').implement({
+  interfaces: [errorInterface],
+  description: 'Wrong guesses have locked this for a while. Whether this one was right was not looked at. The answer comes with status 429 and Retry-After.',
+  fields: (t) => ({ retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'When to try again.' }) }),
+});
+
+export const resetLinkInvalidError = builder.objectRef<ResetLinkInvalid>('ResetLinkInvalidError').implement({
+  interfaces: [errorInterface],
+  description: 'The link for a new password was used, replaced or is too old.',
 });
 
 export const setupLinkInvalidError = builder.objectRef<SetupLinkInvalid>('SetupLinkInvalidError').implement({
   interfaces: [errorInterface],
   description: 'The set-up link was used, replaced or is too old.',
+});
+
+export const invitationInvalidError = builder.objectRef<InvitationInvalid>('InvitationInvalidError').implement({
+  interfaces: [errorInterface],
+  description: 'The invitation was used, revoked, replaced or is too old.',
+});
+
+export const singleSignOnOnlyError = builder.objectRef<SingleSignOnOnly>('SingleSignOnOnlyError').implement({
+  interfaces: [errorInterface],
+  description: 'A password does not do here: the account has none, or the tenant lets this address in by single sign-on only.',
 });
 
 export const invalidInput = (problems: readonly ProblemShape[]): InvalidInput => ({
@@ -146,6 +171,42 @@ export const setupLinkInvalid = (): SetupLinkInvalid => ({
   code: 'setup_link_invalid',
   message: 'This set-up link is not valid (any more).',
   remedy: 'Restart the product: as long as there is no tenant, it prints a new link.',
+});
+
+export const invitationInvalid = (): InvitationInvalid => ({
+  __typename: 'InvitationInvalidError',
+  code: 'invitation_invalid',
+  message: 'This invitation is not valid (any more).',
+  remedy: 'Ask whoever invited you for a new link.',
+});
+
+export const singleSignOnOnly = (who: 'account' | 'tenant'): SingleSignOnOnly =>
+  who === 'account'
+    ? {
+        __typename: 'SingleSignOnOnlyError',
+        code: 'account_without_password',
+        message: 'There is an account with this e-mail address that comes in by its company’s single sign-on and has no password.',
+        remedy: 'Set a password for it with a password reset link, then open the invitation again.',
+      }
+    : {
+        __typename: 'SingleSignOnOnlyError',
+        code: 'single_sign_on_required',
+        message: 'This tenant lets your e-mail address in by single sign-on only.',
+        remedy: 'Sign in with single sign-on.',
+      };
+export const tooManyAttempts = (retryAfterSeconds: number): TooManyAttempts => ({
+  __typename: 'TooManyAttemptsError',
+  code: 'too_many_attempts',
+  message: 'There were too many attempts.',
+  remedy: `Try again in ${retryAfterSeconds < 120 ? `${retryAfterSeconds} seconds` : `${Math.ceil(retryAfterSeconds / 60)} minutes`}.`,
+  retryAfterSeconds,
+});
+
+export const resetLinkInvalid = (): ResetLinkInvalid => ({
+  __typename: 'ResetLinkInvalidError',
+  code: 'reset_link_invalid',
+  message: 'This link is not valid (any more).',
+  remedy: 'Ask for a new one.',
 });
 
 /** How a payload union tells its members apart: they carry their names. */

@@ -7,6 +7,7 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 const statusOfCode: Record<DomainErrorCode, number> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
+  ADDRESS_NOT_ALLOWED: 403,
   NOT_FOUND: 404,
   INVALID: 400,
   CONFLICT: 409,
@@ -26,16 +27,21 @@ export interface HttpRefusal {
   body: { error: { code: string; message: string; field?: string; remedy: string; requestId: string } };
 }
 
-export function httpRefusal(status: number, error: { code: string; message: string; field?: string; remedy: string }, requestId: string): HttpRefusal {
-  return { status, headers: retryHeaders(status), body: { error: { ...error, requestId } } };
+export function httpRefusal(
+  status: number,
+  error: { code: string; message: string; field?: string; remedy: string },
+  requestId: string,
+  retryAfter?: number,
+): HttpRefusal {
+  return { status, headers: retryHeaders(status, retryAfter), body: { error: { ...error, requestId } } };
 }
 
 /** For whatever a route or the server itself throws. */
 export function httpRefusalOf(error: unknown, requestId: string, logger: Logger): HttpRefusal {
   if (error instanceof DomainError) {
     logCause(error, requestId, logger);
-    const { code, message, field, remedy } = error;
-    return httpRefusal(statusOfCode[code], { code, message, ...(field ? { field } : {}), remedy: remedy ?? '' }, requestId);
+    const { code, message, field, remedy, retryAfterSeconds } = error;
+    return httpRefusal(statusOfCode[code], { code, message, ...(field ? { field } : {}), remedy: remedy ?? '' }, requestId, retryAfterSeconds);
   }
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -53,8 +59,13 @@ export function publicError(error: GraphQLError): GraphQLFormattedError {
   const place = { ...(locations ? { locations } : {}), ...(path ? { path } : {}) };
   const cause = rootOf(error);
   if (cause instanceof DomainError) {
-    const { code, message, field, remedy } = cause;
-    const extensions = { code: code === 'INVALID' ? 'BAD_USER_INPUT' : code, ...(field ? { field } : {}), ...(remedy ? { remedy } : {}) };
+    const { code, message, field, remedy, retryAfterSeconds } = cause;
+    const extensions = {
+      code: code === 'INVALID' ? 'BAD_USER_INPUT' : code,
+      ...(field ? { field } : {}),
+      ...(remedy ? { remedy } : {}),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    };
     return { message, ...place, extensions };
   }
   if (cause instanceof PothosValidationError) return { message: cause.message, ...place, extensions: { code: 'BAD_USER_INPUT' } };
@@ -83,12 +94,26 @@ export function logGraphqlErrors(errors: readonly GraphQLError[], requestId: str
 /** The HTTP status of an answer without data; an answer that has some is a 200. */
 export function statusOfGraphql(errors: readonly GraphQLFormattedError[]): { status: number; headers: Record<string, string> } | null {
   const codes = errors.map((error) => error.extensions?.['code']);
-  const code = (['UNAVAILABLE', 'TOO_MANY_REQUESTS', 'UNAUTHENTICATED', 'FORBIDDEN'] as const).find((candidate) => codes.includes(candidate));
-  return code ? { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code]) } : null;
+  const code = (['UNAVAILABLE', 'TOO_MANY_REQUESTS', 'UNAUTHENTICATED', 'ADDRESS_NOT_ALLOWED', 'FORBIDDEN'] as const).find((candidate) => codes.includes(candidate));
+  if (!code) return null;
+  const retryAfter = errors.find(({ extensions }) => extensions?.['code'] === code)!.extensions!['retryAfterSeconds'] as number | undefined;
+  return { status: statusOfCode[code], headers: retryHeaders(statusOfCode[code], retryAfter) };
 }
 
-function retryHeaders(status: number): Record<string, string> {
-  const seconds = retryAfterSeconds[status];
+/** By which word the audit trail knows how something ended that threw this: the code that its caller is told. */
+export function auditResultOf(error: unknown): string {
+  if (error instanceof DomainError) return error.code.toLowerCase();
+  const code = publicError(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })).extensions?.['code'];
+  return code === internal ? 'internal_error' : String(code).toLowerCase();
+}
+
+/** The status of an answer whose data is the refusal: of a sign-in that was tried too often. */
+export function tooManyAttempts(seconds: number): { status: number; headers: Record<string, string> } {
+  return { status: statusOfCode.TOO_MANY_REQUESTS, headers: { 'retry-after': String(seconds) } };
+}
+
+function retryHeaders(status: number, known?: number): Record<string, string> {
+  const seconds = known === undefined ? retryAfterSeconds[status] : String(known);
   return seconds ? { 'retry-after': seconds } : {};
 }
 
@@ -96,7 +121,8 @@ function logCause(error: DomainError, requestId: string, logger: Logger): void {
   if (error.cause !== undefined) logger.warn({ err: error.cause, code: error.code, requestId }, error.message);
 }
 
-function rootOf(error: GraphQLError): unknown {
+/** What was thrown at the bottom of it. */
+export function rootOf(error: GraphQLError): unknown {
   let cause: unknown = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
   return cause;

@@ -1,16 +1,28 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DomainError, newId } from '@millrace/kernel';
+import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Response } from 'graphql-sse';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import type { Credentials, Presented } from './credentials.ts';
+import { type CrossOriginOptions, mayOpenSocket } from './cross-origin.ts';
+import { statusOfGraphql } from './errors.ts';
 import type { LiveArgs, LiveOperations } from './live-operations.ts';
-import { credentialOf, originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
+import { originOf, type RequestContext, type RequestOrigin } from './request-context.ts';
 
-type MakeContext = (credential: string | null, origin: RequestOrigin) => Promise<RequestContext>;
+export interface LiveTransportOptions {
+  operations: LiveOperations;
+  credentials: Credentials;
+  makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
+}
+
+export interface WebSocketOptions extends LiveTransportOptions {
+  origins: CrossOriginOptions;
+  proxies: TrustedProxies;
+}
 
 const mostPerConnection = 20;
 const largestMessage = 256 * 1024;
@@ -19,22 +31,24 @@ const isRefused = (prepared: LiveArgs | ExecutionResult): prepared is ExecutionR
 
 /**
  * graphql-transport-ws on `/graphql`. The credential comes with the connection's first message (`connectionParams`:
- * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403.
+ * `authorization` or `x-api-key`) or with the upgrade request; without a good one the connection is closed with 4403, also
+ * later, when something is subscribed to. Pages of origins that are not listed get no further than the upgrade.
  * @returns closes all connections with 1001
  */
-export function serveWebSockets(server: Server, operations: LiveOperations, makeContext: MakeContext): () => Promise<void> {
+export function serveWebSockets(server: Server, { operations, credentials, makeContext, origins, proxies }: WebSocketOptions): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
-  const credentialFrom = (params: Record<string, unknown> | undefined, request: IncomingMessage): string | null =>
-    credentialOf(lowerCased(params ?? {})) ?? credentialOf(request.headers);
+  const contextFrom = async (params: Record<string, unknown> | undefined, request: IncomingMessage): Promise<RequestContext> =>
+    makeContext(credentials.ofUpgrade(request, params), originOfUpgrade(request, proxies));
 
   const served = useServer(
     {
-      onConnect: async ({ connectionParams, extra }) =>
-        (await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request))).actor !== null,
+      onConnect: async ({ connectionParams, extra }) => (await contextFrom(connectionParams, extra.request).catch(inTheWrongPlace))?.actor != null,
       onSubscribe: async ({ connectionParams, extra, subscriptions }, _id, payload) => {
-        const context = await makeContext(credentialFrom(connectionParams, extra.request), originOfUpgrade(extra.request));
+        const context = await contextFrom(connectionParams, extra.request);
+        // What the connection was opened with is no good any more; a client that has something better connects anew.
+        if (!context.actor) extra.socket.close(4403, 'Forbidden');
         if (Object.keys(subscriptions).length > mostPerConnection) return [tooMany()];
-        const prepared = operations.prepare(payload, context);
+        const prepared = await operations.prepare(payload, context);
         return isRefused(prepared) ? prepared.errors! : prepared;
       },
       subscribe: (args) => operations.subscribe(args as LiveArgs),
@@ -50,7 +64,15 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    if (!mayOpenSocket(request, origins)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      sockets.emit('connection', webSocket, request);
+      // Frames out of order are their sender's fault: the connection is closed with a code that says so, and nothing is logged.
+      webSocket.removeAllListeners('error').on('error', () => undefined);
+    });
   };
   server.on('upgrade', onUpgrade);
 
@@ -61,11 +83,11 @@ export function serveWebSockets(server: Server, operations: LiveOperations, make
 }
 
 /** Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets. */
-export function serveEventStreams(app: FastifyInstance, operations: LiveOperations, makeContext: MakeContext): void {
+export function serveEventStreams(app: FastifyInstance, { operations, credentials, makeContext }: LiveTransportOptions): void {
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
-      const prepared = operations.prepare(params, await makeContext(credentialOf(request.raw.headers), originOf(request.raw)));
+      const prepared = await operations.prepare(params, await makeContext(credentials.ofRequest(request.raw), originOf(request.raw)));
       // As an answer of its own: the handler knows a result by its data, which a refusal has not.
       return isRefused(prepared) ? refusalOf(prepared) : (prepared as never);
     },
@@ -77,9 +99,15 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
     method: ['GET', 'POST'],
     preHandler: async (request) => {
       // Refused here with a status of its own: a stream would begin with 200.
-      void (await makeContext(credentialOf(request.headers), originOf(request))).signedIn;
+      void (await makeContext(credentials.ofRequest(request), originOf(request))).signedIn;
     },
     handler: async (request, reply) => {
+      if (!request.headers.accept?.includes('text/event-stream')) {
+        throw new DomainError('INVALID', 'This address answers with a stream of events, which the request does not accept.', {
+          field: 'accept',
+          remedy: 'Send Accept: text/event-stream.',
+        });
+      }
       // The handler would wait for ever for the body that it takes this for.
       if (request.method === 'POST' && !request.body) {
         throw new DomainError('INVALID', 'The body holds no operation.', { field: 'query', remedy: 'Send {"query": "subscription …"} as JSON.' });
@@ -96,17 +124,14 @@ export function serveEventStreams(app: FastifyInstance, operations: LiveOperatio
 }
 
 /** Each operation on a socket is a request of its own. */
-function originOfUpgrade({ socket, headers }: IncomingMessage): RequestOrigin {
-  const userAgent = headers['user-agent'];
-  return {
-    requestId: newId('request'),
-    ...(socket.remoteAddress === undefined ? {} : { address: socket.remoteAddress }),
-    ...(userAgent === undefined ? {} : { userAgent }),
-  };
+function originOfUpgrade(request: IncomingMessage, proxies: TrustedProxies): RequestOrigin {
+  const userAgent = request.headers['user-agent'];
+  return { requestId: newId('request'), address: proxies.clientAddress(request), ...(userAgent === undefined ? {} : { userAgent }) };
 }
 
 function refusalOf({ errors }: ExecutionResult): Response {
-  return [JSON.stringify({ errors }), { status: 400, statusText: 'Bad Request', headers: { 'content-type': 'application/json; charset=utf-8' } }];
+  const { status, headers } = statusOfGraphql(errors!.map((error) => error.toJSON())) ?? { status: 400, headers: {} };
+  return [JSON.stringify({ errors }), { status, statusText: STATUS_CODES[status]!, headers: { ...headers, 'content-type': 'application/json; charset=utf-8' } }];
 }
 
 function tooMany(): GraphQLError {
@@ -114,6 +139,8 @@ function tooMany(): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS', remedy: 'End some of them, or open another connection.' } });
 }
 
-function lowerCased(params: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
+/** A good key, but not from here: the connection is closed as for any that is not good. */
+function inTheWrongPlace(error: unknown): null {
+  if (error instanceof DomainError && error.code === 'ADDRESS_NOT_ALLOWED') return null;
+  throw error;
 }

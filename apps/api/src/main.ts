@@ -1,5 +1,8 @@
-import { pino } from 'pino';
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
+import { secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { readEnvironment } from './environment.ts';
+import { createApiLogger } from './logger.ts';
 import { startApi } from './server.ts';
 
 const longestShutdownMs = 10_000;
@@ -10,15 +13,8 @@ if (environment.type === 'invalid') {
   process.exit(1);
 }
 const env = environment.value;
-const logger = pino({
-  base: { app: 'api' },
-  level: env.MILLRACE_LOG_LEVEL,
-  timestamp: pino.stdTimeFunctions.isoTime,
-  redact: {
-    paths: ['authorization', 'headers', '*.headers', '*.authorization', 'password', '*.password', 'token', '*.token', 'credential', '*.credential'],
-    censor: '(hidden)',
-  },
-});
+const logger = createApiLogger({ level: env.MILLRACE_LOG_LEVEL, secrets: secretsIn(env) });
+sendConsoleTo(logger);
 
 const api = await startApi({
   host: env.MILLRACE_API_HOST,
@@ -27,12 +23,24 @@ const api = await startApi({
   appDatabaseUrl: env.MILLRACE_APP_DATABASE_URL,
   systemDatabaseUrl: env.MILLRACE_SYSTEM_DATABASE_URL,
   storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(env.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(env.MILLRACE_MASTER_KEY.reveal(), env.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   tokenSecret: env.MILLRACE_TOKEN_SECRET,
+  retiredTokenSecrets: env.MILLRACE_RETIRED_TOKEN_SECRETS,
   keyPepper: env.MILLRACE_KEY_PEPPER,
+  retiredKeyPeppers: env.MILLRACE_RETIRED_KEY_PEPPERS,
+  mail: env.MILLRACE_SMTP_URL === undefined ? undefined : { smtpUrl: env.MILLRACE_SMTP_URL.reveal(), from: env.MILLRACE_MAIL_FROM! },
   inferenceUrl: env.MILLRACE_INFERENCE_URL,
   publicInferenceUrl: env.MILLRACE_PUBLIC_INFERENCE_URL,
+  publicUrl: env.MILLRACE_PUBLIC_URL,
+  outboundNetworks: env.MILLRACE_OUTBOUND_NETWORKS,
   consoleDirectory: env.MILLRACE_CONSOLE_DIRECTORY,
+  trustedDocuments: env.MILLRACE_TRUSTED_DOCUMENTS,
+  costPerMinute: env.MILLRACE_API_COST_PER_MINUTE,
+  corsOrigins: env.MILLRACE_CORS_ORIGINS,
+  trustedProxies: env.MILLRACE_TRUSTED_PROXIES,
   maxUploadBytes: env.MILLRACE_MAX_UPLOAD_BYTES,
+  purgeDays: env.MILLRACE_PURGE_DAYS,
   production: env.NODE_ENV === 'production',
   logger,
 }).catch((error: unknown) => {
@@ -61,15 +69,26 @@ process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 // A rejection that nobody awaits is a bug to be seen, but no reason to drop other people's requests.
 process.on('unhandledRejection', (error) => logger.error({ err: error }, 'an unhandled rejection'));
+process.on('uncaughtException', (error) => {
+  logger.fatal({ err: error }, 'an uncaught exception'); // Node itself would print it unscrubbed
+  process.exit(1);
+});
 // Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
 process.on('disconnect', () => stop('disconnect'));
 
 logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
 if (env.MILLRACE_INIT_TENANT !== undefined) {
-  await api.setUpOnce({ tenantName: env.MILLRACE_INIT_TENANT, email: env.MILLRACE_INIT_EMAIL!, password: env.MILLRACE_INIT_PASSWORD! });
+  await api.setUpOnce({
+    tenantName: env.MILLRACE_INIT_TENANT,
+    email: env.MILLRACE_INIT_EMAIL!,
+    password: env.MILLRACE_INIT_PASSWORD!.reveal(),
+    apiKey: env.MILLRACE_INIT_API_KEY?.reveal(),
+  });
 }
 const setupToken = env.MILLRACE_SETUP_LINK ? await api.issueSetupToken() : null;
 if (setupToken !== null) {
-  // The fragment never leaves the browser, so the token stands in no access log.
-  logger.info({ setupUrl: `${env.MILLRACE_PUBLIC_URL ?? api.url}/setup#token=${setupToken}` }, 'open this address to set up the first tenant');
+  // The fragment never leaves the browser, so the token stands in no access log. Past the logger, which would hide it:
+  // whoever starts the program is to read it.
+  const setupUrl = `${env.MILLRACE_PUBLIC_URL ?? api.url}/setup#token=${setupToken}`;
+  process.stdout.write(`${JSON.stringify({ level: 30, app: 'api', setupUrl, msg: 'open this address to set up the first tenant' })}\n`);
 }

@@ -7,6 +7,8 @@ export interface Metrics {
   operation(type: string, outcome: 'ok' | 'errors', startedAt: number): void;
   request(route: string, status: number): void;
   upload(bytes: number): void;
+  /** by the words of the audit trail */
+  refusal(action: string, result: string): void;
   subscriptionBegan(): void;
   subscriptionEnded(): void;
   /** serves them on a port of its own, which is not for the public; 0 picks one */
@@ -30,12 +32,19 @@ export function createMetrics(): Metrics {
     registers,
   });
   const uploaded = new Counter({ name: 'millrace_api_uploaded_bytes_total', help: 'Bytes of complete uploads', registers });
+  const refusals = new Counter({
+    name: 'millrace_api_refusals_total',
+    help: 'What was asked for in vain, by action and code of the refusal',
+    labelNames: ['action', 'result'],
+    registers,
+  });
   const subscriptions = new Gauge({ name: 'millrace_api_subscriptions', help: 'Subscriptions that are open', registers });
 
   return {
     operation: (type, outcome, startedAt) => operations.observe({ type, outcome }, (performance.now() - startedAt) / 1000),
     request: (route, status) => requests.inc({ route, status: `${Math.floor(status / 100)}xx` }),
     upload: (bytes) => uploaded.inc(bytes),
+    refusal: (action, result) => refusals.inc({ action, result }),
     subscriptionBegan: () => subscriptions.inc(),
     subscriptionEnded: () => subscriptions.dec(),
     async serve(host, port) {

@@ -7,6 +7,8 @@ const nodeTypes = {
   person: { typename: 'Person', permission: 'tenant:read' },
   apiKey: { typename: 'ApiKey', permission: 'key:read' },
   auditEvent: { typename: 'AuditEvent', permission: 'audit:read' },
+  ssoConnection: { typename: 'SsoConnection', permission: 'sso:write' },
+  domainClaim: { typename: 'DomainClaim', permission: 'sso:write' },
   upload: { typename: 'Upload', permission: 'dataset:read' },
   dataset: { typename: 'Dataset', permission: 'dataset:read' },
   datasetVersion: { typename: 'DatasetVersion', permission: 'dataset:read' },

@@ -1,51 +1,104 @@
+import { DomainError } from '@millrace/kernel';
 import {
+  type ASTNode,
   type ASTVisitor,
+  type DocumentNode,
   type FragmentDefinitionNode,
   GraphQLError,
   Kind,
+  Lexer,
   NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  parse,
   type SelectionSetNode,
+  Source,
+  TokenKind,
   type ValidationContext,
   type ValidationRule,
 } from 'graphql';
 
 export const maxTokens = 2000;
+/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
+export const complexityLimit = 20_000;
 const deepest = 14;
+/** a selection of that depth, with a value of the depth of the JSON scalar in it */
+const deepestBrackets = 100;
 const mostAliases = 30;
 const mostRootFields = 20;
 const mostDirectives = 50;
 
-/**
- * What an operation may look like, counted after fragments are expanded. What it may cost, which depends on its
- * variables, is checked as it runs.
- */
 export function operationRules({ production }: { production: boolean }): ValidationRule[] {
-  return production ? [limitShape, NoSchemaIntrospectionCustomRule] : [limitShape];
+  return production ? [noNul, NoSchemaIntrospectionCustomRule] : [noNul];
 }
 
-function limitShape(context: ValidationContext): ASTVisitor {
+function noNul(context: ValidationContext): ASTVisitor {
   return {
-    Document(document) {
-      const fragments = new Map<string, FragmentDefinitionNode>();
-      for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
-      const measure = measureWith(fragments);
-      for (const node of document.definitions) {
-        if (node.kind !== Kind.OPERATION_DEFINITION) continue;
-        const { depth, aliases, fields, directives } = measure(node.selectionSet);
-        const refuse = (what: string, found: number, limit: number): void =>
-          context.reportError(
-            new GraphQLError(`The operation has ${what} ${found}; the limit is ${limit}.`, { nodes: node, extensions: { code: 'OPERATION_TOO_LARGE' } }),
-          );
-        if (depth > deepest) refuse('the depth', depth, deepest);
-        if (aliases > mostAliases) refuse('a number of aliases of', aliases, mostAliases);
-        if (fields > mostRootFields) refuse('a number of root fields of', fields, mostRootFields);
-        if (directives > mostDirectives) refuse('a number of directives of', directives, mostDirectives);
-      }
-    },
     StringValue(node) {
       if (node.value.includes('\0')) context.reportError(nulError(node.value));
     },
   };
+}
+
+/**
+ * Parses a document unless its shape is one that parser or validation cannot take: both go into the depth of what they
+ * read, and fragments that spread each other in circles lead nowhere. So this stands before either. What an operation
+ * asks for is counted after fragments are expanded.
+ * @throws GraphQLError OPERATION_TOO_LARGE, or what is wrong with its syntax
+ */
+export function readDocument(text: string): DocumentNode {
+  refuseDeepBrackets(text);
+  const document = parse(text, { maxTokens });
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
+  const { measure, isEndless } = measureWith(fragments);
+  for (const fragment of fragments.values()) {
+    if (isEndless(fragment)) throw tooLarge(`The fragment ${fragment.name.value} spreads itself and has no end.`, fragment);
+  }
+  for (const node of document.definitions) {
+    if (node.kind !== Kind.OPERATION_DEFINITION) continue;
+    const { depth, aliases, fields, directives } = measure(node.selectionSet);
+    const found: [string, number, number][] = [
+      ['the depth', depth, deepest],
+      ['a number of aliases of', aliases, mostAliases],
+      ['a number of root fields of', fields, mostRootFields],
+      ['a number of directives of', directives + ownDirectives(node), mostDirectives],
+    ];
+    for (const [what, size, limit] of found) if (size > limit) throw tooLarge(`The operation has ${what} ${size}; the limit is ${limit}.`, node);
+  }
+  return document;
+}
+
+/** Whether an error is one of shape. */
+export function isTooLarge(error: unknown): error is GraphQLError {
+  return error instanceof GraphQLError && error.extensions['code'] === 'OPERATION_TOO_LARGE';
+}
+
+function tooLarge(message: string, node?: ASTNode): GraphQLError {
+  return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'OPERATION_TOO_LARGE', http: { status: 400 } } });
+}
+
+function refuseDeepBrackets(text: string): void {
+  const lexer = new Lexer(new Source(text));
+  let depth = 0;
+  for (let count = 0; count <= maxTokens; count++) {
+    const { kind } = nextToken(lexer);
+    if (kind === TokenKind.EOF) return;
+    if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) depth++;
+    if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) depth--;
+    if (depth > deepestBrackets) throw tooLarge(`The operation has more than ${deepestBrackets} brackets open at once.`);
+  }
+}
+
+function nextToken(lexer: Lexer): { kind: TokenKind } {
+  try {
+    return lexer.advance();
+  } catch {
+    return { kind: TokenKind.EOF }; // no further than here comes the parser, which says what is wrong
+  }
+}
+
+function ownDirectives({ directives, variableDefinitions }: OperationDefinitionNode): number {
+  return (directives?.length ?? 0) + (variableDefinitions ?? []).reduce((sum, variable) => sum + (variable.directives?.length ?? 0), 0);
 }
 
 interface Size {
@@ -56,8 +109,11 @@ interface Size {
   directives: number;
 }
 
-/** Fragments are measured once each, so that nesting them does not multiply the work; a cycle counts as endless. */
-function measureWith(fragments: ReadonlyMap<string, FragmentDefinitionNode>): (selections: SelectionSetNode) => Size {
+/** Fragments are measured once each, so that nesting them does not multiply the work; a circle counts as endless. */
+function measureWith(fragments: ReadonlyMap<string, FragmentDefinitionNode>): {
+  measure(selections: SelectionSetNode): Size;
+  isEndless(fragment: FragmentDefinitionNode): boolean;
+} {
   const known = new Map<string, Size>();
   const endless: Size = { depth: Infinity, aliases: 0, fields: 0, directives: 0 };
 
@@ -68,6 +124,7 @@ function measureWith(fragments: ReadonlyMap<string, FragmentDefinitionNode>): (s
     if (!fragment) return { depth: 0, aliases: 0, fields: 0, directives: 0 };
     known.set(name, endless);
     const size = measure(fragment.selectionSet);
+    size.directives += fragment.directives?.length ?? 0;
     known.set(name, size);
     return size;
   }
@@ -96,7 +153,13 @@ function measureWith(fragments: ReadonlyMap<string, FragmentDefinitionNode>): (s
     return total;
   }
 
-  return measure;
+  return { measure, isEndless: ({ name }) => ofFragment(name.value).depth === Infinity };
+}
+
+export function tooCostly(cost: number): DomainError {
+  return new DomainError('INVALID', `This operation costs ${cost}; the limit is ${complexityLimit}.`, {
+    remedy: 'Ask for fewer fields, or for smaller pages with first.',
+  });
 }
 
 /** Postgres stores no NUL character, and no name or text of a user needs one. Deep values are refused by the scalars. */

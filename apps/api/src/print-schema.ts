@@ -1,4 +1,4 @@
-import { lexicographicSortSchema, printSchema } from 'graphql';
+import { printContract } from './printed-schema.ts';
 import { schema } from './schema.ts';
 
-process.stdout.write(`${printSchema(lexicographicSortSchema(schema))}\n`);
+process.stdout.write(printContract(schema));

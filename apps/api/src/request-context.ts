@@ -1,7 +1,8 @@
-import { type Actor, type Auth, can, type Origin, type Permission } from '@millrace/auth';
+import { type Actor, type Auth, can, type Origin, type Permission, type SignedIn } from '@millrace/auth';
 import type { Database, ReadSession, TenantTx } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
 import type { FastifyRequest } from 'fastify';
+import type { Channel, Presented } from './credentials.ts';
 import type { Services } from './services.ts';
 
 export interface RequestContextOptions {
@@ -9,7 +10,7 @@ export interface RequestContextOptions {
   /** where reads come from: a pool of its own, so that a verb never waits for a connection that its request holds */
   reads: Database;
   origin: RequestOrigin;
-  credential: string | null;
+  presented: Presented;
   actor: Actor | null;
 }
 
@@ -19,22 +20,29 @@ export type RequestOrigin = Origin & { requestId: string };
 interface State {
   readonly reads: Database;
   readonly ending: AbortController;
+  /** lines of the audit trail that are being written */
+  readonly noting: Promise<void>[];
   session: ReadSession | null;
   credential: string | null;
   actor: Actor | null;
+  sessionChange: SignedIn | 'ended' | null;
+  retryAfterSeconds: number | null;
 }
 
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
 export class RequestContext {
   readonly services: Services;
   readonly origin: RequestOrigin;
+  private readonly presented: Presented;
   /** Apollo works with a shallow copy of the context: what changes is kept in one place for both. */
   private readonly state: State;
 
-  constructor({ services, origin, reads, credential, actor }: RequestContextOptions) {
+  constructor({ services, origin, reads, presented, actor }: RequestContextOptions) {
     this.services = services;
     this.origin = origin;
-    this.state = { reads, credential, actor, session: null, ending: new AbortController() };
+    this.presented = presented;
+    const { credential } = presented;
+    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null };
   }
 
   get requestId(): string {
@@ -43,6 +51,16 @@ export class RequestContext {
 
   get actor(): Actor | null {
     return this.state.actor;
+  }
+
+  /** How the caller has shown who it is, and wants new tokens. */
+  get channel(): Channel {
+    return this.presented.channel;
+  }
+
+  /** From the caller's cookies; null by any other channel. */
+  get refreshToken(): string | null {
+    return this.presented.refreshToken;
   }
 
   /** As the caller sent it: only to be passed on to the data plane. */
@@ -73,9 +91,29 @@ export class RequestContext {
   }
 
   /** From here on the operation reads as the one who has just signed in. */
-  signInAs(actor: Actor, credential: string): void {
-    this.state.actor = { ...actor, ...this.origin };
-    this.state.credential = credential;
+  signInAs(signedIn: SignedIn): void {
+    this.state.actor = { ...signedIn.actor, ...this.origin };
+    this.state.credential = signedIn.accessToken;
+    this.state.sessionChange = signedIn;
+  }
+
+  /** The session is over: a browser is to forget it. */
+  signOut(): void {
+    this.state.sessionChange = 'ended';
+  }
+
+  /** What a browser's cookies must follow. */
+  get sessionChange(): SignedIn | 'ended' | null {
+    return this.state.sessionChange;
+  }
+
+  /** The answer is a refusal for now, and says so by its status as well. */
+  refuseFor(seconds: number): void {
+    this.state.retryAfterSeconds = seconds;
+  }
+
+  get retryAfterSeconds(): number | null {
+    return this.state.retryAfterSeconds;
   }
 
   can(permission: Permission): boolean {
@@ -89,6 +127,16 @@ export class RequestContext {
     await session?.close();
   }
 
+  /** Something that must be written down before the answer leaves, be it asked for by a field that is given up meanwhile. */
+  async note(noting: Promise<void>): Promise<void> {
+    this.state.noting.push(noting);
+    await noting;
+  }
+
+  async untilNoted(): Promise<void> {
+    await Promise.all(this.state.noting);
+  }
+
   /** Aborted when nobody waits for the operation's results any more. */
   get ended(): AbortSignal {
     return this.state.ending.signal;
@@ -100,27 +148,16 @@ export class RequestContext {
 
   /** The same caller a moment later, with the credential checked again. */
   async renewed(): Promise<RequestContext> {
-    const { services, origin } = this;
-    const { credential, reads } = this.state;
-    const actor = await findActor(services.auth, credential, origin);
-    return new RequestContext({ services, reads, origin, credential, actor });
+    const { services, origin, presented } = this;
+    const actor = await findActor(services.auth, presented.credential, origin);
+    return new RequestContext({ services, reads: this.state.reads, origin, presented, actor });
   }
 }
 
-/** The credential of an HTTP request (or of the first message on a WebSocket), whatever it is worth; null if none was sent. */
-export function credentialOf(headers: Record<string, unknown>): string | null {
-  const authorization = headers['authorization'];
-  if (typeof authorization === 'string') {
-    const match = /^Bearer +(\S+)$/i.exec(authorization.trim());
-    return match?.[1] ?? '';
-  }
-  const key = headers['x-api-key'];
-  return typeof key === 'string' && key.trim() !== '' ? key.trim() : null;
-}
-
+/** @throws DomainError ADDRESS_NOT_ALLOWED for an API key in the wrong place */
 export async function findActor(auth: Auth, credential: string | null, origin: RequestOrigin): Promise<Actor | null> {
   if (!credential) return null;
-  const actor = await auth.authenticate(credential);
+  const actor = await auth.authenticate(credential, origin);
   return actor && { ...actor, ...origin };
 }
 

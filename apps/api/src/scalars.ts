@@ -16,13 +16,16 @@ export const dateTimeScalar = new GraphQLScalarType<Date, string>({
 });
 
 function parseMoment(value: unknown): Date {
-  const shape = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
-  if (typeof value === 'string' && shape.test(value)) {
-    const moment = new Date(value);
-    const year = moment.getUTCFullYear(); // NaN where there is no such day; the database knows no year 0
-    if (year >= 1 && year <= 9999) return moment;
-  }
-  return refuse('Not a DateTime: write it with its time zone, such as 2026-01-31T12:00:00Z.');
+  const moment = typeof value === 'string' ? readMoment(value) : null;
+  return moment ?? refuse('Not a DateTime: write it with its time zone, such as 2026-01-31T12:00:00Z.');
+}
+
+/** Null for what is no moment, or has no time zone. */
+export function readMoment(text: string): Date | null {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return null;
+  const moment = new Date(text);
+  const year = moment.getUTCFullYear(); // NaN where there is no such day; the database knows no year 0
+  return year >= 1 && year <= 9999 ? moment : null;
 }
 
 export const bigIntScalar = new GraphQLScalarType<bigint, number | string>({
@@ -39,8 +42,9 @@ export const bigIntScalar = new GraphQLScalarType<bigint, number | string>({
 
 function parseWhole(value: unknown): bigint {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
-  if (typeof value === 'string' && /^-?\d{1,19}$/.test(value)) return BigInt(value);
-  return refuse('Not a whole number.');
+  // The database holds 64 bits.
+  if (typeof value === 'string' && /^-?\d{1,19}$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)) return BigInt(value);
+  return refuse('Not a whole number of 64 bits.');
 }
 
 export const jsonScalar = new GraphQLScalarType<unknown, unknown>({
@@ -53,6 +57,7 @@ export const jsonScalar = new GraphQLScalarType<unknown, unknown>({
 
 /** Copies into objects without a prototype: a key such as __proto__ would otherwise change the copies made further in. */
 function copyJson(value: unknown, depth: number): unknown {
+  if (typeof value === 'number') return finite(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth > deepestJson) refuse(`JSON may be ${deepestJson} levels deep at most.`);
   if (Array.isArray(value)) return value.map((item) => copyJson(item, depth + 1));
@@ -69,7 +74,7 @@ function jsonOfLiteral(node: ValueNode, variables: Record<string, unknown>, dept
       return node.value;
     case Kind.INT:
     case Kind.FLOAT:
-      return Number(node.value);
+      return finite(Number(node.value));
     case Kind.NULL:
       return null;
     case Kind.VARIABLE:
@@ -79,6 +84,11 @@ function jsonOfLiteral(node: ValueNode, variables: Record<string, unknown>, dept
     case Kind.OBJECT:
       return withKeys(node.fields.map(({ name, value }) => [name.value, jsonOfLiteral(value, variables, depth + 1)]));
   }
+}
+
+/** A number with more digits than there is room for is read as infinite, and would be stored as null. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : refuse('JSON may not have numbers beyond 1.7e308.');
 }
 
 function withKeys(entries: [string, unknown][]): Record<string, unknown> {

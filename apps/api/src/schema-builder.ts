@@ -6,7 +6,9 @@ import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { fieldAccessPlugin } from './field-access.ts';
 import { permissionToReadNode, typeOfId } from './node-types.ts';
+import { complexityLimit, tooCostly } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
 import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 
@@ -31,17 +33,14 @@ export interface SchemaTypes {
     JSON: { Input: unknown; Output: unknown };
     BigInt: { Input: bigint; Output: bigint | number };
   };
-  AuthScopes: { signedIn: boolean; permission: Permission };
+  AuthScopes: { public: boolean; signedIn: boolean; permission: Permission };
   DefaultFieldNullability: false;
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
 }
 
-/** What one operation may cost: every field 1, what lies in a list as often as the list may be long. */
-const complexityLimit = 20_000;
-
 export const builder = new SchemaBuilder<SchemaTypes>({
-  plugins: [ScopeAuthPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
+  plugins: [fieldAccessPlugin, ScopeAuthPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   prisma: {
     // Typed for a whole client; reads need no more than the models, which a transaction has.
@@ -53,6 +52,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   scopeAuth: {
     authorizeOnSubscribe: true,
     authScopes: (context) => ({
+      public: true,
       signedIn: () => context.actor !== null,
       permission: (permission) => context.actor !== null && context.can(permission),
     }),
@@ -66,10 +66,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     limit: { complexity: complexityLimit },
     defaultListMultiplier: 10,
-    complexityError: (_kind, { complexity }) =>
-      new DomainError('INVALID', `This operation costs ${complexity}; the limit is ${complexityLimit}.`, {
-        remedy: 'Ask for fewer fields, or for smaller pages with first.',
-      }),
+    complexityError: (_kind, { complexity }) => tooCostly(complexity),
   },
   relay: {
     encodeGlobalID: (_type, id) => String(id),
@@ -82,9 +79,13 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       description: 'Whatever has this id; null if there is nothing, or nothing of yours.',
       args: { id: { description: 'Any id that the API has given out.' } },
       authScopes: { signedIn: true },
-      resolve: (_root, { id }, context, _info, resolveNode) => {
+      resolve: async (_root, { id }, context, _info, resolveNode) => {
         const permission = permissionToReadNode(id.typename);
-        return permission && context.can(permission) ? resolveNode(id) : null;
+        if (permission && context.can(permission)) return resolveNode(id);
+        // Answered like what is not there, and yet a refusal.
+        const { actor, origin } = context;
+        if (permission) await context.services.auth.trail.refuse({ actor, origin, action: 'query.node', subject: id.id, details: { permission } }, 'forbidden');
+        return null;
       },
     },
     nodesQueryOptions: false,

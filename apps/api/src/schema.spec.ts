@@ -1,12 +1,30 @@
 import { readFile } from 'node:fs/promises';
-import { isEnumType, isInputObjectType, isInterfaceType, isObjectType, isUnionType, lexicographicSortSchema, printSchema } from 'graphql';
+import { buildSchema, getNamedType, isEnumType, isInputObjectType, isInterfaceType, isObjectType, isUnionType } from 'graphql';
+import { rootFieldsOf } from './field-access.ts';
+import { permissionPage } from './permission-page.ts';
+import { printContract } from './printed-schema.ts';
 import { schema } from './schema.ts';
 
 const types = Object.values(schema.getTypeMap()).filter((type) => !type.name.startsWith('__'));
 
 it('the committed schema.graphql is the schema', async () => {
   const committed = await readFile(new URL('../schema.graphql', import.meta.url), 'utf8');
-  expect(`${printSchema(lexicographicSortSchema(schema))}\n`).toBe(committed);
+  expect(printContract(schema)).toBe(committed);
+});
+
+it('the committed docs/permissions.md is the permission table', async () => {
+  expect(permissionPage(schema)).toBe(await readFile(new URL('../../../docs/permissions.md', import.meta.url), 'utf8'));
+});
+
+it('says of every root field who may ask for it, as it is enforced', () => {
+  const printed = buildSchema(printContract(schema));
+  for (const { name, access } of rootFieldsOf(schema)) {
+    const [type, field] = name.split('.') as [string, string];
+    const found = printed.getType(type);
+    const directives = isObjectType(found) ? found.getFields()[field]?.astNode?.directives : undefined;
+    const said = directives?.map((directive) => [directive.name.value, directive.arguments?.map((argument) => [argument.name.value, (argument.value as { value: unknown }).value])]);
+    expect([name, said]).toEqual([name, [['access', Object.entries(access)]]]);
+  }
 });
 
 it('every type, field, argument and value is described', () => {
@@ -45,7 +63,10 @@ it('lists are bounded: each connection takes first and after', () => {
   for (const type of types) {
     if (!isObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
-      if (/Connection!?$/.test(String(field.type))) expect(field.args.map(({ name }) => name)).toEqual(expect.arrayContaining(['first', 'after']));
+      const named = getNamedType(field.type);
+      // The connection to an OpenID provider is none: it has no edges.
+      const isPage = named.name.endsWith('Connection') && isObjectType(named) && 'edges' in named.getFields();
+      if (isPage) expect(field.args.map(({ name }) => name)).toEqual(expect.arrayContaining(['first', 'after']));
     }
   }
 });

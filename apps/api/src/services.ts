@@ -4,6 +4,7 @@ import type { Quota } from '@millrace/quota';
 import type { Registry } from '@millrace/registry';
 import type { Training } from '@millrace/training';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
+import type { PlatformHealth } from './modules/tenants/platform-types.ts';
 import type { RunFeed } from './modules/training/run-feed.ts';
 
 /** The domain verbs that resolvers call. Each checks the actor's permission itself and owns its transaction. */
@@ -17,6 +18,10 @@ export interface Services {
   registry: Registry;
   runFeed: RunFeed;
   predictions: PredictionRelay;
+  /** for operators */
+  platformHealth(actor: Actor): Promise<PlatformHealth>;
+  /** where an OpenID provider sends people back to */
+  ssoRedirectUri(): string;
   /** where clients reach the inference server */
   publicInferenceUrl: string;
   /** of one file, in bytes */

@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAuth, type PersonActor, type Role, type SignedIn } from '@millrace/auth';
+import { createAuth, masterKeysOf, type PersonActor, platformTenantId, type Role, type SignedIn } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import { silentLogger } from '@millrace/kernel';
-import { createTestDatabase, repositoryRoot, type TestDatabase } from '@millrace/testkit';
-import { pino } from 'pino';
+import { Secret, silentLogger } from '@millrace/kernel';
+import { createTestDatabase, repositoryRoot, type TestDatabase, testSecrets } from '@millrace/testkit';
+import { createApiLogger } from '../src/logger.ts';
 import { type Api, type ApiOptions, startApi } from '../src/server.ts';
 
 export const secrets = {
@@ -41,6 +41,8 @@ export interface World {
   tenant(name: string): Promise<Member>;
   /** a further member of a tenant */
   member(tenantId: string, role: Role): Promise<Member>;
+  /** a member of the platform's own tenant */
+  operator(): Promise<Member>;
   apiKey(owner: Member, scopes: string[]): Promise<string>;
   beginUpload(credential: string, filename?: string): Promise<{ id: string; url: string }>;
   put(credential: string, url: string, body: RequestInit['body']): Promise<Response>;
@@ -56,15 +58,22 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
   const database = await createTestDatabase();
   const storageDirectory = await mkdtemp(path.join(tmpdir(), 'millrace-api-'));
   const log: Record<string, unknown>[] = [];
-  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) });
+  const logger = createApiLogger({
+    level: 'trace',
+    secrets: Object.values(secrets).map((value) => new Secret(value)),
+    destination: { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
+  });
   const api = await startApi({
     host: '127.0.0.1',
     port: 0,
     metricsPort: null,
-    appDatabaseUrl: database.urls.app,
-    systemDatabaseUrl: database.urls.system,
+    appDatabaseUrl: new Secret(database.urls.app),
+    systemDatabaseUrl: new Secret(database.urls.system),
     storageDirectory,
-    ...secrets,
+    scratchDirectory: `${storageDirectory}-scratch`,
+    masterKeys: masterKeysOf(testSecrets.masterKey),
+    tokenSecret: new Secret(secrets.tokenSecret),
+    keyPepper: new Secret(secrets.keyPepper),
     inferenceUrl: 'http://127.0.0.1:9',
     maxUploadBytes: 1024 * 1024,
     production: false,
@@ -104,6 +113,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
       if (outcome.type !== 'added') throw new Error(JSON.stringify(outcome));
       return signIn(email);
     },
+    operator: () => world.member(platformTenantId, 'OPERATOR'),
     async apiKey(owner, scopes) {
       const outcome = await auth.keys.create(owner.actor, { alias: 'spec', scopes: scopes as never });
       if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
@@ -140,7 +150,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     async close() {
       await api.close();
       await database.close();
-      await rm(storageDirectory, { recursive: true, force: true });
+      for (const folder of [storageDirectory, `${storageDirectory}-scratch`]) await rm(folder, { recursive: true, force: true });
     },
   };
   return world;

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { Secret } from '@millrace/kernel';
+import { createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { createApiWorld, irisFile, irisSpec, password, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 import { createSeverableProxy, type SeverableProxy } from './severable-proxy.ts';
@@ -16,7 +17,10 @@ describe('when the database is away', () => {
     database = await createTestDatabase();
     proxy = await createSeverableProxy(database.urls.app);
     // The world arranges on its own database; the API under test sees this one, through the proxy.
-    world = await createApiWorld({ appDatabaseUrl: proxy.through(database.urls.app), systemDatabaseUrl: proxy.through(database.urls.system) });
+    world = await createApiWorld({
+      appDatabaseUrl: new Secret(proxy.through(database.urls.app)),
+      systemDatabaseUrl: new Secret(proxy.through(database.urls.system)),
+    });
   });
   afterAll(async () => {
     await world.close();
@@ -128,9 +132,17 @@ describe('the program', () => {
   }
 
   it('refuses to start with a bad environment and names everything that is wrong, without values', async () => {
-    const program = start({ MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d' });
+    const program = start({
+      MILLRACE_TOKEN_SECRET: 'tooshort', MILLRACE_RETIRED_TOKEN_SECRETS: 'tooshort, tooshort', MILLRACE_RETIRED_KEY_PEPPERS: `${secrets.keyPepper},tooshort`,
+      MILLRACE_API_PORT: 'high', MILLRACE_APP_DATABASE_URL: 'mysql://u:canary@h/d', MILLRACE_INIT_API_KEY: 'mr_live_canary', MILLRACE_PURGE_DAYS: '0',
+      MILLRACE_SMTP_URL: 'http://u:canary@h', MILLRACE_MAIL_FROM: 'canary',
+    });
     expect(await program.exit).toBe(1);
-    for (const name of ['TOKEN_SECRET', 'KEY_PEPPER', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY']) {
+    const names = [
+      'TOKEN_SECRET', 'RETIRED_TOKEN_SECRETS', 'KEY_PEPPER', 'RETIRED_KEY_PEPPERS', 'API_PORT', 'APP_DATABASE_URL', 'SYSTEM_DATABASE_URL', 'STORAGE_DIRECTORY',
+      'MASTER_KEY', 'INIT_API_KEY', 'PURGE_DAYS', 'SMTP_URL', 'MAIL_FROM',
+    ];
+    for (const name of names) {
       expect(program.output()).toContain(`MILLRACE_${name}`);
     }
     expect(program.output()).not.toContain('canary');
@@ -147,6 +159,8 @@ describe('the program', () => {
         MILLRACE_APP_DATABASE_URL: database.urls.app,
         MILLRACE_SYSTEM_DATABASE_URL: database.urls.system,
         MILLRACE_STORAGE_DIRECTORY: storage,
+        MILLRACE_WORK_DIRECTORY: storage,
+        MILLRACE_MASTER_KEY: testSecrets.masterKey,
         MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
         MILLRACE_KEY_PEPPER: secrets.keyPepper,
       });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createApiWorld, type Member, type World } from './api-world.ts';
+import { exchangeBytes } from './raw-http.ts';
 
 let world: World;
 let ana: Member;
@@ -15,15 +16,7 @@ afterEach(async () => {
 
 const port = () => Number(new URL(world.api.url).port);
 
-/** Sends bytes as they are, and returns what comes back until the server closes. */
-async function exchange(text: string): Promise<string> {
-  const socket = connect(port(), '127.0.0.1');
-  socket.end(text);
-  let answer = '';
-  socket.on('data', (bytes) => (answer += bytes.toString()));
-  await once(socket, 'close');
-  return answer;
-}
+const exchange = (text: string): Promise<string> => exchangeBytes(world.api.url, text);
 
 const upgrade = (path: string): string =>
   `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;

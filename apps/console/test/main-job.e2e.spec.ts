@@ -27,10 +27,16 @@ describeWithBrowser('the main job, in a real browser against a really started pr
   beforeAll(async () => {
     await fs.rm(results, { recursive: true, force: true });
     await fs.mkdir(results, { recursive: true });
-    product = await startProduct();
+    // Every operation that the console sends must be on the list of its build.
+    product = await startProduct({ environment: { MILLRACE_TRUSTED_DOCUMENTS: 'all' } });
     browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
     page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
     page.setDefaultTimeout(30_000);
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
+        console.error(`the content security policy forbids ${violatedDirective}: ${blockedURI} ${sample}`);
+      });
+    });
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());

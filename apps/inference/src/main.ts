@@ -1,3 +1,6 @@
+import path from 'node:path';
+import { masterKeysOf } from '@millrace/auth';
+import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { pino } from 'pino';
 import { readEnvironment } from './environment.ts';
 import { startInference } from './server.ts';
@@ -8,20 +11,32 @@ if (environment.type === 'invalid') {
   process.exit(1);
 }
 const settings = environment.value;
-const logger = pino({ level: settings.MILLRACE_LOG_LEVEL, base: { app: 'inference' }, timestamp: pino.stdTimeFunctions.isoTime });
+const logger = pino({
+  level: settings.MILLRACE_LOG_LEVEL,
+  base: { app: 'inference' },
+  timestamp: pino.stdTimeFunctions.isoTime,
+  hooks: { streamWrite: createLogScrubber(secretsIn(settings)) },
+});
+sendConsoleTo(logger);
 
 const inference = await startInference({
   port: settings.MILLRACE_INFERENCE_PORT,
   host: settings.MILLRACE_INFERENCE_HOST,
-  appDatabaseUrl: settings.MILLRACE_APP_DATABASE_URL,
-  systemDatabaseUrl: settings.MILLRACE_SYSTEM_DATABASE_URL,
+  appDatabaseUrl: settings.MILLRACE_APP_DATABASE_URL.reveal(),
+  systemDatabaseUrl: settings.MILLRACE_SYSTEM_DATABASE_URL.reveal(),
   storageDirectory: settings.MILLRACE_STORAGE_DIRECTORY,
+  scratchDirectory: path.join(settings.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+  masterKeys: masterKeysOf(settings.MILLRACE_MASTER_KEY.reveal(), settings.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
   journalDirectory: settings.MILLRACE_JOURNAL_DIRECTORY,
-  tokenSecret: settings.MILLRACE_TOKEN_SECRET,
-  keyPepper: settings.MILLRACE_KEY_PEPPER,
+  tokenSecret: settings.MILLRACE_TOKEN_SECRET.reveal(),
+  retiredTokenSecrets: settings.MILLRACE_RETIRED_TOKEN_SECRETS.map((secret) => secret.reveal()),
+  keyPepper: settings.MILLRACE_KEY_PEPPER.reveal(),
+  retiredKeyPeppers: settings.MILLRACE_RETIRED_KEY_PEPPERS.map((pepper) => pepper.reveal()),
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,
   drainMs: settings.MILLRACE_DRAIN_MS,
+  corsOrigins: settings.MILLRACE_CORS_ORIGINS,
+  trustedProxies: settings.MILLRACE_TRUSTED_PROXIES,
   logger,
 }).catch((error: unknown) => {
   logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'the inference server could not start');
@@ -50,3 +65,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
 }
 // A rejection that nobody awaits is a bug to be seen, but no reason to drop other people's requests.
 process.on('unhandledRejection', (error) => logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'an unhandled rejection'));
+process.on('uncaughtException', (error) => {
+  logger.fatal({ error: error.stack ?? String(error) }, 'an uncaught exception'); // Node itself would print it unscrubbed
+  process.exit(1);
+});

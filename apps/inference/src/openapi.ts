@@ -54,7 +54,14 @@ export const operations = {
   },
   key: {
     method: 'GET', path: '/v1/key', id: 'describeKey', tag: 'Simple', summary: 'What this key may do',
-    answer: json({ id: 'key_…', type: 'key', scopes: ['PREDICT'], models: ['iris'], can_predict: true }),
+    description:
+      'Does not count against the limits of the key. `usage` is in cost units of predictions: in all, and since the last midnight, ' +
+      'Monday and first of the month (UTC). `limit` is a budget of such units; null means that there is none.',
+    answer: json({
+      id: 'key_…', type: 'key', alias: 'press 4', scopes: ['PREDICT'], models: ['iris'], addresses: ['10.0.0.0/8'], expires_at: null,
+      rpm_limit: 600, max_parallel_requests: null, can_predict: true,
+      limit: null, limit_remaining: null, limit_reset: null, usage: 5120, usage_daily: 12, usage_weekly: 340, usage_monthly: 1800,
+    }),
   },
   live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
   ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
@@ -102,12 +109,12 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
-  403: { codes: ['forbidden'], meaning: 'The credential lacks the scope PREDICT.' },
+  403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
   404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is not declared as JSON, or is compressed.' },
-  429: { codes: ['too_many_requests'], meaning: 'Slow down.' },
+  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'too_many_requests'], meaning: 'A limit of the key has fired: try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
   503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
 };
@@ -182,13 +189,24 @@ const predictionHeaders = {
   'x-millrace-warnings': 'what the model took but had not seen in training, as code;feature',
 };
 
+/** On every answer to a key that has limits of its own. */
+const limitHeaders = {
+  'x-ratelimit-limit-requests': 'requests a minute that the key may make',
+  'x-ratelimit-remaining-requests': 'how many of them are left at this moment',
+  'x-ratelimit-reset-requests': 'until all of them are there again, such as 21s',
+  'ratelimit-policy': 'the same as the IETF has it: "key";q=600;w=60, and "key-parallel" for requests at a time',
+  ratelimit: 'what is left: "key";r=512;t=9',
+};
+
 function describeOperation(operation: Operation): object {
   const errors = operation.path.startsWith('/v2') ? 'ProtocolError' : 'Error';
   const refusals = Object.entries(errorCodes).map(([status, { meaning }]) => [
     status,
     { description: meaning, content: { 'application/json': { schema: { $ref: `#/components/schemas/${errors}` } } } },
   ]);
-  const headers = Object.entries(predictionHeaders).map(([name, description]) => [name, { description, schema: { type: 'string' } }]);
+  const inDocument = (headers: Record<string, string>): object =>
+    Object.fromEntries(Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]));
+  const headers = { ...(operation.method === 'POST' && inDocument(predictionHeaders)), ...(!operation.isPublic && inDocument(limitHeaders)) };
   const { type, example } = operation.answer;
   return {
     operationId: operation.id,
@@ -203,7 +221,7 @@ function describeOperation(operation: Operation): object {
     responses: {
       200: {
         description: 'OK',
-        ...(operation.method === 'POST' && { headers: Object.fromEntries(headers) as object }),
+        ...(Object.keys(headers).length > 0 && { headers }),
         content: { [type]: { schema: type === 'application/json' ? { type: 'object' } : { type: 'string' }, ...(example !== undefined && { example }) } },
       },
       ...(operation.isPublic ? {} : (Object.fromEntries(refusals) as object)),

@@ -1,4 +1,4 @@
-import { type Actor, actorName } from '@millrace/auth';
+import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import type { Prediction, RowWarning } from '@millrace/packaging';
 import type { UsageJournal } from '@millrace/quota';
@@ -6,7 +6,7 @@ import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { ModelCache } from './model-cache.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
-import { invalidRows, modelNotFound, RequestError } from './request-error.ts';
+import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 
 export interface PredictionCall {
   actor: Actor;
@@ -49,8 +49,9 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
     inFlight++;
     try {
       const { actor, endpoint } = call;
+      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, call.versionNumber);
       // What is cached comes without a promise: each await of a busy server costs a microsecond.
-      const found = mayCall(actor, endpoint) ? directory.find(actor.tenantId, endpoint, call.versionNumber) : null;
+      const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
       const holding = models.hold(served.version);
@@ -116,7 +117,8 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
 
     /** The endpoint and, held for the caller, its model. @throws RequestError 404, 503 */
     async describe(actor: Actor, endpoint: string, versionNumber?: number) {
-      const served = mayCall(actor, endpoint) ? await directory.find(actor.tenantId, endpoint, versionNumber) : null;
+      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, versionNumber);
+      const served = await directory.find(actor.tenantId, endpoint, versionNumber);
       if (!served) throw modelNotFound(endpoint, versionNumber);
       return served;
     },
@@ -125,11 +127,6 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
       return inFlight;
     },
   };
-}
-
-/** An endpoint outside a key's list does not exist for that key. */
-function mayCall(actor: Actor, endpoint: string): boolean {
-  return actor.type === 'person' || actor.models.length === 0 || actor.models.includes(endpoint);
 }
 
 function overloaded(): RequestError {

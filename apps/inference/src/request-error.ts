@@ -13,6 +13,8 @@ export interface RequestErrorDetails {
   retryAfterSeconds?: number;
   /** logged, never shown */
   cause?: unknown;
+  /** an authorisation was refused, which the answer does not say: for the audit trail only */
+  isRefusal?: true;
 }
 
 /** A refusal as the caller sees it: HTTP status, stable code, and what to do about it. */
@@ -70,9 +72,16 @@ export function modelNotFound(name: string, version?: string | number): RequestE
   });
 }
 
+/** What the caller may not call is answered like what is not there. */
+export function refusedAsMissing(name: string, version?: number): RequestError {
+  const { status, code, message, details } = modelNotFound(name, version);
+  return new RequestError(status, code, message, { ...details, isRefusal: true });
+}
+
 const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = {
   UNAUTHENTICATED: { status: 401, code: 'unauthenticated' },
   FORBIDDEN: { status: 403, code: 'forbidden' },
+  ADDRESS_NOT_ALLOWED: { status: 403, code: 'address_not_allowed' },
   NOT_FOUND: { status: 404, code: 'not_found' },
   INVALID: { status: 400, code: 'invalid_rows' },
   CONFLICT: { status: 409, code: 'conflict' },

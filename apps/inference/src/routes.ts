@@ -1,6 +1,7 @@
-import { actorName, type Actor, can } from '@millrace/auth';
+import { type Actor, can, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { type JsonBody, parseJsonBody } from './json-body.ts';
@@ -21,13 +22,13 @@ export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
 export interface Route {
   operation: Operation;
   access: Access;
+  /** asked for free: does not count against the limits of a key */
+  isUncounted?: boolean;
   handle(request: FastifyRequest, reply: FastifyReply): unknown;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** who calls; null on public routes */
-    actor: Actor | null;
     /** `performance.now()` at the head of the request */
     startedAt: number;
   }
@@ -39,6 +40,7 @@ export interface RouteOptions {
   directory: EndpointDirectory;
   models: ModelCache;
   metrics: Metrics;
+  callers: Callers;
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
 }
@@ -50,7 +52,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, isReady } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -109,13 +111,6 @@ export function createRoutes(options: RouteOptions): Route[] {
     }
   }
 
-  function describeKey(request: FastifyRequest) {
-    const actor = request.actor!;
-    return actor.type === 'key'
-      ? { id: actor.keyId, type: 'key', scopes: actor.scopes, models: actor.models, can_predict: can(actor, 'endpoint:predict') }
-      : { id: actorName(actor), type: 'person', role: actor.role, models: [], can_predict: can(actor, 'endpoint:predict') };
-  }
-
   return [
     { operation: operations.live, access: 'public', handle: () => ({ live: true }) },
     {
@@ -144,7 +139,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         return predict(request, reply, readSimplePredict, model);
       },
     },
-    { operation: operations.key, access: 'signed-in', handle: describeKey },
+    { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (request) => callers.describe(request.actor!) },
     {
       operation: operations.metrics,
       access: 'public',
@@ -186,10 +181,18 @@ function warningsHeader(warnings: readonly { code: string; field: string }[]): s
   return [...shown].slice(0, 8).join(', ');
 }
 
+/** What each of them stands for in the table of routes of libs/auth. */
+export const accessInTable: Record<Access, RouteAccess> = {
+  public: 'public',
+  'signed-in': 'signed-in',
+  describe: ['endpoint:predict', 'model:read'],
+  predict: ['endpoint:predict'],
+};
+
 /** The permission that a route asks for. @throws RequestError 403 */
 export function requireAccess(actor: Actor, access: Access): void {
-  if (access === 'public' || access === 'signed-in') return;
-  if (can(actor, 'endpoint:predict') || (access === 'describe' && can(actor, 'model:read'))) return;
+  const permissions = accessInTable[access];
+  if (typeof permissions === 'string' || permissions.some((permission) => can(actor, permission))) return;
   const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
   throw new RequestError(403, 'forbidden', `${holder} may not call models.`, {
     limitSource: 'key',

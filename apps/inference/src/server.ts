@@ -1,19 +1,22 @@
 import { randomFillSync } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
-import { createAuth } from '@millrace/auth';
+import cors from '@fastify/cors';
+import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Logger, newId } from '@millrace/kernel';
-import { createUsageJournal } from '@millrace/quota';
-import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies } from '@millrace/kernel';
+import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
+import { createRegistry, nameProblem } from '@millrace/registry';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
+import { createGate, handleWatched } from './gate.ts';
 import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
 import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
-import { type Access, createRoutes, requireAccess, type Route } from './routes.ts';
+import { createRoutes, type Route } from './routes.ts';
 
 export interface InferenceOptions {
   /** 0 takes any free port */
@@ -24,10 +27,17 @@ export interface InferenceOptions {
   /** as role millrace_system */
   systemDatabaseUrl: string;
   storageDirectory: string;
+  /** of this machine alone: for artefacts that are decrypted for as long as they are in use */
+  scratchDirectory: string;
+  masterKeys: MasterKeys;
   /** where usage waits for the database; must outlive the process */
   journalDirectory: string;
   tokenSecret: string;
+  /** signed tokens until lately: what they signed stays good until it ends */
+  retiredTokenSecrets?: readonly string[];
   keyPepper: string;
+  /** peppers of before: see `createAuth` */
+  retiredKeyPeppers?: readonly string[];
   logger: Logger;
   version?: string;
   modelCacheBytes?: number;
@@ -36,6 +46,12 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds */
   drainMs?: number;
+  /** foreign pages that may call it; none if left out */
+  corsOrigins?: readonly string[];
+  /** whose X-Forwarded-For counts; nobody's if left out */
+  trustedProxies?: TrustedProxies;
+  /** by which keys expire and their requests a minute are counted */
+  clock?: Clock;
 }
 
 export interface RunningInference {
@@ -45,13 +61,16 @@ export interface RunningInference {
 }
 
 const mebibyte = 1024 ** 2;
+const headerLimit = 16 * 1024;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
   const { logger } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
-  const storage = createFileStore({ root: options.storageDirectory });
-  const auth = createAuth({ database, tokenSecret: options.tokenSecret, keyPepper: options.keyPepper, logger });
+  const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
+  const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
+  const { tokenSecret, retiredTokenSecrets = [], keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
+  const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
@@ -66,6 +85,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     directory,
     models,
     metrics,
+    callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
     isReady: () => state === 'open',
   });
   const app = createApp({
@@ -73,7 +93,10 @@ export async function startInference(options: InferenceOptions): Promise<Running
     metrics,
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
-    authenticate: auth.authenticate,
+    auth,
+    limiter: createRequestLimiter({ clock }),
+    corsOrigins: options.corsOrigins ?? [],
+    trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
   });
 
@@ -86,6 +109,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       await app.close();
       await models.close();
       await journal.close();
+      await auth.trail.close();
       await database.close();
     })();
     return closing;
@@ -111,8 +135,18 @@ interface AppOptions {
   metrics: Metrics;
   logger: Logger;
   maxBodyBytes: number;
-  authenticate(credential: string): Promise<FastifyRequest['actor']>;
+  auth: Auth;
+  limiter: RequestLimiter;
+  corsOrigins: readonly string[];
+  trustedProxies: TrustedProxies;
   isDraining(): boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** the word for the route in the audit trail */
+    action?: string;
+  }
 }
 
 /**
@@ -134,7 +168,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -154,9 +188,24 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
       .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
   };
 
+  /** Before the answer leaves: whoever asks for the trail next finds it there. */
+  const noteRefusal = async (request: FastifyRequest, { status, details }: RequestError): Promise<void> => {
+    if (status !== 401 && status !== 403 && !details.isRefusal) return;
+    const { actor, id: requestId, ip: address } = request;
+    const userAgent = request.headers['user-agent'];
+    const { model } = (request.params ?? {}) as { model?: string };
+    const action = request.routeOptions.config.action ?? `http.${request.method.toLowerCase()}`;
+    const subject = model !== undefined && nameProblem(model, 'model', 'endpoint') === null ? { subject: model } : {};
+    const origin = { requestId, address, ...(userAgent === undefined ? {} : { userAgent }) };
+    await auth.trail.refuse({ actor, origin, action, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
+  };
+
   const nextRequestId = createRequestIds();
   const app = fastify({
     logger: false,
+    // A second Authorization would go unseen unless it is joined to the first.
+    http: { maxHeaderSize: headerLimit, joinDuplicateHeaders: true },
+    trustProxy: trustedProxies.trusts,
     bodyLimit: maxBodyBytes,
     requestTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -172,6 +221,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     clientErrorHandler: refuseBrokenHttp,
   });
   app.decorateRequest('actor', null);
+  app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);
 
   app.removeAllContentTypeParsers();
@@ -190,6 +240,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
     done();
   });
+  allowListedOrigins(app, corsOrigins);
   app.addHook('onSend', (_request, reply, payload, done) => {
     // Otherwise a keep-alive connection outlives its last answer, and closing waits for it.
     if (isDraining()) reply.header('connection', 'close');
@@ -199,15 +250,21 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
     metrics.answered(request.routeOptions.url ?? '(none)', reply.statusCode, (performance.now() - request.startedAt) / 1000);
     done();
   });
-  app.setErrorHandler((error: FastifyError, request, reply) => refuse(request, reply, error));
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
+    await noteRefusal(request, toRequestError(error));
+    return refuse(request, reply, error);
+  });
 
-  for (const { operation, access, handle } of routes) {
+  for (const { operation, access, isUncounted = false, handle } of routes) {
+    const { method, path } = operation;
+    const row = findRoute('inference', method, path);
+    if (!row) throw new Error(`The route ${method} ${path} stands in no row of the table in libs/auth/src/routes.ts.`);
     app.route({
-      method: operation.method,
-      url: routerPath(operation.path),
-      // Before the body is read: strangers do not get to send eight megabytes.
-      ...(access !== 'public' && { onRequest: createGate(access, authenticate) }),
-      handler: handle,
+      method,
+      url: routerPath(path),
+      config: { action: actionOfRoute(row) },
+      ...(access !== 'public' && { onRequest: createGate(access, !isUncounted, { auth, limiter }) }),
+      handler: handleWatched(handle),
     });
   }
   const shapes = routes.map(({ operation: { method, path } }) => ({ method, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '([^/:]+)')}/?$`) }));
@@ -228,37 +285,26 @@ function createApp({ routes, metrics, logger, maxBodyBytes, authenticate, isDrai
   return app;
 }
 
+/** Pages of these origins may call with a key that they hold; nothing is ever sent along by the browser itself. */
+function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): void {
+  if (!listed.length) return;
+  void app.register(cors, {
+    origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
+    credentials: false,
+    methods: ['GET', 'POST'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer'],
+    exposedHeaders: [
+      'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
+      'x-millrace-cost-units', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
+      'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
+    ],
+    maxAge: 600,
+  });
+}
+
 /** `/v1/models/{model}:predict` in the router's words: a parameter before a colon must say where it ends. */
 function routerPath(path: string): string {
   return path.replace(/\{(\w+)\}:/, ':$1(^[^/:]+)::').replace(/\{(\w+)\}/g, ':$1');
-}
-
-function createGate(access: Access, authenticate: AppOptions['authenticate']) {
-  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
-    const credential = credentialOf(request);
-    if (credential === null) return done(unauthenticated('There is no API key.'));
-    authenticate(credential).then((actor) => {
-      if (!actor) return done(unauthenticated('This API key or access token is not valid.'));
-      try {
-        requireAccess(actor, access);
-      } catch (error) {
-        return done(error as Error);
-      }
-      request.actor = actor;
-      done();
-    }, done);
-  };
-}
-
-function credentialOf({ headers }: FastifyRequest): string | null {
-  const { authorization } = headers;
-  if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
-  const key = headers['x-api-key'];
-  return typeof key === 'string' && key !== '' ? key : null;
-}
-
-function unauthenticated(message: string): RequestError {
-  return new RequestError(401, 'unauthenticated', message, { remedy: 'Send a valid one as Authorization: Bearer … or X-API-Key: ….' });
 }
 
 /** What is not HTTP never becomes a request: answered on the bare socket, if that can still be written to. */

@@ -1,5 +1,6 @@
+import { type ApiKeyScope, httpRoutes, permissionsOfScope, platformTenantId } from '@millrace/auth';
 import { operations } from '../src/openapi.ts';
-import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
@@ -29,6 +30,71 @@ const guarded = (model: string) =>
       isAboutModels: operation.path.includes('{model}') || operation.id === 'predict',
       predicts: operation.method === 'POST',
     }));
+
+describe('the table of routes', () => {
+  it('has a row for each route, and no other', () => {
+    const rows = httpRoutes.inference.map(({ method, path }) => `${method} ${path}`);
+    expect(rows.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
+  });
+
+  const scopes = Object.keys(permissionsOfScope) as ApiKeyScope[];
+  it.each(httpRoutes.inference.map((route) => [`${route.method} ${route.path}`, route] as const))('%s lets in whom its row says', async (_name, { method, path, access }) => {
+    const address = url + path.replace('{model}', 'iris').replace('{version}', '1');
+    const statusFor = async (key?: string) => (await call(address, { method, ...(method === 'POST' ? { body: {} } : {}), ...(key ? { key } : {}) })).status;
+    expect((await statusFor()) === 401).toBe(access !== 'public');
+    for (const scope of scopes) {
+      const { text } = await acme.createKey({ scopes: [scope] });
+      const holds = typeof access === 'string' || access.some((permission) => permissionsOfScope[scope].includes(permission));
+      expect([scope, (await statusFor(text)) !== 403]).toEqual([scope, holds]);
+    }
+  });
+});
+
+describe('a refusal', () => {
+  const trail = (tenantId: string) =>
+    world.database.forTenant(tenantId).transaction((tx) =>
+      tx.auditEvent.findMany({ where: { tenantId, result: 'forbidden' }, select: { action: true, actor: true, subject: true, requestId: true, address: true, userAgent: true } }),
+    );
+  const headers = (requestId: string) => ({ 'x-request-id': requestId, 'user-agent': 'spec/1' });
+
+  it('leaves a line in the trail of the tenant whose key it is', async () => {
+    const tenant = await world.createTenant();
+    const { id, text } = await tenant.createKey({ scopes: ['READ'] });
+    await call(`${url}/v1/models/iris:predict`, { key: text, body: { instances: [] }, headers: headers('refused-1') });
+    expect(await trail(tenant.tenantId)).toEqual([
+      { action: 'endpoint.predict', actor: `key:${id}`, subject: 'iris', requestId: 'refused-1', address: '127.0.0.1', userAgent: 'spec/1' },
+    ]);
+  });
+
+  it('that is answered like a missing model leaves one as well, whether the model is there or not', async () => {
+    const { id, text } = await acme.createKey({ models: ['iris'] });
+    for (const model of ['secret', 'absent']) {
+      expect((await call(`${url}/predict`, { key: text, body: { model, features: [1] }, headers: headers(`refused-${model}`) })).status).toBe(404);
+      expect((await call(`${url}/v2/models/${model}`, { key: text, headers: headers(`hidden-${model}`) })).status).toBe(404);
+    }
+    const lines = (await trail(acme.tenantId)).filter(({ actor }) => actor === `key:${id}`);
+    expect(lines.map(({ action, requestId }) => [action, requestId]).sort()).toEqual([
+      ['endpoint.describe', 'hidden-absent'], ['endpoint.describe', 'hidden-secret'], ['endpoint.predict', 'refused-absent'], ['endpoint.predict', 'refused-secret'],
+    ]);
+  });
+
+  it('of a flood leaves its first lines at once and the number of the rest when the server ends', async () => {
+    const tenant = await world.createTenant();
+    const { text } = await tenant.createKey({ scopes: ['READ'] });
+    const server = await world.start();
+    await Promise.all(Array.from({ length: 50 }, () => call(`${server.url}/predict`, { key: text, body: { features: [1] } })));
+    expect(await trail(tenant.tenantId)).toHaveLength(30);
+    await server.close();
+    const [summary] = await world.database.forTenant(tenant.tenantId).transaction((tx) => tx.auditEvent.findMany({ orderBy: { id: 'desc' }, take: 1 }));
+    expect(summary).toMatchObject({ action: 'endpoint.predict', result: 'forbidden', requestId: null, details: { repeated: 20 } });
+  });
+
+  it('of a mere caller without a credential leaves none', async () => {
+    const before = (await trail(acme.tenantId)).length;
+    expect((await call(`${url}/predict`, { body: { features: [1] } })).status).toBe(401);
+    expect(await trail(acme.tenantId)).toHaveLength(before);
+  });
+});
 
 describe('who may call', () => {
   it.each(guarded('iris'))('$id: not without a credential, and not with a wrong one', async ({ method, path, body }) => {
@@ -91,6 +157,13 @@ describe('who may call', () => {
     expect((await call(`${url}/predict`, { key, body: { model: 'iris', features: setosa } })).status).toBe(403);
   });
 
+  it('a token signed with a retired secret is good until it ends', async () => {
+    const next = 'the next token secret for specs, long enough';
+    const [rotating, rotated] = [await world.start({ tokenSecret: next, retiredTokenSecrets: [tokenSecret] }), await world.start({ tokenSecret: next })];
+    const status = async (server: string) => (await call(`${server}/v2/models/iris`, { key: acme.accessToken })).status;
+    expect([await status(rotating.url), await status(rotated.url)]).toEqual([200, 401]);
+  });
+
   it('a new endpoint can be called at once, though it was asked for before it was there', async () => {
     const { text } = await acme.createKey();
     const ask = () => call(`${url}/predict`, { key: text, body: { model: 'late', features: [1] } });
@@ -118,4 +191,21 @@ it('a revoked key is refused within a second by every server', async () => {
     await world.auth.keys.revoke(acme.owner, id);
     await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
   }
+});
+
+it('a suspended tenant is refused within a second by every server, and served again when it is resumed', async () => {
+  const second = await world.start();
+  const operator = { tenantId: platformTenantId, name: 'Otto', email: 'otto@platform.test', password: 'correct horse battery', role: 'OPERATOR' as const };
+  await world.auth.members.add(operator);
+  const outcome = await world.auth.signIn(operator.email, operator.password);
+  if (outcome.type !== 'signed-in') throw new Error(outcome.type);
+  const { text: key } = await acme.createKey();
+  const asks = [url, second.url].flatMap((server) =>
+    [key, acme.accessToken].map((credential) => () => call(`${server}/predict`, { headers: { authorization: `Bearer ${credential}` }, body: { model: 'iris', features: setosa } })),
+  );
+  for (const ask of asks) expect((await ask()).status).toBe(200);
+  await world.auth.tenants.suspend(outcome.actor, acme.tenantId, 'unpaid bills');
+  await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 401, 1_000)));
+  await world.auth.tenants.resume(outcome.actor, acme.tenantId);
+  await Promise.all(asks.map((ask) => eventually(ask, ({ status }) => status === 200, 1_000)));
 });

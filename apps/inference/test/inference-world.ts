@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type ApiKeyInput, type Auth, createAuth, type PersonActor } from '@millrace/auth';
+import { type ApiKeyInput, type Auth, createAuth, createTenantKeyring, masterKeysOf, type PersonActor } from '@millrace/auth';
 import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import { agree, buildPackage, type FittedPipeline } from '@millrace/packaging';
 import { createRegistry, type Registry } from '@millrace/registry';
-import { type ArtefactStore, createFileStore } from '@millrace/storage';
-import { createTestDatabase } from '@millrace/testkit';
+import { type ArtefactStore, createFileStore, createSealedStore } from '@millrace/storage';
+import { createTestDatabase, testSecrets } from '@millrace/testkit';
 import { type InferenceOptions, type RunningInference, startInference } from '../src/server.ts';
 
 export const tokenSecret = 'a token secret for specs, long enough';
@@ -29,6 +29,7 @@ export interface TenantOfWorld {
   tenantId: string;
   owner: PersonActor;
   accessToken: string;
+  refreshToken: string;
   createKey(input?: Partial<ApiKeyInput>): Promise<{ id: string; text: string }>;
   /** Stores a package and enters it as the next version of the model. */
   addVersion(modelName: string, pipeline: FittedPipeline): Promise<ModelVersion>;
@@ -55,7 +56,10 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
   const { database, urls } = testDatabase;
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-inference-'));
   const storageDirectory = path.join(directory, 'storage');
-  const storage = createFileStore({ root: storageDirectory });
+  const scratchDirectory = path.join(directory, 'scratch');
+  const masterKeys = masterKeysOf(testSecrets.masterKey);
+  const keyring = createTenantKeyring({ database, masterKeys, logger: silentLogger });
+  const storage = createSealedStore({ inner: createFileStore({ root: storageDirectory }), keyring, scratchDirectory });
   const registry = createRegistry({ database, storage });
   const auth = createAuth({ database, tokenSecret, keyPepper, logger: silentLogger });
   const servers: RunningInference[] = [];
@@ -65,6 +69,8 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
     appDatabaseUrl: urls.app,
     systemDatabaseUrl: urls.system,
     storageDirectory,
+    scratchDirectory,
+    masterKeys,
     journalDirectory: path.join(directory, 'journal'),
     tokenSecret,
     keyPepper,
@@ -121,6 +127,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
         tenantId,
         owner,
         accessToken: signedIn.accessToken,
+        refreshToken: signedIn.refreshToken,
 
         async createKey(input: Partial<ApiKeyInput> = {}) {
           const outcome = await auth.keys.create(owner, { alias: 'a key', scopes: ['PREDICT'], ...input });

@@ -1,5 +1,5 @@
 import { operations } from '../src/openapi.ts';
-import { call, createInferenceWorld, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
@@ -144,12 +144,24 @@ describe('what the server says of itself and its models', () => {
     expect((await call(`${url}/v2/models/iris/versions/1`, { key })).json.name).toBe('iris');
   });
 
-  it('who am I', async () => {
-    const narrow = await tenant.createKey({ models: ['iris'], scopes: ['PREDICT', 'READ'] });
+  it('who am I: rights, limits, and what was used', async () => {
+    const expiresAt = new Date(Date.now() + 86_400_000);
+    const narrow = await tenant.createKey({ models: ['iris'], scopes: ['PREDICT', 'READ'], addresses: ['127.0.0.0/8'], expiresAt, rpmLimit: 600 });
+    const unused = { limit: null, limit_remaining: null, limit_reset: null, usage: 0, usage_daily: 0, usage_weekly: 0, usage_monthly: 0 };
     expect((await call(`${url}/v1/key`, { key: narrow.text })).json).toEqual({
-      id: narrow.id, type: 'key', scopes: ['PREDICT', 'READ'], models: ['iris'], can_predict: true,
+      id: narrow.id, type: 'key', alias: 'a key', scopes: ['PREDICT', 'READ'], models: ['iris'], addresses: ['127.0.0.0/8'], expires_at: expiresAt.toISOString(),
+      rpm_limit: 600, max_parallel_requests: null, can_predict: true, ...unused,
     });
-    expect((await call(`${url}/v1/key`, { key: tenant.accessToken })).json).toMatchObject({ type: 'person', role: 'OWNER' });
+    await call(`${url}/predict`, { key: narrow.text, body: { features: [setosa, virginica] } });
+    await call(`${url}/predict`, { key: tenant.accessToken, body: { model: 'iris', features: setosa } });
+    const used = await eventually(() => call(`${url}/v1/key`, { key: narrow.text }), ({ json }) => json.usage === 2);
+    expect(used.json).toMatchObject({ usage_daily: 2, usage_weekly: 2, usage_monthly: 2 });
+    const person = await eventually(() => call(`${url}/v1/key`, { key: tenant.accessToken }), ({ json }) => json.usage > 0);
+    const { usage } = person.json;
+    expect(person.json).toEqual({
+      id: `person:${tenant.owner.personId}`, type: 'person', role: 'OWNER', models: [], can_predict: true,
+      ...unused, usage, usage_daily: usage, usage_weekly: usage, usage_monthly: usage,
+    });
   });
 
   it('metrics count answers and refusals by route, and name no tenant, model or key', async () => {

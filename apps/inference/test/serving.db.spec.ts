@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
 
@@ -248,6 +249,8 @@ describe('the program', () => {
         MILLRACE_SYSTEM_DATABASE_URL: settings.systemDatabaseUrl,
         MILLRACE_STORAGE_DIRECTORY: settings.storageDirectory,
         MILLRACE_JOURNAL_DIRECTORY: path.join(world.directory, 'journal-of-program'),
+        MILLRACE_WORK_DIRECTORY: world.directory,
+        MILLRACE_MASTER_KEY: testSecrets.masterKey,
         MILLRACE_TOKEN_SECRET: tokenSecret,
         MILLRACE_KEY_PEPPER: keyPepper,
         ...changes,
@@ -299,12 +302,12 @@ describe('the program', () => {
   });
 
   it('names everything that is wrong with its environment, without values, and does not start', async () => {
-    const program = spawnProgram({ MILLRACE_KEY_PEPPER: 'hunter2', MILLRACE_TOKEN_SECRET: '', MILLRACE_INFERENCE_PORT: 'many' });
+    const program = spawnProgram({ MILLRACE_KEY_PEPPER: 'hunter2', MILLRACE_RETIRED_KEY_PEPPERS: `${keyPepper},hunter2`, MILLRACE_TOKEN_SECRET: '', MILLRACE_INFERENCE_PORT: 'many', MILLRACE_MASTER_KEY: 'hunter3' });
     program.started.catch(() => undefined);
     let text = '';
     program.child.stderr.on('data', (bytes) => (text += bytes));
     expect((await program.ended)[0]).toBe(1);
-    for (const name of ['MILLRACE_KEY_PEPPER', 'MILLRACE_TOKEN_SECRET', 'MILLRACE_INFERENCE_PORT']) expect(text).toContain(name);
-    expect(text).not.toContain('hunter2');
+    for (const name of ['MILLRACE_KEY_PEPPER', 'MILLRACE_RETIRED_KEY_PEPPERS', 'MILLRACE_TOKEN_SECRET', 'MILLRACE_INFERENCE_PORT', 'MILLRACE_MASTER_KEY']) expect(text).toContain(name);
+    expect(text).not.toMatch(/hunter[23]/);
   });
 });

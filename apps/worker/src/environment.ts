@@ -1,14 +1,24 @@
 import os from 'node:os';
-import { parseEnvironment } from '@millrace/kernel';
+import { masterKeyProblem } from '@millrace/auth';
+import { parseEnvironment, Secret } from '@millrace/kernel';
 import { z } from 'zod';
+
+const secretUrl = z.url().transform((value) => new Secret(value));
+const masterKey = z
+  .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
+  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
+  .transform((text) => new Secret(text));
+const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 
 const schema = z.object({
   /** logs in as millrace_app */
-  MILLRACE_APP_DATABASE_URL: z.url(),
+  MILLRACE_APP_DATABASE_URL: secretUrl,
   /** logs in as millrace_worker */
-  MILLRACE_WORKER_DATABASE_URL: z.url(),
+  MILLRACE_WORKER_DATABASE_URL: secretUrl,
   MILLRACE_STORAGE_DIRECTORY: z.string(),
-  /** scratch space for runs in progress */
+  MILLRACE_MASTER_KEY: masterKey,
+  MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
+  /** scratch space for runs in progress, and for artefacts that are decrypted for as long as they are in use */
   MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
   MILLRACE_WORKER_NAME: z.string().max(100).default(`${os.hostname()}:${process.pid}`),
   /** runs trained at once */
@@ -22,7 +32,7 @@ const schema = z.object({
   /** at most one checkpoint of a run in so many seconds */
   MILLRACE_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(2),
   MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9465),
-  MILLRACE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
 export type Environment = z.output<typeof schema>;
@@ -35,8 +45,12 @@ export function readEnvironment(): Environment {
   process.exit(1);
 }
 
-/** What a training process needs of the environment: no address of the database, no secret. */
-export function trainerEnvironment(): Record<string, string> {
-  const passed = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'CUDA_CACHE_PATH', 'TF_FORCE_GPU_ALLOW_GROWTH'];
-  return Object.fromEntries(passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+/** What a training process needs of the environment: no address of the database, no secret. Its temporary files hold rows of data. */
+export function trainerEnvironment(temporaryFolder: string): Record<string, string> {
+  const passed = ['PATH', 'HOME', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'CUDA_CACHE_PATH', 'TF_FORCE_GPU_ALLOW_GROWTH'];
+  return {
+    ...Object.fromEntries(passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    TMPDIR: temporaryFolder,
+    TEMP: temporaryFolder,
+  };
 }

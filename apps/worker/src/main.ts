@@ -1,9 +1,11 @@
 import http from 'node:http';
 import path from 'node:path';
+import { createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
+import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
-import { createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createRunQueue } from '@millrace/training';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from 'prom-client';
@@ -11,13 +13,26 @@ import { readEnvironment } from './environment.ts';
 import { startWorker } from './worker.ts';
 
 const environment = readEnvironment();
-const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: null });
+const logger = pino({ level: environment.MILLRACE_LOG_LEVEL, base: null, hooks: { streamWrite: createLogScrubber(secretsIn(environment)) } });
+sendConsoleTo(logger);
+process.on('uncaughtException', (error) => {
+  logger.fatal({ error: error.stack ?? String(error) }, 'an uncaught exception'); // Node itself would print it unscrubbed
+  process.exit(1);
+});
 const database = createDatabase({
-  tenantUrl: environment.MILLRACE_APP_DATABASE_URL,
-  systemUrl: environment.MILLRACE_WORKER_DATABASE_URL,
+  tenantUrl: environment.MILLRACE_APP_DATABASE_URL.reveal(),
+  systemUrl: environment.MILLRACE_WORKER_DATABASE_URL.reveal(),
   logger,
 });
-const storage = createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY });
+const storage = createSealedStore({
+  inner: createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY }),
+  keyring: createTenantKeyring({
+    database,
+    masterKeys: masterKeysOf(environment.MILLRACE_MASTER_KEY.reveal(), environment.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
+    logger,
+  }),
+  scratchDirectory: path.join(environment.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
+});
 const registry = createRegistry({ database, storage });
 const queue = createRunQueue({
   database,

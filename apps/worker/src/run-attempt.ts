@@ -47,7 +47,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   const modelVersionId = newId('modelVersion');
 
   let child: ChildProcess | null = null;
-  let stopping: 'cancel' | 'give-back' | 'lost' | null = null;
+  let stopping: 'cancel' | 'worker-shut-down' | 'tenant-closed' | 'lost' | null = null;
   let beating = false;
   let lastBeat = performance.now();
   let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'failed' }> | null = null;
@@ -136,7 +136,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   }
 
   async function train(): Promise<void> {
-    await fs.mkdir(folder, { recursive: true });
+    await fs.mkdir(folder, { recursive: true, mode: 0o700 }); // what lies here is not encrypted
     const heart = setInterval(() => void beat(), beatEveryMs);
     try {
       const checkpointPath = await fetchCheckpoint();
@@ -185,7 +185,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       const { entry, execArgv } = options.trainer;
       child = fork(entry, [], {
         execArgv: [...execArgv, `--max-old-space-size=${options.memoryMb}`],
-        env: trainerEnvironment(),
+        env: trainerEnvironment(folder),
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       });
@@ -214,8 +214,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     // A cancel counts even if the training was done before it arrived.
     if (stopping === 'cancel' || result?.type === 'cancelled') return queue.cancelled(lease, seconds);
     if (result?.type === 'trained') return complete(result, seconds);
-    if (stopping === 'give-back') {
-      await queue.giveBack(lease, seconds);
+    if (stopping === 'worker-shut-down' || stopping === 'tenant-closed') {
+      await queue.giveBack(lease, seconds, stopping);
       return false;
     }
     return (await queue.fail(lease, failureOf(exit), seconds)) === 'failed';
@@ -280,7 +280,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     done,
     beat: () => void beat(),
     async giveBack() {
-      stop('give-back');
+      stop('worker-shut-down');
       await done;
     },
   };

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { type PersonActor, platformTenantId } from '@millrace/auth';
 import { checkRows, loadModel } from '@millrace/packaging';
-import { irisSpec, repositoryRoot, type TenantInWorld, type World } from '@millrace/testkit';
+import { irisSpec, repositoryRoot, type TenantInWorld, testSecrets, type World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, trainer, type WorkerWorld } from './worker-world.ts';
 
 const featureNames = irisSpec.inputFeatures.map(({ name }) => name);
@@ -21,6 +22,14 @@ beforeAll(async () => {
   ({ world, tenant, startTestWorker, runNow, until } = await createWorkerWorld());
 });
 afterAll(() => world.close());
+
+async function operatorOf({ auth }: World): Promise<PersonActor> {
+  const operator = { tenantId: platformTenantId, name: 'Otto', email: 'otto@platform.test', password: 'a password for tests', role: 'OPERATOR' as const };
+  await auth.members.add(operator);
+  const outcome = await auth.signIn(operator.email, operator.password);
+  if (outcome.type !== 'signed-in') throw new Error(outcome.type);
+  return outcome.actor;
+}
 
 describe('a worker', () => {
   it('trains a run to a version that predicts, with leaderboard, curve, quota and ledger in order', async () => {
@@ -124,6 +133,22 @@ describe('a worker', () => {
     await second.close();
   });
 
+  it('gives a run back when its tenant is suspended, and resumes it when the tenant is back', async () => {
+    const worker = await startTestWorker('patient');
+    const run = await tenant.run(await tenant.iris(), longSpec);
+    await until(run.id, ({ checkpointKey }) => checkpointKey !== null);
+    const operator = await operatorOf(world);
+    await world.auth.tenants.suspend(operator, tenant.tenantId, 'unpaid bills');
+    const between = await until(run.id, ({ status }) => status === 'QUEUED');
+    expect(between).toMatchObject({ attempt: 0, checkpointKey: expect.any(String) });
+    expect(between.events.at(-1)).toMatchObject({ type: 'requeued', data: { reason: 'tenant-closed' } });
+    await world.auth.tenants.resume(operator, tenant.tenantId);
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+    expect(ended.events.map(({ type }) => type)).toContain('resumed');
+    await worker.close();
+  });
+
   it('is replaced after kill -9 of itself, and its training process ends with it', async () => {
     const victim = spawnWorkerProcess();
     const run = await tenant.run(await tenant.iris(), longSpec);
@@ -178,6 +203,7 @@ function spawnWorkerProcess(): ChildProcess {
       MILLRACE_WORKER_DATABASE_URL: world.db.urls.worker,
       MILLRACE_STORAGE_DIRECTORY: path.join(world.directory, 'storage'),
       MILLRACE_WORK_DIRECTORY: path.join(world.directory, 'work'),
+      MILLRACE_MASTER_KEY: testSecrets.masterKey,
       MILLRACE_WORKER_METRICS_PORT: '0',
       MILLRACE_WORKER_LEASE_SECONDS: '3',
       MILLRACE_CHECKPOINT_SECONDS: '0.1',

@@ -6,6 +6,8 @@ export interface AccessTokenSettings {
   secret: string;
   /** names the secret in the token's header */
   keyId: string;
+  /** the secrets whose tokens are believed, by their names: the one that signs, and those that did until lately */
+  secretByKeyId: ReadonlyMap<string, string>;
   clock: Clock;
 }
 
@@ -16,6 +18,8 @@ export interface AccessTokenClaims {
 }
 
 export const accessTokenLifeSeconds = 600;
+/** So far the clock of the process that signed may be ahead of ours. */
+const clockSkewSeconds = 30;
 const issuer = 'millrace';
 const audience = 'millrace';
 const algorithm = 'HS256';
@@ -24,31 +28,42 @@ const type = 'at+jwt';
 const seconds = (clock: Clock): number => Math.floor(clock.now().getTime() / 1000);
 
 export function signAccessToken(claims: AccessTokenClaims, settings: AccessTokenSettings): string {
-  const now = seconds(settings.clock);
+  return sign(claims, seconds(settings.clock), settings);
+}
+
+function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: number, { secret, keyId }: AccessTokenSettings): string {
   return jwt.sign(
-    { sub: claims.personId, ten: claims.tenantId, sid: claims.sessionId, iss: issuer, aud: audience, iat: now, exp: now + accessTokenLifeSeconds },
-    settings.secret,
-    { algorithm, keyid: settings.keyId, header: { alg: algorithm, typ: type } },
+    { sub: personId, ten: tenantId, sid: sessionId, iss: issuer, aud: audience, iat: issuedAt, exp: issuedAt + accessTokenLifeSeconds },
+    secret,
+    { algorithm, keyid: keyId, header: { alg: algorithm, typ: type } },
   );
 }
 
-/** The claims of a token that we signed and that is still good; null for everything else. One algorithm, fixed here. */
+/**
+ * The claims of a token that we signed and that is still good; null for everything else. One algorithm, fixed here; the
+ * header's `kid` chooses among our own secrets and nothing else.
+ */
 export function verifyAccessToken(token: string, settings: AccessTokenSettings): AccessTokenClaims | null {
   if (token.length > 2048) return null;
   try {
-    const { header, payload } = jwt.verify(token, settings.secret, {
+    const keyId = jwt.decode(token, { complete: true })?.header.kid;
+    const secret = typeof keyId === 'string' ? settings.secretByKeyId.get(keyId) : undefined;
+    if (secret === undefined) return null;
+    const { header, payload } = jwt.verify(token, secret, {
       algorithms: [algorithm],
       issuer,
       audience,
       clockTimestamp: seconds(settings.clock),
       complete: true,
     });
-    if (header.typ !== type || header.kid !== settings.keyId || typeof payload === 'string') return null;
-    const { sub, ten, sid, exp, iat } = payload as Record<string, unknown>;
+    if (header.typ !== type || typeof payload === 'string') return null;
+    const { sub, ten, sid, iat } = payload as Record<string, unknown>;
     if (!isId('person', sub) || !isId('tenant', ten) || !isId('session', sid)) return null;
-    // A token without an end, or with a longer life than ours, was not made here.
-    if (typeof exp !== 'number' || typeof iat !== 'number' || exp - iat > accessTokenLifeSeconds) return null;
-    return { personId: sub, tenantId: ten, sessionId: sid };
+    if (typeof iat !== 'number' || !Number.isInteger(iat) || iat > seconds(settings.clock) + clockSkewSeconds) return null;
+    const claims = { personId: sub, tenantId: ten, sessionId: sid };
+    // Byte for byte as it is made here: a claim, a header or a spelling that we do not use belongs to another kind of
+    // token, or to somebody who holds the secret and should not.
+    return token === sign(claims, iat, settings) ? claims : null;
   } catch {
     return null;
   }

@@ -1,6 +1,6 @@
 import { DomainError } from '@millrace/kernel';
 import type { ApiKeyScope, Role } from './permissions.ts';
-import { type Permission, permissionsOfRole, permissionsOfScope } from './permissions.ts';
+import { type Permission, permissionsBeyondGrants, permissionsOfRole, permissionsOfScope } from './permissions.ts';
 
 /** Who acts, resolved once at the edge and passed whole to every domain verb. Its tenant is the only one in reach. */
 export type Actor = PersonActor | KeyActor;
@@ -30,6 +30,9 @@ export interface KeyActor extends Origin {
   scopes: readonly ApiKeyScope[];
   /** names of the endpoints that the key may call; empty means all */
   models: readonly string[];
+  /** requests a minute that the data plane takes from it; absent for no limit of its own */
+  rpmLimit?: number;
+  maxParallelRequests?: number;
 }
 
 /** How the actor is named in `createdBy`, the audit trail and the ledger. */
@@ -39,16 +42,28 @@ export function actorName(actor: Actor): string {
 }
 
 export function can(actor: Actor, permission: Permission): boolean {
-  return actor.type === 'person'
-    ? permissionsOfRole[actor.role].includes(permission)
-    : actor.scopes.some((scope) => permissionsOfScope[scope].includes(permission));
+  if (actor.type === 'key') return actor.scopes.some((scope) => permissionsOfScope[scope].includes(permission));
+  if (actor.grantId && permissionsBeyondGrants.includes(permission)) return false;
+  return permissionsOfRole[actor.role].includes(permission);
 }
 
 /** The first statement of every domain verb. @throws DomainError FORBIDDEN */
 export function requirePermission(actor: Actor, permission: Permission): void {
   if (can(actor, permission)) return;
-  const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
+  const holder =
+    actor.type === 'person' ? `The role ${actor.role}${actor.grantId ? ' of an access grant' : ''}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
   throw new DomainError('FORBIDDEN', `${holder} may not do this: it lacks the permission ${permission}.`, {
     remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
   });
+}
+
+/** An endpoint outside a key's list does not exist for that key. */
+export function mayCall(actor: Actor, endpoint: string): boolean {
+  return actor.type === 'person' || actor.models.length === 0 || actor.models.includes(endpoint);
+}
+
+/** For what belongs to a human being: an account, a session. @throws DomainError INVALID for an API key */
+export function requirePerson(actor: Actor): PersonActor {
+  if (actor.type === 'person') return actor;
+  throw new DomainError('INVALID', 'An API key has no account and no session.', { remedy: 'Sign in as a person.' });
 }

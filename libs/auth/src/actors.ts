@@ -1,94 +1,100 @@
-import { timingSafeEqual } from 'node:crypto';
 import { verifyAccessToken } from './access-token.ts';
-import type { Actor } from './actor.ts';
-import { hmacOf, parseKey } from './api-key-format.ts';
+import type { Actor, Origin, PersonActor } from './actor.ts';
 import { ExpiringCache } from './expiring-cache.ts';
-import { type Grounds, sha256 } from './grounds.ts';
+import type { Grounds } from './grounds.ts';
+import { createKeyActors } from './key-actors.ts';
+import { findStanding } from './standing.ts';
 
-/** How long a process may believe in a credential it has checked, should the notice of its revocation get lost. */
+/** How long a process may believe in a session it has checked, should the notice of its revocation get lost. */
 const believedForMs = 5_000;
 
 interface Believed {
-  actor: Actor | null;
+  actor: PersonActor | null;
   expiresAt: Date | null;
 }
 
 const nobody: Believed = { actor: null, expiresAt: null };
 
 /** Who stands behind a credential: remembered for seconds, forgotten within one when it is revoked. */
-export function createActors({ database, clock, logger, keyPepper, tokenSettings }: Grounds) {
+export function createActors(grounds: Grounds) {
+  const { database, clock, tokenSettings } = grounds;
+  const keys = createKeyActors(grounds);
   const actors = new ExpiringCache<Believed>(believedForMs, 20_000, clock);
-  const lastUse = new Map<string, number>();
-
-  async function findKeyActor(publicId: string, secret: string): Promise<Believed> {
-    const row = await database.system().transaction((tx) =>
-      tx.apiKey.findUnique({ where: { publicId }, include: { tenant: { select: { status: true } } } }),
-    );
-    // The comparison runs for an unknown key as well, so that the time tells nothing of its existence.
-    const given = Buffer.from(hmacOf(secret, keyPepper), 'hex');
-    const stored = row ? Buffer.from(row.secretHmac, 'hex') : Buffer.alloc(given.length);
-    const matches = timingSafeEqual(given, stored);
-    if (!row || !matches || row.revokedAt || row.tenant.status !== 'ACTIVE') return nobody;
-    return {
-      actor: { type: 'key', tenantId: row.tenantId, keyId: row.id, scopes: row.scopes, models: row.models },
-      expiresAt: row.expiresAt,
-    };
-  }
 
   async function findPersonActor(sessionId: string, personId: string, tenantId: string): Promise<Believed> {
     return database.system().transaction(async (tx) => {
       const session = await tx.session.findUnique({ where: { id: sessionId }, include: { tenant: { select: { status: true } } } });
       if (!session || session.personId !== personId || session.tenantId !== tenantId) return nobody;
       if (session.revokedAt || session.tenant.status !== 'ACTIVE') return nobody;
-      const membership = await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId } } });
-      if (!membership) return nobody;
-      return { actor: { type: 'person', tenantId, personId, sessionId, role: membership.role }, expiresAt: session.expiresAt };
+      const standing = await findStanding(tx, session, clock.now());
+      if (!standing) return nobody;
+      const { until, ...rights } = standing;
+      return { actor: { type: 'person', tenantId, personId, sessionId, ...rights }, expiresAt: until };
     });
   }
 
   /** What is remembered may have expired since. */
-  function stillBelieved({ actor, expiresAt }: Believed): Actor | null {
+  function stillBelieved({ actor, expiresAt }: Believed): PersonActor | null {
     return expiresAt && expiresAt <= clock.now() ? null : actor;
   }
 
-  /** Notes that a key is in use, at most once a minute a key: coarse, so that it costs nothing. */
-  function noteUse(actor: Actor): void {
-    if (actor.type !== 'key') return;
-    const now = clock.now().getTime();
-    if (now - (lastUse.get(actor.keyId) ?? 0) < 60_000) return;
-    lastUse.set(actor.keyId, now);
-    database
-      .system()
-      .transaction((tx) => tx.$executeRaw`UPDATE api_keys SET last_used_at = now() WHERE id = ${actor.keyId}`)
-      .catch((error: unknown) => logger.warn({ error: String(error) }, 'the last use of a key was not noted'));
+  /** Whether a notice `tenant:id` or `tenant:*` concerns this actor. */
+  function isMeant(actor: PersonActor, tenantId: string, id: string): boolean {
+    if (id === '*') return actor.tenantId === tenantId;
+    return actor.personId === id || actor.sessionId === id;
   }
 
-  /** Whether a notice `tenant:id` or `tenant:*` concerns this actor. */
-  function isMeant(actor: Actor, tenantId: string, id: string): boolean {
-    if (id === '*') return actor.tenantId === tenantId;
-    return actor.type === 'key' ? actor.keyId === id : actor.personId === id || actor.sessionId === id;
+  async function keyStillActs(keyId: string): Promise<boolean> {
+    const row = await database.system().transaction((tx) =>
+      tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } }),
+    );
+    return row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
   }
+
+  const listeners = new Set<(tenantId: string | null) => void>();
 
   return {
     /** Must run once before the first `authenticate`: from then on a revocation is noticed within a second. */
     async watchRevocations(): Promise<void> {
       await database.listen('millrace_access', (payload) => {
-        if (payload === null) return actors.clear();
-        const [tenantId = '', id = ''] = payload.split(':');
-        actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
+        const [tenantId = '', id = ''] = payload?.split(':') ?? [];
+        if (payload === null) {
+          keys.forgetAll();
+          actors.clear();
+        } else {
+          keys.forget(tenantId, id);
+          actors.deleteWhere(({ actor }) => actor === null || isMeant(actor, tenantId, id));
+        }
+        for (const listener of listeners) listener(payload === null ? null : tenantId);
       });
     },
 
-    /** The actor behind an API key or access token, or null. Never says why not. */
-    async authenticate(credential: string): Promise<Actor | null> {
-      if (credential.startsWith('mr_')) {
-        const parsed = parseKey(credential);
-        if (!parsed) return null;
-        const cacheKey = sha256(credential);
-        const actor = stillBelieved(await actors.get(cacheKey, () => findKeyActor(parsed.publicId, parsed.secret)));
-        if (actor) noteUse(actor);
-        return actor;
-      }
+    /**
+     * Calls the listener whenever somebody's rights in a tenant have changed (null: perhaps in any), once this process has
+     * forgotten the old ones: whoever serves somebody for long asks `authenticate` again then.
+     * @returns a function that ends it
+     */
+    onRightsChange(listener: (tenantId: string | null) => void): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+
+    /**
+     * Whether whoever began something long, such as an upload, may still go on with it. Looks at the session or key
+     * itself: the access token that it began with may have run out since.
+     */
+    async stillActs(actor: Actor): Promise<boolean> {
+      if (actor.type === 'key') return keyStillActs(actor.keyId);
+      return stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId)) !== null;
+    },
+
+    /**
+     * The actor behind an API key or access token, or null. Never says why not.
+     * @param origin where the request comes from: a key may be bound to addresses
+     * @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place
+     */
+    async authenticate(credential: string, origin: Origin = {}): Promise<Actor | null> {
+      if (credential.startsWith('mr_')) return keys.authenticate(credential, origin);
       const claims = verifyAccessToken(credential, tokenSettings);
       if (!claims) return null;
       // All three claims are in the key: a session remembered for one person must not answer for another.

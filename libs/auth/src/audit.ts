@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Prisma, SystemTx, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { type Actor, actorName, type Origin } from './actor.ts';
@@ -21,26 +22,51 @@ export interface SystemActor extends Origin {
   tenantId: string;
 }
 
+/** One thing that a caller asks for, from the edge to the last line of its verb. */
+export interface Undertaking {
+  /** stands in every line that does not name one of its own */
+  origin: Origin;
+  /** lines of the trail that were written on the way, in transactions that may have been undone */
+  written: { id: string; tenantId: string }[];
+}
+
+const undertakings = new AsyncLocalStorage<Undertaking>();
+
+/** All lines that `work` writes, however deep, are noted in the undertaking. */
+export function undertake<T>(undertaking: Undertaking, work: () => Promise<T>): Promise<T> {
+  return undertakings.run(undertaking, work);
+}
+
 /**
  * Writes a line of the audit trail in the transaction of its effect: neither is there without the other. The database
- * links it into the tenant's hash chain as that transaction commits.
+ * links it into the tenant's hash chain as that transaction commits. A verb writes one line in each trail that it
+ * concerns: what else it did stands in `details`.
  */
 export async function recordAudit(tx: TenantTx | SystemTx, actor: Actor | SystemActor, entry: AuditEntry): Promise<void> {
+  const undertaking = undertakings.getStore();
+  const { requestId, address, userAgent } = { ...undertaking?.origin, ...givenOf(actor) };
+  const id = newId('auditEvent');
+  const tenantId = entry.tenantId ?? actor.tenantId;
   // createMany returns nothing: the system role may write the trail but not read it.
   await (tx as TenantTx).auditEvent.createMany({
     data: [
       {
-        id: newId('auditEvent'),
-        tenantId: entry.tenantId ?? actor.tenantId,
+        id,
+        tenantId,
         actor: actor.type === 'system' ? 'system' : actorName(actor),
         action: entry.action,
         subject: entry.subject ?? null,
         result: entry.result ?? 'ok',
-        requestId: actor.requestId ?? null,
-        address: actor.address ?? null,
-        userAgent: actor.userAgent?.slice(0, 200) ?? null,
+        requestId: requestId ?? null,
+        address: address ?? null,
+        userAgent: userAgent?.slice(0, 200) ?? null,
         ...(entry.details ? { details: entry.details } : {}),
       },
     ],
   });
+  undertaking?.written.push({ id, tenantId });
+}
+
+function givenOf({ requestId, address, userAgent }: Origin): Origin {
+  return { ...(requestId ? { requestId } : {}), ...(address ? { address } : {}), ...(userAgent ? { userAgent } : {}) };
 }

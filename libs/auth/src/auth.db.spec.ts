@@ -67,7 +67,7 @@ describe('signing in', () => {
   });
 
   it('refuses part of a crowd instead of hashing for all of them at once', async () => {
-    const crowd = await Promise.allSettled(Array.from({ length: 100 }, () => auth.signIn('nobody@example.com', 'x')));
+    const crowd = await Promise.allSettled(Array.from({ length: 100 }, (_, n) => auth.signIn(`nobody${n}@example.com`, 'x')));
     const refused = crowd.filter((outcome) => outcome.status === 'rejected' && outcome.reason.code === 'TOO_MANY_REQUESTS');
     expect(refused.length).toBeGreaterThan(0); // two hash, twenty wait, the rest go
     const answered = crowd.filter((outcome) => outcome.status === 'fulfilled' && outcome.value.type === 'refused');
@@ -262,7 +262,6 @@ describe('the audit trail', () => {
     await auth.keys.revoke(actor, id);
     const trail = await test.database.forTenant(actor.tenantId).transaction((tx) => tx.auditEvent.findMany({ orderBy: { id: 'asc' } }));
     expect(trail.map(({ action, actor: who, requestId }) => [action, who, requestId])).toEqual([
-      ['member.add', 'system', null],
       ['tenant.create', 'system', null],
       ['session.open', `person:${actor.personId}`, null],
       ['key.create', `person:${actor.personId}`, 'req-1'],

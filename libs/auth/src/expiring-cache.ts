@@ -39,6 +39,11 @@ export class ExpiringCache<Value> {
     for (const [key, { settled }] of this.#entries) if (!settled || matches(settled.value)) this.#entries.delete(key);
   }
 
+  deleteExpired(): void {
+    const now = this.#clock.now().getTime();
+    for (const [key, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#entries.delete(key);
+  }
+
   clear(): void {
     this.#entries.clear();
   }

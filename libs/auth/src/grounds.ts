@@ -1,18 +1,53 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
+import type { Outbound } from '@millrace/outbound';
 import type { AccessTokenSettings } from './access-token.ts';
+import { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 
 export interface AuthOptions {
   database: Database;
-  /** signs access tokens; at least 32 characters */
+  /** signs access tokens and refresh tokens; at least 32 characters */
   tokenSecret: string;
+  /** signed them until lately: what they signed is still good as long as it would have been */
+  retiredTokenSecrets?: readonly string[];
   /** keys the HMAC of API keys; at least 32 characters. Changing it makes all keys and second factors invalid. */
   keyPepper: string;
+  /** peppers of before: API keys made under them are good, and come under the present one when they are next used */
+  retiredKeyPeppers?: readonly string[];
   logger: Logger;
   clock?: Clock;
+  /** calls tenants' OpenID providers; in the public internet only unless told */
+  outbound?: Outbound;
+  /** the texts that stand in the DNS under a name; asked of the name servers unless told */
+  textRecords?: (name: string) => Promise<string[]>;
   /** no refused sign-in is answered sooner, in milliseconds; 200 unless told */
   refusalMs?: number;
+  /** lines of the trail that one actor gets for like refusals in a minute, before they are counted instead; 30 unless told */
+  refusalsPerMinute?: number;
+  /** is told of every refusal, also of those that are only counted: for metrics */
+  onRefusal?: (action: string, result: string) => void;
+  /** how long a deleted tenant can be restored before it is purged; 30 days unless told */
+  purgeDays?: number;
+  /** how many guesses are let through; see docs/sign-in.md */
+  signInLimits?: Partial<SignInLimits>;
+  /** without it nobody can ask for a new password by e-mail */
+  mail?: Mail | undefined;
+}
+
+/** The way to somebody's mailbox. */
+export interface Mail {
+  send(message: MailMessage): Promise<void>;
+}
+
+/** What is to be told; how it is said, and where its links lead, is the app's affair. */
+export interface MailMessage {
+  type: 'password-reset';
+  to: string;
+  name: string;
+  /** of the link: good once */
+  token: string;
+  expiresAt: Date;
 }
 
 /** What all parts of this lib stand on. */
@@ -20,10 +55,17 @@ export interface Grounds {
   database: Database;
   logger: Logger;
   clock: Clock;
-  tokenSecret: string;
   keyPepper: string;
+  retiredKeyPeppers: readonly string[];
   tokenSettings: AccessTokenSettings;
+  /** the one that signs, and the retired ones */
+  tokenSecrets: readonly string[];
   refusalMs: number;
+  refusalsPerMinute: number;
+  onRefusal: (action: string, result: string) => void;
+  purgeDays: number;
+  signInLimits: SignInLimits;
+  mail: Mail | null;
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
@@ -31,21 +73,34 @@ export interface Grounds {
 
 /** Well above what checking a password and writing a line of the trail take. */
 const refusalMs = 200;
+const purgeDays = 30;
 
 export function createGrounds(options: AuthOptions): Grounds {
-  const { database, logger, tokenSecret, keyPepper } = options;
+  const { database, logger, tokenSecret, keyPepper, retiredKeyPeppers = [] } = options;
   const clock = options.clock ?? systemClock;
-  for (const secret of [tokenSecret, keyPepper]) {
+  const tokenSecrets = [tokenSecret, ...(options.retiredTokenSecrets ?? [])];
+  for (const secret of [...tokenSecrets, keyPepper, ...retiredKeyPeppers]) {
     if (secret.length < 32) throw new Error('secrets need at least 32 characters');
   }
   return {
     database,
     logger,
     clock,
-    tokenSecret,
     keyPepper,
-    tokenSettings: { secret: tokenSecret, keyId: sha256(tokenSecret).slice(0, 8), clock },
+    retiredKeyPeppers,
+    tokenSettings: {
+      secret: tokenSecret,
+      keyId: keyIdOf(tokenSecret),
+      secretByKeyId: new Map(tokenSecrets.map((secret) => [keyIdOf(secret), secret])),
+      clock,
+    },
+    tokenSecrets,
     refusalMs: options.refusalMs ?? refusalMs,
+    refusalsPerMinute: options.refusalsPerMinute ?? 30,
+    onRefusal: options.onRefusal ?? (() => undefined),
+    purgeDays: options.purgeDays ?? purgeDays,
+    signInLimits: { ...defaultSignInLimits, ...options.signInLimits },
+    mail: options.mail ?? null,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
     derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
   };
@@ -55,6 +110,7 @@ export function createGrounds(options: AuthOptions): Grounds {
 export const platformTenantId = `ten_${'0'.repeat(26)}`;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const keyIdOf = (secret: string): string => sha256(secret).slice(0, 8);
 export const normalEmail = (email: string): string => email.trim().toLowerCase();
 
 /** 1 to 80 characters, none of which is invisible or turns the text around it. */

@@ -54,5 +54,8 @@ export const permissionsOfScope: Record<ApiKeyScope, readonly Permission[]> = {
   ADMIN: [...read, ...train, ...publish, 'endpoint:predict', 'key:read', 'key:write', 'audit:read'],
 };
 
+/** What would outlast an operator's access grant: its holder makes no keys, members or ways in, whatever the role. */
+export const permissionsBeyondGrants: readonly Permission[] = ['member:write', 'key:write', 'sso:write'];
+
 /** From the least to the most: nobody gives a role above their own. */
 export const rolesByRank: readonly Role[] = ['VIEWER', 'ENGINEER', 'ADMIN', 'OWNER'];

@@ -11,10 +11,11 @@ export function newRefreshToken(sessionId: string, secret: string): string {
 }
 
 /** The session that a token was made for; null for what was not made here. Whether it is still good stands in the database. */
-export function sessionOfRefreshToken(token: string, secret: string): string | null {
+export function sessionOfRefreshToken(token: string, secrets: readonly string[]): string | null {
   const match = /^(([a-z]+_[0-9a-z]+)\.[\w-]{43})\.([\w-]{43})$/.exec(token);
   if (!match || !isId('session', match[2])) return null;
-  return timingSafeEqual(Buffer.from(match[3]!, 'base64url'), macOf(match[1]!, secret)) ? match[2]! : null;
+  const mac = Buffer.from(match[3]!, 'base64url');
+  return secrets.some((secret) => timingSafeEqual(mac, macOf(match[1]!, secret))) ? match[2]! : null;
 }
 
 /** Of another purpose than the signature of access tokens, and so of another text: theirs holds no colon. */

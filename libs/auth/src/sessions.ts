@@ -1,11 +1,12 @@
 import { notify, type SystemTx } from '@millrace/database';
-import { newId } from '@millrace/kernel';
+import { type Clock, DomainError, newId } from '@millrace/kernel';
 import { accessTokenLifeSeconds, signAccessToken } from './access-token.ts';
 import type { Origin, PersonActor } from './actor.ts';
-import { recordAudit } from './audit.ts';
+import { type AuditEntry, recordAudit } from './audit.ts';
 import { type Grounds, sha256 } from './grounds.ts';
 import type { Role } from './permissions.ts';
 import { newRefreshToken, sessionOfRefreshToken } from './refresh-token.ts';
+import { findStanding } from './standing.ts';
 
 export interface SignedIn {
   type: 'signed-in';
@@ -13,6 +14,8 @@ export interface SignedIn {
   accessTokenExpiresInSeconds: number;
   /** opaque; replaced at each use */
   refreshToken: string;
+  /** the session's own end: no refreshing leads beyond it */
+  sessionExpiresAt: Date;
   actor: PersonActor;
 }
 
@@ -24,6 +27,8 @@ export interface SessionInput {
   grantId?: string;
   /** at most until then; thirty days unless told */
   expiresAt?: Date;
+  /** what was done, where opening a session is only a part of it; `session.open` unless told */
+  recorded?: AuditEntry;
 }
 
 const sessionLifeDays = 30;
@@ -32,14 +37,15 @@ export type Sessions = ReturnType<typeof createSessions>;
 
 /** Who is signed in: opened by a sign-in, carried on by refresh tokens, ended by a sign-out or a revocation. */
 export function createSessions(grounds: Grounds) {
-  const { database, clock, tokenSecret, tokenSettings, inSeconds } = grounds;
+  const { database, clock, tokenSecrets, tokenSettings, inSeconds } = grounds;
 
-  function signedIn(actor: PersonActor, refreshToken: string): SignedIn {
+  function signedIn(actor: PersonActor, refreshToken: string, sessionExpiresAt: Date): SignedIn {
     return {
       type: 'signed-in',
       accessToken: signAccessToken(actor, tokenSettings),
       accessTokenExpiresInSeconds: accessTokenLifeSeconds,
       refreshToken,
+      sessionExpiresAt,
       actor,
     };
   }
@@ -49,7 +55,7 @@ export function createSessions(grounds: Grounds) {
     async open(tx: SystemTx, input: SessionInput, origin: Origin): Promise<SignedIn> {
       const { tenantId, personId, role, grantId, method = 'PASSWORD', expiresAt = inSeconds(sessionLifeDays * 86_400) } = input;
       const sessionId = newId('session');
-      const refreshToken = newRefreshToken(sessionId, tokenSecret);
+      const refreshToken = newRefreshToken(sessionId, tokenSettings.secret);
       await tx.session.createMany({
         data: [
           {
@@ -60,14 +66,17 @@ export function createSessions(grounds: Grounds) {
             tokenHash: sha256(refreshToken),
             address: origin.address ?? null,
             userAgent: origin.userAgent?.slice(0, 200) ?? null,
+            lastUsedAt: clock.now(),
             expiresAt,
             ...(grantId ? { grantId } : {}),
           },
         ],
       });
       const actor: PersonActor = { type: 'person', tenantId, personId, sessionId, role, ...(grantId ? { grantId } : {}) };
-      await recordAudit(tx, { ...actor, ...origin }, { action: 'session.open', subject: sessionId, details: { method } });
-      return signedIn(actor, refreshToken);
+      const { recorded } = input;
+      const opened = { action: 'session.open', subject: sessionId, details: { method } };
+      await recordAudit(tx, { ...actor, ...origin }, recorded ? { ...recorded, details: { ...recorded.details, sessionId } } : opened);
+      return signedIn(actor, refreshToken, expiresAt);
     },
 
     /**
@@ -75,7 +84,7 @@ export function createSessions(grounds: Grounds) {
      * two users: the session ends.
      */
     async refresh(refreshToken: string, origin: Origin = {}): Promise<SignedIn | { type: 'refused' }> {
-      const sessionId = sessionOfRefreshToken(refreshToken, tokenSecret);
+      const sessionId = sessionOfRefreshToken(refreshToken, tokenSecrets);
       if (sessionId === null) return { type: 'refused' };
       return database.system().transaction(async (tx): Promise<SignedIn | { type: 'refused' }> => {
         const [found] = await tx.$queryRaw<{ current: boolean }[]>`
@@ -89,20 +98,20 @@ export function createSessions(grounds: Grounds) {
           await recordAudit(tx, { type: 'system', tenantId: session.tenantId, ...origin }, { action: 'session.revoke', subject: session.id, result: 'reused' });
           return { type: 'refused' };
         }
-        const membership = await tx.membership.findUnique({
-          where: { tenantId_personId: { tenantId: session.tenantId, personId: session.personId } },
-        });
-        if (!membership || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
-        const replacement = newRefreshToken(sessionId, tokenSecret);
+        const standing = await findStanding(tx, session, clock.now());
+        if (!standing || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
+        const { until: _until, ...rights } = standing;
+        const replacement = newRefreshToken(sessionId, tokenSettings.secret);
         await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), lastUsedAt: clock.now() } });
         const actor: PersonActor = {
           type: 'person',
           tenantId: session.tenantId,
           personId: session.personId,
           sessionId: session.id,
-          role: membership.role,
+          ...rights,
         };
-        return signedIn(actor, replacement);
+        await recordAudit(tx, { ...actor, ...origin }, { action: 'session.refresh', subject: session.id });
+        return signedIn(actor, replacement, session.expiresAt);
       });
     },
 
@@ -114,4 +123,34 @@ export function createSessions(grounds: Grounds) {
       });
     },
   };
+}
+
+/** Ends sessions of a person, all or those of one tenant, within a second everywhere. @returns how many there were */
+export async function endSessions(
+  tx: SystemTx,
+  clock: Clock,
+  { personId, tenantId, except = '' }: { personId: string; tenantId?: string; except?: string },
+): Promise<number> {
+  const ended = await tx.$queryRaw<{ tenant_id: string }[]>`
+    UPDATE sessions SET revoked_at = ${clock.now()}
+    WHERE person_id = ${personId} AND revoked_at IS NULL AND expires_at > ${clock.now()} AND id <> ${except}
+      AND (${tenantId ?? null}::text IS NULL OR tenant_id = ${tenantId ?? null})
+    RETURNING tenant_id`;
+  for (const tenant of new Set(ended.map(({ tenant_id: id }) => id))) await notify(tx, 'millrace_access', `${tenant}:${personId}`);
+  return ended.length;
+}
+
+/** How the actor's session was opened. */
+export async function methodOf(tx: SystemTx, actor: PersonActor): Promise<'PASSWORD' | 'SSO' | 'GRANT'> {
+  const session = await tx.session.findUnique({ where: { id: actor.sessionId }, select: { method: true } });
+  return session?.method ?? 'SSO'; // gone: the narrowest
+}
+
+/**
+ * The account belongs to whoever knows its password. A tenant's own provider, or an operator's grant, lets somebody act as
+ * this person in that tenant, and nowhere else. @throws DomainError FORBIDDEN
+ */
+export async function requirePasswordSession(tx: SystemTx, actor: PersonActor): Promise<void> {
+  if ((await methodOf(tx, actor)) === 'PASSWORD') return;
+  throw new DomainError('FORBIDDEN', 'Only a session opened with the password may change the account.', { remedy: 'Sign in with your password.' });
 }

@@ -2,42 +2,81 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
-import { verifyPassword } from './password.ts';
+import { homesOf } from './home-tenant.ts';
+import { hashInTurn, inTurn, isOutdated, verifyInTurn } from './password.ts';
+import type { CodeCheck } from './second-factor.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
+import type { SignInThrottle } from './sign-in-throttle.ts';
+import { comesInBySsoOnly } from './sso-only.ts';
 
-export type SignInOutcome = SignedIn | { type: 'refused' };
+export type SignInOutcome =
+  | SignedIn
+  /** the password is right; nothing was opened */
+  | { type: 'second-factor-required' }
+  /** all is right, but every tenant of the person lets them in by single sign-on only */
+  | { type: 'sso-only' }
+  | { type: 'refused' }
+  | { type: 'too-many-attempts'; retryAfterSeconds: number };
 
 /** Coming in by e-mail address and password. */
-export function createSignIn({ database, refusalMs }: Grounds, sessions: Sessions) {
-  return {
-    /** @throws DomainError TOO_MANY_REQUESTS while too many sign in at once */
-    async signIn(email: string, password: string, origin: Origin = {}): Promise<SignInOutcome> {
-      const begun = performance.now();
-      const person = await database.system().transaction((tx) =>
-        tx.person.findUnique({
-          where: { email: normalEmail(email) },
-          include: { memberships: { where: { tenant: { status: 'ACTIVE' } }, orderBy: { createdAt: 'asc' }, take: 1 } },
-        }),
-      );
-      const fits = await verifyPassword(person?.passwordHash ?? null, password);
-      const membership = person?.memberships[0];
-      if (!person || !membership || !fits) {
-        if (membership && person) {
-          await database.system().transaction((tx) =>
-            recordAudit(
-              tx,
-              { type: 'system', tenantId: membership.tenantId, ...origin },
-              { action: 'session.open', subject: person.id, result: 'refused' },
-            ),
-          );
-        }
-        // The line above is written for people that exist only: the time that it takes must not tell them apart.
-        await delay(Math.max(0, begun + refusalMs - performance.now()));
+export function createSignIn({ database, refusalMs }: Grounds, sessions: Sessions, throttle: SignInThrottle, codes: CodeCheck) {
+  async function attempt(email: string, password: string, origin: Origin, code: string | undefined): Promise<SignInOutcome> {
+    const counted = await throttle.attempt(email, origin.address, (tx) => tx.person.findUnique({ where: { email } }));
+    if (counted.type === 'too-many-attempts') return counted;
+    const { attempt: counting, person } = counted;
+    const storedHash = person?.passwordHash ?? null;
+    const fits = await verifyInTurn(storedHash, password);
+    const newHash = fits && storedHash !== null && isOutdated(storedHash) ? await hashInTurn(password) : null;
+    return database.system().transaction(async (tx): Promise<SignInOutcome> => {
+      const homes = await homesOf(tx, person?.id ?? null);
+      const [home] = homes;
+      if (!person || !home) return { type: 'refused' };
+      const noteRefused = async (result: string, details: Record<string, string | boolean> = {}): Promise<void> =>
+        recordAudit(tx, { type: 'system', tenantId: home.tenantId, ...origin }, { action: 'session.open', subject: person.id, result, details });
+      const refuse = async (factor: 'password' | 'code'): Promise<SignInOutcome> => {
+        await noteRefused('sign_in_refused', { factor, ...(counting.locks ? { locked: true } : {}) });
         return { type: 'refused' };
+      };
+      if (!fits) return refuse('password');
+      if (person.totpConfirmedAt) {
+        if (!code) {
+          await throttle.uncounted(tx, counting);
+          return { type: 'second-factor-required' };
+        }
+        if (!(await codes.take(tx, person, code))) return refuse('code');
       }
-      return database.system().transaction((tx) =>
-        sessions.open(tx, { tenantId: membership.tenantId, personId: person.id, role: membership.role }, origin),
-      );
+      if (newHash !== null) await tx.person.updateMany({ where: { id: person.id, passwordHash: storedHash }, data: { passwordHash: newHash } });
+      await throttle.succeeded(tx, counting, person.id);
+      for (const { tenantId, role } of homes) {
+        if (!(await comesInBySsoOnly(tx, { tenantId, role, email }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
+      }
+      await noteRefused('sso_only');
+      return { type: 'sso-only' };
+    });
+  }
+
+  return {
+    /**
+     * Opens a session in the tenant that is the person's home. All that does not get in is refused alike: the unknown, the
+     * wrong password, the wrong code, the one without a password, the member of a suspended tenant or of none.
+     * @param code of the second factor, where there is one
+     * @throws DomainError TOO_MANY_REQUESTS while too many sign in at once
+     */
+    async signIn(email: string, password: string, origin: Origin = {}, code?: string): Promise<SignInOutcome> {
+      const begun = performance.now();
+      const outcome = await inTurn(origin.address, () => attempt(normalEmail(email), password, origin, code));
+      if (outcome.type === 'refused') await atTheNextStroke(begun, refusalMs);
+      return outcome;
     },
   };
+}
+
+/**
+ * Answers at a whole multiple of the time that an answer takes at least: what was done for it (a line of the trail for
+ * people that exist, say) cannot be told from its time, not even on a busy machine.
+ */
+export async function atTheNextStroke(begun: number, strokeMs: number): Promise<void> {
+  if (strokeMs <= 0) return;
+  const taken = performance.now() - begun;
+  await delay(Math.ceil(taken / strokeMs) * strokeMs - taken);
 }

@@ -23,10 +23,8 @@ const setupLinkLifeHours = 24;
 export function createTenants({ database, clock, inSeconds }: Grounds, sessions: Sessions) {
   async function insertTenant(tx: SystemTx, input: TenantInput, passwordHash: string): Promise<{ tenantId: string; personId: string }> {
     const tenantId = newId('tenant');
-    const slug = `${slugOf(input.tenantName)}-${tenantId.slice(-4)}`;
-    await tx.tenant.createMany({ data: [{ id: tenantId, slug, name: input.tenantName.trim() }] });
+    await tx.tenant.createMany({ data: [{ id: tenantId, slug: slugOf(input.tenantName, tenantId), name: input.tenantName.trim() }] });
     const personId = await insertMember(tx, { ...input, tenantId, role: 'OWNER' }, passwordHash);
-    await recordAudit(tx, { type: 'system', tenantId }, { action: 'tenant.create', subject: tenantId });
     return { tenantId, personId };
   }
 
@@ -52,7 +50,7 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
      * machine up also becomes its first operator.
      */
     async setUp(token: string, input: TenantInput, origin: Origin = {}): Promise<SetUpOutcome> {
-      const problems = tenantProblems(input);
+      const problems = await tenantProblems(input);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(input.password);
       const created = database.system().transaction(async (tx): Promise<SetUpOutcome> => {
@@ -61,8 +59,10 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
         if (!link || link.usedAt || link.expiresAt <= clock.now()) return { type: 'link-invalid' };
         await tx.setupLink.update({ where: { id: link.id }, data: { usedAt: clock.now() } });
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
-        await makeOperator(tx, personId);
-        return sessions.open(tx, { tenantId, personId, role: 'OWNER' }, origin);
+        const recorded = { action: 'tenant.create', subject: tenantId, details: { owner: personId } };
+        const signedIn = await sessions.open(tx, { tenantId, personId, role: 'OWNER', recorded }, origin);
+        await makeOperator(tx, personId, origin);
+        return signedIn;
       });
       return created.catch(emailTaken);
     },
@@ -74,11 +74,12 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
     async createTenant(
       input: TenantInput & { operator?: boolean },
     ): Promise<{ type: 'created'; tenantId: string; personId: string } | { type: 'invalid'; problems: Problem[] }> {
-      const problems = tenantProblems(input);
+      const problems = await tenantProblems(input);
       if (problems.length) return { type: 'invalid', problems };
       const passwordHash = await hashPassword(input.password);
       const created = database.system().transaction(async (tx) => {
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
+        await recordAudit(tx, { type: 'system', tenantId }, { action: 'tenant.create', subject: tenantId, details: { owner: personId } });
         if (input.operator) await makeOperator(tx, personId);
         return { type: 'created' as const, tenantId, personId };
       });
@@ -97,18 +98,19 @@ async function lockSetup(tx: SystemTx): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('millrace setup'))`;
 }
 
-async function makeOperator(tx: SystemTx, personId: string): Promise<void> {
+async function makeOperator(tx: SystemTx, personId: string, origin: Origin = {}): Promise<void> {
   await tx.membership.createMany({ data: [{ tenantId: platformTenantId, personId, role: 'OPERATOR' }] });
-  await recordAudit(tx, { type: 'system', tenantId: platformTenantId }, { action: 'member.add', subject: personId, details: { role: 'OPERATOR' } });
+  await recordAudit(tx, { type: 'system', tenantId: platformTenantId, ...origin }, { action: 'member.add', subject: personId, details: { role: 'OPERATOR' } });
 }
 
-function tenantProblems(input: TenantInput): Problem[] {
-  const problems = personProblems(input);
+async function tenantProblems(input: TenantInput): Promise<Problem[]> {
+  const problems = await personProblems(input);
   if (!isPlainText(input.tenantName)) problems.push(textProblem('tenantName', 'The tenant’s name'));
   return problems;
 }
 
-function slugOf(name: string): string {
+/** The name as it stands in addresses, with the end of the id, since names need not be unique. */
+export function slugOf(name: string, tenantId: string): string {
   const slug = name.normalize('NFKD').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '');
-  return slug.slice(0, 40) || 'tenant';
+  return `${slug.slice(0, 40) || 'tenant'}-${tenantId.slice(-4)}`;
 }

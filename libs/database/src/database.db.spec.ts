@@ -136,6 +136,30 @@ describe('a read session', () => {
   });
 });
 
+describe('what one process does at a time', () => {
+  it('is busy for others while it lasts, and free afterwards, whatever its end', async () => {
+    const { database, workerDatabase } = test;
+    let finish: () => void = () => undefined;
+    const begun = new Promise<void>((started) => {
+      void database.exclusively('sweep', () => (started(), new Promise<void>((resolve) => (finish = resolve))));
+    });
+    await begun;
+    expect(await workerDatabase.exclusively('sweep', async () => 1)).toEqual({ type: 'busy' });
+    expect(await workerDatabase.exclusively('another', async () => 2)).toEqual({ type: 'done', value: 2 });
+    finish();
+    const free = async (): Promise<unknown> => {
+      // Its connection ends a moment after its work.
+      for (let attempt = 0; ; attempt++) {
+        const outcome = await workerDatabase.exclusively('sweep', async () => 3);
+        if (outcome.type === 'done' || attempt === 200) return outcome;
+      }
+    };
+    expect(await free()).toEqual({ type: 'done', value: 3 });
+    await expect(database.exclusively('sweep', () => Promise.reject(new Error('half way')))).rejects.toThrow('half way');
+    expect(await free()).toEqual({ type: 'done', value: 3 });
+  });
+});
+
 describe('listening', () => {
   it('tells of notifications, and of a gap when the connection was lost', async () => {
     const heard: (string | null)[] = [];

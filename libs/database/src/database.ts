@@ -18,7 +18,7 @@ export interface DatabaseOptions {
 }
 
 /** Hidden from the application role by the database as well: it has no right to read these columns. */
-const secretColumns = {
+export const secretColumns = {
   person: { passwordHash: true, totpSealed: true, totpLastStep: true },
   apiKey: { secretHmac: true, previousHmac: true },
   session: { tokenHash: true },
@@ -53,6 +53,11 @@ export interface Database {
   system(): SystemDb;
   /** @returns a function that ends it */
   listen(channel: Channel, handler: NotificationHandler): Promise<() => void>;
+  /**
+   * Does the work unless another process is at it under the same name. Whoever is killed meanwhile gives the name up with
+   * its connection. Should only the connection break, two may be at it for a moment: the work must bear that.
+   */
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<{ type: 'done'; value: T } | { type: 'busy' }>;
   /** whether a statement comes through within two seconds */
   isReachable(): Promise<boolean>;
   close(): Promise<void>;
@@ -136,6 +141,19 @@ export function createDatabase(options: DatabaseOptions): Database {
       transaction: (work) => translateOutage(systemClient.$transaction((tx) => work(tx as unknown as SystemTx), transactionLimits)),
     }),
     listen: (channel, handler) => listener.listen(channel, handler),
+    async exclusively(name, work) {
+      const client = new pg.Client({ connectionString: options.systemUrl, keepAlive: true, connectionTimeoutMillis: 5_000 });
+      client.on('error', onPoolError);
+      await translateOutage(client.connect());
+      try {
+        const { rows } = await translateOutage(
+          client.query<{ won: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS won', [name]),
+        );
+        return rows[0]?.won ? { type: 'done', value: await work() } : { type: 'busy' };
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
     async isReachable() {
       const timeout = new Promise<boolean>((resolve) => setTimeout(resolve, 2_000, false).unref());
       const answer = tenantPool.query('SELECT 1').then(() => true, () => false);

@@ -23,6 +23,8 @@ export interface EmbeddedPostgres {
   ownerUrl: string;
   port: number;
   processId: number;
+  /** whether it ran before: then it is somebody else's to stop */
+  wasRunning: boolean;
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     ownerUrl: urlFor(cluster, 'millrace_owner', options.database),
     port: cluster.port,
     processId,
+    wasRunning: running !== null,
     stop: () => stopServer(processId, dataDirectory),
   };
 }

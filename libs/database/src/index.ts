@@ -11,7 +11,8 @@ export {
   violatesUnique,
 } from './database.ts';
 export { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-export { migrate, migrationsDigest, provisionRoles, type RolePasswords } from './migrate.ts';
+export { migrate, migrationsDigest, provisionRoles, type RolePasswords, roleUrls } from './migrate.ts';
+export { listenerName } from './listener.ts';
 export type { ReadSession } from './read-session.ts';
 export { Prisma } from './generated/prisma/client.ts';
 export type {

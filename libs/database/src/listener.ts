@@ -4,6 +4,9 @@ import pg from 'pg';
 /** Receives what was notified, or `null` after a gap in the connection: then re-read whatever it keeps you informed of. */
 export type NotificationHandler = (payload: string | null) => void;
 
+/** Each process has one such connection as long as it lives: by it the platform's health counts them. */
+export const listenerName = 'millrace listener';
+
 /**
  * LISTEN on one connection of its own. A notification is only a hint: it may be lost with the connection, and is then
  * replaced by one `null` to every handler once the connection stands again.
@@ -60,7 +63,9 @@ export class Listener {
   }
 
   async #open(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#url, keepAlive: true, connectionTimeoutMillis: 5000 });
+    const client = new pg.Client({
+      connectionString: this.#url, keepAlive: true, connectionTimeoutMillis: 5000, application_name: listenerName,
+    });
     client.on('notification', ({ channel, payload }) => this.#deliver(channel, payload ?? ''));
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, null));

@@ -91,6 +91,11 @@ export async function provisionRoles(ownerUrl: string, passwords: RolePasswords)
   } finally {
     await client.end();
   }
+  return roleUrls(ownerUrl, passwords);
+}
+
+/** The addresses under which the roles of this database log in. */
+export function roleUrls(ownerUrl: string, passwords: RolePasswords): { app: string; system: string; worker: string } {
   const urlOf = (role: keyof RolePasswords): string => {
     const url = new URL(ownerUrl);
     url.username = `millrace_${role}`;

@@ -7,7 +7,7 @@ import { DomainError, newId } from '@millrace/kernel';
 import { createQuota, type Quota } from '@millrace/quota';
 import { type ArtefactStore, createFileStore } from '@millrace/storage';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
-import { createDatasets, type Datasets, readTable } from './index.ts';
+import { createDatasets, type Datasets, readTable, uploadRefusalCodes } from './index.ts';
 
 let test: TestDatabase;
 let root: string;
@@ -105,7 +105,8 @@ describe('An upload', () => {
 
     expect(await datasets.receiveUpload(engineer, id, bytes('good'), { maxBytes })).toMatchObject({ type: 'complete', upload: { failure: null } });
     expect(await usedBytes()).toBe(4);
-    expect((await auditTrail()).map((line) => line.result)).toEqual(['ok', (expected as { type: string }).type, 'ok']);
+    const code = uploadRefusalCodes[(expected as { type: keyof typeof uploadRefusalCodes }).type];
+    expect((await auditTrail()).map((line) => line.result)).toEqual(['ok', code, 'ok']);
   });
 
   it('is received once: later attempts are told so, and change nothing', async () => {

@@ -20,4 +20,4 @@ export {
 } from './table-file.ts';
 export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
 export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';
-export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome } from './uploads.ts';
+export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome, uploadRefusalCodes } from './uploads.ts';

@@ -33,6 +33,16 @@ export type ReceiveUploadOutcome =
   | { type: 'digest-mismatch'; expectedSha256: string; actualSha256: string; remedy: string }
   | QuotaExceeded;
 
+/** The stable codes of a file that was not taken: in the answer and in the audit trail. */
+export const uploadRefusalCodes = {
+  'upload-not-found': 'upload_not_found',
+  'already-complete': 'upload_already_complete',
+  'too-large': 'file_too_large',
+  incomplete: 'upload_incomplete',
+  'digest-mismatch': 'digest_mismatch',
+  'quota-exceeded': 'quota_exceeded',
+} as const satisfies Record<Exclude<ReceiveUploadOutcome['type'], 'complete'>, string>;
+
 interface Dependencies {
   database: Database;
   storage: ArtefactStore;
@@ -58,14 +68,14 @@ export function createUploads({ database, storage, quota }: Dependencies) {
       if (upload.status === 'COMPLETE') return { type: 'already-complete', upload };
       if (contentLength !== undefined && contentLength > maxBytes) {
         const refusal = tooLarge(maxBytes);
-        await fail(tx, actor, uploadId, refusal.type, sentenceOf(refusal));
+        await fail(tx, actor, uploadId, uploadRefusalCodes[refusal.type], sentenceOf(refusal));
         return refusal;
       }
       // Of a stream of unknown length, all that it may become is held until it has ended.
       const amount = BigInt(Math.max(1, contentLength ?? maxBytes));
       const reserved = await quota.reserve(tx, tenantId, { resource: storageBytes, amount, subject });
       if (reserved.type === 'quota-exceeded') {
-        await fail(tx, actor, uploadId, reserved.type, reserved.message);
+        await fail(tx, actor, uploadId, uploadRefusalCodes[reserved.type], reserved.message);
         return reserved;
       }
       return null;
@@ -88,12 +98,12 @@ export function createUploads({ database, storage, quota }: Dependencies) {
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (error) {
-      await giveUp('store-failed', 'The file could not be stored.');
+      await giveUp('internal_error', 'The file could not be stored.');
       throw error;
     }
     if (stored.type !== 'stored') {
       const refusal = refusalOf(stored);
-      await giveUp(refusal.type, sentenceOf(refusal));
+      await giveUp(uploadRefusalCodes[refusal.type], sentenceOf(refusal));
       return refusal;
     }
 

@@ -1,10 +1,7 @@
 import { activateBackend, currentBackend } from './backend.ts';
-import { networkOutputs } from './dense-network.ts';
-import { findNeighbours, neighbourShares } from './nearest-neighbours.ts';
+import { scoreRows } from './families/families.ts';
 import { createPacer } from './pacer.ts';
-import { encodeRows, encodedWidth } from './pipeline.ts';
-import type { Pacer } from './pacer.ts';
-import type { FittedEstimator, FittedFeature, FittedPipeline } from './pipeline.ts';
+import type { FittedFeature, FittedPipeline } from './pipeline.ts';
 import type { ColumnData, Table } from './table.ts';
 
 /** A row as callers send it: a value per feature; null (or absent) is missing. */
@@ -26,7 +23,7 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   await activateBackend(await currentBackend());
   const table = Array.isArray(rows) ? tableOf(pipeline.features, rows) : rows;
   const all = Int32Array.from({ length: table.rows }, (_, row) => row);
-  const scores = await scoreRows(pipeline, encodeRows(pipeline.features, table, all), table.rows, createPacer());
+  const scores = await scoreRows(pipeline, table, all, createPacer());
   if (!scores) throw new Error('Prediction was interrupted');
   const { target } = pipeline;
   if (scores.type === 'values') return Array.from(scores.predicted, (value) => ({ value }));
@@ -36,60 +33,6 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
     label: target.classes[index]!,
     probabilities: Array.from(scores.probabilities.subarray(row * width, (row + 1) * width)),
   }));
-}
-
-/** Scores encoded rows; null when the pacer said stop. */
-export async function scoreRows(
-  pipeline: FittedPipeline,
-  encoded: Float64Array,
-  rows: number,
-  pacer: Pacer,
-): Promise<Scores | null> {
-  const { estimator, target } = pipeline;
-  if (estimator.family === 'knn') {
-    const queries = { count: rows, width: encodedWidth(pipeline.features), values: encoded };
-    return scoreByNeighbours(estimator, target.type === 'number' ? 0 : target.classes.length, queries, pacer);
-  }
-  const outputs = networkOutputs(estimator.layers, new Float32Array(encoded), rows);
-  if (target.type === 'number') {
-    return { type: 'values', predicted: Float64Array.from(outputs, (value) => value * target.scale + target.mean) };
-  }
-  return classScores(new Float64Array(outputs), rows, target.classes.length);
-}
-
-async function scoreByNeighbours(
-  estimator: Extract<FittedEstimator, { family: 'knn' }>,
-  classes: number,
-  queries: { count: number; width: number; values: Float64Array },
-  pacer: Pacer,
-): Promise<Scores | null> {
-  const { k, targets } = estimator;
-  const points = { count: targets.length, width: estimator.width, values: estimator.rows };
-  const neighbours = await findNeighbours(points, queries, k, pacer);
-  if (!neighbours) return null;
-  const results = new Float64Array(queries.count * (classes || 1));
-  for (let query = 0; query < queries.count; query++) {
-    const shares = neighbourShares(neighbours.squaredDistances.subarray(query * k, (query + 1) * k), estimator.weights);
-    shares.forEach((share, at) => {
-      const target = targets[neighbours.indices[query * k + at]!]!;
-      if (classes > 0) results[query * classes + target]! += share;
-      else results[query]! += share * target;
-    });
-  }
-  return classes > 0 ? classScores(results, queries.count, classes) : { type: 'values', predicted: results };
-}
-
-/** The most probable class of each row, ties to the lower index. */
-function classScores(probabilities: Float64Array, rows: number, classes: number): Scores {
-  const predicted = new Int32Array(rows);
-  for (let row = 0; row < rows; row++) {
-    let best = 0;
-    for (let index = 1; index < classes; index++) {
-      if (probabilities[row * classes + index]! > probabilities[row * classes + best]!) best = index;
-    }
-    predicted[row] = best;
-  }
-  return { type: 'classes', predicted, probabilities };
 }
 
 function tableOf(features: FittedFeature[], rows: Row[]): Table {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TrainingSpec } from '@millrace/configuration';
-import type { DenseState } from './dense-network.ts';
+import type { FitState } from './families/family.ts';
 import { decodeState } from './state-codec.ts';
 import { findColumn, type Problem, type Table } from './table.ts';
 import type { CheckpointStore, TrainEvent, Trial } from './train.ts';
@@ -9,8 +9,8 @@ import type { CheckpointStore, TrainEvent, Trial } from './train.ts';
 export interface Progress {
   /** Of models 0, 1, …: those that are done with. */
   results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
-  /** The network in training, after its last saved epoch. */
-  current: { model: number; seconds: number; dense: DenseState } | null;
+  /** The model in training, after its last saved epoch. */
+  current: { model: number; fit: FitState } | null;
 }
 
 export async function restoreProgress(
@@ -30,7 +30,7 @@ export async function restoreProgress(
   await emit({
     type: 'resumed',
     trial: stored.current?.model ?? stored.results.length,
-    epoch: stored.current?.dense.epoch ?? 0,
+    epoch: stored.current?.fit.epoch ?? 0,
   });
   return { results: stored.results, current: stored.current };
 }

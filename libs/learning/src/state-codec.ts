@@ -39,7 +39,7 @@ const arrayKinds = { Float32Array, Float64Array, Int32Array };
 type ArrayKind = keyof typeof arrayKinds;
 type StoredArray = Float32Array | Float64Array | Int32Array;
 
-const preamble = Buffer.from('MRST0001');
+const preamble = Buffer.from('MRST0002');
 const aligned = (length: number) => Math.ceil(length / 8) * 8;
 const padding = (length: number) => Buffer.alloc(aligned(length) - length);
 const digestOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest();

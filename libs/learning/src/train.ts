@@ -1,14 +1,14 @@
 import {
-  checkSpecAgainstColumns, type DenseSettings, type ModelFamily, type ModelSettings, type NearestNeighboursSettings,
-  type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
+  checkSpecAgainstColumns, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
-import { type EpochResult, type Examples, trainDense } from './dense-network.ts';
+import type { EpochResult } from './dense-network.ts';
+import { familyOf, scoreRows } from './families/families.ts';
+import type { FitOutcome } from './families/family.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
-import { encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedPipeline, type FittedTarget } from './pipeline.ts';
-import { scoreRows } from './predict.ts';
-import { findInfinities, fitTarget, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
+import type { FittedPipeline } from './pipeline.ts';
+import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
 import type { Split } from './split.ts';
 import { encodeState } from './state-codec.ts';
@@ -136,15 +136,15 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const fingerprint = fingerprintOf(table, spec, seed);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
   const save = async (trial: number, current: Progress['current']) => {
-    if (!options.checkpoint?.isDue(current?.dense.epoch ?? null)) return;
+    if (!options.checkpoint?.isDue(current?.fit.epoch ?? null)) return;
     await options.checkpoint.save(encodeState({ fingerprint, ...progress, current }));
-    await emit({ type: 'checkpoint', trial, epoch: current?.dense.epoch ?? 0 });
+    await emit({ type: 'checkpoint', trial, epoch: current?.fit.epoch ?? 0 });
   };
 
   for (let model = progress.results.length; model < spec.models.length; model++) {
     if (signal?.aborted) return { type: 'cancelled' };
     const settings = spec.models[model]!;
-    const parameters = parametersOf(settings, spec);
+    const parameters = familyOf(settings.family).parameters(settings, spec);
     await emit({ type: 'trial-started', trial: model, trials: spec.models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
@@ -188,35 +188,29 @@ interface TrialRun {
   pacer: Pacer;
 }
 
-type TrialOutcome =
-  | { type: 'finished'; trial: Trial }
-  | { type: 'failed'; problem: Problem }
-  | { type: 'cancelled' };
-
-interface Fit {
-  pipeline: FittedPipeline;
-  seconds: number;
-  epochs: number;
-  bestEpoch: number;
-  history: EpochResult[];
-}
-
-type FitOutcome = { type: 'fitted'; fit: Fit } | Exclude<TrialOutcome, { type: 'finished' }>;
+type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
 
 async function runTrial(run: TrialRun): Promise<TrialOutcome> {
-  const { data, settings, pacer } = run;
+  const { data, spec, settings, model, seed, pacer } = run;
   const { train, validation, test } = data.split;
-  const first = settings.family === 'knn' ? fitNeighbours(data, run.spec, settings, train) : await fitNetwork(run, settings);
+  const family = familyOf(settings.family);
+  const fitOn = (rows: Int32Array, heldBack: Int32Array) =>
+    family.fit({
+      data, spec, settings, model, seed, rows, validation: heldBack, pacer,
+      resume: run.current?.fit ?? null,
+      async onEpoch(state, result, metrics) {
+        await run.emit({ type: 'epoch', trial: model, epochs: spec.trainer.epochs, ...result, metrics });
+        await run.save(model, { model, fit: state });
+      },
+    });
+  const first = await fitOn(train, validation);
   if (first.type !== 'fitted') return first;
   let validationMetrics: Metrics | null = null;
   if (validation.length > 0) {
     validationMetrics = await scorePipeline(data, first.fit.pipeline, validation, pacer);
     if (!validationMetrics) return { type: 'cancelled' };
   }
-  // Neighbours need no rows held back: once compared, they may know them all.
-  const final = settings.family === 'knn' && validation.length > 0
-    ? fitNeighbours(data, run.spec, settings, joined(train, validation))
-    : first;
+  const final = family.learnsFromValidation && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
   if (final.type !== 'fitted') return final;
   const testMetrics = await scorePipeline(data, final.fit.pipeline, test, pacer);
   if (!testMetrics) return { type: 'cancelled' };
@@ -244,112 +238,9 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
   return rows.sort();
 }
 
-async function scorePipeline(
-  data: PreparedData, pipeline: FittedPipeline, rows: Int32Array, pacer: Pacer,
-): Promise<Metrics | null> {
-  const scores = await scoreRows(pipeline, encodeRows(pipeline.features, data.table, rows), rows.length, pacer);
+async function scorePipeline(data: PreparedData, pipeline: FittedPipeline, rows: Int32Array, pacer: Pacer): Promise<Metrics | null> {
+  const scores = await scoreRows(pipeline, data.table, rows, pacer);
   return scores && scoresToMetrics(data, rows, scores);
-}
-
-function fitNeighbours(
-  data: PreparedData, spec: TrainingSpec, settings: NearestNeighboursSettings, rows: Int32Array,
-): FitOutcome {
-  const begun = performance.now();
-  const fitted = fitFeatures(data.table, spec.inputFeatures, rows, settings.scaling);
-  if (fitted.type === 'invalid') return { type: 'failed', problem: fitted.problems[0]! };
-  const truths = Float64Array.from(rows, (row) => data.truth[row]!);
-  const estimator: FittedEstimator = {
-    family: 'knn',
-    k: settings.k,
-    weights: settings.weights,
-    rows: encodeRows(fitted.features, data.table, rows),
-    width: encodedWidth(fitted.features),
-    targets: data.target.task === 'classification' ? Int32Array.from(truths) : truths,
-  };
-  const pipeline = { features: fitted.features, target: fitTarget(data, rows), estimator };
-  const seconds = (performance.now() - begun) / 1000;
-  return { type: 'fitted', fit: { pipeline, seconds, epochs: 0, bestEpoch: 0, history: [] } };
-}
-
-async function fitNetwork(run: TrialRun, settings: DenseSettings): Promise<FitOutcome> {
-  const { data, spec, model } = run;
-  const { trainer } = spec;
-  const begun = performance.now() - (run.current?.seconds ?? 0) * 1000;
-  const elapsed = () => (performance.now() - begun) / 1000;
-  const { train, validation } = data.split;
-  const fitted = fitFeatures(data.table, spec.inputFeatures, train);
-  if (fitted.type === 'invalid') return { type: 'failed', problem: fitted.problems[0]! };
-  const target = fitTarget(data, train);
-  const validationTruth = Float64Array.from(validation, (row) => data.truth[row]!);
-  const outcome = await trainDense({
-    settings,
-    trainer,
-    classes: target.type === 'number' ? 0 : target.classes.length,
-    train: examplesOf(data, fitted.features, target, train),
-    validation: validation.length > 0 ? examplesOf(data, fitted.features, target, validation) : null,
-    seed: run.seed,
-    trial: model,
-    resume: run.current?.dense ?? null,
-    pacer: run.pacer,
-    async onEpoch(state, result, outputs) {
-      await run.emit({
-        type: 'epoch', trial: model, epochs: trainer.epochs, ...result,
-        metrics: outputs ? quickMetrics(outputs, validationTruth, target) : {},
-      });
-      await run.save(model, { model, seconds: elapsed(), dense: state });
-    },
-  });
-  if (outcome.type === 'cancelled') return outcome;
-  if (outcome.type === 'diverged') {
-    return {
-      type: 'failed',
-      problem: {
-        field: 'trainer.learningRate',
-        message: `The loss of model ${model + 1} (dense network) grew beyond all numbers in epoch ${outcome.epoch}.`,
-        remedy: `Lower the learning rate (now ${trainer.learningRate}), for example to ${trainer.learningRate / 10}.`,
-      },
-    };
-  }
-  const estimator: FittedEstimator = { family: 'dense', layers: outcome.layers };
-  return {
-    type: 'fitted',
-    fit: {
-      pipeline: { features: fitted.features, target, estimator },
-      seconds: elapsed(),
-      epochs: outcome.epochs,
-      bestEpoch: outcome.bestEpoch,
-      history: outcome.history,
-    },
-  };
-}
-
-function examplesOf(data: PreparedData, features: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
-  return {
-    rows: rows.length,
-    width: encodedWidth(features),
-    inputs: new Float32Array(encodeRows(features, data.table, rows)),
-    targets: Float32Array.from(rows, (row) =>
-      target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!,
-    ),
-  };
-}
-
-function quickMetrics(outputs: Float32Array, truth: Float64Array, target: FittedTarget): Record<string, number> {
-  if (target.type === 'number') {
-    const squares = truth.reduce((sum, value, row) => sum + (outputs[row]! * target.scale + target.mean - value) ** 2, 0);
-    return { rmse: Math.sqrt(squares / truth.length) };
-  }
-  const width = target.classes.length;
-  const hits = truth.filter((index, row) => {
-    const own = outputs.subarray(row * width, (row + 1) * width);
-    return own.indexOf(Math.max(...own)) === index;
-  });
-  return { accuracy: hits.length / truth.length };
-}
-
-function parametersOf(settings: ModelSettings, spec: TrainingSpec): Record<string, unknown> {
-  const { family, ...own } = settings;
-  return family === 'dense' ? { ...own, ...spec.trainer } : own;
 }
 
 function bestOf(trials: Trial[], metric: SelectionMetric): number {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import type { KeyActor } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
@@ -78,6 +79,50 @@ describe('a quota', () => {
       throw new Error('changed its mind');
     }).catch(() => undefined);
     expect((await reserve(tenant, 5n)).type).toBe('reserved');
+  });
+});
+
+describe('what an actor used', () => {
+  const day = 86_400_000;
+  const enter = (tenant: TenantInWorld, actor: string, at: Date, rows: number, kind = 'PREDICTION') =>
+    inTenant(tenant, (tx) => tx.$executeRaw`
+      INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units)
+      VALUES (${tenant.tenantId}, ${newId('prediction')}, ${at}, ${kind}::usage_kind, ${actor}, ${kind === 'PREDICTION' ? rows : 0}, ${rows})`);
+  const keyActor = (tenant: TenantInWorld, scopes: ('PREDICT' | 'READ')[] = ['PREDICT']): KeyActor => ({ type: 'key', tenantId: tenant.tenantId, keyId: newId('apiKey'), scopes, models: [] });
+
+  it('is told since midnight, Monday and the first of the month in UTC, and in all', async () => {
+    const tenant = await world.tenant();
+    const actor = keyActor(tenant);
+    const now = new Date();
+    const midnight = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate());
+    const monday = midnight - ((now.getUTCDay() + 6) % 7) * day;
+    const first = Date.UTC(now.getUTCFullYear(), now.getUTCMonth());
+    // On both sides of each border, in amounts that tell them apart.
+    const moments = [midnight, midnight - 1, monday, monday - 1, first, first - 1, first - 40 * day];
+    for (const [index, at] of moments.entries()) await enter(tenant, `key:${actor.keyId}`, new Date(at), 10 ** index);
+    await enter(tenant, `key:${actor.keyId}`, now, 5e7, 'TRAINING'); // seconds are no rows
+    await enter(tenant, `key:${newId('apiKey')}`, now, 5e7);
+    const since = (border: number): number => moments.reduce((sum, at, index) => sum + (at >= border ? 10 ** index : 0), 0);
+    expect(await world.quota.ownUsage(actor)).toEqual({ total: since(-Infinity), today: since(midnight), thisWeek: since(monday), thisMonth: since(first) });
+    expect(await world.quota.ownUsage(keyActor(tenant))).toEqual({ total: 0, today: 0, thisWeek: 0, thisMonth: 0 });
+    expect(await world.quota.ownUsage({ ...actor, tenantId: (await world.tenant()).tenantId })).toMatchObject({ total: 0 });
+  });
+
+  it('is told for many at once, to those who may see usage, and to everybody of themselves', async () => {
+    const tenant = await world.tenant();
+    const [one, other] = [keyActor(tenant), keyActor(tenant, ['READ'])];
+    const names = [one, other].map(({ keyId }) => `key:${keyId}`);
+    const [from, to] = [new Date('2026-01-01'), new Date('2026-02-01')];
+    await enter(tenant, names[0]!, from, 3);
+    await enter(tenant, names[0]!, new Date('2026-01-15'), 4);
+    await enter(tenant, names[0]!, new Date('2026-01-15'), 9.5, 'TRAINING');
+    await enter(tenant, names[0]!, to, 100);
+    const expected = new Map([[names[0]!, { predictions: 2, rows: 7n, computeSeconds: 9.5 }]]);
+    expect(await world.quota.summariseUsageOf(tenant.owner.actor, names, from, to)).toEqual(expected);
+    expect(await world.quota.summariseUsageOf(other, names, from, to)).toEqual(expected);
+    expect(await world.quota.summariseUsageOf(one, [names[0]!], from, to)).toEqual(expected);
+    await expect(world.quota.summariseUsageOf(one, names, from, to)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(await world.quota.summariseUsageOf((await world.tenant()).owner.actor, names, from, to)).toEqual(new Map());
   });
 });
 

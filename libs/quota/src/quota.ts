@@ -1,14 +1,8 @@
-import { type Actor, requirePermission } from '@millrace/auth';
-import type { Database, QuotaCounter, TenantTx } from '@millrace/database';
+import { type Actor, actorName, requirePermission } from '@millrace/auth';
+import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
-
-export type QuotaResource = QuotaCounter['resource'];
-
-/** What a tenant may have until an operator says otherwise. */
-export const defaultLimits: Record<QuotaResource, bigint> = {
-  ACTIVE_RUNS: 20n,
-  STORAGE_BYTES: 20n * 1024n ** 3n,
-};
+import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
+import { createPlans } from './plans.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -28,18 +22,6 @@ export interface ReserveInput {
   subject: string;
 }
 
-export interface QuotaCounterView {
-  resource: QuotaResource;
-  limit: bigint;
-  used: bigint;
-}
-
-export interface UsageSummary {
-  predictions: number;
-  rows: bigint;
-  computeSeconds: number;
-}
-
 export type Quota = ReturnType<typeof createQuota>;
 
 /**
@@ -48,6 +30,8 @@ export type Quota = ReturnType<typeof createQuota>;
  */
 export function createQuota({ database }: { database: Database }) {
   return {
+    plans: createPlans({ database }),
+
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {
       await ensureCounter(tx, tenantId, input.resource);
@@ -95,6 +79,38 @@ export function createQuota({ database }: { database: Database }) {
           FROM usage_records WHERE tenant_id = ${actor.tenantId} AND at >= ${from} AND at < ${to}`,
       );
       return { predictions: row!.predictions, rows: row!.rows, computeSeconds: row!.seconds };
+    },
+
+    /**
+     * The same for each of some actors, by the names that `actorName` gives them; those who used nothing are left out.
+     * To see one's own usage needs no permission.
+     */
+    async summariseUsageOf(actor: Actor, names: readonly string[], from: Date, to: Date): Promise<Map<string, UsageSummary>> {
+      if (names.some((name) => name !== actorName(actor))) requirePermission(actor, 'usage:read');
+      const rows = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<(UsageSummary & { actor: string })[]>`
+          SELECT actor, count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
+            coalesce(sum(rows), 0)::bigint AS rows,
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds"
+          FROM usage_records
+          WHERE tenant_id = ${actor.tenantId} AND actor = ANY(${[...names]}) AND at >= ${from} AND at < ${to}
+          GROUP BY actor`,
+      );
+      return new Map(rows.map(({ actor: name, ...summary }) => [name, summary]));
+    },
+
+    /** What the actor itself has used. */
+    async ownUsage(actor: Actor): Promise<OwnUsage> {
+      const [row] = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<OwnUsage[]>`
+          SELECT coalesce(sum(units), 0)::float8 AS total,
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('day', now(), 'UTC')), 0)::float8 AS today,
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('week', now(), 'UTC')), 0)::float8 AS "thisWeek",
+            coalesce(sum(units) FILTER (WHERE at >= date_trunc('month', now(), 'UTC')), 0)::float8 AS "thisMonth"
+          FROM usage_records
+          WHERE tenant_id = ${actor.tenantId} AND actor = ${actorName(actor)} AND kind = 'PREDICTION'`,
+      );
+      return row!;
     },
 
     /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */

@@ -56,13 +56,11 @@ export type Registry = ReturnType<typeof createRegistry>;
 export function createRegistry({ database, storage }: RegistryOptions) {
   async function moveAlias(tx: TenantTx, actor: Actor, version: ModelVersion, alias: string): Promise<ModelAlias> {
     const key = { tenantId: actor.tenantId, modelId: version.modelId, name: alias };
-    const moved = await tx.modelAlias.upsert({
+    return tx.modelAlias.upsert({
       where: { tenantId_modelId_name: key },
       create: { ...key, versionId: version.id, updatedBy: actorName(actor) },
       update: { versionId: version.id, updatedBy: actorName(actor) },
     });
-    await recordAudit(tx, actor, { action: 'alias.set', subject: version.modelId, details: { alias, version: version.number } });
-    return moved;
   }
 
   return {
@@ -126,6 +124,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         if (!version) return versionNotFound('versionNumber');
         if (version.status !== 'READY') return versionNotReady;
         const alias = await moveAlias(tx, actor, version, input.alias);
+        await recordAudit(tx, actor, { action: 'alias.set', subject: version.modelId, details: { alias: input.alias, version: version.number } });
         await notify(tx, 'millrace_registry', actor.tenantId);
         return { type: 'set', alias };
       });
@@ -158,6 +157,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         });
         if (!alias) return { type: 'not-found', field: 'alias', message: 'There is no model with this id and alias.' };
         const endpoint = await insertEndpoint(tx, actor, input);
+        await recordAudit(tx, actor, { action: 'endpoint.create', subject: endpoint.id, details: { name: input.name, alias: input.alias } });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'created', endpoint };
       });
@@ -204,7 +204,11 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         }
         // An endpoint may follow another alias: it is to serve this version all the same.
         if (endpoint && endpoint.aliasName !== 'champion') await moveAlias(tx, actor, version, endpoint.aliasName);
+        const isNew = endpoint === null;
         endpoint ??= await insertEndpoint(tx, actor, { name: input.endpointName, modelId: version.modelId, alias: 'champion' });
+        const previous = champion && champion.versionId !== version.id ? champion.version.number : null;
+        const details = { name: endpoint.name, isNew, modelId: version.modelId, version: version.number, alias: endpoint.aliasName, previous };
+        await recordAudit(tx, actor, { action: 'endpoint.publish', subject: endpoint.id, details });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'published', version, endpoint };
       }).catch((error: unknown): PublishOutcome => {
@@ -284,7 +288,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
 }
 
 async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string; modelId: string; alias: string }): Promise<Endpoint> {
-  const endpoint = await tx.endpoint.create({
+  return tx.endpoint.create({
     data: {
       id: newId('endpoint'),
       tenantId: actor.tenantId,
@@ -294,8 +298,6 @@ async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string;
       createdBy: actorName(actor),
     },
   });
-  await recordAudit(tx, actor, { action: 'endpoint.create', subject: endpoint.id, details: { name: input.name, alias: input.alias } });
-  return endpoint;
 }
 
 class EndpointTaken extends Error {}

@@ -10,6 +10,11 @@ export function assertKey(key: string): void {
   assertSegments('key', key);
 }
 
+/** @param key that `assertKey` has let pass */
+export function tenantOfKey(key: string): string {
+  return key.split('/')[1]!;
+}
+
 /** A prefix is a whole number of segments: `tenants`, `tenants/<tenant>`, `tenants/<tenant>/datasets`… */
 export function assertPrefix(prefix: string, minSegments = 1): void {
   if (prefix.split('/').length < minSegments) throw wrongKey('prefix', prefix, 'it must name a tenant');

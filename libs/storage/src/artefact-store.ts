@@ -15,7 +15,7 @@ export interface ArtefactStore {
   put(key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options?: PutOptions): Promise<PutOutcome>;
   /** The artefact as a stream. Destroy it if it isn't read to its end. */
   open(key: string): Promise<Readable>;
-  /** The whole artefact in memory. Throws a `RangeError` when it is larger than `maxBytes` (64 MiB if left out). */
+  /** The whole artefact in memory. Throws a `RangeError` when it is larger than `maxBytes` (`defaultReadLimit` if left out). */
   read(key: string, maxBytes?: number): Promise<Uint8Array>;
   /** Null when there is no such artefact. */
   stat(key: string): Promise<ArtefactInfo | null>;
@@ -28,6 +28,8 @@ export interface ArtefactStore {
   /** Runs `use` with the path of a local file that holds the artefact: to be read only, and only until `use` settles. */
   withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
 }
+
+export const defaultReadLimit = 64 * 1024 * 1024;
 
 export interface PutOptions {
   /** Refuse sources that are longer. */

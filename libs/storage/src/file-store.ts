@@ -1,11 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import { DomainError } from '@millrace/kernel';
 import { assertKey, assertPrefix } from './artefact-key.ts';
-import type { ArtefactInfo, ArtefactStore, PutOptions, PutOutcome } from './artefact-store.ts';
+import { type ArtefactInfo, type ArtefactStore, defaultReadLimit, type PutOptions } from './artefact-store.ts';
+import { codeOf, isOutOfSpace } from './error-code.ts';
+import { type Received, type Refusal, takeIn } from './intake.ts';
 
 export interface FileStoreOptions {
   /** The folder, made if absent. All processes of an installation share it. */
@@ -14,7 +15,6 @@ export interface FileStoreOptions {
   staleAfterMs?: number;
 }
 
-const defaultReadLimit = 64 * 1024 * 1024;
 /** Outside `tenants/`, therefore no key reaches it, and in the same file system, therefore `rename` is atomic. */
 const incomingFolder = '.incoming';
 const unfinishedName = /^[0-9a-f-]{36}\.(part|removed)$/;
@@ -175,98 +175,24 @@ export function createFileStore({ root, staleAfterMs = 60 * 60 * 1000 }: FileSto
   };
 }
 
-type Received = { type: 'received'; sizeBytes: number; sha256: string };
-
-/** Writes the source to a new file and to disk, counting and hashing on the way. */
-async function receive(
-  file: string,
-  source: AsyncIterable<Uint8Array> | Uint8Array,
-  { maxBytes = Infinity, expectedBytes, expectedSha256, signal }: PutOptions,
-): Promise<Received | Exclude<PutOutcome, { type: 'stored' }>> {
-  const announced = expectedBytes ?? (source instanceof Uint8Array ? source.length : 0);
-  if (announced > maxBytes) return { type: 'too-large', limitBytes: maxBytes };
-
+/** Writes the source to a new file and to disk. */
+async function receive(file: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions): Promise<Received | Refusal> {
   const handle = await open(file, 'wx', 0o640);
-  const chunks = chunksOf(source, signal);
+  const intake = takeIn(source, options);
   try {
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    const incomplete = (reason: 'cut' | 'aborted' | 'too-short' | 'too-long', cause?: unknown): PutOutcome & { type: 'incomplete' } => ({
-      type: 'incomplete',
-      reason,
-      receivedBytes: sizeBytes,
-      ...(expectedBytes === undefined ? {} : { expectedBytes }),
-      ...(cause === undefined ? {} : { cause }),
-    });
-
     for (;;) {
-      const next = await chunks.next();
-      if (next.type === 'end') break;
-      if (next.type === 'aborted') return incomplete('aborted');
-      if (next.type === 'failed') return incomplete('cut', next.cause);
-      sizeBytes += next.bytes.length;
-      if (sizeBytes > maxBytes) return { type: 'too-large', limitBytes: maxBytes };
-      if (expectedBytes !== undefined && sizeBytes > expectedBytes) return incomplete('too-long');
-      hash.update(next.bytes);
-      await writeWhole(handle, next.bytes);
+      const next = await intake.next();
+      if (next.type === 'bytes') {
+        await writeWhole(handle, next.bytes);
+        continue;
+      }
+      if (next.type === 'received') await handle.sync();
+      return next;
     }
-    if (expectedBytes !== undefined && sizeBytes < expectedBytes) return incomplete('too-short');
-    const sha256 = hash.digest('hex');
-    if (expectedSha256 !== undefined && expectedSha256.toLowerCase() !== sha256) {
-      return { type: 'digest-mismatch', expectedSha256, actualSha256: sha256 };
-    }
-    await handle.sync();
-    return { type: 'received', sizeBytes, sha256 };
   } finally {
-    chunks.letGo();
+    intake.letGo();
     await handle.close();
   }
-}
-
-type Chunk = { type: 'bytes'; bytes: Uint8Array } | { type: 'end' } | { type: 'aborted' } | { type: 'failed'; cause: unknown };
-
-/** Keeps the source's failures apart from the disk's, and stops waiting for a source that has fallen silent. */
-function chunksOf(source: AsyncIterable<Uint8Array> | Uint8Array, signal?: AbortSignal): { next(): Promise<Chunk>; letGo(): void } {
-  const iterator =
-    source instanceof Uint8Array
-      ? oneChunk(source)
-      : source instanceof Readable
-        ? source.iterator({ destroyOnReturn: false })
-        : source[Symbol.asyncIterator]();
-  const pull = async (): Promise<Chunk> => {
-    try {
-      const { done, value } = await iterator.next();
-      if (done) return { type: 'end' };
-      if (value instanceof Uint8Array) return { type: 'bytes', bytes: value };
-      return { type: 'failed', cause: new TypeError('The source gave something other than bytes') };
-    } catch (cause) {
-      return { type: 'failed', cause };
-    }
-  };
-  return {
-    async next() {
-      if (signal === undefined) return pull();
-      if (signal.aborted) return { type: 'aborted' };
-      let onAbort = (): void => {};
-      const aborted = new Promise<Chunk>((resolve) => {
-        onAbort = () => resolve({ type: 'aborted' });
-        signal.addEventListener('abort', onAbort, { once: true });
-      });
-      try {
-        return await Promise.race([pull(), aborted]);
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-      }
-    },
-    /** Lets a generator run its `finally`, and a Node stream be read by others again. Doesn't wait: it may be stuck. */
-    letGo() {
-      iterator.return?.().catch(() => {});
-    },
-  };
-}
-
-async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -304,14 +230,13 @@ function sweep(incoming: string, staleAfterMs: number): void {
 }
 
 function writeFailure(error: unknown, key: string): unknown {
+  if (isOutOfSpace(error)) {
+    return new DomainError('UNAVAILABLE', 'The artefact store has no space left.', {
+      remedy: 'Free space in the artefact folder or give it more, then try again. Nothing was stored.',
+      cause: error,
+    });
+  }
   switch (codeOf(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return new DomainError('UNAVAILABLE', 'The artefact store has no space left.', {
-        remedy: 'Free space in the artefact folder or give it more, then try again. Nothing was stored.',
-        cause: error,
-      });
     case 'ENOTDIR':
     case 'EISDIR':
     case 'ENOTEMPTY':
@@ -328,8 +253,4 @@ function notFound(cause?: unknown): DomainError {
 
 function isAbsence(error: unknown): boolean {
   return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
-}
-
-function codeOf(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
 }

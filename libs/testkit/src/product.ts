@@ -25,6 +25,8 @@ export interface ProductOptions {
   /** of an earlier product, to start on its data again */
   home?: string;
   ports?: Product['ports'];
+  /** further settings */
+  environment?: Record<string, string>;
 }
 
 const owner = { email: 'owner@factory.example', password: 'a password for the product test' };
@@ -52,6 +54,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
       MILLRACE_INIT_TENANT: 'Factory',
       MILLRACE_INIT_EMAIL: owner.email,
       MILLRACE_INIT_PASSWORD: owner.password,
+      ...options.environment,
     },
   });
   const printed: string[] = [];

@@ -70,9 +70,10 @@ async function pastRowLevelSecurity<Row extends object>(client: pg.Client, sql: 
   const { rows: tables } = await client.query<{ relname: string }>(
     `SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`,
   );
-  for (const { relname } of tables) await client.query(`ALTER TABLE ${relname} NO FORCE ROW LEVEL SECURITY`);
+  const alterAll = (change: string): string => tables.map(({ relname }) => `ALTER TABLE ${relname} ${change}`).join(';');
+  await client.query(alterAll('NO FORCE ROW LEVEL SECURITY'));
   const { rows } = await client.query<Row & pg.QueryResultRow>(sql, values);
-  for (const { relname } of tables) await client.query(`ALTER TABLE ${relname} FORCE ROW LEVEL SECURITY`);
+  await client.query(alterAll('FORCE ROW LEVEL SECURITY'));
   await client.query('COMMIT');
   return rows;
 }

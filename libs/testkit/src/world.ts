@@ -1,19 +1,21 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { type ApiKeyScope, type Auth, createAuth, type PersonActor, type Role } from '@millrace/auth';
+import { type ApiKeyScope, type Auth, createAuth, createTenantKeyring, type Keyring, masterKeysOf, type PersonActor, type Role } from '@millrace/auth';
 import type { DatasetVersion, Run } from '@millrace/database';
 import { createDatasets, type Datasets } from '@millrace/datasets';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createQuota, type Quota } from '@millrace/quota';
 import { createRegistry, type Registry } from '@millrace/registry';
-import { type ArtefactStore, createFileStore } from '@millrace/storage';
+import { createFileStore, createSealedStore, type SealedStore } from '@millrace/storage';
 import { createRunQueue, createTraining, type RunQueue, type Training } from '@millrace/training';
 import { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';
 
 export const testSecrets = {
   tokenSecret: 'a token secret for tests, long enough to sign with',
   keyPepper: 'a pepper for tests, long enough for an HMAC to use',
+  masterKey: createHash('sha256').update('the master key of tests').digest('base64url'),
 };
 
 /** iris.csv and wine.csv, which the repository may ship. */
@@ -23,7 +25,8 @@ export const sampleData = (name: 'iris' | 'wine'): string => path.join(repositor
 export interface World {
   db: TestDatabase;
   directory: string;
-  storage: ArtefactStore;
+  storage: SealedStore;
+  keyring: Keyring;
   auth: Auth;
   quota: Quota;
   datasets: Datasets;
@@ -68,8 +71,10 @@ export const irisSpec = {
 export async function createWorld(options: { leaseSeconds?: number } = {}): Promise<World> {
   const db = await createTestDatabase();
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'millrace-world-'));
-  const storage = createFileStore({ root: path.join(directory, 'storage') });
   const { database } = db;
+  const keyring = createTenantKeyring({ database, masterKeys: masterKeysOf(testSecrets.masterKey), logger: silentLogger });
+  const inner = createFileStore({ root: path.join(directory, 'storage') });
+  const storage = createSealedStore({ inner, keyring, scratchDirectory: path.join(directory, 'scratch') });
   const auth = createAuth({ database, ...testSecrets, logger: silentLogger });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
@@ -78,7 +83,7 @@ export async function createWorld(options: { leaseSeconds?: number } = {}): Prom
   const queue = createRunQueue({ database: db.workerDatabase, quota, registry, logger: silentLogger, ...options });
   await auth.watchRevocations();
   const world: World = {
-    db, directory, storage, auth, quota, datasets, registry, training, queue,
+    db, directory, storage, keyring, auth, quota, datasets, registry, training, queue,
     tenant: () => createTenantInWorld(world),
     async close() {
       await db.close();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { recordAudit } from '@millrace/auth';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -123,6 +124,7 @@ export function createRunQueue(options: RunQueueOptions) {
       };
       if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'fail', fields, data }))) return 'lost';
       await endRun(tx, quota, run);
+      await recordEnd(tx, lease, failure.code);
       return 'failed';
     });
   }
@@ -174,15 +176,20 @@ export function createRunQueue(options: RunQueueOptions) {
       return { lease, run, datasetVersion };
     },
 
-    /** Renews the lease and says what to do: go on, stop because of a cancel, or stop because the run is lost. */
-    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'lost'> {
+    /**
+     * Renews the lease and says what to do: go on, stop because of a cancel, give the run back because its tenant is
+     * suspended or deleted, or stop because the run is lost.
+     */
+    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'tenant-closed' | 'lost'> {
       const [held] = await database.system().transaction(
-        (tx) => tx.$queryRaw<{ cancel: boolean }[]>`
-          UPDATE runs SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
-          WHERE id = ${lease.runId} AND lease_token = ${lease.token}::uuid RETURNING cancel_requested_at IS NOT NULL AS cancel`,
+        (tx) => tx.$queryRaw<{ cancel: boolean; closed: boolean }[]>`
+          UPDATE runs r SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}) FROM tenants t
+          WHERE r.id = ${lease.runId} AND r.lease_token = ${lease.token}::uuid AND t.id = r.tenant_id
+          RETURNING r.cancel_requested_at IS NOT NULL AS cancel, t.status <> 'ACTIVE' AS closed`,
       );
       if (!held) return 'lost';
-      return held.cancel ? 'cancel' : 'continue';
+      if (held.cancel) return 'cancel';
+      return held.closed ? 'tenant-closed' : 'continue';
     },
 
     /** Notes progress. Sending an epoch again replaces it: a resumed run repeats what came after its checkpoint. */
@@ -251,7 +258,7 @@ export function createRunQueue(options: RunQueueOptions) {
             sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
           })),
         });
-        await registry.addVersion(tx, {
+        const version = await registry.addVersion(tx, {
           ...input.version,
           tenantId: lease.tenantId,
           modelName: run.modelName,
@@ -259,6 +266,7 @@ export function createRunQueue(options: RunQueueOptions) {
           datasetVersionId: run.datasetVersionId,
         });
         await endRun(tx, quota, run);
+        await recordEnd(tx, lease, agrees ? null : 'ENGINES_DISAGREE', { modelName: run.modelName, version: version.number });
         return true;
       });
       try {
@@ -283,11 +291,11 @@ export function createRunQueue(options: RunQueueOptions) {
       });
     },
 
-    /** Puts a run back because this worker shuts down: another resumes it, and the attempt doesn't count. */
-    giveBack(lease: Lease, computeSeconds: number): Promise<boolean> {
+    /** Puts a run back, unharmed: whoever claims it next resumes it, and the attempt doesn't count. */
+    giveBack(lease: Lease, computeSeconds: number, reason: 'worker-shut-down' | 'tenant-closed'): Promise<boolean> {
       return end(lease, async (tx) => {
         const fields = { computeSeconds, attempt: { decrement: 1 } };
-        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason: 'worker shut down' } });
+        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason } });
         if (moved) await notify(tx, 'millrace_queue');
         return moved;
       });
@@ -315,3 +323,9 @@ export function createRunQueue(options: RunQueueOptions) {
 }
 
 const keyOf = ({ tenantId, runId }: Pick<Lease, 'tenantId' | 'runId'>) => ({ tenantId_id: { tenantId, id: runId } });
+
+/** A run that nobody cancelled has ended by itself: nobody's doing but the product's. */
+async function recordEnd(tx: TenantTx, { tenantId, runId }: Lease, failureCode: string | null, details?: Prisma.InputJsonObject): Promise<void> {
+  const [action, result] = failureCode === null ? ['run.succeed', 'ok'] : ['run.fail', failureCode.toLowerCase()];
+  await recordAudit(tx, { type: 'system', tenantId }, { action, result, subject: runId, ...(details ? { details } : {}) });
+}

@@ -112,6 +112,10 @@ describe('cancelling', () => {
   });
 });
 
+/** As an operator closes or opens it. */
+const close = (tenant: TenantInWorld, status: string) =>
+  world.db.asOwner(`UPDATE tenants SET status = $2::tenant_status, purge_after = CASE WHEN $2 = 'DELETED' THEN now() + interval '1 day' END WHERE id = $1`, [tenant.tenantId, status]);
+
 describe('the queue', () => {
   async function fill(tenant: TenantInWorld, count: number, change: object = {}): Promise<Run[]> {
     const { id } = await tenant.iris();
@@ -188,10 +192,29 @@ describe('the queue', () => {
     expect(usage.computeSeconds).toBe(6);
   });
 
-  it('skips the runs of a suspended tenant', async () => {
+  it.each(['SUSPENDED', 'DELETED'])('skips the runs of a tenant that is %s', async (status) => {
     const tenant = await world.tenant();
     await fill(tenant, 1);
-    await world.db.asOwner(`UPDATE tenants SET status = 'SUSPENDED' WHERE id = $1`, [tenant.tenantId]);
+    await close(tenant, status);
     expect(await world.queue.claim('w')).toBeNull();
+  });
+
+  it('has the runs at work of a tenant that is suspended given back, and goes on with them when it is resumed', async () => {
+    const tenant = await world.tenant();
+    const [run] = await fill(tenant, 1);
+    const { lease } = (await world.queue.claim('w'))!;
+    expect(await world.queue.report(lease, { checkpointKey: 'checkpoint' })).toBe('noted');
+    expect(await world.queue.heartbeat(lease)).toBe('continue');
+    await close(tenant, 'SUSPENDED');
+    expect(await world.queue.heartbeat(lease)).toBe('tenant-closed');
+    expect(await world.queue.giveBack(lease, 3, 'tenant-closed')).toBe(true);
+    expect(await world.queue.claim('w')).toBeNull();
+    await close(tenant, 'ACTIVE');
+    const again = (await world.queue.claim('w'))!;
+    expect(again.run).toMatchObject({ id: run!.id, attempt: 1, checkpointKey: 'checkpoint', computeSeconds: 3 });
+    // A cancel comes first: it is what the tenant itself wanted.
+    await world.training.cancel(tenant.owner.actor, run!.id);
+    await close(tenant, 'SUSPENDED');
+    expect(await world.queue.heartbeat(again.lease)).toBe('cancel');
   });
 });

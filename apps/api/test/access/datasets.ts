@@ -7,7 +7,11 @@ export const datasetsRows: Rows = {
     needs: 'dataset:read',
     variables: ({ dataset }) => ({ id: dataset }),
   },
-  'Mutation.beginUpload': { operation: `mutation { beginUpload(input: { filename: "a.csv" }) { ${error} } }`, needs: 'dataset:write' },
+  'Mutation.beginUpload': {
+    operation: `mutation { beginUpload(input: { filename: "a.csv" }) { ${error} } }`,
+    needs: 'dataset:write',
+    fails: () => ({ operation: `mutation { beginUpload(input: { filename: "" }) { ${error} } }` }),
+  },
   'Mutation.createDataset': {
     operation: `mutation ($upload: ID!) { createDataset(input: { name: "second", uploadId: $upload }) { ${error} } }`,
     needs: 'dataset:write',

@@ -1,4 +1,5 @@
 import type { Permission } from '@millrace/auth';
+import type { Member, World } from '../api-world.ts';
 
 /** What tenant Acme has, or ids of the same shape that nobody has. */
 export interface Things {
@@ -12,6 +13,33 @@ export interface Things {
   modelName: string;
   endpoint: string;
   apiKey: string;
+  /** of a member */
+  person: string;
+  /** of another member, to be ended */
+  session: string;
+  invitation: string;
+  /** an operator's, to Acme */
+  grant: string;
+  domainClaim: string;
+  /** a tenant that operators can do with as they like */
+  managedTenant: string;
+}
+
+/** Where rows are asked for. */
+export interface Stage {
+  world: World;
+  /** the owner of the things */
+  acme: Member;
+  ours: Things;
+}
+
+export interface Question {
+  operation: string;
+  variables?: object;
+  /** null: anonymously; as the owner if left out */
+  credential?: string | null;
+  /** where it is asked, if not on the stage; whoever asks closes it */
+  world?: World;
 }
 
 export interface Row {
@@ -20,6 +48,12 @@ export interface Row {
   needs: 'public' | 'signed-in' | Permission;
   /** present where an argument names something: then it is also asked for as a stranger's */
   variables?: (things: Things) => object;
+  /**
+   * Of a mutation: how it ends well, and how in an error of its payload, where the owner who asks for its own things, or
+   * for nobody's, does not show it. The trail spec sees every mutation end both ways.
+   */
+  succeeds?: (stage: Stage) => Question | Promise<Question>;
+  fails?: (stage: Stage) => Question | Promise<Question>;
 }
 
 export const error = '__typename ... on Error { code message remedy }';

@@ -1,9 +1,31 @@
+import { type ApiKeyState, apiKeyState } from '@millrace/auth';
 import { databaseEnums } from '@millrace/database';
+import type { UsageSummary } from '@millrace/quota';
+import { createBatch } from '../../batch.ts';
+import { usageSummaryType } from '../quota/quota-types.ts';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 
 export const apiKeyScopeEnum = builder.enumType(databaseEnums.ApiKeyScope, {
   name: 'ApiKeyScope',
   description: 'What a key may do: PREDICT calls endpoints, READ reads everything, TRAIN also uploads and trains, ADMIN does what an administrator does.',
+});
+
+const apiKeyStateEnum = builder.enumType('ApiKeyState', {
+  description: 'Whether a key can be used.',
+  values: {
+    ACTIVE: { description: 'It works.' },
+    BLOCKED: { description: 'Put out of use until it is unblocked.' },
+    EXPIRED: { description: 'Its time is over; a later expiry revives it.' },
+    REVOKED: { description: 'Worthless for good.' },
+  } satisfies Record<ApiKeyState, object>,
+});
+
+/** By the names of the keys as actors. */
+const usageThisMonth = createBatch<string, UsageSummary>((names, { services, signedIn }) => {
+  const now = new Date();
+  const monthBegan = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth()));
+  // A minute ahead: an inference server's clock may be.
+  return services.quota.summariseUsageOf(signedIn, names, monthBegan, new Date(now.getTime() + 60_000));
 });
 
 builder.prismaNode('ApiKey', {
@@ -15,11 +37,25 @@ builder.prismaNode('ApiKey', {
     alias: t.exposeString('alias', { description: 'What it is for.' }),
     scopes: t.expose('scopes', { type: [apiKeyScopeEnum], description: 'What it may do.' }),
     models: t.exposeStringList('models', { description: 'Names of the endpoints that it may call; empty means all.' }),
+    addresses: t.exposeStringList('addresses', { description: 'Addresses and networks (CIDR) that it may be used from; empty means all.' }),
+    state: t.field({ type: apiKeyStateEnum, description: 'Whether it can be used at this moment.', resolve: (key) => apiKeyState(key, new Date()) }),
+    blocked: t.exposeBoolean('blocked', { description: 'Whether it is put out of use for a while.' }),
+    rpmLimit: t.exposeInt('rpmLimit', { nullable: true, description: 'Requests a minute that an inference server takes from it; null for no limit of its own.' }),
+    maxParallelRequests: t.exposeInt('maxParallelRequests', { nullable: true, description: 'Requests under way at a time, likewise.' }),
+    metadata: t.expose('metadata', { type: 'JSON', description: 'Your own notes on it: a JSON object.' }),
+    publicId: t.exposeString('publicId', { description: 'The part of its text after mr_live_, which is no secret: tells which key stands in a leak.' }),
     lastFour: t.exposeString('lastFour', { description: 'Its last four characters, to tell keys apart.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it stops working; null for never.' }),
+    rotatedAt: t.expose('rotatedAt', { type: 'DateTime', nullable: true, description: 'When it last got a new secret, if it did.' }),
+    previousUntil: t.expose('previousUntil', { type: 'DateTime', nullable: true, description: 'Until then the secret before the last rotation works as well; null if there was no rotation.' }),
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked, if it was.' }),
     lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: 'When it was last used, to the minute.' }),
+    usageThisMonth: t.field({
+      type: usageSummaryType,
+      description: 'What it has used since the first of the month (UTC).',
+      resolve: async ({ id }, _args, context) => (await usageThisMonth(`key:${id}`, context)) ?? { predictions: 0, rows: 0n, computeSeconds: 0 },
+    }),
   }),
 });
 

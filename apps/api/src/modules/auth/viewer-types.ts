@@ -16,6 +16,8 @@ builder.prismaNode('Tenant', {
     name: t.exposeString('name', { description: 'As the team calls itself.' }),
     slug: t.exposeString('slug', { description: 'The name as it stands in addresses.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set up.' }),
+    planName: t.exposeString('planName', { nullable: true, description: 'The plan that its limits come from; null for the default ones.' }),
+    exportedAt: t.expose('exportedAt', { type: 'DateTime', nullable: true, description: 'When its data was last exported whole.' }),
   }),
 });
 
@@ -44,9 +46,11 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
     person: t.prismaField({
       type: 'Person',
       nullable: true,
-      description: 'The person; null for an API key.',
+      description: 'The person; null for an API key, and for an operator with an access grant, who is no member.',
       resolve: (query, actor, _args, context) =>
-        actor.type === 'person' ? context.db.person.findUniqueOrThrow({ ...query, where: memberWithId(actor.tenantId, actor.personId) }) : null,
+        actor.type === 'person' && !actor.grantId
+          ? context.db.person.findUniqueOrThrow({ ...query, where: memberWithId(actor.tenantId, actor.personId) })
+          : null,
     }),
     apiKey: t.prismaField({
       type: 'ApiKey',
@@ -63,6 +67,19 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       description: 'The person’s role; null for an API key.',
       resolve: (actor) => (actor.type === 'person' ? actor.role : null),
     }),
+    grantId: t.id({
+      nullable: true,
+      description: 'The access grant by which an operator looks into the tenant; null for everybody else.',
+      resolve: (actor) => (actor.type === 'person' ? (actor.grantId ?? null) : null),
+    }),
+    hasSecondFactor: t.boolean({
+      description: 'Whether the person’s sign-in asks for a code beside the password; false for an API key.',
+      resolve: async (actor, _args, { db }) => {
+        if (actor.type === 'key') return false;
+        const person = await db.person.findUnique({ where: { id: actor.personId }, select: { totpConfirmedAt: true } });
+        return person?.totpConfirmedAt != null;
+      },
+    }),
     inferenceUrl: t.string({
       description: 'Where predictions are served to programs. A loopback address means: on the host of the console.',
       resolve: (_actor, _args, { services }) => services.publicInferenceUrl,
@@ -74,16 +91,20 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
   }),
 });
 
-const setupStateType = builder.objectRef<{ isSetUp: boolean }>('SetupState').implement({
-  description: 'Whether this installation has been set up.',
-  fields: (t) => ({ isSetUp: t.exposeBoolean('isSetUp', { description: 'Whether there is a tenant yet.' }) }),
+const setupStateType = builder.objectRef<{ isSetUp: boolean; sendsMail: boolean }>('SetupState').implement({
+  description: 'Whether this installation has been set up, and what it can do for those who are not signed in.',
+  fields: (t) => ({
+    isSetUp: t.exposeBoolean('isSetUp', { description: 'Whether there is a tenant yet.' }),
+    sendsMail: t.exposeBoolean('sendsMail', { description: 'Whether requestPasswordReset leads to a mail; if not, operators make the links.' }),
+  }),
 });
 
 builder.queryFields((t) => ({
   setupState: t.field({
     type: setupStateType,
+    authScopes: { public: true },
     description: 'Public: whether to show the set-up page or the sign-in page.',
-    resolve: async (_root, _args, { services }) => ({ isSetUp: await services.auth.isSetUp() }),
+    resolve: async (_root, _args, { services }) => ({ isSetUp: await services.auth.isSetUp(), sendsMail: services.auth.passwords.canSendLinks }),
   }),
   viewer: t.field({
     type: viewerType,

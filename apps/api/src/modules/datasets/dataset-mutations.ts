@@ -134,6 +134,7 @@ const uploadNotComplete = () =>
 builder.mutationFields((t) => ({
   beginUpload: t.field({
     type: beginUploadPayload,
+    action: 'upload.begin',
     authScopes: { permission: 'dataset:write' },
     description: 'Announces a file. Its bytes go to the address in the answer.',
     args: { input: t.arg({ type: beginUploadInput, required: true, description: 'The file.' }) },
@@ -145,6 +146,7 @@ builder.mutationFields((t) => ({
   }),
   createDataset: t.field({
     type: createDatasetPayload,
+    action: 'dataset.create',
     authScopes: { permission: 'dataset:write' },
     description: 'Parses, types and profiles an uploaded file and keeps it as the first version of a new data set.',
     args: { input: t.arg({ type: createDatasetInput, required: true, description: 'The data set.' }) },
@@ -171,6 +173,7 @@ builder.mutationFields((t) => ({
   }),
   addDatasetVersion: t.field({
     type: addDatasetVersionPayload,
+    action: 'dataset.add_version',
     authScopes: { permission: 'dataset:write' },
     description: 'Makes a further version of a data set from an uploaded file.',
     args: { input: t.arg({ type: addDatasetVersionInput, required: true, description: 'The version.' }) },

@@ -1,7 +1,7 @@
 import type { QuotaCounterView, UsageSummary } from '@millrace/quota';
 import { builder } from '../../schema-builder.ts';
 
-const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
+export const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
   description: 'How much of a resource the tenant may have and has.',
   fields: (t) => ({
     resource: t.exposeString('resource', { description: 'ACTIVE_RUNS (queued or running) or STORAGE_BYTES.' }),
@@ -10,7 +10,7 @@ const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').imp
   }),
 });
 
-const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').implement({
+export const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').implement({
   description: 'What the ledger holds for a time.',
   fields: (t) => ({
     predictions: t.exposeInt('predictions', { description: 'Prediction requests answered.' }),

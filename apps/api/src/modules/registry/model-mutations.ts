@@ -152,6 +152,7 @@ const publishModelVersionInput = builder.inputType('PublishModelVersionInput', {
 builder.mutationFields((t) => ({
   setModelAlias: t.field({
     type: setModelAliasPayload,
+    action: 'alias.set',
     authScopes: { permission: 'model:write' },
     description: 'Sets or moves an alias.',
     args: { input: t.arg({ type: setModelAliasInput, required: true, description: 'Model, alias and version.' }) },
@@ -172,6 +173,7 @@ builder.mutationFields((t) => ({
   }),
   deleteModelAlias: t.field({
     type: deleteModelAliasPayload,
+    action: 'alias.delete',
     authScopes: { permission: 'model:write' },
     description: 'Removes an alias. One that an endpoint follows stays.',
     args: { input: t.arg({ type: deleteModelAliasInput, required: true, description: 'Model and alias.' }) },
@@ -190,6 +192,7 @@ builder.mutationFields((t) => ({
   }),
   createEndpoint: t.field({
     type: createEndpointPayload,
+    action: 'endpoint.create',
     authScopes: { permission: 'endpoint:write' },
     description: 'Makes an endpoint that follows an alias of a model.',
     args: { input: t.arg({ type: createEndpointInput, required: true, description: 'The endpoint.' }) },
@@ -210,6 +213,7 @@ builder.mutationFields((t) => ({
   }),
   deleteEndpoint: t.field({
     type: deleteEndpointPayload,
+    action: 'endpoint.delete',
     authScopes: { permission: 'endpoint:write' },
     description: 'Removes an endpoint. Model and versions stay.',
     args: { input: t.arg({ type: deleteEndpointInput, required: true, description: 'The endpoint.' }) },
@@ -225,6 +229,7 @@ builder.mutationFields((t) => ({
   }),
   publishModelVersion: t.field({
     type: publishModelVersionPayload,
+    action: 'endpoint.publish',
     authScopes: { permission: 'endpoint:write' },
     description: 'Moves the alias champion to a version (the one before becomes previous) and makes the endpoint if it is missing.',
     args: { input: t.arg({ type: publishModelVersionInput, required: true, description: 'Version and endpoint.' }) },

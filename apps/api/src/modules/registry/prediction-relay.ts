@@ -7,6 +7,8 @@ export interface PredictionRequest {
   /** of the caller: the data plane checks, meters and bills it as its own */
   credential: string;
   requestId: string;
+  /** of the caller, if known */
+  address?: string | undefined;
 }
 
 export type PredictionOutcome =
@@ -15,7 +17,7 @@ export type PredictionOutcome =
   | { type: 'not-found'; message: string };
 
 export interface PredictionRelay {
-  /** @throws DomainError UNAUTHENTICATED, FORBIDDEN, TOO_MANY_REQUESTS or UNAVAILABLE, as the data plane says */
+  /** @throws DomainError UNAUTHENTICATED, FORBIDDEN, ADDRESS_NOT_ALLOWED, TOO_MANY_REQUESTS or UNAVAILABLE, as the data plane says */
   predict(request: PredictionRequest): Promise<PredictionOutcome>;
 }
 
@@ -31,17 +33,25 @@ interface Refusal {
 
 const timeoutMs = 30_000;
 
-/** Passes predictions on to the inference server: for the console, which talks to one server only. */
-export function createPredictionRelay(inferenceUrl: string): PredictionRelay {
+/**
+ * Passes predictions on to the inference server: for the console, which talks to one server only.
+ * @param vouchForAddress tells that server where the caller is, since to it all of these come from here
+ */
+export function createPredictionRelay(inferenceUrl: string, vouchForAddress: (credential: string, address: string) => string): PredictionRelay {
   return {
-    async predict({ endpoint, rows, credential, requestId }) {
+    async predict({ endpoint, rows, credential, requestId, address }) {
       if (nameProblem(endpoint, 'endpoint', 'endpoint')) return { type: 'not-found', message: 'There is no such endpoint: none can be called so.' };
       let response: Response;
       let body: unknown;
       try {
         response = await fetch(new URL(`/v1/models/${endpoint}:predict`, inferenceUrl), {
           method: 'POST',
-          headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json', 'x-request-id': requestId },
+          headers: {
+            authorization: `Bearer ${credential}`,
+            'content-type': 'application/json',
+            'x-request-id': requestId,
+            ...(address !== undefined && { 'x-millrace-caller': vouchForAddress(credential, address) }),
+          },
           body: JSON.stringify({ instances: rows }),
           signal: AbortSignal.timeout(timeoutMs),
           redirect: 'error',
@@ -78,7 +88,7 @@ function refusalOf(status: number, body: unknown): PredictionOutcome {
     case 401:
       throw new DomainError('UNAUTHENTICATED', message, { remedy });
     case 403:
-      throw new DomainError('FORBIDDEN', message, { remedy });
+      throw new DomainError(refusal.code === 'address_not_allowed' ? 'ADDRESS_NOT_ALLOWED' : 'FORBIDDEN', message, { remedy });
     case 429:
       throw new DomainError('TOO_MANY_REQUESTS', message, { remedy });
     case 503:

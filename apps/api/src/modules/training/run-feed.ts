@@ -1,3 +1,4 @@
+import type { Auth } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 
 /** Should a notification get lost, its news is this much late. */
@@ -5,13 +6,16 @@ const safetyNetMs = 2_000;
 
 /** Tells the subscriptions of this process when there is news of a run: one LISTEN for all of them. */
 export interface RunFeed {
-  /** One signal at once, then one whenever there may be news; several that come together are one. Ends with the feed or the signal. */
+  /**
+   * One signal at once, then one whenever there may be news, of the run or of who may see it; several that come together
+   * are one. Ends with the feed or the signal.
+   */
   watch(tenantId: string, runId: string, signal: AbortSignal): AsyncGenerator<void, void, void>;
   /** Ends every watch. */
   close(): void;
 }
 
-export async function createRunFeed(database: Database): Promise<RunFeed> {
+export async function createRunFeed(database: Database, auth: Pick<Auth, 'onRightsChange'>): Promise<RunFeed> {
   const wakers = new Map<string, Set<() => void>>();
   const wakeAll = (): void => {
     for (const set of wakers.values()) for (const wake of set) wake();
@@ -20,6 +24,9 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
   const unlisten = await database.listen('millrace_run', (run) => {
     if (run === null) wakeAll(); // news may have been missed
     else for (const wake of wakers.get(run) ?? []) wake();
+  });
+  const endRightsWatch = auth.onRightsChange((tenantId) => {
+    for (const [run, set] of wakers) if (tenantId === null || run.startsWith(`${tenantId}:`)) for (const wake of set) wake();
   });
   const safetyNet = setInterval(wakeAll, safetyNetMs);
   safetyNet.unref();
@@ -56,6 +63,7 @@ export async function createRunFeed(database: Database): Promise<RunFeed> {
       closed = true;
       clearInterval(safetyNet);
       unlisten();
+      endRightsWatch();
       wakeAll();
     },
   };

@@ -65,6 +65,7 @@ const cancelRunInput = builder.inputType('CancelRunInput', {
 builder.mutationFields((t) => ({
   submitRun: t.field({
     type: submitRunPayload,
+    action: 'run.submit',
     authScopes: { permission: 'run:submit' },
     description: 'Submits a training run. Everything that can be known to be wrong with it is said now.',
     args: { input: t.arg({ type: submitRunInput, required: true, description: 'The run.' }) },
@@ -87,6 +88,7 @@ builder.mutationFields((t) => ({
   }),
   cancelRun: t.field({
     type: cancelRunPayload,
+    action: 'run.cancel',
     authScopes: { permission: 'run:cancel' },
     description: 'Stops a run. Asking twice is no error as long as it goes on.',
     args: { input: t.arg({ type: cancelRunInput, required: true, description: 'The run.' }) },

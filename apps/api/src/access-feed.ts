@@ -1,0 +1,50 @@
+import type { Actor, Auth } from '@millrace/auth';
+import type { Database } from '@millrace/database';
+
+/** Access that ends by its own time, or whose notice got lost, is noticed this much late. */
+const safetyNetMs = 2_000;
+
+/** Tells what is under way for long, such as an upload, that whoever asked for it may not have it any more. */
+export interface AccessFeed {
+  /** Calls `ended` once when the actor's access ends. @returns stops watching */
+  watch(actor: Actor, ended: () => void): () => void;
+  close(): void;
+}
+
+interface Watch {
+  actor: Actor;
+  ended: () => void;
+}
+
+export async function createAccessFeed(database: Database, auth: Pick<Auth, 'stillActs'>): Promise<AccessFeed> {
+  const watches = new Set<Watch>();
+
+  function check(watch: Watch): void {
+    auth.stillActs(watch.actor).then(
+      (acts) => {
+        if (acts || !watches.delete(watch)) return;
+        watch.ended();
+      },
+      () => undefined, // asked again soon
+    );
+  }
+  const unlisten = await database.listen('millrace_access', (payload) => {
+    const tenantId = payload?.split(':', 1)[0];
+    // An operator's grant ends with their office as well, which is another tenant's news.
+    for (const watch of watches) if (payload === null || watch.actor.tenantId === tenantId || (watch.actor.type === 'person' && watch.actor.grantId)) check(watch);
+  });
+  const safetyNet = setInterval(() => watches.forEach(check), safetyNetMs);
+  safetyNet.unref();
+
+  return {
+    watch(actor, ended) {
+      const watch = { actor, ended };
+      watches.add(watch);
+      return () => void watches.delete(watch);
+    },
+    close() {
+      clearInterval(safetyNet);
+      unlisten();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { newId } from '@millrace/kernel';
+import { addModelVersion, irisSpec, type Member, type World } from '../api-world.ts';
+import type { Things } from './row.ts';
+
+/** What the rows of the table ask for, all of one tenant. Every text of it holds the word canary. */
+export async function makeThings(world: World, acme: Member, operator: Member): Promise<Things> {
+  const { datasetId, versionId, uploadId } = await world.iris(acme.token, 'canary data');
+  const submitted = await world.graphql(
+    `mutation ($input: SubmitRunInput!) { submitRun(input: $input) { ... on SubmitRunSuccess { run { id } } } }`,
+    { input: { datasetVersionId: versionId, modelName: 'canary-model', spec: irisSpec } },
+    acme.token,
+  );
+  const model = newId('model');
+  const modelVersion = newId('modelVersion');
+  await addModelVersion(world.database.database, acme.actor.tenantId, {
+    modelId: model, versionId: modelVersion, modelName: 'canary-model', datasetVersionId: versionId, runId: newId('run'),
+  });
+  await world.graphql(
+    'mutation ($id: ID!) { publishModelVersion(input: { versionId: $id, endpointName: "canary-endpoint" }) { __typename } }',
+    { id: modelVersion },
+    acme.token,
+  );
+  const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
+  const claimed = await world.graphql(
+    'mutation { claimDomain(input: { domain: "canary.example" }) { ... on ClaimDomainSuccess { domainClaim { id } } } }',
+    {},
+    acme.token,
+  );
+  const viewer = await world.member(acme.actor.tenantId, 'VIEWER');
+  const invited = await world.graphql(
+    'mutation { inviteMember(input: { email: "invited@canary.test", role: VIEWER }) { ... on InviteMemberSuccess { invitation { id } } } }',
+    {},
+    acme.token,
+  );
+  const granted = await world.graphql(
+    `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: ADMIN, reason: "a canary does not sing", hours: 1 }) { ... on TakeAccessGrantSuccess { grant { id } } } }`,
+    { id: acme.actor.tenantId },
+    operator.token,
+  );
+  return {
+    tenant: acme.actor.tenantId,
+    dataset: datasetId,
+    datasetVersion: versionId,
+    upload: uploadId,
+    run: submitted.data!['submitRun'].run.id,
+    model,
+    modelVersion,
+    modelName: 'canary-model',
+    endpoint: 'canary-endpoint',
+    apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+    domainClaim: claimed.data!['claimDomain'].domainClaim.id,
+    person: viewer.actor.personId,
+    session: (await world.member(acme.actor.tenantId, 'VIEWER')).actor.sessionId,
+    invitation: invited.data!['inviteMember'].invitation.id,
+    grant: granted.data!['takeAccessGrant'].grant.id,
+    managedTenant: (await world.tenant('managed')).actor.tenantId,
+  };
+}
+
+/** Ids and names of the same shape that nobody has. */
+export function nobodysThings(): Things {
+  return {
+    tenant: newId('tenant'),
+    dataset: newId('dataset'),
+    datasetVersion: newId('datasetVersion'),
+    upload: newId('upload'),
+    run: newId('run'),
+    model: newId('model'),
+    modelVersion: newId('modelVersion'),
+    modelName: 'missing-model',
+    endpoint: 'missing-endpoint',
+    apiKey: newId('apiKey'),
+    domainClaim: newId('domainClaim'),
+    person: newId('person'),
+    session: newId('session'),
+    invitation: newId('invitation'),
+    grant: newId('accessGrant'),
+    managedTenant: newId('tenant'),
+  };
+}

@@ -1,0 +1,126 @@
+import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
+import type { RequestLimiter, Standing } from '@millrace/quota';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RequestError } from './request-error.ts';
+import { type Access, requireAccess, type Route } from './routes.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** who calls; null on public routes */
+    actor: Actor | null;
+    /** told when the route's handler begins and ends; null for callers whose requests nobody counts */
+    handling: ((begins: boolean) => void) | null;
+  }
+}
+
+export interface GateOptions {
+  auth: Pick<Auth, 'authenticate' | 'vouchedAddress'>;
+  limiter: RequestLimiter;
+}
+
+/**
+ * What stands before a route: who calls, from where, whether the key's own limits have room, whether the route is theirs.
+ * All of it before the body is read: strangers do not get to send eight megabytes.
+ * @param isCounted whether a call counts against the key's limits
+ */
+export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions) {
+  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void {
+    if (!actor) throw unauthenticated('This API key or access token is not valid.');
+    request.actor = actor;
+    if (actor.type === 'key' && (actor.rpmLimit !== undefined || actor.maxParallelRequests !== undefined)) {
+      if (isCounted) admit(actor, request, reply);
+      else tell(limiter.look(actor.keyId, actor), reply);
+    }
+    requireAccess(actor, access);
+  }
+
+  function admit(actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
+    const admission = limiter.admit(actor.keyId, actor);
+    tell(admission.standing, reply);
+    if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
+    let isOpen = true;
+    let isHandling = false;
+    const releaseAtEnd = (): void => {
+      if (!isOpen && !isHandling) admission.release();
+    };
+    reply.raw.once('close', () => {
+      isOpen = false;
+      releaseAtEnd();
+    });
+    request.handling = (begins) => {
+      isHandling = begins;
+      releaseAtEnd();
+    };
+  }
+
+  function originOf({ id, ip, headers }: FastifyRequest, credential: string): Origin {
+    const userAgent = headers['user-agent'];
+    const address = auth.vouchedAddress(credential, headers['x-millrace-caller']) ?? ip;
+    return { requestId: id, address, ...(userAgent !== undefined && { userAgent }) };
+  }
+
+  return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    const credential = credentialOf(request.headers);
+    if (credential === null) return done(unauthenticated('There is no API key.'));
+    auth.authenticate(credential, originOf(request, credential)).then((actor) => {
+      try {
+        enter(actor, request, reply);
+      } catch (error) {
+        return done(error as Error);
+      }
+      done();
+    }, done);
+  };
+}
+
+/** Runs a route's handler. A caller who hangs up does not stop the model: the request counts as under way until both have ended. */
+export function handleWatched(handle: Route['handle']): Route['handle'] {
+  return (request, reply) => (request.handling ? watch(request, request.handling, reply) : handle(request, reply));
+
+  async function watch(request: FastifyRequest, handling: (begins: boolean) => void, reply: FastifyReply): Promise<unknown> {
+    handling(true);
+    try {
+      return await handle(request, reply);
+    } finally {
+      handling(false);
+    }
+  }
+}
+
+/** On every answer to a key that has limits: what they are and what is left, as OpenAI's clients and as the IETF's draft know it. */
+function tell({ requests, parallel }: Standing, reply: FastifyReply): void {
+  const policies: string[] = [];
+  const states: string[] = [];
+  if (requests) {
+    const { limit, remaining, resetSeconds } = requests;
+    reply
+      .header('x-ratelimit-limit-requests', String(limit))
+      .header('x-ratelimit-remaining-requests', String(remaining))
+      .header('x-ratelimit-reset-requests', `${resetSeconds}s`);
+    policies.push(`"key";q=${limit};w=60`);
+    states.push(`"key";r=${remaining};t=${resetSeconds}`);
+  }
+  if (parallel) {
+    policies.push(`"key-parallel";q=${parallel.limit};qu="concurrent-requests"`);
+    states.push(`"key-parallel";r=${parallel.remaining}`);
+  }
+  reply.header('ratelimit-policy', policies.join(', ')).header('ratelimit', states.join(', '));
+}
+
+function overLimit({ rpmLimit, maxParallelRequests }: KeyActor, by: 'requests' | 'parallel', retryAfterSeconds: number): RequestError {
+  return by === 'requests'
+    ? new RequestError(429, 'rate_limited', `This key may make ${rpmLimit} requests a minute, and has.`, {
+        limitSource: 'key',
+        remedy: 'Try again after the seconds in Retry-After; send several rows in one request, or ask for a higher rpmLimit.',
+        retryAfterSeconds,
+      })
+    : new RequestError(429, 'too_many_parallel_requests', `This key may have ${maxParallelRequests} requests under way at a time, and has.`, {
+        limitSource: 'key',
+        remedy: 'Wait for one of them to end, send several rows in one request, or ask for a higher maxParallelRequests.',
+        retryAfterSeconds,
+      });
+}
+
+function unauthenticated(message: string): RequestError {
+  return new RequestError(401, 'unauthenticated', message, { remedy: 'Send a valid one as Authorization: Bearer … or X-API-Key: …, and only one.' });
+}

@@ -1,0 +1,68 @@
+import { confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from '@millrace/testkit';
+import { operations } from '../src/openapi.ts';
+import { createInferenceWorld, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
+import { irisNeighbours } from './sample-pipelines.ts';
+
+/** No malformed key, forged token or confused header gets in through any route of this server. */
+
+let world: InferenceWorld;
+let tenant: TenantOfWorld;
+let url: string;
+let key: string;
+
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  tenant = await world.createTenant();
+  await tenant.publish('iris', irisNeighbours());
+  key = (await tenant.createKey({ scopes: ['ADMIN', 'PREDICT'] })).text;
+  ({ url } = await world.start());
+});
+afterAll(() => world.close());
+
+const doors = Object.values(operations)
+  .filter((operation) => !('isPublic' in operation))
+  .map((operation) => ({
+    id: operation.id,
+    open: (lines: HeaderLines) =>
+      sendRaw(url + operation.path.replace('{model}', 'iris').replace('{version}', '1'), {
+        method: operation.method,
+        lines,
+        body: 'request' in operation ? JSON.stringify(operation.request) : '',
+      }),
+  }));
+
+const bearer = (text: string): HeaderLines => [['Authorization', `Bearer ${text}`]];
+const apiKey = (text: string): HeaderLines => [['X-API-Key', text]];
+
+/** Names of those that were let in. Some at a time: each opens a connection of its own. */
+async function acceptedBy(open: (lines: HeaderLines) => Promise<number>, attempts: readonly { name: string; lines: HeaderLines }[]): Promise<string[]> {
+  const found: string[] = [];
+  const waiting = [...attempts];
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (let attempt = waiting.pop(); attempt; attempt = waiting.pop()) {
+        if (!lettingNobodyIn.includes(await open(attempt.lines))) found.push(attempt.name);
+      }
+    }),
+  );
+  return found;
+}
+
+describe.each(doors.map((door, index) => ({ ...door, index })))('$id', ({ open, index }) => {
+  it.each([
+    ['malformed keys', () => key, () => malformedKeys(key), 60],
+    ['forged tokens', () => tenant.accessToken, () => forgedTokens(tenant.accessToken, tokenSecret, tenant.refreshToken), 70],
+  ] as const)('accepts none of the %s, and none of the confused headers', async (what, good, bad, atLeast) => {
+    const credentials = bad().filter(fitsIntoHeader);
+    expect(credentials.length).toBeGreaterThanOrEqual(atLeast);
+    // In turn as one or the other header: over all routes, each one comes as both.
+    const attempts = credentials.map(({ name, text }, place) => ({ name, lines: (place + index) % 2 ? bearer(text) : apiKey(text) }));
+    const another = credentials.find(({ name }) => name === 'never made' || name === 'another person')!.text;
+    const tricks = confusedHeaders(good(), another);
+    const accepted = await acceptedBy(open, [...attempts, ...tricks]);
+    console.log(`${what} tried: ${attempts.length}, confused headers: ${tricks.length}, accepted: ${accepted.length}`);
+    expect(accepted).toEqual([]);
+    // The same request with the good one gets in, so the door was not shut for another reason.
+    for (const lines of [bearer(good()), apiKey(good()), [...bearer(good()), ...apiKey(good())]]) expect(await open(lines)).toBe(200);
+  });
+});

@@ -1,0 +1,14 @@
+import type { SystemTx } from '@millrace/database';
+import type { Role } from './permissions.ts';
+
+/**
+ * Whether the tenant lets this address in by its own OpenID provider only, so that no password opens a session there.
+ * Owners are excepted: they are the way back in when the provider is away.
+ */
+export async function comesInBySsoOnly(tx: SystemTx, { tenantId, email, role }: { tenantId: string; email: string; role: Role }): Promise<boolean> {
+  if (role === 'OWNER') return false;
+  const connection = await tx.ssoConnection.findUnique({ where: { tenantId }, select: { required: true } });
+  if (!connection?.required) return false;
+  const domain = email.slice(email.lastIndexOf('@') + 1);
+  return (await tx.domainClaim.count({ where: { tenantId, domain, verifiedAt: { not: null } } })) > 0;
+}

@@ -1,0 +1,76 @@
+import type { ModelSettings, TrainingSpec } from '@millrace/configuration';
+import type { EpochResult } from '../dense-network.ts';
+import type { Pacer } from '../pacer.ts';
+import type { FittedEstimator, FittedPipeline, FittedTarget } from '../pipeline.ts';
+import type { Scores } from '../predict.ts';
+import type { PreparedData } from '../prepared-data.ts';
+import type { Problem, Table } from '../table.ts';
+
+/**
+ * A kind of model. What all kinds share (division of rows, metrics, the leaderboard, checkpoints) lies outside; a family
+ * knows how it learns from rows and how it answers them.
+ */
+export interface Family<Settings extends ModelSettings = ModelSettings, Estimator extends FittedEstimator = FittedEstimator> {
+  fit(job: FitJob<Settings>): Promise<FitOutcome>;
+  /** Answers rows of a table. Null when the pacer said stop. */
+  score(pipeline: FittedPipeline & { estimator: Estimator }, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null>;
+  /**
+   * Whether, once compared on the validation rows, it learns again from these as well. Right for a family that does not
+   * stop by them: it loses nothing and gains rows.
+   */
+  learnsFromValidation: boolean;
+  /** What the leaderboard shows beside the family's name. */
+  parameters(settings: Settings, spec: TrainingSpec): Record<string, unknown>;
+}
+
+export interface FitJob<Settings extends ModelSettings = ModelSettings> {
+  data: PreparedData;
+  spec: TrainingSpec;
+  settings: Settings;
+  /** its place among the models of the configuration: names its streams of random numbers */
+  model: number;
+  seed: number;
+  /** to learn from */
+  rows: Int32Array;
+  /** held back; empty where nothing needs them */
+  validation: Int32Array;
+  pacer: Pacer;
+  /** of an interrupted fit of the same model: what it gave to `onEpoch` last */
+  resume: FitState | null;
+  /** Called after each epoch with a state to go on from. Families without epochs never call it. */
+  onEpoch(state: FitState, result: EpochResult, metrics: Record<string, number>): Promise<void>;
+}
+
+/** Plain data of numbers, text and typed arrays (see state-codec.ts). */
+export interface FitState {
+  epoch: number;
+  /** spent before the interruption */
+  seconds: number;
+  state: unknown;
+}
+
+export interface Fit {
+  pipeline: FittedPipeline;
+  seconds: number;
+  epochs: number;
+  bestEpoch: number;
+  history: EpochResult[];
+}
+
+export type FitOutcome = { type: 'fitted'; fit: Fit } | { type: 'failed'; problem: Problem } | { type: 'cancelled' };
+
+/** The number of classes, or 0 for a regression. */
+export const classesOf = (target: FittedTarget): number => (target.type === 'number' ? 0 : target.classes.length);
+
+/** The most probable class of each row, ties to the lower index. */
+export function classScores(probabilities: Float64Array, rows: number, classes: number): Scores {
+  const predicted = new Int32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let best = 0;
+    for (let index = 1; index < classes; index++) {
+      if (probabilities[row * classes + index]! > probabilities[row * classes + best]!) best = index;
+    }
+    predicted[row] = best;
+  }
+  return { type: 'classes', predicted, probabilities };
+}

@@ -1,0 +1,131 @@
+import { type PersonActor, platformTenantId } from '@millrace/auth';
+import { newId } from '@millrace/kernel';
+import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { defaultLimits } from './index.ts';
+
+let world: World;
+let operator: PersonActor;
+
+beforeAll(async () => {
+  world = await createWorld();
+  const email = `${newId('person')}@example.com`;
+  await world.auth.members.add({ tenantId: platformTenantId, name: 'Otto', email, password: 'a password for tests', role: 'OPERATOR' });
+  const outcome = await world.auth.signIn(email, 'a password for tests');
+  if (outcome.type !== 'signed-in') throw new Error(outcome.type);
+  operator = outcome.actor;
+});
+afterAll(() => world.close());
+
+const plans = () => world.quota.plans;
+
+async function save(name: string, activeRuns: bigint) {
+  const outcome = await plans().save(operator, { name, description: ' for a line ', limits: [{ resource: 'ACTIVE_RUNS', limit: activeRuns }] });
+  if (outcome.type !== 'saved') throw new Error(JSON.stringify(outcome));
+  return outcome.plan;
+}
+
+const limitOf = async (tenant: TenantInWorld, resource = 'ACTIVE_RUNS') => (await world.quota.listCounters(tenant.owner.actor)).find((counter) => counter.resource === resource)!.limit;
+
+const reserve = (tenant: TenantInWorld, amount = 1n) =>
+  world.db.database.forTenant(tenant.tenantId).transaction((tx) => world.quota.reserve(tx, tenant.tenantId, { resource: 'ACTIVE_RUNS', amount, subject: newId('run') }));
+
+describe('a plan', () => {
+  it('gives its limits to a tenant, and the default ones where it names none', async () => {
+    const tenant = await world.tenant();
+    const plan = await save('small', 2n);
+    expect(plan).toMatchObject({ name: 'small', description: 'for a line', tenantCount: 0, limits: { ...defaultLimits, ACTIVE_RUNS: 2n } });
+    expect(await plans().setForTenant(operator, tenant.tenantId, 'small')).toEqual({ type: 'set' });
+    expect([await limitOf(tenant), await limitOf(tenant, 'STORAGE_BYTES')]).toEqual([2n, defaultLimits.STORAGE_BYTES]);
+    expect((await plans().list(operator)).find(({ name }) => name === 'small')).toMatchObject({ tenantCount: 1 });
+    const outcomes = await Promise.all([1, 2, 3].map(() => reserve(tenant)));
+    expect(outcomes.map(({ type }) => type).sort()).toEqual(['quota-exceeded', 'reserved', 'reserved']);
+
+    expect(await plans().setForTenant(operator, tenant.tenantId, null)).toEqual({ type: 'set' });
+    expect(await limitOf(tenant)).toBe(defaultLimits.ACTIVE_RUNS);
+  });
+
+  it('takes nothing away from who has more, and gives nothing new until it is less', async () => {
+    const tenant = await world.tenant();
+    await reserve(tenant, 5n);
+    await save('tiny', 3n);
+    await plans().setForTenant(operator, tenant.tenantId, 'tiny');
+    const counter = async () => (await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'ACTIVE_RUNS');
+    expect(await counter()).toMatchObject({ limit: 3n, used: 5n });
+    expect(await reserve(tenant)).toMatchObject({ type: 'quota-exceeded', limit: 3n, used: 5n });
+    const [held] = await world.db.asOwner<{ subject: string }>('SELECT subject FROM reservations WHERE tenant_id = $1', [tenant.tenantId]);
+    await world.db.database.forTenant(tenant.tenantId).transaction((tx) => world.quota.settle(tx, tenant.tenantId, held!.subject, 'ACTIVE_RUNS', 2n));
+    expect((await reserve(tenant)).type).toBe('reserved');
+    expect((await reserve(tenant)).type).toBe('quota-exceeded');
+  });
+
+  it('that is changed changes all its tenants, and each of their trails says so', async () => {
+    const [one, two, other] = [await world.tenant(), await world.tenant(), await world.tenant()];
+    await save('team', 4n);
+    for (const { tenantId } of [one, two]) await plans().setForTenant(operator, tenantId, 'team');
+    expect(await save('team', 6n)).toMatchObject({ tenantCount: 2 });
+    expect(await Promise.all([one, two, other].map((tenant) => limitOf(tenant)))).toEqual([6n, 6n, defaultLimits.ACTIVE_RUNS]);
+    const lines = await world.db.asOwner<{ tenant_id: string; actor: string; details: { limits: object } }>(
+      `SELECT tenant_id, actor, details FROM audit_events WHERE action = 'tenant.plan' AND details->>'plan' = 'team' ORDER BY id`,
+    );
+    expect(lines.map(({ tenant_id }) => tenant_id)).toEqual([one.tenantId, two.tenantId, ...[one.tenantId, two.tenantId].sort()]);
+    expect(lines.at(-1)).toMatchObject({ actor: `operator:${operator.personId}`, details: { limits: { ACTIVE_RUNS: 6 } } });
+    expect(await world.db.asOwner(`SELECT subject FROM audit_events WHERE action = 'plan.save' AND subject = 'team' AND tenant_id = $1`, [platformTenantId])).toHaveLength(2);
+  });
+
+  it('given and changed at the same moment leaves every tenant of it with its limits', async () => {
+    const tenants = await Promise.all(Array.from({ length: 4 }, () => world.tenant()));
+    await save('busy', 1n);
+    for (let round = 1n; round <= 10n; round++) {
+      await Promise.all(tenants.map(({ tenantId }) => plans().setForTenant(operator, tenantId, null)));
+      await Promise.all([...tenants.map(({ tenantId }) => plans().setForTenant(operator, tenantId, 'busy')), save('busy', 10n + round)]);
+      expect(await Promise.all(tenants.map((tenant) => limitOf(tenant)))).toEqual(tenants.map(() => 10n + round));
+    }
+  });
+
+  it('must be one, as must the tenant', async () => {
+    const tenant = await world.tenant();
+    expect(await plans().setForTenant(operator, tenant.tenantId, 'none such')).toEqual({ type: 'plan-not-found' });
+    for (const id of [newId('tenant'), platformTenantId]) expect(await plans().setForTenant(operator, id, null)).toEqual({ type: 'tenant-not-found' });
+    expect(await world.db.asOwner('SELECT plan_name FROM tenants WHERE id = $1', [tenant.tenantId])).toEqual([{ plan_name: null }]);
+  });
+
+  it.each([
+    [['name'], { name: '' }],
+    [['name'], { name: 'a\u202eb' }],
+    [['description'], { description: 'x'.repeat(301) }],
+    [['limits.ACTIVE_RUNS'], { limits: [{ resource: 'ACTIVE_RUNS', limit: -1n }] }],
+    [['limits.STORAGE_BYTES'], { limits: [{ resource: 'STORAGE_BYTES', limit: 2n ** 60n }] }],
+    [['limits'], { limits: [{ resource: 'ACTIVE_RUNS', limit: 1n }, { resource: 'ACTIVE_RUNS', limit: 2n }] }],
+  ])('is refused for its %j', async (fields, change) => {
+    const outcome = await plans().save(operator, { name: 'fit', description: '', limits: [], ...(change as object) });
+    expect(outcome.type === 'invalid' && outcome.problems.map(({ field }) => field)).toEqual(fields);
+  });
+
+  it('is an operator’s to make', async () => {
+    const { owner: { actor }, tenantId } = await world.tenant();
+    const verbs = [
+      () => plans().list(actor), () => plans().save(actor, { name: 'own', description: '', limits: [] }), () => plans().setForTenant(actor, tenantId, null),
+      () => plans().summariseTenants(actor, [tenantId], new Date(0), new Date()),
+    ];
+    for (const verb of verbs) await expect(verb()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+});
+
+describe('what tenants have and use', () => {
+  it('is told by tenant for a time, with zeros for who has nothing', async () => {
+    const [busy, idle] = [await world.tenant(), await world.tenant()];
+    await reserve(busy, 3n);
+    await world.db.asOwner(
+      `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units) VALUES
+        ($1, 'a', '2026-05-01T00:00:00Z', 'PREDICTION', 'system', 5, 5), ($1, 'b', '2026-05-31T23:59:59Z', 'PREDICTION', 'system', 7, 7),
+        ($1, 'c', '2026-05-02T00:00:00Z', 'TRAINING', 'system', 0, 12.5), ($1, 'd', '2026-06-01T00:00:00Z', 'PREDICTION', 'system', 100, 100)`,
+      [busy.tenantId],
+    );
+    const uses = await plans().summariseTenants(operator, [busy.tenantId, idle.tenantId], new Date('2026-05-01T00:00:00Z'), new Date('2026-06-01T00:00:00Z'));
+    expect(uses.get(busy.tenantId)).toEqual({
+      counters: [{ resource: 'ACTIVE_RUNS', limit: 20n, used: 3n }, { resource: 'STORAGE_BYTES', limit: defaultLimits.STORAGE_BYTES, used: 0n }],
+      usage: { predictions: 2, rows: 12n, computeSeconds: 12.5 },
+    });
+    expect(uses.get(idle.tenantId)!.usage).toEqual({ predictions: 0, rows: 0n, computeSeconds: 0 });
+  });
+});

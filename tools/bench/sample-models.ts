@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import type { PersonActor } from '@millrace/auth';
+import { newId } from '@millrace/kernel';
+import { agree, buildPackage, type FittedFeature, type FittedPipeline, type FittedTarget, type ModelPackage } from '@millrace/packaging';
+import { sampleData, type World } from '@millrace/testkit';
+
+export interface Flower {
+  features: number[];
+  species: string;
+}
+
+export async function readIris(): Promise<Flower[]> {
+  const lines = (await readFile(sampleData('iris'), 'utf8')).trim().split(/\r?\n/).slice(1);
+  return lines.map((line) => {
+    const cells = line.split(',');
+    return { features: cells.slice(0, 4).map(Number), species: cells[4]! };
+  });
+}
+
+function describe(flowers: Flower[]): { features: (FittedFeature & { type: 'number' })[]; target: FittedTarget & { classes: string[] } } {
+  const features = ['sepal length', 'sepal width', 'petal length', 'petal width'].map((name, index) => {
+    const values = flowers.map((flower) => flower.features[index]!);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const scale = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    return { name, type: 'number' as const, min: Math.min(...values), max: Math.max(...values), mean, scale, fill: mean, missingAllowed: false };
+  });
+  return { features, target: { name: 'species', type: 'category', classes: [...new Set(flowers.map(({ species }) => species))].sort() } };
+}
+
+/** Nearest neighbours over all of iris. */
+export function neighboursOf(flowers: Flower[]): FittedPipeline {
+  const { features, target } = describe(flowers);
+  const encoded = flowers.flatMap((flower) => flower.features.map((value, index) => (value - features[index]!.mean) / features[index]!.scale));
+  const targets = Int32Array.from(flowers, ({ species }) => target.classes.indexOf(species));
+  return { features, target, estimator: { family: 'knn', k: 3, weights: 'uniform', rows: Float64Array.from(encoded), width: 4, targets } };
+}
+
+/** A network of the size that iris gets. Its weights are any: how long it takes does not depend on them. */
+export function denseOf(flowers: Flower[]): FittedPipeline {
+  const { features, target } = describe(flowers);
+  const sizes = [4, 32, 16, target.classes.length];
+  let state = 1;
+  const weight = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647 - 0.5;
+  const layers = sizes.slice(1).map((units, index) => {
+    const inputs = sizes[index]!;
+    const activation = index === sizes.length - 2 ? ('softmax' as const) : ('relu' as const);
+    return { activation, inputs, units, kernel: Float32Array.from({ length: inputs * units }, weight), bias: Float32Array.from({ length: units }, weight) };
+  });
+  return { features, target, estimator: { family: 'dense', layers } };
+}
+
+/** Registers the model as a finished run would, and publishes it under its name. */
+export async function publish(
+  world: World,
+  actor: PersonActor,
+  name: string,
+  pipeline: FittedPipeline,
+  origin: { datasetVersionId: string; runId: string },
+): Promise<ModelPackage> {
+  const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
+  const { tenantId } = actor;
+  const versionId = newId('modelVersion');
+  const same = [{ value: 0 }];
+  const agreement = agree(same, same, { name: 'same', type: 'number', mean: 0, scale: 1 });
+  await world.registry.storePackage(tenantId, versionId, modelPackage);
+  await world.db.database.forTenant(tenantId).transaction((tx) =>
+    world.registry.addVersion(tx, { tenantId, versionId, modelName: name, ...origin, modelPackage, metrics: {}, agreement }),
+  );
+  const outcome = await world.registry.publish(actor, { versionId, endpointName: name });
+  if (outcome.type !== 'published') throw new Error(`the model was not published: ${outcome.type}`);
+  return modelPackage;
+}
