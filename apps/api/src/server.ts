@@ -215,7 +215,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     clientErrorHandler: refuseBrokenHttp,
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers(headers).header('x-request-id', request.id);
+    // What is one caller's is no other's: no cache on the way may keep it. The console's own files say otherwise.
+    void reply.headers(headers).header('x-request-id', request.id).header('cache-control', 'no-store');
   });
   await allowListedOrigins(app, corsOrigins);
   // From here on: what was before answers the preflights of all addresses, and is no address of its own.

@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
@@ -148,11 +149,21 @@ declare module 'fastify' {
   }
 }
 
-/** Ids for requests that bring none: unique by the process and the count. A fresh random one each would cost as much as the routing. */
+/**
+ * Ids for requests that bring none: unique by the process and 64 random bits, from a pool since asking the system for each
+ * would cost as much as the routing. Never a count: it would tell every caller how much the others ask.
+ */
 function createRequestIds(): () => string {
   const process = newId('request');
-  let count = 0;
-  return () => `${process}-${(++count).toString(36)}`;
+  const pool = Buffer.alloc(4096);
+  let used = pool.length;
+  return () => {
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    return `${process}-${pool.toString('hex', used, (used += 8))}`;
+  };
 }
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
@@ -225,7 +236,8 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
 
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
-    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    // What is one caller's is no other's: no cache on the way may keep it, whatever header the credential came in.
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
     done();
   });
   allowListedOrigins(app, corsOrigins);

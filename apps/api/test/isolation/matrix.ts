@@ -97,6 +97,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     const text = await response.text();
     const { data = null, errors = [] } = JSON.parse(text) as Partial<Answer>;
     const answer = { status: response.status, headers: [...response.headers], text, data, errors };
+    if (response.headers.get('cache-control') !== 'no-store') findings.push(`a cache may keep the answer of ${operation.name}`);
     lookThrough(asker, `${operation.name} ${JSON.stringify(variables).slice(0, 300)}`, JSON.stringify(answer.headers) + text, sent);
     noteAsked(asker, operation);
     return answer;
