@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createTestDatabase, type IdentityProvider, type PersonAtProvider, startIdentityProvider, type TestDatabase } from '@millrace/testkit';
@@ -718,6 +719,18 @@ describe('required single sign-on', () => {
     expect((await cameIn(atProvider(inside.email), place)).actor.personId).toBe(inside.actor.personId);
     await save(admin);
     expect((await auth.signIn(inside.email, password)).type).toBe('signed-in');
+  });
+
+  it('counts for a domain in letters of its own, in either spelling', async () => {
+    const place = await tenant();
+    const domain = `mühle-${newDomain()}`;
+    await verified(place.owner, domainToASCII(domain));
+    await save(place.owner, { required: true });
+    for (const spelling of [domain, domainToASCII(domain)]) {
+      const email = `${newId('person')}@${spelling}`;
+      expect((await auth.members.add({ tenantId: place.tenantId, name: 'Sam Staff', email, password, role: 'VIEWER' })).type).toBe('added');
+      expect(await auth.signIn(email, password)).toEqual({ type: 'sso-only' });
+    }
   });
 
   it('counts from the moment on at which a domain is verified', async () => {
