@@ -156,6 +156,18 @@ describe('an invitation', () => {
     expect(await auth.members.acceptInvitation(token, newcomer)).toEqual({ type: 'link-invalid' });
   });
 
+  it('goes with the role that it took to make it', async () => {
+    const { actor } = await owner();
+    const admin = await member(actor.tenantId, 'OWNER');
+    const [boss, peer, reader] = [await invite(admin.actor, newEmail(), 'OWNER'), await invite(admin.actor, newEmail(), 'ADMIN'), await invite(admin.actor, newEmail(), 'VIEWER')];
+    const another = await invite(actor, newEmail(), 'OWNER');
+    const open = async (links: { token: string }[]) => Promise.all(links.map(async ({ token }) => (await auth.members.previewInvitation(token)) !== null));
+    await auth.members.changeRole(actor, admin.actor.personId, 'ADMIN');
+    expect(await open([boss, peer, reader, another])).toEqual([false, true, true, true]);
+    await auth.members.changeRole(actor, admin.actor.personId, 'ENGINEER');
+    expect(await open([peer, reader, another])).toEqual([false, false, true]);
+  });
+
   it('is not good while its tenant is suspended', async () => {
     const { actor } = await owner();
     const { token } = await invite(actor, newEmail());

@@ -4,7 +4,7 @@ import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { domainOf } from './domain-claims.ts';
 import { type Grounds, isEmail, isPlainText, normalEmail } from './grounds.ts';
-import { lockMembers } from './members.ts';
+import { endInvitationsAbove, lockMembers } from './members.ts';
 import type { createOpenId, OpenIdConnection, OpenIdRefusalCode, OpenIdTransaction } from './openid.ts';
 import type { OpenIdIdentity } from './openid-claims.ts';
 import type { Role } from './permissions.ts';
@@ -146,7 +146,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         });
         return { type: 'refused', code };
       }
-      const personId = await makeMember(tx, tenantId, guest, identity, decision.role);
+      const personId = await makeMember(tx, tenantId, guest, identity, decision.role, clock.now());
       return sessions.open(tx, { tenantId, personId, role: decision.role, method: 'SSO', expiresAt: inSeconds(sessionSeconds) }, origin);
     });
   }
@@ -250,7 +250,7 @@ async function decideRole(
 }
 
 /** Writes down what was decided. Of a person who is known nothing changes but the membership of this tenant. */
-async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role, now: Date): Promise<string> {
   const { email, person, role: present, identity } = guest;
   const personId = person?.id ?? newId('person');
   if (!person) await tx.person.createMany({ data: [{ id: personId, email, name: name !== null && isPlainText(name) ? name.trim() : localPart(email) }] });
@@ -258,7 +258,10 @@ async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer
   else if (identity !== 'known') await tx.ssoIdentity.updateMany({ where: { tenantId, issuer, subject: identity.formerSubject }, data: { subject } });
   if (present === role) return personId;
   if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role, bySso: true }] });
-  else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+  else {
+    await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+    await endInvitationsAbove(tx, { tenantId, personId, role }, now);
+  }
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };
   await recordAudit(tx, { type: 'system', tenantId }, { ...entry, subject: personId });
