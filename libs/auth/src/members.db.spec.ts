@@ -374,9 +374,10 @@ describe('switching', () => {
 
   it('opens a session in the other tenant with the role there, and ends the one that asked', async () => {
     const { session, second } = await inTwo();
-    const switched = signedIn(await auth.members.switchTo(session.actor, second));
+    const switched = await at(new Date(time.getTime() + 20_000), async () => signedIn(await auth.members.switchTo(session.actor, second)));
     expect(switched.actor).toMatchObject({ tenantId: second, role: 'VIEWER', personId: session.actor.personId });
     expect(await auth.authenticate(switched.accessToken)).toMatchObject({ tenantId: second });
+    expect(switched.sessionExpiresAt).toEqual(session.sessionExpiresAt); // else a stolen one could be carried on for ever
     await waitFor(async () => (await auth.authenticate(session.accessToken)) === null);
     expect((await auth.refresh(session.refreshToken)).type).toBe('refused');
     expect(await auth.members.switchTo(session.actor, second)).toEqual({ type: 'not-by-password' }); // it has ended
