@@ -49,6 +49,27 @@ describe('changing a password', () => {
     expect(lines.map(({ result, details }) => [result, details])).toEqual([['refused', null], ['ok', { endedSessions: 2 }]]);
   });
 
+  it('leaves no session behind that a sign-in with the old one was about to open', async () => {
+    const { email } = await world.tenant();
+    const { actor } = await world.signedIn(email);
+    const { database } = world.test;
+    let transactions = 0;
+    /** The first counts the attempt, after which the password is checked; the second opens the session. */
+    const between: Database = {
+      ...database,
+      system: () => ({
+        ...database.system(),
+        async transaction(work) {
+          if (++transactions === 2) expect((await world.auth.passwords.change(actor, { currentPassword: password, newPassword })).type).toBe('changed');
+          return database.system().transaction(work);
+        },
+      }),
+    };
+    expect((await world.elsewhere({ database: between }).signIn(email, password)).type).toBe('refused');
+    expect(transactions).toBe(2);
+    expect(await attempt(email, newPassword)).toBe('signed-in');
+  });
+
   it('ends sessions in other tenants too', async () => {
     const [one, other] = [await world.tenant(), await world.tenant()];
     const here = await world.signedIn(one.email);
