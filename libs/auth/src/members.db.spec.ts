@@ -253,7 +253,7 @@ describe('an invitation for an address that has an account', () => {
     const { token } = await invite(actor, email);
     expect(await auth.members.acceptInvitation(token, newcomer)).toEqual({ type: 'sso-only', reason: 'account' });
 
-    const domain = `${newId('domainClaim')}.example`;
+    const domain = `${newId('domainClaim').replace('_', '-')}.example`;
     await test.asOwner(
       `INSERT INTO sso_connections (id, tenant_id, issuer, client_id, role_by_group, required, updated_by) VALUES ($1, $2, 'https://i.example', 'c', '{}', true, 'system')`,
       [newId('ssoConnection'), actor.tenantId],
@@ -270,6 +270,16 @@ describe('an invitation for an address that has an account', () => {
 });
 
 describe('a change of role', () => {
+  it('ends what was begun with more rights, such as an export, and nothing that was begun with fewer', async () => {
+    const { actor } = await owner();
+    const { actor: other } = await member(actor.tenantId, 'ENGINEER');
+    await auth.members.changeRole(actor, other.personId, 'OWNER');
+    expect(await auth.stillActs(other)).toBe(true);
+    const asOwner: PersonActor = { ...other, role: 'OWNER' };
+    await auth.members.changeRole(actor, other.personId, 'ADMIN');
+    expect([await auth.stillActs(asOwner), await auth.stillActs(other)]).toEqual([false, true]);
+  });
+
   it('takes effect in every process within a second, without a new sign-in', async () => {
     const { actor } = await owner();
     const engineer = await member(actor.tenantId, 'ENGINEER');
