@@ -1,4 +1,5 @@
 import type { SystemTx } from '@millrace/database';
+import { domainOf } from './email-domain.ts';
 import type { Role } from './permissions.ts';
 
 /**
@@ -15,6 +16,5 @@ export async function comesInBySsoOnly(
   if (role === 'OWNER') return false;
   const connection = await tx.ssoConnection.findUnique({ where: { tenantId }, select: { required: true } });
   if (!connection?.required) return false;
-  const domain = email.slice(email.lastIndexOf('@') + 1);
-  return (await tx.domainClaim.count({ where: { tenantId, domain, verifiedAt: { not: null } } })) > 0;
+  return (await tx.domainClaim.count({ where: { tenantId, domain: domainOf(email), verifiedAt: { not: null } } })) > 0;
 }

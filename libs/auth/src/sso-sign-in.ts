@@ -2,7 +2,7 @@ import { notify, type Person, type SsoConnection, type SystemTx, violatesUnique 
 import { newId } from '@millrace/kernel';
 import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
-import { domainOf } from './domain-claims.ts';
+import { domainOf } from './email-domain.ts';
 import { type Grounds, isEmail, isPlainText, normalEmail } from './grounds.ts';
 import { endInvitationsAbove, lockMembers } from './members.ts';
 import type { createOpenId, OpenIdConnection, OpenIdRefusalCode, OpenIdTransaction } from './openid.ts';
