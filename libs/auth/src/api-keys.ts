@@ -82,7 +82,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
       const { key, publicId, secret } = generateKey();
       const values = { models: [], addresses: [], expiresAt: null, ...valuesOf(input) };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<CreateApiKeyOutcome> => {
-        const beyond = boundProblems(await boundsOf(tx, actor), values);
+        const beyond = boundProblems(await boundsOf(tx, actor), { rpmLimit: null, maxParallelRequests: null, ...values });
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const apiKey = await tx.apiKey.create({
           data: {
@@ -254,7 +254,7 @@ function rangeProblem(field: string, what: string, least: number, most: number):
 }
 
 /** What of a key goes beyond the key that makes, changes or rotates it. To name none would mean all. */
-function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt'>): Problem[] {
+function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | keyof typeof highestLimits>): Problem[] {
   if (!bounds) return [];
   const problems: Problem[] = [];
   if (bounds.models.length && !(key.models.length && key.models.every((name) => bounds.models.includes(name)))) {
@@ -265,6 +265,11 @@ function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models'
   }
   if (bounds.expiresAt && !(key.expiresAt && key.expiresAt <= bounds.expiresAt)) {
     problems.push({ code: 'expiry_beyond_own', field: 'expiresAt', message: 'The key that makes this one ends sooner itself.', remedy: `Choose a time no later than ${bounds.expiresAt.toISOString()}.` });
+  }
+  for (const [field, name] of [['rpmLimit', 'requests a minute'], ['maxParallelRequests', 'parallel requests']] as const) {
+    const [own, given] = [bounds[field], key[field]];
+    if (own === null || (given !== null && given <= own)) continue;
+    problems.push({ code: 'limit_beyond_own', field, message: `The key that makes this one has a limit of ${own} ${name} itself.`, remedy: `Give a limit of at most ${own}.` });
   }
   return problems;
 }

@@ -4,7 +4,7 @@ import { Secret, TOTP } from 'otpauth';
 import { type Actor, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
-import { homeOf } from './home-tenant.ts';
+import { trailsOf } from './home-tenant.ts';
 import { inTurn, verifyInTurn } from './password.ts';
 import { open, seal } from './sealing.ts';
 import { endSessions, requirePasswordSession } from './sessions.ts';
@@ -171,8 +171,9 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
         await tx.person.updateMany({ where: { id: person.id }, data: off });
         await tx.recoveryCode.deleteMany({ where: { personId: person.id } });
         const ended = await endSessions(tx, clock, { personId: person.id });
-        const home = await homeOf(tx, person.id);
-        await recordAudit(tx, actor, { action: 'second_factor.reset', subject: person.id, tenantId: home?.tenantId ?? actor.tenantId, details: { endedSessions: ended } });
+        for (const tenantId of await trailsOf(tx, person.id, actor.tenantId)) {
+          await recordAudit(tx, actor, { action: 'second_factor.reset', subject: person.id, tenantId, details: { endedSessions: ended } });
+        }
         return { type: 'reset' };
       });
     },

@@ -92,6 +92,14 @@ describe('a sign-in', () => {
   });
 });
 
+it('is open to others while somebody floods the set-up with links that are not good', async () => {
+  const { email } = await world.tenant();
+  const input = { tenantName: 'Acme', name: 'Mallory', email: newEmail(), password };
+  const flood = Array.from({ length: 40 }, () => world.auth.setUp('no link', input).then(({ type }) => type, ({ code }: { code: string }) => code));
+  expect((await world.auth.signIn(email, password, { address: newAddress() })).type).toBe('signed-in');
+  expect(new Set(await Promise.all(flood))).toEqual(new Set(['link-invalid']));
+});
+
 describe.each(['a known', 'an unknown'])('guesses at %s account', (kind) => {
   const newAccount = async () => (kind === 'a known' ? (await world.tenant()).email : newEmail());
 

@@ -1,5 +1,5 @@
 import type { SystemTx } from '@millrace/database';
-import { domainOf } from './domain-claims.ts';
+import { domainOf } from './email-domain.ts';
 import type { Role } from './permissions.ts';
 
 /**

@@ -2,9 +2,9 @@ import { notify, type Person, type SsoConnection, type SystemTx, violatesUnique 
 import { newId } from '@millrace/kernel';
 import type { Origin } from './actor.ts';
 import { recordAudit, type SystemActor } from './audit.ts';
-import { domainOf } from './domain-claims.ts';
+import { domainOf } from './email-domain.ts';
 import { type Grounds, isEmail, isPlainText, normalEmail } from './grounds.ts';
-import { lockMembers } from './members.ts';
+import { endInvitationsAbove, lockMembers } from './members.ts';
 import type { createOpenId, OpenIdConnection, OpenIdRefusalCode, OpenIdTransaction } from './openid.ts';
 import type { OpenIdIdentity } from './openid-claims.ts';
 import type { Role } from './permissions.ts';
@@ -159,7 +159,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         });
         return { type: 'refused', code };
       }
-      const personId = await makeMember(tx, { type: 'system', tenantId, ...origin }, guest, identity, decision.role);
+      const personId = await makeMember(tx, { type: 'system', tenantId, ...origin }, guest, identity, decision.role, clock.now());
       return sessions.open(tx, { tenantId, personId, role: decision.role, method: 'SSO', expiresAt: inSeconds(sessionSeconds) }, origin);
     });
   }
@@ -265,7 +265,7 @@ async function decideRole(
 }
 
 /** Writes down what was decided. Of a person who is known nothing changes but the membership of this tenant. */
-async function makeMember(tx: SystemTx, system: SystemActor, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+async function makeMember(tx: SystemTx, system: SystemActor, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role, now: Date): Promise<string> {
   const { tenantId } = system;
   const { email, person, role: present, identity } = guest;
   const personId = person?.id ?? newId('person');
@@ -274,7 +274,10 @@ async function makeMember(tx: SystemTx, system: SystemActor, guest: Guest, { iss
   else if (identity !== 'known') await tx.ssoIdentity.updateMany({ where: { tenantId, issuer, subject: identity.formerSubject }, data: { subject } });
   if (present === role) return personId;
   if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role, bySso: true }] });
-  else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+  else {
+    await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+    await endInvitationsAbove(tx, { tenantId, personId, role }, now);
+  }
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };
   await recordAudit(tx, system, { ...entry, subject: personId });

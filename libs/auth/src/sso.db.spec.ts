@@ -69,7 +69,7 @@ async function tenant(domain = newDomain()): Promise<Place> {
 async function verified(actor: Actor, domain: string): Promise<string> {
   const claimed = await auth.sso.claimDomain(actor, { domain });
   if (claimed.type !== 'claimed') throw new Error(JSON.stringify(claimed));
-  records.set(domain, [domainRecord(claimed.domainClaim)]);
+  records.set(claimed.domainClaim.domain, [domainRecord(claimed.domainClaim)]);
   expect((await auth.sso.verifyDomain(actor, claimed.domainClaim.id)).type).toBe('verified');
   return claimed.domainClaim.id;
 }
@@ -740,6 +740,16 @@ describe('required single sign-on', () => {
     await save(place.owner, { required: true });
     expect((await auth.signIn(sam.email, password)).type).toBe('signed-in');
     await verified(place.owner, domain);
+    await gone(sam.accessToken);
+    expect(await auth.signIn(sam.email, password)).toEqual({ type: 'sso-only' });
+  });
+
+  it('knows a domain in whatever spelling an address has it', async () => {
+    const place = await tenant();
+    const domain = `bücher-${newDomain()}`;
+    await verified(place.owner, domain);
+    const sam = await member(place, 'ENGINEER', `sam@${domain}`);
+    await save(place.owner, { required: true });
     await gone(sam.accessToken);
     expect(await auth.signIn(sam.email, password)).toEqual({ type: 'sso-only' });
   });

@@ -54,15 +54,21 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
       if (actor.type === 'key') return { type: 'not-by-password' };
       const { personId, sessionId } = actor;
       const outcome = await database.system().transaction(async (tx): Promise<SwitchOutcome> => {
-        const session = await tx.session.findUnique({ where: { id: sessionId }, select: { method: true, revokedAt: true } });
-        if (session?.method !== 'PASSWORD' || session.revokedAt) return { type: 'not-by-password' };
+        // Locked against a change of the password at this moment, which ends the sessions that there are.
+        await tx.$queryRaw`SELECT 1 FROM people WHERE id = ${personId} FOR SHARE`;
+        const session = await tx.session.findUnique({ where: { id: sessionId }, select: { method: true, revokedAt: true, expiresAt: true } });
+        if (session?.method !== 'PASSWORD' || session.revokedAt || session.expiresAt <= clock.now()) return { type: 'not-by-password' };
         const membership = await tx.membership.findUnique({
           where: { tenantId_personId: { tenantId, personId } },
           include: { tenant: { select: { status: true } }, person: { select: { email: true } } },
         });
         if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
         if (await comesInBySsoOnly(tx, { ...membership, email: membership.person.email })) return { type: 'sso-only' };
-        return sessions.open(tx, { tenantId, personId, role: membership.role, recorded: { action: 'session.switch', subject: personId } }, origin);
+        return sessions.open(
+          tx,
+          { tenantId, personId, role: membership.role, expiresAt: session.expiresAt, recorded: { action: 'session.switch', subject: personId } },
+          origin,
+        );
       });
       if (outcome.type === 'signed-in') {
         // In a transaction of its own: one that wrote two tenants' trails could wait for another that does so the other way round.
