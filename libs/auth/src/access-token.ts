@@ -31,7 +31,7 @@ export function signAccessToken(claims: AccessTokenClaims, settings: AccessToken
   return sign(claims, seconds(settings.clock), settings);
 }
 
-function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: number, { secret, keyId }: AccessTokenSettings): string {
+function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: number, { secret, keyId }: Pick<AccessTokenSettings, 'secret' | 'keyId'>): string {
   return jwt.sign(
     { sub: personId, ten: tenantId, sid: sessionId, iss: issuer, aud: audience, iat: issuedAt, exp: issuedAt + accessTokenLifeSeconds },
     secret,
@@ -47,8 +47,8 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
   if (token.length > 2048) return null;
   try {
     const keyId = jwt.decode(token, { complete: true })?.header.kid;
-    const secret = typeof keyId === 'string' ? settings.secretByKeyId.get(keyId) : undefined;
-    if (secret === undefined) return null;
+    const secret = keyId === undefined ? undefined : settings.secretByKeyId.get(keyId);
+    if (keyId === undefined || secret === undefined) return null;
     const { header, payload } = jwt.verify(token, secret, {
       algorithms: [algorithm],
       issuer,
@@ -63,7 +63,7 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
     const claims = { personId: sub, tenantId: ten, sessionId: sid };
     // Byte for byte as it is made here: a claim, a header or a spelling that we do not use belongs to another kind of
     // token, or to somebody who holds the secret and should not.
-    return token === sign(claims, iat, settings) ? claims : null;
+    return token === sign(claims, iat, { secret, keyId }) ? claims : null;
   } catch {
     return null;
   }
