@@ -176,7 +176,9 @@ describe('a refusal', () => {
     fetch(`${world.api.url}/uploads/${stage.ours.upload}`, { method: 'PUT', headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers }, body: 'a,b\n1,2\n' });
   const download = (token: string | null, headers: Record<string, string>) =>
     fetch(`${world.api.url}/audit?format=jsonl`, { headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers } });
-  it.each([['an upload', 'upload.receive', put], ['an export of the trail', 'audit.export', download]] as const)('of %s leaves one', async (_what, action, send) => {
+  const takeAway = (token: string | null, headers: Record<string, string>) =>
+    fetch(`${world.api.url}/export`, { headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers } });
+  it.each([['an upload', 'upload.receive', put], ['an export of the trail', 'audit.export', download], ['an export of everything', 'tenant.export', takeAway]] as const)('of %s leaves one', async (_what, action, send) => {
     const requestId = newId('request');
     expect((await send(keys.predict, { 'x-request-id': requestId, 'user-agent': 'spec/1' })).status).toBe(403);
     expect(await trailOf(requestId)).toMatchObject([{ tenantId: acme.actor.tenantId, action, result: 'forbidden', address: '127.0.0.1', userAgent: 'spec/1' }]);
