@@ -2,13 +2,26 @@ import { createRootRouteWithContext, createRoute, createRouter, Link, Outlet, re
 import { buttonClass } from '../design/button.tsx';
 import { Empty, Loading } from '../design/notice.tsx';
 import { RefusalNotice } from '../design/refusal-notice.tsx';
+import { AccountPage } from '../features/auth/account-page.tsx';
 import { ApiKeysPage } from '../features/auth/api-keys-page.tsx';
 import { AuditPage } from '../features/auth/audit-page.tsx';
+import { ForgotPasswordPage } from '../features/auth/forgot-password-page.tsx';
+import { InvitationPage } from '../features/auth/invitation-page.tsx';
+import { MembersPage } from '../features/auth/members-page.tsx';
+import { PermissionsPage } from '../features/auth/permissions-page.tsx';
+import { ResetPage } from '../features/auth/reset-page.tsx';
 import { SetUpPage } from '../features/auth/set-up-page.tsx';
 import { SignInPage } from '../features/auth/sign-in-page.tsx';
+import { SsoPage } from '../features/auth/sso-page.tsx';
+import { TenantPage } from '../features/auth/tenant-page.tsx';
 import { DatasetPage } from '../features/datasets/dataset-page.tsx';
 import { DatasetsPage } from '../features/datasets/datasets-page.tsx';
 import { OverviewPage } from '../features/overview/overview-page.tsx';
+import { AccessPage } from '../features/platform/access-page.tsx';
+import { HealthPage } from '../features/platform/health-page.tsx';
+import { LoginsPage } from '../features/platform/logins-page.tsx';
+import { PlansPage } from '../features/platform/plans-page.tsx';
+import { TenantsPage } from '../features/platform/tenants-page.tsx';
 import { UsagePage } from '../features/quota/usage-page.tsx';
 import { EndpointPage } from '../features/registry/endpoint-page.tsx';
 import { EndpointsPage } from '../features/registry/endpoints-page.tsx';
@@ -39,14 +52,18 @@ function text(value: unknown): string | undefined {
 }
 
 const setUp = createRoute({ getParentRoute: () => root, path: '/setup', component: SetUpPage });
+const forgotPassword = createRoute({ getParentRoute: () => root, path: '/forgot-password', component: ForgotPasswordPage });
+const reset = createRoute({ getParentRoute: () => root, path: '/reset', component: ResetPage });
+const invitation = createRoute({ getParentRoute: () => root, path: '/invitation', component: InvitationPage });
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: (search: Record<string, unknown>): { from?: string } => {
+  validateSearch: (search: Record<string, unknown>): { from?: string; sso?: string } => {
     const from = text(search['from']);
+    const sso = text(search['sso']);
     // only ever back into this console, never to a site that somebody put into a link
-    return from && /^\/(?![/\\])/.test(from) ? { from } : {};
+    return { ...(from && /^\/(?![/\\])/.test(from) ? { from } : {}), ...(sso ? { sso } : {}) };
   },
   beforeLoad: async ({ context }) => {
     await context.session.restore().catch(() => undefined);
@@ -116,10 +133,26 @@ const keys = createRoute({ getParentRoute: () => shell, path: '/keys', component
 const usage = createRoute({ getParentRoute: () => shell, path: '/usage', component: UsagePage });
 const audit = createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage });
 
+const permissions = createRoute({ getParentRoute: () => shell, path: '/permissions', component: PermissionsPage });
+const members = createRoute({ getParentRoute: () => shell, path: '/members', component: MembersPage });
+const singleSignOn = createRoute({ getParentRoute: () => shell, path: '/single-sign-on', component: SsoPage });
+const tenant = createRoute({ getParentRoute: () => shell, path: '/tenant', component: TenantPage });
+const account = createRoute({ getParentRoute: () => shell, path: '/account', component: AccountPage });
+const platform = [
+  createRoute({ getParentRoute: () => shell, path: '/platform/tenants', component: TenantsPage }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/plans', component: PlansPage }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/access', component: AccessPage }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/logins', component: LoginsPage }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/health', component: HealthPage }),
+] as const;
+
 const routeTree = root.addChildren([
   setUp,
   signIn,
-  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit]),
+  forgotPassword,
+  reset,
+  invitation,
+  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit, permissions, members, singleSignOn, tenant, account, ...platform]),
 ]);
 
 export function createConsoleRouter(session: Session) {
