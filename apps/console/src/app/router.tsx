@@ -1,8 +1,7 @@
-import { createRootRouteWithContext, createRoute, createRouter, Link, Outlet, redirect } from '@tanstack/react-router';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from '@tanstack/react-router';
 import { buttonClass } from '../design/button.tsx';
 import { Empty, Loading } from '../design/notice.tsx';
 import { RefusalNotice } from '../design/refusal-notice.tsx';
-import { AccountPage } from '../features/auth/account-page.tsx';
 import { ApiKeysPage } from '../features/auth/api-keys-page.tsx';
 import { AuditPage } from '../features/auth/audit-page.tsx';
 import { ForgotPasswordPage } from '../features/auth/forgot-password-page.tsx';
@@ -12,16 +11,10 @@ import { PermissionsPage } from '../features/auth/permissions-page.tsx';
 import { ResetPage } from '../features/auth/reset-page.tsx';
 import { SetUpPage } from '../features/auth/set-up-page.tsx';
 import { SignInPage } from '../features/auth/sign-in-page.tsx';
-import { SsoPage } from '../features/auth/sso-page.tsx';
 import { TenantPage } from '../features/auth/tenant-page.tsx';
 import { DatasetPage } from '../features/datasets/dataset-page.tsx';
 import { DatasetsPage } from '../features/datasets/datasets-page.tsx';
 import { OverviewPage } from '../features/overview/overview-page.tsx';
-import { AccessPage } from '../features/platform/access-page.tsx';
-import { HealthPage } from '../features/platform/health-page.tsx';
-import { LoginsPage } from '../features/platform/logins-page.tsx';
-import { PlansPage } from '../features/platform/plans-page.tsx';
-import { TenantsPage } from '../features/platform/tenants-page.tsx';
 import { UsagePage } from '../features/quota/usage-page.tsx';
 import { EndpointPage } from '../features/registry/endpoint-page.tsx';
 import { EndpointsPage } from '../features/registry/endpoints-page.tsx';
@@ -83,7 +76,16 @@ const shell = createRoute({
   component: Shell,
 });
 
-const overview = createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage });
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  beforeLoad: ({ context }) => {
+    const state = context.session.getState();
+    // Operators have no data sets to look over: they begin with the tenants.
+    if (state.type === 'signed-in' && state.viewer.permissions.includes('platform:read')) throw redirect({ to: '/platform/tenants' });
+  },
+  component: OverviewPage,
+});
 const datasets = createRoute({ getParentRoute: () => shell, path: '/datasets', component: DatasetsPage });
 const dataset = createRoute({
   getParentRoute: () => shell,
@@ -135,15 +137,15 @@ const audit = createRoute({ getParentRoute: () => shell, path: '/audit', compone
 
 const permissions = createRoute({ getParentRoute: () => shell, path: '/permissions', component: PermissionsPage });
 const members = createRoute({ getParentRoute: () => shell, path: '/members', component: MembersPage });
-const singleSignOn = createRoute({ getParentRoute: () => shell, path: '/single-sign-on', component: SsoPage });
+const singleSignOn = createRoute({ getParentRoute: () => shell, path: '/single-sign-on', component: lazyRouteComponent(() => import('../features/auth/sso-page.tsx'), 'SsoPage') });
 const tenant = createRoute({ getParentRoute: () => shell, path: '/tenant', component: TenantPage });
-const account = createRoute({ getParentRoute: () => shell, path: '/account', component: AccountPage });
+const account = createRoute({ getParentRoute: () => shell, path: '/account', component: lazyRouteComponent(() => import('../features/auth/account-page.tsx'), 'AccountPage') });
 const platform = [
-  createRoute({ getParentRoute: () => shell, path: '/platform/tenants', component: TenantsPage }),
-  createRoute({ getParentRoute: () => shell, path: '/platform/plans', component: PlansPage }),
-  createRoute({ getParentRoute: () => shell, path: '/platform/access', component: AccessPage }),
-  createRoute({ getParentRoute: () => shell, path: '/platform/logins', component: LoginsPage }),
-  createRoute({ getParentRoute: () => shell, path: '/platform/health', component: HealthPage }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/tenants', component: lazyRouteComponent(() => import('../features/platform/tenants-page.tsx'), 'TenantsPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/plans', component: lazyRouteComponent(() => import('../features/platform/plans-page.tsx'), 'PlansPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/access', component: lazyRouteComponent(() => import('../features/platform/access-page.tsx'), 'AccessPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/logins', component: lazyRouteComponent(() => import('../features/platform/logins-page.tsx'), 'LoginsPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/health', component: lazyRouteComponent(() => import('../features/platform/health-page.tsx'), 'HealthPage') }),
 ] as const;
 
 const routeTree = root.addChildren([

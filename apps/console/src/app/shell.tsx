@@ -1,6 +1,6 @@
 import { useApolloClient } from '@apollo/client/react';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { useEffect, useRef } from 'react';
+import { useEffect, useState } from 'react';
 import { Logo } from '../design/logo.tsx';
 import { words } from '../design/format.ts';
 import type { Viewer } from '../graphql/session.ts';
@@ -72,22 +72,25 @@ export function Shell() {
     void navigate({ to: '/sign-in', search: here === '/' ? {} : { from: here }, replace: true });
   }, [state.type, client, navigate]);
 
+  // Into another tenant, perhaps by another tab, whose cookies are this one's as well: nothing of the former is shown.
   const identity = state.type === 'signed-in' ? identityOf(state.viewer) : null;
-  const isOperator = state.type === 'signed-in' && state.viewer.permissions.includes('platform:read');
-
-  // Another tab has gone into another tenant: this one has its cookies as well, and shows nothing of the former tenant.
-  const shownIdentity = useRef(identity);
+  const [shownIdentity, setShownIdentity] = useState(identity);
   useEffect(() => {
-    if (identity === null || identity === shownIdentity.current) return;
-    shownIdentity.current = identity;
-    void client.resetStore().catch(() => undefined);
-    void navigate({ to: '/' });
-  }, [identity, client, navigate]);
+    if (identity === null || identity === shownIdentity) return;
+    void client.clearStore().then(async () => {
+      await navigate({ to: '/' });
+      setShownIdentity(identity);
+    });
+  }, [identity, shownIdentity, client, navigate]);
 
-  // Operators have no data sets to look over: they begin with the tenants.
+  // Much may have happened while nobody looked: another role, or none.
   useEffect(() => {
-    if (isOperator && window.location.pathname === '/') void navigate({ to: '/platform/tenants', replace: true });
-  }, [isOperator, navigate]);
+    const look = () => {
+      if (document.visibilityState === 'visible') void session.look().catch(() => undefined);
+    };
+    document.addEventListener('visibilitychange', look);
+    return () => document.removeEventListener('visibilitychange', look);
+  }, [session]);
 
   if (state.type !== 'signed-in') return null;
   const { tenant, person, role, grantId } = state.viewer;
@@ -138,8 +141,12 @@ export function Shell() {
         </div>
       </aside>
       <main id="content" tabIndex={-1} className="min-w-0 outline-none">
-        {grantId && <GrantBanner grantId={grantId} tenantName={tenant.name} />}
-        <Outlet key={identity} />
+        {identity === shownIdentity && (
+          <>
+            {grantId && <GrantBanner grantId={grantId} tenantName={tenant.name} />}
+            <Outlet />
+          </>
+        )}
       </main>
     </div>
   );

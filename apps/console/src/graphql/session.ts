@@ -206,7 +206,10 @@ export function createSession({ storage, fetch, lock, events, now = Date.now }: 
     ready,
     distrust,
     async look() {
-      if ((await ready()) !== null) await askWho();
+      const goodUntil = await ready();
+      if (goodUntil === null || (await askWho())) return;
+      distrust(goodUntil);
+      await ready();
     },
     async end() {
       const hasGoodCookie = isGood(kept());
