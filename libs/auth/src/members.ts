@@ -165,8 +165,11 @@ export function requireNotAbove(own: Role, other: Role): void {
   throw new DomainError('FORBIDDEN', `The role ${own} may not decide about an ${other}.`, { remedy: `Ask an ${other}.` });
 }
 
-async function isLastAtTop(tx: TenantTx, { tenantId, role }: Membership): Promise<boolean> {
-  return role === topRole(tenantId) && (await tx.membership.count({ where: { tenantId, role } })) === 1;
+/** An owner whom only the tenant's provider lets in is no other one: with the provider gone, nobody would be left to let others in. */
+async function isLastAtTop(tx: TenantTx, { tenantId, role, bySso }: Membership): Promise<boolean> {
+  if (role !== topRole(tenantId)) return false;
+  const peers = await tx.membership.findMany({ where: { tenantId, role }, select: { bySso: true } });
+  return peers.length === 1 || (!bySso && peers.filter((peer) => !peer.bySso).length === 1);
 }
 
 /** A new person who is a member from the start. The verb that calls writes the line of the trail. */

@@ -587,6 +587,17 @@ describe('coming in', () => {
     expect((await cameIn(second, place)).actor.role).toBe('OWNER');
   });
 
+  it('makes no owner who would be enough without one who comes in by password', async () => {
+    const place = await tenant();
+    await save(place.owner, { roleByGroup: [{ group: 'bosses', role: 'OWNER' }], defaultRole: 'VIEWER' });
+    const boss = atProvider(`boss@${place.domain}`, ['bosses']);
+    const { actor } = await cameIn(boss, place);
+    expect(await auth.members.leave(place.owner)).toEqual({ type: 'last-owner' });
+    expect(await auth.members.changeRole(actor, place.owner.personId, 'ADMIN')).toEqual({ type: 'last-owner' });
+    expect(await auth.members.leave(actor)).toEqual({ type: 'left' });
+    expect((await cameIn(boss, place)).actor.role).toBe('OWNER');
+  });
+
   it('two owners at the same moment do not both lose it', async () => {
     const place = await tenant();
     await verified(place.owner, place.ownerEmail.split('@')[1]!);
