@@ -203,7 +203,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await follow(owner, 'Logins');
     await owner.getByRole('region', { name: 'Link for a new password' }).getByLabel('Email').fill('ada@factory.example');
     await owner.getByRole('button', { name: 'Make the link' }).click();
-    const link = (await owner.getByLabel('Link for a new password', { exact: true }).last().innerText()).trim();
+    const link = (await owner.getByLabel('Password link', { exact: true }).innerText()).trim();
     await keep(owner, 'password-link');
 
     await guest.goto(link);
@@ -331,6 +331,19 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await owner.getByRole('button', { name: 'Block gateway' }).click();
     await owner.getByText('Blocked', { exact: true }).waitFor();
     await keep(owner, 'keys');
+  }, 60_000);
+
+  it('says when to try again after too many attempts', async () => {
+    await signOut(owner);
+    for (let attempt = 0; attempt < 6; attempt++) {
+      await signIn(owner, 'nobody@factory.example', `guess number ${attempt}`);
+      await owner.getByRole('alert').waitFor();
+    }
+    expect(await owner.getByRole('alert').innerText()).toMatch(/too many attempts\.\s+Try again in \d+ seconds\./);
+    await keep(owner, 'too-many-attempts');
+    await owner.goto(address('/sign-in?sso=no_role'));
+    await owner.getByText('You are in no group that has a role here.').waitFor();
+    await keep(owner, 'sso-refused');
   }, 60_000);
 
   it('did all of this without an error in the browser, but for what the server refused', () => {
