@@ -314,6 +314,18 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     expect(lines.map((line) => (JSON.parse(line) as { action: string }).action)).toContain('member.role');
   }, 90_000);
 
+  it('renames and exports the tenant, and asks for its name before it is deleted', async () => {
+    await follow(owner, 'Tenant settings');
+    await owner.getByLabel('Name of the tenant').fill('Factory Two');
+    await owner.getByRole('button', { name: 'Rename' }).click();
+    await owner.getByRole('complementary').getByText('Factory Two').waitFor();
+    const downloads = owner.waitForEvent('download');
+    await owner.getByRole('link', { name: 'Export everything' }).click();
+    const archive = await fs.readFile(await (await downloads).path());
+    expect(archive.subarray(257, 262).toString()).toBe('ustar');
+    expect(await owner.getByRole('button', { name: 'Delete the tenant' }).isDisabled()).toBe(true);
+  }, 60_000);
+
   it('makes, rotates and blocks a key', async () => {
     await follow(owner, 'API keys');
     await owner.getByRole('button', { name: 'Create API key' }).first().click();
@@ -350,6 +362,11 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await owner.goto(address('/sign-in?sso=no_role'));
     await owner.getByText('You are in no group that has a role here.').waitFor();
     await keep(owner, 'sso-refused');
+    await owner.getByRole('button', { name: 'Sign in with your company' }).click();
+    await owner.getByText('Enter your email above first').waitFor();
+    await owner.getByLabel('Email').fill('eve@elsewhere.example');
+    await owner.getByRole('button', { name: 'Sign in with your company' }).click();
+    await owner.getByText('No tenant lets this email address in by single sign-on.').waitFor();
   }, 60_000);
 
   it('did all of this without an error in the browser, but for what the server refused', () => {
