@@ -1,8 +1,8 @@
+import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { startProduct } from '@millrace/testkit';
-import { Secret, TOTP } from 'otpauth';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
 const candidates = [process.env['MILLRACE_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/google-chrome'];
@@ -68,7 +68,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
   const address = (at: string) => new URL(at, product.consoleUrl).href;
   const follow = (page: Page, name: string) => page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true }).click();
   const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
-  const code = () => new TOTP({ secret: Secret.fromBase32(secret) }).generate();
+  const code = () => codeOfApp(secret, Math.floor(Date.now() / 30_000));
 
   async function signIn(page: Page, email: string, secretWord: string) {
     await page.goto(address('/sign-in'));
@@ -120,6 +120,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await heading(guest, 'Overview').waitFor();
     await keep(guest, 'invited-overview');
     expect(await guest.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'API keys' }).count()).toBe(0);
+    expect(await guest.getByRole('link', { name: 'Upload a data set' }).count()).toBe(0);
   }, 90_000);
 
   it('gives another role, which holds where the person is already signed in', async () => {
@@ -203,7 +204,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await follow(owner, 'Logins');
     await owner.getByRole('region', { name: 'Link for a new password' }).getByLabel('Email').fill('ada@factory.example');
     await owner.getByRole('button', { name: 'Make the link' }).click();
-    const link = (await owner.getByLabel('Link for a new password', { exact: true }).last().innerText()).trim();
+    const link = (await owner.getByLabel('Password link', { exact: true }).innerText()).trim();
     await keep(owner, 'password-link');
 
     await guest.goto(link);
@@ -216,6 +217,10 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await guest.getByRole('link', { name: 'Go to sign-in' }).click();
     await signIn(guest, 'ada@factory.example', newPassword);
     await heading(guest, 'Second factor').waitFor();
+    // The code that confirmed the app is used up, and the next one is good a step ahead.
+    await guest.getByLabel('Code').fill(codeOfApp(secret, Math.floor(Date.now() / 30_000) + 1));
+    await guest.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await heading(guest, 'Overview').waitFor();
   }, 90_000);
 
   it('creates a tenant whose owner comes in by a link, and is out within a second when it is suspended', async () => {
@@ -301,12 +306,25 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await owner.getByLabel('Action').fill('invitation.');
     await owner.getByRole('button', { name: 'Filter' }).click();
     await owner.getByRole('cell', { name: 'session.open', exact: true }).first().waitFor({ state: 'detached' });
+    await owner.getByRole('cell', { name: 'invitation.accept' }).waitFor();
     await keep(owner, 'audit-filtered');
     const downloads = owner.waitForEvent('download');
     await owner.getByRole('link', { name: 'Export JSONL' }).click();
     const lines = (await fs.readFile(await (await downloads).path(), 'utf8')).trim().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { action: string }).action)).toContain('member.role');
   }, 90_000);
+
+  it('renames and exports the tenant, and asks for its name before it is deleted', async () => {
+    await follow(owner, 'Tenant settings');
+    await owner.getByLabel('Name of the tenant').fill('Factory Two');
+    await owner.getByRole('button', { name: 'Rename' }).click();
+    await owner.getByRole('complementary').getByText('Factory Two').waitFor();
+    const downloads = owner.waitForEvent('download');
+    await owner.getByRole('link', { name: 'Export everything' }).click();
+    const archive = await fs.readFile(await (await downloads).path());
+    expect(archive.subarray(257, 262).toString()).toBe('ustar');
+    expect(await owner.getByRole('button', { name: 'Delete the tenant' }).isDisabled()).toBe(true);
+  }, 60_000);
 
   it('makes, rotates and blocks a key', async () => {
     await follow(owner, 'API keys');
@@ -333,7 +351,36 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await keep(owner, 'keys');
   }, 60_000);
 
+  it('says when to try again after too many attempts', async () => {
+    await signOut(owner);
+    for (let attempt = 0; attempt < 6; attempt++) {
+      await signIn(owner, 'nobody@factory.example', `guess number ${attempt}`);
+      await owner.getByRole('alert').waitFor();
+    }
+    expect(await owner.getByRole('alert').innerText()).toMatch(/too many attempts\.\s+Try again in \d+ seconds\./);
+    await keep(owner, 'too-many-attempts');
+    await owner.goto(address('/sign-in?sso=no_role'));
+    await owner.getByText('You are in no group that has a role here.').waitFor();
+    await keep(owner, 'sso-refused');
+    await owner.getByRole('button', { name: 'Sign in with your company' }).click();
+    await owner.getByText('Enter your email above first').waitFor();
+    await owner.getByLabel('Email').fill('eve@elsewhere.example');
+    await owner.getByRole('button', { name: 'Sign in with your company' }).click();
+    await owner.getByText('No tenant lets this email address in by single sign-on.').waitFor();
+  }, 60_000);
+
   it('did all of this without an error in the browser, but for what the server refused', () => {
     expect(complaints.filter((complaint) => !/Failed to load resource: the server responded with a status of (401|403|429)/.test(complaint))).toEqual([]);
   });
 });
+
+/** What an authenticator app shows in a step of thirty seconds (RFC 6238, RFC 4226). */
+function codeOfApp(secret: string, step: number): string {
+  const bits = Array.from(secret, (letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const digest = createHmac('sha1', key).update(counter).digest();
+  const number = digest.readUInt32BE(digest[19]! & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}

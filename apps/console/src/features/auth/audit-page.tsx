@@ -1,7 +1,8 @@
 import { useQuery } from '@apollo/client/react';
 import { useState, type FormEvent } from 'react';
+import { useCan } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
-import { Button, buttonClass } from '../../design/button.tsx';
+import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { CodeBlock } from '../../design/code-block.tsx';
 import { Figure } from '../../design/facts.tsx';
@@ -11,8 +12,8 @@ import { Empty, Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Table } from '../../design/table.tsx';
 import { AuditChainDocument, AuditEventsDocument } from '../../gql/graphql.ts';
+import { DownloadLink } from '../../graphql/download-link.tsx';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
-import { useCan } from '../../app/session-context.tsx';
 
 interface Filters {
   action: string;
@@ -41,8 +42,16 @@ function periodOf({ from, to }: Pick<Filters, 'from' | 'to'>): { from?: string; 
 
 export function AuditPage() {
   const [filters, setFilters] = useState(none);
+  const [picks, setPicks] = useState(0);
   const query = useQuery(AuditEventsDocument, { variables: variablesOf(filters) });
   const isFiltered = Object.values(filters).some((value) => value !== '');
+
+  /** Shows what one actor did; the form begins anew with it. */
+  function pick(actor: string) {
+    setFilters({ ...filters, actor });
+    setPicks(picks + 1);
+  }
+
   return (
     <Page
       title="Audit trail"
@@ -51,7 +60,7 @@ export function AuditPage() {
     >
       <ChainCard />
       <Card title="Entries" isFlush>
-        <FilterForm onFilters={setFilters} />
+        <FilterForm key={picks} filters={filters} onFilters={setFilters} />
         <Loaded what="the audit trail" query={query}>
           {({ auditEvents }) =>
             auditEvents.edges.length === 0 ? (
@@ -70,14 +79,20 @@ export function AuditPage() {
                     {
                       header: 'Who',
                       cell: (event) => (
-                        <>
-                          <span className="text-steel-900">{event.actorLabel}</span>
-                          <code className="block font-mono text-xs text-steel-500">{event.actor}</code>
-                        </>
+                        <button
+                          type="button"
+                          className="link text-left"
+                          title={event.actor}
+                          aria-label={`Only what ${event.actorLabel} did, as ${event.actor}`}
+                          onClick={() => pick(event.actor)}
+                        >
+                          {event.actorLabel}
+                          {event.actor.startsWith('operator:') && ' (operator)'}
+                        </button>
                       ),
                     },
                     { header: 'Did', cell: (event) => <span className="font-medium text-steel-900">{event.action}</span> },
-                    { header: 'To', cell: (event) => <code className="font-mono text-xs break-all">{event.subject ?? '–'}</code> },
+                    { header: 'To', cell: (event) => <code className="font-mono text-xs">{event.subject ?? '–'}</code> },
                     { header: 'From', isExtra: true, cell: (event) => <code className="font-mono text-xs">{event.address ?? '–'}</code> },
                     {
                       header: 'Result',
@@ -99,14 +114,14 @@ function ExportLinks({ period }: { period: Record<string, string> }) {
   const mayRead = useCan('audit:read');
   if (!mayRead) return null;
   return (['jsonl', 'csv'] as const).map((format) => (
-    <a key={format} href={`/audit?${new URLSearchParams({ format, ...period }).toString()}`} download={`audit.${format}`} className={buttonClass()}>
+    <DownloadLink key={format} href={`/audit?${new URLSearchParams({ format, ...period }).toString()}`} filename={`audit.${format}`}>
       Export {format.toUpperCase()}
-    </a>
+    </DownloadLink>
   ));
 }
 
-function FilterForm({ onFilters }: { onFilters(filters: Filters): void }) {
-  const [draft, setDraft] = useState(none);
+function FilterForm({ filters, onFilters }: { filters: Filters; onFilters(filters: Filters): void }) {
+  const [draft, setDraft] = useState(filters);
   function submit(event: FormEvent) {
     event.preventDefault();
     onFilters(draft);

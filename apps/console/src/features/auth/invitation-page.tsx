@@ -72,7 +72,7 @@ function Accept({ token, tenantName, role, email, expiresAt }: AcceptProps) {
   }
 
   return (
-    <Entrance title={`Join ${tenantName}`} lead={`You are invited as ${words(role).toLowerCase()}, by ${email}, until ${formatMoment(expiresAt)}.`}>
+    <Entrance title={`Join ${tenantName}`} lead={`An invitation for ${email}, as ${words(role).toLowerCase()}. It is good until ${formatMoment(expiresAt)}.`}>
       <div role="group" aria-label="Login" className="mb-5 grid grid-cols-2 rounded-md border border-steel-300 bg-white p-0.5">
         {[false, true].map((choice) => (
           <button

@@ -1,7 +1,7 @@
 import { useQuery } from '@apollo/client/react';
 import { useState, type FormEvent } from 'react';
 import { useSession } from '../../app/session-context.tsx';
-import { Button, buttonClass } from '../../design/button.tsx';
+import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Facts } from '../../design/facts.tsx';
 import { CheckField, TextField } from '../../design/field.tsx';
@@ -10,6 +10,7 @@ import { Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { DeleteTenantDocument, OwnTenantDocument, RenameTenantDocument } from '../../gql/graphql.ts';
+import { DownloadLink } from '../../graphql/download-link.tsx';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
@@ -32,7 +33,7 @@ export function TenantPage() {
               />
             </Card>
             <RenameCard name={tenant.name} />
-            <ExportCard exportedAt={tenant.exportedAt} />
+            <ExportCard slug={tenant.slug} exportedAt={tenant.exportedAt} />
             <DeleteCard slug={tenant.slug} exportedAt={tenant.exportedAt} />
           </div>
         )}
@@ -66,14 +67,14 @@ function RenameCard({ name: present }: { name: string }) {
   );
 }
 
-function ExportCard({ exportedAt }: { exportedAt: string | null }) {
+function ExportCard({ slug, exportedAt }: { slug: string; exportedAt: string | null }) {
   return (
     <Card title="Export" description="Everything of the tenant in one tar file: data, models, runs, members and the audit trail.">
       <div className="space-y-4">
         <p className="text-steel-600">{exportedAt ? `Last exported whole: ${formatMoment(exportedAt)}.` : 'It has not been exported yet.'}</p>
-        <a href="/export" download className={buttonClass('primary')}>
+        <DownloadLink href="/export" filename={`${slug}-export.tar`} kind="primary">
           Export everything
-        </a>
+        </DownloadLink>
       </div>
     </Card>
   );

@@ -51,7 +51,7 @@ function PasswordLinkCard() {
             <Notice tone="warn" title="Copy the link now: it will not be shown again">
               It is good once, until {formatMoment(link.expiresAt)}.
             </Notice>
-            <CodeBlock label="Link for a new password" text={linkWith('/reset', link.token)} isWrapped />
+            <CodeBlock label="Password link" text={linkWith('/reset', link.token)} isWrapped />
           </>
         )}
       </form>

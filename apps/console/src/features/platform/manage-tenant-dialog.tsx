@@ -56,12 +56,10 @@ function Tenant({ tenant }: { tenant: ManagedTenantFieldsFragment }) {
           ['Last active', formatMoment(tenant.lastActivityAt)],
           ['Exported', formatMoment(tenant.exportedAt)],
           ['Members', formatCount(tenant.memberCount)],
-          ['Active runs', formatCount(tenant.activeRuns)],
-          ['Storage', formatBytes(tenant.storageBytes)],
           ['This month', `${formatCount(tenant.usageThisMonth.predictions)} requests, ${formatCount(tenant.usageThisMonth.rows)} rows, ${formatSeconds(tenant.usageThisMonth.computeSeconds)} of training`],
           ...tenant.quota.map(({ resource, limit, used }) => {
             const show = /BYTES/i.test(resource) ? formatBytes : formatCount;
-            return [words(resource), `${show(used)} of ${show(limit)}`] as const;
+            return [words(resource.replace(/_BYTES$/i, '')), `${show(used)} of ${show(limit)}`] as const;
           }),
         ]}
       />
