@@ -25,9 +25,6 @@ const deeds: Deed[] = [];
 /** every statement of the application with a tenant in it, by its shape, and an example */
 const statements = new Map<string, string>();
 const ofSystem = new Set<string>();
-/** those that look for rows without one */
-const bare = new Set<string>();
-const hasRows = /^\s*(SELECT\b.*\bFROM\b|UPDATE|DELETE)/s;
 
 const limitMs = 600_000;
 
@@ -90,7 +87,7 @@ beforeAll(async () => {
     const stop = tapSql({
       role: 'millrace_app',
       see(text) {
-        if (!withoutTenantFilter(text)) return void (hasRows.test(text) && bare.add(`${shapeOf(text)} for ${deed.name}`));
+        if (!withoutTenantFilter(text)) return;
         deed.shapes.add(shapeOf(text));
         statements.set(shapeOf(text), text);
       },
@@ -122,11 +119,6 @@ async function withoutTheFilterOf(shape: string, done: Deed[]): Promise<string[]
   return [...faults, ...matrix.takeFindings()];
 }
 
-it('every statement of the application that looks for rows has the tenant in it', () => {
-  expect([...bare]).toEqual([]);
-  expect(statements.size).toBeGreaterThan(50);
-});
-
 it('without the tenant in any one statement, the database gives nothing of another tenant away and changes nothing of it', async () => {
   const before = await two.inspection.digests(two.acme.tenantId);
   const faults: string[] = [];
@@ -151,6 +143,7 @@ it('without the tenant in any one statement, the database gives nothing of anoth
       `statements of the system role with a tenant in them, which have one wall only: ${ofSystem.size}\n`,
   );
   expect(faults).toEqual([]);
+  expect(statements.size).toBeGreaterThan(100);
 }, limitMs);
 
 it('without row-level security, the tenant in every statement gives nothing away either', async () => {

@@ -115,7 +115,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
         if (found.revokedAt) return { type: 'ended', state: 'REVOKED' };
         const beyond = boundProblems(await boundsOf(tx, actor), { ...found, ...values });
         if (beyond.length) return { type: 'invalid', problems: beyond };
-        const apiKey = await tx.apiKey.update({ where: { id: apiKeyId }, data: values });
+        const apiKey = await tx.apiKey.update({ where: { tenantId_id: { tenantId: actor.tenantId, id: apiKeyId } }, data: values });
         await notify(tx, 'millrace_access', `${actor.tenantId}:${apiKeyId}`);
         await recordAudit(tx, actor, { action: 'key.update', subject: apiKeyId, details: changesInTrail(values) });
         return { type: 'updated', apiKey };
@@ -141,7 +141,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const { key, secret } = generateKey(found.publicId);
         const apiKey = await tx.apiKey.update({
-          where: { id: apiKeyId },
+          where: { tenantId_id: { tenantId: actor.tenantId, id: apiKeyId } },
           // The database itself moves the HMAC that stood here to `previous_hmac`: this role may not read it.
           data: {
             secretHmac: hmacOf(secret, keyPepper),

@@ -32,7 +32,7 @@ export function createDomainClaims({ database, clock }: Grounds, textRecords: (n
   /** @throws whatever is not the domain being another's */
   async function verify(tx: TenantTx, actor: Actor, claim: DomainClaim, action: string): Promise<DomainOutcome> {
     const { tenantId, id, domain } = claim;
-    const domainClaim = await tx.domainClaim.update({ where: { id }, data: { verifiedAt: clock.now() } });
+    const domainClaim = await tx.domainClaim.update({ where: { tenantId_id: { tenantId, id } }, data: { verifiedAt: clock.now() } });
     const connection = await tx.ssoConnection.findUnique({ where: { tenantId }, select: { required: true } });
     const endedSessions = connection?.required ? await endPasswordSessions(tx, clock, tenantId, actor) : 0;
     if (endedSessions) await notify(tx, 'millrace_access', `${tenantId}:*`);
@@ -107,7 +107,7 @@ export function createDomainClaims({ database, clock }: Grounds, textRecords: (n
         await roleToLetIn(tx, actor);
         const claim = await findClaim(tx, tenantId, id);
         if (!claim) return { type: 'not-found' };
-        await tx.domainClaim.delete({ where: { id } });
+        await tx.domainClaim.delete({ where: { tenantId_id: { tenantId, id } } });
         await recordAudit(tx, actor, { action: 'domain.release', subject: id, details: { domain: claim.domain } });
         return { type: 'released' };
       });

@@ -87,12 +87,12 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         const unfit = roleProblem(tenantId, own, input.role);
         const problems = [...(isEmail(email) ? [] : [emailProblem()]), ...(unfit ? [unfit] : [])];
         if (problems.length) return { type: 'invalid', problems };
-        // Row-level security shows nobody here but the tenant's own members.
-        if (await tx.person.findUnique({ where: { email }, select: { id: true } })) return { type: 'already-member' };
+        // Of the tenant's own members only: whoever has an account elsewhere is a stranger here.
+        if (await tx.membership.findFirst({ where: { tenantId, person: { email } }, select: { personId: true } })) return { type: 'already-member' };
         const replaced = await tx.invitation.findFirst({ where: { tenantId, email, acceptedAt: null, revokedAt: null } });
         if (replaced) {
           requireNotAbove(own, replaced.role);
-          await tx.invitation.update({ where: { id: replaced.id }, data: { revokedAt: clock.now() } });
+          await tx.invitation.update({ where: { tenantId_id: { tenantId, id: replaced.id } }, data: { revokedAt: clock.now() } });
         }
         const { data, token } = newInvitation({ tenantId, email, role: input.role, createdBy: actorName(actor), expiresAt: inSeconds(linkLifeDays * 86_400) });
         const invitation = await tx.invitation.create({ data });
@@ -113,7 +113,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         if (found.acceptedAt) return { type: 'already-accepted' };
         requireNotAbove(own, found.role);
         if (found.revokedAt) return { type: 'revoked', invitation: found };
-        const invitation = await tx.invitation.update({ where: { id: invitationId }, data: { revokedAt: clock.now() } });
+        const invitation = await tx.invitation.update({ where: { tenantId_id: { tenantId, id: invitationId } }, data: { revokedAt: clock.now() } });
         await recordAudit(tx, actor, { action: 'invitation.revoke', subject: invitationId });
         return { type: 'revoked', invitation };
       });

@@ -38,6 +38,18 @@ export function shapeOf(sql: string): string {
   return sql.replace(/\$\d+/g, '$').replace(/\(\$(?:, ?\$)+\)/g, '($…)').replace(/\s+/g, ' ').trim();
 }
 
+/** Whether a statement looks for rows without saying whose: then row-level security alone keeps tenants apart. */
+export function looksForRowsOfAnybody(sql: string): boolean {
+  if (!/^\s*(SELECT\b[^]*\bFROM\s+"?\w|UPDATE|DELETE)/i.test(sql) || /\bFROM (jsonb?|pg)_\w+/i.test(sql)) return false;
+  const where = sql.search(/\bWHERE\b/i);
+  return where < 0 || !new RegExp(`${tenantColumn(sql)} (?:=|IN)`).test(sql.slice(where));
+}
+
+function tenantColumn(sql: string): string {
+  const alias = /"public"\."tenants" AS ("t\d+")/.exec(sql)?.[1];
+  return String.raw`(?<![\w".])(?:(?:"?\w+"?\.)*"?tenant_id"?|"public"\."tenants"\."id"${alias ? String.raw`|${alias}\."id"` : ''})`;
+}
+
 /**
  * The statement as it would be if its author had forgotten the tenant: every comparison of a tenant's id, be it with a
  * value or in a join, is true instead. Null where there is none. What is inserted keeps its tenant.
@@ -45,8 +57,7 @@ export function shapeOf(sql: string): string {
 export function withoutTenantFilter(sql: string): string | null {
   const where = sql.search(/\bWHERE\b/i);
   if (where < 0) return null;
-  const alias = /"public"\."tenants" AS ("t\d+")/.exec(sql)?.[1];
-  const column = String.raw`(?<![\w".])(?:(?:"?\w+"?\.)*"?tenant_id"?|"public"\."tenants"\."id"${alias ? String.raw`|${alias}\."id"` : ''})`;
+  const column = tenantColumn(sql);
   const rest = sql.slice(where);
   const stripped = rest
     .replace(new RegExp(String.raw`${column} = ${column}(?!\w)`, 'g'), 'true')

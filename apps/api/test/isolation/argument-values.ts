@@ -11,6 +11,8 @@ import type { Names, TenantUnderTest } from './tenant-under-test.ts';
 const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
   'SubmitRunInput.spec': ({ spec }) => [spec, {}],
   'PredictInput.rows': () => [[{}]],
+  'CreateTenantInput.name': () => ['Yet another', ''],
+  'CreateTenantInput.ownerEmail': () => ['boss@yet-another.test', ''],
   'SetModelAliasInput.alias': () => ['spare', ''],
   'DeleteModelAliasInput.alias': () => ['spare', 'champion', 'none'],
   'CreateEndpointInput.alias': () => ['champion'],

@@ -15,6 +15,8 @@ export interface Asker {
   name: ActorName;
   /** whose things they may have; null for those who may have none */
   own: TenantUnderTest | null;
+  /** whose things they name as if they were their own */
+  names: TenantUnderTest | null;
   /** whose names they try out */
   other: TenantUnderTest;
   credentials: (string | undefined)[];
@@ -58,6 +60,8 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   const answered = new Set<string>();
   const requests = new Map<string, { asker: ActorName; operation: string; forbidden: ReadonlySet<string>; sent: string[] }>();
   const selected = new Map<string, string[]>();
+  /** by whose askers: what they have asked for so far, which stands in their trail where it was in vain */
+  const tried = new Map<TenantUnderTest | null, Set<string>>();
   /** names that have just been given to things of one's own, and come back from there */
   let given: string[] = [];
   /** by asker and root field: what has shown them something, the latest first */
@@ -68,8 +72,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   let leaks = 0;
 
   const everybodys = (): Set<string> => new Set([...acme.needles, ...rival.needles]);
-  function forbiddenTo({ name, own }: Asker): Set<string> {
-    if (name === 'operator') return everybodys();
+  function forbiddenTo({ own }: Asker): Set<string> {
     if (!own) return everybodys();
     return own === acme ? rival.needles : acme.needles;
   }
@@ -98,7 +101,11 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     const { data = null, errors = [] } = JSON.parse(text) as Partial<Answer>;
     const answer = { status: response.status, headers: [...response.headers], text, data, errors };
     if (response.headers.get('cache-control') !== 'no-store') findings.push(`a cache may keep the answer of ${operation.name}`);
-    lookThrough(asker, `${operation.name} ${JSON.stringify(variables).slice(0, 300)}`, JSON.stringify(answer.headers) + text, sent);
+    const before = tried.get(asker.own) ?? new Set();
+    tried.set(asker.own, before);
+    const showsTrail = fieldsAsked(operation).includes('AuditEvent.subject');
+    lookThrough(asker, `${operation.name} ${JSON.stringify(variables).slice(0, 300)}`, JSON.stringify(answer.headers) + text, showsTrail ? [...sent, ...before] : sent);
+    for (const value of sent) before.add(value);
     noteAsked(asker, operation);
     return answer;
   }
@@ -111,7 +118,8 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
 
   /** Whatever has reached somebody. */
   function lookThrough(asker: Asker, what: string, text: string, sent: readonly string[]): void {
-    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given]), ...needlesIn(text, new Set([...acme.secrets, ...rival.secrets]))];
+    const visible = asker.name === 'operator' ? [...acme.managed, ...rival.managed] : [];
+    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given, ...visible]), ...needlesIn(text, new Set([...acme.secrets, ...rival.secrets]))];
     if (leaked.length) findings.push(`${asker.name} got ${leaked.slice(0, 5).join(', ')} from ${what}: …${around(text, leaked[0]!)}…`);
   }
 
@@ -189,7 +197,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     if (known) return known;
     const found: Record<string, unknown>[] = [];
     const probe = operations.whole(root, field, 0);
-    for (const chosen of fillings(probe, asker.own!, 80)) {
+    for (const chosen of fillings(probe, asker.names!, 80)) {
       const variables = variablesOf(chosen);
       const { data, errors } = await ask(asker, credential, probe, variables);
       if (!errors.length && data?.[field] != null) found.push(variables);
@@ -205,7 +213,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     let best: { variables: Record<string, unknown>; fields: number } = { variables: candidates[0] ?? {}, fields: -1 };
     for (const variables of candidates) {
       const answer = await ask(asker, credential, operation, variables);
-      const fields = asker.name === 'owner' ? noteAnswered(operation.root, answer) : fieldsOf(operation.root, answer);
+      const fields = asker.name === 'owner' || asker.name === 'operator' ? noteAnswered(operation.root, answer) : fieldsOf(operation.root, answer);
       if (fields.length > best.fields) best = { variables, fields: fields.length };
       if (answer.errors.length === 0 && (end ? fields.some((field) => field.startsWith(`${end}.`)) : fields.length > 1)) {
         // What has worked is tried first the next time.
@@ -235,7 +243,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
           const known = working && at(working, other.path);
           if (known !== undefined && known !== null) return { slot: other, value: known };
           const isCredential = /password|token|code|secret/i.test(other.name); // a good one would open the door by right
-          const value = asker.own && !isCredential ? ownValues(other, asker.own, () => freshName(asker.own!))[0] : undefined;
+          const value = asker.names && !isCredential ? ownValues(other, asker.names, () => freshName(asker.names!))[0] : undefined;
           return { slot: other, value: value ?? idleValue(other, nobody) };
         });
       return thinned(namingValues(slot, asker.other), mostOfEach).map((value) => {
@@ -277,13 +285,13 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   async function askers(permission: 'public' | 'signed-in' | Permission): Promise<Asker[]> {
     const unpermitted = permission === 'endpoint:predict' ? acme.keys.read : acme.keys.predict;
     return [
-      { name: 'anonymous', own: null, other: acme, credentials: [undefined] },
-      { name: 'no permission', own: acme, other: rival, credentials: [unpermitted] },
-      { name: 'viewer', own: acme, other: rival, credentials: [acme.viewer.token] },
-      { name: 'owner', own: acme, other: rival, credentials: [acme.owner.token] },
-      { name: 'owner of another tenant', own: rival, other: acme, credentials: [rival.owner.token] },
-      { name: 'revoked', own: null, other: acme, credentials: [acme.revoked.token, acme.revoked.key] },
-      { name: 'operator', own: null, other: acme, credentials: [(await operator()).token] },
+      { name: 'anonymous', own: null, names: null, other: acme, credentials: [undefined] },
+      { name: 'no permission', own: acme, names: acme, other: rival, credentials: [unpermitted] },
+      { name: 'viewer', own: acme, names: acme, other: rival, credentials: [acme.viewer.token] },
+      { name: 'owner', own: acme, names: acme, other: rival, credentials: [acme.owner.token] },
+      { name: 'owner of another tenant', own: rival, names: rival, other: acme, credentials: [rival.owner.token] },
+      { name: 'revoked', own: null, names: null, other: acme, credentials: [acme.revoked.token, acme.revoked.key] },
+      { name: 'operator', own: null, names: acme, other: rival, credentials: [(await operator()).token] },
     ];
   }
 

@@ -38,6 +38,8 @@ export interface TenantUnderTest extends Names {
   needles: Set<string>;
   /** what nobody must ever see */
   secrets: Set<string>;
+  /** what the platform's operators see of it: its own row and the domains that they approve, which hold none of its data */
+  managed: string[];
 }
 
 const idShape = /\b[a-z]{3}_[0-9a-z]{26}\b/g;
@@ -164,6 +166,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     texts: [], emails: [], slugs: [],
     needles: new Set([canary]),
     secrets: new Set([marks.secret]),
+    managed: [],
     signInOwner: () => signIn(ownerEmail),
     async report(epoch) {
       await database.forTenant(tenantId).transaction(async (tx) => {
@@ -175,20 +178,24 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
       const found = await inspect.rows(tenantId);
       const ids = new Set<string>();
       const texts = new Set<string>();
-      for (const table of Object.values(found)) {
-        for (const row of table) {
-          for (const id of JSON.stringify(row).match(idShape) ?? []) if (id !== platformTenantId) ids.add(id);
+      for (const [table, ofTenant] of Object.entries(found)) {
+        for (const row of ofTenant) {
+          // A trail also names what somebody asked for in vain, which may be another's.
+          const own = table.startsWith('audit_') ? { id: row['id'] } : row;
+          for (const id of JSON.stringify(own).match(idShape) ?? []) if (id !== platformTenantId) ids.add(id);
           for (const [column, value] of Object.entries(row)) {
             if (typeof value !== 'string') continue;
             // Made from the tenant's own data, or at random: as telling as an id.
             if (/sha256$|^hash$|^public_id$/.test(column)) tenant.needles.add(value);
             if (/(^|_)(name|alias|domain|public_id)$/.test(column) && value.includes(canary)) texts.add(value);
-            if (/hash|hmac|sealed|wrapped|secret/.test(column) && !/sha256/.test(column)) tenant.secrets.add(value);
+            if (/_hash$|hmac|sealed|wrapped|secret/.test(column)) tenant.secrets.add(value);
           }
         }
       }
       tenant.texts = [...texts];
       tenant.emails = [...new Set(Object.values(found).flat().flatMap((row) => (typeof row['email'] === 'string' ? [row['email']] : [])))];
+      const domains = found['domain_claims']!.map((row) => row['domain']);
+      tenant.managed = [...found['tenants']!.flatMap((row) => Object.values(row)), ...domains].filter((value) => typeof value === 'string');
       tenant.slugs = found['tenants']!.map((row) => String(row['slug']));
       idsByPrefix.clear();
       for (const id of [...ids].sort()) {

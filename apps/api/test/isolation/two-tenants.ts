@@ -1,11 +1,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Auth, createAuth, platformTenantId, type Role, type SignedIn } from '@millrace/auth';
+import { type Auth, createAuth, platformTenantId, type Role } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
-import { type Inspection, openInspection } from '@millrace/testkit';
+import { type IdentityProvider, type Inspection, openInspection, startIdentityProvider } from '@millrace/testkit';
 import type { FastifyInstance, HTTPMethods } from 'fastify';
-import { pino } from 'pino';
+import { createApiLogger } from '../../src/logger.ts';
 import { createApiWorld, type Member, password, secrets, type World } from '../api-world.ts';
 import { createTenantUnderTest, type TenantUnderTest } from './tenant-under-test.ts';
 
@@ -18,6 +18,8 @@ export interface TwoTenants {
   world: World;
   auth: Auth;
   inspection: Inspection;
+  /** of whichever tenant wants one */
+  idp: IdentityProvider;
   acme: TenantUnderTest;
   rival: TenantUnderTest;
   /** somebody of the platform's own tenant, signed in */
@@ -30,6 +32,8 @@ export interface TwoTenants {
   routes: Route[];
   close(): Promise<void>;
 }
+
+const patient = { failures: 10_000, withinSeconds: 60, lockSeconds: 1, longestLockSeconds: 1 };
 
 /** An API with two tenants full of things, whose log is kept down to the last detail. */
 export async function createTwoTenants(): Promise<TwoTenants> {
@@ -48,10 +52,15 @@ export async function createTwoTenants(): Promise<TwoTenants> {
     const tenantId = await tenantOf(credential);
     return tenantId !== null && ownerOfEndpoint.get(endpoint) === tenantId;
   });
+  const idp = await startIdentityProvider({ redirectUri: 'http://127.0.0.1/auth/sso/callback' });
   const world = await createApiWorld({
+    outboundNetworks: ['127.0.0.0/8'],
     inferenceUrl: `http://127.0.0.1:${(inference.address() as AddressInfo).port}`,
     metricsPort: 0,
-    logger: pino({ level: 'trace' }, { write: (line: string) => void log.push(line) }),
+    logger: createApiLogger({ level: 'trace', secrets: [], destination: { write: (line: string) => void log.push(line) } }),
+    // Who asks for everything asks for much.
+    costPerMinute: Number.MAX_SAFE_INTEGER,
+    signInLimits: { pair: patient, account: patient, address: patient },
   });
   unsubscribe('fastify.initialization', onServer);
   const auth = createAuth({ database: world.database.database, ...secrets, logger: silentLogger });
@@ -65,13 +74,14 @@ export async function createTwoTenants(): Promise<TwoTenants> {
     const email = `${role.toLowerCase()}-${newId('person').slice(-8)}@${domain}.test`;
     const added = await auth.members.add({ tenantId, name: `${role} of ${domain}`, email, password, role });
     if (added.type !== 'added') throw new Error(JSON.stringify(added));
-    const outcome = (await auth.signIn(email, password)) as SignedIn;
+    const outcome = await auth.signIn(email, password);
+    if (outcome.type !== 'signed-in') throw new Error(`${email}: ${outcome.type}`);
     return { actor: outcome.actor, token: outcome.accessToken, refreshToken: outcome.refreshToken, email };
   }
   let standing: Promise<Member> | undefined;
 
   return {
-    world, auth, inspection, acme, rival, log, routes,
+    world, auth, inspection, idp, acme, rival, log, routes,
     operator: () => (standing ??= add(platformTenantId, 'OPERATOR', 'platform')),
     async member(tenant, role) {
       if (!tenant) return add(platformTenantId, role, 'platform');
@@ -82,6 +92,7 @@ export async function createTwoTenants(): Promise<TwoTenants> {
     async close() {
       await inspection.close();
       await world.close();
+      await idp.close();
       inference.closeAllConnections();
       await new Promise((resolve) => inference.close(resolve));
     },

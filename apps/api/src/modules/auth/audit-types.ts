@@ -47,8 +47,8 @@ async function labelOf(actor: string, { db, tenantId }: RequestContext): Promise
     return key?.alias ?? actor;
   }
   if (!isId('person', id)) return actor;
-  const person = await db.person.findUnique({ where: { id }, select: { name: true } });
-  return person?.name ?? actor;
+  const member = await db.membership.findUnique({ where: { tenantId_personId: { tenantId, personId: id } }, select: { person: { select: { name: true } } } });
+  return member?.person.name ?? actor;
 }
 
 const brokenLinkType = builder.objectRef<BrokenLink>('BrokenAuditLink').implement({

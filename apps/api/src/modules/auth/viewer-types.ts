@@ -76,7 +76,7 @@ export const viewerType = builder.objectRef<Actor>('Viewer').implement({
       description: 'Whether the person’s sign-in asks for a code beside the password; false for an API key.',
       resolve: async (actor, _args, { db }) => {
         if (actor.type === 'key') return false;
-        const person = await db.person.findUnique({ where: { id: actor.personId }, select: { totpConfirmedAt: true } });
+        const person = await db.person.findUnique({ where: memberWithId(actor.tenantId, actor.personId), select: { totpConfirmedAt: true } });
         return person?.totpConfirmedAt != null;
       },
     }),

@@ -1,0 +1,169 @@
+import { createHmac } from 'node:crypto';
+import type { IdentityProvider } from '@millrace/testkit';
+import { password } from '../api-world.ts';
+import type { Asker, Matrix } from './matrix.ts';
+import type { TwoTenants } from './two-tenants.ts';
+
+export interface Stage {
+  two: TwoTenants;
+  matrix: Matrix;
+  idp: IdentityProvider;
+  /** the owner of Acme, and how it is noted what they get to see */
+  owner: Asker;
+}
+
+type Outcome = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+
+/** What happens in a scene. All fields of what comes of it are asked for, and count as covered. */
+function onStage({ two, matrix, owner }: Stage) {
+  async function ask(root: 'query' | 'mutation', field: string, variables: Record<string, unknown>, credential?: string): Promise<Outcome> {
+    const answer = await matrix.ask(owner, credential, matrix.operations.whole(root, field), variables);
+    matrix.noteAnswered(root, answer);
+    return answer.data?.[field] ?? {};
+  }
+  const change = (field: string, input: object | null, credential?: string): Promise<Outcome> => ask('mutation', field, input ? { input } : {}, credential);
+  const anOwner = async (): Promise<string> => (await two.member(two.acme, 'OWNER')).token;
+  return {
+    ask,
+    change,
+    anOwner,
+    operator: async (): Promise<string> => (await two.operator()).token,
+    async invite(email: string): Promise<string> {
+      const { token } = await change('inviteMember', { email, role: 'VIEWER' }, await anOwner());
+      return token;
+    },
+    signIn: (email: string, code?: string): Promise<Outcome> => change('signIn', { email, password, ...(code ? { code } : {}) }),
+    canary: two.acme.marks.canary,
+    acme: two.acme,
+    inspection: two.inspection,
+    world: two.world,
+  };
+}
+
+/**
+ * Short stories that lead to what a single operation with one's own names does not: a token that another has made, a
+ * state that something must be in.
+ */
+export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
+  async 'an invitation'(stage) {
+    const { ask, change, invite, canary } = onStage(stage);
+    const token = await invite(`guest@${canary}.test`);
+    await ask('query', 'invitation', { token });
+    await change('acceptInvitation', { token, name: `Guest ${canary}`, password });
+  },
+
+  async 'a second factor, and an invitation of somebody who has one'(stage) {
+    const { change, invite, signIn, acme } = onStage(stage);
+    const member = await stage.two.member(acme, 'VIEWER');
+    const { secret } = await change('beginSecondFactor', null, member.token);
+    const { recoveryCodes } = await change('confirmSecondFactor', { code: codeOf(secret) }, member.token);
+    await signIn(member.email); // asks for the code
+    const again = (await stage.two.auth.signIn(member.email, password, {}, recoveryCodes[0])) as { accessToken: string };
+    await stage.two.inspection.query('DELETE FROM memberships WHERE person_id = $1', [member.actor.personId]);
+    const token = await invite(member.email);
+    await change('acceptInvitation', { token, name: 'x', password });
+    const back = await signIn(member.email, recoveryCodes[1]);
+    await change('removeSecondFactor', { password, code: recoveryCodes[2] }, back['accessToken'] ?? again.accessToken);
+  },
+
+  async 'a forgotten password'(stage) {
+    const { change, operator, acme } = onStage(stage);
+    const { email } = await stage.two.member(acme, 'VIEWER');
+    const { token } = await change('createPasswordReset', { email }, await operator());
+    await change('resetPassword', { token, newPassword: `${password} and more` });
+  },
+
+  async 'too many attempts'(stage) {
+    const { signIn, canary, inspection } = onStage(stage);
+    const email = `guessed@${canary}.test`;
+    await signIn(email);
+    await inspection.query(`UPDATE sign_in_throttles SET locked_until = now() + interval '1 hour'`);
+    await signIn(email);
+    await inspection.query('DELETE FROM sign_in_throttles');
+  },
+
+  async 'a tenant’s life'(stage) {
+    const { change, signIn, operator, canary } = onStage(stage);
+    const { token, tenant } = await change('createTenant', { name: `Another of ${canary}`, ownerEmail: `boss@${canary}.test` }, await operator());
+    const boss = await change('acceptInvitation', { token, name: 'Boss', password });
+    await change('suspendTenant', { id: tenant.id, reason: 'unpaid bills' }, await operator());
+    await change('resumeTenant', { id: tenant.id }, await operator());
+    await change('scheduleTenantDeletion', { id: tenant.id, reason: 'closed for good' }, await operator());
+    await change('restoreTenant', { id: tenant.id }, await operator());
+    const back = await signIn(`boss@${canary}.test`);
+    await change('deleteTenant', { confirm: tenant.slug, withoutExport: true }, back['accessToken'] ?? boss['accessToken']);
+  },
+
+  async 'an access grant'(stage) {
+    const { ask, change, anOwner, operator, acme, canary } = onStage(stage);
+    const reason = `to see what is wrong with ${canary}`;
+    const { grant } = await change('takeAccessGrant', { tenantId: acme.tenantId, role: 'VIEWER', reason, hours: 1 }, await operator());
+    await change('useAccessGrant', { id: grant.id }, await operator());
+    await ask('query', 'operatorGrants', {}, await operator());
+    await change('revokeAccessGrant', { id: grant.id }, await anOwner());
+  },
+
+  async 'a plan with no room'(stage) {
+    const { ask, change, anOwner, operator, acme, canary, inspection } = onStage(stage);
+    const name = 'a plan of the spec';
+    await change('savePlan', { name, limits: [{ resource: 'ACTIVE_RUNS', limit: 1 }, { resource: 'STORAGE_BYTES', limit: 1 }] }, await operator());
+    await ask('query', 'plans', {}, await operator());
+    await change('setTenantPlan', { tenantId: acme.tenantId, planName: name }, await operator());
+    const datasetVersionId = acme.ids('dsv')[0]!;
+    await change('submitRun', { datasetVersionId, modelName: `another-${canary}`, spec: acme.spec }, await anOwner());
+    await change('setTenantPlan', { tenantId: acme.tenantId }, await operator());
+    await inspection.query('UPDATE quota_counters SET limit_value = 1000000000 WHERE tenant_id = $1', [acme.tenantId]);
+  },
+
+  async 'a file that is none'(stage) {
+    const { change, anOwner, canary, world } = onStage(stage);
+    const credential = await anOwner();
+    const { upload } = await change('beginUpload', { filename: `file-${canary}.csv` }, credential);
+    await world.put(credential, `/uploads/${upload.id}`, `${canary}\n"broken`);
+    await change('createDataset', { name: `broken-${canary}`, uploadId: upload.id }, credential);
+  },
+
+  async 'an alias and an endpoint, removed'(stage) {
+    const { change, anOwner, acme, canary } = onStage(stage);
+    const credential = await anOwner();
+    const modelId = acme.ids('mdl')[0]!;
+    await change('setModelAlias', { modelId, alias: 'spare', versionNumber: 1 }, credential);
+    await change('deleteModelAlias', { modelId, alias: 'spare' }, credential);
+    await change('createEndpoint', { name: `spare-${canary}`, modelId, alias: 'champion' }, credential);
+    await change('deleteEndpoint', { name: `spare-${canary}` }, credential);
+  },
+
+  async 'single sign-on, and nothing else'(stage) {
+    const { change, invite, signIn, anOwner, acme, canary, inspection } = onStage(stage);
+    const credential = await anOwner();
+    const { issuer, clientId, clientSecret } = stage.idp;
+    await change('saveSsoConnection', { issuer, clientId, clientSecret, defaultRole: 'VIEWER', roleByGroup: [{ group: canary, role: 'VIEWER' }] }, credential);
+    const domain = `sso-${canary}.test`;
+    await change('claimDomain', { domain }, credential);
+    await inspection.query('UPDATE domain_claims SET verified_at = now() WHERE domain = $1', [domain]);
+    await inspection.query('UPDATE sso_connections SET required = true WHERE tenant_id = $1', [acme.tenantId]);
+    const token = await invite(`sam@${domain}`);
+    await change('acceptInvitation', { token, name: 'Sam', password });
+    const email = `tom@${domain}`;
+    await stage.two.auth.members.add({ tenantId: acme.tenantId, name: 'Tom', email, password, role: 'VIEWER' });
+    await signIn(email);
+    await change('removeSsoConnection', null, credential);
+  },
+
+  async 'a trail that somebody has changed'(stage) {
+    const { ask, anOwner, acme, inspection } = onStage(stage);
+    await inspection.query(`UPDATE audit_events SET action = 'nothing' WHERE id = (SELECT max(id) FROM audit_events WHERE tenant_id = $1)`, [acme.tenantId]);
+    await ask('query', 'auditChain', {}, await anOwner());
+  },
+};
+
+/** RFC 6238, by hand. */
+function codeOf(secret: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g)!.map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const digest = createHmac('sha1', key).update(counter).digest();
+  return String((digest.readUInt32BE(digest.at(-1)! & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
