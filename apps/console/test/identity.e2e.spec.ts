@@ -223,7 +223,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await heading(guest, 'Overview').waitFor();
   }, 90_000);
 
-  it('creates a tenant whose owner comes in by a link, and is out within a second when it is suspended', async () => {
+  it('creates a tenant whose owner comes in by a link, and is out with the next click when it is suspended', async () => {
     await follow(owner, 'Plans');
     await owner.getByRole('button', { name: 'Create plan' }).first().click();
     await owner.getByLabel('Name', { exact: true }).fill('small');
