@@ -5,6 +5,8 @@ import type { Role } from './permissions.ts';
 export interface Home {
   tenantId: string;
   role: Role;
+  /** no password opens a session there */
+  ssoOnly: boolean;
 }
 
 /**
@@ -15,7 +17,7 @@ export async function homesOf(tx: SystemTx, personId: string | null): Promise<Ho
   const memberships = await tx.membership.findMany({
     where: { personId: personId ?? '', tenant: { status: 'ACTIVE' } },
     orderBy: [{ createdAt: 'asc' }, { tenantId: 'asc' }],
-    select: { tenantId: true, role: true },
+    select: { tenantId: true, role: true, ssoOnly: true },
   });
   const isPlatform = ({ tenantId }: Home): boolean => tenantId === platformTenantId;
   return [...memberships.filter((home) => !isPlatform(home)), ...memberships.filter(isPlatform)];

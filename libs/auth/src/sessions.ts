@@ -125,23 +125,34 @@ export function createSessions(grounds: Grounds) {
   };
 }
 
-/** Ends sessions of a person, all or those of one tenant, within a second everywhere. @returns how many there were */
+/** Some of a person's sessions. */
+export interface SessionReach {
+  /** all of this tenant; empty: of none as such */
+  tenantId: string;
+  /** and those in all others that no tenant's own provider has opened */
+  elsewhere: boolean;
+}
+
+/** Those that stand on the account: what a tenant's own provider opens does not depend on its password. */
+const ofTheAccount: SessionReach = { tenantId: '', elsewhere: true };
+
+/** Ends sessions of a person within a second everywhere: those of the account unless told. @returns how many there were */
 export async function endSessions(
   tx: SystemTx,
   clock: Clock,
-  { personId, tenantId, except = '' }: { personId: string; tenantId?: string; except?: string },
+  { personId, reach = ofTheAccount, except = '' }: { personId: string; reach?: SessionReach; except?: string },
 ): Promise<number> {
   const ended = await tx.$queryRaw<{ tenant_id: string }[]>`
     UPDATE sessions SET revoked_at = ${clock.now()}
     WHERE person_id = ${personId} AND revoked_at IS NULL AND expires_at > ${clock.now()} AND id <> ${except}
-      AND (${tenantId ?? null}::text IS NULL OR tenant_id = ${tenantId ?? null})
+      AND (tenant_id = ${reach.tenantId} OR (${reach.elsewhere} AND method <> 'SSO'))
     RETURNING tenant_id`;
   for (const tenant of new Set(ended.map(({ tenant_id: id }) => id))) await notify(tx, 'millrace_access', `${tenant}:${personId}`);
   return ended.length;
 }
 
 /** How the actor's session was opened. */
-export async function methodOf(tx: SystemTx, actor: PersonActor): Promise<'PASSWORD' | 'SSO' | 'GRANT'> {
+export async function methodOf(tx: SystemTx, actor: Pick<PersonActor, 'sessionId'>): Promise<'PASSWORD' | 'SSO' | 'GRANT'> {
   const session = await tx.session.findUnique({ where: { id: actor.sessionId }, select: { method: true } });
   return session?.method ?? 'SSO'; // gone: the narrowest
 }

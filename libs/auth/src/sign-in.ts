@@ -47,8 +47,8 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
       }
       if (newHash !== null) await tx.person.updateMany({ where: { id: person.id, passwordHash: storedHash }, data: { passwordHash: newHash } });
       await throttle.succeeded(tx, counting, person.id);
-      for (const { tenantId, role } of homes) {
-        if (!(await comesInBySsoOnly(tx, { tenantId, role, email }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
+      for (const { tenantId, role, ssoOnly } of homes) {
+        if (!(await comesInBySsoOnly(tx, { tenantId, role, email, ssoOnly }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
       }
       await noteRefused('sso_only');
       return { type: 'sso-only' };

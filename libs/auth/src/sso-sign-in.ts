@@ -257,7 +257,8 @@ async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer
   if (identity === 'new') await tx.ssoIdentity.createMany({ data: [{ tenantId, issuer, subject, personId }] });
   else if (identity !== 'known') await tx.ssoIdentity.updateMany({ where: { tenantId, issuer, subject: identity.formerSubject }, data: { subject } });
   if (present === role) return personId;
-  if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role }] });
+  // An account that was there already may have been made by anybody who could invite its address somewhere.
+  if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role, ssoOnly: person !== null }] });
   else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };

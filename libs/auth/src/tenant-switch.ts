@@ -3,7 +3,7 @@ import type { Actor, Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import type { Grounds } from './grounds.ts';
 import type { Role } from './permissions.ts';
-import type { Sessions, SignedIn } from './sessions.ts';
+import { methodOf, type Sessions, type SignedIn } from './sessions.ts';
 import { comesInBySsoOnly } from './sso-only.ts';
 
 /** A tenant that a person may switch to. */
@@ -26,17 +26,23 @@ export type SwitchOutcome =
 /** One person in several tenants. */
 export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessions) {
   return {
-    /** The tenants of which the person is a member and which are open, the oldest membership first. Keys have none. */
+    /**
+     * The tenants that the person may switch to and which are open, the oldest membership first; always the one that they
+     * are in. Keys have none. Whoever came in by a tenant's own provider learns of no other tenant, and whoever came in by
+     * password of none that only its own provider leads into.
+     */
     async listOwn(actor: Actor): Promise<OwnMembership[]> {
       if (actor.type === 'key' || actor.grantId) return [];
-      const rows = await database.system().transaction((tx) =>
-        tx.membership.findMany({
-          where: { personId: actor.personId, tenant: { status: 'ACTIVE' } },
+      const { personId, tenantId: present } = actor;
+      const rows = await database.system().transaction(async (tx) => {
+        const elsewhere = (await methodOf(tx, actor)) === 'PASSWORD' ? [{ ssoOnly: false }] : [];
+        return tx.membership.findMany({
+          where: { personId, tenant: { status: 'ACTIVE' }, OR: [{ tenantId: present }, ...elsewhere] },
           include: { tenant: { select: { name: true, slug: true } } },
           orderBy: [{ createdAt: 'asc' }, { tenantId: 'asc' }],
           take: 200,
-        }),
-      );
+        });
+      });
       return rows.map(({ tenantId, role, tenant: { name, slug } }) => ({ tenantId, name, slug, role }));
     },
 
@@ -54,7 +60,7 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
           where: { tenantId_personId: { tenantId, personId } },
           include: { tenant: { select: { status: true } }, person: { select: { email: true } } },
         });
-        if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
+        if (!membership || membership.tenant.status !== 'ACTIVE' || membership.ssoOnly) return { type: 'not-found' };
         if (await comesInBySsoOnly(tx, { tenantId, email: membership.person.email, role: membership.role })) return { type: 'sso-only' };
         return sessions.open(tx, { tenantId, personId, role: membership.role }, origin);
       });
