@@ -24,6 +24,8 @@ export default defineConfig({
     proxy: {
       '/graphql': { target: api, ws: true },
       '/uploads': { target: api },
+      '/auth': { target: api },
+      '/export': { target: api },
     },
   },
 });

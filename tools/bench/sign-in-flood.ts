@@ -94,7 +94,8 @@ function keep(kept: Record<string, number[]>, [people, partners]: Sent[][]): voi
 }
 
 async function openLoop(rate: number, seconds: number, make: (n: number) => Post): Promise<Sent[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+  // Who comes from another address each time opens a connection each time.
+  const agent = new Agent({ keepAlive: make(0).from === undefined, maxSockets: Infinity });
   const begun = performance.now();
   const sent: Promise<Sent>[] = [];
   for (let n = 0; n < rate * seconds; n++) {
@@ -118,7 +119,7 @@ function post({ url, body, headers = {}, from }: Post, agent: Agent): Promise<Se
         response.once('end', () => resolve({ status: response.statusCode ?? 0, ms: performance.now() - begun }));
       },
     );
-    outgoing.once('error', reject);
+    outgoing.once('error', (error) => reject(new Error(`${url} from ${from ?? 'here'} after ${(performance.now() - begun).toFixed(0)} ms: ${String(error)}`)));
     outgoing.end(body);
   });
 }

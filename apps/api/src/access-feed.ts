@@ -1,5 +1,4 @@
 import type { Actor, Auth } from '@millrace/auth';
-import type { Database } from '@millrace/database';
 
 /** Access that ends by its own time, or whose notice got lost, is noticed this much late. */
 const safetyNetMs = 2_000;
@@ -16,7 +15,7 @@ interface Watch {
   ended: () => void;
 }
 
-export async function createAccessFeed(database: Database, auth: Pick<Auth, 'stillActs'>): Promise<AccessFeed> {
+export function createAccessFeed(auth: Pick<Auth, 'stillActs' | 'onRightsChange'>): AccessFeed {
   const watches = new Set<Watch>();
 
   function check(watch: Watch): void {
@@ -28,10 +27,12 @@ export async function createAccessFeed(database: Database, auth: Pick<Auth, 'sti
       () => undefined, // asked again soon
     );
   }
-  const unlisten = await database.listen('millrace_access', (payload) => {
-    const tenantId = payload?.split(':', 1)[0];
-    // An operator's grant ends with their office as well, which is another tenant's news.
-    for (const watch of watches) if (payload === null || watch.actor.tenantId === tenantId || (watch.actor.type === 'person' && watch.actor.grantId)) check(watch);
+  const endRightsWatch = auth.onRightsChange((tenantId) => {
+    for (const watch of watches) {
+      const { actor } = watch;
+      // An operator's grant ends with their office as well, which is another tenant's news.
+      if (tenantId === null || actor.tenantId === tenantId || (actor.type === 'person' && actor.grantId)) check(watch);
+    }
   });
   const safetyNet = setInterval(() => watches.forEach(check), safetyNetMs);
   safetyNet.unref();
@@ -44,7 +45,7 @@ export async function createAccessFeed(database: Database, auth: Pick<Auth, 'sti
     },
     close() {
       clearInterval(safetyNet);
-      unlisten();
+      endRightsWatch();
     },
   };
 }

@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { type Actor, actorName } from '@millrace/auth';
+import { type Actor, actorName, networkOf } from '@millrace/auth';
 import { DomainError } from '@millrace/kernel';
 
 /** What is left to a caller. */
@@ -16,7 +15,7 @@ export interface CostBudget {
   spend(spender: Spender, cost: number): BudgetState;
 }
 
-/** Callers without a valid credential share the budget of their address. */
+/** Callers without a valid credential share the budget of their address, or of their network of IPv6 addresses. */
 export interface Spender {
   actor: Actor | null;
   address: string;
@@ -85,14 +84,4 @@ function exceeded(name: string, { cost, limit, remaining, waitSeconds }: { cost:
 
 function nameOf({ actor, address }: Spender): string {
   return actor ? actorName(actor) : `address:${networkOf(address)}`;
-}
-
-/** One customer has an IPv4 address, or a whole /64 of IPv6 addresses. */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped) return mapped[1]!;
-  if (!isIPv6(address)) return address;
-  const [head, tail] = address.split('%', 1)[0]!.split('::').map((part) => part.split(':').filter(Boolean)) as [string[], string[]?];
-  const zeros = Array.from({ length: 8 - head.length - (tail?.length ?? 0) }, () => '0');
-  return `${[...head, ...zeros, ...(tail ?? [])].slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(':')}::/64`;
 }

@@ -1,28 +1,20 @@
 import os from 'node:os';
-import { masterKeyProblem, parseKey } from '@millrace/auth';
-import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
+import { masterKeyKind, parseKey } from '@millrace/auth';
+import {
+  createTrustedProxies,
+  databaseUrlSetting,
+  originsSetting,
+  parseEnvironment,
+  Secret,
+  secretListSetting,
+  secretSetting,
+  trustedProxiesSetting,
+} from '@millrace/kernel';
 import { isNetwork } from '@millrace/outbound';
 import { z } from 'zod';
 import { complexityLimit } from './operation-limits.ts';
 
-const secret = z
-  .string({ error: 'is missing: make one, for example with openssl rand -base64 48' })
-  .min(32, 'is shorter than 32 characters: make one, for example with openssl rand -base64 48')
-  .refine((value) => new Set(value).size >= 8 && !/^(change|replace|example|secret)/i.test(value), 'is no secret: make one, for example with openssl rand -base64 48')
-  .transform((value) => new Secret(value));
-/** separated by commas, which no secret holds */
-const secrets = z
-  .string()
-  .default('')
-  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
-  .pipe(z.array(secret));
-const masterKey = z
-  .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
-  .transform((text) => new Secret(text));
-const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 const port = (fallback: number) => z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65_535).default(fallback);
-const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' }).transform((value) => new Secret(value));
 const serverUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
 const networks = z
   .string()
@@ -35,17 +27,17 @@ const environmentSchema = z
     MILLRACE_API_HOST: z.string().default('127.0.0.1'),
     MILLRACE_API_PORT: port(4000),
     MILLRACE_METRICS_PORT: port(9464),
-    MILLRACE_APP_DATABASE_URL: databaseUrl,
-    MILLRACE_SYSTEM_DATABASE_URL: databaseUrl,
+    MILLRACE_APP_DATABASE_URL: databaseUrlSetting,
+    MILLRACE_SYSTEM_DATABASE_URL: databaseUrlSetting,
     MILLRACE_STORAGE_DIRECTORY: z.string({ error: 'is missing: the folder of the artefact store' }),
     /** for artefacts that are decrypted for as long as they are in use */
     MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
-    MILLRACE_MASTER_KEY: masterKey,
-    MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
-    MILLRACE_TOKEN_SECRET: secret,
-    MILLRACE_RETIRED_TOKEN_SECRETS: secrets,
-    MILLRACE_KEY_PEPPER: secret,
-    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
+    MILLRACE_MASTER_KEY: secretSetting(masterKeyKind),
+    MILLRACE_RETIRED_MASTER_KEYS: secretListSetting(masterKeyKind),
+    MILLRACE_TOKEN_SECRET: secretSetting(),
+    MILLRACE_RETIRED_TOKEN_SECRETS: secretListSetting(),
+    MILLRACE_KEY_PEPPER: secretSetting(),
+    MILLRACE_RETIRED_KEY_PEPPERS: secretListSetting(),
     MILLRACE_INFERENCE_URL: serverUrl.default('http://127.0.0.1:8000'),
     MILLRACE_PUBLIC_INFERENCE_URL: serverUrl.optional(),
     MILLRACE_PUBLIC_URL: serverUrl.optional(),

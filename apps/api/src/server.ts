@@ -142,9 +142,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   await auth.watchRevocations();
-  // After auth: it forgets what it believed before these look again.
   const runFeed = await createRunFeed(database, auth);
-  const access = await createAccessFeed(database, auth);
+  const access = createAccessFeed(auth);
   const version = options.version ?? '0.1.0';
   /** known once the server listens, before the first request */
   const ownAddress = (): string => publicUrl ?? ownUrl;

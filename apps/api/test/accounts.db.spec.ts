@@ -1,8 +1,8 @@
-import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import { createApiWorld, type Member, password, type World } from './api-world.ts';
+import { codeOf } from './totp.ts';
 
 const publicUrl = 'http://console.example';
 const newPassword = 'a better horse battery';
@@ -46,17 +46,6 @@ const signIn = `mutation ($email: String!, $password: String!, $code: String) { 
   ${error} ... on SignInSuccess { accessToken viewer { hasSecondFactor } } ... on SecondFactorRequired { message } ... on TooManyAttemptsError { retryAfterSeconds } } }`;
 
 const attempt = async (email: string, given: string, code?: string) => (await world.graphql(signIn, { email, password: given, code })).data!['signIn'];
-
-/** RFC 6238 by hand, so that the product's own library is not its own witness. */
-function codeOf(secret: string, at = Date.now()): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from(bits.match(/.{8}/g)!.map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(at / 30_000)));
-  const digest = createHmac('sha1', key).update(counter).digest();
-  return String((digest.readUInt32BE(digest.at(-1)! & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
 
 describe('guessing', () => {
   it('is answered with 429 and when to come back, for accounts that are there and those that are not', async () => {

@@ -30,10 +30,13 @@ class Jar {
   }
 }
 
+/** Pages of it may call the API, with tokens of their own. */
+const listed = 'https://portal.example';
+
 let world: World;
 let url: string;
 beforeAll(async () => {
-  world = await createApiWorld();
+  world = await createApiWorld({ corsOrigins: [listed] });
   ({ url } = world.api);
 });
 afterAll(() => world.close());
@@ -252,17 +255,23 @@ describe('what can be watched by cookie', () => {
         const { value } = await client.iterate({ query: watch, variables: { id } }).next();
         return (value as { data: unknown }).data;
       } catch (error) {
-        return (error as { code: number }).code;
+        const { code, message } = error as { code?: number; message?: string };
+        return message === 'Unexpected server response: 403' ? 'upgrade refused' : code;
       } finally {
         await client.dispose();
       }
     };
     const seen = { runProgress: { run: { id } } };
     expect(await first({ cookie: jar.header, origin: url })).toEqual(seen);
-    for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1:1', url.replace('http:', 'https:')]) {
+    const token = { authorization: `Bearer ${owner.token}` };
+    for (const origin of [listed, url.replace('http:', 'https:')]) {
       expect([origin, await first({ cookie: jar.header, origin })]).toEqual([origin, 4403]);
       // A token that the page itself knows is as good as ever.
-      expect(await first({ cookie: jar.header, origin }, { authorization: `Bearer ${owner.token}` })).toEqual(seen);
+      expect(await first({ cookie: jar.header, origin }, token)).toEqual(seen);
+    }
+    // Pages of all other origins get no further than the upgrade, whatever they bring.
+    for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1:1', `${listed}.evil.example`]) {
+      for (const params of [{}, token]) expect([origin, await first({ cookie: jar.header, origin }, params)]).toEqual([origin, 'upgrade refused']);
     }
     expect(await first({ cookie: jar.header })).toBe(4403);
     expect(await first({ origin: url })).toBe(4403);

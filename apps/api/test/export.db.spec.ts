@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { get, type IncomingMessage } from 'node:http';
-import { newId } from '@millrace/kernel';
-import { createFileStore } from '@millrace/storage';
+import { createTenantKeyring, masterKeysOf } from '@millrace/auth';
+import { newId, silentLogger } from '@millrace/kernel';
+import { createFileStore, createSealedStore } from '@millrace/storage';
+import { testSecrets } from '@millrace/testkit';
 import { extract } from 'tar-stream';
 import { addModelVersion, createApiWorld, irisFile, type Member, password, type World } from './api-world.ts';
 
@@ -125,7 +127,8 @@ describe('with a large artefact', () => {
   let owner: Member;
   beforeAll(async () => {
     owner = await world.tenant('large');
-    const storage = createFileStore({ root: world.storageDirectory });
+    const keyring = createTenantKeyring({ database: world.database.database, masterKeys: masterKeysOf(testSecrets.masterKey), logger: silentLogger });
+    const storage = createSealedStore({ inner: createFileStore({ root: world.storageDirectory }), keyring, scratchDirectory: `${world.storageDirectory}-scratch` });
     await storage.put(`tenants/${owner.actor.tenantId}/uploads/large`, chunksOf(64));
   });
 

@@ -161,7 +161,7 @@ describe('operators', () => {
     const trail = await ask('{ auditEvents { edges { node { actor action } } } }', {}, ana.token);
     expect(trail.edges.map(({ node }: { node: { actor: string; action: string } }) => node).filter(({ actor, action }: { actor: string; action: string }) => actor.startsWith('operator:') || action.startsWith('grant.'))).toEqual([
       { actor: `person:${ana.actor.personId}`, action: 'grant.revoke' },
-      { actor: `operator:${operator.actor.personId}`, action: 'session.open' },
+      { actor: `operator:${operator.actor.personId}`, action: 'upload.begin' }, // the refusal
       { actor: `operator:${operator.actor.personId}`, action: 'grant.use' },
       { actor: `operator:${operator.actor.personId}`, action: 'grant.take' },
     ]);

@@ -9,7 +9,11 @@ import type { ApiOptions } from '../src/server.ts';
 import { readTrustedDocuments } from '../src/trusted-documents.ts';
 import { createApiWorld, type GraphqlAnswer, type Member, type World } from './api-world.ts';
 
-const consoleSession = { 'x-millrace-session': 'cookie' };
+/** What a page of this server sends along, with the cookie of whoever is signed in. */
+const consoleSession = ({ api }: World, member?: Member): Record<string, string> => ({
+  'x-millrace-session': 'cookie', origin: api.url, ...(member ? { cookie: `millrace_access=${member.token}` } : {}),
+});
+const asConsole = (world: World, query: string, member?: Member): Promise<GraphqlAnswer> => world.graphql(query, {}, undefined, consoleSession(world, member));
 const notListed = 'PERSISTED_QUERY_NOT_IN_LIST';
 
 let directory: string;
@@ -87,10 +91,10 @@ describe('in production, where the console is built', () => {
   });
 
   it('every operation of the console is known as its client sends it, with or without __typename', async () => {
-    const bea = await world.tenant('throwaway'); // signed out by one of them
+    expect(outcome(await asConsole(world, '{ viewer { role } }'))).toEqual([400, notListed]); // nobody need be signed in to be told
     for (const name of documents.keys()) {
       for (const query of [asSent(name), print(documents.get(name)!)]) {
-        const { errors } = await world.graphql(query, {}, bea.token, consoleSession);
+        const { errors } = await asConsole(world, query);
         expect({ name, codes: errors.map(({ extensions }) => extensions['code']) }).toEqual({ name, codes: expect.not.arrayContaining([notListed, 'GRAPHQL_VALIDATION_FAILED']) });
       }
     }
@@ -107,7 +111,7 @@ describe('in production, where the console is built', () => {
   ])('a session of the console may not send %s', async (_what, change) => {
     const query = change(viewer);
     expect(query).not.toBe(viewer);
-    const answer = await world.graphql(query, {}, ana.token, consoleSession);
+    const answer = await asConsole(world, query, ana);
     const [status, code] = outcome(answer) as [number, string];
     expect([status, [notListed, 'GRAPHQL_VALIDATION_FAILED', 'OPERATION_RESOLUTION_FAILURE']]).toEqual([400, expect.arrayContaining([code])]);
     expect(answer.data).toBeNull();
@@ -115,26 +119,31 @@ describe('in production, where the console is built', () => {
 
   it('one that is refused says so with a stable code; programs with keys are free', async () => {
     const mine = '{ viewer { role } }';
-    expect(outcome(await world.graphql(mine, {}, ana.token, consoleSession))).toEqual([400, notListed]);
+    expect(outcome(await asConsole(world, mine, ana))).toEqual([400, notListed]);
     expect(outcome(await world.graphql(mine, {}, ana.token))).toBe(200);
-    expect(outcome(await world.graphql(viewer, {}, ana.token, consoleSession))).toBe(200);
+    expect(outcome(await asConsole(world, viewer, ana))).toBe(200);
   });
 
+  const bearer = (): Record<string, string> => ({ authorization: `Bearer ${ana.token}` });
   const overSse = async (query: string, headers: Record<string, string>): Promise<unknown> => {
     const response = await fetch(`${world.api.url}/graphql/stream`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${ana.token}`, ...headers },
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...headers },
       body: JSON.stringify({ query, variables: { id: 'run_00000000000000000000000000' } }),
     });
     if (response.ok) return void (await response.body!.cancel());
     const { errors } = (await response.json()) as { errors: { extensions: { code: string } }[] };
     return [response.status, errors[0]!.extensions.code];
   };
-  const overWebSocket = async (query: string, params: Record<string, string>): Promise<unknown> => {
+  const overWebSocket = async (query: string, headers: Record<string, string>): Promise<unknown> => {
+    class Socket extends WebSocket {
+      constructor(address: string, protocols: string[]) {
+        super(address, protocols, { headers });
+      }
+    }
     const client = createClient({
       url: `${world.api.url.replace('http', 'ws')}/graphql`,
-      webSocketImpl: WebSocket,
-      connectionParams: { authorization: `Bearer ${ana.token}`, ...params },
+      webSocketImpl: Socket,
       retryAttempts: 0,
     });
     try {
@@ -149,15 +158,19 @@ describe('in production, where the console is built', () => {
   const other = 'subscription ($id: ID!) { runProgress(id: $id) { run { id status } } }';
 
   it('it is so for server-sent events', async () => {
-    expect(await overSse(other, consoleSession)).toEqual([400, notListed]);
-    expect(await overSse(progress, consoleSession)).not.toEqual([400, notListed]);
-    expect(await overSse(other, {})).not.toEqual([400, notListed]);
+    expect(await overSse(other, consoleSession(world, ana))).toEqual([400, notListed]);
+    for (const [query, headers] of [[progress, consoleSession(world, ana)], [other, bearer()]] as const) {
+      expect(await overSse(query, headers)).not.toEqual([400, notListed]);
+      expect(await overSse(query, headers)).not.toEqual([401, 'UNAUTHENTICATED']);
+    }
   });
 
-  it('it is so for a WebSocket, whose first message says what a header cannot', async () => {
-    expect(await overWebSocket(other, consoleSession)).toBe(notListed);
-    expect(await overWebSocket(progress, consoleSession)).not.toBe(notListed);
-    expect(await overWebSocket(other, {})).not.toBe(notListed);
+  it('it is so for a WebSocket that is known by its cookie, without the header that a browser cannot send with it', async () => {
+    const { origin, cookie } = consoleSession(world, ana) as { origin: string; cookie: string };
+    expect(await overWebSocket(other, { origin, cookie })).toBe(notListed);
+    // Of a run that nobody has.
+    expect(await overWebSocket(progress, { origin, cookie })).toBe('NOT_FOUND');
+    expect(await overWebSocket(other, bearer())).toBe('NOT_FOUND');
   });
 
   it('the list itself is not served', async () => {
@@ -176,7 +189,7 @@ it('`all` holds for everybody', async () => {
 it('`off`, and a start in development, hold for nobody', async () => {
   for (const options of [{ trustedDocuments: 'off' as const }, { production: false }]) {
     const { world, ana } = await worldWith(options);
-    expect(outcome(await world.graphql('{ viewer { role } }', {}, ana.token, consoleSession))).toBe(200);
+    expect(outcome(await asConsole(world, '{ viewer { role } }', ana))).toBe(200);
   }
 });
 

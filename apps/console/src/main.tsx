@@ -6,9 +6,15 @@ import { createConsoleRouter } from './app/router.tsx';
 import { SessionProvider } from './app/session-context.tsx';
 import { createGraphqlClient } from './graphql/client.ts';
 import { createSession } from './graphql/session.ts';
+import { createTabLock } from './graphql/tab-lock.ts';
 import './styles.css';
 
-const session = createSession({ storage: window.sessionStorage, fetch: window.fetch.bind(window) });
+const session = createSession({
+  storage: window.localStorage,
+  fetch: window.fetch.bind(window),
+  lock: createTabLock(window.localStorage, navigator.locks as LockManager | undefined),
+  events: window,
+});
 const client = createGraphqlClient(session);
 const router = createConsoleRouter(session);
 

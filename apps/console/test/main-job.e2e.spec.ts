@@ -15,7 +15,7 @@ if (!executablePath) {
 }
 const describeWithBrowser = executablePath ? describe : describe.skip;
 
-const results = path.join(import.meta.dirname, '../test-results');
+const results = path.join(import.meta.dirname, '../test-results/main-job');
 
 describeWithBrowser('the main job, in a real browser against a really started product', () => {
   let product: Awaited<ReturnType<typeof startProduct>>;
@@ -66,11 +66,11 @@ describeWithBrowser('the main job, in a real browser against a really started pr
     await heading('Sign in').waitFor();
     await page.getByLabel('Email').fill(product.owner.email);
     await page.getByLabel('Password').fill('certainly not the password');
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByRole('alert').waitFor();
     await keep('sign-in-refused');
     await page.getByLabel('Password').fill(product.owner.password);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await heading('Overview').waitFor();
     await page.getByText('Upload data', { exact: true }).waitFor();
     await keep('overview');

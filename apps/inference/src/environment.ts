@@ -1,39 +1,34 @@
 import os from 'node:os';
-import { masterKeyProblem } from '@millrace/auth';
-import { createTrustedProxies, originsSetting, parseEnvironment, Secret, trustedProxiesSetting } from '@millrace/kernel';
+import { masterKeyKind } from '@millrace/auth';
+import {
+  createTrustedProxies,
+  databaseUrlSetting,
+  originsSetting,
+  parseEnvironment,
+  secretListSetting,
+  secretSetting,
+  trustedProxiesSetting,
+} from '@millrace/kernel';
 import { z } from 'zod';
 
 const mebibyte = 1024 ** 2;
-const hide = (value: string): Secret => new Secret(value);
-const secret = z.string().min(32, 'must have at least 32 characters').transform(hide);
-/** separated by commas, which no secret holds */
-const secrets = z
-  .string()
-  .default('')
-  .transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))
-  .pipe(z.array(secret));
-const masterKey = z
-  .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
-  .transform(hide);
-const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 
 const schema = z
   .object({
     MILLRACE_INFERENCE_PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
     MILLRACE_INFERENCE_HOST: z.string().default('127.0.0.1'),
-    MILLRACE_APP_DATABASE_URL: z.url().transform(hide),
-    MILLRACE_SYSTEM_DATABASE_URL: z.url().transform(hide),
+    MILLRACE_APP_DATABASE_URL: databaseUrlSetting,
+    MILLRACE_SYSTEM_DATABASE_URL: databaseUrlSetting,
     MILLRACE_STORAGE_DIRECTORY: z.string(),
     MILLRACE_JOURNAL_DIRECTORY: z.string(),
     /** for artefacts that are decrypted for as long as they are in use */
     MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
-    MILLRACE_MASTER_KEY: masterKey,
-    MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
-    MILLRACE_TOKEN_SECRET: secret,
-    MILLRACE_RETIRED_TOKEN_SECRETS: secrets,
-    MILLRACE_KEY_PEPPER: secret,
-    MILLRACE_RETIRED_KEY_PEPPERS: secrets,
+    MILLRACE_MASTER_KEY: secretSetting(masterKeyKind),
+    MILLRACE_RETIRED_MASTER_KEYS: secretListSetting(masterKeyKind),
+    MILLRACE_TOKEN_SECRET: secretSetting(),
+    MILLRACE_RETIRED_TOKEN_SECRETS: secretListSetting(),
+    MILLRACE_KEY_PEPPER: secretSetting(),
+    MILLRACE_RETIRED_KEY_PEPPERS: secretListSetting(),
     MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
     MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
     /** between "not ready" and closing, so that a balancer can look elsewhere first */

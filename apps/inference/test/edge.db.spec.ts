@@ -54,3 +54,34 @@ it('predicts behind a proxy as without one', async () => {
   const answer = await call(`${url}/predict`, { key: text, body: { model: 'iris', features: setosa }, headers: { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'https' } });
   expect(answer.status).toBe(200);
 });
+
+describe('where a request comes from', () => {
+  const trail = (requestId: string) =>
+    world.database.forTenant(acme.tenantId).transaction((tx) => tx.auditEvent.findMany({ where: { requestId }, select: { action: true, result: true, address: true } }));
+  let requests = 0;
+  /** @returns the status, and what is left in the trail of a refusal */
+  async function predict(to: string, key: string, forwarded: string | null): Promise<[number, { action: string; result: string; address: string | null }[]]> {
+    const requestId = `req-from-afar-${++requests}`;
+    const headers = { 'x-request-id': requestId, ...(forwarded === null ? {} : { 'x-forwarded-for': forwarded }) };
+    const { status } = await call(`${to}/predict`, { key, body: { model: 'iris', features: setosa }, headers });
+    return [status, await trail(requestId)];
+  }
+
+  it('is told by a trusted proxy alone, to the address list of a key and to the trail', async () => {
+    const bound = async (): Promise<string> => (await acme.createKey({ addresses: ['203.0.113.9'] })).text;
+    expect(await predict(url, await bound(), '203.0.113.9')).toEqual([200, []]);
+    expect(await predict(url, await bound(), '198.51.100.4, 203.0.113.9')).toEqual([200, []]); // what the client itself has put in front is not looked at
+    const refused = (address: string) => [403, [{ action: 'key.use', result: 'address_not_allowed', address }]];
+    expect(await predict(url, await bound(), '203.0.113.9, 198.51.100.4')).toEqual(refused('198.51.100.4'));
+    expect(await predict(url, await bound(), '203.0.113.9, 198.51.100.4, 127.0.0.1')).toEqual(refused('198.51.100.4')); // over two proxies
+    expect(await predict(url, await bound(), null)).toEqual(refused('127.0.0.1'));
+    expect(await predict(bareUrl, await bound(), '203.0.113.9')).toEqual(refused('127.0.0.1'));
+  });
+
+  it('stands in the trail of a refusal for want of a permission as well', async () => {
+    const { text } = await acme.createKey({ scopes: ['READ'] });
+    const refused = (address: string) => [403, [{ action: 'endpoint.predict', result: 'forbidden', address }]];
+    expect(await predict(url, text, '203.0.113.9')).toEqual(refused('203.0.113.9'));
+    expect(await predict(bareUrl, text, '203.0.113.9')).toEqual(refused('127.0.0.1'));
+  });
+});

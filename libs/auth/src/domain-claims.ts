@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
-import { domainToASCII } from 'node:url';
 import { type DomainClaim, notify, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Actor, actorName, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
+import { readDomain } from './email-domain.ts';
 import type { Grounds } from './grounds.ts';
 import { endPasswordSessions, roleToLetIn } from './sso-authority.ts';
 
@@ -26,9 +26,6 @@ const mostClaims = 50;
 
 /** What must stand in the DNS of a claimed domain, as a TXT record. */
 export const domainRecord = ({ challenge }: Pick<DomainClaim, 'challenge'>): string => `millrace-domain-verification=${challenge}`;
-
-/** The domain of an e-mail address, as claims name it; empty if there is none. */
-export const domainOf = (email: string): string => readDomain(email.slice(email.lastIndexOf('@') + 1)) ?? '';
 
 /** The e-mail domains whose people a tenant may let in by its own provider. */
 export function createDomainClaims({ database, clock }: Grounds, textRecords: (name: string) => Promise<string[]> = textRecordsByDns) {
@@ -126,15 +123,6 @@ function takenBy(error: unknown): DomainOutcome {
 /** One claim at a time of a tenant, so that no two see room for the last one. */
 async function lockClaims(tx: TenantTx, tenantId: string): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('millrace domains ' || ${tenantId}, 0))`;
-}
-
-/** Lower case and ASCII, with a dot inside; null if it is no name of hosts. */
-function readDomain(text: string): string | null {
-  // What is punctuation to a URL would be cut off on the way to ASCII.
-  if (/[^\p{L}\p{M}\p{N}.-]/u.test(text)) return null;
-  const domain = domainToASCII(text.toLowerCase());
-  const isDomain = domain.length <= 190 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/.test(domain);
-  return isDomain ? domain : null;
 }
 
 /** None where the name servers know none, or do not answer. */

@@ -79,7 +79,7 @@ describe('an access grant', () => {
     await auth.grants.revoke(operator, grant.id);
     const who = `operator:${operator.personId}`;
     expect(await trail(since)).toEqual([
-      [who, 'grant.take', grant.id], [who, 'grant.use', grant.id], [who, 'session.open', actor.sessionId], [who, 'grant.revoke', grant.id],
+      [who, 'grant.take', grant.id], [who, 'grant.use', grant.id], [who, 'grant.revoke', grant.id],
     ]);
     const [session] = await test.asOwner('SELECT method::text, grant_id, expires_at FROM sessions WHERE id = $1', [actor.sessionId]);
     expect(session).toEqual({ method: 'GRANT', grant_id: grant.id, expires_at: grant.expiresAt });

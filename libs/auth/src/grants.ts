@@ -69,8 +69,8 @@ export function createGrants({ database, clock, inSeconds }: Grounds, sessions: 
         if (grant.revokedAt || grant.expiresAt <= clock.now()) return { type: 'ended' };
         if (grant.tenant.status !== 'ACTIVE') return { type: 'tenant-closed' };
         const { tenantId, role, expiresAt } = grant;
-        await recordAudit(tx, actor, { tenantId, action: 'grant.use', subject: grantId });
-        return sessions.open(tx, { tenantId, personId, role, method: 'GRANT', grantId, expiresAt }, origin);
+        const recorded = { action: 'grant.use', subject: grantId };
+        return sessions.open(tx, { tenantId, personId, role, method: 'GRANT', grantId, expiresAt, recorded }, origin);
       });
     },
 

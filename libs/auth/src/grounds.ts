@@ -1,8 +1,8 @@
-import { createHash, hkdfSync } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
 import type { Outbound } from '@millrace/outbound';
-import type { AccessTokenSettings } from './access-token.ts';
+import type { AccessTokenSettings, SigningKey } from './access-token.ts';
 import { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
 
 export interface AuthOptions {
@@ -11,9 +11,9 @@ export interface AuthOptions {
   tokenSecret: string;
   /** signed them until lately: what they signed is still good as long as it would have been */
   retiredTokenSecrets?: readonly string[];
-  /** keys the HMAC of API keys; at least 32 characters. Changing it makes all keys and second factors invalid. */
+  /** keys the HMAC of API keys and recovery codes, and seals second factors; at least 32 characters */
   keyPepper: string;
-  /** peppers of before: API keys made under them are good, and come under the present one when they are next used */
+  /** peppers of before: what was made under them is good; API keys come under the present one when they are next used */
   retiredKeyPeppers?: readonly string[];
   logger: Logger;
   clock?: Clock;
@@ -69,6 +69,8 @@ export interface Grounds {
   inSeconds(seconds: number): Date;
   /** a key of 32 bytes for one purpose */
   derivedKey(purpose: string): Buffer;
+  /** the same under every pepper, the present one first: to open what was made under one of before */
+  derivedKeys(purpose: string): [Buffer, ...Buffer[]];
 }
 
 /** Well above what checking a password and writing a line of the trail take. */
@@ -89,9 +91,8 @@ export function createGrounds(options: AuthOptions): Grounds {
     keyPepper,
     retiredKeyPeppers,
     tokenSettings: {
-      secret: tokenSecret,
-      keyId: keyIdOf(tokenSecret),
-      secretByKeyId: new Map(tokenSecrets.map((secret) => [keyIdOf(secret), secret])),
+      key: signingKeyOf(tokenSecret),
+      keyById: new Map(tokenSecrets.map(signingKeyOf).map((key) => [key.id, key])),
       clock,
     },
     tokenSecrets,
@@ -102,15 +103,18 @@ export function createGrounds(options: AuthOptions): Grounds {
     signInLimits: { ...defaultSignInLimits, ...options.signInLimits },
     mail: options.mail ?? null,
     inSeconds: (seconds) => new Date(clock.now().getTime() + seconds * 1000),
-    derivedKey: (purpose) => Buffer.from(hkdfSync('sha256', keyPepper, '', `millrace ${purpose}`, 32)),
+    derivedKey: (purpose) => derive(keyPepper, purpose),
+    derivedKeys: (purpose) => [derive(keyPepper, purpose), ...retiredKeyPeppers.map((pepper) => derive(pepper, purpose))],
   };
 }
+
+const derive = (pepper: string, purpose: string): Buffer => Buffer.from(hkdfSync('sha256', pepper, '', `millrace ${purpose}`, 32));
 
 /** The operators' own tenant. It holds nobody's data; to every wall it is a tenant like any other. */
 export const platformTenantId = `ten_${'0'.repeat(26)}`;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-const keyIdOf = (secret: string): string => sha256(secret).slice(0, 8);
+const signingKeyOf = (secret: string): SigningKey => ({ id: sha256(secret).slice(0, 8), secret: createSecretKey(secret, 'utf8') });
 export const normalEmail = (email: string): string => email.trim().toLowerCase();
 
 /** 1 to 80 characters, none of which is invisible or turns the text around it. */

@@ -162,7 +162,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
           recordAudit(
             tx,
             { type: 'system', tenantId: invitation.tenantId, ...origin },
-            { action: 'invitation.accept', subject: invitation.id, result: 'refused' },
+            { action: 'invitation.accept', subject: invitation.id, result: 'sign_in_refused' },
           ),
         );
         await atTheNextStroke(begun, refusalMs);
@@ -173,7 +173,10 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         const { tenantId } = invitation;
         await lockMembers(tx, tenantId);
         const open = await findOpen(tx, token);
-        if (!open) return { type: 'link-invalid' };
+        if (!open) {
+          if (attempt) await throttle.uncounted(tx, attempt);
+          return { type: 'link-invalid' };
+        }
         // Locked, so that the purge of another tenant does not remove the account meanwhile.
         const [known] = await tx.$queryRaw<{ id: string; hash: string | null; hasSecondFactor: boolean }[]>`
           SELECT id, password_hash AS hash, totp_confirmed_at IS NOT NULL AS "hasSecondFactor" FROM people WHERE email = ${open.email} FOR SHARE`;
@@ -182,9 +185,12 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
         if (!known) {
           await tx.person.createMany({ data: [{ id: personId, email: open.email, name: input.name.trim(), passwordHash }] });
         }
-        // A member already keeps the role.
-        await tx.membership.createMany({ data: [{ tenantId, personId, role: open.role }], skipDuplicates: true });
-        const { role } = await tx.membership.findUniqueOrThrow({ where: { tenantId_personId: { tenantId, personId } } });
+        // A member already keeps the role. From now on the tenant knows the account by more than its address.
+        const { role } = await tx.membership.upsert({
+          where: { tenantId_personId: { tenantId, personId } },
+          create: { tenantId, personId, role: open.role },
+          update: { bySso: false },
+        });
         await tx.invitation.update({ where: { id: open.id }, data: { acceptedAt: clock.now() } });
         await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
         if (attempt) await throttle.succeeded(tx, attempt, personId);
@@ -194,9 +200,7 @@ export function createInvitations({ database, clock, inSeconds, refusalMs }: Gro
           await recordAudit(tx, member, entry);
           return { type: 'accepted' };
         }
-        const signedIn = await sessions.open(tx, { tenantId, personId, role }, origin);
-        await recordAudit(tx, { ...signedIn.actor, ...origin }, entry);
-        return signedIn;
+        return sessions.open(tx, { tenantId, personId, role, recorded: entry }, origin);
       });
       const outcome = await accepted.catch((error: unknown) => {
         if (violatesUnique(error, 'people_email_key')) return 'changed-meanwhile' as const;

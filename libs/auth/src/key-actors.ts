@@ -129,7 +129,8 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
 
 /** Which of the given HMACs is the stored one; -1 if none is. Compares with all of them, whatever the first says. */
 function pepperOf(stored: string | null | undefined, given: readonly string[]): number {
-  const bytes = stored ? Buffer.from(stored, 'hex') : Buffer.alloc(32);
+  // What is no HMAC, a damaged row's say, is nobody's: as if there were none.
+  const bytes = stored && /^[0-9a-f]{64}$/.test(stored) ? Buffer.from(stored, 'hex') : Buffer.alloc(32);
   return given.map((hmac) => timingSafeEqual(Buffer.from(hmac, 'hex'), bytes)).indexOf(true);
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SecretKind } from '@millrace/kernel';
 
 /** Wraps the keys of all tenants of an installation. */
 export interface MasterKey {
@@ -13,7 +14,8 @@ export interface MasterKeys {
   retired: readonly MasterKey[];
 }
 
-const remedy = 'make one with: openssl rand -base64 32';
+const command = 'openssl rand -base64 32';
+const remedy = `make one with: ${command}`;
 
 /**
  * What keeps the text from being a master key, without the text; null when nothing does.
@@ -27,6 +29,9 @@ export function masterKeyProblem(text: string): string | null {
   const isRandom = new Set(key).size >= 16 && steps.size >= 8 && key.some((byte) => byte < 0x20 || byte > 0x7e);
   return isRandom ? null : `is no random key but a pattern or a text: ${remedy}`;
 }
+
+/** For the settings of an app. */
+export const masterKeyKind: SecretKind = { problemOf: masterKeyProblem, command };
 
 /** @throws Error for a text that `masterKeyProblem` has something against */
 export function masterKeysOf(current: string, retired: readonly string[] = []): MasterKeys {

@@ -56,6 +56,7 @@ export function createMembers({ database, clock }: Grounds) {
         if (membership.role === role) return { type: 'changed', membership };
         if (await isLastAtTop(tx, membership)) return { type: 'last-owner' };
         const changed = await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+        if (rankOf(role) < rankOf(membership.role)) await endInvitationsAbove(tx, { tenantId, personId, role }, clock.now());
         await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
         await recordAudit(tx, actor, { action: 'member.role', subject: personId, details: { from: membership.role, to: role } });
         return { type: 'changed', membership: changed };
@@ -120,6 +121,17 @@ export async function lockMembers(tx: TenantTx | SystemTx, tenantId: string): Pr
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('millrace members ' || ${tenantId}, 0))`;
 }
 
+/** Links that a member could not make any more with the role that they have now: by one of them they could come back as what they were. */
+export async function endInvitationsAbove(
+  tx: TenantTx | SystemTx,
+  { tenantId, personId, role }: { tenantId: string; personId: string; role: Role },
+  now: Date,
+): Promise<void> {
+  const kept = permissionsOfRole[role].includes('member:write') ? rolesByRank.slice(0, rankOf(role) + 1) : [];
+  const where = { tenantId, createdBy: `person:${personId}`, role: { notIn: [...kept] }, acceptedAt: null, revokedAt: null };
+  await (tx as TenantTx).invitation.updateMany({ where, data: { revokedAt: now } });
+}
+
 /** The role of those without whom nobody could let others in. */
 export const topRole = (tenantId: string): Role => (tenantId === platformTenantId ? 'OPERATOR' : 'OWNER');
 
@@ -153,8 +165,11 @@ export function requireNotAbove(own: Role, other: Role): void {
   throw new DomainError('FORBIDDEN', `The role ${own} may not decide about an ${other}.`, { remedy: `Ask an ${other}.` });
 }
 
-async function isLastAtTop(tx: TenantTx, { tenantId, role }: Membership): Promise<boolean> {
-  return role === topRole(tenantId) && (await tx.membership.count({ where: { tenantId, role } })) === 1;
+/** An owner whom only the tenant's provider lets in is no other one: with the provider gone, nobody would be left to let others in. */
+async function isLastAtTop(tx: TenantTx, { tenantId, role, bySso }: Membership): Promise<boolean> {
+  if (role !== topRole(tenantId)) return false;
+  const peers = await tx.membership.findMany({ where: { tenantId, role }, select: { bySso: true } });
+  return peers.length === 1 || (!bySso && peers.filter((peer) => !peer.bySso).length === 1);
 }
 
 /** A new person who is a member from the start. The verb that calls writes the line of the trail. */

@@ -1,9 +1,9 @@
-import { notify, type Prisma, type SystemTx } from '@millrace/database';
+import { notify, type SystemTx } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
 import { can, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import type { Grounds } from './grounds.ts';
-import { endSessions, methodOf, type SessionReach } from './sessions.ts';
+import { endSessions, methodOf } from './sessions.ts';
 
 /** A session that is still open, as its owner or an administrator may see it. */
 export interface OpenSession {
@@ -25,13 +25,15 @@ const mostListed = 100;
 /** Which sessions are open, and how to end them. */
 export function createOpenSessions({ database, clock }: Grounds) {
   /**
-   * Which of the person's sessions this one may look at and end. A password is the person's, wherever it leads into; a way
-   * in by a tenant's own provider is that tenant's business, and neither reaches the other.
+   * The tenants in whose sessions the person may look at their own. A password is the person's, wherever it leads into;
+   * another way in belongs to the one tenant that it leads into.
    */
-  const reachOf = async (tx: SystemTx, { tenantId, ...actor }: PersonActor): Promise<SessionReach> => ({
-    tenantId,
-    elsewhere: (await methodOf(tx, actor)) === 'PASSWORD',
-  });
+  async function reachOf(tx: SystemTx, actor: PersonActor): Promise<string[]> {
+    const { tenantId, personId } = actor;
+    if ((await methodOf(tx, actor)) !== 'PASSWORD') return [tenantId];
+    const memberships = await tx.membership.findMany({ where: { personId, bySso: false }, select: { tenantId: true } });
+    return [...new Set([tenantId, ...memberships.map((membership) => membership.tenantId)])];
+  }
 
   return {
     /** One's own sessions; with `member:read`, those of another member in this tenant. Of nobody's there are none. */
@@ -39,9 +41,9 @@ export function createOpenSessions({ database, clock }: Grounds) {
       const isOwn = personId === actor.personId;
       if (!isOwn) requirePermission(actor, 'member:read');
       return database.system().transaction(async (tx) => {
-        const reach = isOwn ? await reachOf(tx, actor) : { tenantId: actor.tenantId, elsewhere: false };
+        const reach = isOwn ? await reachOf(tx, actor) : [actor.tenantId];
         const sessions = await tx.session.findMany({
-          where: { personId, ...within(reach), revokedAt: null, expiresAt: { gt: clock.now() } },
+          where: { personId, tenantId: { in: reach }, revokedAt: null, expiresAt: { gt: clock.now() } },
           orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
           take: mostListed,
           include: { tenant: { select: { name: true } } },
@@ -55,10 +57,9 @@ export function createOpenSessions({ database, clock }: Grounds) {
     /** Ends one's own session or, with `member:write`, that of a member of this tenant. @throws DomainError NOT_FOUND */
     async revoke(actor: PersonActor, sessionId: string): Promise<void> {
       await database.system().transaction(async (tx) => {
-        const own = { personId: actor.personId, ...within(await reachOf(tx, actor)) };
-        const ofMembers = can(actor, 'member:write') ? [{ tenantId: actor.tenantId }] : [];
-        const session = await tx.session.findFirst({ where: { id: sessionId, OR: [own, ...ofMembers] } });
-        if (!session) {
+        const session = await tx.session.findUnique({ where: { id: sessionId } });
+        const isOwn = session?.personId === actor.personId && (await reachOf(tx, actor)).includes(session.tenantId);
+        if (!session || !(isOwn || (session.tenantId === actor.tenantId && can(actor, 'member:write')))) {
           throw new DomainError('NOT_FOUND', 'There is no such session.', { field: 'id', remedy: 'List the open sessions.' });
         }
         const { count } = await tx.session.updateMany({ where: { id: sessionId, revokedAt: null }, data: { revokedAt: clock.now() } });
@@ -71,12 +72,10 @@ export function createOpenSessions({ database, clock }: Grounds) {
     /** Ends all of one's own sessions but this one. @returns how many there were */
     async revokeOthers(actor: PersonActor): Promise<number> {
       return database.system().transaction(async (tx) => {
-        const ended = await endSessions(tx, clock, { reach: await reachOf(tx, actor), personId: actor.personId, except: actor.sessionId });
+        const ended = await endSessions(tx, clock, { tenantIds: await reachOf(tx, actor), personId: actor.personId, except: actor.sessionId });
         await recordAudit(tx, actor, { action: 'session.revoke_others', subject: actor.personId, details: { endedSessions: ended } });
         return ended;
       });
     },
   };
 }
-
-const within = ({ tenantId, elsewhere }: SessionReach): Prisma.SessionWhereInput => ({ OR: [{ tenantId }, ...(elsewhere ? [{ method: { not: 'SSO' as const } }] : [])] });

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Problem } from '@millrace/kernel';
 import { hash, verify } from '@node-rs/argon2';
 import { HashingGate } from './hashing-gate.ts';
@@ -6,8 +7,8 @@ import { HashingGate } from './hashing-gate.ts';
 const settings = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
 const settingsInHash = `$argon2id$v=19$m=${settings.memoryCost},t=${settings.timeCost},p=${settings.parallelism}$`;
 
-/** One for the process: it guards the processor. */
-const gate = new HashingGate({ places: 2, waiting: 20, waitingOfOne: 5 });
+/** One for the process: it guards the processor, of which one core is left to everything else. */
+const gate = new HashingGate({ places: Math.min(2, Math.max(1, availableParallelism() - 1)), waiting: 20, waitingOfOne: 5 });
 
 /** Whose password it is to be: none of this may be it. */
 export interface PasswordOwner {

@@ -1,6 +1,7 @@
-import { silentLogger } from '@millrace/kernel';
+import type { Database } from '@millrace/database';
+import { newId, silentLogger } from '@millrace/kernel';
 import { type AuthWorld, createAuthWorld, password, withinASecond } from '../test/auth-world.ts';
-import type { Actor, MailMessage } from './index.ts';
+import { type Actor, type MailMessage, platformTenantId } from './index.ts';
 
 let world: AuthWorld;
 let mailbox: MailMessage[];
@@ -45,7 +46,28 @@ describe('changing a password', () => {
     expect((await world.auth.refresh(mine.refreshToken)).type).toBe('signed-in');
     expect([await attempt(email, password), await attempt(email, newPassword)]).toEqual(['refused', 'signed-in']);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'password.change');
-    expect(lines.map(({ result, details }) => [result, details])).toEqual([['refused', null], ['ok', { endedSessions: 2 }]]);
+    expect(lines.map(({ result, details }) => [result, details])).toEqual([['sign_in_refused', null], ['ok', { endedSessions: 2 }]]);
+  });
+
+  it('leaves no session behind that a sign-in with the old one was about to open', async () => {
+    const { email } = await world.tenant();
+    const { actor } = await world.signedIn(email);
+    const { database } = world.test;
+    let transactions = 0;
+    /** The first counts the attempt, after which the password is checked; the second opens the session. */
+    const between: Database = {
+      ...database,
+      system: () => ({
+        ...database.system(),
+        async transaction(work) {
+          if (++transactions === 2) expect((await world.auth.passwords.change(actor, { currentPassword: password, newPassword })).type).toBe('changed');
+          return database.system().transaction(work);
+        },
+      }),
+    };
+    expect((await world.elsewhere({ database: between }).signIn(email, password)).type).toBe('refused');
+    expect(transactions).toBe(2);
+    expect(await attempt(email, newPassword)).toBe('signed-in');
   });
 
   it('ends sessions in other tenants too', async () => {
@@ -165,6 +187,19 @@ describe('a link for a new password', () => {
     expect(errors).toEqual(['a mail could not be sent']);
     const never = world.elsewhere({ mail: { send: () => new Promise(() => undefined) } });
     await never.passwords.requestReset(email);
+  });
+
+  it('is made in sight of every tenant that the account leads into, and of the platform where it is an operator’s', async () => {
+    const [one, other] = [await world.tenant(), await world.tenant()];
+    await world.test.asOwner(`INSERT INTO memberships (tenant_id, person_id, role) VALUES ($1, $2, 'ADMIN'), ($3, $2, 'OPERATOR')`, [other.tenantId, one.personId, platformTenantId]);
+    await world.test.asOwner(`UPDATE tenants SET status = 'SUSPENDED' WHERE id = $1`, [other.tenantId]);
+    const operator: Actor = { type: 'person', tenantId: platformTenantId, personId: newId('person'), sessionId: newId('session'), role: 'OPERATOR' };
+    const created = await world.auth.passwords.createReset(operator, one.email);
+    expect(created.type === 'created' && (await world.auth.passwords.reset(created.token, newPassword)).type).toBe('reset');
+    await world.auth.secondFactor.reset(operator, one.email);
+    for (const tenantId of [one.tenantId, other.tenantId, platformTenantId]) {
+      expect((await world.trail(tenantId)).map(({ action }) => action)).toEqual(expect.arrayContaining(['password.create_reset', 'password.reset', 'second_factor.reset']));
+    }
   });
 
   it('is made by an operator where no mail is sent, in sight of the person’s tenant', async () => {

@@ -3,8 +3,8 @@ import type { SystemTx } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Actor, type Origin, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
-import { type Grounds, type MailMessage, normalEmail, sha256 } from './grounds.ts';
-import { homeOf } from './home-tenant.ts';
+import { type Grounds, type MailMessage, normalEmail, platformTenantId, sha256 } from './grounds.ts';
+import { homeOf, trailsOf } from './home-tenant.ts';
 import { hashInTurn, inTurn, passwordProblem, verifyInTurn } from './password.ts';
 import { endSessions, requirePasswordSession } from './sessions.ts';
 import { atTheNextStroke } from './sign-in.ts';
@@ -86,7 +86,7 @@ export function createPasswords({ database, clock, logger, mail, refusalMs, inSe
               ? { count: 0 }
               : await tx.person.updateMany({ where: { id: personId, passwordHash: person!.passwordHash }, data: { passwordHash, passwordChangedAt: clock.now() } });
           if (!count) {
-            await recordAudit(tx, actor, { action: 'password.change', subject: personId, result: 'refused' });
+            await recordAudit(tx, actor, { action: 'password.change', subject: personId, result: 'sign_in_refused' });
             return { type: 'refused' };
           }
           await throttle.succeeded(tx, attempt, personId);
@@ -122,9 +122,10 @@ export function createPasswords({ database, clock, logger, mail, refusalMs, inSe
       return database.system().transaction(async (tx): Promise<CreatePasswordResetOutcome> => {
         const person = await tx.person.findUnique({ where: { email: normalEmail(email) }, select: { id: true } });
         if (!person) return { type: 'person-not-found' };
-        const home = await homeOf(tx, person.id);
         const link = await insertReset(tx, person.id);
-        await recordAudit(tx, actor, { action: 'password.create_reset', subject: person.id, tenantId: home?.tenantId ?? actor.tenantId });
+        for (const tenantId of await trailsOf(tx, person.id, actor.tenantId)) {
+          await recordAudit(tx, actor, { action: 'password.create_reset', subject: person.id, tenantId });
+        }
         return { type: 'created', ...link };
       });
     },
@@ -152,9 +153,8 @@ export function createPasswords({ database, clock, logger, mail, refusalMs, inSe
           await tx.person.updateMany({ where: { id: personId }, data: { passwordHash, passwordChangedAt: clock.now() } });
           await throttle.unlock(tx, email, origin.address);
           const endedSessions = await endSessions(tx, clock, { personId });
-          const home = await homeOf(tx, personId);
-          if (home) {
-            await recordAudit(tx, { type: 'system', tenantId: home.tenantId, ...origin }, { action: 'password.reset', subject: personId, details: { endedSessions } });
+          for (const tenantId of await trailsOf(tx, personId, platformTenantId)) {
+            await recordAudit(tx, { type: 'system', tenantId, ...origin }, { action: 'password.reset', subject: personId, details: { endedSessions } });
           }
           return { type: 'reset' };
         });

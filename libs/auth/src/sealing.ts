@@ -17,8 +17,22 @@ export function seal(key: Buffer, text: string, context: string): string {
   return `${version}.${Buffer.concat([nonce, sealing.getAuthTag(), body]).toString('base64url')}`;
 }
 
-/** @throws Error when it was sealed with another key or for another context, or was changed since */
-export function open(key: Buffer, sealed: string, context: string): string {
+/**
+ * @param keys the present one and those of before, see `Grounds.derivedKeys`
+ * @throws Error when it was sealed with another key or for another context, or was changed since
+ */
+export function open(keys: readonly [Buffer, ...Buffer[]], sealed: string, context: string): string {
+  const [key, ...older] = keys;
+  const [next, ...further] = older;
+  if (!next) return openWith(key, sealed, context);
+  try {
+    return openWith(key, sealed, context);
+  } catch {
+    return open([next, ...further], sealed, context);
+  }
+}
+
+function openWith(key: Buffer, sealed: string, context: string): string {
   const [prefix, text = ''] = sealed.split('.');
   if (prefix !== version) throw new Error('a sealed text of an unknown version');
   const bytes = Buffer.from(text, 'base64url');

@@ -1,5 +1,5 @@
 import { Secret, TOTP } from 'otpauth';
-import { type AuthWorld, createAuthWorld, password, withinASecond } from '../test/auth-world.ts';
+import { type AuthWorld, createAuthWorld, password, secrets, withinASecond } from '../test/auth-world.ts';
 import type { Actor, PersonActor, SignedIn } from './index.ts';
 
 let world: AuthWorld;
@@ -57,7 +57,7 @@ describe('setting it up', () => {
     for (const code of codes) expect(code).toMatch(/^[2-9a-hjkmnp-tv-z]{5}-[2-9a-hjkmnp-tv-z]{5}$/);
     await withinASecond(async () => (await world.auth.authenticate(other.accessToken)) === null);
     expect((await world.auth.refresh(other.refreshToken)).type).toBe('refused');
-    const lines = (await world.trail(tenantId)).filter(({ action }) => action.startsWith('second-factor'));
+    const lines = (await world.trail(tenantId)).filter(({ action }) => action.startsWith('second_factor'));
     expect(lines.map(({ action, details }) => [action, details])).toEqual([
       ['second_factor.begin', null],
       ['second_factor.confirm', { endedSessions: 2 }],
@@ -102,10 +102,12 @@ describe('signing in with it', () => {
     expect(await world.auth.signIn(email, password, {}, codeOf(secret, 9))).toEqual(refused);
     expect(await world.auth.signIn(email, 'wrong')).toEqual(refused);
     expect(await sessions()).toEqual(before);
-    expect((await world.trail(tenantId)).slice(-3).map(({ result, details }) => [result, details])).toEqual([
-      ['refused', { factor: 'password' }],
-      ['refused', { factor: 'code' }],
-      ['refused', { factor: 'password' }],
+    expect((await world.trail(tenantId)).slice(-5).map(({ result, details }) => [result, details])).toEqual([
+      ['second_factor_required', {}],
+      ['second_factor_required', {}],
+      ['sign_in_refused', { factor: 'password' }],
+      ['sign_in_refused', { factor: 'code' }],
+      ['sign_in_refused', { factor: 'password' }],
     ]);
     expect(await attempt(email, codeOf(secret))).toBe('signed-in');
   });
@@ -177,7 +179,7 @@ describe('taking it off', () => {
     expect(await attempt(email)).toBe('signed-in');
     expect(await world.test.asOwner('SELECT 1 FROM recovery_codes WHERE person_id = $1', [actor.personId])).toEqual([]);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'second_factor.remove');
-    expect(lines.map(({ result }) => result)).toEqual(['refused', 'refused', 'ok']);
+    expect(lines.map(({ result }) => result)).toEqual(['sign_in_refused', 'sign_in_refused', 'ok']);
   });
 
   it('is throttled: a session left open is no place to guess passwords', async () => {
@@ -196,5 +198,19 @@ describe('taking it off', () => {
     await withinASecond(async () => (await world.auth.authenticate(lost.session.accessToken)) === null);
     expect(await attempt(lost.email)).toBe('signed-in');
     expect((await world.trail(lost.tenantId)).map(({ action }) => action)).toContain('second_factor.reset');
+  });
+});
+
+describe('a new pepper', () => {
+  it('leaves codes and recovery codes good as long as the old one is kept, and not a moment longer', async () => {
+    const { email, secret, recoveryCodes } = await withSecondFactor();
+    const keyPepper = 'another pepper, long enough for an HMAC';
+    const changed = world.elsewhere({ keyPepper, retiredKeyPeppers: [secrets.keyPepper] });
+    expect((await changed.signIn(email, password, {}, codeOf(secret))).type).toBe('signed-in');
+    expect((await changed.signIn(email, password, {}, recoveryCodes[0])).type).toBe('signed-in');
+    const forgetful = world.elsewhere({ keyPepper });
+    world.time.forward(90);
+    expect((await forgetful.signIn(email, password, {}, codeOf(secret))).type).toBe('refused');
+    expect((await forgetful.signIn(email, password, {}, recoveryCodes[1])).type).toBe('refused');
   });
 });

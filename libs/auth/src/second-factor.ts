@@ -4,7 +4,7 @@ import { Secret, TOTP } from 'otpauth';
 import { type Actor, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
-import { homeOf } from './home-tenant.ts';
+import { trailsOf } from './home-tenant.ts';
 import { inTurn, verifyInTurn } from './password.ts';
 import { open, seal } from './sealing.ts';
 import { endSessions, requirePasswordSession } from './sessions.ts';
@@ -34,22 +34,24 @@ const recoveryLength = 10;
 export type CodeCheck = ReturnType<typeof createCodeCheck>;
 
 /** Takes the codes of authenticator apps and recovery codes, each of them once. */
-export function createCodeCheck({ clock, logger, derivedKey }: Grounds) {
-  const sealingKey = derivedKey('second factor');
-  const recoveryKey = derivedKey('recovery codes');
+export function createCodeCheck({ clock, logger, derivedKeys }: Grounds) {
+  const sealingKeys = derivedKeys('second factor');
+  const recoveryKeys = derivedKeys('recovery codes');
 
   const totpOf = (secret: Secret, label = ''): TOTP => new TOTP({ ...settings, secret, ...(label ? { label } : {}) });
-  const recoveryHmacOf = (personId: string, code: string): string => createHmac('sha256', recoveryKey).update(`${personId}:${code}`).digest('base64url');
+  /** Under every pepper, the present one first. */
+  const recoveryHmacsOf = (personId: string, code: string): string[] =>
+    recoveryKeys.map((key) => createHmac('sha256', key).update(`${personId}:${code}`).digest('base64url'));
 
   /** The time step that the code belongs to; null when it belongs to none of those that are taken now. */
   function stepOf(personId: string, sealed: string, code: string): number | null {
     const timestamp = clock.now().getTime();
     try {
-      const totp = totpOf(Secret.fromBase32(open(sealingKey, sealed, personId)));
+      const totp = totpOf(Secret.fromBase32(open(sealingKeys, sealed, personId)));
       const delta = totp.validate({ token: code, window, timestamp });
       return delta === null ? null : totp.counter({ timestamp }) + delta;
     } catch (error) {
-      logger.error({ personId, error: String(error) }, 'a second factor cannot be opened: was MILLRACE_KEY_PEPPER changed?');
+      logger.error({ personId, error: String(error) }, 'a second factor cannot be opened: was MILLRACE_KEY_PEPPER changed without keeping the old one in MILLRACE_RETIRED_KEY_PEPPERS?');
       return null;
     }
   }
@@ -57,7 +59,7 @@ export function createCodeCheck({ clock, logger, derivedKey }: Grounds) {
   return {
     newSecret(personId: string, email: string): { secret: string; uri: string; sealed: string } {
       const secret = new Secret({ size: secretBytes });
-      return { secret: secret.base32, uri: totpOf(secret, email).toString(), sealed: seal(sealingKey, secret.base32, personId) };
+      return { secret: secret.base32, uri: totpOf(secret, email).toString(), sealed: seal(sealingKeys[0], secret.base32, personId) };
     },
 
     stepOf,
@@ -65,7 +67,7 @@ export function createCodeCheck({ clock, logger, derivedKey }: Grounds) {
     newRecoveryCodes(personId: string): { code: string; hmac: string }[] {
       return Array.from({ length: recoveryCodeCount }, () => {
         const code = Array.from({ length: recoveryLength }, () => recoveryAlphabet[randomInt(recoveryAlphabet.length)]!).join('');
-        return { code: `${code.slice(0, 5)}-${code.slice(5)}`, hmac: recoveryHmacOf(personId, code) };
+        return { code: `${code.slice(0, 5)}-${code.slice(5)}`, hmac: recoveryHmacsOf(personId, code)[0]! };
       });
     },
 
@@ -82,7 +84,7 @@ export function createCodeCheck({ clock, logger, derivedKey }: Grounds) {
       }
       if (code.length !== recoveryLength) return false;
       const used = await tx.$executeRaw`
-        UPDATE recovery_codes SET used_at = ${clock.now()} WHERE person_id = ${id} AND code_hmac = ${recoveryHmacOf(id, code)} AND used_at IS NULL`;
+        UPDATE recovery_codes SET used_at = ${clock.now()} WHERE person_id = ${id} AND code_hmac = ANY(${recoveryHmacsOf(id, code)}) AND used_at IS NULL`;
       return used === 1;
     },
   };
@@ -147,7 +149,7 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
             return { type: 'off-already' };
           }
           if (!person || !fits || !(await codes.take(tx, person, proof.code))) {
-            await recordAudit(tx, actor, { action: 'second_factor.remove', subject: actor.personId, result: 'refused' });
+            await recordAudit(tx, actor, { action: 'second_factor.remove', subject: actor.personId, result: 'sign_in_refused' });
             return { type: 'refused' };
           }
           await throttle.succeeded(tx, attempt, person.id);
@@ -169,8 +171,9 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
         await tx.person.updateMany({ where: { id: person.id }, data: off });
         await tx.recoveryCode.deleteMany({ where: { personId: person.id } });
         const ended = await endSessions(tx, clock, { personId: person.id });
-        const home = await homeOf(tx, person.id);
-        await recordAudit(tx, actor, { action: 'second_factor.reset', subject: person.id, tenantId: home?.tenantId ?? actor.tenantId, details: { endedSessions: ended } });
+        for (const tenantId of await trailsOf(tx, person.id, actor.tenantId)) {
+          await recordAudit(tx, actor, { action: 'second_factor.reset', subject: person.id, tenantId, details: { endedSessions: ended } });
+        }
         return { type: 'reset' };
       });
     },

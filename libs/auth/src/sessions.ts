@@ -55,7 +55,7 @@ export function createSessions(grounds: Grounds) {
     async open(tx: SystemTx, input: SessionInput, origin: Origin): Promise<SignedIn> {
       const { tenantId, personId, role, grantId, method = 'PASSWORD', expiresAt = inSeconds(sessionLifeDays * 86_400) } = input;
       const sessionId = newId('session');
-      const refreshToken = newRefreshToken(sessionId, tokenSettings.secret);
+      const refreshToken = newRefreshToken(sessionId, tokenSecrets[0]!);
       await tx.session.createMany({
         data: [
           {
@@ -101,7 +101,7 @@ export function createSessions(grounds: Grounds) {
         const standing = await findStanding(tx, session, clock.now());
         if (!standing || session.tenant.status !== 'ACTIVE') return { type: 'refused' };
         const { until: _until, ...rights } = standing;
-        const replacement = newRefreshToken(sessionId, tokenSettings.secret);
+        const replacement = newRefreshToken(sessionId, tokenSecrets[0]!);
         await tx.session.update({ where: { id: session.id }, data: { tokenHash: sha256(replacement), lastUsedAt: clock.now() } });
         const actor: PersonActor = {
           type: 'person',
@@ -125,34 +125,23 @@ export function createSessions(grounds: Grounds) {
   };
 }
 
-/** Some of a person's sessions. */
-export interface SessionReach {
-  /** all of this tenant; empty: of none as such */
-  tenantId: string;
-  /** and those in all others that no tenant's own provider has opened */
-  elsewhere: boolean;
-}
-
-/** Those that stand on the account: what a tenant's own provider opens does not depend on its password. */
-const ofTheAccount: SessionReach = { tenantId: '', elsewhere: true };
-
-/** Ends sessions of a person within a second everywhere: those of the account unless told. @returns how many there were */
+/** Ends sessions of a person, all or those of some tenants, within a second everywhere. @returns how many there were */
 export async function endSessions(
   tx: SystemTx,
   clock: Clock,
-  { personId, reach = ofTheAccount, except = '' }: { personId: string; reach?: SessionReach; except?: string },
+  { personId, tenantIds, except = '' }: { personId: string; tenantIds?: readonly string[]; except?: string },
 ): Promise<number> {
   const ended = await tx.$queryRaw<{ tenant_id: string }[]>`
     UPDATE sessions SET revoked_at = ${clock.now()}
     WHERE person_id = ${personId} AND revoked_at IS NULL AND expires_at > ${clock.now()} AND id <> ${except}
-      AND (tenant_id = ${reach.tenantId} OR (${reach.elsewhere} AND method <> 'SSO'))
+      AND (${tenantIds ?? null}::text[] IS NULL OR tenant_id = ANY (${tenantIds ?? null}::text[]))
     RETURNING tenant_id`;
   for (const tenant of new Set(ended.map(({ tenant_id: id }) => id))) await notify(tx, 'millrace_access', `${tenant}:${personId}`);
   return ended.length;
 }
 
 /** How the actor's session was opened. */
-export async function methodOf(tx: SystemTx, actor: Pick<PersonActor, 'sessionId'>): Promise<'PASSWORD' | 'SSO' | 'GRANT'> {
+export async function methodOf(tx: SystemTx, actor: PersonActor): Promise<'PASSWORD' | 'SSO' | 'GRANT'> {
   const session = await tx.session.findUnique({ where: { id: actor.sessionId }, select: { method: true } });
   return session?.method ?? 'SSO'; // gone: the narrowest
 }

@@ -76,8 +76,8 @@ describe('a sign-in', () => {
     await attempts(6, email, 'wrong', () => address);
     const lines = (await world.trail(tenantId)).filter(({ action }) => action === 'session.open');
     expect(lines.map(({ result, details }) => [result, details])).toEqual([
-      ...Array(4).fill(['refused', { factor: 'password' }]),
-      ['refused', { factor: 'password', locked: true }],
+      ...Array(4).fill(['sign_in_refused', { factor: 'password' }]),
+      ['sign_in_refused', { factor: 'password', locked: true }],
     ]);
   });
 
@@ -90,6 +90,14 @@ describe('a sign-in', () => {
     const outcomes = (await Promise.all(flood)).map(({ type }) => type);
     expect(outcomes.filter((type) => type === 'TOO_MANY_REQUESTS')).toHaveLength(93); // but two inside and five waiting
   });
+});
+
+it('is open to others while somebody floods the set-up with links that are not good', async () => {
+  const { email } = await world.tenant();
+  const input = { tenantName: 'Acme', name: 'Mallory', email: newEmail(), password };
+  const flood = Array.from({ length: 40 }, () => world.auth.setUp('no link', input).then(({ type }) => type, ({ code }: { code: string }) => code));
+  expect((await world.auth.signIn(email, password, { address: newAddress() })).type).toBe('signed-in');
+  expect(new Set(await Promise.all(flood))).toEqual(new Set(['link-invalid']));
 });
 
 describe.each(['a known', 'an unknown'])('guesses at %s account', (kind) => {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Person, SystemTx } from '@millrace/database';
 import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
@@ -28,6 +29,7 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
     const fits = await verifyInTurn(storedHash, password);
     const newHash = fits && storedHash !== null && isOutdated(storedHash) ? await hashInTurn(password) : null;
     return database.system().transaction(async (tx): Promise<SignInOutcome> => {
+      const isAsChecked = person !== null && (await holdAccount(tx, person));
       const homes = await homesOf(tx, person?.id ?? null);
       const [home] = homes;
       if (!person || !home) return { type: 'refused' };
@@ -37,18 +39,20 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
         await noteRefused('sign_in_refused', { factor, ...(counting.locks ? { locked: true } : {}) });
         return { type: 'refused' };
       };
-      if (!fits) return refuse('password');
+      // Changed meanwhile: what was checked is not what counts now.
+      if (!fits || !isAsChecked) return refuse('password');
       if (person.totpConfirmedAt) {
         if (!code) {
           await throttle.uncounted(tx, counting);
+          await noteRefused('second_factor_required');
           return { type: 'second-factor-required' };
         }
         if (!(await codes.take(tx, person, code))) return refuse('code');
       }
       if (newHash !== null) await tx.person.updateMany({ where: { id: person.id, passwordHash: storedHash }, data: { passwordHash: newHash } });
       await throttle.succeeded(tx, counting, person.id);
-      for (const { tenantId, role, ssoOnly } of homes) {
-        if (!(await comesInBySsoOnly(tx, { tenantId, role, email, ssoOnly }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
+      for (const { tenantId, role, bySso } of homes) {
+        if (!(await comesInBySsoOnly(tx, { tenantId, role, email, bySso }))) return sessions.open(tx, { tenantId, role, personId: person.id }, origin);
       }
       await noteRefused('sso_only');
       return { type: 'sso-only' };
@@ -69,6 +73,16 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
       return outcome;
     },
   };
+}
+
+/**
+ * Holds the account until the transaction ends: whoever changes the password or the second factor ends the sessions that
+ * there are, and finds one that was opened a moment before. @returns whether it is still the one that was looked at
+ */
+async function holdAccount(tx: SystemTx, { id, passwordHash, totpConfirmedAt }: Person): Promise<boolean> {
+  const [held] = await tx.$queryRaw<{ hash: string | null; confirmed: Date | null }[]>`
+    SELECT password_hash AS hash, totp_confirmed_at AS confirmed FROM people WHERE id = ${id} FOR NO KEY UPDATE`;
+  return held !== undefined && held.hash === passwordHash && held.confirmed?.getTime() === totpConfirmedAt?.getTime();
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { TenantTx } from '@millrace/database';
 import { type Clock, DomainError } from '@millrace/kernel';
 import type { Actor } from './actor.ts';
+import { domainOf } from './email-domain.ts';
 import { permissionsOfRole, type Role, rolesByRank } from './permissions.ts';
 
 export const rankOf = (role: Role): number => rolesByRank.indexOf(role);
@@ -25,12 +26,12 @@ export async function roleToLetIn(tx: TenantTx, actor: Actor): Promise<Role> {
  */
 export async function endPasswordSessions(tx: TenantTx, clock: Clock, tenantId: string, actor: Actor): Promise<number> {
   const own = actor.type === 'person' ? actor.sessionId : '';
-  return tx.$executeRaw`
-    UPDATE sessions SET revoked_at = ${clock.now()}
-    WHERE tenant_id = ${tenantId} AND method = 'PASSWORD' AND revoked_at IS NULL AND id <> ${own} AND person_id IN (
-      SELECT people.id FROM people
-      JOIN memberships ON memberships.person_id = people.id AND memberships.tenant_id = ${tenantId} AND memberships.role <> 'OWNER'
-      JOIN domain_claims ON domain_claims.tenant_id = ${tenantId} AND domain_claims.verified_at IS NOT NULL
-        AND domain_claims.domain = split_part(people.email, '@', 2)
-    )`;
+  const open = await tx.session.findMany({
+    where: { tenantId, method: 'PASSWORD', revokedAt: null, id: { not: own }, person: { memberships: { some: { tenantId, role: { not: 'OWNER' } } } } },
+    select: { id: true, person: { select: { email: true } } },
+  });
+  const claims = await tx.domainClaim.findMany({ where: { tenantId, verifiedAt: { not: null } }, select: { domain: true } });
+  const domains = new Set(claims.map(({ domain }) => domain));
+  const ids = open.filter(({ person }) => domains.has(domainOf(person.email))).map(({ id }) => id);
+  return tx.$executeRaw`UPDATE sessions SET revoked_at = ${clock.now()} WHERE tenant_id = ${tenantId} AND id = ANY (${ids}) AND revoked_at IS NULL`;
 }

@@ -1,10 +1,10 @@
 import { notify, type Person, type SsoConnection, type SystemTx, violatesUnique } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import type { Origin } from './actor.ts';
-import { recordAudit } from './audit.ts';
-import { domainOf } from './domain-claims.ts';
+import { recordAudit, type SystemActor } from './audit.ts';
+import { domainOf } from './email-domain.ts';
 import { type Grounds, isEmail, isPlainText, normalEmail } from './grounds.ts';
-import { lockMembers } from './members.ts';
+import { endInvitationsAbove, lockMembers } from './members.ts';
 import type { createOpenId, OpenIdConnection, OpenIdRefusalCode, OpenIdTransaction } from './openid.ts';
 import type { OpenIdIdentity } from './openid-claims.ts';
 import type { Role } from './permissions.ts';
@@ -68,10 +68,11 @@ interface PendingTransaction extends OpenIdTransaction {
 
 /** Coming in by the tenant's own provider; who was nobody here before becomes a member on the way. */
 export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: ReturnType<typeof createOpenId>) {
-  const { database, clock, derivedKey, inSeconds } = grounds;
-  const secretKey = derivedKey(secretPurpose);
-  const transactionKey = derivedKey(sealedContext);
+  const { database, clock, derivedKeys, inSeconds } = grounds;
+  const secretKeys = derivedKeys(secretPurpose);
+  const transactionKeys = derivedKeys(sealedContext);
   const underway = new Map<string, number>();
+  const admissions = new Map<string, Promise<unknown>>();
 
   async function findConnection(entrance: SsoEntrance): Promise<SsoConnection | null> {
     return database.system().transaction(async (tx) => {
@@ -98,7 +99,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
   const openIdConnection = ({ tenantId, issuer, clientId, secretSealed, groupsClaim }: SsoConnection): OpenIdConnection => ({
     issuer,
     clientId,
-    clientSecret: secretSealed === null ? null : open(secretKey, secretSealed, secretContext(tenantId)),
+    clientSecret: secretSealed === null ? null : open(secretKeys, secretSealed, secretContext(tenantId)),
     groupsClaim,
   });
 
@@ -115,9 +116,21 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
     }
   }
 
+  /** One at a time of a tenant: those that wait for its lock would hold the few connections that everybody signs in by. */
+  async function oneByOne<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
+    const before = admissions.get(tenantId) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    admissions.set(tenantId, mine);
+    try {
+      return await mine;
+    } finally {
+      if (admissions.get(tenantId) === mine) admissions.delete(tenantId);
+    }
+  }
+
   function openTransaction(sealed: string): PendingTransaction | null {
     try {
-      const pending = JSON.parse(open(transactionKey, sealed, sealedContext)) as PendingTransaction;
+      const pending = JSON.parse(open(transactionKeys, sealed, sealedContext)) as PendingTransaction;
       return pending.expiresAt > clock.now().getTime() ? pending : null;
     } catch {
       return null; // not ours, or changed
@@ -146,7 +159,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         });
         return { type: 'refused', code };
       }
-      const personId = await makeMember(tx, tenantId, guest, identity, decision.role);
+      const personId = await makeMember(tx, { type: 'system', tenantId, ...origin }, guest, identity, decision.role, clock.now());
       return sessions.open(tx, { tenantId, personId, role: decision.role, method: 'SSO', expiresAt: inSeconds(sessionSeconds) }, origin);
     });
   }
@@ -173,7 +186,7 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
         return {
           type: 'begun',
           url: outcome.url,
-          transaction: seal(transactionKey, JSON.stringify(pending), sealedContext),
+          transaction: seal(transactionKeys[0], JSON.stringify(pending), sealedContext),
           expiresInSeconds: transactionSeconds,
         };
       });
@@ -187,11 +200,13 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
       return withinShare(pending.tenantId, async (): Promise<SsoCompleteOutcome> => {
         const outcome = await openId.complete(openIdConnection(connection), callbackUrl, pending, redirectUri);
         if (outcome.type === 'refused') return { type: 'refused', code: outcome.code };
-        return admit(pending, outcome, origin).catch((error: unknown) => {
-          // Somebody of this address came in elsewhere at this moment; by now there is the person.
-          if (violatesUnique(error, 'people_email_key')) return admit(pending, outcome, origin);
-          throw error;
-        });
+        return oneByOne(pending.tenantId, () =>
+          admit(pending, outcome, origin).catch((error: unknown) => {
+            // Somebody of this address came in elsewhere at this moment; by now there is the person.
+            if (violatesUnique(error, 'people_email_key')) return admit(pending, outcome, origin);
+            throw error;
+          }),
+        );
       });
     },
   };
@@ -250,19 +265,22 @@ async function decideRole(
 }
 
 /** Writes down what was decided. Of a person who is known nothing changes but the membership of this tenant. */
-async function makeMember(tx: SystemTx, tenantId: string, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role): Promise<string> {
+async function makeMember(tx: SystemTx, system: SystemActor, guest: Guest, { issuer, subject, name }: OpenIdIdentity, role: Role, now: Date): Promise<string> {
+  const { tenantId } = system;
   const { email, person, role: present, identity } = guest;
   const personId = person?.id ?? newId('person');
   if (!person) await tx.person.createMany({ data: [{ id: personId, email, name: name !== null && isPlainText(name) ? name.trim() : localPart(email) }] });
   if (identity === 'new') await tx.ssoIdentity.createMany({ data: [{ tenantId, issuer, subject, personId }] });
   else if (identity !== 'known') await tx.ssoIdentity.updateMany({ where: { tenantId, issuer, subject: identity.formerSubject }, data: { subject } });
   if (present === role) return personId;
-  // An account that was there already may have been made by anybody who could invite its address somewhere.
-  if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role, ssoOnly: person !== null }] });
-  else await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+  if (present === null) await tx.membership.createMany({ data: [{ tenantId, personId, role, bySso: true }] });
+  else {
+    await tx.membership.update({ where: { tenantId_personId: { tenantId, personId } }, data: { role } });
+    await endInvitationsAbove(tx, { tenantId, personId, role }, now);
+  }
   await notify(tx, 'millrace_access', `${tenantId}:${personId}`);
   const entry = present === null ? { action: 'member.add', details: { role, by: 'sso' } } : { action: 'member.role', details: { from: present, to: role, by: 'sso' } };
-  await recordAudit(tx, { type: 'system', tenantId }, { ...entry, subject: personId });
+  await recordAudit(tx, system, { ...entry, subject: personId });
   return personId;
 }
 

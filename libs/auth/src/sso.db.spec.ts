@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createTestDatabase, type IdentityProvider, type PersonAtProvider, startIdentityProvider, type TestDatabase } from '@millrace/testkit';
@@ -68,7 +69,7 @@ async function tenant(domain = newDomain()): Promise<Place> {
 async function verified(actor: Actor, domain: string): Promise<string> {
   const claimed = await auth.sso.claimDomain(actor, { domain });
   if (claimed.type !== 'claimed') throw new Error(JSON.stringify(claimed));
-  records.set(domain, [domainRecord(claimed.domainClaim)]);
+  records.set(claimed.domainClaim.domain, [domainRecord(claimed.domainClaim)]);
   expect((await auth.sso.verifyDomain(actor, claimed.domainClaim.id)).type).toBe('verified');
   return claimed.domainClaim.id;
 }
@@ -303,7 +304,7 @@ describe('a connection', () => {
     const place = await tenant();
     const { actor: engineer } = await member(place, 'ENGINEER');
     const key: Actor = { type: 'key', tenantId: place.tenantId, keyId: newId('apiKey'), scopes: ['ADMIN'], models: [] };
-    const grant: Actor = { ...place.owner, personId: newId('person'), grantId: newId('accessGrant') };
+    const grant: Actor = { ...place.owner, grantId: newId('accessGrant') }; // a member too, but not acting as one
     const former: Actor = { ...engineer, role: 'OWNER' };
     for (const actor of [engineer, key, grant, former]) {
       for (const attempt of [
@@ -329,6 +330,29 @@ describe('a connection', () => {
     await gone(first.accessToken);
     expect((await auth.refresh(first.refreshToken)).type).toBe('refused');
     expect((await auth.sso.begin({ tenantSlug: place.slug }, redirectUri))).toEqual({ type: 'refused', code: 'not_set_up' });
+
+    await save(place.owner);
+    const second = await cameIn(atProvider(`kim@${place.domain}`), place);
+    const other = await startIdentityProvider({ redirectUri });
+    await save(place.owner, { issuer: other.issuer, clientSecret: other.clientSecret });
+    await gone(second.accessToken);
+    await other.close();
+  });
+
+  it('that ends while somebody is at its provider lets nobody in', async () => {
+    const place = await tenant();
+    await save(place.owner);
+    const sam = atProvider(`sam@${place.domain}`);
+    const begun = await auth.sso.begin({ tenantSlug: place.slug }, redirectUri);
+    if (begun.type !== 'begun') throw new Error();
+    const callback = await idp.signIn(begun.url, sam.sub);
+    const { reached, letGo } = idp.hold(1);
+    const completion = auth.sso.complete(begun.transaction, callback, redirectUri);
+    await reached;
+    await auth.sso.removeConnection(place.owner);
+    letGo();
+    expect(await completion).toEqual({ type: 'refused', code: 'state_mismatch' });
+    expect(await system((tx) => tx.ssoIdentity.count({ where: { tenantId: place.tenantId } }))).toBe(0);
   });
 });
 
@@ -353,7 +377,7 @@ describe('coming in', () => {
     expect(await auth.authenticate(outcome.accessToken)).toEqual(actor);
     const person = await system((tx) => tx.person.findUniqueOrThrow({ where: { id: actor.personId } }));
     expect(person).toMatchObject({ email: `sam@${place.domain}`, name: 'Sam Staff', passwordHash: null });
-    expect(await trail(place.tenantId, 'member.add')).toMatchObject([{}, { actor: 'system', subject: actor.personId, details: { role: 'ENGINEER', by: 'sso' } }]);
+    expect(await trail(place.tenantId, 'member.add')).toMatchObject([{ actor: 'system', address: '192.0.2.7', subject: actor.personId, details: { role: 'ENGINEER', by: 'sso' } }]);
     expect((await trail(place.tenantId, 'session.open')).at(-1)).toMatchObject({ actor: `person:${actor.personId}`, result: 'ok', address: '192.0.2.7', details: { method: 'SSO' } });
     // No password opens this account, not an empty one either.
     for (const guess of ['', password]) expect((await auth.signIn(person.email, guess)).type).toBe('refused');
@@ -367,7 +391,7 @@ describe('coming in', () => {
     Object.assign(sam, { email: `samantha@${place.domain}`, name: 'Samantha Staff' });
     const second = await cameIn(sam, place);
     expect(second.actor.personId).toBe(first.actor.personId);
-    expect(await trail(place.tenantId, 'member.add')).toHaveLength(2); // the owner's, and one
+    expect(await trail(place.tenantId, 'member.add')).toHaveLength(1);
   });
 
   it('at the same time for the first time makes one person', async () => {
@@ -405,6 +429,39 @@ describe('coming in', () => {
     const person = await system((tx) => tx.person.findUniqueOrThrow({ where: { id: outsider.actor.personId } }));
     expect(person).toMatchObject({ name: 'A VIEWER', passwordHash: expect.any(String) });
     expect(await auth.authenticate(outsider.accessToken)).not.toBeNull();
+  });
+
+  it('opens the tenant to nobody who has made an account with that address beforehand', async () => {
+    const [place, evil] = [await tenant(), await tenant()];
+    await save(place.owner, { roleByGroup: [{ group: 'admins', role: 'OWNER' }], defaultRole: 'VIEWER' });
+    const email = `boss@${place.domain}`;
+    // The link goes to whoever invites, who accepts it in the name of the invited.
+    const invited = await auth.members.invite(evil.owner, { email, role: 'VIEWER' });
+    const squatter = invited.type === 'invited' && (await auth.members.acceptInvitation(invited.token, { name: 'Mallory', password }));
+    if (!squatter || squatter.type !== 'signed-in') throw new Error();
+    const boss = await cameIn(atProvider(email, ['admins']), place);
+    expect(boss.actor).toMatchObject({ tenantId: place.tenantId, role: 'OWNER' });
+
+    expect(await auth.members.switchTo(squatter.actor, place.tenantId)).toEqual({ type: 'sso-only' });
+    expect((await signIn(email)).actor.tenantId).toBe(evil.tenantId);
+    expect((await auth.members.listOwn(squatter.actor)).map(({ tenantId }) => tenantId)).toEqual([evil.tenantId]);
+    expect((await auth.sessions.list(squatter.actor)).map(({ method }) => method)).not.toContain('SSO');
+    await expect(auth.sessions.revoke(squatter.actor, boss.actor.sessionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await auth.sessions.revokeOthers(squatter.actor);
+    expect(await auth.authenticate(boss.accessToken)).not.toBeNull();
+    await auth.members.remove(evil.owner, squatter.actor.personId);
+    expect(await auth.signIn(email, password)).toEqual({ type: 'sso-only' });
+    expect(await roleIn(place.tenantId, boss.actor.personId)).toBe('OWNER');
+  });
+
+  it('tells the provider’s people nothing of a person’s other tenants', async () => {
+    const [place, elsewhere] = [await tenant(), await tenant()];
+    await save(place.owner);
+    const insider = await member(elsewhere, 'VIEWER', `both@${place.domain}`);
+    const { actor } = await cameIn(atProvider(insider.email), place);
+    expect(actor.personId).toBe(insider.actor.personId);
+    expect((await auth.members.listOwn(actor)).map(({ tenantId }) => tenantId)).toEqual([place.tenantId]);
+    expect((await auth.members.listOwn(insider.actor)).map(({ tenantId }) => tenantId)).toEqual([elsewhere.tenantId]);
   });
 
   it('is refused to an address that another account of the provider came in with', async () => {
@@ -528,6 +585,17 @@ describe('coming in', () => {
     expect((await cameIn(last, place)).actor.role).toBe('VIEWER');
     second['groups'] = [];
     expect((await cameIn(second, place)).actor.role).toBe('OWNER');
+  });
+
+  it('makes no owner who would be enough without one who comes in by password', async () => {
+    const place = await tenant();
+    await save(place.owner, { roleByGroup: [{ group: 'bosses', role: 'OWNER' }], defaultRole: 'VIEWER' });
+    const boss = atProvider(`boss@${place.domain}`, ['bosses']);
+    const { actor } = await cameIn(boss, place);
+    expect(await auth.members.leave(place.owner)).toEqual({ type: 'last-owner' });
+    expect(await auth.members.changeRole(actor, place.owner.personId, 'ADMIN')).toEqual({ type: 'last-owner' });
+    expect(await auth.members.leave(actor)).toEqual({ type: 'left' });
+    expect((await cameIn(boss, place)).actor.role).toBe('OWNER');
   });
 
   it('two owners at the same moment do not both lose it', async () => {
@@ -664,6 +732,18 @@ describe('required single sign-on', () => {
     expect((await auth.signIn(inside.email, password)).type).toBe('signed-in');
   });
 
+  it('counts for a domain in letters of its own, in either spelling', async () => {
+    const place = await tenant();
+    const domain = `mühle-${newDomain()}`;
+    await verified(place.owner, domainToASCII(domain));
+    await save(place.owner, { required: true });
+    for (const spelling of [domain, domainToASCII(domain)]) {
+      const email = `${newId('person')}@${spelling}`;
+      expect((await auth.members.add({ tenantId: place.tenantId, name: 'Sam Staff', email, password, role: 'VIEWER' })).type).toBe('added');
+      expect(await auth.signIn(email, password)).toEqual({ type: 'sso-only' });
+    }
+  });
+
   it('counts from the moment on at which a domain is verified', async () => {
     const place = await tenant();
     const domain = newDomain();
@@ -671,6 +751,16 @@ describe('required single sign-on', () => {
     await save(place.owner, { required: true });
     expect((await auth.signIn(sam.email, password)).type).toBe('signed-in');
     await verified(place.owner, domain);
+    await gone(sam.accessToken);
+    expect(await auth.signIn(sam.email, password)).toEqual({ type: 'sso-only' });
+  });
+
+  it('knows a domain in whatever spelling an address has it', async () => {
+    const place = await tenant();
+    const domain = `bücher-${newDomain()}`;
+    await verified(place.owner, domain);
+    const sam = await member(place, 'ENGINEER', `sam@${domain}`);
+    await save(place.owner, { required: true });
     await gone(sam.accessToken);
     expect(await auth.signIn(sam.email, password)).toEqual({ type: 'sso-only' });
   });

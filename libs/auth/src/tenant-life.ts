@@ -1,7 +1,7 @@
 import { notify, type SystemTx, type Tenant } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Actor, actorName, requirePermission } from './actor.ts';
-import { recordAudit } from './audit.ts';
+import { type AuditEntry, recordAudit } from './audit.ts';
 import { emailProblem, type Grounds, isEmail, isPlainText, normalEmail, platformTenantId, textProblem } from './grounds.ts';
 import { newInvitation } from './invitations.ts';
 import { idsOf, type Page } from './page.ts';
@@ -121,12 +121,13 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
 
     /**
      * For operators: a tenant, and the link by which its owner comes in.
-     * @param settle what else belongs to the making of it, in the same transaction: if it throws, there is no tenant
+     * @param settle what else belongs to the making of it, in the same transaction, and what the trail tells of it: if it
+     * throws, there is no tenant
      */
     async create(
       actor: Actor,
       input: CreateManagedTenantInput,
-      settle: (tx: SystemTx, tenantId: string) => Promise<void> = async () => undefined,
+      settle: (tx: SystemTx, tenantId: string) => Promise<NonNullable<AuditEntry['details']>> = async () => ({}),
     ): Promise<CreateManagedTenantOutcome> {
       requirePermission(actor, 'platform:write');
       const email = normalEmail(input.ownerEmail);
@@ -140,8 +141,8 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
         await tx.tenant.createMany({ data: [{ id, slug: slugOf(input.name, id), name: input.name.trim() }] });
         const { data, token } = newInvitation({ tenantId: id, email, role: 'OWNER', createdBy: actorName(actor), expiresAt: inSeconds(ownerLinkLifeDays * 86_400) });
         await tx.invitation.createMany({ data: [data] });
-        await settle(tx, id);
-        await recordAudit(tx, actor, { tenantId: id, action: 'tenant.create', subject: id, details: { ownerEmail: email, invitationId: data.id } });
+        const settled = await settle(tx, id);
+        await recordAudit(tx, actor, { tenantId: id, action: 'tenant.create', subject: id, details: { ownerEmail: email, invitationId: data.id, ...settled } });
         const [tenant] = await summarise(tx, [await tx.tenant.findUniqueOrThrow({ where: { id } })]);
         return { type: 'created', tenant: tenant!, token };
       });
@@ -177,7 +178,7 @@ export function createTenantLife({ database, inSeconds, purgeDays }: Grounds) {
     async scheduleDeletion(actor: Actor, tenantId: string, reason: string): Promise<ChangeStateOutcome> {
       requirePermission(actor, 'platform:write');
       if (!isPlainText(reason)) return { type: 'invalid', problems: [textProblem('reason', 'The reason')] };
-      return changeState(actor, tenantId, 'tenant.delete', async (tx, { status }) => {
+      return changeState(actor, tenantId, 'tenant.schedule_deletion', async (tx, { status }) => {
         if (status === 'DELETED') return { type: 'unchanged' };
         await markDeleted(tx, tenantId, purgeDays, reason.trim());
         return { type: 'changed', reason: reason.trim() };

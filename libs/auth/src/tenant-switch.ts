@@ -27,17 +27,17 @@ export type SwitchOutcome =
 export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessions) {
   return {
     /**
-     * The tenants that the person may switch to and which are open, the oldest membership first; always the one that they
-     * are in. Keys have none. Whoever came in by a tenant's own provider learns of no other tenant, and whoever came in by
-     * password of none that only its own provider leads into.
+     * The tenants that the person is a member of by their own password and which are open, the oldest membership first, and
+     * the one of this session in any case. Keys have none. A tenant's provider can let anybody act as its people here: it
+     * learns nothing of where else they are members.
      */
     async listOwn(actor: Actor): Promise<OwnMembership[]> {
       if (actor.type === 'key' || actor.grantId) return [];
-      const { personId, tenantId: present } = actor;
+      const { tenantId: own, personId } = actor;
       const rows = await database.system().transaction(async (tx) => {
-        const elsewhere = (await methodOf(tx, actor)) === 'PASSWORD' ? [{ ssoOnly: false }] : [];
+        const others = (await methodOf(tx, actor)) === 'PASSWORD' ? [{ bySso: false }] : [];
         return tx.membership.findMany({
-          where: { personId, tenant: { status: 'ACTIVE' }, OR: [{ tenantId: present }, ...elsewhere] },
+          where: { personId, tenant: { status: 'ACTIVE' }, OR: [{ tenantId: own }, ...others] },
           include: { tenant: { select: { name: true, slug: true } } },
           orderBy: [{ createdAt: 'asc' }, { tenantId: 'asc' }],
           take: 200,
@@ -54,15 +54,21 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
       if (actor.type === 'key') return { type: 'not-by-password' };
       const { personId, sessionId } = actor;
       const outcome = await database.system().transaction(async (tx): Promise<SwitchOutcome> => {
-        const session = await tx.session.findUnique({ where: { id: sessionId }, select: { method: true, revokedAt: true } });
-        if (session?.method !== 'PASSWORD' || session.revokedAt) return { type: 'not-by-password' };
+        // Locked against a change of the password at this moment, which ends the sessions that there are.
+        await tx.$queryRaw`SELECT 1 FROM people WHERE id = ${personId} FOR SHARE`;
+        const session = await tx.session.findUnique({ where: { id: sessionId }, select: { method: true, revokedAt: true, expiresAt: true } });
+        if (session?.method !== 'PASSWORD' || session.revokedAt || session.expiresAt <= clock.now()) return { type: 'not-by-password' };
         const membership = await tx.membership.findUnique({
           where: { tenantId_personId: { tenantId, personId } },
           include: { tenant: { select: { status: true } }, person: { select: { email: true } } },
         });
-        if (!membership || membership.tenant.status !== 'ACTIVE' || membership.ssoOnly) return { type: 'not-found' };
-        if (await comesInBySsoOnly(tx, { tenantId, email: membership.person.email, role: membership.role })) return { type: 'sso-only' };
-        return sessions.open(tx, { tenantId, personId, role: membership.role }, origin);
+        if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
+        if (await comesInBySsoOnly(tx, { ...membership, email: membership.person.email })) return { type: 'sso-only' };
+        return sessions.open(
+          tx,
+          { tenantId, personId, role: membership.role, expiresAt: session.expiresAt, recorded: { action: 'session.switch', subject: personId } },
+          origin,
+        );
       });
       if (outcome.type === 'signed-in') {
         // In a transaction of its own: one that wrote two tenants' trails could wait for another that does so the other way round.

@@ -28,6 +28,11 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
     return { tenantId, personId };
   }
 
+  async function findOpenLink(tx: SystemTx, token: string): Promise<{ id: string } | null> {
+    const link = await tx.setupLink.findUnique({ where: { tokenHash: sha256(token) } });
+    return link && !link.usedAt && link.expiresAt > clock.now() ? link : null;
+  }
+
   const firstTenant = (tx: SystemTx) => tx.tenant.findFirst({ where: { id: { not: platformTenantId } }, select: { id: true } });
 
   return {
@@ -52,14 +57,16 @@ export function createTenants({ database, clock, inSeconds }: Grounds, sessions:
     async setUp(token: string, input: TenantInput, origin: Origin = {}): Promise<SetUpOutcome> {
       const problems = await tenantProblems(input);
       if (problems.length) return { type: 'invalid', problems };
-      const passwordHash = await hashPassword(input.password);
+      // Looked at beforehand too: without a good link nobody makes this process hash.
+      if (!(await database.system().transaction((tx) => findOpenLink(tx, token)))) return { type: 'link-invalid' };
+      const passwordHash = await hashPassword(input.password, origin.address);
       const created = database.system().transaction(async (tx): Promise<SetUpOutcome> => {
         await lockSetup(tx);
-        const link = await tx.setupLink.findUnique({ where: { tokenHash: sha256(token) } });
-        if (!link || link.usedAt || link.expiresAt <= clock.now()) return { type: 'link-invalid' };
+        const link = await findOpenLink(tx, token);
+        if (!link) return { type: 'link-invalid' };
         await tx.setupLink.update({ where: { id: link.id }, data: { usedAt: clock.now() } });
         const { tenantId, personId } = await insertTenant(tx, input, passwordHash);
-        const recorded = { action: 'tenant.create', subject: tenantId, details: { owner: personId } };
+        const recorded = { action: 'tenant.set_up', subject: tenantId, details: { owner: personId } };
         const signedIn = await sessions.open(tx, { tenantId, personId, role: 'OWNER', recorded }, origin);
         await makeOperator(tx, personId, origin);
         return signedIn;

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { isProcessAlive } from '@millrace/kernel';
 
 const prefix = 'millrace-table-';
 const folderName = /^millrace-table-(\d+)-/;
@@ -20,19 +21,10 @@ export async function withWorkFolder<T>(use: (folder: string) => Promise<T>): Pr
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(os.tmpdir())) {
     const pid = Number(folderName.exec(name)?.[1]);
-    if (!pid || isAlive(pid)) continue;
+    if (!pid || isProcessAlive(pid)) continue;
     const folder = path.join(os.tmpdir(), name);
     const touched = await stat(folder).then((info) => info.mtimeMs, () => Infinity);
     // The age guards folders of other containers, whose processes can't be seen from here.
     if (Date.now() - touched > abandonedAfterMs) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

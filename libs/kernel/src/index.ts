@@ -5,5 +5,7 @@ export { idPrefixes, type IdKind, isId, newId } from './ids.ts';
 export { createLogScrubber } from './log-scrubber.ts';
 export { type Logger, sendConsoleTo, silentLogger } from './logger.ts';
 export { originsSetting } from './origins.ts';
+export { isProcessAlive } from './process-alive.ts';
 export { Secret, secretsIn } from './secret.ts';
+export { databaseUrlSetting, type SecretKind, secretListSetting, secretSetting } from './secret-settings.ts';
 export { createTrustedProxies, type TrustedProxies, trustedProxiesSetting } from './trusted-proxies.ts';

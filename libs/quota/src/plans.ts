@@ -20,6 +20,11 @@ export type SavePlanOutcome = { type: 'saved'; plan: PlanView } | { type: 'inval
 
 export type SetTenantPlanOutcome = { type: 'set' } | { type: 'tenant-not-found' } | { type: 'plan-not-found' };
 
+/** The same, with what the trail tells of it. */
+export type PlanSet =
+  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number> } }
+  | Exclude<SetTenantPlanOutcome, { type: 'set' }>;
+
 /** How much a tenant has and uses. Never what. */
 export interface TenantUse {
   counters: QuotaCounterView[];
@@ -67,13 +72,18 @@ export function createPlans({ database }: { database: Database }) {
     /** Gives a tenant the limits of a plan, or with null the default ones. Takes nothing away from who has more. */
     async setForTenant(actor: Actor, tenantId: string, planName: string | null): Promise<SetTenantPlanOutcome> {
       requirePermission(actor, 'platform:write');
-      return database.system().transaction((tx) => setPlan(tx, actor, tenantId, planName));
+      return database.system().transaction(async (tx): Promise<SetTenantPlanOutcome> => {
+        const outcome = await setPlan(tx, tenantId, planName);
+        if (outcome.type !== 'set') return outcome;
+        await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: outcome.inTrail });
+        return { type: 'set' };
+      });
     },
 
-    /** The same in the transaction that makes the tenant. */
-    async setForNewTenant(tx: SystemTx, actor: Actor, tenantId: string, planName: string): Promise<SetTenantPlanOutcome> {
+    /** The same in the transaction that makes the tenant, whose own line of the trail tells of it. */
+    async setForNewTenant(tx: SystemTx, actor: Actor, tenantId: string, planName: string): Promise<PlanSet> {
       requirePermission(actor, 'platform:write');
-      return setPlan(tx, actor, tenantId, planName);
+      return setPlan(tx, tenantId, planName);
     },
 
     /** What these tenants have, and what they used from `from` (inclusive) to `to` (exclusive). */
@@ -106,7 +116,7 @@ export function createPlans({ database }: { database: Database }) {
   };
 }
 
-async function setPlan(tx: SystemTx, actor: Actor, tenantId: string, planName: string | null): Promise<SetTenantPlanOutcome> {
+async function setPlan(tx: SystemTx, tenantId: string, planName: string | null): Promise<PlanSet> {
   if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
   let limits: Limits = defaultLimits;
   if (planName !== null) {
@@ -118,8 +128,7 @@ async function setPlan(tx: SystemTx, actor: Actor, tenantId: string, planName: s
   const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
   if (!count) return { type: 'tenant-not-found' };
   await setLimits(tx, [tenantId], limits);
-  await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: planName, limits: asJson(limits) } });
-  return { type: 'set' };
+  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits) } };
 }
 
 async function setLimits(tx: SystemTx, tenantIds: string[], limits: Limits): Promise<void> {

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '@millrace/database';
-import { DomainError, type Logger } from '@millrace/kernel';
+import { DomainError, isProcessAlive, type Logger } from '@millrace/kernel';
 
 export interface PredictionUsage {
   tenantId: string;
@@ -158,7 +158,7 @@ export class UsageJournal {
       await this.#insert(entries);
       // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
       const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
-      if (isOld || !isAlive(Number(match[1]))) {
+      if (isOld || !isProcessAlive(Number(match[1]))) {
         await fs.rm(file, { force: true });
         this.#options.logger.info({ entries: entries.length }, 'took over usage that an ended process had not sent');
       }
@@ -201,15 +201,6 @@ function parseEntry(line: string): PredictionUsage[] {
     return [JSON.parse(line) as PredictionUsage];
   } catch {
     return [];
-  }
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { DomainError } from '@millrace/kernel';
-import { codeOf, isOutOfSpace } from './error-code.ts';
+import { DomainError, isProcessAlive } from '@millrace/kernel';
+import { isOutOfSpace } from './error-code.ts';
 
 /** Which process a file belongs to: its number may be given again, even at once in a container, but not with the same birth. */
 const birth = Math.round(performance.timeOrigin);
@@ -58,15 +58,7 @@ function sweep(folder: string): void {
     const [, owner, ownersBirth] = scratchName.exec(name) ?? [];
     if (owner === undefined) continue;
     const isOurs = Number(owner) === process.pid;
-    const isInUse = isOurs ? Number(ownersBirth) === birth : isAlive(Number(owner));
+    const isInUse = isOurs ? Number(ownersBirth) === birth : isProcessAlive(Number(owner));
     if (!isInUse) rmSync(path.join(folder, name), { force: true });
-  }
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }

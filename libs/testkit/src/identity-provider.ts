@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
-import { type Adapter, type AdapterPayload, errors, Provider } from 'oidc-provider';
+import type { Adapter, AdapterPayload, Provider as OpenIdProvider } from 'oidc-provider';
 
 /** What the provider knows of a person: `sub` and `groups` among the rest. */
 export type PersonAtProvider = Record<string, unknown> & { sub: string };
@@ -37,6 +37,8 @@ export interface IdentityProvider {
 
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { redirectUri, clientAuthentication = 'client_secret_basic', claimsInIdToken = false } = options;
+  // Only where one is wanted: the package takes a moment to load, and complains of Node 20, on which it works.
+  const { errors, Provider } = await import('oidc-provider');
   const clientId = 'millrace';
   const clientSecret = clientAuthentication === 'none' ? null : 'a secret of the client: with / + and %';
   const people: PersonAtProvider[] = [];
@@ -44,7 +46,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const records = new Map<string, AdapterPayload>();
   let down = false;
   let held: { arrive(): void; until: Promise<void> } | null = null;
-  let provider!: Provider;
+  let provider!: OpenIdProvider;
 
   const server = http.createServer(async (request, response) => {
     requests.push(request.url!.split('?')[0]!);

@@ -30,7 +30,13 @@ export interface Stage {
   world: World;
   /** the owner of the things */
   acme: Member;
+  /** who is asked for where the platform is concerned */
+  operator: Member;
   ours: Things;
+  /** an OpenID provider that the world reaches */
+  provider: { issuer: string; clientId: string; clientSecret: string };
+  /** TXT records of the DNS that the world looks into */
+  records: Map<string, string[]>;
 }
 
 export interface Question {
@@ -52,8 +58,10 @@ export interface Row {
    * Of a mutation: how it ends well, and how in an error of its payload, where the owner who asks for its own things, or
    * for nobody's, does not show it. The trail spec sees every mutation end both ways.
    */
-  succeeds?: (stage: Stage) => Question | Promise<Question>;
-  fails?: (stage: Stage) => Question | Promise<Question>;
+  succeeds?: (stage: Stage) => Partial<Question> | Promise<Partial<Question>>;
+  fails?: (stage: Stage) => Partial<Question> | Promise<Partial<Question>>;
+  /** in how many trails a success leaves its line; one unless told */
+  trails?: number;
 }
 
 export const error = '__typename ... on Error { code message remedy }';

@@ -1,3 +1,4 @@
+import { savePlan } from './plans.ts';
 import { error, type Rows } from './row.ts';
 
 const tenant = 'tenant { id name status memberCount usageThisMonth { predictions } }';
@@ -14,9 +15,33 @@ export const tenantsRows: Rows = {
     needs: 'platform:read',
   },
   'Query.operatorGrants': { operation: '{ operatorGrants { id tenantName reason } }', needs: 'platform:grant' },
-  'Mutation.renameTenant': { operation: `mutation { renameTenant(input: { name: "" }) { ${error} } }`, needs: 'tenant:write' },
-  'Mutation.deleteTenant': { operation: `mutation { deleteTenant(input: { confirm: "x", withoutExport: true }) { ${error} } }`, needs: 'tenant:write' },
-  'Mutation.createTenant': { operation: `mutation { createTenant(input: { name: "", ownerEmail: "" }) { ${error} } }`, needs: 'platform:write' },
+  'Mutation.renameTenant': {
+    operation: `mutation { renameTenant(input: { name: "" }) { ${error} } }`,
+    needs: 'tenant:write',
+    succeeds: () => ({ operation: `mutation { renameTenant(input: { name: "Canary and Sons" }) { ${error} } }` }),
+  },
+  'Mutation.deleteTenant': {
+    operation: `mutation { deleteTenant(input: { confirm: "x", withoutExport: true }) { ${error} } }`,
+    needs: 'tenant:write',
+    succeeds: async ({ world }) => {
+      const { token } = await world.tenant('closing');
+      const { data } = await world.graphql('{ viewer { tenant { slug } } }', {}, token);
+      return {
+        operation: `mutation ($slug: String!) { deleteTenant(input: { confirm: $slug, withoutExport: true }) { ${error} } }`,
+        variables: { slug: data!['viewer'].tenant.slug },
+        credential: token,
+      };
+    },
+  },
+  'Mutation.createTenant': {
+    operation: `mutation { createTenant(input: { name: "", ownerEmail: "" }) { ${error} } }`,
+    needs: 'platform:write',
+    // With a plan, which is a part of the making and has no line of its own.
+    succeeds: async (stage) => {
+      await savePlan(stage, 'first');
+      return { operation: `mutation { createTenant(input: { name: "New", ownerEmail: "owner@new.test", planName: "first" }) { ${error} } }` };
+    },
+  },
   'Mutation.takeAccessGrant': {
     operation: `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: VIEWER, reason: "to see what is wrong", hours: 1 }) { ${error} } }`,
     needs: 'platform:grant',

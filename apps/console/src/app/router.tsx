@@ -1,11 +1,17 @@
-import { createRootRouteWithContext, createRoute, createRouter, Link, Outlet, redirect } from '@tanstack/react-router';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from '@tanstack/react-router';
 import { buttonClass } from '../design/button.tsx';
 import { Empty, Loading } from '../design/notice.tsx';
 import { RefusalNotice } from '../design/refusal-notice.tsx';
 import { ApiKeysPage } from '../features/auth/api-keys-page.tsx';
 import { AuditPage } from '../features/auth/audit-page.tsx';
+import { ForgotPasswordPage } from '../features/auth/forgot-password-page.tsx';
+import { InvitationPage } from '../features/auth/invitation-page.tsx';
+import { MembersPage } from '../features/auth/members-page.tsx';
+import { PermissionsPage } from '../features/auth/permissions-page.tsx';
+import { ResetPage } from '../features/auth/reset-page.tsx';
 import { SetUpPage } from '../features/auth/set-up-page.tsx';
 import { SignInPage } from '../features/auth/sign-in-page.tsx';
+import { TenantPage } from '../features/auth/tenant-page.tsx';
 import { DatasetPage } from '../features/datasets/dataset-page.tsx';
 import { DatasetsPage } from '../features/datasets/datasets-page.tsx';
 import { OverviewPage } from '../features/overview/overview-page.tsx';
@@ -39,14 +45,18 @@ function text(value: unknown): string | undefined {
 }
 
 const setUp = createRoute({ getParentRoute: () => root, path: '/setup', component: SetUpPage });
+const forgotPassword = createRoute({ getParentRoute: () => root, path: '/forgot-password', component: ForgotPasswordPage });
+const reset = createRoute({ getParentRoute: () => root, path: '/reset', component: ResetPage });
+const invitation = createRoute({ getParentRoute: () => root, path: '/invitation', component: InvitationPage });
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: (search: Record<string, unknown>): { from?: string } => {
+  validateSearch: (search: Record<string, unknown>): { from?: string; sso?: string } => {
     const from = text(search['from']);
+    const sso = text(search['sso']);
     // only ever back into this console, never to a site that somebody put into a link
-    return from && /^\/(?![/\\])/.test(from) ? { from } : {};
+    return { ...(from && /^\/(?![/\\])/.test(from) ? { from } : {}), ...(sso ? { sso } : {}) };
   },
   beforeLoad: async ({ context }) => {
     await context.session.restore().catch(() => undefined);
@@ -66,7 +76,16 @@ const shell = createRoute({
   component: Shell,
 });
 
-const overview = createRoute({ getParentRoute: () => shell, path: '/', component: OverviewPage });
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  beforeLoad: ({ context }) => {
+    const state = context.session.getState();
+    // Operators have no data sets to look over: they begin with the tenants.
+    if (state.type === 'signed-in' && state.viewer.permissions.includes('platform:read')) throw redirect({ to: '/platform/tenants' });
+  },
+  component: OverviewPage,
+});
 const datasets = createRoute({ getParentRoute: () => shell, path: '/datasets', component: DatasetsPage });
 const dataset = createRoute({
   getParentRoute: () => shell,
@@ -116,10 +135,26 @@ const keys = createRoute({ getParentRoute: () => shell, path: '/keys', component
 const usage = createRoute({ getParentRoute: () => shell, path: '/usage', component: UsagePage });
 const audit = createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage });
 
+const permissions = createRoute({ getParentRoute: () => shell, path: '/permissions', component: PermissionsPage });
+const members = createRoute({ getParentRoute: () => shell, path: '/members', component: MembersPage });
+const singleSignOn = createRoute({ getParentRoute: () => shell, path: '/single-sign-on', component: lazyRouteComponent(() => import('../features/auth/sso-page.tsx'), 'SsoPage') });
+const tenant = createRoute({ getParentRoute: () => shell, path: '/tenant', component: TenantPage });
+const account = createRoute({ getParentRoute: () => shell, path: '/account', component: lazyRouteComponent(() => import('../features/auth/account-page.tsx'), 'AccountPage') });
+const platform = [
+  createRoute({ getParentRoute: () => shell, path: '/platform/tenants', component: lazyRouteComponent(() => import('../features/platform/tenants-page.tsx'), 'TenantsPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/plans', component: lazyRouteComponent(() => import('../features/platform/plans-page.tsx'), 'PlansPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/access', component: lazyRouteComponent(() => import('../features/platform/access-page.tsx'), 'AccessPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/logins', component: lazyRouteComponent(() => import('../features/platform/logins-page.tsx'), 'LoginsPage') }),
+  createRoute({ getParentRoute: () => shell, path: '/platform/health', component: lazyRouteComponent(() => import('../features/platform/health-page.tsx'), 'HealthPage') }),
+] as const;
+
 const routeTree = root.addChildren([
   setUp,
   signIn,
-  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit]),
+  forgotPassword,
+  reset,
+  invitation,
+  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit, permissions, members, singleSignOn, tenant, account, ...platform]),
 ]);
 
 export function createConsoleRouter(session: Session) {

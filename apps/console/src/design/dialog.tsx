@@ -4,11 +4,13 @@ interface DialogProps {
   title: string;
   isOpen: boolean;
   onClose(): void;
+  /** For what is a table rather than a form. */
+  isWide?: boolean;
   children: ReactNode;
 }
 
 /** The browser's own modal dialog: keeps the focus inside, closes with Escape. */
-export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
+export function Dialog({ title, isOpen, onClose, isWide = false, children }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
@@ -21,7 +23,7 @@ export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
       ref={ref}
       aria-labelledby={titleId}
       onClose={onClose}
-      className="m-auto w-full max-w-lg rounded-lg border border-steel-200 bg-white p-6 text-steel-800 shadow-xl backdrop:bg-steel-900/40"
+      className={`m-auto w-full ${isWide ? 'max-w-4xl' : 'max-w-lg'} rounded-lg border border-steel-200 bg-white p-6 text-steel-800 shadow-xl backdrop:bg-steel-900/40`}
     >
       {isOpen && (
         <>

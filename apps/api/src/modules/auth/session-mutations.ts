@@ -111,7 +111,7 @@ export function succeed(context: RequestContext, outcome: SignedIn): SignInSucce
 builder.mutationFields((t) => ({
   setUp: t.field({
     type: setUpPayload,
-    action: 'tenant.create',
+    action: 'tenant.set_up',
     authScopes: { public: true },
     description: 'Public: creates the first tenant and its owner with the token of the set-up link, and signs the owner in.',
     args: { input: t.arg({ type: setUpInput, required: true, description: 'Tenant and owner.' }) },

@@ -122,9 +122,10 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: createTenantInput, required: true, description: 'The tenant.' }) },
     resolve: async (_root, { input: { name, ownerEmail, planName } }, { services, signedIn }) => {
       const creating = services.auth.tenants.create(signedIn, { name, ownerEmail }, async (tx, tenantId) => {
-        if (planName == null) return;
+        if (planName == null) return {};
         const set = await services.quota.plans.setForNewTenant(tx, signedIn, tenantId, planName);
         if (set.type !== 'set') throw new DomainError('NOT_FOUND', 'There is no such plan.', { field: 'planName' });
+        return set.inTrail;
       });
       const outcome = await creating.catch((error: unknown) => {
         if (error instanceof DomainError && error.field === 'planName') return { type: 'plan-not-found' as const };
@@ -174,7 +175,7 @@ builder.mutationFields((t) => ({
   }),
   scheduleTenantDeletion: t.field({
     type: scheduleTenantDeletionPayload,
-    action: 'tenant.delete',
+    action: 'tenant.schedule_deletion',
     authScopes: { permission: 'platform:write' },
     description: 'For operators: closes a tenant at once and purges it later. Until then it can be restored.',
     args: { input: t.arg({ type: scheduleTenantDeletionInput, required: true, description: 'Tenant and reason.' }) },

@@ -72,7 +72,6 @@ builder.queryField('plans', (t) =>
 builder.mutationField('savePlan', (t) =>
   t.field({
     type: savePlanPayload,
-
     action: 'plan.save',
     authScopes: { permission: 'platform:write' },
     description: 'For operators: makes a plan, or changes the one of this name for all tenants that have it. Who has more than a new limit keeps it and gets nothing more.',

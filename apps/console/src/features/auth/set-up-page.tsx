@@ -1,6 +1,5 @@
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link } from '@tanstack/react-router';
 import { useEffect, useState, type FormEvent } from 'react';
-import { useSession } from '../../app/session-context.tsx';
 import { Button, buttonClass } from '../../design/button.tsx';
 import { TextField } from '../../design/field.tsx';
 import { Notice } from '../../design/notice.tsx';
@@ -9,18 +8,19 @@ import { SetUpDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { Entrance } from './entrance.tsx';
+import { useLinkToken } from './link-token.ts';
+import { useEntry } from './use-entry.ts';
 
 const fields = ['tenantName', 'name', 'email', 'password'];
 
 /** Reached by the link printed at the first start: `/setup#token=…` (after the #, so that no server log holds it). */
 export function SetUpPage() {
-  const [token] = useState(() => new URLSearchParams(window.location.hash.slice(1)).get('token') ?? '');
+  const token = useLinkToken();
   const [tenantName, setTenantName] = useState('');
   const [name, setName] = useState('');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
-  const session = useSession();
-  const navigate = useNavigate();
+  const enter = useEntry();
   const setUp = useVerb(SetUpDocument);
 
   useEffect(() => {
@@ -30,9 +30,7 @@ export function SetUpPage() {
   async function submit(event: FormEvent) {
     event.preventDefault();
     const signedIn = await setUp.run({ input: { token, tenantName: tenantName.trim(), name: name.trim(), email: email.trim(), password } });
-    if (!signedIn) return;
-    session.begin(signedIn);
-    await navigate({ to: '/', replace: true });
+    if (signedIn) await enter(signedIn);
   }
 
   return (

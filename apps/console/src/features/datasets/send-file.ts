@@ -1,9 +1,9 @@
 import type { Refusal } from '../../graphql/refusal.ts';
+import { cookieHeader } from '../../graphql/session.ts';
 
 export interface SendFileOptions {
   url: string;
   file: File;
-  accessToken: string;
   /** 0 to 1, as the bytes leave */
   onProgress(share: number): void;
   signal?: AbortSignal;
@@ -12,11 +12,11 @@ export interface SendFileOptions {
 export type SendFileOutcome = { type: 'sent' } | { type: 'cancelled' } | { type: 'refused'; refusal: Refusal };
 
 /** Sends the bytes of a file. XMLHttpRequest, because fetch does not tell how much of a body has been sent. */
-export function sendFile({ url, file, accessToken, onProgress, signal }: SendFileOptions): Promise<SendFileOutcome> {
+export function sendFile({ url, file, onProgress, signal }: SendFileOptions): Promise<SendFileOutcome> {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.open('PUT', url);
-    request.setRequestHeader('authorization', `Bearer ${accessToken}`);
+    for (const [name, value] of Object.entries(cookieHeader)) request.setRequestHeader(name, value);
     request.setRequestHeader('content-type', file.type || 'application/octet-stream');
     request.upload.onprogress = (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);

@@ -56,13 +56,12 @@ export function UploadForm({ datasetId, onDone, onCancel }: UploadFormProps) {
       });
       return null;
     }
-    const accessToken = await session.accessToken();
+    await session.ready();
     const controller = new AbortController();
     aborting.current = controller;
     const outcome = await sendFile({
       url: begun.url,
       file: chosen,
-      accessToken: accessToken ?? '',
       onProgress: (share) => setPhase({ type: 'sending', share }),
       signal: controller.signal,
     });

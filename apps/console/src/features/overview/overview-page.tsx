@@ -1,6 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
-import { useViewer } from '../../app/session-context.tsx';
+import { useCan, useViewer } from '../../app/session-context.tsx';
 import { buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Figure } from '../../design/facts.tsx';
@@ -87,13 +87,15 @@ function figuresOf(data: OverviewQuery, predictions: number | undefined) {
 /** The main job in four steps: what is done is ticked, the first that is not is what to do now. */
 function NextSteps({ data, predictions }: { data: OverviewQuery; predictions: number }) {
   const hasReadyModel = data.models.edges.some(({ node }) => node.latestVersion?.status === 'READY');
+  // The way on is shown to whoever may go it.
+  const may = { upload: useCan('dataset:write'), train: useCan('run:submit'), publish: useCan('endpoint:write'), predict: useCan('endpoint:predict') };
   const onlyEndpoint = data.endpoints.edges[0]?.node.name;
   const steps = [
     {
       title: 'Upload data',
       text: 'A table as CSV or TSV: one row for each case, one column to predict.',
       isDone: data.datasets.edges.length > 0,
-      action: (
+      action: may.upload && (
         <Link to="/datasets" className={buttonClass('primary')}>
           Upload a data set
         </Link>
@@ -103,7 +105,7 @@ function NextSteps({ data, predictions }: { data: OverviewQuery; predictions: nu
       title: 'Train',
       text: 'Choose the column to predict and the models to compare.',
       isDone: hasReadyModel,
-      action: (
+      action: may.train && (
         <Link to="/runs/new" className={buttonClass('primary')}>
           Start a run
         </Link>
@@ -113,7 +115,7 @@ function NextSteps({ data, predictions }: { data: OverviewQuery; predictions: nu
       title: 'Publish',
       text: 'Put a version behind an endpoint. You can go back to the one before at any time.',
       isDone: data.endpoints.edges.length > 0,
-      action: (
+      action: may.publish && (
         <Link to="/models" className={buttonClass('primary')}>
           Choose a version
         </Link>
@@ -123,7 +125,7 @@ function NextSteps({ data, predictions }: { data: OverviewQuery; predictions: nu
       title: 'Call it',
       text: 'Try it in a form, then from your own programs with an API key.',
       isDone: predictions > 0,
-      action: onlyEndpoint ? (
+      action: may.predict && onlyEndpoint ? (
         <Link to="/endpoints/$name" params={{ name: onlyEndpoint }} className={buttonClass('primary')}>
           Try the model
         </Link>
@@ -143,7 +145,7 @@ function NextSteps({ data, predictions }: { data: OverviewQuery; predictions: nu
                 {step.isDone && <span className="sr-only"> (done)</span>}
               </p>
               <p className="mt-0.5 text-[13px] leading-snug text-steel-500">{step.text}</p>
-              {index === current && <div className="mt-3">{step.action}</div>}
+              {index === current && step.action && <div className="mt-3">{step.action}</div>}
             </div>
           </li>
         ))}

@@ -1,0 +1,126 @@
+import { useQuery } from '@apollo/client/react';
+import { useState, type FormEvent } from 'react';
+import { useCan } from '../../app/session-context.tsx';
+import { Button } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { Dialog } from '../../design/dialog.tsx';
+import { TextField } from '../../design/field.tsx';
+import { formatBytes, formatCount, formatMoment } from '../../design/format.ts';
+import { Empty } from '../../design/notice.tsx';
+import { Page } from '../../design/page.tsx';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { Table } from '../../design/table.tsx';
+import { PlansDocument, SavePlanDocument, type PlanFieldsFragment, type QuotaResource } from '../../gql/graphql.ts';
+import { Loaded } from '../../graphql/loaded.tsx';
+import { otherProblems, problemOf } from '../../graphql/refusal.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+
+const gigabyte = 1e9;
+
+const limitOf = ({ limits }: PlanFieldsFragment, resource: QuotaResource): string | number | null =>
+  limits.find((each) => each.resource === resource)?.limit ?? null;
+
+export function PlansPage() {
+  const query = useQuery(PlansDocument);
+  const [editing, setEditing] = useState<PlanFieldsFragment | 'new' | null>(null);
+  const mayWrite = useCan('platform:write');
+  const create = mayWrite && (
+    <Button kind="primary" onClick={() => setEditing('new')}>
+      Create plan
+    </Button>
+  );
+  return (
+    <Page title="Plans" lead="Named limits that tenants get. A change holds for every tenant of the plan at once." actions={create}>
+      <Card isFlush>
+        <Loaded what="the plans" query={query}>
+          {({ plans }) =>
+            plans.length === 0 ? (
+              <Empty title="No plans yet" action={create}>
+                Tenants without a plan have the default limits.
+              </Empty>
+            ) : (
+              <Table
+                caption="Plans"
+                rows={plans}
+                keyOf={({ name }) => name}
+                columns={[
+                  {
+                    header: 'Plan',
+                    cell: ({ name, description }) => (
+                      <>
+                        <span className="font-medium text-steel-900">{name}</span>
+                        <span className="block text-[13px] text-steel-500">{description}</span>
+                      </>
+                    ),
+                  },
+                  { header: 'Active runs', align: 'right', cell: (plan) => formatCount(limitOf(plan, 'ACTIVE_RUNS') ?? 0) },
+                  { header: 'Storage', align: 'right', cell: (plan) => formatBytes(limitOf(plan, 'STORAGE_BYTES')) },
+                  { header: 'Tenants', align: 'right', cell: ({ tenantCount }) => formatCount(tenantCount) },
+                  { header: 'Changed', isExtra: true, cell: ({ updatedAt }) => formatMoment(updatedAt) },
+                  {
+                    header: <span className="sr-only">Actions</span>,
+                    align: 'right',
+                    cell: (plan) =>
+                      mayWrite && (
+                        <Button className="py-1 text-[13px]" aria-label={`Change ${plan.name}`} onClick={() => setEditing(plan)}>
+                          Change
+                        </Button>
+                      ),
+                  },
+                ]}
+              />
+            )
+          }
+        </Loaded>
+      </Card>
+      {editing && <PlanDialog plan={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />}
+    </Page>
+  );
+}
+
+function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClose(): void }) {
+  const [name, setName] = useState(plan?.name ?? '');
+  const [description, setDescription] = useState(plan?.description ?? '');
+  const [runs, setRuns] = useState(plan ? String(limitOf(plan, 'ACTIVE_RUNS') ?? '') : '');
+  const [storage, setStorage] = useState(plan ? String(Number(limitOf(plan, 'STORAGE_BYTES') ?? 0) / gigabyte) : '');
+  const save = useVerb(SavePlanDocument, { refetchQueries: ['Plans'] });
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    const limits = [
+      ...(runs === '' ? [] : [{ resource: 'ACTIVE_RUNS' as const, limit: runs }]),
+      ...(storage === '' ? [] : [{ resource: 'STORAGE_BYTES' as const, limit: String(Math.round(Number(storage) * gigabyte)) }]),
+    ];
+    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits } })) onClose();
+  }
+
+  const shown = ['name', 'description'];
+  return (
+    <Dialog title={plan ? `Change ${plan.name}` : 'Create plan'} isOpen onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)} className="space-y-4">
+        <RefusalNotice refusal={save.refusal} problems={otherProblems(save.refusal, (field) => shown.includes(field))} />
+        <TextField
+          label="Name"
+          required
+          disabled={plan !== null}
+          value={name}
+          onValue={setName}
+          hint="Small letters, digits and hyphens."
+          problem={problemOf(save.refusal, 'name')}
+        />
+        <TextField label="Description" isOptional value={description} onValue={setDescription} problem={problemOf(save.refusal, 'description')} />
+        <div className="grid grid-cols-2 gap-4">
+          <TextField label="Active runs" isOptional type="number" min={0} value={runs} onValue={setRuns} />
+          <TextField label="Storage in GB" isOptional type="number" min={0} step="any" value={storage} onValue={setStorage} />
+        </div>
+        <p className="text-[13px] text-steel-500">What is left empty gets its default limit. Nothing that a tenant has beyond a limit is taken away.</p>
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" kind="primary" isPending={save.isPending}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
