@@ -125,7 +125,11 @@ export function createSessions(grounds: Grounds) {
   };
 }
 
-/** Ends sessions of a person, all or those of some tenants, within a second everywhere. @returns how many there were */
+/**
+ * Ends sessions of a person within a second everywhere: those of some tenants, or of all that the account leads into. Where
+ * only a tenant's own provider has let them in, no session stands on the account, and whoever has its password ends none.
+ * @returns how many there were
+ */
 export async function endSessions(
   tx: SystemTx,
   clock: Clock,
@@ -134,7 +138,9 @@ export async function endSessions(
   const ended = await tx.$queryRaw<{ tenant_id: string }[]>`
     UPDATE sessions SET revoked_at = ${clock.now()}
     WHERE person_id = ${personId} AND revoked_at IS NULL AND expires_at > ${clock.now()} AND id <> ${except}
-      AND (${tenantIds ?? null}::text[] IS NULL OR tenant_id = ANY (${tenantIds ?? null}::text[]))
+      AND CASE WHEN ${tenantIds ?? null}::text[] IS NULL
+        THEN NOT EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = sessions.tenant_id AND m.person_id = sessions.person_id AND m.by_sso)
+        ELSE tenant_id = ANY (${tenantIds ?? null}::text[]) END
     RETURNING tenant_id`;
   for (const tenant of new Set(ended.map(({ tenant_id: id }) => id))) await notify(tx, 'millrace_access', `${tenant}:${personId}`);
   return ended.length;

@@ -442,12 +442,14 @@ describe('coming in', () => {
     const boss = await cameIn(atProvider(email, ['admins']), place);
     expect(boss.actor).toMatchObject({ tenantId: place.tenantId, role: 'OWNER' });
 
-    expect(await auth.members.switchTo(squatter.actor, place.tenantId)).toEqual({ type: 'sso-only' });
+    expect(await auth.members.switchTo(squatter.actor, place.tenantId)).toEqual({ type: 'not-found' });
     expect((await signIn(email)).actor.tenantId).toBe(evil.tenantId);
     expect((await auth.members.listOwn(squatter.actor)).map(({ tenantId }) => tenantId)).toEqual([evil.tenantId]);
     expect((await auth.sessions.list(squatter.actor)).map(({ method }) => method)).not.toContain('SSO');
     await expect(auth.sessions.revoke(squatter.actor, boss.actor.sessionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await auth.sessions.revokeOthers(squatter.actor);
+    expect(await auth.passwords.change(squatter.actor, { currentPassword: password, newPassword: `${password}, another` })).toMatchObject({ type: 'changed' });
+    expect(await auth.passwords.change(squatter.actor, { currentPassword: `${password}, another`, newPassword: password })).toMatchObject({ type: 'changed' });
     expect(await auth.authenticate(boss.accessToken)).not.toBeNull();
     await auth.members.remove(evil.owner, squatter.actor.personId);
     expect(await auth.signIn(email, password)).toEqual({ type: 'sso-only' });

@@ -62,7 +62,8 @@ export function createTenantSwitch({ database, clock }: Grounds, sessions: Sessi
           where: { tenantId_personId: { tenantId, personId } },
           include: { tenant: { select: { status: true } }, person: { select: { email: true } } },
         });
-        if (!membership || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
+        // Whoever has the account's password, and that alone, does not learn that its holder is a member there.
+        if (!membership || membership.bySso || membership.tenant.status !== 'ACTIVE') return { type: 'not-found' };
         if (await comesInBySsoOnly(tx, { ...membership, email: membership.person.email })) return { type: 'sso-only' };
         return sessions.open(
           tx,
