@@ -74,6 +74,7 @@ beforeAll(async () => {
   }
   for (const id of acme.ids('upl')) {
     const run = async (): Promise<void> => {
+      matrix.triedBy(stranger).add(id);
       const response = await world.put(credential, `/uploads/${id}`, 'a,b\n1,2\n');
       matrix.lookThrough(stranger, 'PUT /uploads/:id', JSON.stringify([...response.headers]) + (await response.text()), [id]);
     };

@@ -47,7 +47,10 @@ export function looksForRowsOfAnybody(sql: string): boolean {
 
 function tenantColumn(sql: string): string {
   const alias = /"public"\."tenants" AS ("t\d+")/.exec(sql)?.[1];
-  return String.raw`(?<![\w".])(?:(?:"?\w+"?\.)*"?tenant_id"?|"public"\."tenants"\."id"${alias ? String.raw`|${alias}\."id"` : ''})`;
+  // By hand: `FROM "tenants" t … t.id`, `UPDATE tenants … id`.
+  const byHand = /\b(?:FROM|UPDATE) "?tenants"?(?: (t)\b)?/i.exec(sql);
+  const own = byHand ? String.raw`|${byHand[1] ? String.raw`${byHand[1]}\.` : ''}"?id"?` : '';
+  return String.raw`(?<![\w".])(?:(?:"?\w+"?\.)*"?tenant_id"?|"public"\."tenants"\."id"${alias ? String.raw`|${alias}\."id"` : ''}${own})`;
 }
 
 /**

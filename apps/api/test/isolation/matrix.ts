@@ -101,13 +101,19 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     const { data = null, errors = [] } = JSON.parse(text) as Partial<Answer>;
     const answer = { status: response.status, headers: [...response.headers], text, data, errors };
     if (response.headers.get('cache-control') !== 'no-store') findings.push(`a cache may keep the answer of ${operation.name}`);
-    const before = tried.get(asker.own) ?? new Set();
-    tried.set(asker.own, before);
+    const before = triedBy(asker);
     const showsTrail = fieldsAsked(operation).includes('AuditEvent.subject');
     lookThrough(asker, `${operation.name} ${JSON.stringify(variables).slice(0, 300)}`, JSON.stringify(answer.headers) + text, showsTrail ? [...sent, ...before] : sent);
     for (const value of sent) before.add(value);
     noteAsked(asker, operation);
     return answer;
+  }
+
+  /** What somebody of the asker's tenant has named so far: its own trail tells of it. Add to it what is named elsewhere. */
+  function triedBy(asker: Asker): Set<string> {
+    const before = tried.get(asker.own) ?? new Set();
+    tried.set(asker.own, before);
+    return before;
   }
 
   function noteAsked({ name }: Asker, operation: Operation): void {
@@ -303,6 +309,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     requests,
     ask,
     lookThrough,
+    triedBy,
     giving,
     search,
     foreignCases,
