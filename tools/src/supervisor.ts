@@ -57,6 +57,7 @@ interface Program {
   restartDelayMs: number;
 }
 
+const retiredCredentials = ['MILLRACE_RETIRED_TOKEN_SECRETS', 'MILLRACE_RETIRED_KEY_PEPPERS'];
 const programs: Program[] = [];
 const cleanUps: (() => Promise<void>)[] = [];
 let stopping: Promise<void> | null = null;
@@ -101,14 +102,19 @@ async function main(): Promise<void> {
     MILLRACE_WORK_DIRECTORY: workDirectory,
     MILLRACE_MASTER_KEY: secrets.masterKey,
     MILLRACE_RETIRED_MASTER_KEYS: secrets.retiredMasterKeys.join(','),
+    MILLRACE_LOG_LEVEL: process.env['MILLRACE_LOG_LEVEL'] ?? 'info',
+  };
+  /** What tokens and keys are checked with: for the servers that callers reach, and not for the worker. */
+  const credentials = {
     MILLRACE_TOKEN_SECRET: secrets.tokenSecret,
     MILLRACE_KEY_PEPPER: secrets.keyPepper,
-    MILLRACE_LOG_LEVEL: process.env['MILLRACE_LOG_LEVEL'] ?? 'info',
+    ...Object.fromEntries(retiredCredentials.map((name) => [name, process.env[name] ?? ''])),
   };
   const apiUrl = `http://${urlHost()}:${settings.MILLRACE_API_PORT}`;
   const inferenceUrl = `http://${urlHost()}:${settings.MILLRACE_INFERENCE_PORT}`;
   addProgram('api', `${apiUrl}/readyz`, {
     ...shared,
+    ...credentials,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
     // Files are parsed in temporary folders, decrypted: all that is plain shall lie in one place.
     TMPDIR: workDirectory,
@@ -122,6 +128,7 @@ async function main(): Promise<void> {
   });
   addProgram('inference', `${inferenceUrl}/v2/health/ready`, {
     ...shared,
+    ...credentials,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
     MILLRACE_INFERENCE_HOST: settings.MILLRACE_HOST,
     MILLRACE_INFERENCE_PORT: String(settings.MILLRACE_INFERENCE_PORT),
@@ -270,9 +277,13 @@ function startProgram(program: Program): void {
   });
 }
 
-/** What a child may see of our environment: neither the owner's database nor the first owner's password and key. */
+/**
+ * What every child may see of our environment: neither the owner's database nor the first owner's password and key, nor
+ * what only some are given.
+ */
 function passedOn(): NodeJS.ProcessEnv {
-  const ours = new Set(['DATABASE_URL', 'MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD', 'MILLRACE_INIT_API_KEY']);
+  const initial = ['MILLRACE_INIT_TENANT', 'MILLRACE_INIT_EMAIL', 'MILLRACE_INIT_PASSWORD', 'MILLRACE_INIT_API_KEY'];
+  const ours = new Set(['DATABASE_URL', ...initial, 'MILLRACE_TOKEN_SECRET', 'MILLRACE_KEY_PEPPER', ...retiredCredentials]);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 
