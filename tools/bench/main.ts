@@ -4,6 +4,7 @@ import { benchRevocation } from './revocation.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
+import { benchTenancy } from './tenancy.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
@@ -12,6 +13,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
+  tenancy: benchTenancy,
 };
 
 const [name = '', ...parameters] = process.argv.slice(2);
