@@ -23,10 +23,11 @@ const steadyRate = 50;
 /**
  * A flood of sign-ins from many addresses, for many accounts, beside people and partners at work: what they notice of it,
  * as the ratio of their 99th percentile to a quiet time in the same run. Open loop: requests leave on time, whatever comes
- * back. The flood must be refused with 429 where it is too much, and never with a 5xx.
+ * back. The flood must be refused with 429 where it is too much, and never with a 5xx. Longer rounds would use up the budget of
+ * cost that a caller has a minute.
  */
 export async function benchSignInFlood(parameters: string[]): Promise<void> {
-  const { values } = parseArgs({ args: parameters, options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '10' } } });
+  const { values } = parseArgs({ args: parameters, options: { rounds: { type: 'string', default: '2' }, seconds: { type: 'string', default: '4' } } });
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   say('starting the database, an API and an inference process');
   const world = await createWorld();
