@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { recordAudit, verifyChain } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { median } from './median.ts';
 
 const modes = ['chained', 'bare'] as const;
 type Mode = (typeof modes)[number];
@@ -79,5 +80,3 @@ async function verifyLong(world: World, { tenantId, owner }: TenantInWorld, even
   }
   console.log(`verified ${events.toLocaleString('en')} events: ${Math.round(median(rates)).toLocaleString('en')} a second (rounds ${Math.round(Math.min(...rates)).toLocaleString('en')} to ${Math.round(Math.max(...rates)).toLocaleString('en')})`);
 }
-
-const median = (numbers: number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { FittedPipeline } from '@millrace/packaging';
 import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
+import { median } from './median.ts';
 import { denseOf, neighboursOf, publish, readIris } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
@@ -100,8 +101,6 @@ export async function benchPredict(parameters: string[]): Promise<void> {
     await world.close();
   }
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 function report(model: string, connections: number, samples: Record<Contestant, Sample[]>): void {
   const figures = (server: Contestant) => ({

@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createWorld } from '@millrace/testkit';
+import { median } from './median.ts';
 import { denseOf, publish, readIris } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
@@ -124,5 +125,3 @@ function post({ url, body, headers = {}, from }: Post, agent: Agent): Promise<Se
     outgoing.end(body);
   });
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ArtefactStore, createFileStore, createSealedStore, type TenantKeyring } from '@millrace/storage';
+import { median } from './median.ts';
 
 const stores = ['plain', 'sealed'] as const;
 type StoreName = (typeof stores)[number];
@@ -77,8 +78,6 @@ export async function benchStorage(parameters: string[]): Promise<void> {
     await fs.rm(directory, { recursive: true, force: true });
   }
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 function report(step: string, megabytes: number, samples: Record<StoreName, Sample[]>): void {
   const ms = (name: StoreName): number => median(samples[name].map((sample) => sample.ms));

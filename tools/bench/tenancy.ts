@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { createDatabase } from '@millrace/database';
 import { silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { median } from './median.ts';
 
 const tenants = 50;
 const modelsOfEach = 20;
@@ -85,5 +86,3 @@ async function fill(test: TestDatabase): Promise<void> {
     ANALYZE;
   `);
 }
-
-const median = (numbers: number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
