@@ -20,6 +20,8 @@ interface Post {
 
 const floodRate = 200;
 const steadyRate = 50;
+/** of sign-ins that find room: their way through is to be as warm as everything else */
+const warmRate = 20;
 
 /**
  * A flood of sign-ins from many addresses, for many accounts, beside people and partners at work: what they notice of it,
@@ -57,7 +59,9 @@ export async function benchSignInFlood(parameters: string[]): Promise<void> {
     });
 
     const at = (rate: number, make: (n: number) => Post) => openLoop(rate, seconds, make);
-    await Promise.all([at(steadyRate, () => people), at(steadyRate, () => partners)]); // warm
+    say('warming up: people, partners and sign-ins');
+    await Promise.all([at(steadyRate, () => people), at(steadyRate, () => partners), at(warmRate, (n) => intruder(-1 - n))]);
+    await Promise.all([at(steadyRate, () => people), at(steadyRate, () => partners), at(floodRate, (n) => intruder(-1_000_000 - n))]);
     const quiet: Record<string, number[]> = { people: [], partners: [] };
     const flooded: Record<string, number[]> = { people: [], partners: [] };
     const answers: Record<string, number> = {};

@@ -35,6 +35,7 @@ import { createOperationGate } from './operation-gate.ts';
 import { findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
 import { createShapeGuard } from './shape-guard.ts';
+import { createSignInShed } from './sign-in-shed.ts';
 import { readTrustedDocuments, type TrustedDocumentsMode } from './trusted-documents.ts';
 import { serveUploads } from './upload-route.ts';
 
@@ -250,7 +251,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   app.route({
     url: '/graphql',
     method: ['GET', 'POST', 'OPTIONS'],
-    preValidation: createShapeGuard(metrics),
+    preValidation: [createSignInShed({ auth, metrics, logger }), createShapeGuard(metrics)],
     // Before Apollo, whose answer to a failing context would tell nothing.
     preHandler: async (request) => void contexts.set(request, await makeContext(credentials.ofRequest(request), originOf(request))),
     onSend: async (request, reply) => {

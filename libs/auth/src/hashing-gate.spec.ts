@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { HashingGate } from './hashing-gate.ts';
 
 describe('the gate', () => {
@@ -9,7 +10,7 @@ describe('the gate', () => {
   }
 
   it('keeps places in the queue for others than the one who floods it', async () => {
-    const gate = new HashingGate({ places: 1, waiting: 4, waitingOfOne: 2 });
+    const gate = new HashingGate({ places: 1, waiting: 4, waitingOfOne: 2, rest: 0 });
     const flood = held();
     const attempt = (address: string) => gate.run(address, flood.work);
     const admitted = [attempt('10.0.0.1'), attempt('10.0.0.1'), attempt('10.0.0.1')]; // one inside, two waiting
@@ -21,7 +22,7 @@ describe('the gate', () => {
   });
 
   it('takes a whole IPv6 network for one', async () => {
-    const gate = new HashingGate({ places: 1, waiting: 4, waitingOfOne: 1 });
+    const gate = new HashingGate({ places: 1, waiting: 4, waitingOfOne: 1, rest: 0 });
     const flood = held();
     const admitted = [gate.run('2001:db8::1', flood.work), gate.run('2001:db8::2', flood.work)];
     await expect(gate.run('2001:db8::3', flood.work)).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' });
@@ -31,11 +32,45 @@ describe('the gate', () => {
   });
 
   it('gives a place on when the work fails', async () => {
-    const gate = new HashingGate({ places: 1, waiting: 1, waitingOfOne: 1 });
+    const gate = new HashingGate({ places: 1, waiting: 1, waitingOfOne: 1, rest: 0 });
     const first = gate.run('a', () => Promise.reject(new Error('broken')));
     const second = gate.run('b', () => Promise.resolve('done'));
     await expect(first).rejects.toThrow('broken');
     expect(await second).toBe('done');
     expect(await gate.run('c', () => Promise.resolve('done'))).toBe('done');
+  });
+
+  it('tells beforehand whether there is room', async () => {
+    const gate = new HashingGate({ places: 1, waiting: 2, waitingOfOne: 1, rest: 0 });
+    const flood = held();
+    expect(gate.hasRoomFor('10.0.0.1')).toBe(true);
+    const admitted = [gate.run('10.0.0.1', flood.work), gate.run('10.0.0.1', flood.work)];
+    expect([gate.hasRoomFor('10.0.0.1'), gate.hasRoomFor('10.0.0.2')]).toEqual([false, true]);
+    admitted.push(gate.run('10.0.0.2', flood.work));
+    expect([gate.hasRoomFor('10.0.0.3'), gate.hasRoomFor(undefined)]).toEqual([false, false]);
+    flood.release();
+    await Promise.all(admitted);
+    expect(gate.hasRoomFor('10.0.0.1')).toBe(true);
+  });
+
+  it('rests as long as it has worked while others wait, and not at all for one alone', async () => {
+    jest.useFakeTimers();
+    try {
+      const gate = new HashingGate({ places: 1, waiting: 2, waitingOfOne: 2, rest: 1 });
+      const [first, second] = [held(), held()];
+      const entered = jest.fn(second.work);
+      const running = [gate.run('a', first.work), gate.run('b', entered)];
+      await jest.advanceTimersByTimeAsync(20);
+      first.release();
+      await jest.advanceTimersByTimeAsync(19);
+      expect(entered).not.toHaveBeenCalled();
+      await jest.advanceTimersByTimeAsync(1);
+      expect(entered).toHaveBeenCalled();
+      second.release();
+      await Promise.all(running);
+      expect(await gate.run('c', () => Promise.resolve('at once'))).toBe('at once');
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

@@ -8,6 +8,7 @@ export { credentialOf } from './credential-of.ts';
 export { type DomainOutcome, domainRecord } from './domain-claims.ts';
 export type { GrantView } from './grants.ts';
 export { type AuthOptions, type Mail, type MailMessage, platformTenantId } from './grounds.ts';
+export { tooManySignIns } from './hashing-gate.ts';
 export type { InvitationPreview } from './invitations.ts';
 export { masterKeyKind, masterKeyProblem, type MasterKeys, masterKeysOf } from './master-key.ts';
 export { networkOf } from './network.ts';

@@ -11,7 +11,7 @@ const settingsInHash = `$argon2id$v=19$m=${settings.memoryCost},t=${settings.tim
 export const hashingPlaces = Math.min(2, Math.max(1, availableParallelism() - 1));
 
 /** One for the process: it guards the processor. */
-const gate = new HashingGate({ places: hashingPlaces, waiting: 20, waitingOfOne: 5 });
+const gate = new HashingGate({ places: hashingPlaces, waiting: 20, waitingOfOne: 5, rest: 1 });
 
 /** Whose password it is to be: none of this may be it. */
 export interface PasswordOwner {
@@ -54,6 +54,9 @@ function commonPasswords(): Promise<ReadonlySet<string>> {
 export function inTurn<T>(address: string | undefined, work: () => Promise<T>): Promise<T> {
   return gate.run(address, work);
 }
+
+/** Whether work from there would find a place at this moment, or a wait for one. */
+export const hasTurnFor = (address: string | undefined): boolean => gate.hasRoomFor(address);
 
 /** Waits for its turn. Not within `inTurn`, which would wait for itself. */
 export const hashPassword = (password: string, address?: string): Promise<string> => inTurn(address, () => hash(password, settings));

@@ -4,7 +4,7 @@ import type { Origin } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, normalEmail } from './grounds.ts';
 import { homesOf } from './home-tenant.ts';
-import { hashInTurn, inTurn, isOutdated, verifyInTurn } from './password.ts';
+import { hashInTurn, hasTurnFor, inTurn, isOutdated, verifyInTurn } from './password.ts';
 import type { CodeCheck } from './second-factor.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
 import type { SignInThrottle } from './sign-in-throttle.ts';
@@ -60,6 +60,9 @@ export function createSignIn({ database, refusalMs }: Grounds, sessions: Session
   }
 
   return {
+    /** Whether `signIn` would find a place or a wait for one at this moment: for the outermost edge, where refusing costs least. */
+    hasRoomToSignIn: hasTurnFor,
+
     /**
      * Opens a session in the tenant that is the person's home. All that does not get in is refused alike: the unknown, the
      * wrong password, the wrong code, the one without a password, the member of a suspended tenant or of none.
