@@ -1,5 +1,6 @@
 import { benchAudit } from './audit.ts';
 import { benchPredict } from './predict.ts';
+import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
@@ -9,6 +10,7 @@ import { benchTenancy } from './tenancy.ts';
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   predict: benchPredict,
+  resume: benchResume,
   revocation: benchRevocation,
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
