@@ -69,6 +69,19 @@ describe('submitting', () => {
     expect((await world.graphql(cancel, { id: 'run_00000000000000000000000000' }, ana.token)).data!['cancelRun'].__typename).toBe('NotFoundError');
   });
 
+  it('takes the configuration as YAML, tells the line of a problem, and gives it back as a file to keep', async () => {
+    const yaml = 'inputFeatures:\n  - { name: petal length (cm), type: number }\noutputFeatures:\n  - { name: species, type: category }\nmodels:\n  - family: knn\n    k: 4\n';
+    const send = async (spec: string) => (await world.graphql(submit, { input: { datasetVersionId: versionId, modelName: 'iris', spec } }, ana.token)).data!['submitRun'];
+    expect((await send(yaml.replace('k: 4', 'k: 0'))).problems).toMatchObject([{ field: 'spec.models[0].k', message: 'Line 7: The value is too small.' }]);
+    const { run } = await send(yaml);
+    expect(run.spec.models).toMatchObject([{ family: 'knn', k: 4 }]);
+    const { data } = await world.graphql('query ($id: ID!) { run(id: $id) { specYaml } }', { id: run.id }, ana.token);
+    await world.graphql(cancel, { id: run.id }, ana.token);
+    const again = await send(data!['run'].specYaml);
+    expect(again.run.spec).toEqual(run.spec);
+    await world.graphql(cancel, { id: again.run.id }, ana.token);
+  });
+
   it.each([
     ['a target that does not exist', { ...irisSpec, outputFeatures: [{ name: 'colour', type: 'category' }] }, /^spec\.outputFeatures/],
     ['a feature that does not exist', { ...irisSpec, inputFeatures: [{ name: 'height', type: 'number' }] }, /^spec\.inputFeatures/],

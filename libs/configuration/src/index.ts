@@ -12,3 +12,4 @@ export type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettin
 export type { SpecProblem } from './spec-problem.ts';
 export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';
+export { writeTrainingYaml } from './training-yaml.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelSchema } from './families.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { readYaml } from './training-yaml.ts';
 
 const featureType = z.enum(['number', 'category', 'binary']).meta({
   title: 'Type',
@@ -135,15 +136,21 @@ export type TrainerSettings = TrainingSpec['trainer'];
 export const trainingSpecJsonSchema: Record<string, unknown> = z.toJSONSchema(trainingSpecSchema, { io: 'input' });
 
 /**
- * Reads a training configuration from untrusted input, filling in the defaults. Every problem is reported, not only
- * the first; `field` is a path such as `models[0].k`.
+ * Reads a training configuration from untrusted input, filling in the defaults: an object, or the same as YAML text. Every
+ * problem is reported, not only the first; `field` is a path such as `models[0].k`, and of a text the line is told as well.
  */
 export function parseTrainingSpec(
   input: unknown,
 ): { type: 'valid'; spec: TrainingSpec } | { type: 'invalid'; problems: SpecProblem[] } {
-  const parsed = trainingSpecSchema.safeParse(input);
+  const text = typeof input === 'string' ? readYaml(input) : null;
+  if (text?.type === 'invalid') return text;
+  const parsed = trainingSpecSchema.safeParse(text ? text.value : input);
   if (parsed.success) return { type: 'valid', spec: parsed.data };
-  return { type: 'invalid', problems: parsed.error.issues.flatMap(problemsOfIssue) };
+  const problems = parsed.error.issues.flatMap((issue) => {
+    const line = text?.lineOf(issue.path) ?? null;
+    return problemsOfIssue(issue).map((problem) => (line === null ? problem : { ...problem, message: `Line ${line}: ${problem.message}` }));
+  });
+  return { type: 'invalid', problems };
 }
 
 type Issue = z.core.$ZodIssue;

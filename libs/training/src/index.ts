@@ -11,4 +11,4 @@ export {
 } from './queue.ts';
 export { isFinal, type RunStatus } from './run-state.ts';
 export { type CancelOutcome, createTraining, type SubmitOutcome, type SubmitRunInput, type Training } from './training.ts';
-export { trainingSpecJsonSchema } from '@millrace/configuration';
+export { type TrainingSpec, trainingSpecJsonSchema, writeTrainingYaml } from '@millrace/configuration';

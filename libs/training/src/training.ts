@@ -16,7 +16,7 @@ export interface SubmitRunInput {
   datasetVersionId: string;
   /** the registered model that gets a version when the run succeeds; made if it is new */
   modelName: string;
-  /** the training configuration, unchecked */
+  /** the training configuration, unchecked: an object, or YAML */
   spec: unknown;
   /** within the tenant; higher goes first */
   priority?: number;

@@ -34,7 +34,7 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
   fields: (t) => ({
     datasetVersionId: t.id({ required: true, description: 'dsv_… of what to learn from.' }),
     modelName: t.string({ required: true, description: 'The registered model that gets a version; made if it is new.' }),
-    spec: t.field({ type: 'JSON', required: true, description: 'The training configuration; see trainingConfigurationSchema.' }),
+    spec: t.field({ type: 'JSON', required: true, description: 'The training configuration, as an object or as YAML text; see trainingConfigurationSchema.' }),
     priority: t.int({ description: 'From -100 to 100 within the tenant, higher first; 0 if left out.' }),
   }),
 });

@@ -1,6 +1,6 @@
 import { databaseEnums, type RunMetric } from '@millrace/database';
 import { isId } from '@millrace/kernel';
-import { trainingSpecJsonSchema } from '@millrace/training';
+import { type TrainingSpec, trainingSpecJsonSchema, writeTrainingYaml } from '@millrace/training';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 import { listMetrics } from './run-metrics.ts';
 
@@ -89,6 +89,10 @@ builder.prismaNode('Run', {
     status: t.expose('status', { type: runStatusEnum, description: 'Where it stands.' }),
     modelName: t.exposeString('modelName', { description: 'The registered model that gets a version if it succeeds.' }),
     spec: t.expose('spec', { type: 'JSON', description: 'The training configuration, complete with defaults.' }),
+    specYaml: t.string({
+      description: 'The same as YAML, to keep and to submit again.',
+      resolve: ({ spec }) => writeTrainingYaml(spec as unknown as TrainingSpec),
+    }),
     priority: t.exposeInt('priority', { description: 'Within the tenant; higher goes first.' }),
     attempt: t.exposeInt('attempt', { description: 'How often a worker has started it.' }),
     maxAttempts: t.exposeInt('maxAttempts', { description: 'How often a worker may start it.' }),
