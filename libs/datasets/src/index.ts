@@ -19,5 +19,6 @@ export {
   type FileWarning,
 } from './table-file.ts';
 export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
+export type { Association, Leak, TargetChoice, TargetReport } from './target-report.ts';
 export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';
 export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome, uploadRefusalCodes } from './uploads.ts';

@@ -3,7 +3,9 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { profileColumn } from './column-profile.ts';
 import { typeColumn } from './column-typing.ts';
+import { warnAboutValues } from './column-warnings.ts';
 import { normaliseDelimitedText } from './delimited-text.ts';
+import { warnAboutRows } from './row-warnings.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
 import { withWorkFolder } from './work-folder.ts';
@@ -113,9 +115,11 @@ async function parseTable(
         (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(typesByName)}})`);
       const columns: ColumnProfile[] = [];
       await eachColumn(engine, 'typed', target, names.map((name, i) => `${quotedName(name)} AS c${i}`), atOnce, async (i) => {
-        columns.push(await profileColumn(engine, `c${i}`, { name: names[i]!, type: types[i]!, rowCount }));
+        const column = await profileColumn(engine, `c${i}`, { name: names[i]!, type: types[i]!, rowCount });
+        columns.push(column);
+        warnings.push(...warningsOf(column, rowCount), ...(await warnAboutValues(engine, `c${i}`, column, rowCount)));
       });
-      warnings.push(...columns.flatMap((column) => warningsOf(column, rowCount)));
+      warnings.push(...(await warnAboutRows(engine, target, columns, rowCount)));
       return { type: 'parsed', inspected: { columns, rowCount, delimiter: text.delimiter, warnings } };
     });
   } catch (error) {

@@ -2,6 +2,7 @@ import { databaseEnums } from '@millrace/database';
 import type { ColumnProfile, DatasetProfile, FileWarning } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { columnWarningType, targetReportType, targetTypeEnum } from './target-report-types.ts';
 
 const uploadStatusEnum = builder.enumType(databaseEnums.UploadStatus, {
   name: 'UploadStatus',
@@ -55,14 +56,6 @@ const topValueType = builder.objectRef<{ value: string; count: number }>('TopVal
   fields: (t) => ({
     value: t.exposeString('value', { description: 'The value.' }),
     count: t.exposeInt('count', { description: 'Rows that have it.' }),
-  }),
-});
-
-const columnWarningType = builder.objectRef<{ code: string; message: string }>('ColumnWarning').implement({
-  description: 'Something to look at before training.',
-  fields: (t) => ({
-    code: t.exposeString('code', { description: 'Stable, in snake_case.' }),
-    message: t.exposeString('message', { description: 'What was noticed.' }),
   }),
 });
 
@@ -143,6 +136,21 @@ builder.prismaNode('DatasetVersion', {
         const { columns, warnings } = profile as unknown as DatasetProfile;
         return columns.map((column) => ({ ...column, warnings: warnings.filter(({ field }) => field === column.name) }));
       },
+    }),
+    warnings: t.field({
+      type: [columnWarningType],
+      description: 'What is to be said of the whole table, such as rows that occur twice.',
+      resolve: ({ profile }) => (profile as unknown as DatasetProfile).warnings.filter(({ field }) => field === 'file'),
+    }),
+    targetReport: t.field({
+      type: targetReportType,
+      args: {
+        target: t.arg.string({ required: true, description: 'The column to be predicted.' }),
+        type: t.arg({ type: targetTypeEnum, required: true, description: 'How it is to be predicted.' }),
+      },
+      complexity: 500, // reads a file
+      description: 'How the other columns go with a target, and which give it away.',
+      resolve: (version, { target, type }, { services, signedIn }) => services.reportOnTarget(signedIn, version.id, { name: target, type }),
     }),
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', description: 'Bytes as it is stored.' }),
     sha256: t.exposeString('sha256', { description: 'SHA-256 of the stored file.' }),

@@ -89,6 +89,7 @@ builder.prismaNode('Run', {
     status: t.expose('status', { type: runStatusEnum, description: 'Where it stands.' }),
     modelName: t.exposeString('modelName', { description: 'The registered model that gets a version if it succeeds.' }),
     spec: t.expose('spec', { type: 'JSON', description: 'The training configuration, complete with defaults.' }),
+    acknowledgedLeaks: t.exposeStringList('acknowledgedLeaks', { description: 'Columns that give the target away and are used all the same, as whoever submitted it said.' }),
     priority: t.exposeInt('priority', { description: 'Within the tenant; higher goes first.' }),
     attempt: t.exposeInt('attempt', { description: 'How often a worker has started it.' }),
     maxAttempts: t.exposeInt('maxAttempts', { description: 'How often a worker may start it.' }),
