@@ -56,6 +56,8 @@ const maxCategories = 1000;
 /** Fewer rows than this prove nothing about a leak. */
 const minRows = 50;
 const giveaway = 0.99;
+/** Lower, since a bin on the border of two classes holds both. */
+const giveawayOfMany = 0.98;
 const rankGiveaway = 0.999;
 /** A value that means a class: seen so often, so surely; and such values together cover so much of the class. */
 const minValueRows = 10;
@@ -104,7 +106,8 @@ export function reportOnTarget(parquetPath: string, target: TargetChoice, { sign
       await engine.run('DROP TABLE picked');
     }
     if (rowsUsed >= minRows) {
-      report.leaks.push(...report.associations.flatMap((one) => leakAlone(one, target)));
+      const bar = !isNumber && distinct > 2 ? giveawayOfMany : giveaway;
+      report.leaks.push(...report.associations.flatMap((one) => leakAlone(one, target, bar)));
       const alone = new Set(report.leaks.flatMap((leak) => leak.columns));
       if (isNumber) {
         const numbers = columns.filter(({ name, type }) => type === 'number' && !alone.has(name)).map(({ name }) => name);
@@ -238,12 +241,12 @@ function signsOf(column: string, distinct: number, counts: readonly ClassCount[]
   return signs;
 }
 
-function leakAlone({ column, alone, pearson, spearman }: Association, target: TargetChoice): Leak[] {
+function leakAlone({ column, alone, pearson, spearman }: Association, target: TargetChoice, bar: number): Leak[] {
   const isNumber = target.type === 'number';
   const reached = isNumber ? Math.max(alone ?? 0, (pearson ?? 0) ** 2) : (alone ?? 0);
   const byRank = isNumber && Math.abs(spearman ?? 0) >= rankGiveaway;
-  if (reached < giveaway && !byRank) return [];
-  const said = byRank && reached < giveaway ? 'orders the rows as the target does' : `alone gives “${target.name}” away (score ${reached.toFixed(3)} of 1 on rows it has not seen)`;
+  if (reached < bar && !byRank) return [];
+  const said = byRank && reached < bar ? 'orders the rows as the target does' : `alone gives “${target.name}” away (score ${reached.toFixed(3)} of 1 on rows it has not seen)`;
   return [{ kind: 'alone', columns: [column], message: `“${column}” ${said}: it is probably known only once the target is.`, remedy }];
 }
 
