@@ -1,6 +1,7 @@
 import type { Database } from '@millrace/database';
 import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
+import { createDatasetDeletion } from './dataset-deletion.ts';
 import { createDatasetVersions } from './dataset-versions.ts';
 import type { FileLimits } from './table-file.ts';
 import { createTargetReports } from './target-reports.ts';
@@ -19,5 +20,5 @@ export type Datasets = ReturnType<typeof createDatasets>;
 /** Uploads, and the data sets made of them. Every verb asks for `dataset:write` first and sees its actor's tenant only. */
 export function createDatasets(dependencies: DatasetsDependencies) {
   const versions = createDatasetVersions(dependencies);
-  return { ...createUploads(dependencies), ...versions, ...createTargetReports(versions) };
+  return { ...createUploads(dependencies), ...versions, ...createTargetReports(versions), ...createDatasetDeletion(dependencies) };
 }

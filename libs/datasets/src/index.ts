@@ -3,10 +3,12 @@ export {
   type AddVersionOutcome,
   type CreateDatasetInput,
   type CreateDatasetOutcome,
-  type DatasetProfile,
+  type CorrectTypesInput,
   type DatasetVersionView,
-  type VersionRefusal,
+  type DeriveVersionOutcome,
 } from './dataset-versions.ts';
+export type { DatasetProfile, VersionRefusal } from './version-store.ts';
+export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
 export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
 export {
   type ColumnFlag,

@@ -60,7 +60,7 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
 
       const { tenantId } = actor;
       const tenant = database.forTenant(tenantId);
-      const found = await tenant.transaction((tx) => tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: input.datasetVersionId } } }));
+      const found = await tenant.transaction((tx) => tx.datasetVersion.findFirst({ where: { tenantId, id: input.datasetVersionId, dataset: { deletedAt: null } } }));
       if (!found) return { type: 'dataset-version-not-found' };
       const misfits = checkSpecAgainstColumns(parsed.spec, specColumns(found));
       if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
@@ -71,8 +71,9 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
       const open = leaks.filter(({ columns }) => columns.every((name) => inputs.includes(name)) && !columns.every((name) => acknowledged.includes(name)));
       if (open.length) return { type: 'leaking', leaks: open, columns: [...new Set(open.flatMap(({ columns }) => columns))] };
       return tenant.transaction(async (tx): Promise<SubmitOutcome> => {
-        const version = await tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: found.id } } });
-        if (!version) return { type: 'dataset-version-not-found' };
+        // Until the run stands, the data set can't be deleted.
+        const kept = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${found.datasetId} AND deleted_at IS NULL FOR SHARE`;
+        if (kept.length === 0) return { type: 'dataset-version-not-found' };
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
         const task = taskOf(parsed.spec) === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
         if (model && model.task !== task) {
@@ -87,7 +88,7 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
           data: {
             id: runId,
             tenantId,
-            datasetVersionId: version.id,
+            datasetVersionId: found.id,
             modelName: input.modelName,
             spec: parsed.spec,
             acknowledgedLeaks: acknowledged,

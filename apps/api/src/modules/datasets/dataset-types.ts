@@ -9,7 +9,12 @@ const uploadStatusEnum = builder.enumType(databaseEnums.UploadStatus, {
   description: 'PENDING waits for its bytes, COMPLETE has all of them, FAILED never will.',
 });
 
-const columnTypeEnum = builder.enumType('ColumnType', {
+const versionOriginEnum = builder.enumType(databaseEnums.VersionOrigin, {
+  name: 'VersionOrigin',
+  description: 'UPLOAD: a file of its own. APPEND: the rows of a file below those of the parent. TYPES: the parent with column types corrected.',
+});
+
+export const columnTypeEnum = builder.enumType('ColumnType', {
   description: 'What a column holds.',
   values: {
     NUMBER: { value: 'number', description: 'Quantities.' },
@@ -126,6 +131,8 @@ builder.prismaNode('DatasetVersion', {
   description: 'One immutable state of a data set: parsed once, typed and profiled.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: '1, 2, 3, …' }),
+    origin: t.expose('origin', { type: versionOriginEnum, description: 'How it was made.' }),
+    parent: t.relation('parent', { nullable: true, description: 'The version that it was made of; null if it is a file of its own.' }),
     rowCount: t.exposeInt('rowCount', { description: 'Rows, without the header.' }),
     columnCount: t.exposeInt('columnCount', { description: 'Columns.' }),
     columns: t.field({
@@ -177,6 +184,7 @@ builder.prismaNode('Dataset', {
     name: t.exposeString('name', { description: 'Unique in the tenant.' }),
     description: t.exposeString('description', { description: 'What the data is about; may be empty.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    deletedAt: t.expose('deletedAt', { type: 'DateTime', nullable: true, description: 'When its files were deleted; what was learned from it still names it.' }),
     latestVersion: t.prismaField({
       type: 'DatasetVersion',
       nullable: true,
@@ -209,7 +217,7 @@ builder.queryFields((t) => ({
       authScopes: { permission: 'dataset:read' },
       description: 'The data sets of the tenant, newest first.',
       resolve: (query, _root, _args, { db, tenantId }) =>
-        db.dataset.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+        db.dataset.findMany({ ...query, where: { tenantId, deletedAt: null }, orderBy: { id: 'desc' } }),
     },
     { name: 'DatasetConnection' },
     { name: 'DatasetEdge' },
@@ -221,6 +229,6 @@ builder.queryFields((t) => ({
     authScopes: { permission: 'dataset:read' },
     description: 'The data set with this id; null if there is none.',
     resolve: (query, _root, { id }, { db, tenantId }) =>
-      isId('dataset', id) ? db.dataset.findUnique({ ...query, where: { tenantId_id: { tenantId, id } } }) : null,
+      isId('dataset', id) ? db.dataset.findFirst({ ...query, where: { tenantId, id, deletedAt: null } }) : null,
   }),
 }));
