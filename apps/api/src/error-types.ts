@@ -26,7 +26,7 @@ type SingleSignOnOnly = TypedError<'SingleSignOnOnlyError'>;
 type ResetLinkInvalid = TypedError<'ResetLinkInvalidError'>;
 type TooManyAttempts = TypedError<'TooManyAttemptsError'> & { retryAfterSeconds: number };
 
-const errorInterface = builder.interfaceRef<TypedError<string>>('Error').implement({
+export const errorInterface = builder.interfaceRef<TypedError<string>>('Error').implement({
   description: 'An outcome that is not what was asked for. All members of payload unions but the success implement it.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Stable and made for programs, in snake_case.' }),

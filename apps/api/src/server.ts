@@ -157,7 +157,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       requirePermission(actor, 'dataset:read');
       return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => sampleRows(table, count));
     },
-    training: createTraining({ database, quota }),
+    async reportOnTarget(actor, datasetVersionId, target) {
+      requirePermission(actor, 'dataset:read');
+      return datasets.reportOnTarget(database.forTenant(actor.tenantId), datasetVersionId, target);
+    },
+    training: createTraining({ database, quota, datasets }),
     registry: createRegistry({ database, storage }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),

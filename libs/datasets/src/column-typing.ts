@@ -9,6 +9,8 @@ export type TypedColumn =
 /** Regular expressions are RE2's and match a whole cell. */
 const numeral = String.raw`[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?`;
 const leadingZero = String.raw`[+-]?0[0-9].*`;
+const zeroComma = String.raw`[+-]?0,.*`;
+const leadingZeros = String.raw`[+-]?0[0-9]+,.*`;
 const longWhole = String.raw`[+-]?[0-9]{16,}`;
 const thousands = String.raw`[+-]?[0-9]{1,3}([,.' \x{00a0}\x{202f}’][0-9]{3})+([.,][0-9]+)?`;
 const decimalComma = String.raw`[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?`;
@@ -49,20 +51,34 @@ function instantOf(v: string): string {
   END`;
 }
 
+export interface TypingChoice {
+  /** the type that the user chose */
+  wanted?: ColumnType;
+  /** the file says that the cells are words: what looks like a number is none */
+  isWords?: boolean;
+}
+
 /**
  * Decides the type of the text column `column` of the table `raw`, or checks that it can have the type that the user
  * `wanted`. Nothing is bent to fit: one cell that isn't a number, and the column isn't one.
  */
-export async function typeColumn(engine: TableEngine, column: string, name: string, wanted?: ColumnType): Promise<TypedColumn> {
+export async function typeColumn(engine: TableEngine, column: string, name: string, { wanted, isWords = false }: TypingChoice = {}): Promise<TypedColumn> {
   const distinctCells = `(SELECT ${column} AS v, count(*) AS n FROM raw WHERE ${column} IS NOT NULL GROUP BY 1)`;
   const count = (condition: string): string => `coalesce(sum(n) FILTER (${condition}), 0)::DOUBLE`;
   const number = 'TRY_CAST(v AS DOUBLE)';
+  const isDecimalComma = `(${matches(decimalComma)} AND coalesce(abs(TRY_CAST(replace(v, ',', '.') AS DOUBLE)) <= ${largestNumber}, false))`;
+  /** A comma that can be nothing but a decimal one: no group of three digits follows it, or a single zero goes before. */
+  const surelyDecimal = `(${isDecimalComma} AND (NOT ${matches(thousands)} OR ${matches(zeroComma)}))`;
   const tooLarge = `(NOT coalesce(abs(${number}) <= ${largestNumber}, false) OR (${matches(longWhole)} AND abs(${number}) > ${largestWhole}))`;
   const [facts] = (await engine.rows(`
     SELECT coalesce(sum(n), 0)::DOUBLE, count(*)::DOUBLE, coalesce(max(length(v)), 0)::DOUBLE, ${count(isMissingMark)},
-      ${count('is_number')}, ${count(`is_number AND ${matches(leadingZero)}`)}, ${count(`is_number AND ${tooLarge}`)}
+      ${count('is_number')}, ${count(`is_number AND ${matches(leadingZero)}`)}, ${count(`is_number AND ${tooLarge}`)},
+      ${count(isDecimalComma)}, ${count(surelyDecimal)}, ${count(`is_number AND contains(v, '.')`)}, ${count(`${matches(decimalComma)} AND ${matches(leadingZeros)}`)}
     FROM (SELECT v, n, ${matches(numeral)} AS is_number FROM ${distinctCells})`)) as [number[]];
-  const [filled, distinct, maxLength, marks, numbers, zeros, large] = facts as [number, number, number, number, number, number, number];
+  const [filled, distinct, maxLength, marks, numbers, zeros, large, commas, decimals, points, commaZeros] = facts as [
+    number, number, number, number, number, number, number, number, number, number, number];
+  // One cell that leaves no doubt settles what the comma means in all; a point beside it would unsettle it again.
+  const hasDecimalComma = decimals > 0 && points === 0 && commaZeros === 0 && zeros === 0 && large === 0 && numbers + commas + marks === filled;
 
   const warnings: FileWarning[] = [];
   const warn = (code: string, message: string): void => {
@@ -77,6 +93,10 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
   // Every cell is known to be a number or a mark, so the cast needs no second look, and would fail loudly.
   const asNumber = (): TypedColumn =>
     typed('number', marks === 0 ? `CAST(${column} AS DOUBLE)` : `CASE WHEN ${column} NOT IN (${markList}) THEN CAST(${column} AS DOUBLE) END`);
+  const asDecimalComma = (): TypedColumn => {
+    warn('decimal_comma_read', 'Cells such as “1,5” are read as numbers with a decimal comma.');
+    return typed('number', `CASE WHEN ${column} NOT IN (${markList}) THEN CAST(replace(${column}, ',', '.') AS DOUBLE) END`);
+  };
   const asWords = (columnType: ColumnType): TypedColumn => typed(columnType, column);
 
   /** The first cell in the file, missing ones aside, that doesn't fulfil `condition`. */
@@ -107,6 +127,7 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
 
   switch (wanted) {
     case 'number': {
+      if (hasDecimalComma) return asDecimalComma();
       if (numbers + marks < filled) {
         const { cell, dataRow } = await firstExcept(matches(numeral));
         return mismatch(dataRow, `“${cell}” isn't a number.`);
@@ -132,10 +153,14 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
   }
 
   if (filled === 0) return asWords('text');
-  if (numbers > 0 && numbers + marks === filled) {
+  if (isWords && numbers > 0) {
+    // nothing to find out: no word is bent into a number
+  } else if (numbers > 0 && numbers + marks === filled) {
     if (zeros === 0 && large === 0) return asNumber();
     if (zeros > 0) warn('leading_zeros', 'Numbers with leading zeros are kept as text, because they are often codes. Choose the type “number” if they are amounts.');
     if (large > 0) warn('number_too_large', 'Some numbers are too large to be kept exactly, so the column is read as text.');
+  } else if (hasDecimalComma && !isWords) {
+    return asDecimalComma();
   } else {
     const { all, wholeDays } = await dates();
     if (all) return asDate(wholeDays);

@@ -1,21 +1,10 @@
-import { createReadStream } from 'node:fs';
-import path from 'node:path';
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { type Database, type Dataset, type DatasetVersion, type Prisma, type TenantDb, type TenantTx, type Upload, violatesUnique } from '@millrace/database';
+import { type Database, type Dataset, type DatasetVersion, type TenantDb, type TenantTx, violatesUnique } from '@millrace/database';
 import { DomainError, isId, newId, type Problem } from '@millrace/kernel';
-import type { Quota, QuotaExceeded } from '@millrace/quota';
+import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
-import { createImportGate } from './import-gate.ts';
-import type { ColumnProfile, ColumnType, FileLimits, FileProblem, FileWarning } from './table-file.ts';
-import { importTable, type ImportOutcome } from './table-import.ts';
-import { keyOfVersion } from './uploads.ts';
-import { withWorkFolder } from './work-folder.ts';
-
-/** What a version's `profile` holds. Plain JSON. */
-export interface DatasetProfile {
-  columns: ColumnProfile[];
-  warnings: FileWarning[];
-}
+import type { ColumnType, FileLimits } from './table-file.ts';
+import { createVersionStore, type DatasetProfile, type StoredVersion, type VersionPlace, type VersionRefusal } from './version-store.ts';
 
 export interface CreateDatasetInput {
   /** unique in the tenant */
@@ -32,20 +21,22 @@ export interface AddVersionInput {
   columnTypes?: Readonly<Record<string, ColumnType>>;
 }
 
-/** Why an upload can't become a version. */
-export type VersionRefusal =
-  | { type: 'upload-not-found' }
-  | { type: 'upload-not-complete'; message: string; remedy: string }
-  | { type: 'rejected-file'; problems: FileProblem[] }
-  | QuotaExceeded;
-
 export type CreateDatasetOutcome =
   | { type: 'created'; dataset: Dataset; version: DatasetVersion }
   | { type: 'invalid'; problems: Problem[] }
   | { type: 'name-taken'; name: string; remedy: string }
   | VersionRefusal;
 
+export interface CorrectTypesInput {
+  datasetId: string;
+  /** by column name; the other columns keep the types that they have */
+  columnTypes: Readonly<Record<string, ColumnType>>;
+}
+
 export type AddVersionOutcome = { type: 'added'; dataset: Dataset; version: DatasetVersion } | { type: 'dataset-not-found' } | VersionRefusal;
+
+/** `superseded`: another version came in between, so that the new one would not have been made of the newest. */
+export type DeriveVersionOutcome = AddVersionOutcome | { type: 'superseded' };
 
 /** A version as training needs it, without a look at its rows. */
 export interface DatasetVersionView {
@@ -64,91 +55,46 @@ interface Dependencies {
   limits?: Partial<FileLimits>;
 }
 
-type Parsed = Extract<ImportOutcome, { type: 'imported' }>;
-type StoredVersion = { versionId: string; upload: Upload; parsed: Parsed; objectKey: string; sizeBytes: number; sha256: string };
-
-const storageBytes = 'STORAGE_BYTES' as const;
 const nameIndex = 'datasets_tenant_id_name_key';
 
 export function createDatasetVersions({ database, storage, quota, limits = {} }: Dependencies) {
-  const throughGate = createImportGate({ atOnce: 2, waiting: 20 });
-
-  /** Parses an upload outside any transaction, and puts the Parquet file into the store before a row names it. */
-  async function store(actor: Actor, uploadId: string, columnTypes: Readonly<Record<string, ColumnType>> = {}): Promise<StoredVersion | VersionRefusal> {
-    const { tenantId } = actor;
-    const tenant = database.forTenant(tenantId);
-    const upload = isId('upload', uploadId) ? await tenant.transaction((tx) => tx.upload.findFirst({ where: { tenantId, id: uploadId } })) : null;
-    if (!upload) return { type: 'upload-not-found' };
-    if (upload.status !== 'COMPLETE' || upload.objectKey === null) {
-      return {
-        type: 'upload-not-complete',
-        message: upload.failure ?? 'No file has been received for this upload yet.',
-        remedy: 'Send the file to the upload first.',
-      };
-    }
-
-    const versionId = newId('datasetVersion');
-    const objectKey = keyOfVersion(tenantId, versionId);
-    return withWorkFolder(async (folder) => {
-      const targetPath = path.join(folder, 'table.parquet');
-      const parsed = await throughGate(() =>
-        storage.withLocalFile(upload.objectKey!, (sourcePath) => importTable({ sourcePath, targetPath, limits, overrides: columnTypes })),
-      );
-      if (parsed.type === 'rejected') return { type: 'rejected-file', problems: parsed.problems };
-
-      const reserved = await tenant.transaction((tx) =>
-        quota.reserve(tx, tenantId, { resource: storageBytes, amount: BigInt(parsed.sizeBytes), subject: versionId }),
-      );
-      if (reserved.type === 'quota-exceeded') return reserved;
-      try {
-        const outcome = await storage.put(objectKey, createReadStream(targetPath), { expectedBytes: parsed.sizeBytes });
-        if (outcome.type !== 'stored') throw new Error(`The parsed table could not be stored: ${outcome.type}`, { cause: outcome });
-        return { versionId, upload, parsed, objectKey, sizeBytes: outcome.sizeBytes, sha256: outcome.sha256 };
-      } catch (error) {
-        await release(tenant, versionId);
-        throw error;
-      }
-    });
-  }
-
-  async function release(tenant: TenantDb, versionId: string): Promise<void> {
-    await tenant.transaction((tx) => quota.release(tx, tenant.tenantId, versionId, storageBytes));
-  }
-
-  async function discard(tenant: TenantDb, { versionId, objectKey }: StoredVersion): Promise<void> {
-    await release(tenant, versionId);
-    await storage.remove(objectKey);
-  }
+  const { store, discard, createRow, sourcesOf } = createVersionStore({ database, storage, quota, limits });
 
   /** Null when there is none in this tenant. */
   async function findVersion(tx: TenantTx, tenantId: string, versionId: string): Promise<DatasetVersionView | null> {
-    const row = isId('datasetVersion', versionId) ? await tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: versionId } } }) : null;
+    const row = isId('datasetVersion', versionId) ? await tx.datasetVersion.findFirst({ where: { tenantId, id: versionId, dataset: { deletedAt: null } } }) : null;
     return row && viewOf(row);
   }
 
-  async function createRow(tx: TenantTx, actor: Actor, dataset: Dataset, number: number, stored: StoredVersion): Promise<DatasetVersion> {
-    const { versionId, upload, parsed, objectKey, sizeBytes, sha256 } = stored;
-    const profile: DatasetProfile = { columns: parsed.columns, warnings: parsed.warnings };
-    await quota.settle(tx, actor.tenantId, versionId, storageBytes, BigInt(sizeBytes));
-    return tx.datasetVersion.create({
-      data: {
-        id: versionId,
-        tenantId: actor.tenantId,
-        datasetId: dataset.id,
-        number,
-        uploadId: upload.id,
-        rowCount: parsed.rowCount,
-        columnCount: parsed.columns.length,
-        profile: profile as unknown as Prisma.InputJsonObject,
-        objectKey,
-        sizeBytes: BigInt(sizeBytes),
-        sha256,
-        createdBy: actorName(actor),
-      },
+  const detailsOf = ({ upload, parsed, sha256 }: StoredVersion) => ({ uploadId: upload.id, rowCount: parsed.rowCount, sha256 });
+
+  /** The newest version of a data set and the uploads that it was made of; null when there is no such data set. */
+  async function newestOf({ tenantId }: Actor, datasetId: string): Promise<{ version: DatasetVersion; sources: string[] } | null> {
+    if (!isId('dataset', datasetId)) return null;
+    return database.forTenant(tenantId).transaction(async (tx) => {
+      const version = await tx.datasetVersion.findFirst({ where: { tenantId, datasetId, dataset: { deletedAt: null } }, orderBy: { number: 'desc' } });
+      return version && { version, sources: await sourcesOf(tx, version) };
     });
   }
 
-  const detailsOf = ({ upload, parsed, sha256 }: StoredVersion) => ({ uploadId: upload.id, rowCount: parsed.rowCount, sha256 });
+  /** Gives a stored version its number and row. What was made of a version that is no longer the newest is refused. */
+  async function settle(actor: Actor, datasetId: string, action: string, stored: StoredVersion, lineage: Omit<VersionPlace, 'number'> = {}): Promise<DeriveVersionOutcome> {
+    const { tenantId } = actor;
+    const tenant = database.forTenant(tenantId);
+    const outcome = await tenant.transaction(async (tx): Promise<DeriveVersionOutcome> => {
+      // The lock makes versions that are added at the same time take their numbers in turn.
+      const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${datasetId} AND deleted_at IS NULL FOR UPDATE`;
+      const dataset = locked.length > 0 ? await tx.dataset.findFirst({ where: { tenantId, id: datasetId } }) : null;
+      if (!dataset) return { type: 'dataset-not-found' };
+      const newest = await tx.datasetVersion.findFirst({ where: { tenantId, datasetId }, orderBy: { number: 'desc' } });
+      if (lineage.parentId !== undefined && newest?.id !== lineage.parentId) return { type: 'superseded' };
+      const version = await createRow(tx, actor, dataset, { number: (newest?.number ?? 0) + 1, ...lineage }, stored);
+      await recordAudit(tx, actor, { action, subject: datasetId, details: { ...detailsOf(stored), number: version.number } });
+      return { type: 'added', dataset, version };
+    });
+    if (outcome.type !== 'added') await discard(tenant, stored);
+    return outcome;
+  }
 
   return {
     /** Makes a data set of a received file: its first version, parsed, typed and profiled. */
@@ -163,12 +109,12 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
       // Before the long work, so that the common mistake is answered at once; the index decides in the end.
       if (await tenant.transaction((tx) => tx.dataset.findFirst({ where: { tenantId, name } }))) return nameTaken;
 
-      const stored = await store(actor, input.uploadId, input.columnTypes);
+      const stored = await store(actor, [input.uploadId], input.columnTypes);
       if ('type' in stored) return stored;
       try {
         return await tenant.transaction(async (tx) => {
           const dataset = await tx.dataset.create({ data: { id: newId('dataset'), tenantId, name, description, createdBy: actorName(actor) } });
-          const version = await createRow(tx, actor, dataset, 1, stored);
+          const version = await createRow(tx, actor, dataset, { number: 1 }, stored);
           await recordAudit(tx, actor, { action: 'dataset.create', subject: dataset.id, details: detailsOf(stored) });
           return { type: 'created', dataset, version };
         });
@@ -184,25 +130,30 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
     /** Makes a received file the next version of a data set. Earlier versions stay as they are. */
     async addVersion(actor: Actor, { datasetId, uploadId, columnTypes }: AddVersionInput): Promise<AddVersionOutcome> {
       requirePermission(actor, 'dataset:write');
-      const { tenantId } = actor;
-      const tenant = database.forTenant(tenantId);
-      const known = isId('dataset', datasetId) && (await tenant.transaction((tx) => tx.dataset.findFirst({ where: { tenantId, id: datasetId } })));
-      if (!known) return { type: 'dataset-not-found' };
+      if (!(await newestOf(actor, datasetId))) return { type: 'dataset-not-found' };
+      const stored = await store(actor, [uploadId], columnTypes);
+      return 'type' in stored ? stored : (settle(actor, datasetId, 'dataset.add_version', stored) as Promise<AddVersionOutcome>);
+    },
 
-      const stored = await store(actor, uploadId, columnTypes);
-      if ('type' in stored) return stored;
-      const outcome = await tenant.transaction(async (tx): Promise<AddVersionOutcome> => {
-        // The lock makes versions that are added at the same time take their numbers in turn.
-        const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${datasetId} FOR UPDATE`;
-        const dataset = locked.length > 0 ? await tx.dataset.findFirst({ where: { tenantId, id: datasetId } }) : null;
-        if (!dataset) return { type: 'dataset-not-found' };
-        const { _max } = await tx.datasetVersion.aggregate({ where: { tenantId, datasetId }, _max: { number: true } });
-        const version = await createRow(tx, actor, dataset, (_max.number ?? 0) + 1, stored);
-        await recordAudit(tx, actor, { action: 'dataset.add_version', subject: datasetId, details: { ...detailsOf(stored), number: version.number } });
-        return { type: 'added', dataset, version };
-      });
-      if (outcome.type !== 'added') await discard(tenant, stored);
-      return outcome;
+    /**
+     * Makes a version of the newest one and the rows of a received file below its own. The file has the same columns, in
+     * any order, and cells that fit their types.
+     */
+    async appendRows(actor: Actor, { datasetId, uploadId }: { datasetId: string; uploadId: string }): Promise<DeriveVersionOutcome> {
+      requirePermission(actor, 'dataset:write');
+      const newest = await newestOf(actor, datasetId);
+      if (!newest) return { type: 'dataset-not-found' };
+      const stored = await store(actor, [...newest.sources, uploadId], typesOf(newest.version));
+      return 'type' in stored ? stored : settle(actor, datasetId, 'dataset.append_rows', stored, { origin: 'APPEND', parentId: newest.version.id });
+    },
+
+    /** Makes a version of the newest one with other column types, read from its files anew. */
+    async correctColumnTypes(actor: Actor, { datasetId, columnTypes }: CorrectTypesInput): Promise<DeriveVersionOutcome> {
+      requirePermission(actor, 'dataset:write');
+      const newest = await newestOf(actor, datasetId);
+      if (!newest) return { type: 'dataset-not-found' };
+      const stored = await store(actor, newest.sources, { ...typesOf(newest.version), ...columnTypes });
+      return 'type' in stored ? stored : settle(actor, datasetId, 'dataset.correct_types', stored, { origin: 'TYPES', parentId: newest.version.id });
     },
 
     findVersion,
@@ -214,7 +165,7 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
     async withTable<T>(tenant: TenantDb, versionId: string, use: (parquetPath: string, version: DatasetVersionView) => Promise<T>): Promise<T> {
       const { tenantId } = tenant;
       const row = isId('datasetVersion', versionId)
-        ? await tenant.transaction((tx) => tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: versionId } } }))
+        ? await tenant.transaction((tx) => tx.datasetVersion.findFirst({ where: { tenantId, id: versionId, dataset: { deletedAt: null } } }))
         : null;
       if (!row) {
         throw new DomainError('NOT_FOUND', 'There is no such data set version.', { field: 'datasetVersionId', remedy: 'Choose a version of one of your data sets.' });
@@ -222,6 +173,10 @@ export function createDatasetVersions({ database, storage, quota, limits = {} }:
       return storage.withLocalFile(row.objectKey, (parquetPath) => use(parquetPath, viewOf(row)));
     },
   };
+}
+
+function typesOf({ profile }: DatasetVersion): Record<string, ColumnType> {
+  return Object.fromEntries((profile as unknown as DatasetProfile).columns.map(({ name, type }) => [name, type]));
 }
 
 function viewOf({ id, datasetId, number, rowCount, sha256, profile }: DatasetVersion): DatasetVersionView {

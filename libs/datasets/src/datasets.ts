@@ -1,8 +1,10 @@
 import type { Database } from '@millrace/database';
 import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
+import { createDatasetDeletion } from './dataset-deletion.ts';
 import { createDatasetVersions } from './dataset-versions.ts';
 import type { FileLimits } from './table-file.ts';
+import { createTargetReports } from './target-reports.ts';
 import { createUploads } from './uploads.ts';
 
 export interface DatasetsDependencies {
@@ -17,5 +19,6 @@ export type Datasets = ReturnType<typeof createDatasets>;
 
 /** Uploads, and the data sets made of them. Every verb asks for `dataset:write` first and sees its actor's tenant only. */
 export function createDatasets(dependencies: DatasetsDependencies) {
-  return { ...createUploads(dependencies), ...createDatasetVersions(dependencies) };
+  const versions = createDatasetVersions(dependencies);
+  return { ...createUploads(dependencies), ...versions, ...createTargetReports(versions), ...createDatasetDeletion(dependencies) };
 }

@@ -3,10 +3,12 @@ export {
   type AddVersionOutcome,
   type CreateDatasetInput,
   type CreateDatasetOutcome,
-  type DatasetProfile,
+  type CorrectTypesInput,
   type DatasetVersionView,
-  type VersionRefusal,
+  type DeriveVersionOutcome,
 } from './dataset-versions.ts';
+export type { DatasetProfile, VersionRefusal } from './version-store.ts';
+export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
 export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
 export {
   type ColumnFlag,
@@ -19,5 +21,6 @@ export {
   type FileWarning,
 } from './table-file.ts';
 export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
+export type { Association, Leak, TargetChoice, TargetReport } from './target-report.ts';
 export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';
 export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome, uploadRefusalCodes } from './uploads.ts';

@@ -16,6 +16,8 @@ export interface FileWarning {
   /** the column's name, or `file` */
   field: string;
   message: string;
+  /** what to do about it, where the message doesn't say so */
+  remedy?: string;
 }
 
 /**

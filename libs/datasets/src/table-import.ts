@@ -3,8 +3,10 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { profileColumn } from './column-profile.ts';
 import { typeColumn } from './column-typing.ts';
-import { normaliseDelimitedText } from './delimited-text.ts';
+import { warnAboutValues } from './column-warnings.ts';
+import { warnAboutRows } from './row-warnings.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
+import { bytesPerRow, loadSources, rowsPerGroup } from './table-source.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
 import { withWorkFolder } from './work-folder.ts';
 
@@ -18,6 +20,8 @@ export interface InspectOptions {
 
 export interface ImportOptions extends InspectOptions {
   sourcePath: string;
+  /** further files with the same columns, whose rows follow */
+  morePaths?: readonly string[];
   /** of the Parquet file, in a folder that exists; appears only when whole, and replaces what is there */
   targetPath: string;
 }
@@ -25,7 +29,8 @@ export interface ImportOptions extends InspectOptions {
 interface Inspected {
   columns: ColumnProfile[];
   rowCount: number;
-  delimiter: ',' | ';' | '\t' | '|';
+  /** null where the file isn't delimited text */
+  delimiter: ',' | ';' | '\t' | '|' | null;
   warnings: FileWarning[];
 }
 
@@ -35,24 +40,21 @@ export type ImportOutcome = ({ type: 'imported'; sizeBytes: number } & Inspected
 
 const columnTypes: readonly ColumnType[] = ['number', 'category', 'binary', 'text', 'date'];
 
-/** What DuckDB adds to the bytes of each text value in memory. */
-const bytesOfReference = 16;
-
 /** Key of the Parquet file's own metadata that keeps the column types: Parquet can't tell a category from a text. */
 export const typesKey = 'millrace_column_types';
 
 /** Parses, types and profiles a table in text without keeping anything. */
 export async function inspectFile(sourcePath: string, options: InspectOptions = {}): Promise<InspectOutcome> {
-  const outcome = await withWorkFolder((folder) => parseTable(sourcePath, path.join(folder, 'typed.parquet'), options));
+  const outcome = await withWorkFolder((folder) => parseTable([sourcePath], path.join(folder, 'typed.parquet'), options));
   return outcome.type === 'rejected' ? outcome : { type: 'tabular', ...outcome.inspected };
 }
 
 /** Parses a table in text once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
-export async function importTable({ sourcePath, targetPath, ...options }: ImportOptions): Promise<ImportOutcome> {
+export async function importTable({ sourcePath, morePaths = [], targetPath, ...options }: ImportOptions): Promise<ImportOutcome> {
   const target = path.resolve(targetPath);
   const part = `${target}.${randomUUID()}.part`;
   try {
-    const outcome = await parseTable(sourcePath, part, options);
+    const outcome = await parseTable([sourcePath, ...morePaths], part, options);
     if (outcome.type === 'rejected') return outcome;
     await syncFile(part);
     const { size } = await stat(part);
@@ -68,35 +70,30 @@ export async function importTable({ sourcePath, targetPath, ...options }: Import
  * it is, and each column's type and profile are worked out from that column alone.
  */
 async function parseTable(
-  sourcePath: string,
+  sources: readonly string[],
   target: string,
   { limits: givenLimits, overrides = {}, signal }: InspectOptions,
 ): Promise<{ type: 'parsed'; inspected: Inspected } | Rejected> {
   const limits = { ...defaultFileLimits, ...givenLimits };
   try {
     return await withTableEngine({ files: [target], memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
-      const plainFile = path.join(engine.folder, 'rows.csv');
-      const text = await normaliseDelimitedText(sourcePath, plainFile, limits, signal);
-      if (text.type === 'rejected') return text;
-      const { names, rowCount } = text;
+      const raw = await loadSources(engine, sources, { limits, signal });
+      if (raw.type === 'rejected') return raw;
+      const { names, rowCount } = raw;
       const wrongOverrides = checkOverrides(overrides, names);
       if (wrongOverrides.length > 0) return { type: 'rejected', problems: wrongOverrides };
+      const atOnce = columnsAtOnce((bytesPerRow(raw) / names.length) * rowCount, limits.memoryMb * 1024 * 1024);
 
-      const rowBytes = text.bytes / rowCount + bytesOfReference * names.length;
-      const memoryBytes = limits.memoryMb * 1024 * 1024;
-      const rowGroup = rowsPerGroup(rowBytes, memoryBytes);
-      const atOnce = columnsAtOnce((rowBytes / names.length) * rowCount, memoryBytes);
-      const rawFile = path.join(engine.folder, 'raw.parquet');
-      await loadText(engine, plainFile, rawFile, text, rowGroup);
-      await rm(plainFile);
-
-      const warnings = [...text.warnings];
+      const warnings = [...raw.warnings];
       const problems: FileProblem[] = [];
       const expressions: string[] = [];
       const types: ColumnType[] = [];
-      await eachColumn(engine, 'raw', rawFile, names.map((_, i) => `c${i}`), atOnce, async (i) => {
+      await eachColumn(engine, 'raw', raw.file, names.map((_, i) => `c${i}`), atOnce, async (i) => {
         const name = names[i]!;
-        const typed = await typeColumn(engine, `c${i}`, name, Object.hasOwn(overrides, name) ? overrides[name] : undefined);
+        const typed = await typeColumn(engine, `c${i}`, name, {
+          ...(Object.hasOwn(overrides, name) ? { wanted: overrides[name]! } : {}),
+          isWords: raw.words.has(i),
+        });
         if (typed.type === 'mismatch') {
           problems.push(typed.problem);
           return;
@@ -109,14 +106,16 @@ async function parseTable(
 
       const typesByName = JSON.stringify(Object.fromEntries(names.map((name, i) => [name, types[i]])));
       await engine.run(`
-        COPY (SELECT ${expressions.join(', ')} FROM read_parquet(${literal(rawFile)})) TO ${literal(target)}
-        (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(typesByName)}})`);
+        COPY (SELECT ${expressions.join(', ')} FROM read_parquet(${literal(raw.file)})) TO ${literal(target)}
+        (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowsPerGroup(raw, limits)}, USE_TMP_FILE false, KV_METADATA {${typesKey}: ${literal(typesByName)}})`);
       const columns: ColumnProfile[] = [];
       await eachColumn(engine, 'typed', target, names.map((name, i) => `${quotedName(name)} AS c${i}`), atOnce, async (i) => {
-        columns.push(await profileColumn(engine, `c${i}`, { name: names[i]!, type: types[i]!, rowCount }));
+        const column = await profileColumn(engine, `c${i}`, { name: names[i]!, type: types[i]!, rowCount });
+        columns.push(column);
+        warnings.push(...warningsOf(column, rowCount), ...(await warnAboutValues(engine, `c${i}`, column, rowCount)));
       });
-      warnings.push(...columns.flatMap((column) => warningsOf(column, rowCount)));
-      return { type: 'parsed', inspected: { columns, rowCount, delimiter: text.delimiter, warnings } };
+      warnings.push(...(await warnAboutRows(engine, target, columns, rowCount)));
+      return { type: 'parsed', inspected: { columns, rowCount, delimiter: raw.delimiter, warnings } };
     });
   } catch (error) {
     if (!(error instanceof TableTooLargeError)) throw error;
@@ -132,12 +131,6 @@ async function parseTable(
       ],
     };
   }
-}
-
-/** The Parquet writer holds one group of rows in memory: an eighth of what there is, in whole vectors of 2048 rows. */
-function rowsPerGroup(bytesPerRow: number, memoryBytes: number): number {
-  const rows = memoryBytes / 8 / bytesPerRow;
-  return 2048 * Math.min(60, Math.max(1, Math.floor(rows / 2048)));
 }
 
 /** A quarter of the memory for columns, the rest for sorting and grouping them; what is still too much is spilled. */
@@ -163,28 +156,6 @@ async function eachColumn(
     for (const i of some.keys()) await use(from + i);
     await engine.run(`DROP TABLE ${name}`);
   }
-}
-
-/**
- * Writes all cells as text to the columns c0, c1, … of a Parquet file. Nothing is left for DuckDB to guess, skip or pad,
- * and the rows are counted against those that were read.
- */
-async function loadText(
-  engine: TableEngine,
-  file: string,
-  target: string,
-  { names, rowCount, longestLine }: { names: string[]; rowCount: number; longestLine: number },
-  rowGroup: number,
-): Promise<void> {
-  const columns = names.map((_, i) => `c${i}: 'VARCHAR'`).join(', ');
-  await engine.run(`
-    COPY (SELECT * FROM read_csv(${literal(file)}, auto_detect = false, columns = {${columns}}, header = false,
-      delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, compression = 'none',
-      strict_mode = true, null_padding = false, ignore_errors = false,
-      max_line_size = ${longestLine + 2}, buffer_size = ${Math.max(4 * 1024 * 1024, 2 * longestLine + 4)}))
-    TO ${literal(target)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroup}, USE_TMP_FILE false)`);
-  const [row] = await engine.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${literal(target)})`);
-  if (row![0] !== rowCount) throw new Error(`${rowCount} rows were read, but ${String(row![0])} loaded`);
 }
 
 function checkOverrides(overrides: Readonly<Record<string, ColumnType>>, names: string[]): FileProblem[] {

@@ -68,13 +68,15 @@ export async function sampleRows(parquetPath: string, count: number): Promise<Sa
   });
 }
 
-interface Stored {
+/** What a Parquet file of ours says of itself. */
+export interface Stored {
   rows: number;
   /** in the order of the columns */
   types: Map<string, ColumnType>;
 }
 
-function onParquet<T>(file: string, signal: AbortSignal | undefined, use: (engine: TableEngine, stored: Stored) => Promise<T>): Promise<T> {
+/** Runs `use` on an engine that can read `file`, which `importTable` wrote. */
+export function onParquet<T>(file: string, signal: AbortSignal | undefined, use: (engine: TableEngine, stored: Stored) => Promise<T>): Promise<T> {
   const { memoryMb, threads } = defaultFileLimits;
   return withTableEngine({ files: [file], memoryMb, threads, signal }, async (engine) => {
     const [row] = await engine.rows(`

@@ -175,6 +175,11 @@ export function keyOfVersion(tenantId: string, versionId: string): string {
   return `tenants/${tenantId}/datasets/${versionId}/table.parquet`;
 }
 
+/** Which reservation holds the bytes of a received file. */
+export function subjectOfAttempt(tenantId: string, objectKey: string): string {
+  return objectKey.slice(keyOfAttempt(tenantId, '').length);
+}
+
 function keyOfAttempt(tenantId: string, subject: string): string {
   return `tenants/${tenantId}/uploads/${subject}`;
 }

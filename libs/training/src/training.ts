@@ -1,7 +1,7 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
-import type { DatasetProfile } from '@millrace/datasets';
+import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
 import type { Quota, QuotaExceeded } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
@@ -10,6 +10,7 @@ import { appendEvent, isFinal, transition } from './run-state.ts';
 export interface TrainingOptions {
   database: Database;
   quota: Quota;
+  datasets: Pick<Datasets, 'reportOnTarget'>;
 }
 
 export interface SubmitRunInput {
@@ -20,12 +21,16 @@ export interface SubmitRunInput {
   spec: unknown;
   /** within the tenant; higher goes first */
   priority?: number;
+  /** columns that give the target away and are to be used all the same; see `leaking` */
+  acknowledgedLeaks?: readonly string[];
 }
 
 export type SubmitOutcome =
   | { type: 'submitted'; run: Run }
   | { type: 'invalid'; problems: Problem[] }
   | { type: 'dataset-version-not-found' }
+  /** input features give the target away, and the caller hasn't said that this is meant */
+  | { type: 'leaking'; leaks: Leak[]; columns: string[] }
   | { type: 'model-conflict'; modelName: string; message: string }
   | QuotaExceeded;
 
@@ -34,7 +39,7 @@ export type CancelOutcome = { type: 'cancelled' | 'cancel-requested' | 'already-
 export type Training = ReturnType<typeof createTraining>;
 
 /** Accepts, lists and cancels runs. What works on them is the run queue. */
-export function createTraining({ database, quota }: TrainingOptions) {
+export function createTraining({ database, quota, datasets }: TrainingOptions) {
   return {
     /**
      * Accepts a run: everything that can be known to be wrong is refused now, with field and remedy. The quota is reserved
@@ -54,11 +59,21 @@ export function createTraining({ database, quota }: TrainingOptions) {
       if (parsed.type === 'invalid' || problems.length) return { type: 'invalid', problems };
 
       const { tenantId } = actor;
-      return database.forTenant(tenantId).transaction(async (tx): Promise<SubmitOutcome> => {
-        const version = await tx.datasetVersion.findUnique({ where: { tenantId_id: { tenantId, id: input.datasetVersionId } } });
-        if (!version) return { type: 'dataset-version-not-found' };
-        const misfits = checkSpecAgainstColumns(parsed.spec, specColumns(version));
-        if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
+      const tenant = database.forTenant(tenantId);
+      const found = await tenant.transaction((tx) => tx.datasetVersion.findFirst({ where: { tenantId, id: input.datasetVersionId, dataset: { deletedAt: null } } }));
+      if (!found) return { type: 'dataset-version-not-found' };
+      const misfits = checkSpecAgainstColumns(parsed.spec, specColumns(found));
+      if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
+      const inputs = parsed.spec.inputFeatures.map(({ name }) => name);
+      const acknowledged = [...new Set(input.acknowledgedLeaks ?? [])].filter((name) => inputs.includes(name));
+      // Reads the table, so outside the transaction: a version never changes.
+      const { leaks } = await datasets.reportOnTarget(tenant, found.id, parsed.spec.outputFeatures[0]!);
+      const open = leaks.filter(({ columns }) => columns.every((name) => inputs.includes(name)) && !columns.every((name) => acknowledged.includes(name)));
+      if (open.length) return { type: 'leaking', leaks: open, columns: [...new Set(open.flatMap(({ columns }) => columns))] };
+      return tenant.transaction(async (tx): Promise<SubmitOutcome> => {
+        // Until the run stands, the data set can't be deleted.
+        const kept = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${found.datasetId} AND deleted_at IS NULL FOR SHARE`;
+        if (kept.length === 0) return { type: 'dataset-version-not-found' };
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
         const task = taskOf(parsed.spec) === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
         if (model && model.task !== task) {
@@ -73,15 +88,16 @@ export function createTraining({ database, quota }: TrainingOptions) {
           data: {
             id: runId,
             tenantId,
-            datasetVersionId: version.id,
+            datasetVersionId: found.id,
             modelName: input.modelName,
             spec: parsed.spec,
+            acknowledgedLeaks: acknowledged,
             priority,
             createdBy: actorName(actor),
           },
         });
         await appendEvent(tx, tenantId, runId, 'submitted');
-        await recordAudit(tx, actor, { action: 'run.submit', subject: runId, details: { modelName: input.modelName } });
+        await recordAudit(tx, actor, { action: 'run.submit', subject: runId, details: { modelName: input.modelName, ...(acknowledged.length > 0 ? { acknowledgedLeaks: acknowledged } : {}) } });
         await notify(tx, 'millrace_queue');
         return { type: 'submitted', run };
       });

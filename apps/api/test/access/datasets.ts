@@ -22,4 +22,19 @@ export const datasetsRows: Rows = {
     needs: 'dataset:write',
     variables: ({ dataset, upload }) => ({ dataset, upload }),
   },
+  'Mutation.appendDatasetRows': {
+    operation: `mutation ($dataset: ID!, $upload: ID!) { appendDatasetRows(input: { datasetId: $dataset, uploadId: $upload }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ dataset, upload }) => ({ dataset, upload }),
+  },
+  'Mutation.correctColumnTypes': {
+    operation: `mutation ($dataset: ID!) { correctColumnTypes(input: { datasetId: $dataset, columnTypes: [{ name: "species", type: TEXT }] }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ dataset }) => ({ dataset }),
+  },
+  'Mutation.deleteDataset': {
+    operation: `mutation ($dataset: ID!) { deleteDataset(input: { id: $dataset }) { ${error} } }`,
+    needs: 'dataset:write',
+    variables: ({ dataset }) => ({ dataset }),
+  },
 };

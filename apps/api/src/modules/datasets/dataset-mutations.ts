@@ -1,3 +1,4 @@
+import type { DeriveVersionOutcome } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import {
   conflict,
@@ -12,6 +13,7 @@ import {
   rejectedFile,
   rejectedFileError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { columnTypeEnum } from './dataset-types.ts';
 
 const beginUploadSuccess = builder
   .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string }>('BeginUploadSuccess')
@@ -89,10 +91,23 @@ const createDatasetInput = builder.inputType('CreateDatasetInput', {
   }),
 });
 
-const addDatasetVersionSuccess = builder
-  .objectRef<VersionMade<'AddDatasetVersionSuccess'>>('AddDatasetVersionSuccess')
-  .implement({
-    description: 'The version was made.',
+const addDatasetVersionPayload = builder.unionType('AddDatasetVersionPayload', {
+  description: 'Outcomes of addDatasetVersion.',
+  types: [versionSuccess('AddDatasetVersionSuccess', 'The version was made.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
+  resolveType: nameOf,
+});
+
+const addDatasetVersionInput = builder.inputType('AddDatasetVersionInput', {
+  description: 'A further version of a data set.',
+  fields: (t) => ({
+    datasetId: t.id({ required: true, description: 'dst_…' }),
+    uploadId: t.id({ required: true, description: 'upl_… of a complete upload.' }),
+  }),
+});
+
+function versionSuccess<Name extends string>(name: Name, description: string) {
+  return builder.objectRef<VersionMade<Name>>(name).implement({
+    description,
     fields: (t) => ({
       dataset: t.prismaField({
         type: 'Dataset',
@@ -108,20 +123,87 @@ const addDatasetVersionSuccess = builder
       }),
     }),
   });
+}
 
-const addDatasetVersionPayload = builder.unionType('AddDatasetVersionPayload', {
-  description: 'Outcomes of addDatasetVersion.',
-  types: [addDatasetVersionSuccess, invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
+const appendDatasetRowsPayload = builder.unionType('AppendDatasetRowsPayload', {
+  description: 'Outcomes of appendDatasetRows.',
+  types: [
+    versionSuccess('AppendDatasetRowsSuccess', 'The version was made: the rows of the newest one, and those of the file below them.'),
+    rejectedFileError, notFoundError, conflictError, quotaExceededError,
+  ],
   resolveType: nameOf,
 });
 
-const addDatasetVersionInput = builder.inputType('AddDatasetVersionInput', {
-  description: 'A further version of a data set.',
+const appendDatasetRowsInput = builder.inputType('AppendDatasetRowsInput', {
+  description: 'Rows to follow those of the newest version.',
   fields: (t) => ({
     datasetId: t.id({ required: true, description: 'dst_…' }),
-    uploadId: t.id({ required: true, description: 'upl_… of a complete upload.' }),
+    uploadId: t.id({ required: true, description: 'upl_… of a complete upload with the same columns, in any order.' }),
   }),
 });
+
+const correctColumnTypesPayload = builder.unionType('CorrectColumnTypesPayload', {
+  description: 'Outcomes of correctColumnTypes.',
+  types: [
+    versionSuccess('CorrectColumnTypesSuccess', 'The version was made: the newest one with the types corrected.'),
+    rejectedFileError, notFoundError, conflictError, quotaExceededError,
+  ],
+  resolveType: nameOf,
+});
+
+const columnTypeInput = builder.inputType('ColumnTypeInput', {
+  description: 'What a column is to hold.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'The column, as the header has it.' }),
+    type: t.field({ type: columnTypeEnum, required: true, description: 'What it holds.' }),
+  }),
+});
+
+const correctColumnTypesInput = builder.inputType('CorrectColumnTypesInput', {
+  description: 'Types to be corrected in the newest version of a data set.',
+  fields: (t) => ({
+    datasetId: t.id({ required: true, description: 'dst_…' }),
+    columnTypes: t.field({ type: [columnTypeInput], required: true, description: 'The columns to be corrected; the others stay as they are.' }),
+  }),
+});
+
+const deleteDatasetSuccess = builder.objectRef<{ __typename: 'DeleteDatasetSuccess'; datasetId: string; freedBytes: bigint }>('DeleteDatasetSuccess').implement({
+  description: 'The files of the data set are gone. What was learned from it still names it.',
+  fields: (t) => ({
+    datasetId: t.exposeID('datasetId', { description: 'dst_… of what was deleted.' }),
+    freedBytes: t.expose('freedBytes', { type: 'BigInt', description: 'What the tenant’s storage got back.' }),
+  }),
+});
+
+const deleteDatasetPayload = builder.unionType('DeleteDatasetPayload', {
+  description: 'Outcomes of deleteDataset.',
+  types: [deleteDatasetSuccess, notFoundError, conflictError],
+  resolveType: nameOf,
+});
+
+const deleteDatasetInput = builder.inputType('DeleteDatasetInput', {
+  description: 'A data set to be deleted, with all its versions.',
+  fields: (t) => ({ id: t.id({ required: true, description: 'dst_…' }) }),
+});
+
+function derivedVersion<Name extends string>(name: Name, datasetId: string, outcome: DeriveVersionOutcome) {
+  switch (outcome.type) {
+    case 'added':
+      return { __typename: name, datasetId, versionId: outcome.version.id };
+    case 'rejected-file':
+      return rejectedFile(outcome.problems);
+    case 'dataset-not-found':
+      return notFound('data set', 'datasetId');
+    case 'upload-not-found':
+      return notFound('upload', 'uploadId');
+    case 'upload-not-complete':
+      return uploadNotComplete();
+    case 'superseded':
+      return conflict('version_superseded', 'datasetId', 'Another version was added meanwhile.', 'Look at the newest version, then try again.');
+    case 'quota-exceeded':
+      return quotaExceeded(outcome);
+  }
+}
 
 const uploadNotComplete = () =>
   conflict(
@@ -180,20 +262,48 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input: { datasetId, uploadId } }, { services, signedIn }) => {
       if (!isId('dataset', datasetId)) return notFound('data set', 'datasetId');
       if (!isId('upload', uploadId)) return notFound('upload', 'uploadId');
-      const outcome = await services.datasets.addVersion(signedIn, { datasetId, uploadId });
+      return derivedVersion('AddDatasetVersionSuccess', datasetId, await services.datasets.addVersion(signedIn, { datasetId, uploadId }));
+    },
+  }),
+  appendDatasetRows: t.field({
+    type: appendDatasetRowsPayload,
+    action: 'dataset.append_rows',
+    authScopes: { permission: 'dataset:write' },
+    description: 'Makes a version of the newest one and the rows of an uploaded file below its own.',
+    args: { input: t.arg({ type: appendDatasetRowsInput, required: true, description: 'The rows.' }) },
+    resolve: async (_root, { input: { datasetId, uploadId } }, { services, signedIn }) => {
+      if (!isId('dataset', datasetId)) return notFound('data set', 'datasetId');
+      if (!isId('upload', uploadId)) return notFound('upload', 'uploadId');
+      return derivedVersion('AppendDatasetRowsSuccess', datasetId, await services.datasets.appendRows(signedIn, { datasetId, uploadId }));
+    },
+  }),
+  correctColumnTypes: t.field({
+    type: correctColumnTypesPayload,
+    action: 'dataset.correct_types',
+    authScopes: { permission: 'dataset:write' },
+    description: 'Makes a version of the newest one with other column types, read from its files anew. Refused if a cell doesn’t fit.',
+    args: { input: t.arg({ type: correctColumnTypesInput, required: true, description: 'The types.' }) },
+    resolve: async (_root, { input: { datasetId, columnTypes } }, { services, signedIn }) => {
+      if (!isId('dataset', datasetId)) return notFound('data set', 'datasetId');
+      const types = Object.fromEntries(columnTypes.map(({ name, type }) => [name, type]));
+      return derivedVersion('CorrectColumnTypesSuccess', datasetId, await services.datasets.correctColumnTypes(signedIn, { datasetId, columnTypes: types }));
+    },
+  }),
+  deleteDataset: t.field({
+    type: deleteDatasetPayload,
+    action: 'dataset.delete',
+    authScopes: { permission: 'dataset:write' },
+    description: 'Deletes the files of a data set. Refused while runs that read it are queued or running.',
+    args: { input: t.arg({ type: deleteDatasetInput, required: true, description: 'The data set.' }) },
+    resolve: async (_root, { input: { id } }, { services, signedIn }) => {
+      const outcome = await services.datasets.deleteDataset(signedIn, id);
       switch (outcome.type) {
-        case 'added':
-          return { __typename: 'AddDatasetVersionSuccess' as const, datasetId, versionId: outcome.version.id };
-        case 'rejected-file':
-          return rejectedFile(outcome.problems);
+        case 'deleted':
+          return { __typename: 'DeleteDatasetSuccess' as const, datasetId: outcome.datasetId, freedBytes: outcome.freedBytes };
         case 'dataset-not-found':
-          return notFound('data set', 'datasetId');
-        case 'upload-not-found':
-          return notFound('upload', 'uploadId');
-        case 'upload-not-complete':
-          return uploadNotComplete();
-        case 'quota-exceeded':
-          return quotaExceeded(outcome);
+          return notFound('data set', 'id');
+        case 'in-use':
+          return conflict('dataset_in_use', 'id', `Runs read the data set: ${outcome.runIds.join(', ')}.`, 'Cancel these runs, or wait until they have ended.');
       }
     },
   }),

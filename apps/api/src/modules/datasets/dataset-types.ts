@@ -2,13 +2,19 @@ import { databaseEnums } from '@millrace/database';
 import type { ColumnProfile, DatasetProfile, FileWarning } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { columnWarningType, targetReportType, targetTypeEnum } from './target-report-types.ts';
 
 const uploadStatusEnum = builder.enumType(databaseEnums.UploadStatus, {
   name: 'UploadStatus',
   description: 'PENDING waits for its bytes, COMPLETE has all of them, FAILED never will.',
 });
 
-const columnTypeEnum = builder.enumType('ColumnType', {
+const versionOriginEnum = builder.enumType(databaseEnums.VersionOrigin, {
+  name: 'VersionOrigin',
+  description: 'UPLOAD: a file of its own. APPEND: the rows of a file below those of the parent. TYPES: the parent with column types corrected.',
+});
+
+export const columnTypeEnum = builder.enumType('ColumnType', {
   description: 'What a column holds.',
   values: {
     NUMBER: { value: 'number', description: 'Quantities.' },
@@ -55,14 +61,6 @@ const topValueType = builder.objectRef<{ value: string; count: number }>('TopVal
   fields: (t) => ({
     value: t.exposeString('value', { description: 'The value.' }),
     count: t.exposeInt('count', { description: 'Rows that have it.' }),
-  }),
-});
-
-const columnWarningType = builder.objectRef<{ code: string; message: string }>('ColumnWarning').implement({
-  description: 'Something to look at before training.',
-  fields: (t) => ({
-    code: t.exposeString('code', { description: 'Stable, in snake_case.' }),
-    message: t.exposeString('message', { description: 'What was noticed.' }),
   }),
 });
 
@@ -133,6 +131,8 @@ builder.prismaNode('DatasetVersion', {
   description: 'One immutable state of a data set: parsed once, typed and profiled.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: '1, 2, 3, …' }),
+    origin: t.expose('origin', { type: versionOriginEnum, description: 'How it was made.' }),
+    parent: t.relation('parent', { nullable: true, description: 'The version that it was made of; null if it is a file of its own.' }),
     rowCount: t.exposeInt('rowCount', { description: 'Rows, without the header.' }),
     columnCount: t.exposeInt('columnCount', { description: 'Columns.' }),
     columns: t.field({
@@ -143,6 +143,21 @@ builder.prismaNode('DatasetVersion', {
         const { columns, warnings } = profile as unknown as DatasetProfile;
         return columns.map((column) => ({ ...column, warnings: warnings.filter(({ field }) => field === column.name) }));
       },
+    }),
+    warnings: t.field({
+      type: [columnWarningType],
+      description: 'What is to be said of the whole table, such as rows that occur twice.',
+      resolve: ({ profile }) => (profile as unknown as DatasetProfile).warnings.filter(({ field }) => field === 'file'),
+    }),
+    targetReport: t.field({
+      type: targetReportType,
+      args: {
+        target: t.arg.string({ required: true, description: 'The column to be predicted.' }),
+        type: t.arg({ type: targetTypeEnum, required: true, description: 'How it is to be predicted.' }),
+      },
+      complexity: 500, // reads a file
+      description: 'How the other columns go with a target, and which give it away.',
+      resolve: (version, { target, type }, { services, signedIn }) => services.reportOnTarget(signedIn, version.id, { name: target, type }),
     }),
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', description: 'Bytes as it is stored.' }),
     sha256: t.exposeString('sha256', { description: 'SHA-256 of the stored file.' }),
@@ -169,6 +184,7 @@ builder.prismaNode('Dataset', {
     name: t.exposeString('name', { description: 'Unique in the tenant.' }),
     description: t.exposeString('description', { description: 'What the data is about; may be empty.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    deletedAt: t.expose('deletedAt', { type: 'DateTime', nullable: true, description: 'When its files were deleted; what was learned from it still names it.' }),
     latestVersion: t.prismaField({
       type: 'DatasetVersion',
       nullable: true,
@@ -201,7 +217,7 @@ builder.queryFields((t) => ({
       authScopes: { permission: 'dataset:read' },
       description: 'The data sets of the tenant, newest first.',
       resolve: (query, _root, _args, { db, tenantId }) =>
-        db.dataset.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+        db.dataset.findMany({ ...query, where: { tenantId, deletedAt: null }, orderBy: { id: 'desc' } }),
     },
     { name: 'DatasetConnection' },
     { name: 'DatasetEdge' },
@@ -213,6 +229,6 @@ builder.queryFields((t) => ({
     authScopes: { permission: 'dataset:read' },
     description: 'The data set with this id; null if there is none.',
     resolve: (query, _root, { id }, { db, tenantId }) =>
-      isId('dataset', id) ? db.dataset.findUnique({ ...query, where: { tenantId_id: { tenantId, id } } }) : null,
+      isId('dataset', id) ? db.dataset.findFirst({ ...query, where: { tenantId, id, deletedAt: null } }) : null,
   }),
 }));

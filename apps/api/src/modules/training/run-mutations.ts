@@ -1,7 +1,9 @@
+import type { Leak } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import {
   conflict,
   conflictError,
+  errorInterface,
   invalidInput,
   invalidInputError,
   nameOf,
@@ -10,6 +12,7 @@ import {
   quotaExceeded,
   quotaExceededError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { leakType } from '../datasets/target-report-types.ts';
 
 const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; runId: string }>('SubmitRunSuccess').implement({
   description: 'The run is accepted and will reach exactly one end.',
@@ -23,9 +26,27 @@ const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; run
   }),
 });
 
+interface LeakingShape {
+  __typename: 'LeakingInputsError';
+  code: string;
+  message: string;
+  remedy: string;
+  columns: string[];
+  leaks: Leak[];
+}
+
+const leakingInputsError = builder.objectRef<LeakingShape>('LeakingInputsError').implement({
+  interfaces: [errorInterface],
+  description: 'Input features give the target away. Nothing was queued.',
+  fields: (t) => ({
+    columns: t.exposeStringList('columns', { description: 'The input features concerned: acknowledge them, or leave them out.' }),
+    leaks: t.expose('leaks', { type: [leakType], description: 'How they do it.' }),
+  }),
+});
+
 const submitRunPayload = builder.unionType('SubmitRunPayload', {
   description: 'Outcomes of submitRun.',
-  types: [submitRunSuccess, invalidInputError, notFoundError, conflictError, quotaExceededError],
+  types: [submitRunSuccess, invalidInputError, notFoundError, conflictError, leakingInputsError, quotaExceededError],
   resolveType: nameOf,
 });
 
@@ -35,6 +56,9 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
     datasetVersionId: t.id({ required: true, description: 'dsv_… of what to learn from.' }),
     modelName: t.string({ required: true, description: 'The registered model that gets a version; made if it is new.' }),
     spec: t.field({ type: 'JSON', required: true, description: 'The training configuration, as an object or as YAML text; see trainingConfigurationSchema.' }),
+    acknowledgedLeaks: t.stringList({
+      description: 'Columns that give the target away and are to be used all the same, since their values are known when predictions are made. Recorded with the run.',
+    }),
     priority: t.int({ description: 'From -100 to 100 within the tenant, higher first; 0 if left out.' }),
   }),
 });
@@ -62,6 +86,18 @@ const cancelRunInput = builder.inputType('CancelRunInput', {
   fields: (t) => ({ id: t.id({ required: true, description: 'run_…' }) }),
 });
 
+function leakingInputs(leaks: Leak[], columns: string[]): LeakingShape {
+  const named = columns.map((name) => `“${name}”`).join(', ');
+  return {
+    __typename: 'LeakingInputsError',
+    code: 'leak_unacknowledged',
+    message: leaks.length === 1 ? leaks[0]!.message : `The input features ${named} give the target away: they are probably known only once the target is.`,
+    remedy: `Leave ${columns.length === 1 ? 'the column' : 'these columns'} out, or acknowledge ${columns.length === 1 ? 'it' : 'them'} (acknowledgedLeaks: ${JSON.stringify(columns)}) if the values are known when predictions are made.`,
+    columns,
+    leaks,
+  };
+}
+
 builder.mutationFields((t) => ({
   submitRun: t.field({
     type: submitRunPayload,
@@ -69,9 +105,11 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'run:submit' },
     description: 'Submits a training run. Everything that can be known to be wrong with it is said now.',
     args: { input: t.arg({ type: submitRunInput, required: true, description: 'The run.' }) },
-    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority } }, { services, signedIn }) => {
+    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority, acknowledgedLeaks } }, { services, signedIn }) => {
       if (!isId('datasetVersion', datasetVersionId)) return notFound('data set version', 'datasetVersionId');
-      const outcome = await services.training.submit(signedIn, { datasetVersionId, modelName, spec, priority: priority ?? 0 });
+      const outcome = await services.training.submit(signedIn, {
+        datasetVersionId, modelName, spec, priority: priority ?? 0, acknowledgedLeaks: acknowledgedLeaks ?? [],
+      });
       switch (outcome.type) {
         case 'submitted':
           return { __typename: 'SubmitRunSuccess' as const, runId: outcome.run.id };
@@ -79,6 +117,8 @@ builder.mutationFields((t) => ({
           return invalidInput(outcome.problems);
         case 'dataset-version-not-found':
           return notFound('data set version', 'datasetVersionId');
+        case 'leaking':
+          return leakingInputs(outcome.leaks, outcome.columns);
         case 'model-conflict':
           return conflict('model_conflict', 'modelName', outcome.message, 'Choose another model name.');
         case 'quota-exceeded':

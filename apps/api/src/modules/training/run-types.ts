@@ -93,6 +93,7 @@ builder.prismaNode('Run', {
       description: 'The same as YAML, to keep and to submit again.',
       resolve: ({ spec }) => writeTrainingYaml(spec as unknown as TrainingSpec),
     }),
+    acknowledgedLeaks: t.exposeStringList('acknowledgedLeaks', { description: 'Columns that give the target away and are used all the same, as whoever submitted it said.' }),
     priority: t.exposeInt('priority', { description: 'Within the tenant; higher goes first.' }),
     attempt: t.exposeInt('attempt', { description: 'How often a worker has started it.' }),
     maxAttempts: t.exposeInt('maxAttempts', { description: 'How often a worker may start it.' }),

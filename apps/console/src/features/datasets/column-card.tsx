@@ -10,14 +10,18 @@ const flagNotes: Record<string, string> = {
 };
 
 /** The profile of one column: its type, its gaps, and how its values are spread. */
-export function ColumnCard({ column, rowCount }: { column: ColumnFieldsFragment; rowCount: number }) {
+export function ColumnCard({ column, rowCount, onOpen }: { column: ColumnFieldsFragment; rowCount: number; onOpen(): void }) {
   const warnings = column.warnings.map(({ message }) => message);
   const notes = warnings.length > 0 ? warnings : column.flags.flatMap((flag) => flagNotes[flag] ?? []);
   const highest = Math.max(...column.topValues.map(({ count }) => count), 1);
   return (
     <article aria-label={`Column ${column.name}`} className="flex min-w-0 flex-col rounded-lg border border-steel-200 bg-white p-4 shadow-card">
       <header className="flex items-start justify-between gap-3">
-        <h3 className="min-w-0 font-semibold break-words text-steel-900">{column.name}</h3>
+        <h3 className="min-w-0 font-semibold break-words text-steel-900">
+          <button type="button" className="text-left hover:underline" aria-haspopup="dialog" onClick={onOpen}>
+            {column.name}
+          </button>
+        </h3>
         <Badge tone={column.type === 'NUMBER' ? 'accent' : 'neutral'}>{column.type.toLowerCase()}</Badge>
       </header>
       <p className="mt-1 text-[13px] text-steel-500">

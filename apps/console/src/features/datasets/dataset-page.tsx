@@ -13,7 +13,10 @@ import { Table } from '../../design/table.tsx';
 import { DatasetDocument, type DatasetQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { ColumnCard } from './column-card.tsx';
+import { ColumnDrawer } from './column-drawer.tsx';
+import { TargetCard } from './target-card.tsx';
 import { UploadForm } from './upload-form.tsx';
+import { WarningList } from './warning-list.tsx';
 
 interface SampleRow {
   index: number;
@@ -47,6 +50,7 @@ export function DatasetPage({ id }: { id: string }) {
 
 function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']> }) {
   const [isAdding, setAdding] = useState(false);
+  const [openColumn, setOpenColumn] = useState<string | null>(null);
   const mayWrite = useCan('dataset:write');
   const mayTrain = useCan('run:submit');
   const latest = dataset.latestVersion;
@@ -77,14 +81,21 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
               <Figure label="Version" value={latest.number} note={`read ${formatMoment(latest.createdAt)}`} />
             </div>
           </Card>
+          <WarningList label="Warnings about the table" warnings={latest.warnings} />
           <section aria-label="Columns">
             <h2 className="mb-3 text-[15px] font-semibold text-steel-900">Columns</h2>
             <div className="grid grid-cols-[repeat(auto-fill,minmax(205px,1fr))] gap-4">
               {latest.columns.map((column) => (
-                <ColumnCard key={column.name} column={column} rowCount={latest.rowCount} />
+                <ColumnCard key={column.name} column={column} rowCount={latest.rowCount} onOpen={() => setOpenColumn(column.name)} />
               ))}
             </div>
           </section>
+          <ColumnDrawer
+            column={latest.columns.find(({ name }) => name === openColumn) ?? null}
+            rowCount={latest.rowCount}
+            onClose={() => setOpenColumn(null)}
+          />
+          <TargetCard datasetId={dataset.id} columns={latest.columns} />
           <Card title="Sample rows" description="Spread evenly over the data." isFlush>
             <Table
               caption="Sample rows"

@@ -8,12 +8,13 @@ import { formatCount } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { NewRunDocument, SubmitRunDocument, TrainingColumnsDocument, type TrainingColumnsQuery } from '../../gql/graphql.ts';
+import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumnsDocument, type TargetType, type TrainingColumnsQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { featuresOf, isUsable, proposeChoices, proposeTarget, proposeTargetType, type FeatureType } from './column-choice.ts';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
+import { LeakNotice } from './leak-notice.tsx';
 import { childOf, draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
 
@@ -101,6 +102,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [targetType, setTargetType] = useState<FeatureType | null>(null);
   const [positiveClass, setPositiveClass] = useState('');
   const [choices, setChoices] = useState(() => proposeChoices(columns));
+  const [acknowledged, setAcknowledged] = useState<string[]>([]);
   const [models, setModels] = useState<DraftObject[]>(() => families.map((family) => draftOf(family) as DraftObject));
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
@@ -112,6 +114,12 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const targetColumn = columns.find((column) => column.name === target);
   const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
   const features = featuresOf(columns, choices, target);
+  const names = features.map(({ name }) => name);
+  const report = useQuery(TargetReportDocument, {
+    variables: { id: dataset.id, target, type: typeOfTarget.toUpperCase() as TargetType },
+    skip: !targetColumn || (typeOfTarget === 'number' && targetColumn.type !== 'NUMBER'),
+  });
+  const leaks = report.data?.dataset?.latestVersion?.targetReport.leaks ?? [];
   const familyOf = (draft: DraftObject) => families.find((family) => family.properties?.['family']?.const === draft['family']);
   const classes = typeOfTarget === 'number' ? [] : (targetColumn?.topValues.map(({ value }) => value) ?? []);
 
@@ -133,7 +141,9 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
       models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)),
       ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
     };
-    const submitted = await submitRun.run({ input: { datasetVersionId: version.id, modelName: modelName.trim(), spec } });
+    const submitted = await submitRun.run({
+      input: { datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) },
+    });
     if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
     else window.scrollTo({ top: 0, behavior: 'smooth' });
   }
@@ -205,6 +215,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
           onChoice={(column, choice) => setChoices({ ...choices, [column]: choice })}
         />
       </Card>
+      <LeakNotice leaks={leaks} features={names} acknowledged={acknowledged} onAcknowledged={setAcknowledged} />
       <Card
         title="Models to compare"
         description="Each is trained on the same rows; the best becomes the new version."

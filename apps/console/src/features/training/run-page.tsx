@@ -214,6 +214,7 @@ function factsOf(run: Run) {
     ['Compute backend', run.backend ? (backends[run.backend] ?? run.backend) : 'not chosen yet'],
     ['Compute time', formatSeconds(run.computeSeconds)],
     ['Attempt', `${run.attempt} of at most ${run.maxAttempts}`],
+    ...(run.acknowledgedLeaks.length > 0 ? ([['Acknowledged leaks', run.acknowledgedLeaks.join(', ')]] as const) : []),
     ['Submitted', formatMoment(run.createdAt)],
     ['Started', formatMoment(run.startedAt)],
     ['Finished', formatMoment(run.finishedAt)],
