@@ -46,6 +46,8 @@ export interface ApiOptions {
   metricsPort: number | null;
   appDatabaseUrl: Secret;
   systemDatabaseUrl: Secret;
+  /** connections in each of its two pools for tenants' transactions; see `createDatabase` */
+  poolSize?: number;
   /** folder of the artefact store */
   storageDirectory: string;
   /** of this machine alone: for artefacts that are decrypted for as long as they are in use, and exports while they are made */
@@ -83,8 +85,6 @@ export interface ApiOptions {
   maxUploadBytes: number;
   /** how long a deleted tenant can be restored; 30 unless told */
   purgeDays?: number | undefined;
-  /** connections of each of its two pools for tenants' transactions; 10 unless told */
-  poolSize?: number;
   /** how often it looks for tenants to purge; every ten minutes unless told */
   purgeEveryMs?: number | undefined;
   version?: string | undefined;
@@ -117,7 +117,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const { logger, production, maxUploadBytes, publicUrl, corsOrigins = [], trustedProxies = createTrustedProxies() } = options;
   const trustedDocuments = await readTrustedDocuments({ mode: options.trustedDocuments, production, consoleDirectory: options.consoleDirectory });
   const gate = createOperationGate({ trustedDocuments, budget: createCostBudget({ unitsPerMinute: options.costPerMinute ?? 600_000 }) });
-  const connection = { tenantUrl: options.appDatabaseUrl.reveal(), systemUrl: options.systemDatabaseUrl.reveal(), logger, ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }) };
+  const connection = {
+    tenantUrl: options.appDatabaseUrl.reveal(),
+    systemUrl: options.systemDatabaseUrl.reveal(),
+    logger,
+    ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
+  };
   const database = createDatabase(connection);
   // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
   // would wait for each other.

@@ -1,6 +1,7 @@
 import { createDatabase, type Database } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import pg from 'pg';
+import { tapSql } from './sql-tap.ts';
 import type { TestDatabase } from './test-database.ts';
 
 export interface InterleavingOptions {
@@ -18,7 +19,7 @@ export interface InterleavingOptions {
 export interface InterleavingResult {
   /** by deed and how it ended: that, and the code of the error where it was one */
   outcomes: Record<string, number>;
-  /** what somebody saw that was not theirs: must be empty */
+  /** what somebody saw that was not theirs, or did not see though it was: must be empty */
   leaks: string[];
   /** cancels and ended connections, from outside */
   disturbances: { cancelled: number; terminated: number };
@@ -57,8 +58,10 @@ export async function interleaveTenants(options: InterleavingOptions): Promise<I
         const self = parties[Math.floor(random() * parties.length)]!;
         const other = parties[(parties.indexOf(self) + 1 + Math.floor(random() * (parties.length - 1))) % parties.length]!;
         const [name, deed] = deeds[Math.floor(random() * deeds.length)]!;
-        const saw = (rows: readonly { tenantId: string }[]): void => {
+        const saw = (rows: readonly { tenantId: string }[], own = 0): void => {
           for (const { tenantId } of rows) if (tenantId !== self.tenantId) leaks.push(`${name} as ${self.tenantId} saw ${tenantId}`);
+          const seen = rows.filter(({ tenantId }) => tenantId === self.tenantId).length;
+          if (seen !== own) leaks.push(`${name} as ${self.tenantId} saw ${seen} of its own, not ${own}`);
         };
         const ended = await deed({ database, self, other, saw }).then(
           () => 'ok',
@@ -69,6 +72,7 @@ export async function interleaveTenants(options: InterleavingOptions): Promise<I
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
     const disturbances = await disturber.stop();
+    if (!(await areBoundToNobody(database, poolSize))) leaks.push('a connection in the pool still carries a tenant');
     // Whatever was undone has left nothing behind, in anybody's rows.
     const strays = await test.asOwner(`SELECT tenant_id FROM datasets WHERE name LIKE 'undone%'`);
     if (strays.length) leaks.push(`${strays.length} rows of transactions that failed are there`);
@@ -87,26 +91,28 @@ interface Scene {
   database: Database;
   self: Party;
   other: Party;
-  saw(rows: readonly { tenantId: string }[]): void;
+  /** notes rows of others, and another number of one's own than there is */
+  saw(rows: readonly { tenantId: string }[], own?: number): void;
 }
+
+const rowsOfEach = 3;
 
 class HalfWay extends Error {}
 
-const anyOf = (items: readonly string[]): string => items[0]!;
 const stray = (tenantId: string) => ({ id: newId('dataset'), tenantId, name: `undone ${newId('dataset')}`, createdBy: 'system' });
 
 const deeds: readonly [string, (scene: Scene) => Promise<unknown>][] = [
-  ['list', async ({ database, self, saw }) => saw(await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.findMany()))],
+  ['list', async ({ database, self, saw }) => saw(await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.findMany()), rowsOfEach)],
   [
     'ask in SQL',
     async ({ database, self, saw }) =>
       saw(await database.forTenant(self.tenantId).transaction((tx) => tx.$queryRaw<{ tenantId: string }[]>`
-        SELECT tenant_id AS "tenantId" FROM datasets UNION ALL SELECT current_setting('millrace.tenant_id')`)),
+        SELECT tenant_id AS "tenantId" FROM datasets UNION ALL SELECT current_setting('millrace.tenant_id')`), rowsOfEach + 1),
   ],
   [
     'look up another’s',
     async ({ database, self, other, saw }) => {
-      const found = await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.findUnique({ where: { id: anyOf(other.datasetIds) } }));
+      const found = await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.findUnique({ where: { id: other.datasetIds[0]! } }));
       saw(found ? [found] : []);
     },
   ],
@@ -115,8 +121,8 @@ const deeds: readonly [string, (scene: Scene) => Promise<unknown>][] = [
     async ({ database, self, other, saw }) => {
       const session = database.forTenant(self.tenantId).readSession();
       try {
-        const [mine, theirs] = await Promise.all([session.client.dataset.findMany(), session.client.dataset.findUnique({ where: { id: anyOf(other.datasetIds) } })]);
-        saw([...mine, ...(theirs ? [theirs] : [])]);
+        const [mine, theirs] = await Promise.all([session.client.dataset.findMany(), session.client.dataset.findUnique({ where: { id: other.datasetIds[0]! } })]);
+        saw([...mine, ...(theirs ? [theirs] : [])], rowsOfEach);
       } finally {
         await session.close();
       }
@@ -125,7 +131,7 @@ const deeds: readonly [string, (scene: Scene) => Promise<unknown>][] = [
   [
     'write for another',
     async ({ database, self, other, saw }) => {
-      saw(await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.updateManyAndReturn({ where: { id: anyOf(other.datasetIds) }, data: { name: 'undone by another' } })));
+      saw(await database.forTenant(self.tenantId).transaction((tx) => tx.dataset.updateManyAndReturn({ where: { id: other.datasetIds[0]! }, data: { name: 'undone by another' } })));
     },
   ],
   ['insert for another', async ({ database, self, other }) => database.forTenant(self.tenantId).transaction((tx) => tx.dataset.create({ data: stray(other.tenantId) }))],
@@ -157,12 +163,24 @@ const deeds: readonly [string, (scene: Scene) => Promise<unknown>][] = [
 ];
 
 async function makeTenants(database: Database, count: number): Promise<Party[]> {
-  const parties = Array.from({ length: count }, () => ({ tenantId: newId('tenant'), datasetIds: [newId('dataset'), newId('dataset'), newId('dataset')] }));
+  const parties = Array.from({ length: count }, () => ({ tenantId: newId('tenant'), datasetIds: Array.from({ length: rowsOfEach }, () => newId('dataset')) }));
   for (const { tenantId, datasetIds } of parties) {
     await database.system().transaction((tx) => tx.tenant.createMany({ data: [{ id: tenantId, slug: tenantId, name: tenantId }] }));
     await database.forTenant(tenantId).transaction((tx) => tx.dataset.createMany({ data: datasetIds.map((id) => ({ id, tenantId, name: id, createdBy: 'system' })) }));
   }
   return parties;
+}
+
+/** Asks the connections between two transactions: there, row-level security must find no tenant to let in. */
+async function areBoundToNobody(database: Database, poolSize: number): Promise<boolean> {
+  const failIfBound = `SELECT 1 / (coalesce(current_setting('millrace.tenant_id', true), '') = '')::int`;
+  const untap = tapSql({ role: 'millrace_app', see: (text) => (text === 'SELECT 1' ? failIfBound : undefined) });
+  try {
+    const unbound = await Promise.all(Array.from({ length: poolSize * 4 }, () => database.isReachable()));
+    return unbound.every(Boolean);
+  } finally {
+    untap();
+  }
 }
 
 /** From a connection of its own: now and then cancels what runs, and more seldom ends a connection. */
@@ -173,13 +191,13 @@ export async function startDisturbing(appUrl: string, random: () => number): Pro
   let going = true;
   const running = (async () => {
     while (going) {
-      const kill = random() < 0.15;
+      const kill = random() < 0.25;
       const { rowCount } = await client.query(
         `SELECT ${kill ? 'pg_terminate_backend' : 'pg_cancel_backend'}(pid) FROM pg_stat_activity
-         WHERE usename = current_user AND datname = current_database() AND application_name <> 'disturber' AND state = 'active' AND random() < 0.2 LIMIT 1`,
+         WHERE usename = current_user AND datname = current_database() AND application_name <> 'disturber' AND state = 'active' AND random() < 0.5 LIMIT 1`,
       );
       counts[kill ? 'terminated' : 'cancelled'] += rowCount ?? 0;
-      await client.query('SELECT pg_sleep($1)', [random() * 0.02]);
+      await client.query('SELECT pg_sleep($1)', [random() * 0.006]);
     }
   })();
   return {
