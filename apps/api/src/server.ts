@@ -276,7 +276,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
   serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
-  serveAuditExport(app, { trail: auth.trail, credentials, makeContext, servePage });
+  serveAuditExport(app, { trail: auth.trail, access, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
     const ready = !draining && (await database.isReachable());
