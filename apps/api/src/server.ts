@@ -4,7 +4,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
-import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
+import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
@@ -221,6 +221,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
+  const endSilentConnections = watchSilentConnections(app.server);
+  app.addHook('preClose', async () => endSilentConnections());
   app.addHook('onRequest', async (request, reply) => {
     // What is one caller's is no other's: no cache on the way may keep it. The console's own files say otherwise.
     void reply.headers(headers).header('x-request-id', request.id).header('cache-control', 'no-store');
