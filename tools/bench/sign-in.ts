@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { type Auth, createAuth, defaultSignInLimits, type PersonActor } from '@millrace/auth';
+import { type Auth, createAuth, defaultSignInLimits } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createWorld, testSecrets, type World } from '@millrace/testkit';
+import { createWorld, type MemberInWorld, testSecrets, type World } from '@millrace/testkit';
 
 const tolerance = 0.05;
 const accountsEach = 10;
@@ -62,7 +62,7 @@ async function createKinds(world: World): Promise<Record<string, Attempt[]>> {
     return made;
   };
   const withFactor = await owners();
-  for (const { owner } of withFactor) await protect(world, owner.actor);
+  for (const { owner } of withFactor) await protect(world, owner);
   return {
     'unknown account': Array.from({ length: accountsEach }, () => ({ email: `${newId('person')}@example.com`, password: 'a guess' })),
     'wrong password': (await owners()).map(wrong),
@@ -73,8 +73,8 @@ async function createKinds(world: World): Promise<Record<string, Attempt[]>> {
   };
 }
 
-async function protect(world: World, actor: PersonActor): Promise<void> {
-  const begun = await world.auth.secondFactor.begin(actor);
+async function protect(world: World, { actor, password }: MemberInWorld): Promise<void> {
+  const begun = await world.auth.secondFactor.begin(actor, { password });
   if (begun.type !== 'begun') throw new Error(begun.type);
   await world.db.asOwner('UPDATE people SET totp_confirmed_at = now() WHERE id = $1', [actor.personId]);
 }

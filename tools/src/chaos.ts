@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { startProduct } from '@millrace/testkit';
+import { seededRandom, startProduct } from '@millrace/testkit';
 import pg from 'pg';
 import { print } from './log-lines.ts';
 import { ProductClient } from './product-client.ts';
@@ -23,14 +23,8 @@ const killsEach = Number(values.kills);
 const targets = ['api', 'inference', 'worker', 'trainer', 'postgres'] as const;
 type Target = (typeof targets)[number];
 
-/** mulberry32: a small seeded generator, so that an order of kills can be repeated. */
-let state = Number(values.seed) >>> 0;
-function random(): number {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-}
+// seeded, so that an order of kills can be repeated
+const random = seededRandom(Number(values.seed));
 
 const answered = new Set<string>();
 let cutOff = 0;

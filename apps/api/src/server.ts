@@ -4,7 +4,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, sampleRows } from '@millrace/datasets';
-import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies } from '@millrace/kernel';
+import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
@@ -47,6 +47,8 @@ export interface ApiOptions {
   metricsPort: number | null;
   appDatabaseUrl: Secret;
   systemDatabaseUrl: Secret;
+  /** connections in each of its two pools for tenants' transactions; see `createDatabase` */
+  poolSize?: number;
   /** folder of the artefact store */
   storageDirectory: string;
   /** of this machine alone: for artefacts that are decrypted for as long as they are in use, and exports while they are made */
@@ -116,7 +118,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const { logger, production, maxUploadBytes, publicUrl, corsOrigins = [], trustedProxies = createTrustedProxies() } = options;
   const trustedDocuments = await readTrustedDocuments({ mode: options.trustedDocuments, production, consoleDirectory: options.consoleDirectory });
   const gate = createOperationGate({ trustedDocuments, budget: createCostBudget({ unitsPerMinute: options.costPerMinute ?? 600_000 }) });
-  const connection = { tenantUrl: options.appDatabaseUrl.reveal(), systemUrl: options.systemDatabaseUrl.reveal(), logger };
+  const connection = {
+    tenantUrl: options.appDatabaseUrl.reveal(),
+    systemUrl: options.systemDatabaseUrl.reveal(),
+    logger,
+    ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
+  };
   const database = createDatabase(connection);
   // A request may hold a read session while it waits for a verb. If both came from one pool, enough requests at once
   // would wait for each other.
@@ -219,6 +226,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
+  const endSilentConnections = watchSilentConnections(app.server);
+  app.addHook('preClose', async () => endSilentConnections());
   app.addHook('onRequest', async (request, reply) => {
     // What is one caller's is no other's: no cache on the way may keep it. The console's own files say otherwise.
     void reply.headers(headers).header('x-request-id', request.id).header('cache-control', 'no-store');
@@ -274,7 +283,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
   serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
-  serveAuditExport(app, { trail: auth.trail, credentials, makeContext, servePage });
+  serveAuditExport(app, { trail: auth.trail, access, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {
     const ready = !draining && (await database.isReachable());

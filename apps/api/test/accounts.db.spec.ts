@@ -66,8 +66,10 @@ describe('guessing', () => {
 describe('the second factor', () => {
   it('is set up, asked for, used, and taken off', async () => {
     const ana = await world.tenant('factor');
-    const begin = await world.graphql(`mutation { beginSecondFactor { ${error} ... on BeginSecondFactorSuccess { secret uri } } }`, {}, ana.token);
-    const { secret, uri } = begin.data!['beginSecondFactor'];
+    const begin = async (given: string) =>
+      (await world.graphql(`mutation ($given: String!) { beginSecondFactor(input: { password: $given }) { ${error} ... on BeginSecondFactorSuccess { secret uri } } }`, { given }, ana.token)).data!['beginSecondFactor'];
+    expect((await begin('not it')).__typename).toBe('SignInRefusedError');
+    const { secret, uri } = await begin(password);
     expect(new URL(uri).searchParams.get('secret')).toBe(secret);
     expect(Object.fromEntries(new URL(uri).searchParams)).toMatchObject({ issuer: 'Millrace', algorithm: 'SHA1', digits: '6', period: '30' });
     const confirm = async (code: string) =>
@@ -176,7 +178,7 @@ describe('the sessions', () => {
   it('are nothing that an API key has', async () => {
     const ana = await world.tenant('keyed');
     const key = await world.apiKey(ana, ['ADMIN']);
-    for (const query of ['{ sessions { id } }', 'mutation { revokeOtherSessions { __typename } }', 'mutation { beginSecondFactor { __typename } }', 'mutation { signOut { __typename } }']) {
+    for (const query of ['{ sessions { id } }', 'mutation { revokeOtherSessions { __typename } }', 'mutation { beginSecondFactor(input: { password: "x" }) { __typename } }', 'mutation { signOut { __typename } }']) {
       const answer = await world.graphql(query, {}, key);
       expect([query, answer.errors[0]?.extensions['code']]).toEqual([query, 'BAD_USER_INPUT']);
     }

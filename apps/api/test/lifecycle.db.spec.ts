@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
@@ -67,6 +69,16 @@ describe('when the database is away', () => {
 });
 
 describe('stopping', () => {
+  it('waits for nobody who has connected and says nothing', async () => {
+    const world = await createApiWorld();
+    const socket = connect(Number(new URL(world.api.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    await world.graphql('{ setupState { isSetUp } }'); // by now the other connection is known
+    const ended = once(socket, 'close');
+    await world.close();
+    await ended;
+  }, 20_000);
+
   it('finishes what is in flight, ends subscriptions, and takes nothing new', async () => {
     const world = await createApiWorld();
     const ana = await world.tenant('stopping');

@@ -325,7 +325,7 @@ it('an upload leaves one line, whatever way it ends', async () => {
   expect(endings[1]!.left[0]!.subject).toBe(id);
 });
 
-const countsGuesses = ['session.open', 'password.change', 'password.request_reset', 'second_factor.remove'];
+const countsGuesses = ['session.open', 'password.change', 'password.request_reset', 'second_factor.begin', 'second_factor.remove'];
 
 /** A digest of every table but the trail's own. */
 async function snapshot(at: World, action: string): Promise<Record<string, string>> {
@@ -463,13 +463,32 @@ describe('GET /audit', () => {
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
   });
 
-  it('reads a long trail only as fast as it is taken', async () => {
-    const zoe = await world.tenant('long');
+  async function withLongTrail(name: string): Promise<Member> {
+    const zoe = await world.tenant(name);
     await world.database.database.forTenant(zoe.actor.tenantId).transaction(
       (tx) => tx.$executeRaw`
         INSERT INTO audit_events (id, tenant_id, actor, action, result, details)
-        SELECT 'aud_' || lpad(n::text, 26, '0'), ${zoe.actor.tenantId}, 'system', 'thing.do', 'ok', jsonb_build_object('text', repeat('x', 2000)) FROM generate_series(1, 6000) n`,
+        SELECT 'aud_' || left(md5(${name} || n), 26), ${zoe.actor.tenantId}, 'system', 'thing.do', 'ok', jsonb_build_object('text', repeat('x', 2000)) FROM generate_series(1, 6000) n`,
     );
+    return zoe;
+  }
+
+  it('breaks off when its reader signs out', async () => {
+    const zoe = await withLongTrail('ended');
+    const response = await download(zoe.token, 'format=jsonl');
+    const reader = response.body!.getReader();
+    await reader.read();
+    await world.graphql('mutation { signOut { __typename } }', {}, zoe.token);
+    // Known here before it breaks off: what the server has sent already may still come.
+    while ((await download(zoe.token, 'format=jsonl')).status !== 401);
+    const rest = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    await expect(rest).rejects.toThrow('terminated');
+  });
+
+  it('reads a long trail only as fast as it is taken', async () => {
+    const zoe = await withLongTrail('long');
     const isReading = async () =>
       (await world.database.asOwner(`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()`)).length > 0;
     const response = await download(zoe.token, 'format=jsonl');

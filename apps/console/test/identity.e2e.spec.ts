@@ -136,6 +136,8 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
   it('sets up a second factor with a QR code, and shows the recovery codes once', async () => {
     await guest.getByRole('link', { name: 'Your account' }).click();
     await guest.getByRole('button', { name: 'Set up a second factor' }).click();
+    await guest.getByRole('dialog').getByLabel('Password').fill(password);
+    await guest.getByRole('button', { name: 'Go on' }).click();
     await guest.getByRole('img', { name: 'QR code for your authenticator app' }).waitFor();
     secret = (await guest.getByLabel('Secret, to type in by hand', { exact: true }).innerText()).replaceAll(/\s/g, '');
     await keep(guest, 'second-factor');

@@ -3,7 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies } from '@millrace/kernel';
+import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -220,6 +220,8 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
     clientErrorHandler: refuseBrokenHttp,
   });
+  const endSilentConnections = watchSilentConnections(app.server);
+  app.addHook('preClose', async () => endSilentConnections());
   app.decorateRequest('actor', null);
   app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);

@@ -214,6 +214,16 @@ describe('a server that shuts down', () => {
   });
   let underWay: Promise<{ status: number | undefined; connection: string | undefined; text: string }> | undefined;
 
+  it('waits for nobody who has connected and says nothing', async () => {
+    const server = await world.start();
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    expect((await fetch(`${server.url}/ping`)).status).toBe(200); // by now the other connection is known
+    const ended = once(socket, 'close');
+    await server.close();
+    await ended;
+  }, 20_000);
+
   it('answers a request whose first bytes came before it closed its door', async () => {
     const tenant = await world.createTenant();
     await tenant.publish('iris', irisNeighbours());

@@ -4,7 +4,7 @@ import { type Actor, actorName, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import { emailProblem, type Grounds, isEmail, isPlainText, normalEmail, platformTenantId, textProblem } from './grounds.ts';
 import { hashPassword, passwordProblem } from './password.ts';
-import { permissionsOfRole, type Role, rolesByRank } from './permissions.ts';
+import { permissionsOfRole, rankOf, type Role, rolesByRank } from './permissions.ts';
 
 export interface MemberInput {
   tenantId: string;
@@ -135,14 +135,12 @@ export async function endInvitationsAbove(
 /** The role of those without whom nobody could let others in. */
 export const topRole = (tenantId: string): Role => (tenantId === platformTenantId ? 'OPERATOR' : 'OWNER');
 
-const rankOf = (role: Role): number => (role === 'OPERATOR' ? rolesByRank.length : rolesByRank.indexOf(role));
-
 /** The actor's role as it is now, under the lock: it may have been taken away since the request began. @throws DomainError FORBIDDEN */
-export async function roleToManageWith(tx: TenantTx, actor: Actor): Promise<Role> {
+export async function roleToManageWith(tx: TenantTx | SystemTx, actor: Actor): Promise<Role> {
   const { tenantId } = actor;
   const own =
     actor.type === 'person' && !actor.grantId
-      ? await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId: actor.personId } } })
+      ? await (tx as TenantTx).membership.findUnique({ where: { tenantId_personId: { tenantId, personId: actor.personId } } })
       : null;
   if (own && permissionsOfRole[own.role].includes('member:write')) return own.role;
   throw new DomainError('FORBIDDEN', `${actorName(actor)} may not manage members.`, { remedy: 'Ask an administrator of your tenant.' });

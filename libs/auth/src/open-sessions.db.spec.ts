@@ -99,9 +99,21 @@ describe('ending sessions', () => {
     expect(await refusal(engineer, here.actor.sessionId)).toEqual(missing);
     expect(await refusal(strangers, here.actor.sessionId)).toEqual(missing);
     expect(await refusal(admin, there.actor.sessionId)).toEqual(missing);
+    const members = await world.signedIn((await world.member(one.tenantId, 'ADMIN')).email);
+    expect(await refusal(admin, members.actor.sessionId)).toBeNull();
+    await isOver(members);
     expect(await isOpen(here)).toBe(true);
-    expect(await refusal(admin, here.actor.sessionId)).toBeNull();
-    await isOver(here);
+  });
+
+  it('is not done to somebody above: an administrator ends no owner’s, not even with a token that still says OWNER', async () => {
+    const { one, here } = await inTwoTenants();
+    const admin = await world.member(one.tenantId, 'OWNER');
+    const { actor } = await world.signedIn(admin.email);
+    await world.test.asOwner(`UPDATE memberships SET role = 'ADMIN' WHERE person_id = $1`, [admin.personId]);
+    await expect(world.auth.sessions.revoke(actor, here.actor.sessionId)).rejects.toMatchObject({ code: 'FORBIDDEN', message: 'The role ADMIN may not decide about an OWNER.' });
+    expect(await isOpen(here)).toBe(true);
+    expect((await world.trail(one.tenantId)).filter(({ action }) => action === 'session.revoke')).toEqual([]);
+    await world.auth.sessions.revoke(here.actor, actor.sessionId);
   });
 });
 

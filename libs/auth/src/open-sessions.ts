@@ -3,6 +3,7 @@ import { DomainError } from '@millrace/kernel';
 import { can, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
 import type { Grounds } from './grounds.ts';
+import { lockMembers, requireNotAbove, roleToManageWith } from './members.ts';
 import { endSessions, methodOf } from './sessions.ts';
 
 /** A session that is still open, as its owner or an administrator may see it. */
@@ -35,6 +36,15 @@ export function createOpenSessions({ database, clock }: Grounds) {
     return [...new Set([tenantId, ...memberships.map((membership) => membership.tenantId)])];
   }
 
+  /** An operator who is here by a grant is no member, and above nobody. */
+  async function requireAuthorityOver(tx: SystemTx, actor: PersonActor, personId: string): Promise<void> {
+    const { tenantId } = actor;
+    await lockMembers(tx, tenantId);
+    const own = await roleToManageWith(tx, actor);
+    const member = await tx.membership.findUnique({ where: { tenantId_personId: { tenantId, personId } } });
+    if (member) requireNotAbove(own, member.role);
+  }
+
   return {
     /** One's own sessions; with `member:read`, those of another member in this tenant. Of nobody's there are none. */
     async list(actor: PersonActor, personId = actor.personId): Promise<OpenSession[]> {
@@ -54,7 +64,10 @@ export function createOpenSessions({ database, clock }: Grounds) {
       });
     },
 
-    /** Ends one's own session or, with `member:write`, that of a member of this tenant. @throws DomainError NOT_FOUND */
+    /**
+     * Ends one's own session or, with `member:write`, that of a member of this tenant.
+     * @throws DomainError NOT_FOUND; FORBIDDEN where it is somebody's above the actor
+     */
     async revoke(actor: PersonActor, sessionId: string): Promise<void> {
       await database.system().transaction(async (tx) => {
         const session = await tx.session.findUnique({ where: { id: sessionId } });
@@ -62,6 +75,7 @@ export function createOpenSessions({ database, clock }: Grounds) {
         if (!session || !(isOwn || (session.tenantId === actor.tenantId && can(actor, 'member:write')))) {
           throw new DomainError('NOT_FOUND', 'There is no such session.', { field: 'id', remedy: 'List the open sessions.' });
         }
+        if (!isOwn) await requireAuthorityOver(tx, actor, session.personId);
         const { count } = await tx.session.updateMany({ where: { id: sessionId, revokedAt: null }, data: { revokedAt: clock.now() } });
         if (!count) return;
         await notify(tx, 'millrace_access', `${session.tenantId}:${sessionId}`);

@@ -162,7 +162,7 @@ describe('a link for a new password', () => {
   it('leaves the second factor on', async () => {
     const { email } = await world.tenant();
     const { actor } = await world.signedIn(email);
-    await world.auth.secondFactor.begin(actor);
+    await world.auth.secondFactor.begin(actor, { password });
     await world.test.asOwner('UPDATE people SET totp_confirmed_at = now() WHERE id = $1', [actor.personId]);
     await world.auth.passwords.reset(await mailedToken(email), newPassword);
     expect(await attempt(email, newPassword)).toBe('second-factor-required');

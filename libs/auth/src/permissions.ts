@@ -59,3 +59,6 @@ export const permissionsBeyondGrants: readonly Permission[] = ['member:write', '
 
 /** From the least to the most: nobody gives a role above their own. */
 export const rolesByRank: readonly Role[] = ['VIEWER', 'ENGINEER', 'ADMIN', 'OWNER'];
+
+/** An operator is above whatever a tenant can give, so that nobody in one decides about it. */
+export const rankOf = (role: Role): number => (role === 'OPERATOR' ? rolesByRank.length : rolesByRank.indexOf(role));

@@ -15,7 +15,7 @@ function codeOf(secret: string, steps = 0): string {
 }
 
 async function begun(actor: PersonActor): Promise<{ secret: string; uri: string }> {
-  const outcome = await world.auth.secondFactor.begin(actor);
+  const outcome = await world.auth.secondFactor.begin(actor, { password });
   if (outcome.type !== 'begun') throw new Error(outcome.type);
   return outcome;
 }
@@ -64,6 +64,20 @@ describe('setting it up', () => {
     ]);
   });
 
+  it('asks for the password, each wrong one being a guess like those at sign-in', async () => {
+    const { tenantId, email } = await world.tenant();
+    const { actor } = await world.signedIn(email);
+    const { secret } = await begun(actor);
+    const outcomes: string[] = [];
+    for (let i = 0; i < 6; i++) outcomes.push((await world.auth.secondFactor.begin(actor, { password: `guess ${i}` })).type);
+    expect(outcomes).toEqual([...Array.from({ length: 5 }, () => 'refused'), 'too-many-attempts']);
+    expect(await world.auth.secondFactor.begin(actor, { password })).toMatchObject({ type: 'too-many-attempts' });
+    expect(await attempt(email)).toBe('too-many-attempts');
+    expect((await world.trail(tenantId)).filter(({ action, result }) => action === 'second_factor.begin' && result === 'sign_in_refused')).toHaveLength(5);
+    // The secret is the one of before.
+    expect((await world.auth.secondFactor.confirm(actor, codeOf(secret))).type).toBe('confirmed');
+  });
+
   it('leaves neither the secret nor a recovery code in the database', async () => {
     const { actor, secret, recoveryCodes } = await withSecondFactor();
     const [person] = await world.test.asOwner('SELECT * FROM people WHERE id = $1', [actor.personId]);
@@ -75,7 +89,7 @@ describe('setting it up', () => {
 
   it('cannot be begun again while it is on, nor confirmed when it was not begun', async () => {
     const { actor } = await withSecondFactor();
-    expect(await world.auth.secondFactor.begin(actor)).toEqual({ type: 'on-already' });
+    expect(await world.auth.secondFactor.begin(actor, { password })).toEqual({ type: 'on-already' });
     expect(await world.auth.secondFactor.confirm(actor, '000000')).toEqual({ type: 'not-begun' });
     const { email } = await world.tenant();
     expect(await world.auth.secondFactor.confirm((await world.signedIn(email)).actor, '000000')).toEqual({ type: 'not-begun' });
@@ -85,7 +99,7 @@ describe('setting it up', () => {
     const { email } = await world.tenant();
     const { actor } = await world.signedIn(email);
     await world.test.asOwner(`UPDATE sessions SET method = 'SSO' WHERE id = $1`, [actor.sessionId]);
-    await expect(world.auth.secondFactor.begin(actor)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(world.auth.secondFactor.begin(actor, { password })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(world.auth.secondFactor.confirm(actor, '000000')).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(world.auth.secondFactor.remove(actor, { password, code: '000000' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });

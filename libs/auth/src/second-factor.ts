@@ -1,5 +1,5 @@
 import { createHmac, randomInt } from 'node:crypto';
-import type { SystemTx } from '@millrace/database';
+import type { Person, SystemTx } from '@millrace/database';
 import { Secret, TOTP } from 'otpauth';
 import { type Actor, type PersonActor, requirePermission } from './actor.ts';
 import { recordAudit } from './audit.ts';
@@ -8,9 +8,13 @@ import { trailsOf } from './home-tenant.ts';
 import { inTurn, verifyInTurn } from './password.ts';
 import { open, seal } from './sealing.ts';
 import { endSessions, requirePasswordSession } from './sessions.ts';
-import type { SignInThrottle } from './sign-in-throttle.ts';
+import type { CountedAttempt, SignInThrottle } from './sign-in-throttle.ts';
 
-export type BeginSecondFactorOutcome = { type: 'begun'; secret: string; uri: string } | { type: 'on-already' };
+export type BeginSecondFactorOutcome =
+  | { type: 'begun'; secret: string; uri: string }
+  | { type: 'refused' }
+  | { type: 'on-already' }
+  | { type: 'too-many-attempts'; retryAfterSeconds: number };
 export type ConfirmSecondFactorOutcome = { type: 'confirmed'; recoveryCodes: string[] } | { type: 'code-wrong' } | { type: 'not-begun' };
 export type RemoveSecondFactorOutcome = { type: 'removed' } | { type: 'refused' } | { type: 'off-already' } | { type: 'too-many-attempts'; retryAfterSeconds: number };
 export type ResetSecondFactorOutcome = { type: 'reset' } | { type: 'person-not-found' };
@@ -95,17 +99,45 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
   const { database, clock } = grounds;
   const off = { totpSealed: null, totpConfirmedAt: null, totpLastStep: null };
 
-  return {
-    /** A new secret for the app. It is asked for from its first right code on, not before. */
-    async begin(actor: PersonActor): Promise<BeginSecondFactorOutcome> {
-      return database.system().transaction(async (tx): Promise<BeginSecondFactorOutcome> => {
+  /** Counts the password as a sign-in does. The person is null where it is wrong. */
+  async function withPassword<Outcome>(
+    actor: PersonActor,
+    password: string,
+    work: (checked: { person: Person | null; attempt: CountedAttempt }) => Promise<Outcome>,
+  ): Promise<Outcome | { type: 'too-many-attempts'; retryAfterSeconds: number }> {
+    return inTurn(actor.address, async () => {
+      const { email } = await database.system().transaction(async (tx) => {
         await requirePasswordSession(tx, actor);
-        const { email } = await tx.person.findUniqueOrThrow({ where: { id: actor.personId }, select: { email: true } });
-        const { secret, uri, sealed } = codes.newSecret(actor.personId, email);
-        const { count } = await tx.person.updateMany({ where: { id: actor.personId, totpConfirmedAt: null }, data: { totpSealed: sealed, totpLastStep: null } });
-        if (!count) return { type: 'on-already' };
-        await recordAudit(tx, actor, { action: 'second_factor.begin', subject: actor.personId });
-        return { type: 'begun', secret, uri };
+        return tx.person.findUniqueOrThrow({ where: { id: actor.personId }, select: { email: true } });
+      });
+      const counted = await throttle.attempt(email, actor.address, (tx) => tx.person.findUnique({ where: { id: actor.personId } }));
+      if (counted.type === 'too-many-attempts') return counted;
+      const { attempt, person } = counted;
+      const fits = await verifyInTurn(person?.passwordHash ?? null, password);
+      return work({ person: fits ? person : null, attempt });
+    });
+  }
+
+  return {
+    /**
+     * A new secret for the app. It is asked for from its first right code on, not before. Wants the password: a session left
+     * open would otherwise be enough to lock its owner out with somebody else's app.
+     */
+    async begin(actor: PersonActor, proof: { password: string }): Promise<BeginSecondFactorOutcome> {
+      const { personId } = actor;
+      return withPassword(actor, proof.password, async ({ person, attempt }): Promise<BeginSecondFactorOutcome> => {
+        return database.system().transaction(async (tx): Promise<BeginSecondFactorOutcome> => {
+          if (!person) {
+            await recordAudit(tx, actor, { action: 'second_factor.begin', subject: personId, result: 'sign_in_refused' });
+            return { type: 'refused' };
+          }
+          await throttle.uncounted(tx, attempt);
+          const { secret, uri, sealed } = codes.newSecret(personId, person.email);
+          const { count } = await tx.person.updateMany({ where: { id: personId, totpConfirmedAt: null }, data: { totpSealed: sealed, totpLastStep: null } });
+          if (!count) return { type: 'on-already' };
+          await recordAudit(tx, actor, { action: 'second_factor.begin', subject: personId });
+          return { type: 'begun', secret, uri };
+        });
       });
     },
 
@@ -134,21 +166,13 @@ export function createSecondFactor(grounds: Grounds, codes: CodeCheck, throttle:
 
     /** Asks for both factors, as a sign-in does, so that a session left open is not enough. */
     async remove(actor: PersonActor, proof: { password: string; code: string }): Promise<RemoveSecondFactorOutcome> {
-      return inTurn(actor.address, async (): Promise<RemoveSecondFactorOutcome> => {
-        const { email } = await database.system().transaction(async (tx) => {
-          await requirePasswordSession(tx, actor);
-          return tx.person.findUniqueOrThrow({ where: { id: actor.personId }, select: { email: true } });
-        });
-        const counted = await throttle.attempt(email, actor.address, (tx) => tx.person.findUnique({ where: { id: actor.personId } }));
-        if (counted.type === 'too-many-attempts') return counted;
-        const { attempt, person } = counted;
-        const fits = await verifyInTurn(person?.passwordHash ?? null, proof.password);
+      return withPassword(actor, proof.password, async ({ person, attempt }): Promise<RemoveSecondFactorOutcome> => {
         return database.system().transaction(async (tx): Promise<RemoveSecondFactorOutcome> => {
-          if (person && fits && !person.totpConfirmedAt) {
+          if (person && !person.totpConfirmedAt) {
             await throttle.uncounted(tx, attempt);
             return { type: 'off-already' };
           }
-          if (!person || !fits || !(await codes.take(tx, person, proof.code))) {
+          if (!person || !(await codes.take(tx, person, proof.code))) {
             await recordAudit(tx, actor, { action: 'second_factor.remove', subject: actor.personId, result: 'sign_in_refused' });
             return { type: 'refused' };
           }

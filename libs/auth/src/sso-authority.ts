@@ -2,9 +2,7 @@ import type { TenantTx } from '@millrace/database';
 import { type Clock, DomainError } from '@millrace/kernel';
 import type { Actor } from './actor.ts';
 import { domainOf } from './email-domain.ts';
-import { permissionsOfRole, type Role, rolesByRank } from './permissions.ts';
-
-export const rankOf = (role: Role): number => rolesByRank.indexOf(role);
+import { permissionsOfRole, type Role } from './permissions.ts';
 
 /**
  * The role with which somebody decides who comes in, as it is now. Neither keys nor operators with an access grant have

@@ -5,9 +5,9 @@ import { recordAudit } from './audit.ts';
 import type { Grounds } from './grounds.ts';
 import { lockMembers } from './members.ts';
 import type { createOpenId } from './openid.ts';
-import { type Role, rolesByRank } from './permissions.ts';
+import { rankOf, type Role, rolesByRank } from './permissions.ts';
 import { seal } from './sealing.ts';
-import { endPasswordSessions, rankOf, roleToLetIn } from './sso-authority.ts';
+import { endPasswordSessions, roleToLetIn } from './sso-authority.ts';
 
 export interface SsoConnectionInput {
   issuer: string;

@@ -7,6 +7,7 @@ import net from 'node:net';
 import path from 'node:path';
 import type { Logger } from '@millrace/kernel';
 import pg from 'pg';
+import { freePort } from './free-port.ts';
 
 export interface EmbeddedPostgresOptions {
   /** holds the cluster, its password and its port; made if absent */
@@ -317,16 +318,6 @@ async function writeClusterFile(file: string, cluster: ClusterFile): Promise<voi
 }
 
 const exists = (file: string): Promise<boolean> => fs.access(file).then(() => true, () => false);
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function isFree(port: number): Promise<boolean> {
   const server = net.createServer();

@@ -8,4 +8,5 @@ export { originsSetting } from './origins.ts';
 export { isProcessAlive } from './process-alive.ts';
 export { Secret, secretsIn } from './secret.ts';
 export { databaseUrlSetting, type SecretKind, secretListSetting, secretSetting } from './secret-settings.ts';
+export { watchSilentConnections } from './silent-connections.ts';
 export { createTrustedProxies, type TrustedProxies, trustedProxiesSetting } from './trusted-proxies.ts';

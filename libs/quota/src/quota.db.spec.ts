@@ -200,13 +200,29 @@ describe('the usage journal', () => {
   it('sets aside what the ledger refuses, so that it holds up nobody else', async () => {
     const tenant = await world.tenant();
     const { journal, directory } = await journalIn('refused');
+    const other = await world.tenant();
+    const unfit = { ...entry(other), rows: null as unknown as number };
+    await Promise.all([journal.record(unfit), journal.record(entry(tenant))]);
+    await journal.flush();
+    expect(await ledger(tenant)).toHaveLength(1);
+    const [file] = await fs.readdir(directory);
+    expect(file).toBe(`refused-${other.tenantId}.ndjson`);
+    expect(await fs.readFile(path.join(directory, file!), 'utf8')).toContain(unfit.requestId);
+    await journal.close();
+  });
+
+  it('keeps nothing of a tenant that is gone, neither what was set aside before nor what comes too late', async () => {
+    const tenant = await world.tenant();
+    const { journal, directory } = await journalIn('gone');
     const gone = { ...entry(tenant), tenantId: newId('tenant') };
     await Promise.all([journal.record(gone), journal.record(entry(tenant))]);
     await journal.flush();
     expect(await ledger(tenant)).toHaveLength(1);
-    const [file] = await fs.readdir(directory);
-    expect(file).toBe(`refused-${gone.tenantId}.ndjson`);
-    expect(await fs.readFile(path.join(directory, file!), 'utf8')).toContain(gone.requestId);
+    expect(await fs.readdir(directory)).toEqual([]);
+    const [ofOneGone, ofOneHere] = [`refused-${gone.tenantId}.ndjson`, `refused-${tenant.tenantId}.ndjson`];
+    for (const file of [ofOneGone, ofOneHere]) await fs.writeFile(path.join(directory, file), '{}\n');
+    await journal.sweep();
+    expect(await fs.readdir(directory)).toEqual([ofOneHere]);
     await journal.close();
   });
 

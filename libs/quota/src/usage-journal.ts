@@ -25,6 +25,8 @@ export interface UsageJournalOptions {
   logger: Logger;
   /** how often entries go to the database */
   flushEveryMs?: number;
+  /** how often it looks for what was set aside of tenants that are gone by now */
+  sweepEveryMs?: number;
   /** entries that may wait while the database is away; then predictions are refused */
   maxPending?: number;
 }
@@ -48,20 +50,21 @@ export class UsageJournal {
   #current: Segment | null = null;
   #waiting: { entry: PredictionUsage; written: () => void; failed: (error: unknown) => void }[] = [];
   #pending = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #closed: Segment[] = [];
 
   constructor(options: UsageJournalOptions) {
-    this.#options = { flushEveryMs: 250, maxPending: 200_000, ...options };
+    this.#options = { flushEveryMs: 250, sweepEveryMs: 600_000, maxPending: 200_000, ...options };
   }
 
   /** Takes over what killed processes left behind, then begins. */
   async start(): Promise<void> {
     await fs.mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
     await this.#recover();
-    this.#timer = setInterval(() => void this.flush(), this.#options.flushEveryMs);
-    this.#timer.unref();
+    await this.sweep();
+    this.#timers = [setInterval(() => void this.flush(), this.#options.flushEveryMs), setInterval(() => void this.sweep(), this.#options.sweepEveryMs)];
+    for (const timer of this.#timers) timer.unref();
   }
 
   /**
@@ -105,8 +108,20 @@ export class UsageJournal {
     return this.#flushing;
   }
 
+  /** What was set aside of a tenant goes with the tenant. */
+  async sweep(): Promise<void> {
+    try {
+      for (const name of await fs.readdir(this.#options.directory)) {
+        const tenantId = /^refused-(\w+)\.ndjson$/.exec(name)?.[1];
+        if (tenantId !== undefined && (await this.#isGone(tenantId))) await fs.rm(path.join(this.#options.directory, name), { force: true });
+      }
+    } catch (error) {
+      this.#options.logger.warn({ error: String(error) }, 'usage of tenants that are gone was not looked for; tried again later');
+    }
+  }
+
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#write();
     await this.flush();
     if (this.#current) {
@@ -185,9 +200,17 @@ export class UsageJournal {
     }
   }
 
-  /** Entries that the database refuses, such as those of a deleted tenant, must not hold up everybody else's. */
+  async #isGone(tenantId: string): Promise<boolean> {
+    return (await this.#options.database.forTenant(tenantId).transaction((tx) => tx.tenant.findUnique({ where: { id: tenantId }, select: { id: true } }))) === null;
+  }
+
+  /** Entries that the database refuses must not hold up everybody else's. Those of a tenant that is gone are nobody's any more. */
   async #setAside(tenantId: string, entries: PredictionUsage[], error: unknown): Promise<void> {
     if (!/violates|invalid input/.test(String(error))) throw error; // an outage passes: tried again
+    if (await this.#isGone(tenantId)) {
+      this.#options.logger.warn({ tenantId, entries: entries.length }, 'dropped usage of a tenant that is gone');
+      return;
+    }
     const file = path.join(this.#options.directory, `refused-${tenantId}.ndjson`);
     await fs.appendFile(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
     this.#options.logger.error({ tenantId, entries: entries.length, file, error: String(error) }, 'the ledger refused usage; set aside for a person to look at');

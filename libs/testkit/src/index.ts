@@ -5,3 +5,4 @@ export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-da
 export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWorld, testSecrets, type World } from './world.ts';
 export { looksForRowsOfAnybody, shapeOf, tapSql, type SqlTapOptions, withoutTenantFilter } from './sql-tap.ts';
 export { type Column, type ForeignKey, type Inspection, openInspection, type Table } from './inspection.ts';
+export { interleaveTenants, type InterleavingOptions, type InterleavingResult, seededRandom, startDisturbing } from './interleaving.ts';

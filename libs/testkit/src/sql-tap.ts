@@ -35,7 +35,7 @@ export function tapSql({ role, see, failed }: SqlTapOptions): () => void {
 
 /** Statements that differ only in how many values a list holds are one. */
 export function shapeOf(sql: string): string {
-  return sql.replace(/\$\d+/g, '$').replace(/\(\$(?:, ?\$)+\)/g, '($…)').replace(/\s+/g, ' ').trim();
+  return sql.replace(/\$\d+/g, '$').replace(/\bIN \(\$\)|\(\$(?:, ?\$)+\)/g, (list) => list.replace(/\(.+/, '($…)')).replace(/\s+/g, ' ').trim();
 }
 
 /** Whether a statement looks for rows without saying whose: then row-level security alone keeps tenants apart. */

@@ -8,7 +8,7 @@ const newPassword = 'a better horse battery';
 const somebody = ({ world, acme }: Stage): Promise<Member> => world.member(acme.actor.tenantId, 'VIEWER');
 
 const beginSecondFactor = async ({ world }: Stage, { token }: Member): Promise<string> =>
-  (await world.graphql('mutation { beginSecondFactor { ... on BeginSecondFactorSuccess { secret } } }', {}, token)).data!['beginSecondFactor'].secret;
+  (await world.graphql(`mutation { beginSecondFactor(input: { password: "${password}" }) { ... on BeginSecondFactorSuccess { secret } } }`, {}, token)).data!['beginSecondFactor'].secret;
 
 /** @returns who has a second factor, and a recovery code */
 export async function somebodyWithSecondFactor(stage: Stage): Promise<{ member: Member; code: string }> {
@@ -134,9 +134,12 @@ export const sessionRows: Rows = {
     }),
   },
   'Mutation.beginSecondFactor': {
-    operation: `mutation { beginSecondFactor { ${error} } }`,
+    operation: `mutation { beginSecondFactor(input: { password: "x" }) { ${error} } }`,
     needs: 'signed-in',
-    fails: async (stage) => ({ credential: (await somebodyWithSecondFactor(stage)).member.token }),
+    succeeds: async (stage) => ({
+      operation: `mutation { beginSecondFactor(input: { password: "${password}" }) { ${error} } }`,
+      credential: (await somebody(stage)).token,
+    }),
   },
   'Mutation.confirmSecondFactor': {
     operation: `mutation { confirmSecondFactor(input: { code: "000000" }) { ${error} } }`,

@@ -55,7 +55,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
   async 'a second factor, and an invitation of somebody who has one'(stage) {
     const { change, invite, signIn, acme } = onStage(stage);
     const member = await stage.two.member(acme, 'VIEWER');
-    const { secret } = await change('beginSecondFactor', null, member.token);
+    const { secret } = await change('beginSecondFactor', { password }, member.token);
     const { recoveryCodes } = await change('confirmSecondFactor', { code: codeOf(secret) }, member.token);
     await signIn(member.email); // asks for the code
     const again = (await stage.two.auth.signIn(member.email, password, {}, recoveryCodes[0])) as { accessToken: string };

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { type Auth, type TrailLine } from '@millrace/auth';
 import { DomainError } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
+import type { AccessFeed } from '../../access-feed.ts';
 import type { ServePage } from '../../console-routes.ts';
 import type { Credentials, Presented } from '../../credentials.ts';
 import { originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
@@ -9,6 +10,7 @@ import { readMoment } from '../../scalars.ts';
 
 export interface AuditRouteOptions {
   trail: Auth['trail'];
+  access: AccessFeed;
   credentials: Credentials;
   makeContext(presented: Presented, origin: RequestOrigin): Promise<RequestContext>;
   /** the console shows the trail at the same address */
@@ -41,8 +43,9 @@ type Format = keyof typeof formats;
 /**
  * `GET /audit?format=jsonl|csv&from=&to=`: the trail of the caller's tenant, oldest first. Read page by page as fast as it
  * is taken, so that a long trail needs no more memory than a short one.
+ * It breaks off when the reader loses the right to it.
  */
-export function serveAuditExport(app: FastifyInstance, { trail, credentials, makeContext, servePage }: AuditRouteOptions): void {
+export function serveAuditExport(app: FastifyInstance, { trail, access, credentials, makeContext, servePage }: AuditRouteOptions): void {
   app.get<{ Querystring: Record<string, unknown> }>('/audit', { exposeHeadRoute: false }, async (request, reply) => {
     const page = request.query['format'] === undefined ? servePage(request, reply) : null;
     if (page) return page;
@@ -54,9 +57,11 @@ export function serveAuditExport(app: FastifyInstance, { trail, credentials, mak
       if (head) yield head;
       for await (const page of pages) if (page.length) yield page.map(write).join('');
     }
+    const lines = Readable.from(text(), { objectMode: false });
+    lines.once('close', access.watch(signedIn, () => lines.destroy(new Error('the reader has lost the right to it'))));
     return reply
       .headers({ 'content-type': type, 'content-disposition': `attachment; filename="audit.${format}"`, 'cache-control': 'no-store' })
-      .send(Readable.from(text(), { objectMode: false }));
+      .send(lines);
   });
 }
 

@@ -24,9 +24,16 @@ const beginSecondFactorPayload = builder.unionType('BeginSecondFactorPayload', {
         uri: t.exposeString('uri', { description: 'otpauth://…, to be shown as a QR code.' }),
       }),
     }),
+    signInRefusedError,
+    tooManyAttemptsError,
     conflictError,
   ],
   resolveType: nameOf,
+});
+
+const beginSecondFactorInput = builder.inputType('BeginSecondFactorInput', {
+  description: 'The first factor.',
+  fields: (t) => ({ password: t.string({ required: true, description: 'Your password.' }) }),
 });
 
 const confirmSecondFactorPayload = builder.unionType('ConfirmSecondFactorPayload', {
@@ -93,13 +100,21 @@ builder.mutationFields((t) => ({
     type: beginSecondFactorPayload,
     action: 'second_factor.begin',
     authScopes: { signedIn: true },
-    description: 'Makes a secret for an authenticator app. Only in a session that was opened with the password.',
-    resolve: async (_root, _args, { services, signedIn }) => {
-      const outcome = await services.auth.secondFactor.begin(requirePerson(signedIn));
-      if (outcome.type === 'on-already') {
-        return conflict('second_factor_on', null, 'You have a second factor already.', 'Remove it first, with your password and a code.');
+    description: 'Makes a secret for an authenticator app. Asks for the password; only in a session that was opened with the password.',
+    args: { input: t.arg({ type: beginSecondFactorInput, required: true, description: 'The password.' }) },
+    resolve: async (_root, { input }, context) => {
+      const outcome = await context.services.auth.secondFactor.begin(requirePerson(context.signedIn), input);
+      switch (outcome.type) {
+        case 'begun':
+          return { __typename: 'BeginSecondFactorSuccess' as const, secret: outcome.secret, uri: outcome.uri };
+        case 'refused':
+          return signInRefused('The password is wrong.', 'Check it.');
+        case 'on-already':
+          return conflict('second_factor_on', null, 'You have a second factor already.', 'Remove it first, with your password and a code.');
+        case 'too-many-attempts':
+          context.refuseFor(outcome.retryAfterSeconds);
+          return tooManyAttempts(outcome.retryAfterSeconds);
       }
-      return { __typename: 'BeginSecondFactorSuccess' as const, secret: outcome.secret, uri: outcome.uri };
     },
   }),
   confirmSecondFactor: t.field({

@@ -68,7 +68,7 @@ builder.mutationFields((t) => ({
     type: revokeSessionPayload,
     action: 'session.revoke',
     authScopes: { signedIn: true },
-    description: 'Ends a session: one’s own or, with member:write, that of another member in this tenant. Ending it twice is no error.',
+    description: 'Ends a session: one’s own or, with member:write, that of another member in this tenant who is not above oneself. Ending it twice is no error.',
     args: { input: t.arg({ type: revokeSessionInput, required: true, description: 'The session.' }) },
     resolve: async (_root, { input: { id } }, { services, signedIn }) => {
       const person = requirePerson(signedIn);

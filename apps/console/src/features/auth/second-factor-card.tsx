@@ -14,14 +14,9 @@ import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 
 export function SecondFactorCard({ isOn }: { isOn: boolean }) {
-  const [begun, setBegun] = useState<{ secret: string; uri: string } | null>(null);
+  const [isBeginning, setBeginning] = useState(false);
+  const [begun, setBegun] = useState<BegunSecondFactor | null>(null);
   const [isRemoving, setRemoving] = useState(false);
-  const begin = useVerb(BeginSecondFactorDocument);
-
-  async function start() {
-    const next = await begin.run({});
-    if (next) setBegun(next);
-  }
 
   return (
     <Card
@@ -33,7 +28,6 @@ export function SecondFactorCard({ isOn }: { isOn: boolean }) {
       description="A code from an app on your phone, asked for beside your password."
     >
       <div className="space-y-4">
-        <RefusalNotice refusal={begin.refusal} />
         <p className="text-steel-600">
           {isOn
             ? 'Whoever learns your password still cannot come in. Keep your recovery codes for the day when the phone is lost.'
@@ -44,18 +38,59 @@ export function SecondFactorCard({ isOn }: { isOn: boolean }) {
             Remove the second factor
           </Button>
         ) : (
-          <Button kind="primary" isPending={begin.isPending} onClick={() => void start()}>
+          <Button kind="primary" onClick={() => setBeginning(true)}>
             Set up a second factor
           </Button>
         )}
       </div>
+      <PasswordDialog isOpen={isBeginning} onClose={() => setBeginning(false)} onBegun={setBegun} />
       {begun && <SetUpDialog {...begun} onClose={() => setBegun(null)} />}
       <RemoveDialog isOpen={isRemoving} onClose={() => setRemoving(false)} />
     </Card>
   );
 }
 
-function SetUpDialog({ secret, uri, onClose }: { secret: string; uri: string; onClose(): void }) {
+interface BegunSecondFactor {
+  secret: string;
+  uri: string;
+}
+
+function PasswordDialog({ isOpen, onClose, onBegun }: { isOpen: boolean; onClose(): void; onBegun(begun: BegunSecondFactor): void }) {
+  const [password, setPassword] = useState('');
+  const begin = useVerb(BeginSecondFactorDocument);
+
+  function close() {
+    setPassword('');
+    begin.reset();
+    onClose();
+  }
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    const begun = await begin.run({ input: { password } });
+    if (!begun) return;
+    close();
+    onBegun(begun);
+  }
+
+  return (
+    <Dialog title="Your password" isOpen={isOpen} onClose={close}>
+      <form onSubmit={(event) => void submit(event)} className="space-y-4">
+        <RefusalNotice refusal={begin.refusal} />
+        <p>So that nobody sets up a second factor in a session that you have left open.</p>
+        <TextField label="Password" type="password" autoComplete="current-password" required autoFocus value={password} onValue={setPassword} />
+        <div className="flex justify-end gap-2">
+          <Button onClick={close}>Cancel</Button>
+          <Button type="submit" kind="primary" isPending={begin.isPending}>
+            Go on
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function SetUpDialog({ secret, uri, onClose }: BegunSecondFactor & { onClose(): void }) {
   const [code, setCode] = useState('');
   const [recoveryCodes, setRecoveryCodes] = useState<readonly string[] | null>(null);
   const session = useSession();

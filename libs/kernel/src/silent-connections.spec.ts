@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { watchSilentConnections } from './silent-connections.ts';
+
+/** Answers when told to. */
+async function listening(): Promise<{ server: Server; responses: ServerResponse[]; open(): Promise<Socket>; close(): Promise<unknown> }> {
+  const responses: ServerResponse[] = [];
+  const server = createServer((_request, response) => void responses.push(response));
+  const endSilent = watchSilentConnections(server, { graceMs: 20 });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    server,
+    responses,
+    async open() {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      await Promise.all([once(socket, 'connect'), once(server, 'connection')]);
+      return socket;
+    },
+    close() {
+      const closed = once(server, 'close');
+      endSilent();
+      server.close();
+      return closed;
+    },
+  };
+}
+
+it.each(['', 'GET / HTTP/1.1\r\nHost: x\r\nX-Half: '])('a client that has sent %j does not hold up the server', async (sent) => {
+  const { open, close } = await listening();
+  const socket = await open();
+  socket.write(sent);
+  const ended = once(socket, 'close');
+  await close();
+  await ended;
+});
+
+it('a request that is under way is answered to its end', async () => {
+  const { server, responses, open, close } = await listening();
+  const [silent, asking] = [await open(), await open()];
+  asking.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await once(server, 'request');
+  const closed = close();
+  await once(silent, 'close');
+  responses[0]!.end('late');
+  let answer = '';
+  for await (const part of asking) answer += String(part);
+  expect(answer).toMatch(/^HTTP\/1.1 200 OK[^]*late/);
+  await closed;
+});
+
+it('a connection on which all has been answered is silent again', async () => {
+  const { server, responses, open, close } = await listening();
+  const socket = await open();
+  socket.resume();
+  // Two at once: as long as one of them is under way, it is not.
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2));
+  while (responses.length < 2) await once(server, 'request');
+  const finished = Promise.all(responses.map((response) => once(response, 'close')));
+  for (const response of responses) response.end();
+  await finished;
+  socket.write('GET / HTTP/1.1\r\nX-Half: ');
+  await close();
+});
