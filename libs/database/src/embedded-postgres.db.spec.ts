@@ -38,6 +38,19 @@ describe('the embedded Postgres', () => {
     await second.stop();
   });
 
+  it('is found at the port where it runs, whatever was noted, and waited for while it does not answer', async () => {
+    const first = await start();
+    const clusterFile = path.join(directory(), 'cluster.json');
+    const noted = JSON.parse(await fs.readFile(clusterFile, 'utf8')) as { port: number };
+    await fs.writeFile(clusterFile, JSON.stringify({ ...noted, port: 1 }), { mode: 0o600 });
+    process.kill(first.processId, 'SIGSTOP');
+    const logger = { ...silentLogger, warn: () => void process.kill(first.processId, 'SIGCONT') };
+    const again = await startEmbeddedPostgres({ directory: directory(), database: 'kept', logger, throwAway: true });
+    expect(again).toMatchObject({ processId: first.processId, port: first.port, wasRunning: true });
+    expect(JSON.parse(await fs.readFile(clusterFile, 'utf8'))).toEqual(noted);
+    await again.stop();
+  });
+
   it('never begins anew over data whose password is lost', async () => {
     const clusterFile = path.join(directory(), 'cluster.json');
     await fs.rename(clusterFile, `${clusterFile}.aside`);

@@ -62,18 +62,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     throw new Error(`${dataDirectory} holds a database, but ${clusterFile} with its password is gone. Restore that file, or remove the folder.`);
   }
 
-  const running = await runningServer(dataDirectory, cluster);
-  let processId: number;
-  if (running) {
-    logger.info({ port: cluster.port }, 'Postgres was still running; taken over');
-    processId = running;
-  } else {
-    if (!(await isFree(cluster.port))) {
-      cluster = { ...cluster, port: await freePort() };
-      await writeClusterFile(clusterFile, cluster);
-    }
-    processId = await startServer(binaries, dataDirectory, cluster, user, options);
+  const running = await runningServer(dataDirectory, cluster, logger);
+  const port = running?.port ?? ((await isFree(cluster.port)) ? cluster.port : await freePort());
+  if (port !== cluster.port) {
+    cluster = { ...cluster, port };
+    await writeClusterFile(clusterFile, cluster);
   }
+  if (running) logger.info({ port }, 'Postgres was still running; taken over');
+  const processId = running?.processId ?? (await startServer(binaries, dataDirectory, cluster, user, options));
   await ensureDatabase(cluster, options.database);
   return {
     ownerUrl: urlFor(cluster, 'millrace_owner', options.database),
@@ -90,8 +86,8 @@ export async function removeEmbeddedPostgres(options: Pick<EmbeddedPostgresOptio
   const directory = await reachableDirectory(path.resolve(options.directory), user, options.logger);
   const dataDirectory = path.join(directory, 'data');
   const cluster = await readClusterFile(path.join(directory, 'cluster.json'));
-  const running = cluster && (await runningServer(dataDirectory, cluster));
-  if (running) await stopServer(running, dataDirectory);
+  const running = cluster && (await runningServer(dataDirectory, cluster, options.logger));
+  if (running) await stopServer(running.processId, dataDirectory);
   await fs.rm(directory, { recursive: true, force: true });
 }
 
@@ -252,25 +248,55 @@ async function startServer(
       throw new Error(`Postgres did not start: ${log.trim()}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const startedMeanwhile = await runningServer(dataDirectory, cluster);
-    if (startedMeanwhile) return startedMeanwhile;
+    const startedMeanwhile = await runningServer(dataDirectory, cluster, options.logger);
+    if (startedMeanwhile?.port === cluster.port) return startedMeanwhile.processId;
   }
 }
 
-/** The process id of a server that already serves this cluster, if it answers to our password. */
-async function runningServer(dataDirectory: string, cluster: ClusterFile): Promise<number | null> {
-  const lock = await fs.readFile(path.join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => null);
-  if (!lock) return null;
-  const processId = Number(lock.split('\n')[0]);
-  const client = new pg.Client({ connectionString: urlFor(cluster, 'postgres', 'postgres'), connectionTimeoutMillis: 3000 });
+/** How long a server that is alive may take until it answers: recovery after a crash is long on a large database, and a busy machine slow. */
+const answerWithinMs = 60_000;
+
+/**
+ * A server that already serves this cluster, at the port that its own lock file tells, if it answers to our password. One
+ * that is alive and does not answer is waited for: taken for dead, it would keep every later start from its data.
+ */
+async function runningServer(dataDirectory: string, cluster: ClusterFile, logger: Logger): Promise<{ processId: number; port: number } | null> {
+  const deadline = Date.now() + answerWithinMs;
+  for (;;) {
+    const lock = await fs.readFile(path.join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => null);
+    if (!lock) return null;
+    const lines = lock.split('\n');
+    const [processId, port] = [Number(lines[0]), Number(lines[3])];
+    if (!port || !isAlive(processId)) return null;
+    const client = new pg.Client({ connectionString: urlFor({ ...cluster, port }, 'postgres', 'postgres'), connectionTimeoutMillis: 2000 });
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ directory: string }>(`SELECT current_setting('data_directory') AS directory`);
+      return rows[0]?.directory === dataDirectory ? { processId, port } : null;
+    } catch (error) {
+      if (!isNoAnswerYet(error as NodeJS.ErrnoException)) return null;
+      if (Date.now() > deadline) {
+        throw new Error(`A Postgres (process ${processId}, port ${port}) holds ${dataDirectory} and does not answer. Stop it, and start again.`, { cause: error });
+      }
+      logger.warn({ processId, port }, 'Postgres is running and does not answer yet');
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** Starting up, shutting down or recovering, or too busy to answer in time; not: nobody there, or somebody who refuses us. */
+function isNoAnswerYet({ code, message }: NodeJS.ErrnoException): boolean {
+  return code === '57P03' || /timeout|terminated unexpectedly/i.test(message);
+}
+
+function isAlive(processId: number): boolean {
   try {
-    await client.connect();
-    const { rows } = await client.query<{ directory: string }>(`SELECT current_setting('data_directory') AS directory`);
-    return rows[0]?.directory === dataDirectory ? processId : null;
-  } catch {
-    return null;
-  } finally {
-    await client.end().catch(() => undefined);
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
