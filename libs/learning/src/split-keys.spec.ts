@@ -7,7 +7,7 @@ function specOf(split: object) {
   if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
   return parsed.spec;
 }
-const all = (column: ColumnData) => Int32Array.from(column.values, (_, row) => row);
+const all = (column: ColumnData) => Int32Array.from({ length: column.values.length }, (_, row) => row);
 const words = (...values: string[]): ColumnData => ({ name: 's', type: 'category', values });
 
 test('moments are in the order of numbers where all are numbers, else in that of ISO dates', () => {
