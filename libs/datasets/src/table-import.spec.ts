@@ -196,6 +196,7 @@ describe('A file is refused with a code, a field, a sentence and a remedy when i
     ['of names that differ by case only', 'Pos,pos\n1,2\n', { code: 'header_duplicate', message: /upper and lower case/, field: 'pos' }],
     ['of a name with a line break', '"a\nb",c\n1,2\n', { code: 'header_unreadable', message: /control/, field: 'a\\u000ab' }],
     ['of a name that reverses its surroundings', 'a\u202Eb,c\n1,2\n', { code: 'header_unreadable', message: /text-direction/, field: 'a\\u202eb' }],
+    ['of a name that the engine reserves', 'a,File_Row_Number\n1,2\n', { code: 'header_reserved', message: /File_Row_Number/, field: 'File_Row_Number' }],
     ['of a name that JSON objects reserve', 'a,__proto__\n1,2\n', { code: 'header_reserved', message: /__proto__/, field: '__proto__' }],
     ['of no header at all', '5.1,3.5,1.4\n4.9,3.0,1.4\n', { code: 'header_missing', message: /looks like data/, row: 1 }],
     ['of too many columns', 'a,b,c,d\n1,2,3,4\n', { code: 'too_many_columns', message: /more than 3/ }],
