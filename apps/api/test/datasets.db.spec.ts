@@ -75,3 +75,40 @@ describe('A target', () => {
     expect(await ask(report, { id: version.id, target: 'whole', type: 'NUMBER' }, eve)).toBeNull();
   });
 });
+
+describe('A data set', () => {
+  const details = `version { id number origin parent { id number } rowCount columns { name type } }`;
+  const append = `mutation ($input: AppendDatasetRowsInput!) { appendDatasetRows(input: $input) { __typename ... on AppendDatasetRowsSuccess { ${details} } ... on RejectedFileError { problems { code field } } ${error} } }`;
+  const correct = `mutation ($input: CorrectColumnTypesInput!) { correctColumnTypes(input: $input) { __typename ... on CorrectColumnTypesSuccess { ${details} } ... on RejectedFileError { problems { code field } } ${error} } }`;
+  const remove = `mutation ($id: ID!) { deleteDataset(input: { id: $id }) { __typename ... on DeleteDatasetSuccess { datasetId freedBytes } ... on ConflictError { field } ${error} } }`;
+  const listed = async () => (await ask('{ datasets(first: 100) { edges { node { id } } } }', {})).edges.map(({ node }: { node: { id: string } }) => node.id) as string[];
+
+  it('has its types corrected and rows appended, each as a version with its parent', async () => {
+    const { dataset, version } = await made('growing', 'code,n\n007,1\n008,2\n');
+    const corrected = await ask(correct, { input: { datasetId: dataset.id, columnTypes: [{ name: 'code', type: 'NUMBER' }] } });
+    expect(corrected.version).toMatchObject({ number: 2, origin: 'TYPES', parent: { id: version.id, number: 1 }, columns: [{ name: 'code', type: 'NUMBER' }, { name: 'n', type: 'NUMBER' }] });
+    expect(await ask(correct, { input: { datasetId: dataset.id, columnTypes: [{ name: 'colour', type: 'TEXT' }] } })).toMatchObject({ __typename: 'RejectedFileError', problems: [{ code: 'unknown_column', field: 'colour' }] });
+    const appended = await ask(append, { input: { datasetId: dataset.id, uploadId: await uploaded('{"code": 9, "n": 3}\n{"code": 10, "n": null}\n') } });
+    expect(appended.version).toMatchObject({ number: 3, origin: 'APPEND', parent: { id: corrected.version.id }, rowCount: 4 });
+    expect(await ask(append, { input: { datasetId: dataset.id, uploadId: await uploaded('code,m\n1,2\n') } })).toMatchObject({ __typename: 'RejectedFileError', code: 'column_missing' });
+  });
+
+  it('is deleted, but not while a run reads it', async () => {
+    const { datasetId, versionId } = await world.iris(ana.token, 'to be deleted');
+    const spec = { inputFeatures: [{ name: 'sepal length (cm)', type: 'number' }], outputFeatures: [{ name: 'species', type: 'category' }], models: [{ family: 'knn', k: 3 }] };
+    const submitRun = 'mutation ($input: SubmitRunInput!) { submitRun(input: $input) { __typename ... on SubmitRunSuccess { run { id } } } }';
+    const submitted = await ask(submitRun, { input: { datasetVersionId: versionId, modelName: 'doomed', spec } });
+    expect(await ask(remove, { id: datasetId })).toMatchObject({ __typename: 'ConflictError', code: 'dataset_in_use', field: 'id', message: expect.stringContaining(submitted.run.id) });
+    expect(await listed()).toContain(datasetId);
+
+    await ask('mutation ($id: ID!) { cancelRun(input: { id: $id }) { __typename } }', { id: submitted.run.id });
+    expect(await ask(remove, { id: datasetId })).toMatchObject({ __typename: 'DeleteDatasetSuccess', datasetId });
+    expect(await listed()).not.toContain(datasetId);
+    expect(await ask('query ($id: ID!) { dataset(id: $id) { id } }', { id: datasetId })).toBeNull();
+    expect(await ask(submitRun, { input: { datasetVersionId: versionId, modelName: 'doomed', spec } })).toEqual({ __typename: 'NotFoundError' });
+    expect(await ask(remove, { id: datasetId })).toMatchObject({ __typename: 'NotFoundError', code: 'data_set_not_found' });
+    // What was learned from it says so still.
+    const run = await ask('query ($id: ID!) { run(id: $id) { datasetVersion { number dataset { name deletedAt } } } }', { id: submitted.run.id });
+    expect(run.datasetVersion.dataset).toMatchObject({ name: expect.stringMatching(/^to be deleted \(deleted/), deletedAt: expect.any(String) });
+  });
+});

@@ -120,8 +120,10 @@ describe('a file that is no data set', () => {
     ['an empty file', '', 'empty_file', null],
     ['a header without rows', 'a,b\n', 'no_rows', null],
     ['ragged rows', 'a,b\n1,2\n3\n', 'ragged_row', 3],
-    ['another encoding', Buffer.from('name,town\nana,K\xf6ln\n', 'latin1'), 'wrong_encoding', null],
-    ['UTF-16', Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('a,b\n1,2\n', 'utf16le')]), 'wrong_encoding', null],
+    ['no encoding', Buffer.from('name,town\nana,K\x81ln\n', 'latin1'), 'wrong_encoding', null],
+    ['half a character of UTF-16', Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('a,b\n1,2\n', 'utf16le'), Buffer.from([0x31])]), 'wrong_encoding', null],
+    ['a list in a cell', '{"a": [1]}\n', 'nested_column', 1],
+    ['half a Parquet file', Buffer.from('PAR1\x15\x04\x15', 'latin1'), 'damaged_file', null],
     ['a name twice', 'a,a\n1,2\n', 'header_duplicate', null],
     ['an open quote', 'a,b\n"1,2\n3,4\n', 'unterminated_quote', null],
   ];

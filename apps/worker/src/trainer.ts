@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import { type FittedPipeline, predict, type Row, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
@@ -30,7 +32,11 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
-  const table: Table = await readTable(job.datasetPath, [...spec.inputFeatures, ...spec.outputFeatures]);
+  const features = [...spec.inputFeatures, ...spec.outputFeatures];
+  // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
+  const splitColumn = splitColumnOf(spec);
+  const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
+  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
 
   const file = path.join(job.workDirectory, checkpointFile);
   let savedAt = performance.now();
@@ -80,7 +86,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -89,7 +95,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         family: trial.family,
         parameters: trial.parameters,
         backend: outcome.backend,
-        rows: { train: outcome.split.train.length, validation: outcome.split.validation.length, test: outcome.split.test.length, dropped: outcome.dropped },
+        rows: rowsOf(outcome),
       }),
     });
     const model = await loadModel(modelPackage.files);
@@ -118,6 +124,13 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
+/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
+function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
+  const { train: learned, validation, test } = split;
+  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
+  return { train: learned.length, validation: validation.length, test: test.length, dropped, testSha256 };
+}
+
 function trialRecord(
   trial: Trial,
   index: number,
@@ -133,7 +146,7 @@ function trialRecord(
     number: trial.model,
     family: trial.family,
     parameters: json(trial.parameters),
-    metrics: json({ ...trial.metrics, selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch }),
+    metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch }),
     scoreVal: score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),
     fitTimeSeconds: trial.fitTimeSeconds,

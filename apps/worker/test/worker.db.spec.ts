@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
@@ -64,6 +65,24 @@ describe('a worker', () => {
     const usage = await world.quota.summariseUsage(tenant.owner.actor, new Date(0), new Date('2100-01-01'));
     expect(usage.computeSeconds).toBeCloseTo(run.computeSeconds, 6);
     expect(usage.computeSeconds).toBeGreaterThan(0);
+    await worker.close();
+  });
+
+  it('divides by time as the run says, so that two runs of one split are scored on the same rows', async () => {
+    const worker = await startTestWorker('split');
+    // The rows are in no order of time, ten a month.
+    const rows = Array.from({ length: 90 }, (_, i) => [(i * 37) % 90, `2026-${String(1 + (i % 9)).padStart(2, '0')}-15`, i % 2 ? 'a' : 'b'] as const);
+    const version = await tenant.dataset(['x,day,y', ...rows.map((row) => row.join(','))].join('\n'));
+    const spec = (k: number) => ({
+      inputFeatures: [{ name: 'x', type: 'number' }], outputFeatures: [{ name: 'y', type: 'category' }], models: [{ family: 'knn', k }],
+      split: { type: 'time', column: 'day', trainFraction: 0.8 },
+    });
+    const ended = [];
+    for (const k of [3, 5]) ended.push(await until((await tenant.run(version, spec(k) as never, 'by-time')).id, isOver));
+    const divided = ended.map(({ status, failureMessage, trials }) => [status, failureMessage, (trials[0]?.metrics as { rows?: object } | undefined)?.rows]);
+    const latest = Int32Array.from(rows.flatMap(([, day], i) => (day >= '2026-08' ? [i] : [])));
+    const testSha256 = createHash('sha256').update(Buffer.from(latest.buffer)).digest('hex');
+    expect(divided).toEqual(Array(2).fill(['SUCCEEDED', null, { train: 70, validation: 0, test: 20, dropped: 0, testSha256 }]));
     await worker.close();
   });
 

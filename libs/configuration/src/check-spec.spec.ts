@@ -1,4 +1,4 @@
-import { checkSpecAgainstColumns } from './check-spec.ts';
+import { checkSpecAgainstColumns, checkTimeColumn, splitColumnOf } from './check-spec.ts';
 import { parseTrainingSpec } from './training-spec.ts';
 import type { ColumnSummary } from './check-spec.ts';
 
@@ -80,4 +80,38 @@ test('a feature listed twice is refused', () => {
 
 test('a misspelt column brings up the one that was meant', () => {
   expect(check(input('torque_nm'))[0]!.remedy).toBe('Did you mean "Torque [Nm]"?');
+});
+
+const split = (type: string, more = {}) => ({ split: { type, ...more } });
+
+test('a split asks a column where it needs one, and that column can do it', () => {
+  expect(check(split('grouped', { column: 'quality' }))).toEqual([]);
+  expect(check(split('time', { column: 'made' }))).toEqual([]);
+  expect(check(split('time', { column: 'Torque [Nm]' }))).toEqual([]);
+  expect(check(split('fold', { column: 'rare', fold: 'b' }))).toEqual([]);
+});
+
+test.each([
+  ['no column', split('grouped'), 'split.column', /needs a column/],
+  ['an unknown column', split('time', { column: 'Made' }), 'split.column', /no column/],
+  ['a column that it doesn’t ask', split('random', { column: 'made' }), 'split.column', /asks no column/],
+  ['a fold that it doesn’t ask', split('grouped', { column: 'quality', fold: '1' }), 'split.fold', /no test fold/],
+  ['the target', split('grouped', { column: 'failed' }), 'split.column', /target/],
+  ['a constant', split('fold', { column: 'constant' }), 'split.column', /one value only/],
+  ['an empty column', split('time', { column: 'empty' }), 'split.column', /no values/],
+  ['a fold that isn’t there', split('fold', { column: 'rare', fold: 'z' }), 'split.fold', /no value "z"/],
+])('a split with %s is refused with the remedy', (_what, given, field, message) => {
+  expect(check(given)).toEqual([{ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/\.$|\?$/) }]);
+});
+
+test('only moments have an order in time: words are told apart where the types of the data set are known', () => {
+  const parse = (given: object) => {
+    const parsed = parseTrainingSpec({ inputFeatures: [{ name: 'serial', type: 'category' }], outputFeatures: [{ name: 'failed', type: 'binary' }], ...given });
+    if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+    return parsed.spec;
+  };
+  expect(checkTimeColumn(parse(split('time', { column: 'quality' })), columns)).toMatchObject([{ field: 'split.column' }]);
+  expect(checkTimeColumn(parse(split('time', { column: 'made' })), columns)).toEqual([]);
+  expect(splitColumnOf(parse(split('time', { column: 'made' })))).toBe('made');
+  expect(splitColumnOf(parse({}))).toBeNull();
 });

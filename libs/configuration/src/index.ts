@@ -1,8 +1,10 @@
 export {
   checkSpecAgainstColumns,
+  checkTimeColumn,
   type ColumnSummary,
   maxCategories,
   needsValidation,
+  splitColumnOf,
   splitTypeOf,
   type Task,
   taskOf,

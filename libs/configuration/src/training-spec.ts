@@ -28,13 +28,22 @@ const outputFeatureSchema = z
 
 const splitSchema = z
   .strictObject({
-    type: z.enum(['random', 'stratified']).optional().meta({
+    type: z.enum(['random', 'stratified', 'grouped', 'time', 'fold']).optional().meta({
       title: 'Kind',
-      description: 'stratified keeps the share of every class. Default: stratified for classes, random for numbers.',
+      description:
+        'stratified keeps the share of every class; grouped keeps rows of one group together; time tests on the latest rows; fold tests on the rows of one value. Default: stratified for classes, random for numbers.',
+    }),
+    column: columnName.optional().meta({
+      title: 'Split column',
+      description: 'For grouped, time and fold: the column that names the group, the moment (a date or number) or the fold. Rows without a value are left aside.',
+    }),
+    fold: z.string().max(200).optional().meta({
+      title: 'Test fold',
+      description: 'For fold: the value of the column whose rows are the test set. Default: the first in order.',
     }),
     trainFraction: z.number().min(0.05).max(0.95).default(0.8).meta({
       title: 'Training share',
-      description: 'Share of the rows to learn from; the rest is the test set, which only the final score sees.',
+      description: 'Share of the rows to learn from; the rest is the test set, which only the final score sees. A split by fold ignores it.',
     }),
     validationFraction: z.number().min(0.05).max(0.5).default(0.15).meta({
       title: 'Validation share',

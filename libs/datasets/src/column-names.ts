@@ -7,6 +7,8 @@ import type { FileLimits, FileProblem } from './table-file.ts';
 const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/;
 /** Rows travel as JSON objects, in which these names mean something else. */
 const reserved = new Set(['__proto__', 'constructor', 'prototype']);
+/** DuckDB's own name for the place of a row in a Parquet file, in any case. */
+const placeOfRow = 'file_row_number';
 const numeral = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const maxProblems = 10;
 
@@ -54,7 +56,7 @@ export function readColumnNames(
     if (name.length > limits.maxNameLength) {
       problem('header_too_long', `The name of column ${column} has ${name.length} characters; ${limits.maxNameLength} are allowed.`, 'Shorten the name.');
     }
-    if (reserved.has(name)) problem('header_reserved', `Column ${column} can't be called “${name}”.`, 'Rename the column.');
+    if (reserved.has(name) || name.toLowerCase() === placeOfRow) problem('header_reserved', `Column ${column} can't be called “${name}”.`, 'Rename the column.');
     const earlier = positions.get(name.toLowerCase());
     if (earlier === undefined) positions.set(name.toLowerCase(), column);
     else {

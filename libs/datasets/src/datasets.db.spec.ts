@@ -209,7 +209,7 @@ describe('A data set', () => {
 
     const tenant = test.database.forTenant(tenantId);
     const view = await tenant.transaction((tx) => datasets.findVersion(tx, tenant.tenantId, version.id));
-    expect(view).toMatchObject({ id: version.id, number: 1, rowCount: 150, profile: { columns: [{ name: 'sepal length (cm)', type: 'number', distinct: 35 }, {}, {}, {}, { name: 'species', type: 'category' }], warnings: [] } });
+    expect(view).toMatchObject({ id: version.id, number: 1, rowCount: 150, profile: { columns: [{ name: 'sepal length (cm)', type: 'number', distinct: 35 }, {}, {}, {}, { name: 'species', type: 'category' }], warnings: [{ code: 'duplicate_rows' }] } });
     const species = await datasets.withTable(tenant, version.id, (parquet, { id }) => {
       expect(id).toBe(version.id);
       return readTable(parquet, [{ name: 'species', type: 'category' }]);
@@ -338,5 +338,101 @@ describe('Whoever lacks dataset:write', () => {
     expect(await datasets.receiveUpload(stranger, newId('upload'), bytes('x'), { maxBytes })).toEqual({ type: 'upload-not-found' });
     expect(await datasets.receiveUpload(stranger, `upl_${randomBytes(4).toString('hex')}`, bytes('x'), { maxBytes })).toEqual({ type: 'upload-not-found' });
     expect(await uploadRow(uploadId)).toMatchObject({ status: 'PENDING' });
+  });
+});
+
+describe('A data set that grows, is corrected and goes', () => {
+  const typesOf = (version: { profile: unknown }) =>
+    Object.fromEntries((version.profile as { columns: { name: string; type: string }[] }).columns.map(({ name, type }) => [name, type]));
+
+  async function made(content: string): Promise<{ datasetId: string; uploadId: string; versionId: string }> {
+    const uploadId = await upload(content);
+    const outcome = await datasets.createDataset(engineer, { name: newId('dataset'), uploadId });
+    if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
+    return { datasetId: outcome.dataset.id, uploadId, versionId: outcome.version.id };
+  }
+  const cellsOf = (versionId: string) =>
+    datasets.withTable(test.database.forTenant(tenantId), versionId, async (parquet) => Object.fromEntries((await readTable(parquet)).columns.map(({ name, values }) => [name, [...values]])));
+
+  it('takes the rows of a file below its own, columns in any order, as a version with its parent', async () => {
+    const { datasetId, versionId } = await made(table);
+    const outcome = await datasets.appendRows(engineer, { datasetId, uploadId: await upload('label;y;x\nb;7;8\na;;9\n') });
+    if (outcome.type !== 'added') throw new Error(JSON.stringify(outcome));
+    expect(outcome.version).toMatchObject({ number: 2, origin: 'APPEND', parentId: versionId, rowCount: 5 });
+    expect(await cellsOf(outcome.version.id)).toEqual({ x: [1, 3, 5, 8, 9], y: [2, 4, NaN, 7, NaN], label: ['a', 'b', 'a', 'b', 'a'] });
+    expect((await cellsOf(versionId))['x']).toEqual([1, 3, 5]);
+    // And once more, on top of that.
+    const third = await datasets.appendRows(engineer, { datasetId, uploadId: await upload('x,y,label\n0,0,b\n') });
+    if (third.type !== 'added') throw new Error(JSON.stringify(third));
+    expect((await cellsOf(third.version.id))['x']).toEqual([1, 3, 5, 8, 9, 0]);
+    expect(await usedBytes()).toBe(await storedBytes());
+  });
+
+  it('refuses rows of other columns or of cells that don’t fit, and keeps nothing of them', async () => {
+    const { datasetId } = await made(table);
+    expect(await datasets.appendRows(engineer, { datasetId, uploadId: await upload('x,z,label\n1,2,a\n') })).toMatchObject({
+      type: 'rejected-file', problems: [{ code: 'column_missing', field: 'y' }, { code: 'unknown_column', field: 'z' }],
+    });
+    expect(await datasets.appendRows(engineer, { datasetId, uploadId: await upload('x,y,label\n1,2,c\n') })).toMatchObject({ type: 'rejected-file', problems: [{ code: 'type_mismatch', field: 'label' }] });
+    expect(await datasets.appendRows(engineer, { datasetId, uploadId: await upload('x,y,label\n1,two,a\n') })).toMatchObject({
+      type: 'rejected-file', problems: [{ code: 'type_mismatch', field: 'y', message: expect.stringMatching(/^Data row 4: “two”/) }],
+    });
+    expect(await datasets.appendRows(engineer, { datasetId: newId('dataset'), uploadId: await upload(table) })).toEqual({ type: 'dataset-not-found' });
+    expect(await usedBytes()).toBe(await storedBytes());
+  });
+
+  it('has its types corrected from its files, not from what was made of them, and keeps them when it grows', async () => {
+    const { datasetId, versionId } = await made('code,n,label\n007,1,a\n012,2,b\n3,3,a\n');
+    const corrected = await datasets.correctColumnTypes(engineer, { datasetId, columnTypes: { code: 'number', n: 'category' } });
+    if (corrected.type !== 'added') throw new Error(JSON.stringify(corrected));
+    expect(corrected.version).toMatchObject({ number: 2, origin: 'TYPES', parentId: versionId });
+    expect(typesOf(corrected.version)).toEqual({ code: 'number', n: 'category', label: 'binary' });
+    const appended = await datasets.appendRows(engineer, { datasetId, uploadId: await upload('code,n,label\n004,4,b\n') });
+    if (appended.type !== 'added') throw new Error(JSON.stringify(appended));
+    expect(await cellsOf(appended.version.id)).toEqual({ code: [7, 12, 3, 4], n: ['1', '2', '3', '4'], label: ['a', 'b', 'a', 'b'] });
+    const back = await datasets.correctColumnTypes(engineer, { datasetId, columnTypes: { code: 'category' } });
+    if (back.type !== 'added') throw new Error(JSON.stringify(back));
+    expect((await cellsOf(back.version.id))['code']).toEqual(['007', '012', '3', '004']);
+
+    expect(await datasets.correctColumnTypes(engineer, { datasetId, columnTypes: { label: 'number', nothing: 'text' } })).toMatchObject({ type: 'rejected-file', problems: [{ code: 'unknown_column', field: 'nothing' }] });
+    expect(await datasets.correctColumnTypes(engineer, { datasetId, columnTypes: { label: 'date' } })).toMatchObject({ type: 'rejected-file', problems: [{ code: 'type_mismatch', field: 'label' }] });
+  });
+
+  it('that grows twice at once grows once: the second is told that it was overtaken', async () => {
+    const { datasetId } = await made(table);
+    const [one, two] = [await upload('x,y,label\n7,7,a\n'), await upload('x,y,label\n8,8,b\n')];
+    const outcomes = await Promise.all([one, two].map((uploadId) => datasets.appendRows(engineer, { datasetId, uploadId })));
+    expect(outcomes.map(({ type }) => type).sort()).toEqual(['added', 'superseded']);
+    expect(await usedBytes()).toBe(await storedBytes());
+  });
+
+  it('is deleted with its files, its bytes and its name given back, what others were made of left alone', async () => {
+    const before = await usedBytes();
+    const { datasetId, uploadId, versionId } = await made(table);
+    await datasets.appendRows(engineer, { datasetId, uploadId: await upload('x,y,label\n7,7,a\n') });
+    const shared = await datasets.createDataset(engineer, { name: newId('dataset'), uploadId });
+    if (shared.type !== 'created') throw new Error(JSON.stringify(shared));
+    const { name } = await test.database.forTenant(tenantId).transaction((tx) => tx.dataset.findFirstOrThrow({ where: { id: datasetId } }));
+
+    const outcome = await datasets.deleteDataset(engineer, datasetId);
+    expect(outcome).toMatchObject({ type: 'deleted', freedBytes: expect.any(BigInt) });
+    expect(await usedBytes()).toBe(await storedBytes());
+    expect(await storedKeys()).toHaveLength(2); // the other data set's version, and the file that both were made of
+    await expect(cellsOf(versionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await datasets.deleteDataset(engineer, datasetId)).toEqual({ type: 'dataset-not-found' });
+    expect(await datasets.addVersion(engineer, { datasetId, uploadId })).toEqual({ type: 'dataset-not-found' });
+    expect(await datasets.createDataset(engineer, { name, uploadId })).toMatchObject({ type: 'created' });
+
+    expect(await datasets.deleteDataset(engineer, shared.dataset.id)).toMatchObject({ type: 'deleted' });
+    expect(await usedBytes()).toBe(await storedBytes());
+    expect(await usedBytes()).toBeGreaterThan(before); // the namesake still stands
+  });
+
+  it('is another tenant’s to nobody', async () => {
+    const { datasetId } = await made(table);
+    const stranger = engineerOf(await newTenant());
+    expect(await datasets.deleteDataset(stranger, datasetId)).toEqual({ type: 'dataset-not-found' });
+    expect(await datasets.correctColumnTypes(stranger, { datasetId, columnTypes: { x: 'category' } })).toEqual({ type: 'dataset-not-found' });
+    await expect(datasets.deleteDataset({ ...engineer, role: 'VIEWER' } as Actor, datasetId)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 });

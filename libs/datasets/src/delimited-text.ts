@@ -90,12 +90,9 @@ function lookAtStart(head: Uint8Array): Start {
   if (begins(head, [0xff, 0xfe, 0, 0]) || begins(head, [0, 0, 0xfe, 0xff])) {
     return reject('wrong_encoding', 'The file is encoded as UTF-32.', saveAsUtf8);
   }
-  if (begins(head, [0xff, 0xfe]) || begins(head, [0xfe, 0xff])) {
-    return reject('wrong_encoding', `The file is encoded as UTF-16 (${head[0] === 0xff ? 'little' : 'big'}-endian).`, saveAsUtf8);
-  }
   const format = recogniseOtherFormat(head);
   if (format) {
-    return reject('wrong_file_type', `The file is ${format}, not a table in text, whatever its name says.`, 'Export the table as CSV or TSV in UTF-8 and upload that.');
+    return reject('wrong_file_type', `The file is ${format}, not a table in text, whatever its name says.`, 'Export the table as CSV, TSV, JSON Lines (one object a line) or Parquet and upload that.');
   }
   const markEnd = begins(head, [0xef, 0xbb, 0xbf]) ? 3 : 0;
   const text = head.subarray(markEnd);
@@ -437,7 +434,7 @@ class RowReader {
   }
 
   private refuseNul(): void {
-    this.refuse('nul_byte', `Line ${this.line} holds a zero byte: the file is damaged, binary, or UTF-16 without its mark.`, 'Export the table anew as CSV in UTF-8.', this.line);
+    this.refuse('nul_byte', `Line ${this.line} holds a zero byte: the file is damaged or binary.`, 'Export the table anew as CSV in UTF-8.', this.line);
   }
 
   private refuseCell(): void {

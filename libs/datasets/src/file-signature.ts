@@ -50,8 +50,13 @@ export function recogniseOtherFormat(head: Uint8Array): string | null {
 
   const start = latin1(head.subarray(0, 512)).replace(/^\xef\xbb\xbf/, '').trimStart();
   if (/^<(!doctype|html|\?xml|svg|table)\b/i.test(start)) return 'a web page or XML document';
-  if (/^(\{\s*"|\[\s*[[{])/.test(start)) return 'a JSON document';
+  if (/^\[\s*[[{]/.test(start)) return 'a JSON document';
   return controlShare(head) > 0.05 ? 'a binary file' : null;
+}
+
+/** Whether a text begins with a JSON object, as JSON Lines do and a table with a header doesn't. */
+export function isJsonLines(head: Uint8Array): boolean {
+  return /^(\xef\xbb\xbf)?\s*\{\s*("|\})/.test(latin1(head.subarray(0, 512)));
 }
 
 function startsWith(head: Uint8Array, bytes: number[] | string, offset = 0): boolean {

@@ -6,7 +6,7 @@ import { typeColumn } from './column-typing.ts';
 import { warnAboutValues } from './column-warnings.ts';
 import { warnAboutRows } from './row-warnings.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
-import { bytesPerRow, loadSources, rowsPerGroup } from './table-source.ts';
+import { bytesPerRow, isParquet, loadSources, rowsPerGroup } from './table-source.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
 import { withWorkFolder } from './work-folder.ts';
 
@@ -43,13 +43,13 @@ const columnTypes: readonly ColumnType[] = ['number', 'category', 'binary', 'tex
 /** Key of the Parquet file's own metadata that keeps the column types: Parquet can't tell a category from a text. */
 export const typesKey = 'millrace_column_types';
 
-/** Parses, types and profiles a table in text without keeping anything. */
+/** Parses, types and profiles a table (delimited text, JSON Lines or Parquet) without keeping anything. */
 export async function inspectFile(sourcePath: string, options: InspectOptions = {}): Promise<InspectOutcome> {
   const outcome = await withWorkFolder((folder) => parseTable([sourcePath], path.join(folder, 'typed.parquet'), options));
   return outcome.type === 'rejected' ? outcome : { type: 'tabular', ...outcome.inspected };
 }
 
-/** Parses a table in text once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
+/** Parses a table once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
 export async function importTable({ sourcePath, morePaths = [], targetPath, ...options }: ImportOptions): Promise<ImportOutcome> {
   const target = path.resolve(targetPath);
   const part = `${target}.${randomUUID()}.part`;
@@ -66,7 +66,7 @@ export async function importTable({ sourcePath, morePaths = [], targetPath, ...o
 }
 
 /**
- * Text, then Parquet of text, then Parquet of typed columns: no step holds the table in memory, however long or wide
+ * A file of any format, then Parquet of text, then Parquet of typed columns: no step holds the table in memory, however long or wide
  * it is, and each column's type and profile are worked out from that column alone.
  */
 async function parseTable(
@@ -76,7 +76,9 @@ async function parseTable(
 ): Promise<{ type: 'parsed'; inspected: Inspected } | Rejected> {
   const limits = { ...defaultFileLimits, ...givenLimits };
   try {
-    return await withTableEngine({ files: [target], memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
+    const files = [target];
+    for (const source of sources) if (await isParquet(source)) files.push(source);
+    return await withTableEngine({ files, memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
       const raw = await loadSources(engine, sources, { limits, signal });
       if (raw.type === 'rejected') return raw;
       const { names, rowCount } = raw;

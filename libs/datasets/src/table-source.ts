@@ -1,8 +1,12 @@
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { normaliseDelimitedText } from './delimited-text.ts';
+import { isJsonLines, recogniseOtherFormat } from './file-signature.ts';
+import { normaliseJsonLines } from './json-lines.ts';
+import { damaged, inspectParquet, isOfFile } from './parquet-source.ts';
 import { literal, type TableEngine } from './table-engine.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
+import { encodingNames, encodingOf, isWindows1252, translateToUtf8, warnOfEncoding, type TextEncoding } from './text-encoding.ts';
 
 /** A file's cells as text, in the columns c0, c1, … of a Parquet file, rows in their order. */
 export interface RawTable {
@@ -27,15 +31,81 @@ interface LoadOptions {
 
 /** What DuckDB adds to the bytes of each text value in memory. */
 const bytesOfReference = 16;
+const headBytes = 64 * 1024;
+
+/** Whether a file is Parquet, which DuckDB reads itself, so that it must be allowed to. */
+export async function isParquet(source: string): Promise<boolean> {
+  return recogniseOtherFormat(await headOf(source)) === 'a Parquet file';
+}
 
 /** Reads a file of any format that can be a table into one form. */
-export async function loadSource(engine: TableEngine, source: string, target: string, { limits, signal }: LoadOptions): Promise<LoadOutcome> {
+export async function loadSource(engine: TableEngine, source: string, target: string, options: LoadOptions): Promise<LoadOutcome> {
+  const head = await headOf(source);
+  if (recogniseOtherFormat(head) === 'a Parquet file') return loadParquet(engine, source, target, options);
+  const encoding = encodingOf(head);
+  if (encoding !== 'utf-8') return loadTranslated(engine, source, target, encoding, options);
+  const loaded = await loadUtf8(engine, source, target, options);
+  const isMisread = loaded.type === 'rejected' && loaded.problems.some(({ code }) => code === 'wrong_encoding');
+  return isMisread && (await isWindows1252(source)) ? loadTranslated(engine, source, target, 'windows-1252', options) : loaded;
+}
+
+async function headOf(source: string): Promise<Uint8Array> {
+  const file = await open(source, 'r');
+  try {
+    const head = new Uint8Array(headBytes);
+    return head.subarray(0, (await file.read(head, 0, headBytes, 0)).bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+async function loadTranslated(engine: TableEngine, source: string, target: string, encoding: TextEncoding, options: LoadOptions): Promise<LoadOutcome> {
+  const translated = path.join(engine.folder, 'translated.txt');
+  try {
+    if (!(await translateToUtf8(source, translated, encoding, options.signal))) {
+      return {
+        type: 'rejected',
+        problems: [{ code: 'wrong_encoding', field: 'file', message: `The file looks like ${encodingNames[encoding]}, but not all of it is.`, remedy: 'Save the file as UTF-8 (in Excel: “CSV UTF-8”) and upload it again.' }],
+      };
+    }
+    const loaded = await loadUtf8(engine, translated, target, options);
+    return loaded.type === 'loaded' ? { ...loaded, warnings: [...warnOfEncoding(encoding), ...loaded.warnings] } : loaded;
+  } finally {
+    await rm(translated, { force: true });
+  }
+}
+
+async function loadUtf8(engine: TableEngine, source: string, target: string, { limits, signal }: LoadOptions): Promise<LoadOutcome> {
   const plainFile = path.join(engine.folder, 'rows.csv');
-  const text = await normaliseDelimitedText(source, plainFile, limits, signal);
-  if (text.type === 'rejected') return text;
-  await loadText(engine, plainFile, target, text, rowsPerGroup(text, limits));
-  await rm(plainFile);
-  return { ...text, type: 'loaded', file: target, words: new Set() };
+  try {
+    if (isJsonLines(await headOf(source))) {
+      const rows = await normaliseJsonLines(source, plainFile, limits, signal);
+      if (rows.type === 'rejected') return rows;
+      await loadText(engine, plainFile, target, rows, rowsPerGroup(rows, limits));
+      return { ...rows, type: 'loaded', file: target, delimiter: null, warnings: [] };
+    }
+    const text = await normaliseDelimitedText(source, plainFile, limits, signal);
+    if (text.type === 'rejected') return text;
+    await loadText(engine, plainFile, target, text, rowsPerGroup(text, limits));
+    return { ...text, type: 'loaded', file: target, words: new Set() };
+  } finally {
+    await rm(plainFile, { force: true });
+  }
+}
+
+async function loadParquet(engine: TableEngine, source: string, target: string, { limits }: LoadOptions): Promise<LoadOutcome> {
+  const read = await inspectParquet(engine, source, limits);
+  if (read.type === 'rejected') return read;
+  const selection = read.expressions.map((expression, i) => `${expression} AS c${i}`).join(', ');
+  try {
+    await engine.run(`
+      COPY (SELECT ${selection} FROM ${read.from}) TO ${literal(target)}
+      (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowsPerGroup(read, limits)}, USE_TMP_FILE false)`);
+  } catch (error) {
+    if (!isOfFile(error)) throw error;
+    return { type: 'rejected', problems: [damaged()] };
+  }
+  return { ...read, type: 'loaded', file: target, delimiter: null, warnings: [] };
 }
 
 /**

@@ -78,6 +78,17 @@ describe('How columns go with a target', () => {
     expect(report.leaking).toEqual(['same']);
   });
 
+  it('is judged on rows that the rule has not seen: learning by heart scores nothing', async () => {
+    const noise = createNoise(5);
+    const batch = many(400, () => `b${Math.floor(noise() * 150)}`);
+    const number = await reportOn({ batch, y: many(400, () => noise()) }, { name: 'y', type: 'number' });
+    expect(number.of('batch').alone).toBeLessThan(0.1);
+    const two = await reportOn({ batch, y: many(400, () => (noise() < 0.5 ? 'a' : 'b')) }, { name: 'y', type: 'binary' });
+    expect(Math.abs(two.of('batch').alone! - 0.5)).toBeLessThan(0.1);
+    const three = await reportOn({ batch, y: many(400, () => 'abc'[Math.floor(noise() * 3)]) }, { name: 'y', type: 'category' });
+    expect(Math.abs(three.of('batch').alone! - 1 / 3)).toBeLessThan(0.1);
+  });
+
   it('can’t be asked of a target that isn’t there or can’t be it', async () => {
     const columns = { word: many(30, (i) => `w${i % 3}`), day: many(30, (i) => `2026-01-${String(i + 1).padStart(2, '0')}`) };
     for (const target of [{ name: 'none', type: 'number' }, { name: 'word', type: 'number' }, { name: 'day', type: 'category' }] as const) {

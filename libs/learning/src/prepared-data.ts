@@ -1,7 +1,8 @@
-import { needsValidation, splitTypeOf, type TrainingSpec } from '@millrace/configuration';
+import { needsValidation, splitColumnOf, splitTypeOf, taskOf, type TrainingSpec } from '@millrace/configuration';
 import { type Metrics, scoreClassification, scoreRegression } from './metrics.ts';
 import type { FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
+import { splitByOf } from './split-keys.ts';
 import { type Split, splitRows } from './split.ts';
 import { categoryAt, type ColumnData, findColumn, inCodeUnitOrder, type Problem, type Table } from './table.ts';
 
@@ -40,14 +41,24 @@ export function prepareData(table: Table, spec: TrainingSpec): PreparedData | { 
   const output = spec.outputFeatures[0]!;
   const column = findColumn(table, output.name)!;
   const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
-  const rows = allRows.filter((row) => categoryAt(column, row) !== null);
+  const splitColumnName = splitColumnOf(spec);
+  const splitColumn = splitColumnName === null ? null : findColumn(table, splitColumnName)!;
+  const rows = allRows.filter((row) => categoryAt(column, row) !== null && (!splitColumn || categoryAt(splitColumn, row) !== null));
   const { target, truth } = readTarget(column, output, rows, table.rows);
-  const strata = splitTypeOf(spec) === 'stratified' ? Int32Array.from(rows, (row) => truth[row]!) : null;
+  const splitType = splitTypeOf(spec);
+  const isStratified = splitType === 'stratified' || (splitType === 'fold' && taskOf(spec) === 'classification');
+  const strata = isStratified ? Int32Array.from(rows, (row) => truth[row]!) : null;
   const split = splitRows({
     rows, strata, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
     validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
+    by: splitColumn ? splitByOf(splitColumn, rows, spec) : undefined,
   });
   const problems: Problem[] = [];
+  if (splitColumn && (split.test.length === 0 || split.train.length === 0)) {
+    const part = split.test.length === 0 ? 'test' : 'training';
+    problems.push({ field: 'split.column', message: `Among the rows with a known target, "${splitColumn.name}" leaves no ${part} row.`, remedy: 'Split by another column or fold, or add rows.' });
+    return { type: 'invalid', problems };
+  }
   if (needsValidation(spec) && split.validation.length === 0) {
     problems.push({
       field: 'split.validationFraction',
@@ -55,6 +66,12 @@ export function prepareData(table: Table, spec: TrainingSpec): PreparedData | { 
       remedy: 'Add rows, or train one model without an early stop.',
     });
   }
+  spec.models.forEach((model, index) => {
+    // By groups, moments or folds, how many rows are learned from shows only now.
+    if (splitColumn && model.family === 'knn' && model.k > split.train.length) {
+      problems.push({ field: `models[${index}].k`, message: `k is ${model.k}, but there are only ${split.train.length} training rows.`, remedy: `Give at most ${split.train.length}, or split otherwise.` });
+    }
+  });
   if (target.task === 'classification') {
     const learned = new Set(Array.from(split.train, (row) => truth[row]!));
     const absent = target.classes.filter((_, index) => !learned.has(index));

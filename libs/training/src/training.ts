@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
@@ -62,7 +62,8 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
       const tenant = database.forTenant(tenantId);
       const found = await tenant.transaction((tx) => tx.datasetVersion.findFirst({ where: { tenantId, id: input.datasetVersionId, dataset: { deletedAt: null } } }));
       if (!found) return { type: 'dataset-version-not-found' };
-      const misfits = checkSpecAgainstColumns(parsed.spec, specColumns(found));
+      const columns = specColumns(found);
+      const misfits = [...checkSpecAgainstColumns(parsed.spec, columns), ...checkTimeColumn(parsed.spec, columns)];
       if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
       const inputs = parsed.spec.inputFeatures.map(({ name }) => name);
       const acknowledged = [...new Set(input.acknowledgedLeaks ?? [])].filter((name) => inputs.includes(name));

@@ -36,5 +36,7 @@ export const datasetsRows: Rows = {
     operation: `mutation ($dataset: ID!) { deleteDataset(input: { id: $dataset }) { ${error} } }`,
     needs: 'dataset:write',
     variables: ({ dataset }) => ({ dataset }),
+    // Acme's own is read by a run.
+    succeeds: async ({ world, acme }) => ({ variables: { dataset: (await world.iris(acme.token, `spare ${Math.random()}`)).datasetId } }),
   },
 };

@@ -123,6 +123,18 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('createDataset', { name: `broken-${canary}`, uploadId: upload.id }, credential);
   },
 
+  async 'a leak, and a type corrected'(stage) {
+    const { change, anOwner, canary, world } = onStage(stage);
+    const credential = await anOwner();
+    const { upload } = await change('beginUpload', { filename: `leak-${canary}.csv` }, credential);
+    const rows = Array.from({ length: 60 }, (_, i) => `${i},${i * 2}`);
+    await world.put(credential, `/uploads/${upload.id}`, [`part-${canary},whole-${canary}`, ...rows].join('\n'));
+    const { dataset, version } = await change('createDataset', { name: `leaky-${canary}`, uploadId: upload.id }, credential);
+    const spec = { inputFeatures: [{ name: `part-${canary}`, type: 'number' }], outputFeatures: [{ name: `whole-${canary}`, type: 'number' }] };
+    await change('submitRun', { datasetVersionId: version.id, modelName: `leaky-${canary}`, spec }, credential);
+    await change('correctColumnTypes', { datasetId: dataset.id, columnTypes: [{ name: `part-${canary}`, type: 'CATEGORY' }] }, credential);
+  },
+
   async 'an alias and an endpoint, removed'(stage) {
     const { change, anOwner, acme, canary } = onStage(stage);
     const credential = await anOwner();

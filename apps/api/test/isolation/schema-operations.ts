@@ -177,12 +177,13 @@ export function createOperations(schema: GraphQLSchema) {
     return { root, field: field.name, name, text, slots };
   }
 
-  function fits({ text, root, field }: Operation): boolean {
+  function fits({ text, root, field, slots }: Operation): boolean {
     const document = parse(text);
     const errors = validate(schema, document, [...specifiedRules, ...operationRules({ production: true })]);
     if (errors.some(({ extensions }) => extensions['code'] !== 'OPERATION_TOO_LARGE')) throw new Error(`${text}: ${errors.map(String).join('; ')}`);
     if (errors.length || text.split(/[^\w]+|(?=[{}():$!,])/).length > maxTokens) return false;
-    const variables = Object.fromEntries(rootField(root, field).args.map((arg) => [arg.name, sampleOf(arg.type)]));
+    const nested = slots.filter(({ path, required }) => required && path[0] === 'nested').map(({ type }) => ['nested', sampleOf(type)]);
+    const variables = Object.fromEntries([...rootField(root, field).args.map((arg) => [arg.name, sampleOf(arg.type)]), ...nested]);
     return complexityFromQuery(document, { schema, ctx: {} as never, variables }).complexity <= complexityLimit;
   }
 
@@ -259,9 +260,9 @@ export function createOperations(schema: GraphQLSchema) {
               const looking = (depth: number): Operation => {
                 const end = `{ ${field.name}(${slot.name}: $nested${paged}) ${selection(getNamedType(field.type), depth)} }`;
                 const base = operation('query', root, slot.coordinate, along(start, way, typeName, end));
-                const declared = `$nested: ${String(slot.type).replace(/!$/, '')}`;
+                const declared = `$nested: ${slot.required ? String(slot.type) : String(slot.type).replace(/!$/, '')}`;
                 const text = base.text.includes('Matrix(') ? base.text.replace('Matrix(', `Matrix(${declared}, `) : base.text.replace('Matrix', `Matrix(${declared})`);
-                return { ...base, text, slots: [...base.slots, { ...slot, path: ['nested'], required: false, ...listedBy(field) }] };
+                return { ...base, text, slots: [...base.slots, { ...slot, path: ['nested'], ...listedBy(field) }] };
               };
               const candidate = [2, 1, 0].map(looking).find(fits);
               if (!candidate) continue;

@@ -85,8 +85,8 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
   await auth.signOut(leaver.actor);
 
   // Data of every column type, and files in every state.
-  const columns = { size: `size-${canary}`, state: `state-${canary}`, day: `day-${canary}`, note: `note-${canary}` };
-  const rows = Array.from({ length: 60 }, (_, i) => [i * 1.5, `${['idle', 'busy'][i % 2]}-${canary}`, `2026-01-${String((i % 28) + 1).padStart(2, '0')}`, `part ${i} of ${canary} on line ${i * 7}`]);
+  const columns = { size: `size-${canary}`, state: `state-${canary}`, day: `day-${canary}`, note: `note-${canary}`, twin: `twin-${canary}` };
+  const rows = Array.from({ length: 60 }, (_, i) => [i * 1.5, `${['idle', 'busy'][i % 2]}-${canary}`, `2026-01-${String((i % 28) + 1).padStart(2, '0')}`, `part ${i} of ${canary} on line ${i * 7}`, i * 3]);
   const csv = [Object.values(columns), ...rows].map((row) => row.join(',')).join('\n');
   const upload = async (body: string | null): Promise<string> => {
     const { upload: made } = await ask(
@@ -103,6 +103,10 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     `mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { __typename ... on CreateDatasetSuccess { dataset { id } version { id } } ... on Error { message } } }`,
     { name: `data-${canary}`, description: `about ${canary}`, uploadId },
   );
+  await ask(
+    'mutation ($input: AppendDatasetRowsInput!) { appendDatasetRows(input: $input) { __typename } }',
+    { datasetId: dataset.id, uploadId: await upload(csv) },
+  );
   const spec = {
     inputFeatures: [{ name: columns.size, type: 'number' }],
     outputFeatures: [{ name: columns.state, type: 'category' }],
@@ -115,7 +119,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
 
   // Runs and a version as a worker leaves them.
   const [runningRun, failedRun, doneRun, modelId, versionId] = [newId('run'), newId('run'), newId('run'), newId('model'), newId('modelVersion')];
-  const common = { tenantId, datasetVersionId: version.id, modelName: `model-${canary}`, spec: { ...spec, note: canary }, createdBy: `person:${owner.actor.personId}` };
+  const common = { tenantId, datasetVersionId: version.id, modelName: `model-${canary}`, spec: { ...spec, note: canary }, acknowledgedLeaks: [columns.twin], createdBy: `person:${owner.actor.personId}` };
   await database.forTenant(tenantId).transaction(async (tx) => {
     await tx.run.createMany({
       data: [

@@ -124,6 +124,11 @@ const columnProfileType = builder.objectRef<ColumnShape>('ColumnProfile').implem
   }),
 });
 
+function suggestedType({ columns }: DatasetProfile, target: string): 'number' | 'category' {
+  const column = columns.find(({ name }) => name === target);
+  return column?.type === 'number' && !column.flags.includes('two_valued') ? 'number' : 'category';
+}
+
 builder.prismaNode('DatasetVersion', {
   id: { field: 'id', description: 'dsv_…' },
   nullable: true,
@@ -153,11 +158,12 @@ builder.prismaNode('DatasetVersion', {
       type: targetReportType,
       args: {
         target: t.arg.string({ required: true, description: 'The column to be predicted.' }),
-        type: t.arg({ type: targetTypeEnum, required: true, description: 'How it is to be predicted.' }),
+        type: t.arg({ type: targetTypeEnum, description: 'How it is to be predicted; as its values suggest if left out.' }),
       },
       complexity: 500, // reads a file
       description: 'How the other columns go with a target, and which give it away.',
-      resolve: (version, { target, type }, { services, signedIn }) => services.reportOnTarget(signedIn, version.id, { name: target, type }),
+      resolve: (version, { target, type }, { services, signedIn }) => 
+        services.reportOnTarget(signedIn, version.id, { name: target, type: type ?? suggestedType(version.profile as unknown as DatasetProfile, target) }),
     }),
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', description: 'Bytes as it is stored.' }),
     sha256: t.exposeString('sha256', { description: 'SHA-256 of the stored file.' }),

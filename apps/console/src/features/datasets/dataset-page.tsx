@@ -1,5 +1,5 @@
 import { useQuery } from '@apollo/client/react';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { Button, buttonClass } from '../../design/button.tsx';
@@ -10,11 +10,14 @@ import { formatBytes, formatCount, formatMoment } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Table } from '../../design/table.tsx';
-import { DatasetDocument, type DatasetQuery } from '../../gql/graphql.ts';
+import { DatasetDocument, DeleteDatasetDocument, type DatasetQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
+import { useVerb } from '../../graphql/use-verb.ts';
+import { Confirmation } from '../auth/confirmation.tsx';
 import { ColumnCard } from './column-card.tsx';
 import { ColumnDrawer } from './column-drawer.tsx';
 import { TargetCard } from './target-card.tsx';
+import { TypesForm } from './types-form.tsx';
 import { UploadForm } from './upload-form.tsx';
 import { WarningList } from './warning-list.tsx';
 
@@ -49,7 +52,10 @@ export function DatasetPage({ id }: { id: string }) {
 }
 
 function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']> }) {
-  const [isAdding, setAdding] = useState(false);
+  const [dialog, setDialog] = useState<'add' | 'append' | 'types' | 'delete' | null>(null);
+  const navigate = useNavigate();
+  const remove = useVerb(DeleteDatasetDocument, { refetchQueries: ['Datasets'] });
+  const close = () => setDialog(null);
   const [openColumn, setOpenColumn] = useState<string | null>(null);
   const mayWrite = useCan('dataset:write');
   const mayTrain = useCan('run:submit');
@@ -62,7 +68,16 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
       lead={dataset.description || undefined}
       actions={
         <>
-          {mayWrite && <Button onClick={() => setAdding(true)}>Add a version</Button>}
+          {mayWrite && (
+            <>
+              <Button kind="danger" onClick={() => setDialog('delete')}>
+                Delete
+              </Button>
+              <Button onClick={() => setDialog('types')}>Correct types</Button>
+              <Button onClick={() => setDialog('append')}>Append rows</Button>
+              <Button onClick={() => setDialog('add')}>Add a version</Button>
+            </>
+          )}
           {mayTrain && latest && (
             <Link to="/runs/new" search={{ dataset: dataset.id }} className={buttonClass('primary')}>
               Train a model
@@ -118,7 +133,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
           keyOf={(version) => version.id}
           columns={[
             { header: 'Version', cell: (version) => <span className="font-medium text-steel-900">{version.number}</span> },
-            { header: 'File', cell: (version) => version.upload.filename },
+            { header: 'Made of', cell: (version) => madeOf(version) },
             { header: 'Rows', align: 'right', cell: (version) => formatCount(version.rowCount) },
             { header: 'Size', align: 'right', cell: (version) => formatBytes(version.sizeBytes) },
             {
@@ -133,11 +148,37 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
           ]}
         />
       </Card>
-      <Dialog title={`Add a version of ${dataset.name}`} isOpen={isAdding} onClose={() => setAdding(false)}>
-        <UploadForm datasetId={dataset.id} onDone={() => setAdding(false)} onCancel={() => setAdding(false)} />
+      <Dialog title={`Add a version of ${dataset.name}`} isOpen={dialog === 'add'} onClose={close}>
+        <UploadForm datasetId={dataset.id} onDone={close} onCancel={close} />
       </Dialog>
+      <Dialog title={`Append rows to ${dataset.name}`} isOpen={dialog === 'append'} onClose={close}>
+        <UploadForm datasetId={dataset.id} isAppending onDone={close} onCancel={close} />
+      </Dialog>
+      <Dialog title={`Correct the types of ${dataset.name}`} isOpen={dialog === 'types'} onClose={close} isWide>
+        <TypesForm datasetId={dataset.id} columns={latest?.columns ?? []} onDone={close} />
+      </Dialog>
+      <Confirmation
+        title={`Delete ${dataset.name}?`}
+        verb="Delete the data set"
+        isOpen={dialog === 'delete'}
+        isPending={remove.isPending}
+        refusal={remove.refusal}
+        onClose={close}
+        onConfirm={async () => {
+          if (await remove.run({ input: { id: dataset.id } })) await navigate({ to: '/datasets' });
+        }}
+      >
+        All its versions and the files that they were made of are deleted for good. Models that were trained on it stay.
+      </Confirmation>
     </Page>
   );
+}
+
+type Version = NonNullable<DatasetQuery['dataset']>['versions']['edges'][number]['node'];
+
+function madeOf({ origin, parent, upload }: Version): string {
+  if (!parent) return upload.filename;
+  return origin === 'APPEND' ? `version ${parent.number} and ${upload.filename}` : `version ${parent.number}, types corrected`;
 }
 
 function cellText(value: unknown) {

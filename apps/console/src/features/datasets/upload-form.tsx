@@ -5,7 +5,7 @@ import { TextField } from '../../design/field.tsx';
 import { formatBytes } from '../../design/format.ts';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { AddDatasetVersionDocument, BeginUploadDocument, CreateDatasetDocument } from '../../gql/graphql.ts';
+import { AddDatasetVersionDocument, AppendDatasetRowsDocument, BeginUploadDocument, CreateDatasetDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { sendFile } from './send-file.ts';
@@ -15,12 +15,14 @@ type Phase = { type: 'choosing' } | { type: 'sending'; share: number } | { type:
 interface UploadFormProps {
   /** Adds a version to this data set; without it, makes a new one. */
   datasetId?: string;
+  /** Of a version: whether the rows follow those of the newest version instead of taking their place. */
+  isAppending?: boolean;
   onDone(datasetId: string): void;
   onCancel?(): void;
 }
 
 /** Chooses a file, sends it with progress, and has it read: refused files are explained problem by problem. */
-export function UploadForm({ datasetId, onDone, onCancel }: UploadFormProps) {
+export function UploadForm({ datasetId, isAppending = false, onDone, onCancel }: UploadFormProps) {
   const session = useSession();
   const [file, setFile] = useState<File | null>(null);
   const [name, setName] = useState('');
@@ -30,16 +32,17 @@ export function UploadForm({ datasetId, onDone, onCancel }: UploadFormProps) {
   const beginUpload = useVerb(BeginUploadDocument);
   const createDataset = useVerb(CreateDatasetDocument, { refetchQueries: ['Datasets'] });
   const addVersion = useVerb(AddDatasetVersionDocument, { refetchQueries: ['Dataset'] });
+  const appendRows = useVerb(AppendDatasetRowsDocument, { refetchQueries: ['Dataset'] });
   const aborting = useRef<AbortController | null>(null);
   const isBusy = phase.type !== 'choosing';
-  const finish = datasetId === undefined ? createDataset : addVersion;
+  const finish = datasetId === undefined ? createDataset : isAppending ? appendRows : addVersion;
   const refusal = sendRefusal ?? beginUpload.refusal ?? finish.refusal;
 
   function choose(chosen: File | undefined) {
     if (!chosen) return;
     setFile(chosen);
     setSendRefusal(null);
-    for (const verb of [beginUpload, createDataset, addVersion]) verb.reset();
+    for (const verb of [beginUpload, createDataset, addVersion, appendRows]) verb.reset();
     if (name === '') setName(nameOf(chosen.name));
   }
 
@@ -82,7 +85,7 @@ export function UploadForm({ datasetId, onDone, onCancel }: UploadFormProps) {
       if (datasetId === undefined) {
         const created = await createDataset.run({ input: { name: name.trim(), uploadId, description: description.trim() } });
         if (created) onDone(created.dataset.id);
-      } else if (await addVersion.run({ input: { datasetId, uploadId } })) {
+      } else if (await (isAppending ? appendRows : addVersion).run({ input: { datasetId, uploadId } })) {
         onDone(datasetId);
       }
     } finally {
@@ -120,7 +123,7 @@ export function UploadForm({ datasetId, onDone, onCancel }: UploadFormProps) {
           )
         )}
         <Button type="submit" kind="primary" isPending={isBusy} disabled={!file}>
-          {datasetId === undefined ? 'Create data set' : 'Add version'}
+          {datasetId === undefined ? 'Create data set' : isAppending ? 'Append rows' : 'Add version'}
         </Button>
       </div>
     </form>
@@ -157,12 +160,12 @@ function FileDrop({ file, isDisabled, onFile }: FileDropProps) {
         {file ? file.name : 'Choose a data file'}
       </label>
       <p className="mt-1 text-[13px] text-steel-500">
-        {file ? `${formatBytes(file.size)} · choose or drop another to replace it` : 'or drop it here. CSV or TSV in UTF-8, names of the columns in the first line.'}
+        {file ? `${formatBytes(file.size)} · choose or drop another to replace it` : 'or drop it here. CSV or TSV with the names of the columns in the first line, JSON Lines, or Parquet.'}
       </p>
       <input
         id={id}
         type="file"
-        accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
+        accept=".csv,.tsv,.txt,.jsonl,.ndjson,.json,.parquet,text/csv,text/tab-separated-values"
         disabled={isDisabled}
         onChange={(event) => {
           onFile(event.target.files?.[0]);

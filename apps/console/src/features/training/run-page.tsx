@@ -215,10 +215,22 @@ function factsOf(run: Run) {
     ['Compute time', formatSeconds(run.computeSeconds)],
     ['Attempt', `${run.attempt} of at most ${run.maxAttempts}`],
     ...(run.acknowledgedLeaks.length > 0 ? ([['Acknowledged leaks', run.acknowledgedLeaks.join(', ')]] as const) : []),
+    ...rowFacts(run),
     ['Submitted', formatMoment(run.createdAt)],
     ['Started', formatMoment(run.startedAt)],
     ['Finished', formatMoment(run.finishedAt)],
     ['Run id', <code className="font-mono text-xs break-all">{run.id}</code>],
+  ] as const;
+}
+
+/** How the rows were divided: runs with one digest on one data set version were scored on the same rows. */
+function rowFacts(run: Run) {
+  const { rows } = (run.trials[0]?.metrics ?? {}) as { rows?: { train: number; validation: number; test: number; testSha256: string } };
+  if (!rows) return [];
+  const held = rows.validation > 0 ? `, ${formatCount(rows.validation)} to compare on` : '';
+  return [
+    ['Rows', `${formatCount(rows.train)} to learn from${held}, ${formatCount(rows.test)} to test on`],
+    ['Test rows', <code title={rows.testSha256} className="font-mono text-xs">{rows.testSha256.slice(0, 16)}…</code>],
   ] as const;
 }
 
