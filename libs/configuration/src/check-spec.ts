@@ -1,4 +1,4 @@
-import { selectionMetrics } from './training-spec.ts';
+import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { TrainingSpec } from './training-spec.ts';
 
@@ -32,8 +32,12 @@ export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
   return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
 }
 
-/** Rows are held back for validation only if something looks at them: an early stop, or a choice between models. */
+/**
+ * Rows are held back for validation only if something looks at them: an early stop, or a choice between models. A search
+ * validates by folds of the training rows instead.
+ */
 export function needsValidation(spec: TrainingSpec): boolean {
+  if (isSearch(spec)) return false;
   return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some((model) => model.family === 'dense'));
 }
 
@@ -190,6 +194,13 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
       field: 'selection.metric',
       message: `"${metric}" does not measure a ${task}.`,
       remedy: `Give one of: ${fitting.join(', ')}.`,
+    });
+  }
+  if (spec.selection.inferLimitMs !== undefined && !isSearch(spec)) {
+    problems.push({
+      field: 'selection.inferLimitMs',
+      message: 'A latency limit guides a search only.',
+      remedy: 'Give a time limit or a number of trials as well, or remove it.',
     });
   }
   if (task === 'regression' && spec.split.type === 'stratified') {

@@ -62,3 +62,8 @@ export const families: Record<ModelFamily, FamilyDescription> = {
     parameters: z.toJSONSchema(denseSchema, { io: 'input' }),
   },
 };
+
+/** Settings of a family with its defaults filled in. Throws on what the family does not know: for settings made by code. */
+export function completeSettings(settings: { family: ModelFamily } & Record<string, unknown>): ModelSettings {
+  return modelSchema.parse(settings);
+}

@@ -7,8 +7,8 @@ export {
   type Task,
   taskOf,
 } from './check-spec.ts';
-export { families } from './families.ts';
+export { completeSettings, families } from './families.ts';
 export type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings } from './families.ts';
 export type { SpecProblem } from './spec-problem.ts';
-export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
+export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';

@@ -97,11 +97,26 @@ export const selectionMetrics = {
 
 export type SelectionMetric = keyof typeof selectionMetrics;
 
+/** As many trials as a leaderboard shows, less one for the ensemble. */
+export const maxSearchTrials = 199;
+
 const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
       description: 'What the best model is best at. Default: f1 for classes, rmse for numbers.',
+    }),
+    timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
+      title: 'Time limit (s)',
+      description: 'Search families and settings by itself for so long. Without it and without a limit of trials, the models listed are trained.',
+    }),
+    maxTrials: z.int().min(1).max(maxSearchTrials).optional().meta({
+      title: 'Most trials',
+      description: 'Search by itself, and stop after so many trials.',
+    }),
+    inferLimitMs: z.number().positive().max(60_000).optional().meta({
+      title: 'Latency limit (ms)',
+      description: 'A search chooses no model that takes longer than this (median) to answer one row.',
     }),
   })
   .meta({ title: 'Selection' });
@@ -118,14 +133,28 @@ export const trainingSpecSchema = z
       description: 'The column to predict: exactly one.',
     }),
     split: splitSchema.prefault({}),
-    models: z.array(modelSchema).min(1).max(50).prefault([{ family: 'dense' }]).meta({
+    models: z.array(modelSchema).max(50).optional().meta({
       title: 'Models',
-      description: 'The candidates. Each is trained; the best by the selection metric is marked.',
+      description:
+        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network. ' +
+        'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
     selection: selectionSchema.prefault({}),
   })
+  .transform((spec, context) => {
+    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
+    if (models.length === 0 && !isSearch(spec)) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
+    }
+    return { ...spec, models };
+  })
   .meta({ title: 'Training configuration' });
+
+/** Whether the models are to be found by a search, within a time or a number of trials, rather than listed. */
+export function isSearch({ selection }: { selection: z.output<typeof selectionSchema> }): boolean {
+  return selection.timeLimitSeconds !== undefined || selection.maxTrials !== undefined;
+}
 
 /** A training configuration with its defaults filled in. */
 export type TrainingSpec = z.output<typeof trainingSpecSchema>;

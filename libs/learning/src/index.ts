@@ -3,3 +3,5 @@ export type { FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export type { ColumnData, Table } from './table.ts';
 export { train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
+export { reproduceTrial } from './search/reproduce-trial.ts';
+export type { Appraisal, SearchRecord } from './search/search.ts';

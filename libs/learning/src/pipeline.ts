@@ -44,7 +44,18 @@ export interface DenseLayer {
   bias: Float32Array;
 }
 
+/** A pipeline within an ensemble: its own preprocessing of the shared columns, and its share of the answer. */
+export interface EnsembleMember {
+  /** Above 0; those of all members add up to 1. */
+  weight: number;
+  features: FittedFeature[];
+  target: FittedTarget;
+  estimator: Exclude<FittedEstimator, { family: 'ensemble' }>;
+}
+
 export type FittedEstimator =
+  /** The weighted mean of the members' probabilities, or of their values in the target's unit. */
+  | { family: 'ensemble'; members: EnsembleMember[] }
   | { family: 'dense'; layers: DenseLayer[] }
   | {
       family: 'knn';

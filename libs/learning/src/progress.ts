@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TrainingSpec } from '@millrace/configuration';
 import type { FitState } from './families/family.ts';
+import type { SearchProgress } from './search/search.ts';
 import { decodeState } from './state-codec.ts';
 import { findColumn, type Problem, type Table } from './table.ts';
 import type { CheckpointStore, TrainEvent, Trial } from './train.ts';
@@ -11,6 +12,8 @@ export interface Progress {
   results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
   /** The model in training, after its last saved epoch. */
   current: { model: number; fit: FitState } | null;
+  /** Of a search, instead of the others: what was tried. */
+  search: SearchProgress | null;
 }
 
 export async function restoreProgress(
@@ -18,7 +21,7 @@ export async function restoreProgress(
   fingerprint: string,
   emit: (event: TrainEvent) => Promise<void>,
 ): Promise<Progress> {
-  const fresh: Progress = { results: [], current: null };
+  const fresh: Progress = { results: [], current: null, search: null };
   const bytes = await checkpoint?.load();
   if (!bytes) return fresh;
   const stored = decodeState(bytes) as (Progress & { fingerprint: string }) | null;
@@ -29,10 +32,10 @@ export async function restoreProgress(
   }
   await emit({
     type: 'resumed',
-    trial: stored.current?.model ?? stored.results.length,
+    trial: stored.search?.evaluations.length ?? stored.current?.model ?? stored.results.length,
     epoch: stored.current?.fit.epoch ?? 0,
   });
-  return { results: stored.results, current: stored.current };
+  return { results: stored.results, current: stored.current, search: stored.search };
 }
 
 /** Tells whether a checkpoint continues this very run: same data, configuration and seed. */

@@ -1,5 +1,5 @@
 import {
-  checkSpecAgainstColumns, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
+  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
 import type { EpochResult } from './dense-network.ts';
@@ -10,6 +10,7 @@ import { createPacer, type Pacer } from './pacer.ts';
 import type { FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
+import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
 import type { Split } from './split.ts';
 import { encodeState } from './state-codec.ts';
 import { summariseTable } from './summarise-table.ts';
@@ -34,10 +35,17 @@ export interface TrainOptions {
   signal?: AbortSignal | undefined;
   /** Told of progress; awaited, so that a slow listener slows the training instead of piling up. */
   onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined;
+  /** For a search only: what serving a model would cost. Without it no latency limit holds. */
+  appraise?: ((pipeline: FittedPipeline) => Promise<Appraisal>) | undefined;
+  /** For a search only: milliseconds that never go back. Default: `performance.now`. */
+  clock?: (() => number) | undefined;
+  /** For a search only: rows of the table to test on, instead of those that the configuration's split would take. */
+  testRows?: Int32Array | undefined;
 }
 
 /** Trials count from 0, epochs from 1. Losses are data losses (see EpochResult). */
 export type TrainEvent =
+  | SearchEvent
   | { type: 'started'; backend: Backend; trials: number; rows: RowCounts }
   | { type: 'resumed'; trial: number; epoch: number }
   | { type: 'checkpoint-ignored'; reason: string }
@@ -67,14 +75,14 @@ export interface RowCounts {
 
 /** One model tried: what it was, what came out, how good it is. */
 export interface Trial {
-  /** Its place in the configuration's `models`. */
+  /** Its place in the configuration's `models`; in a search, its number. */
   model: number;
-  family: ModelFamily;
+  family: ModelFamily | 'ensemble';
   /** Its hyper-parameters, and for a network the trainer's settings. */
   parameters: Record<string, unknown>;
   pipeline: FittedPipeline;
   metrics: {
-    /** On rows held back from training; null when none were. */
+    /** On rows held back from training; in a search, on out-of-fold predictions; null when there were none. */
     validation: Metrics | null;
     /** On the test rows. */
     test: Metrics;
@@ -86,6 +94,9 @@ export interface Trial {
   epochs: number;
   bestEpoch: number;
   history: EpochResult[];
+  /** Of a search, except for its ensemble: how it came about. */
+  search?: SearchRecord;
+  appraisal?: Appraisal | null;
 }
 
 export type TrainOutcome =
@@ -101,6 +112,8 @@ export type TrainOutcome =
       dropped: number;
       /** Models that could not be trained. */
       failures: { model: number; problem: Problem }[];
+      /** Of a search: everything tried, of which `trials` holds the best and their ensemble. */
+      search?: SearchRecord[];
     }
   | { type: 'cancelled' }
   | { type: 'invalid'; problems: Problem[] };
@@ -121,20 +134,39 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);
   const seed = options.seed ?? spec.split.seed;
-  const data = prepareData(table, spec);
+  const data = prepareData(table, spec, isSearch(spec) ? options.testRows : undefined);
   if (data.type === 'invalid') return data;
+  const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
   const { split, dropped } = data;
   await emit({
     type: 'started',
     backend,
-    trials: spec.models.length,
+    trials: isSearch(spec) ? (spec.selection.maxTrials ?? maxSearchTrials) : spec.models.length,
     rows: { train: split.train.length, validation: split.validation.length, test: split.test.length, dropped },
   });
 
   const fingerprint = fingerprintOf(table, spec, seed);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
+  if (isSearch(spec)) {
+    const outcome = await searchModels({
+      data, spec, seed, signal, emit,
+      metric: selectionMetric,
+      clock: options.clock ?? (() => performance.now()),
+      appraise: options.appraise,
+      progress: progress.search ?? { seconds: 0, evaluations: [], appraisals: [] },
+      async save(search) {
+        if (!options.checkpoint?.isDue(null)) return;
+        await options.checkpoint.save(encodeState({ fingerprint, ...progress, search }));
+        await emit({ type: 'checkpoint', trial: search.evaluations.length - 1, epoch: 0 });
+      },
+    });
+    if (outcome.type !== 'found') return outcome;
+    const { trials, best, records } = outcome;
+    const failures = records.flatMap(({ number, problem }) => (problem ? [{ model: number, problem }] : []));
+    return { type: 'trained', trials, best, search: records, selectionMetric, backend, split, dropped, failures };
+  }
   const save = async (trial: number, current: Progress['current']) => {
     if (!options.checkpoint?.isDue(current?.fit.epoch ?? null)) return;
     await options.checkpoint.save(encodeState({ fingerprint, ...progress, current }));
@@ -169,7 +201,6 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     result.type === 'failed' ? [{ model, problem: result.problem }] : [],
   );
   if (trials.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
-  const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
   return {
     type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, backend, split, dropped, failures,
   };

@@ -35,7 +35,7 @@ export type FittedTarget =
   /** a network learns `(y - mean) / scale`; the package turns its output back into the unit of the target */
   | { name: string; type: 'number'; mean: number; scale: number };
 
-export type FittedEstimator = DenseEstimator | NearestNeighboursEstimator;
+export type FittedEstimator = DenseEstimator | NearestNeighboursEstimator | EnsembleEstimator;
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 
@@ -66,6 +66,21 @@ export interface NearestNeighboursEstimator {
   targets: Int32Array | Float64Array;
 }
 
+/** The weighted mean of the members' probabilities, or of their values in the unit of the target, added up in order in float64. */
+export interface EnsembleEstimator {
+  family: 'ensemble';
+  members: EnsembleMember[];
+}
+
+/** A pipeline of its own on the same columns. */
+export interface EnsembleMember {
+  /** above 0; those of all members add up to 1 */
+  weight: number;
+  features: FittedFeature[];
+  target: FittedTarget;
+  estimator: Exclude<FittedEstimator, EnsembleEstimator>;
+}
+
 /** Cells of an encoded row. */
 export function encodedWidth(features: readonly FittedFeature[]): number {
   return features.reduce((width, feature) => width + (feature.type === 'number' ? 1 : feature.categories.length), 0);
@@ -85,10 +100,29 @@ export function assertFitted(pipeline: FittedPipeline): void {
     ensure(target.classes.length > 0, 'target.classes', 'must not be empty');
     assertTexts(target.classes, 'target.classes');
   }
+  if (estimator.family === 'ensemble') {
+    assertEnsemble(estimator, features, target);
+    return;
+  }
   const width = encodedWidth(features);
   ensure(width > 0, 'features', 'encode to an empty row: no number and no known category');
   if (estimator.family === 'dense') assertDense(estimator, width, target);
   else assertNearestNeighbours(estimator, width, target);
+}
+
+function assertEnsemble({ members }: EnsembleEstimator, features: readonly FittedFeature[], target: FittedTarget): void {
+  const columns = (of: readonly FittedFeature[]) => JSON.stringify(of.map(({ name, type }) => [name, type]));
+  const classes = (of: FittedTarget) => JSON.stringify(of.type === 'number' ? null : of.classes);
+  ensure(members.length > 0, 'estimator.members', 'must not be empty');
+  for (const [index, member] of members.entries()) {
+    const field = `estimator.members[${index}]`;
+    ensure(Number.isFinite(member.weight) && member.weight > 0, field, 'needs a weight above 0');
+    ensure(columns(member.features) === columns(features), field, 'reads other columns than the ensemble');
+    ensure(classes(member.target) === classes(target), field, 'answers another target than the ensemble');
+    assertFitted(member);
+  }
+  const total = members.reduce((sum, { weight }) => sum + weight, 0);
+  ensure(Math.abs(total - 1) < 1e-9, 'estimator.members', 'have weights that do not add up to 1');
 }
 
 function assertNames(features: readonly FittedFeature[], target: FittedTarget): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { predictPlainly } from '../test/plain-engine.ts';
-import { createRandom, randomDense, randomNearestNeighbours, randomRows, type Shape } from '../test/random-pipeline.ts';
+import { createRandom, randomDense, randomEnsemble, randomNearestNeighbours, randomRows, type Shape } from '../test/random-pipeline.ts';
 import {
   agree,
   buildPackage,
@@ -92,6 +92,35 @@ describe('a dense network in a package', () => {
     if (pipeline.estimator.family === 'dense') pipeline.estimator.layers[0]!.kernel.fill(3e38);
     const model = await open(pipeline);
     await expect(model.predict(validated(model, [[0], [1e9]]))).rejects.toMatchObject({ code: 'INVALID' });
+  });
+});
+
+describe('an ensemble in a package', () => {
+  it('answers with the weighted mean of members that each prepare the same columns in their own way', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.constantFrom(0, 2, 4)), hidden, async (shape, layers) => {
+        const pipeline = randomEnsemble(shape.seed, [
+          (seed) => randomDense({ ...shape, seed }, layers),
+          (seed) => randomNearestNeighbours({ ...shape, seed }, { rows: 20, k: 3, weights: 'distance' }),
+          (seed) => randomDense({ ...shape, seed }, []),
+        ]);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is refused where a member reads other columns or the weights do not add up', () => {
+    const shape: Shape = { seed: 3, numbers: 2, categories: 1, classes: 3 };
+    const pipeline = randomEnsemble(3, [(seed) => randomDense({ ...shape, seed }, []), (seed) => randomDense({ ...shape, seed }, [])]);
+    if (pipeline.estimator.family !== 'ensemble') throw new Error('unexpected');
+    const { members } = pipeline.estimator;
+    const build = (changed: typeof members) => () => buildPackage({ ...pipeline, estimator: { family: 'ensemble', members: changed } }, FACTS);
+    expect(build(members)).not.toThrow();
+    expect(build([{ ...members[0]!, weight: 0.5 }, { ...members[1]!, weight: 0.6 }])).toThrow(/add up to 1/);
+    expect(build([members[0]!, { ...members[1]!, features: members[1]!.features.slice(1) }])).toThrow(/other columns/);
+    expect(build([])).toThrow(/must not be empty/);
   });
 });
 

@@ -17,6 +17,8 @@ export interface OnnxGraph {
   /** An empty graph for the body of a `Scan`, with names of its own. */
   body(inputs: TensorType[]): OnnxGraph;
   input(tensor: TensorType): void;
+  /** The same graph, with inputs and outputs declared by other means: for a part that believes to be the whole. */
+  within(ends: Pick<OnnxGraph, 'input' | 'output'>): OnnxGraph;
   /** Makes `value` an output of the graph under the name of `tensor`. */
   output(value: string, tensor: TensorType): void;
 }
@@ -151,6 +153,20 @@ class GraphWriter implements OnnxGraph {
     const body = new GraphWriter('body', `${this.#name('Body')}_`);
     for (const input of inputs) body.input(input);
     return body;
+  }
+
+  within(ends: Pick<OnnxGraph, 'input' | 'output'>): OnnxGraph {
+    return {
+      add: (operator, inputs, attributes) => this.add(operator, inputs, attributes),
+      addMany: (operator, inputs, outputs, attributes) => this.addMany(operator, inputs, outputs, attributes),
+      floats: (values, shape) => this.floats(values, shape),
+      doubles: (values, shape) => this.doubles(values, shape),
+      integers: (values, shape) => this.integers(values, shape),
+      texts: (values, shape) => this.texts(values, shape),
+      body: (inputs) => this.body(inputs),
+      within: (others) => this.within(others),
+      ...ends,
+    };
   }
 
   input(tensor: TensorType): void {

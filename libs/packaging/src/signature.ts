@@ -5,7 +5,7 @@ import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `dense`, `knn` */
+  /** `dense`, `knn`, `ensemble` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -127,17 +127,24 @@ const MAX_CALL_BYTES = 512 * 1024;
 const MAX_CALL_WORK = 50_000_000;
 
 /** Intermediate tensors stay small whatever the request, and other work gets its turn between calls. */
-function rowsPerCall({ features, estimator }: FittedPipeline): number {
-  const width = encodedWidth(features);
-  let cells: number;
-  let work: number;
-  if (estimator.family === 'knn') {
-    cells = Math.max(width, estimator.targets.length);
-    work = estimator.targets.length * width;
-  } else {
-    cells = Math.max(width, ...estimator.layers.map((layer) => layer.units));
-    work = estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0);
-  }
+function rowsPerCall(pipeline: FittedPipeline): number {
+  const { cells, work } = effortOf(pipeline);
   const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
   return Math.max(1, Math.floor(rows));
+}
+
+/** Of one row: numbers in the widest tensor, and multiplications. */
+function effortOf({ features, estimator }: FittedPipeline): { cells: number; work: number } {
+  if (estimator.family === 'ensemble') {
+    const efforts = estimator.members.map(effortOf);
+    return { cells: Math.max(...efforts.map(({ cells }) => cells)), work: efforts.reduce((sum, { work }) => sum + work, 0) };
+  }
+  const width = encodedWidth(features);
+  if (estimator.family === 'knn') {
+    return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
+  }
+  return {
+    cells: Math.max(width, ...estimator.layers.map((layer) => layer.units)),
+    work: estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0),
+  };
 }

@@ -1,6 +1,7 @@
 import {
   type Activation,
   type DenseEstimator,
+  type EnsembleEstimator,
   type FittedFeature,
   type FittedPipeline,
   type FittedTarget,
@@ -23,19 +24,48 @@ const DOUBLE = 11;
  * signature's `missingCategory` where missing. An input without columns is left out.
  * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
  */
-export function writeModel({ features, target, estimator }: FittedPipeline, signature: Signature): Uint8Array {
+export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
+  const { features, estimator } = pipeline;
   const graph = createOnnxGraph(estimator.family);
-  if (estimator.family === 'dense') {
-    writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
-  } else {
-    writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
-  }
+  writePipeline(graph, pipeline);
   const names = (kept: FittedFeature[]) => JSON.stringify(kept.map((feature) => feature.name));
   return graph.write({
     numbers: names(features.filter((feature) => feature.type === 'number')),
     categories: names(features.filter((feature) => feature.type !== 'number')),
     missing_category: signature.graph.missingCategory,
   });
+}
+
+function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+  if (estimator.family === 'ensemble') {
+    writeEnsemble(graph, estimator, target);
+  } else if (estimator.family === 'dense') {
+    writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
+  } else {
+    writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+  }
+}
+
+/** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */
+function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target: FittedTarget): void {
+  const answer = target.type === 'number' ? 'prediction' : 'probabilities';
+  const declared = new Set<string>();
+  let sum: string | null = null;
+  for (const { weight, ...member } of members) {
+    const captured = new Map<string, string>();
+    const inner = graph.within({
+      input(tensor) {
+        if (!declared.has(tensor.name)) graph.input(tensor);
+        declared.add(tensor.name);
+      },
+      output: (value, { name }) => void captured.set(name, value),
+    });
+    writePipeline(inner, member);
+    const part = graph.add('Mul', [graph.add('Cast', [captured.get(answer)!], { to: DOUBLE }), graph.doubles([weight], [1, 1])]);
+    sum = sum === null ? part : graph.add('Add', [sum, part]);
+  }
+  if (target.type === 'number') writePrediction(graph, sum!);
+  else writeLabel(graph, sum!, graph.add('Cast', [sum!], { to: FLOAT }), target.classes);
 }
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */

@@ -5,6 +5,13 @@ export type Cell = number | string | null;
 
 /** What the package must say, worked out one row at a time with plain loops in float64. */
 export function predictPlainly({ features, target, estimator }: FittedPipeline, row: Cell[]): Prediction {
+  if (estimator.family === 'ensemble') {
+    const answers = estimator.members.map(({ weight, ...member }) => ({ weight, answer: predictPlainly(member, row) }));
+    const blend = (pick: (answer: Prediction) => number) => answers.reduce((sum, { weight, answer }) => sum + weight * pick(answer), 0);
+    if (target.type === 'number') return { value: blend((answer) => ('value' in answer ? answer.value : NaN)) };
+    const shares = target.classes.map((_, index) => blend((answer) => ('value' in answer ? NaN : answer.probabilities[index]!)));
+    return { label: target.classes[shares.indexOf(Math.max(...shares))]!, probabilities: shares };
+  }
   const cells = encode(features, row);
   if (estimator.family === 'dense') {
     let values = cells;

@@ -127,3 +127,17 @@ export function randomDense(shape: Shape, hidden: Array<{ units: number; activat
   });
   return { features, target, estimator: { family: 'dense', layers } };
 }
+
+/** Pipelines that share columns and target, weighed at random; the preprocessing of each is its own. */
+export function randomEnsemble(seed: number, make: Array<(seed: number) => FittedPipeline>): FittedPipeline {
+  const random = createRandom(seed ^ 0x5eed);
+  const [first, ...others] = make.map((one) => one(seed));
+  const raw = make.map(() => random.between(0.1, 1));
+  const total = raw.reduce((sum, weight) => sum + weight, 0);
+  const members = [first!, ...others].map(({ features, target, estimator }, index) => {
+    if (estimator.family === 'ensemble') throw new Error('An ensemble has no ensembles in it');
+    const own = features.map((feature) => (feature.type === 'number' ? { ...feature, mean: feature.mean + random.unit(), fill: random.below(7) / 2 - 1 } : feature));
+    return { weight: raw[index]! / total, features: own, target, estimator };
+  });
+  return { features: first!.features, target: first!.target, estimator: { family: 'ensemble', members } };
+}

@@ -9,6 +9,30 @@ type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 export const dense: Family<DenseSettings, DenseEstimator> = {
   learnsFromValidation: false,
   parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
+  search: {
+    space: ({ rows }) => ({
+      settings: {
+        hiddenLayers: { type: 'choice', of: [[32], [64, 32], [128], [128, 64], [256, 128], [64, 64, 64]] },
+        activation: { type: 'choice', of: ['relu', 'elu', 'tanh'] },
+      },
+      trainer: {
+        learningRate: { type: 'logUniform', low: 0.0005, high: 0.02 },
+        batchSize: { type: 'choice', of: batchSizesFor(rows) },
+        epochs: { type: 'choice', of: [epochsFor(rows).epochs] },
+        patience: { type: 'choice', of: [epochsFor(rows).patience] },
+        l2: { type: 'logUniform', low: 1e-6, high: 3e-3 },
+      },
+    }),
+    portfolio: ({ rows }) => {
+      const [small, large] = [batchSizesFor(rows)[0]!, batchSizesFor(rows)[1]!];
+      const trainer = epochsFor(rows);
+      return [
+        { order: 5, point: { settings: { hiddenLayers: [64, 32] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-5 } } },
+        { order: 7, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
+        { order: 9, point: { settings: { hiddenLayers: [64, 32], activation: 'elu' }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
+      ];
+    },
+  },
 
   async fit({ data, spec, settings, model, seed, rows, validation, pacer, resume, onEpoch }) {
     const { trainer } = spec;
@@ -55,6 +79,17 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
     return classScores(new Float64Array(outputs), rows.length, target.classes.length);
   },
 };
+
+/** An epoch of few rows changes little: more of them, and more patience. */
+function epochsFor(rows: number): { epochs: number; patience: number } {
+  return { epochs: rows < 5_000 ? 300 : 100, patience: rows < 1_000 ? 30 : 12 };
+}
+
+/** Sizes that make some tens of gradient steps an epoch: fewer learn too little, more only take time. */
+function batchSizesFor(rows: number): number[] {
+  const size = 2 ** Math.round(Math.log2(Math.min(512, Math.max(16, rows / 25))));
+  return [size, size * 2];
+}
 
 function examplesOf(data: PreparedData, features: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
   return {

@@ -1,4 +1,5 @@
 import type { ModelFamily, ModelSettings } from '@millrace/configuration';
+import { blendScores } from '../blend.ts';
 import type { Pacer } from '../pacer.ts';
 import type { FittedEstimator, FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
@@ -15,7 +16,17 @@ const families: { [Name in ModelFamily]: Family<Extract<ModelSettings, { family:
 /** The family of these settings; it takes only its own. */
 export const familyOf = (name: ModelFamily): Family => families[name] as unknown as Family;
 
+export const familyNames = Object.keys(families) as ModelFamily[];
+
 /** Answers rows of a table with a trained pipeline; null when the pacer said stop. */
-export function scoreRows(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {
-  return familyOf(pipeline.estimator.family).score(pipeline, table, rows, pacer);
+export async function scoreRows(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {
+  const { estimator } = pipeline;
+  if (estimator.family !== 'ensemble') return familyOf(estimator.family).score(pipeline, table, rows, pacer);
+  const parts: { weight: number; scores: Scores }[] = [];
+  for (const { weight, ...member } of estimator.members) {
+    const scores = await scoreRows(member, table, rows, pacer);
+    if (!scores) return null;
+    parts.push({ weight, scores });
+  }
+  return blendScores(parts, rows.length);
 }

@@ -4,6 +4,7 @@ import type { Pacer } from '../pacer.ts';
 import type { FittedEstimator, FittedPipeline, FittedTarget } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { PreparedData } from '../prepared-data.ts';
+import type { FamilySearch } from '../search/search-space.ts';
 import type { Problem, Table } from '../table.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Family<Settings extends ModelSettings = ModelSettings, Estimato
   learnsFromValidation: boolean;
   /** What the leaderboard shows beside the family's name. */
   parameters(settings: Settings, spec: TrainingSpec): Record<string, unknown>;
+  /** How an automatic search varies it. A family without this is searched with its defaults only. */
+  search?: FamilySearch;
 }
 
 export interface FitJob<Settings extends ModelSettings = ModelSettings> {

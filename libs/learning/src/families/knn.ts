@@ -9,6 +9,19 @@ type NearestNeighboursEstimator = Extract<FittedEstimator, { family: 'knn' }>;
 export const knn: Family<NearestNeighboursSettings, NearestNeighboursEstimator> = {
   learnsFromValidation: true,
   parameters: ({ family: _family, ...own }) => own,
+  search: {
+    space: ({ rows }) => ({
+      settings: {
+        k: { type: 'logInteger', low: 1, high: Math.max(2, Math.min(50, Math.floor(rows / 5))) },
+        weights: { type: 'choice', of: ['uniform', 'distance'] },
+        scaling: { type: 'choice', of: ['standard', 'none'] },
+      },
+    }),
+    portfolio: () => [
+      { order: 1, point: { settings: { k: 5, weights: 'distance', scaling: 'standard' } } },
+      { order: 6, point: { settings: { k: 3, weights: 'distance', scaling: 'none' } } },
+    ],
+  },
 
   async fit({ data, spec, settings, rows }) {
     const begun = performance.now();
