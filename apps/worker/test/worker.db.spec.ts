@@ -67,6 +67,30 @@ describe('a worker', () => {
     await worker.close();
   });
 
+  it('searches to a version, with its trials on the leaderboard while it goes on', async () => {
+    const worker = await startTestWorker('searching');
+    const submitted = await tenant.run(await tenant.iris(), {
+      ...irisSpec,
+      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }],
+      trainer: { epochs: 20 },
+      selection: { metric: 'logLoss', maxTrials: 3, timeLimitSeconds: 60 },
+    });
+    const live = await until(submitted.id, ({ trials }) => trials.length > 0);
+    expect(live.trials[0]).toMatchObject({ scoreTest: null, scoreVal: expect.any(Number), metrics: { search: { status: 'complete' } } });
+    expect(live.progress).toMatchObject({ secondsUsed: expect.any(Number), timeLimitSeconds: 60, trials: 3 });
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', agreement: { type: 'agrees' } } });
+    const searched = run.trials.filter(({ family }) => family !== 'ensemble').sort((a, b) => a.number - b.number);
+    expect(searched.map(({ number }) => number)).toEqual([0, 1, 2]);
+    for (const trial of searched) {
+      expect(trial).toMatchObject({ metrics: { search: { number: trial.number, seed: expect.any(Number), foldScores: expect.any(Array) } }, fitTimeSeconds: expect.any(Number) });
+      expect(Number(trial.sizeBytes)).toBeGreaterThan(Number(trial.sizeGzBytes));
+      expect(trial.predTimeMsP50).toBeGreaterThan(0);
+    }
+    expect(run.trials.filter(({ best }) => best)).toHaveLength(1);
+    await worker.close();
+  });
+
   it('obeys a cancel within two seconds', async () => {
     const worker = await startTestWorker('cancelled');
     const run = await tenant.run(await tenant.iris(), longSpec);

@@ -28,6 +28,8 @@ export interface Evaluation {
   predictMsPerRow: number;
   /** Seconds into the search when this was last worked on. */
   at: number;
+  /** The best score over all folds by then. */
+  bestScore: number | null;
   problem: Problem | null;
   /** What an ensemble needs; null once a candidate is out of reach of the best. */
   kept: { outOfFold: Float64Array; pipelines: FittedPipeline[] } | null;
@@ -65,7 +67,7 @@ export async function tryCandidate(work: FoldWork, candidate: Candidate): Promis
   const share = shareOfFirstTry(work.plan);
   const outcome = await runFold(work, candidate, 0, share);
   if (outcome.type === 'stopped') return null;
-  const fresh = { candidate, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, firstScore: null, at: 0, problem: null, kept: null };
+  const fresh = { candidate, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, firstScore: null, at: 0, bestScore: null, problem: null, kept: null };
   if (outcome.type === 'failed') return { ...fresh, status: 'failed', problem: outcome.problem };
   const { heldOut } = work.plan.folds[0]!;
   const firstScore = metricValue(scoresToMetrics(work.data, heldOut, outcome.scores), work.metric);

@@ -32,6 +32,8 @@ export interface SearchRecord extends Omit<Candidate, 'family'> {
   predictMsPerRow: number;
   /** Seconds into the search. */
   at: number;
+  /** The best score of the search by then. */
+  bestScore: number | null;
   problem: Problem | null;
   appraisal: Appraisal | null;
 }
@@ -118,6 +120,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
       const { pipelines } = evaluation.kept!;
       appraisals[number] = await options.appraise(isBag(evaluation, work) ? bagOf(work, pipelines) : pipelines.at(-1)!);
     }
+    evaluations[number].bestScore = bestScore();
     for (const { candidate } of complete().slice(contenders)) evaluations[candidate.number]!.kept = null;
     if (evaluation.status !== 'tried') await emit({ type: 'search-trial', record: record(number) });
     progress.seconds = elapsed();
@@ -237,7 +240,7 @@ function secondsToTry(evaluations: readonly Evaluation[], { family }: Candidate,
 const secondsToComplete = ({ foldScores, foldSeconds }: Evaluation, { plan }: FoldWork): number => foldSeconds * (plan.folds.length - foldScores.length);
 
 function untried(candidate: Candidate): Evaluation {
-  return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, problem: null, kept: null };
+  return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, bestScore: null, problem: null, kept: null };
 }
 
 function outOfFoldMetrics({ data, plan }: FoldWork, numbers: Float64Array): Metrics {
