@@ -1,6 +1,7 @@
 import { benchAudit } from './audit.ts';
 import { benchPredict } from './predict.ts';
 import { benchRevocation } from './revocation.ts';
+import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
@@ -10,6 +11,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   predict: benchPredict,
   revocation: benchRevocation,
+  search: benchSearch,
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
