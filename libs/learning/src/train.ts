@@ -67,7 +67,7 @@ export interface RowCounts {
 
 /** One model tried: what it was, what came out, how good it is. */
 export interface Trial {
-  /** Its place in the configuration's `models`. */
+  /** Its place in the configuration's `models`; the place after the last for the baseline that a run adds. */
   model: number;
   family: ModelFamily;
   /** Its hyper-parameters, and for a network the trainer's settings. */
@@ -106,7 +106,15 @@ export type TrainOutcome =
   | { type: 'invalid'; problems: Problem[] };
 
 /**
- * Trains every model of a configuration on a table and scores each on the same test rows.
+ * The models to try. A baseline joins those that were asked for, unless it is one of them: every leaderboard has it, to
+ * compare with. One that was not asked for is never the best, so that nobody publishes it unawares.
+ */
+function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
+  return models.some(({ family }) => family === 'baseline') ? models : [...models, { family: 'baseline', average: 'mean' }];
+}
+
+/**
+ * Trains every model of a configuration, and a baseline, on a table and scores each on the same test rows.
  *
  * Rows without a target are left aside. The preprocessing is learned from the training rows only. Validation rows are
  * held back only if an early stop or a choice between models needs them; k-nearest neighbours then learns from training
@@ -126,10 +134,11 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
   const { split, dropped } = data;
+  const models = candidatesOf(spec);
   await emit({
     type: 'started',
     backend,
-    trials: spec.models.length,
+    trials: models.length,
     rows: { train: split.train.length, validation: split.validation.length, test: split.test.length, dropped },
   });
 
@@ -141,11 +150,11 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     await emit({ type: 'checkpoint', trial, epoch: current?.fit.epoch ?? 0 });
   };
 
-  for (let model = progress.results.length; model < spec.models.length; model++) {
+  for (let model = progress.results.length; model < models.length; model++) {
     if (signal?.aborted) return { type: 'cancelled' };
-    const settings = spec.models[model]!;
+    const settings = models[model]!;
     const parameters = familyOf(settings.family).parameters(settings, spec);
-    await emit({ type: 'trial-started', trial: model, trials: spec.models.length, family: settings.family, parameters });
+    await emit({ type: 'trial-started', trial: model, trials: models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
       current: progress.current?.model === model ? progress.current : null,
@@ -168,10 +177,11 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const failures = progress.results.flatMap((result, model) =>
     result.type === 'failed' ? [{ model, problem: result.problem }] : [],
   );
-  if (trials.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
+  const contenders = trials.filter(({ model }) => model < spec.models.length);
+  if (contenders.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
   const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
   return {
-    type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, backend, split, dropped, failures,
+    type: 'trained', trials, best: bestOf(contenders, selectionMetric), selectionMetric, backend, split, dropped, failures,
   };
 }
 
@@ -210,7 +220,9 @@ async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     validationMetrics = await scorePipeline(data, first.fit.pipeline, validation, pacer);
     if (!validationMetrics) return { type: 'cancelled' };
   }
-  const final = family.learnsFromValidation && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
+  const { learnsFromValidation: learnsMore } = family;
+  const learnsAgain = typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings);
+  const final = learnsAgain && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
   if (final.type !== 'fitted') return final;
   const testMetrics = await scorePipeline(data, final.fit.pipeline, test, pacer);
   if (!testMetrics) return { type: 'cancelled' };

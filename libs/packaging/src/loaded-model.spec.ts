@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { predictPlainly } from '../test/plain-engine.ts';
-import { createRandom, randomDense, randomNearestNeighbours, randomRows, type Shape } from '../test/random-pipeline.ts';
+import {
+  createRandom, randomBaseline, randomDense, randomLinear, randomNearestNeighbours, randomRows, type Shape,
+} from '../test/random-pipeline.ts';
 import {
   agree,
   buildPackage,
@@ -92,6 +94,28 @@ describe('a dense network in a package', () => {
     if (pipeline.estimator.family === 'dense') pipeline.estimator.layers[0]!.kernel.fill(3e38);
     const model = await open(pipeline);
     await expect(model.predict(validated(model, [[0], [1e9]]))).rejects.toMatchObject({ code: 'INVALID' });
+  });
+});
+
+describe.each([
+  ['a linear model', randomLinear],
+  ['a baseline', randomBaseline],
+])('%s in a package', (_, make) => {
+  it.each([
+    ['classes', fc.integer({ min: 2, max: 5 })],
+    ['numbers', fc.constant(0)],
+  ])('answers with %s as a plain loop does, with missing and unseen values', async (__, classes) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(classes), async (shape) => {
+        const pipeline = make(shape);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        const agreement = agree(plain, packaged, pipeline.target);
+        expect(agreement).toMatchObject({ type: 'agrees', rows: 20 });
+        // Both compute in float64; what is left is the float32 in which probabilities travel.
+        expect(agreement.maxDifference).toBeLessThan(1e-6);
+      }),
+      { numRuns: 30 },
+    );
   });
 });
 

@@ -5,7 +5,7 @@ import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `dense`, `knn` */
+  /** `baseline`, `linear`, `dense`, `knn` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -129,14 +129,17 @@ const MAX_CALL_WORK = 50_000_000;
 /** Intermediate tensors stay small whatever the request, and other work gets its turn between calls. */
 function rowsPerCall({ features, estimator }: FittedPipeline): number {
   const width = encodedWidth(features);
-  let cells: number;
-  let work: number;
+  let cells = width;
+  let work = width;
   if (estimator.family === 'knn') {
     cells = Math.max(width, estimator.targets.length);
     work = estimator.targets.length * width;
-  } else {
+  } else if (estimator.family === 'dense') {
     cells = Math.max(width, ...estimator.layers.map((layer) => layer.units));
     work = estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0);
+  } else if (estimator.family === 'linear') {
+    cells = Math.max(width, estimator.bias.length);
+    work = estimator.kernel.length;
   }
   const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
   return Math.max(1, Math.floor(rows));
