@@ -1,4 +1,5 @@
 import { benchAudit } from './audit.ts';
+import { benchFamilies } from './families.ts';
 import { benchPredict } from './predict.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSignIn } from './sign-in.ts';
@@ -8,6 +9,7 @@ import { benchTenancy } from './tenancy.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
+  families: benchFamilies,
   predict: benchPredict,
   revocation: benchRevocation,
   'sign-in': benchSignIn,

@@ -28,6 +28,8 @@ export interface TrainOptions {
   spec: TrainingSpec;
   /** Default: the current backend, or the best of this machine. */
   backend?: Backend | undefined;
+  /** Rows to test on, such as a fold of a cross-validation, in place of those that the split's share and seed would choose. */
+  testRows?: Int32Array | undefined;
   /** Seed of initial weights and of the order of rows. Default: the split's seed. */
   seed?: number | undefined;
   checkpoint?: CheckpointStore | undefined;
@@ -129,7 +131,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);
   const seed = options.seed ?? spec.split.seed;
-  const data = prepareData(table, spec);
+  const data = prepareData(table, spec, options.testRows);
   if (data.type === 'invalid') return data;
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
@@ -142,7 +144,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     rows: { train: split.train.length, validation: split.validation.length, test: split.test.length, dropped },
   });
 
-  const fingerprint = fingerprintOf(table, spec, seed);
+  const fingerprint = fingerprintOf(table, spec, seed, options.testRows);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
   const save = async (trial: number, current: Progress['current']) => {
     if (!options.checkpoint?.isDue(current?.fit.epoch ?? null)) return;
