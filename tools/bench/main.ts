@@ -1,4 +1,5 @@
 import { benchAudit } from './audit.ts';
+import { benchFamilies } from './families.ts';
 import { benchPredict } from './predict.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -9,6 +10,7 @@ import { benchTenancy } from './tenancy.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
+  families: benchFamilies,
   predict: benchPredict,
   revocation: benchRevocation,
   search: benchSearch,

@@ -36,7 +36,7 @@ describe('a worker', () => {
     const worker = await startTestWorker('main');
     const submitted = await tenant.run(await tenant.iris(), {
       ...irisSpec,
-      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }],
+      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }, { family: 'linear' }],
       trainer: { epochs: 30 },
     });
     const run = await until(submitted.id, isOver);
@@ -44,10 +44,11 @@ describe('a worker', () => {
     expect(run.events.map(({ type }) => type)).toEqual(['submitted', 'claimed', 'succeeded']);
     expect(run.metrics).toHaveLength(30);
     expect(run.metrics[0]!.values).toMatchObject({ loss: expect.any(Number), valLoss: expect.any(Number) });
-    expect(run.trials).toHaveLength(2);
+    expect(run.trials.map(({ family }) => family).sort()).toEqual(['baseline', 'dense', 'knn', 'linear']);
     expect(run.trials.filter(({ best }) => best)).toHaveLength(1);
     for (const trial of run.trials) {
-      expect(trial.scoreTest).toBeGreaterThan(0.6);
+      if (trial.family === 'baseline') expect(trial).toMatchObject({ best: false, scoreTest: expect.closeTo(1 / 6, 6) });
+      else expect(trial.scoreTest).toBeGreaterThan(0.6);
       expect(Number(trial.sizeBytes)).toBeGreaterThan(1000);
       expect(trial.predTimeMsP50).toBeGreaterThan(0);
     }

@@ -1,3 +1,4 @@
+import { learnsInEpochs } from './families.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { TrainingSpec } from './training-spec.ts';
@@ -38,7 +39,7 @@ export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
  */
 export function needsValidation(spec: TrainingSpec): boolean {
   if (isSearch(spec)) return false;
-  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some((model) => model.family === 'dense'));
+  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some(learnsInEpochs));
 }
 
 /**
@@ -220,6 +221,20 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         field: `models[${index}].k`,
         message: `k is ${model.k}, but there are only ${training} training rows.`,
         remedy: `Give at most ${training}, or add rows.`,
+      });
+    }
+    if (model.family === 'linear' && model.solver === 'closed_form' && task === 'classification') {
+      problems.push({
+        field: `models[${index}].solver`,
+        message: 'Classes have no closed form.',
+        remedy: 'Give one of: auto, lbfgs, proximal_gradient, gradient_descent.',
+      });
+    }
+    if (model.family === 'linear' && ['closed_form', 'lbfgs'].includes(model.solver) && model.l1 > 0) {
+      problems.push({
+        field: `models[${index}].solver`,
+        message: `The solver ${model.solver} cannot take an L1 penalty.`,
+        remedy: 'Use the solver auto or proximal_gradient, or set l1 to 0.',
       });
     }
   });

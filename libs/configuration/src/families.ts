@@ -1,5 +1,38 @@
 import { z } from 'zod';
 
+const baselineSchema = z
+  .strictObject({
+    family: z.literal('baseline'),
+    average: z.enum(['mean', 'median']).default('mean').meta({
+      title: 'Average',
+      description: 'The number that every row is answered with. Classes are answered with their shares, whichever is chosen.',
+    }),
+  })
+  .meta({ title: 'Baseline' });
+
+const linearSchema = z
+  .strictObject({
+    family: z.literal('linear'),
+    solver: z.enum(['auto', 'closed_form', 'lbfgs', 'proximal_gradient', 'gradient_descent']).default('auto').meta({
+      title: 'Solver',
+      description:
+        'auto: closed_form for numbers, lbfgs for classes, proximal_gradient where L1 is above 0. gradient_descent learns in epochs, as the trainer says.',
+    }),
+    l1: z.number().min(0).max(1e9).default(0).meta({
+      title: 'L1',
+      description: 'Adds l1 · Σ|w| to the summed loss; drives coefficients to exactly 0. For classes it is 1/C of other programs.',
+    }),
+    l2: z.number().min(0).max(1e9).default(1).meta({
+      title: 'L2',
+      description: 'Adds l2 · ½Σw² to the summed loss. For classes it is 1/C of other programs, for numbers the alpha of a ridge regression.',
+    }),
+    scaling: z.enum(['standard', 'none']).default('standard').meta({
+      title: 'Scaling',
+      description: 'standard: every number is penalised alike, whatever its unit; none: numbers are taken as they are.',
+    }),
+  })
+  .meta({ title: 'Linear model' });
+
 const nearestNeighboursSchema = z
   .strictObject({
     family: z.literal('knn'),
@@ -31,10 +64,14 @@ const denseSchema = z
   .meta({ title: 'Dense network' });
 
 /** One candidate of a training configuration: a family and its hyper-parameters. */
-export const modelSchema = z.discriminatedUnion('family', [nearestNeighboursSchema, denseSchema]).meta({ title: 'Model' });
+export const modelSchema = z.discriminatedUnion('family', [
+  baselineSchema, linearSchema, nearestNeighboursSchema, denseSchema,
+]).meta({ title: 'Model' });
 
 export type ModelSettings = z.output<typeof modelSchema>;
 export type ModelFamily = ModelSettings['family'];
+export type BaselineSettings = Extract<ModelSettings, { family: 'baseline' }>;
+export type LinearSettings = Extract<ModelSettings, { family: 'linear' }>;
 export type NearestNeighboursSettings = Extract<ModelSettings, { family: 'knn' }>;
 export type DenseSettings = Extract<ModelSettings, { family: 'dense' }>;
 
@@ -49,6 +86,18 @@ export interface FamilyDescription {
 
 /** The model families, by the name that a training configuration uses. */
 export const families: Record<ModelFamily, FamilyDescription> = {
+  baseline: {
+    title: 'Baseline',
+    description: 'Answers every row alike, with the class shares or an average. What any other model must beat; every run adds it.',
+    learnsByEpochs: false,
+    parameters: z.toJSONSchema(baselineSchema, { io: 'input' }),
+  },
+  linear: {
+    title: 'Linear model',
+    description: 'A weighted sum of the inputs: ridge regression for numbers, logistic regression for classes. Small, fast, easy to explain.',
+    learnsByEpochs: false,
+    parameters: z.toJSONSchema(linearSchema, { io: 'input' }),
+  },
   knn: {
     title: 'k-nearest neighbours',
     description: 'Predicts from the k most similar training rows. Strong on small data; keeps all training rows.',
@@ -66,4 +115,9 @@ export const families: Record<ModelFamily, FamilyDescription> = {
 /** Settings of a family with its defaults filled in. Throws on what the family does not know: for settings made by code. */
 export function completeSettings(settings: { family: ModelFamily } & Record<string, unknown>): ModelSettings {
   return modelSchema.parse(settings);
+}
+
+/** Whether a model learns in epochs, and so may stop early on validation rows. */
+export function learnsInEpochs(model: ModelSettings): boolean {
+  return families[model.family].learnsByEpochs || (model.family === 'linear' && model.solver === 'gradient_descent');
 }

@@ -56,6 +56,18 @@ export interface EnsembleMember {
 export type FittedEstimator =
   /** The weighted mean of the members' probabilities, or of their values in the target's unit. */
   | { family: 'ensemble'; members: EnsembleMember[] }
+  /** The same answer for every row: each class's share of the training rows, or one value in the target's unit. */
+  | { family: 'baseline'; answer: Float64Array }
+  | {
+      family: 'linear';
+      width: number;
+      /**
+       * [width, outputs] row by row, and [outputs]: `x · kernel + bias` is the logit of each class before a softmax, or
+       * the value in the target's unit (one output). With two classes the first has logit 0.
+       */
+      kernel: Float64Array;
+      bias: Float64Array;
+    }
   | { family: 'dense'; layers: DenseLayer[] }
   | {
       family: 'knn';

@@ -35,22 +35,19 @@ export function findInfinities(table: Table, spec: TrainingSpec): Problem[] {
   });
 }
 
-/**
- * Problems are those that show only when the rows are divided.
- * @param testRows to test on these instead of dividing by the configuration's split; no rows are held back then
- */
-export function prepareData(table: Table, spec: TrainingSpec, testRows?: Int32Array): PreparedData | { type: 'invalid'; problems: Problem[] } {
+/** Problems are those that show only when the rows are divided. */
+export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Array | null = null): PreparedData | { type: 'invalid'; problems: Problem[] } {
   const output = spec.outputFeatures[0]!;
   const column = findColumn(table, output.name)!;
   const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
   const rows = allRows.filter((row) => categoryAt(column, row) !== null);
   const { target, truth } = readTarget(column, output, rows, table.rows);
   const strata = splitTypeOf(spec) === 'stratified' ? Int32Array.from(rows, (row) => truth[row]!) : null;
-  const held = testRows && new Set(testRows);
-  const split: Split = held ? { train: rows.filter((row) => !held.has(row)), validation: new Int32Array(), test: rows.filter((row) => held.has(row)) } : splitRows({
-    rows, strata, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
+  const split = splitRows({
+    rows, strata, testRows, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
     validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
   });
+  if (split.train.length === 0 || split.test.length === 0) throw new Error('The rows to test on leave none to test on or to learn from');
   const problems: Problem[] = [];
   if (needsValidation(spec) && split.validation.length === 0) {
     problems.push({

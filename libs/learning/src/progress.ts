@@ -39,8 +39,8 @@ export async function restoreProgress(
 }
 
 /** Tells whether a checkpoint continues this very run: same data, configuration and seed. */
-export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number): string {
-  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows }));
+export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number, testRows?: Int32Array): string {
+  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows, testRows: testRows && Array.from(testRows) }));
   for (const { name } of [...spec.inputFeatures, ...spec.outputFeatures]) {
     const column = findColumn(table, name)!;
     hash.update(column.type);

@@ -151,14 +151,14 @@ describe('dense network', () => {
     }, ['grade', 'passed']);
     const outcome = await trained({ table, spec });
     expect(outcome.failures).toMatchObject([{ model: 0, problem: { field: 'trainer.learningRate' } }]);
-    expect(outcome.trials.map(({ model, family }) => [model, family])).toEqual([[1, 'knn']]);
+    expect(outcome.trials.map(({ model, family }) => [model, family])).toEqual([[1, 'knn'], [2, 'baseline']]);
     expect(outcome.best).toBe(0);
   });
 });
 
 describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
   const spec = specFor(table, grade, {
-    models: [{ family: 'dense', hiddenLayers: [6, 5] }, { family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [] }],
+    models: [{ family: 'dense', hiddenLayers: [6, 5] }, { family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [] }, { family: 'linear', solver: 'gradient_descent' }],
     trainer: { epochs: 5, regularization: { l1: 1e-4, l2: 1e-4 }, earlyStop: { patience: 4 } },
   }, others);
   const pipelines = ({ trials }: Trained) => trials.map(({ pipeline, metrics, history }) => ({ pipeline, metrics, history }));
@@ -178,8 +178,8 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
       const own = { ...spec, trainer: { ...spec.trainer, optimizer: optimizer as 'sgd' } };
       const whole = memoryStore();
       const expected = pipelines(await trained({ table, spec: own, backend: backends[name], checkpoint: whole }));
-      // Two networks of five epochs and three finished models.
-      expect(whole.saved.length).toBe(13);
+      // Two networks and a linear model of five epochs, and five finished models, the baseline among them.
+      expect(whole.saved.length).toBe(20);
       for (const state of whole.saved) {
         const events: TrainEvent[] = [];
         const resumed = await trained({
@@ -189,7 +189,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
         expect(pipelines(resumed)).toEqual(expected);
         expect(events.some(({ type }) => type === 'resumed')).toBe(true);
         const repeated = events.filter(({ type }) => type === 'epoch').length;
-        expect(repeated).toBeLessThan(10);
+        expect(repeated).toBeLessThan(15);
       }
     },
   );
@@ -403,7 +403,7 @@ test('a listener hears the run from start to end, in order', async () => {
   await trained({ table, spec, checkpoint: memoryStore(), onEvent: (event) => void events.push(event) });
   expect(events.map(({ type }) => type)).toEqual([
     'started', 'trial-started', 'epoch', 'checkpoint', 'epoch', 'checkpoint', 'trial-finished', 'checkpoint',
-    'trial-started', 'trial-finished', 'checkpoint',
+    'trial-started', 'trial-finished', 'checkpoint', 'trial-started', 'trial-finished', 'checkpoint',
   ]);
   expect(events[2]).toMatchObject({
     trial: 0, epoch: 1, epochs: 2, loss: expect.any(Number), valLoss: expect.any(Number), metrics: { accuracy: expect.any(Number) },

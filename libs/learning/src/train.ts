@@ -29,6 +29,8 @@ export interface TrainOptions {
   spec: TrainingSpec;
   /** Default: the current backend, or the best of this machine. */
   backend?: Backend | undefined;
+  /** Rows to test on, such as a fold of a cross-validation, in place of those that the split's share and seed would choose. */
+  testRows?: Int32Array | undefined;
   /** Seed of initial weights and of the order of rows. Default: the split's seed. */
   seed?: number | undefined;
   checkpoint?: CheckpointStore | undefined;
@@ -39,8 +41,6 @@ export interface TrainOptions {
   appraise?: ((pipeline: FittedPipeline) => Promise<Appraisal>) | undefined;
   /** For a search only: milliseconds that never go back. Default: `performance.now`. */
   clock?: (() => number) | undefined;
-  /** For a search only: rows of the table to test on, instead of those that the configuration's split would take. */
-  testRows?: Int32Array | undefined;
 }
 
 /** Trials count from 0, epochs from 1. Losses are data losses (see EpochResult). */
@@ -75,7 +75,7 @@ export interface RowCounts {
 
 /** One model tried: what it was, what came out, how good it is. */
 export interface Trial {
-  /** Its place in the configuration's `models`; in a search, its number. */
+  /** Its place in the configuration's `models`, the place after the last for the baseline that a run adds; in a search, its number. */
   model: number;
   family: ModelFamily | 'ensemble';
   /** Its hyper-parameters, and for a network the trainer's settings. */
@@ -119,7 +119,15 @@ export type TrainOutcome =
   | { type: 'invalid'; problems: Problem[] };
 
 /**
- * Trains every model of a configuration on a table and scores each on the same test rows.
+ * The models to try. A baseline joins those that were asked for, unless it is one of them: every leaderboard has it, to
+ * compare with. One that was not asked for is never the best, so that nobody publishes it unawares.
+ */
+function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
+  return models.some(({ family }) => family === 'baseline') ? models : [...models, { family: 'baseline', average: 'mean' }];
+}
+
+/**
+ * Trains every model of a configuration, and a baseline, on a table and scores each on the same test rows.
  *
  * Rows without a target are left aside. The preprocessing is learned from the training rows only. Validation rows are
  * held back only if an early stop or a choice between models needs them; k-nearest neighbours then learns from training
@@ -134,20 +142,21 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);
   const seed = options.seed ?? spec.split.seed;
-  const data = prepareData(table, spec, isSearch(spec) ? options.testRows : undefined);
+  const data = prepareData(table, spec, options.testRows);
   if (data.type === 'invalid') return data;
   const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
   const { split, dropped } = data;
+  const models = candidatesOf(spec);
   await emit({
     type: 'started',
     backend,
-    trials: isSearch(spec) ? (spec.selection.maxTrials ?? maxSearchTrials) : spec.models.length,
+    trials: isSearch(spec) ? (spec.selection.maxTrials ?? maxSearchTrials) : models.length,
     rows: { train: split.train.length, validation: split.validation.length, test: split.test.length, dropped },
   });
 
-  const fingerprint = fingerprintOf(table, spec, seed);
+  const fingerprint = fingerprintOf(table, spec, seed, options.testRows);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
   if (isSearch(spec)) {
     const outcome = await searchModels({
@@ -173,11 +182,11 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     await emit({ type: 'checkpoint', trial, epoch: current?.fit.epoch ?? 0 });
   };
 
-  for (let model = progress.results.length; model < spec.models.length; model++) {
+  for (let model = progress.results.length; model < models.length; model++) {
     if (signal?.aborted) return { type: 'cancelled' };
-    const settings = spec.models[model]!;
+    const settings = models[model]!;
     const parameters = familyOf(settings.family).parameters(settings, spec);
-    await emit({ type: 'trial-started', trial: model, trials: spec.models.length, family: settings.family, parameters });
+    await emit({ type: 'trial-started', trial: model, trials: models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
       current: progress.current?.model === model ? progress.current : null,
@@ -200,9 +209,10 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const failures = progress.results.flatMap((result, model) =>
     result.type === 'failed' ? [{ model, problem: result.problem }] : [],
   );
-  if (trials.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
+  const contenders = trials.filter(({ model }) => model < spec.models.length);
+  if (contenders.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
   return {
-    type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, backend, split, dropped, failures,
+    type: 'trained', trials, best: bestOf(contenders, selectionMetric), selectionMetric, backend, split, dropped, failures,
   };
 }
 
@@ -241,7 +251,9 @@ async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     validationMetrics = await scorePipeline(data, first.fit.pipeline, validation, pacer);
     if (!validationMetrics) return { type: 'cancelled' };
   }
-  const final = family.learnsFromValidation && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
+  const { learnsFromValidation: learnsMore } = family;
+  const learnsAgain = typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings);
+  const final = learnsAgain && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
   if (final.type !== 'fitted') return final;
   const testMetrics = await scorePipeline(data, final.fit.pipeline, test, pacer);
   if (!testMetrics) return { type: 'cancelled' };

@@ -35,7 +35,23 @@ export type FittedTarget =
   /** a network learns `(y - mean) / scale`; the package turns its output back into the unit of the target */
   | { name: string; type: 'number'; mean: number; scale: number };
 
-export type FittedEstimator = DenseEstimator | NearestNeighboursEstimator | EnsembleEstimator;
+export type FittedEstimator = BaselineEstimator | LinearEstimator | DenseEstimator | NearestNeighboursEstimator | EnsembleEstimator;
+
+/** The same answer for every row: the share of each class, or one value in the unit of the target. */
+export interface BaselineEstimator {
+  family: 'baseline';
+  answer: Float64Array;
+}
+
+/** `x · kernel + bias` in float64: logits of the classes before a softmax, or the value in the unit of the target. */
+export interface LinearEstimator {
+  family: 'linear';
+  width: number;
+  /** [width, outputs], row-major; one output for a number, one per class for classes */
+  kernel: Float64Array;
+  /** [outputs] */
+  bias: Float64Array;
+}
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 
@@ -106,8 +122,16 @@ export function assertFitted(pipeline: FittedPipeline): void {
   }
   const width = encodedWidth(features);
   ensure(width > 0, 'features', 'encode to an empty row: no number and no known category');
-  if (estimator.family === 'dense') assertDense(estimator, width, target);
-  else assertNearestNeighbours(estimator, width, target);
+  switch (estimator.family) {
+    case 'baseline':
+      return assertBaseline(estimator, target);
+    case 'linear':
+      return assertLinear(estimator, width, target);
+    case 'dense':
+      return assertDense(estimator, width, target);
+    case 'knn':
+      return assertNearestNeighbours(estimator, width, target);
+  }
 }
 
 function assertEnsemble({ members }: EnsembleEstimator, features: readonly FittedFeature[], target: FittedTarget): void {
@@ -143,6 +167,22 @@ function assertFeature(feature: FittedFeature): void {
   ensure([min, max, mean, fill].every(Number.isFinite), field, 'needs finite min, max, mean and fill');
   ensure(min <= max, field, 'has its min above its max');
   ensure(isScale(scale), field, 'needs a scale above 0');
+}
+
+const outputsOf = (target: FittedTarget): number => (target.type === 'number' ? 1 : target.classes.length);
+
+function assertBaseline({ answer }: BaselineEstimator, target: FittedTarget): void {
+  ensure(answer.length === outputsOf(target), 'estimator.answer', 'must be one number, or one share per class');
+  ensure(answer.every(Number.isFinite), 'estimator.answer', 'holds a number that is not finite');
+}
+
+function assertLinear(estimator: LinearEstimator, width: number, target: FittedTarget): void {
+  const { kernel, bias } = estimator;
+  ensure(estimator.width === width, 'estimator.width', `is ${estimator.width} but the features encode to ${width}`);
+  ensure(bias.length === outputsOf(target), 'estimator.bias', 'must be one number, or one per class');
+  ensure(kernel.length === width * bias.length, 'estimator.kernel', 'is of the wrong size');
+  ensure(kernel.every(Number.isFinite), 'estimator.kernel', 'has a weight that is not finite');
+  ensure(bias.every(Number.isFinite), 'estimator.bias', 'has a number that is not finite');
 }
 
 function assertDense(estimator: DenseEstimator, width: number, target: FittedTarget): void {

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { predictPlainly } from '../test/plain-engine.ts';
-import { createRandom, randomDense, randomEnsemble, randomNearestNeighbours, randomRows, type Shape } from '../test/random-pipeline.ts';
+import {
+  createRandom, randomBaseline, randomDense, randomEnsemble, randomLinear, randomNearestNeighbours, randomRows, type Shape,
+} from '../test/random-pipeline.ts';
 import {
   agree,
   buildPackage,
@@ -121,6 +123,28 @@ describe('an ensemble in a package', () => {
     expect(build([{ ...members[0]!, weight: 0.5 }, { ...members[1]!, weight: 0.6 }])).toThrow(/add up to 1/);
     expect(build([members[0]!, { ...members[1]!, features: members[1]!.features.slice(1) }])).toThrow(/other columns/);
     expect(build([])).toThrow(/must not be empty/);
+  });
+});
+
+describe.each([
+  ['a linear model', randomLinear],
+  ['a baseline', randomBaseline],
+])('%s in a package', (_, make) => {
+  it.each([
+    ['classes', fc.integer({ min: 2, max: 5 })],
+    ['numbers', fc.constant(0)],
+  ])('answers with %s as a plain loop does, with missing and unseen values', async (__, classes) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(classes), async (shape) => {
+        const pipeline = make(shape);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        const agreement = agree(plain, packaged, pipeline.target);
+        expect(agreement).toMatchObject({ type: 'agrees', rows: 20 });
+        // Both compute in float64; what is left is the float32 in which probabilities travel.
+        expect(agreement.maxDifference).toBeLessThan(1e-6);
+      }),
+      { numRuns: 30 },
+    );
   });
 });
 

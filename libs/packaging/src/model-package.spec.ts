@@ -122,6 +122,14 @@ describe('buildPackage', () => {
     ['estimator.targets', () => withNeighbours({ targets: new Int32Array(25).fill(3) })],
   ];
 
+  it.each<[string, FittedPipeline['estimator']]>([
+    ['estimator.answer', { family: 'baseline', answer: Float64Array.of(1) }],
+    ['estimator.answer', { family: 'baseline', answer: Float64Array.of(0.5, NaN, 0.5) }],
+    ['estimator.width', { family: 'linear', width: 99, kernel: new Float64Array(3), bias: new Float64Array(3) }],
+  ])('refuses an estimator that does not fit and names %s (case %#)', (field, estimator) => {
+    expect(() => buildPackage({ ...dense(), estimator }, FACTS)).toThrow(expect.objectContaining({ code: 'INVALID', field }));
+  });
+
   function withNumber(change: object): FittedPipeline {
     const range = { min: 0, max: 1, mean: 0, scale: 1, fill: 0 };
     return { ...dense(), features: [{ name: 'x', type: 'number', ...range, missingAllowed: true, ...change }] };

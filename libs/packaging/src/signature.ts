@@ -5,7 +5,7 @@ import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `dense`, `knn`, `ensemble` */
+  /** `baseline`, `linear`, `dense`, `knn`, `ensemble` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -143,6 +143,8 @@ function effortOf({ features, estimator }: FittedPipeline): { cells: number; wor
   if (estimator.family === 'knn') {
     return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
   }
+  if (estimator.family === 'baseline') return { cells: width, work: width };
+  if (estimator.family === 'linear') return { cells: Math.max(width, estimator.bias.length), work: estimator.kernel.length };
   return {
     cells: Math.max(width, ...estimator.layers.map((layer) => layer.units)),
     work: estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0),

@@ -1,10 +1,12 @@
 import {
   type Activation,
+  type BaselineEstimator,
   type DenseEstimator,
   type EnsembleEstimator,
   type FittedFeature,
   type FittedPipeline,
   type FittedTarget,
+  type LinearEstimator,
   type NearestNeighboursEstimator,
 } from './fitted-pipeline.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
@@ -37,12 +39,17 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
 }
 
 function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
-  if (estimator.family === 'ensemble') {
-    writeEnsemble(graph, estimator, target);
-  } else if (estimator.family === 'dense') {
-    writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
-  } else {
-    writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+  switch (estimator.family) {
+    case 'baseline':
+      return writeBaseline(graph, features, estimator, target);
+    case 'linear':
+      return writeLinear(graph, encodeRows(graph, features, 'double'), estimator, target);
+    case 'dense':
+      return writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
+    case 'knn':
+      return writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+    case 'ensemble':
+      return writeEnsemble(graph, estimator, target);
   }
 }
 
@@ -68,6 +75,15 @@ function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target:
   else writeLabel(graph, sum!, graph.add('Cast', [sum!], { to: FLOAT }), target.classes);
 }
 
+/** Adds the inputs that the features need, and says which there are. */
+function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
+  const numbers = features.filter((feature) => feature.type === 'number').length;
+  const others = features.length - numbers;
+  if (numbers > 0) graph.input({ name: 'numbers', type: 'double', shape: [N, numbers] });
+  if (others > 0) graph.input({ name: 'categories', type: 'string', shape: [N, others] });
+  return [...(numbers > 0 ? ['numbers'] : []), ...(others > 0 ? ['categories'] : [])];
+}
+
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
 function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
   const numbers = features.filter((feature) => feature.type === 'number');
@@ -77,10 +93,10 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   const starts = new Map<FittedFeature, number>();
   let width = 0;
 
+  declareInputs(graph, features);
   if (numbers.length > 0) {
     const columns = numbers.length;
     const row = (pick: (feature: (typeof numbers)[number]) => number) => graph.doubles(numbers.map(pick), [1, columns]);
-    graph.input({ name: 'numbers', type: 'double', shape: [N, columns] });
     const missing = graph.add('IsNaN', ['numbers']);
     const filled = graph.add('Where', [missing, row((feature) => feature.fill), 'numbers']);
     const centred = graph.add('Sub', [filled, row((feature) => feature.mean)]);
@@ -89,7 +105,6 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
     for (const feature of numbers) starts.set(feature, width++);
   }
 
-  if (others.length > 0) graph.input({ name: 'categories', type: 'string', shape: [N, others.length] });
   for (const [index, feature] of others.entries()) {
     if (feature.categories.length === 0) continue;
     const column = graph.add('Gather', ['categories', graph.integers([index], [])], { axis: 1 });
@@ -108,6 +123,20 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   });
   if (order.every((from, to) => from === to)) return joined;
   return graph.add('Gather', [joined, graph.integers(order, [order.length])], { axis: 1 });
+}
+
+/** The answer once for each row; of the inputs only their number of rows is read. */
+function writeBaseline(graph: OnnxGraph, features: FittedFeature[], { answer }: BaselineEstimator, target: FittedTarget): void {
+  const [input] = declareInputs(graph, features);
+  const count = graph.add('Shape', [input!], { start: 0, end: 1 });
+  const shape = graph.add('Concat', [count, graph.integers([answer.length], [1])], { axis: 0 });
+  writeScores(graph, graph.add('Expand', [graph.doubles(answer, [1, answer.length]), shape]), target);
+}
+
+function writeLinear(graph: OnnxGraph, rows: string, { width, kernel, bias }: LinearEstimator, target: FittedTarget): void {
+  const outputs = bias.length;
+  const values = graph.add('Gemm', [rows, graph.doubles(kernel, [width, outputs]), graph.doubles(bias, [outputs])]);
+  writeScores(graph, target.type === 'number' ? values : graph.add('Softmax', [values], { axis: -1 }), target);
 }
 
 function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, target: FittedTarget): void {
@@ -224,6 +253,12 @@ function writeLabel(graph: OnnxGraph, scores: string, probabilities: string, cla
   const label = graph.add('Gather', [graph.texts(classes, [classes.length]), best]);
   graph.output(label, { name: 'label', type: 'string', shape: [N] });
   graph.output(probabilities, { name: 'probabilities', type: 'float', shape: [N, classes.length] });
+}
+
+/** Results in double: the value [N, 1] in the unit of the target, or the probabilities [N, C]. */
+function writeScores(graph: OnnxGraph, scores: string, target: FittedTarget): void {
+  if (target.type === 'number') writePrediction(graph, scores);
+  else writeLabel(graph, scores, graph.add('Cast', [scores], { to: FLOAT }), target.classes);
 }
 
 function writePrediction(graph: OnnxGraph, values: string): void {

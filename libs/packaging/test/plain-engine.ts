@@ -1,3 +1,4 @@
+import type { LinearEstimator } from '../src/fitted-pipeline.ts';
 import type { Activation, FittedFeature, FittedPipeline, Prediction } from '../src/index.ts';
 
 /** A raw value of a row; null where missing. */
@@ -13,6 +14,12 @@ export function predictPlainly({ features, target, estimator }: FittedPipeline, 
     return { label: target.classes[shares.indexOf(Math.max(...shares))]!, probabilities: shares };
   }
   const cells = encode(features, row);
+  if (estimator.family === 'baseline' || estimator.family === 'linear') {
+    const scores = estimator.family === 'baseline' ? Array.from(estimator.answer) : weigh(cells, estimator);
+    if (target.type === 'number') return { value: scores[0]! };
+    const probabilities = estimator.family === 'baseline' ? scores : activate('softmax', scores);
+    return { label: target.classes[probabilities.indexOf(Math.max(...probabilities))]!, probabilities };
+  }
   if (estimator.family === 'dense') {
     let values = cells;
     for (const layer of estimator.layers) {
@@ -52,6 +59,10 @@ export function predictPlainly({ features, target, estimator }: FittedPipeline, 
     nearest.reduce((sum, { value }, place) => sum + (value === index ? shares[place]! : 0), 0),
   );
   return { label: target.classes[probabilities.indexOf(Math.max(...probabilities))]!, probabilities };
+}
+
+function weigh(cells: number[], { kernel, bias }: LinearEstimator): number[] {
+  return Array.from(bias, (start, output) => cells.reduce((sum, cell, at) => sum + cell * kernel[at * bias.length + output]!, start));
 }
 
 export function encode(features: FittedFeature[], row: Cell[]): number[] {

@@ -141,3 +141,22 @@ export function randomEnsemble(seed: number, make: Array<(seed: number) => Fitte
   });
   return { features: first!.features, target: first!.target, estimator: { family: 'ensemble', members } };
 }
+
+export function randomLinear(shape: Shape): FittedPipeline {
+  const random = createRandom(shape.seed);
+  const features = randomFeatures(shape, random);
+  const width = encode(features, features.map(() => null)).length;
+  const outputs = shape.classes || 1;
+  const some = (length: number) => Float64Array.from({ length }, () => random.between(-2, 2));
+  const estimator: FittedEstimator = { family: 'linear', width, kernel: some(width * outputs), bias: some(outputs) };
+  return { features, target: randomTarget(shape, random), estimator };
+}
+
+export function randomBaseline(shape: Shape): FittedPipeline {
+  const random = createRandom(shape.seed);
+  const features = randomFeatures(shape, random);
+  const parts = Array.from({ length: shape.classes || 1 }, () => random.between(0.1, 9));
+  const total = shape.classes === 0 ? 1 : parts.reduce((sum, part) => sum + part, 0);
+  const answer = Float64Array.from(parts, (part) => part / total);
+  return { features, target: randomTarget(shape, random), estimator: { family: 'baseline', answer } };
+}

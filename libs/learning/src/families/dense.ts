@@ -1,8 +1,10 @@
-import type { DenseSettings } from '@millrace/configuration';
+import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
 import { type DenseState, type Examples, networkOutputs, trainDense } from '../dense-network.ts';
-import { encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget } from '../pipeline.ts';
+import {
+  type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget,
+} from '../pipeline.ts';
 import { fitTarget, type PreparedData } from '../prepared-data.ts';
-import { classesOf, classScores, type Family } from './family.ts';
+import { classesOf, classScores, type Family, type FitJob, type FitOutcome } from './family.ts';
 
 type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 
@@ -34,41 +36,12 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
     },
   },
 
-  async fit({ data, spec, settings, model, seed, rows, validation, pacer, resume, onEpoch }) {
-    const { trainer } = spec;
-    const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
-    const elapsed = (): number => (performance.now() - begun) / 1000;
+  async fit(job) {
+    const { data, spec, rows } = job;
     const fitted = fitFeatures(data.table, spec.inputFeatures, rows);
     if (fitted.type === 'invalid') return { type: 'failed', problem: fitted.problems[0]! };
     const target = fitTarget(data, rows);
-    const validationTruth = Float64Array.from(validation, (row) => data.truth[row]!);
-    const outcome = await trainDense({
-      settings,
-      trainer,
-      classes: classesOf(target),
-      train: examplesOf(data, fitted.features, target, rows),
-      validation: validation.length > 0 ? examplesOf(data, fitted.features, target, validation) : null,
-      seed,
-      trial: model,
-      resume: (resume?.state ?? null) as DenseState | null,
-      pacer,
-      onEpoch: (state, result, outputs) =>
-        onEpoch({ epoch: state.epoch, seconds: elapsed(), state }, result, outputs ? quickMetrics(outputs, validationTruth, target) : {}),
-    });
-    if (outcome.type === 'cancelled') return outcome;
-    if (outcome.type === 'diverged') {
-      return {
-        type: 'failed',
-        problem: {
-          field: 'trainer.learningRate',
-          message: `The loss of model ${model + 1} (dense network) grew beyond all numbers in epoch ${outcome.epoch}.`,
-          remedy: `Lower the learning rate (now ${trainer.learningRate}), for example to ${trainer.learningRate / 10}.`,
-        },
-      };
-    }
-    const { layers, epochs, bestEpoch, history } = outcome;
-    const pipeline = { features: fitted.features, target, estimator: { family: 'dense' as const, layers } };
-    return { type: 'fitted', fit: { pipeline, seconds: elapsed(), epochs, bestEpoch, history } };
+    return fitByDescent(job, fitted.features, target, job.settings, spec.trainer, (layers) => ({ family: 'dense', layers }));
   },
 
   async score({ features, target, estimator }, table, rows) {
@@ -89,6 +62,47 @@ function epochsFor(rows: number): { epochs: number; patience: number } {
 function batchSizesFor(rows: number): number[] {
   const size = 2 ** Math.round(Math.log2(Math.min(512, Math.max(16, rows / 25))));
   return [size, size * 2];
+}
+
+/** Trains a network on encoded rows; `estimatorOf` says what its layers are. */
+export async function fitByDescent(
+  { data, model, seed, rows, validation, pacer, resume, onEpoch }: FitJob,
+  features: FittedFeature[],
+  target: FittedTarget,
+  settings: DenseSettings,
+  trainer: TrainerSettings,
+  estimatorOf: (layers: DenseLayer[]) => FittedEstimator,
+): Promise<FitOutcome> {
+  const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
+  const elapsed = (): number => (performance.now() - begun) / 1000;
+  const validationTruth = Float64Array.from(validation, (row) => data.truth[row]!);
+  const outcome = await trainDense({
+    settings,
+    trainer,
+    classes: classesOf(target),
+    train: examplesOf(data, features, target, rows),
+    validation: validation.length > 0 ? examplesOf(data, features, target, validation) : null,
+    seed,
+    trial: model,
+    resume: (resume?.state ?? null) as DenseState | null,
+    pacer,
+    onEpoch: (state, result, outputs) =>
+      onEpoch({ epoch: state.epoch, seconds: elapsed(), state }, result, outputs ? quickMetrics(outputs, validationTruth, target) : {}),
+  });
+  if (outcome.type === 'cancelled') return outcome;
+  if (outcome.type === 'diverged') {
+    return {
+      type: 'failed',
+      problem: {
+        field: 'trainer.learningRate',
+        message: `The loss of model ${model + 1} grew beyond all numbers in epoch ${outcome.epoch}.`,
+        remedy: `Lower the learning rate (now ${trainer.learningRate}), for example to ${trainer.learningRate / 10}.`,
+      },
+    };
+  }
+  const { layers, epochs, bestEpoch, history } = outcome;
+  const pipeline = { features, target, estimator: estimatorOf(layers) };
+  return { type: 'fitted', fit: { pipeline, seconds: elapsed(), epochs, bestEpoch, history } };
 }
 
 function examplesOf(data: PreparedData, features: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {

@@ -4,11 +4,15 @@ import type { Pacer } from '../pacer.ts';
 import type { FittedEstimator, FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { Table } from '../table.ts';
+import { baseline } from './baseline.ts';
 import { dense } from './dense.ts';
 import type { Family } from './family.ts';
 import { knn } from './knn.ts';
+import { linear } from './linear.ts';
 
 const families: { [Name in ModelFamily]: Family<Extract<ModelSettings, { family: Name }>, Extract<FittedEstimator, { family: Name }>> } = {
+  baseline,
+  linear,
   knn,
   dense,
 };

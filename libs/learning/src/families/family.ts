@@ -19,7 +19,7 @@ export interface Family<Settings extends ModelSettings = ModelSettings, Estimato
    * Whether, once compared on the validation rows, it learns again from these as well. Right for a family that does not
    * stop by them: it loses nothing and gains rows.
    */
-  learnsFromValidation: boolean;
+  learnsFromValidation: boolean | ((settings: Settings) => boolean);
   /** What the leaderboard shows beside the family's name. */
   parameters(settings: Settings, spec: TrainingSpec): Record<string, unknown>;
   /** How an automatic search varies it. A family without this is searched with its defaults only. */

@@ -50,7 +50,7 @@ export function nextCandidate(spec: TrainingSpec, facts: TableFacts, seed: numbe
   const number = tried.length;
   const random = createRandom(seed, streamOfDraws, number);
   const known = new Set(tried.map(({ candidate }) => keyOf(candidate)));
-  const families = familiesOf(spec).filter((family) => familyOf(family).search);
+  const families = familiesOf(spec).filter((family) => familyOf(family).search?.space);
   const bestOf = (family: ModelFamily) =>
     tried.filter(({ candidate, merit }) => candidate.family === family && merit !== null).sort((a, b) => b.merit! - a.merit!)[0] ?? null;
   const ranked = families
@@ -58,7 +58,7 @@ export function nextCandidate(spec: TrainingSpec, facts: TableFacts, seed: numbe
     .sort((a, b) => (b.best?.merit ?? -Infinity) - (a.best?.merit ?? -Infinity) || familyNames.indexOf(a.family) - familyNames.indexOf(b.family));
   for (let redraw = 0; redraw < mostRedraws && ranked.length > 0; redraw++) {
     const { family, best } = ranked[drawRank(ranked.length, random.uniform())]!;
-    const space = familyOf(family).search!.space(facts);
+    const space = familyOf(family).search!.space!(facts);
     const isNeighbour = random.uniform() < 0.5 && best !== null;
     const point = isNeighbour ? perturbPoint(space, pointOf(best.candidate), random) : samplePoint(space, random);
     const entry = { ...fromPoint(family, point), origin: isNeighbour ? ('neighbour' as const) : ('random' as const) };
@@ -83,10 +83,10 @@ export function specFor(spec: TrainingSpec, { trainer: patch }: Pick<Candidate, 
   };
 }
 
-/** Those that the configuration lists; all where it lists none. */
+/** Those that the configuration lists, all where it lists none; a baseline is on every leaderboard. */
 function familiesOf(spec: TrainingSpec): ModelFamily[] {
   const listed = new Set(spec.models.map(({ family }) => family));
-  return familyNames.filter((family) => listed.size === 0 || listed.has(family));
+  return familyNames.filter((family) => listed.size === 0 || listed.has(family) || family === 'baseline');
 }
 
 function fromPoint(family: ModelFamily, { settings, trainer = {} }: Point) {

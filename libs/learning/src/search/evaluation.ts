@@ -134,7 +134,7 @@ async function runFold(work: FoldWork, candidate: Candidate, fold: number, share
   const fitted = await family.fit({
     data: work.data, spec: specFor(work.spec, candidate), settings: candidate.settings, seed: candidate.seed, model: fold, rows,
     // A family that stops by held-out rows stops by those it is scored on, as is customary for bagged folds.
-    validation: family.learnsFromValidation ? new Int32Array() : heldOut,
+    validation: isBagged(candidate) ? heldOut : new Int32Array(),
     pacer: work.pacer, resume: null, async onEpoch() {},
   });
   if (fitted.type === 'cancelled') return { type: 'stopped' };
@@ -175,13 +175,19 @@ export function scoresOf(data: PreparedData, numbers: Float64Array, rows: number
  */
 export async function finalPipeline(work: FoldWork, evaluation: Evaluation): Promise<FittedPipeline | null> {
   const { candidate, kept } = evaluation;
-  const family = familyOf(candidate.family);
-  if (!family.learnsFromValidation) return bagOf(work, kept!.pipelines);
-  const fitted = await family.fit({
+  if (isBagged(candidate)) return bagOf(work, kept!.pipelines);
+  const fitted = await familyOf(candidate.family).fit({
     data: work.data, spec: specFor(work.spec, candidate), settings: candidate.settings, seed: candidate.seed, model: work.plan.folds.length,
     rows: work.data.split.train, validation: new Int32Array(), pacer: work.pacer, resume: null, async onEpoch() {},
   });
   return fitted.type === 'fitted' ? fitted.fit.pipeline : null;
+}
+
+/** Whether a candidate stops by held-out rows, so that its final model is the mean of its fold models. */
+export function isBagged({ family, settings }: Candidate): boolean {
+  const { learnsFromValidation, search } = familyOf(family);
+  if (search?.stopsByHeldOut) return search.stopsByHeldOut(settings);
+  return !(typeof learnsFromValidation === 'boolean' ? learnsFromValidation : learnsFromValidation(settings));
 }
 
 /** Pipelines that count alike as one. */

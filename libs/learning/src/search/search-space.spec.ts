@@ -48,9 +48,10 @@ test.each(familyNames)('%s: its portfolio and whatever is drawn from its space a
       const facts = { task: classes === 0 ? ('regression' as const) : ('classification' as const), rows, features: 8, classes };
       const search = familyOf(family).search;
       if (!search) continue;
-      const drawn = Array.from({ length: 30 }, () => samplePoint(search.space(facts), random));
+      const space = search.space?.(facts) ?? { settings: {} };
+      const drawn = Array.from({ length: 30 }, () => samplePoint(space, random));
       const points = [...search.portfolio(facts).map(({ point }) => point), ...drawn];
-      for (const { settings } of [...points, perturbPoint(search.space(facts), points[0]!, random)]) {
+      for (const { settings } of [...points, perturbPoint(space, points[0]!, random)]) {
         expect(() => completeSettings({ family, ...settings })).not.toThrow();
       }
     }

@@ -1,4 +1,4 @@
-import type { TrainerSettings } from '@millrace/configuration';
+import type { ModelSettings, TrainerSettings } from '@millrace/configuration';
 import type { Random } from '../random.ts';
 
 /** How one hyper-parameter may vary. Both bounds are included. */
@@ -33,12 +33,15 @@ export interface TableFacts {
 
 /** What a search knows about a family; declared in its plug-in. */
 export interface FamilySearch {
-  space(facts: TableFacts): SearchSpace;
+  /** Without one, only the portfolio is tried. */
+  space?(facts: TableFacts): SearchSpace;
   /**
    * Settings that do well on most tables, tried before anything is drawn at random. Over all families the lowest `order`
    * comes first: cheap and strong ones should.
    */
   portfolio(facts: TableFacts): { order: number; point: Point }[];
+  /** Whether a fit of these settings watches held-out rows to know when to stop. Default: if it does not learn from them. */
+  stopsByHeldOut?(settings: ModelSettings): boolean;
 }
 
 /** A point drawn from the whole space. */

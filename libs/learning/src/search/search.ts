@@ -1,5 +1,5 @@
 import { maxSearchTrials, type ModelFamily, type SelectionMetric, type TrainingSpec } from '@millrace/configuration';
-import { familyOf, scoreRows } from '../families/families.ts';
+import { scoreRows } from '../families/families.ts';
 import type { Metrics } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
@@ -8,7 +8,7 @@ import type { Problem } from '../table.ts';
 import type { Trial } from '../train.ts';
 import { type Candidate, firstCandidates, nextCandidate } from './candidate.ts';
 import {
-  bagOf, completeCandidate, ensembleOf, type Evaluation, finalPipeline, type FoldWork, meanScore, meritOf, scoresOf, shareOfFirstTry, signOf, tryCandidate,
+  bagOf, completeCandidate, ensembleOf, type Evaluation, finalPipeline, type FoldWork, isBagged, meanScore, meritOf, scoresOf, shareOfFirstTry, signOf, tryCandidate,
 } from './evaluation.ts';
 import { planFolds } from './folds.ts';
 import type { TableFacts } from './search-space.ts';
@@ -108,7 +108,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   const isFastEnough = (number: number) => (appraisals[number]?.predTimeMsP50 ?? 0) <= inferLimitMs;
   const bestScore = () => (complete()[0] ? meanScore(complete()[0]!) : null);
   /** Refits of the likely members, and what else there is to do after the last step. */
-  const reserve = () => limit === Infinity ? 0 : limit * reservedShare + complete().slice(0, 5).filter((one) => !isBag(one, work)).reduce((sum, { foldSeconds }) => sum + foldSeconds * 1.25, 0);
+  const reserve = () => limit === Infinity ? 0 : limit * reservedShare + complete().slice(0, 5).filter((one) => !isBagged(one.candidate)).reduce((sum, { foldSeconds }) => sum + foldSeconds * 1.25, 0);
   const fits = (seconds: number) => elapsed() + seconds * safety < limit - reserve();
   const record = (number: number): SearchRecord => recordOf(evaluations[number]!, appraisals[number] ?? null);
 
@@ -118,7 +118,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     if (evaluation.status === 'complete' && options.appraise) {
       // Until it is refitted, a fold's model stands for it.
       const { pipelines } = evaluation.kept!;
-      appraisals[number] = await options.appraise(isBag(evaluation, work) ? bagOf(work, pipelines) : pipelines.at(-1)!);
+      appraisals[number] = await options.appraise(isBagged(evaluation.candidate) ? bagOf(work, pipelines) : pipelines.at(-1)!);
     }
     evaluations[number].bestScore = bestScore();
     for (const { candidate } of complete().slice(contenders)) evaluations[candidate.number]!.kept = null;
@@ -175,7 +175,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     if (signal?.aborted) return { type: 'cancelled' };
     if (!pipeline) continue;
     evaluation.fitSeconds += (options.clock() - fitBegun) / 1000;
-    if (options.appraise && !isBag(evaluation, work)) appraisals[candidate.number] = await options.appraise(pipeline);
+    if (options.appraise && !isBagged(candidate)) appraisals[candidate.number] = await options.appraise(pipeline);
     const entry = { model: candidate.number, family: candidate.family, parameters: parametersOf(candidate), fitTimeSeconds: evaluation.fitSeconds, epochs: 0, bestEpoch: 0, history: [] };
     const trial = await finish(pipeline, { ...entry, search: record(candidate.number), appraisal: appraisals[candidate.number] ?? null }, outOfFoldMetrics(work, kept!.outOfFold));
     if (!trial) return { type: 'cancelled' };
@@ -204,11 +204,6 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     if ((appraisal?.predTimeMsP50 ?? 0) <= inferLimitMs) best = trials.length - 1;
   }
   return { type: 'found', trials, best, records: evaluations.map((_, number) => record(number)) };
-}
-
-/** A family that learns from held-out rows too is refitted on all rows; the models of another's folds stay as they are. */
-function isBag(evaluation: Evaluation, work: FoldWork): boolean {
-  return !familyOf(evaluation.candidate.family).learnsFromValidation && work.plan.folds.length > 1;
 }
 
 type Step = { type: 'complete'; number: number } | { type: 'new'; eliminated: number[] };

@@ -101,7 +101,10 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [targetType, setTargetType] = useState<FeatureType | null>(null);
   const [positiveClass, setPositiveClass] = useState('');
   const [choices, setChoices] = useState(() => proposeChoices(columns));
-  const [models, setModels] = useState<DraftObject[]>(() => families.map((family) => draftOf(family) as DraftObject));
+  // Every run adds a baseline by itself.
+  const [models, setModels] = useState<DraftObject[]>(() =>
+    families.filter((family) => family.properties?.['family']?.const !== 'baseline').map((family) => draftOf(family) as DraftObject),
+  );
   const [isSearch, setIsSearch] = useState(false);
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
@@ -225,7 +228,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
       </Card>
       {!isSearch && <Card
         title="Models to compare"
-        description="Each is trained on the same rows; the best becomes the new version."
+        description="Each is trained on the same rows; the best becomes the new version. A baseline is added to compare with."
         actions={families.map((family) => (
           <Button key={String(family.properties?.['family']?.const)} onClick={() => setModels([...models, draftOf(family) as DraftObject])}>
             Add {family.title?.toLowerCase()}

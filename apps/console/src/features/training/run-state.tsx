@@ -33,7 +33,13 @@ export function shareDone(run: Pick<RunFieldsFragment, 'status' | 'progress'>): 
   return Math.min(1, (progress.trial + within) / progress.trials);
 }
 
-const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network', ensemble: 'Ensemble' };
+const families: Record<string, string> = {
+  baseline: 'Baseline',
+  linear: 'Linear model',
+  knn: 'k-nearest neighbours',
+  dense: 'Dense network',
+  ensemble: 'Ensemble',
+};
 
 export function familyName(family: string): string {
   return families[family] ?? family;
