@@ -34,7 +34,8 @@ export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
 
 /** Rows are held back for validation only if something looks at them: an early stop, or a choice between models. */
 export function needsValidation(spec: TrainingSpec): boolean {
-  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some((model) => model.family === 'dense'));
+  return spec.models.length > 1 || spec.models.some((model) =>
+    (model.family === 'dense' && spec.trainer.earlyStop !== null) || (model.family === 'boosted_trees' && model.earlyStoppingRounds > 0));
 }
 
 /**

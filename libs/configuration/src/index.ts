@@ -8,7 +8,9 @@ export {
   taskOf,
 } from './check-spec.ts';
 export { families } from './families.ts';
-export type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings } from './families.ts';
+export type {
+  BoostedTreesSettings, DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+} from './families.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `dense`, `knn` */
+  /** `dense`, `knn`, `boosted_trees`, `random_forest` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -134,6 +134,10 @@ function rowsPerCall({ features, estimator }: FittedPipeline): number {
   if (estimator.family === 'knn') {
     cells = Math.max(width, estimator.targets.length);
     work = estimator.targets.length * width;
+  } else if (estimator.family === 'boosted_trees' || estimator.family === 'random_forest') {
+    cells = Math.max(features.length, estimator.outputs);
+    // A step down a tree waits for memory: some ten multiplications. Trees are deeper than they would be in balance.
+    work = estimator.trees.reduce((sum, tree) => sum + 10 * (2 + 2 * Math.log2(leavesOf(tree))), 0);
   } else {
     cells = Math.max(width, ...estimator.layers.map((layer) => layer.units));
     work = estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0);

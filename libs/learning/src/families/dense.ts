@@ -9,6 +9,7 @@ type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 export const dense: Family<DenseSettings, DenseEstimator> = {
   learnsFromValidation: false,
   parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
+  epochs: (_settings, { trainer }) => trainer.epochs,
 
   async fit({ data, spec, settings, model, seed, rows, validation, pacer, resume, onEpoch }) {
     const { trainer } = spec;

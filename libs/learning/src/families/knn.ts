@@ -9,6 +9,7 @@ type NearestNeighboursEstimator = Extract<FittedEstimator, { family: 'knn' }>;
 export const knn: Family<NearestNeighboursSettings, NearestNeighboursEstimator> = {
   learnsFromValidation: true,
   parameters: ({ family: _family, ...own }) => own,
+  epochs: () => 0,
 
   async fit({ data, spec, settings, rows }) {
     const begun = performance.now();
