@@ -7,6 +7,7 @@ import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
 import { benchTenancy } from './tenancy.ts';
+import { benchTrees } from './trees.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
@@ -18,6 +19,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
   tenancy: benchTenancy,
+  trees: benchTrees,
 };
 
 const [name = '', ...parameters] = process.argv.slice(2);

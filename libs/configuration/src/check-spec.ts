@@ -1,4 +1,4 @@
-import { learnsInEpochs } from './families.ts';
+import { learnsByTrainer } from './families.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { TrainingSpec } from './training-spec.ts';
@@ -39,7 +39,8 @@ export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
  */
 export function needsValidation(spec: TrainingSpec): boolean {
   if (isSearch(spec)) return false;
-  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some(learnsInEpochs));
+  return spec.models.length > 1 || spec.models.some((model) =>
+    model.family === 'boosted_trees' ? model.earlyStoppingRounds > 0 : spec.trainer.earlyStop !== null && learnsByTrainer(model));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { maxCategories } from '@millrace/configuration';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
 import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
+import type { Tree } from './trees/tree.ts';
 
 /** What was learned about an input column from the training rows: enough to encode any later row the same way. */
 export type FittedFeature =
@@ -78,7 +79,24 @@ export type FittedEstimator =
       width: number;
       /** Class index per row (classification) or the target's value per row (regression). */
       targets: Int32Array | Float64Array;
-    };
+    }
+  | TreeEnsemble<'boosted_trees'>
+  | TreeEnsemble<'random_forest'>;
+
+/**
+ * Trees whose values, summed in their order, score a row. Of boosted trees the sum is the standardised target, the log-odds
+ * of the second of two classes, or one logit per class; of a forest the standardised target, the second class's share, or
+ * one share per class. Sums are rounded to float32 before anything is made of them, as the package has to.
+ */
+export interface TreeEnsemble<Family extends 'boosted_trees' | 'random_forest'> {
+  family: Family;
+  /** numbers per row: 1, or the number of classes from three on */
+  outputs: number;
+  /** A tree with one value per leaf adds to output `place % outputs`, one with `outputs` values to all. */
+  trees: Tree[];
+  /** By feature: the code of each of its categories, in their order; null for a number. */
+  codes: (Int32Array | null)[];
+}
 
 /** A trained model with its preprocessing: everything that a prediction needs, as plain data. */
 export interface FittedPipeline {

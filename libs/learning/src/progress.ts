@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TrainingSpec } from '@millrace/configuration';
-import type { FitState } from './families/family.ts';
+import type { Fit, FitState } from './families/family.ts';
+import type { Metrics } from './metrics.ts';
 import type { SearchProgress } from './search/search.ts';
 import { decodeState } from './state-codec.ts';
 import { findColumn, type Problem, type Table } from './table.ts';
@@ -11,9 +12,14 @@ export interface Progress {
   /** Of models 0, 1, …: those that are done with. */
   results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
   /** The model in training, after its last saved epoch. */
-  current: { model: number; fit: FitState } | null;
+  current: { model: number; fit: FitState; compared: ComparedFit | null } | null;
   /** Of a search, instead of the others: what was tried. */
   search: SearchProgress | null;
+}
+
+/** What is left of a fit with rows held back once the model learns again from these as well. */
+export interface ComparedFit extends Pick<Fit, 'seconds' | 'epochs' | 'bestEpoch' | 'history'> {
+  validation: Metrics;
 }
 
 export async function restoreProgress(

@@ -4,7 +4,7 @@ import {
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
 import type { EpochResult } from './dense-network.ts';
 import { familyOf, scoreRows } from './families/families.ts';
-import type { FitOutcome } from './families/family.ts';
+import type { Fit, FitOutcome } from './families/family.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
 import type { FittedPipeline } from './pipeline.ts';
@@ -130,8 +130,8 @@ function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
  * Trains every model of a configuration, and a baseline, on a table and scores each on the same test rows.
  *
  * Rows without a target are left aside. The preprocessing is learned from the training rows only. Validation rows are
- * held back only if an early stop or a choice between models needs them; k-nearest neighbours then learns from training
- * and validation rows together before the test. The same table, configuration, seed and backend give the same weights,
+ * held back only if an early stop or a choice between models needs them; families that do not stop by them, or know after
+ * the first time how long to learn, then learn from training and validation rows together before the test. The same table, configuration, seed and backend give the same weights,
  * bit for bit, also when the run was stopped after any epoch and resumed from its checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainOutcome> {
@@ -231,33 +231,49 @@ interface TrialRun {
 
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
 
-async function runTrial(run: TrialRun): Promise<TrialOutcome> {
+/** Fits one model, scores it on the rows held back and, learned anew from all training rows where that is right, on the test rows. */
+export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
   const { data, spec, settings, model, seed, pacer } = run;
   const { train, validation, test } = data.split;
   const family = familyOf(settings.family);
-  const fitOn = (rows: Int32Array, heldBack: Int32Array) =>
-    family.fit({
+  let compared = run.current?.compared ?? null;
+  const fitOn = (rows: Int32Array, heldBack: Int32Array) => {
+    const { current } = run;
+    const isRepeat = compared !== null;
+    return family.fit({
       data, spec, settings, model, seed, rows, validation: heldBack, pacer,
-      resume: run.current?.fit ?? null,
+      epochs: compared?.bestEpoch ?? null,
+      resume: current && (current.compared !== null) === isRepeat ? current.fit : null,
       async onEpoch(state, result, metrics) {
-        await run.emit({ type: 'epoch', trial: model, epochs: spec.trainer.epochs, ...result, metrics });
-        await run.save(model, { model, fit: state });
+        // The curve of a model that learns again is the first one: that has validation losses.
+        if (!isRepeat) await run.emit({ type: 'epoch', trial: model, epochs: family.epochs(settings, spec), ...result, metrics });
+        await run.save(model, { model, fit: state, compared });
       },
     });
-  const first = await fitOn(train, validation);
-  if (first.type !== 'fitted') return first;
-  let validationMetrics: Metrics | null = null;
-  if (validation.length > 0) {
-    validationMetrics = await scorePipeline(data, first.fit.pipeline, validation, pacer);
-    if (!validationMetrics) return { type: 'cancelled' };
+  };
+  let fit: Fit | null = null;
+  let validationMetrics: Metrics | null = compared?.validation ?? null;
+  if (!compared) {
+    const first = await fitOn(train, validation);
+    if (first.type !== 'fitted') return first;
+    ({ fit } = first);
+    if (validation.length > 0) {
+      validationMetrics = await scorePipeline(data, fit.pipeline, validation, pacer);
+      if (!validationMetrics) return { type: 'cancelled' };
+      const { seconds, epochs, bestEpoch, history } = fit;
+      const { learnsFromValidation: learnsMore } = family;
+      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics };
+    }
   }
-  const { learnsFromValidation: learnsMore } = family;
-  const learnsAgain = typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings);
-  const final = learnsAgain && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
-  if (final.type !== 'fitted') return final;
-  const testMetrics = await scorePipeline(data, final.fit.pipeline, test, pacer);
+  if (compared) {
+    const final = await fitOn(joined(train, validation), new Int32Array());
+    if (final.type !== 'fitted') return final;
+    fit = { ...final.fit, ...compared, seconds: compared.seconds + final.fit.seconds };
+  }
+  if (!fit) throw new Error('No fit, and none to repeat');
+  const testMetrics = await scorePipeline(data, fit.pipeline, test, pacer);
   if (!testMetrics) return { type: 'cancelled' };
-  const { pipeline, seconds, epochs, bestEpoch, history } = final.fit;
+  const { pipeline, seconds, epochs, bestEpoch, history } = fit;
   return {
     type: 'finished',
     trial: {

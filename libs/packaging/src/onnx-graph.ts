@@ -30,16 +30,16 @@ export interface TensorType {
   shape: Array<number | string>;
 }
 
-export type Attributes = Record<string, number | number[] | string | string[] | OnnxGraph>;
+export type Attributes = Record<string, number | number[] | string | string[] | Float64Array | OnnxGraph>;
 
 /** TensorProto.DataType */
 const elementTypes = { float: 1, int64: 7, string: 8, double: 11 } as const;
 
 /** AttributeProto.AttributeType */
-const attributeTypes = { int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
+const attributeTypes = { int: 2, string: 3, tensor: 4, graph: 5, ints: 7, strings: 8 } as const;
 
 /** The operators that are not in the default domain. */
-const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml' };
+const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml', LabelEncoder: 'ai.onnx.ml', TreeEnsembleRegressor: 'ai.onnx.ml' };
 
 const many = (type: string, id: number) => ({ rule: 'repeated', type, id }) as const;
 const one = (type: string, id: number) => ({ type, id });
@@ -82,6 +82,7 @@ const messages = protobuf.Root.fromJSON({
         name: one('string', 1),
         i: one('int64', 3),
         s: one('bytes', 4),
+        t: one('TensorProto', 5),
         g: one('GraphProto', 6),
         ints: many('int64', 8),
         strings: many('bytes', 9),
@@ -225,6 +226,9 @@ function attributeValue(value: Attributes[string]): object {
   if (typeof value === 'number') return { i: value, type: attributeTypes.int };
   if (typeof value === 'string') return { s: Buffer.from(value), type: attributeTypes.string };
   if (value instanceof GraphWriter) return { g: value.message, type: attributeTypes.graph };
+  if (value instanceof Float64Array) {
+    return { t: { dims: [value.length], dataType: elementTypes.double, rawData: bytes(value) }, type: attributeTypes.tensor };
+  }
   if (isTexts(value)) return { strings: value.map((text) => Buffer.from(text)), type: attributeTypes.strings };
   return { ints: value, type: attributeTypes.ints };
 }

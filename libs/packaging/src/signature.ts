@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `baseline`, `linear`, `dense`, `knn`, `ensemble` */
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -142,6 +142,13 @@ function effortOf({ features, estimator }: FittedPipeline): { cells: number; wor
   const width = encodedWidth(features);
   if (estimator.family === 'knn') {
     return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
+  }
+  if (estimator.family === 'boosted_trees' || estimator.family === 'random_forest') {
+    return {
+      cells: Math.max(features.length, estimator.outputs),
+      // A step down a tree waits for memory: some ten multiplications. Trees are deeper than they would be in balance.
+      work: estimator.trees.reduce((sum, tree) => sum + 10 * (2 + 2 * Math.log2(leavesOf(tree))), 0),
+    };
   }
   if (estimator.family === 'baseline') return { cells: width, work: width };
   if (estimator.family === 'linear') return { cells: Math.max(width, estimator.bias.length), work: estimator.kernel.length };

@@ -8,9 +8,11 @@ import {
   type FittedTarget,
   type LinearEstimator,
   type NearestNeighboursEstimator,
+  type TreeEnsemble,
 } from './fitted-pipeline.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
+import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
 const N = 'N';
@@ -48,6 +50,9 @@ function writePipeline(graph: OnnxGraph, { features, target, estimator }: Fitted
       return writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
     case 'knn':
       return writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+    case 'boosted_trees':
+    case 'random_forest':
+      return writeTrees(graph, features, estimator, target);
     case 'ensemble':
       return writeEnsemble(graph, estimator, target);
   }
@@ -146,9 +151,7 @@ function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, t
     values = activate(graph, values, activation);
   }
   if (target.type === 'number') {
-    const learned = graph.add('Cast', [values], { to: DOUBLE });
-    const scaled = graph.add('Mul', [learned, graph.doubles([target.scale], [1, 1])]);
-    writePrediction(graph, graph.add('Add', [scaled, graph.doubles([target.mean], [1, 1])]));
+    writeScaled(graph, values, target);
   } else {
     writeLabel(graph, values, values, target.classes);
   }
@@ -245,6 +248,31 @@ function inverseDistances(graph: OnnxGraph, squared: string): string {
 function sumInOrder(graph: OnnxGraph, values: string, k: number): string {
   const running = graph.add('CumSum', [values, graph.integers([1], [])]);
   return graph.add('Gather', [running, graph.integers([k - 1], [])], { axis: 1 });
+}
+
+/** What the sums of trees mean is decided in float32, as in training. */
+function writeTrees(
+  graph: OnnxGraph, features: FittedFeature[], estimator: TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>, target: FittedTarget,
+): void {
+  const scores = writeTreeScores(graph, features, estimator);
+  if (target.type === 'number') {
+    writeScaled(graph, scores, target);
+    return;
+  }
+  const isBoosted = estimator.family === 'boosted_trees';
+  if (estimator.outputs > 1) {
+    writeLabel(graph, scores, isBoosted ? graph.add('Softmax', [scores], { axis: -1 }) : scores, target.classes);
+    return;
+  }
+  const other = isBoosted ? graph.add('Neg', [scores]) : graph.add('Sub', [graph.floats([1], [1, 1]), scores]);
+  const both = graph.add('Concat', [other, scores], { axis: 1 });
+  writeLabel(graph, both, isBoosted ? graph.add('Sigmoid', [both]) : both, target.classes);
+}
+
+/** A learned value, float [N, 1], in the unit of the target. */
+function writeScaled(graph: OnnxGraph, learned: string, { mean, scale }: FittedTarget & { type: 'number' }): void {
+  const scaled = graph.add('Mul', [graph.add('Cast', [learned], { to: DOUBLE }), graph.doubles([scale], [1, 1])]);
+  writePrediction(graph, graph.add('Add', [scaled, graph.doubles([mean], [1, 1])]));
 }
 
 /** The label is the class of the highest score, ties to the lower index. */

@@ -1,5 +1,5 @@
 import type { LinearEstimator } from '../src/fitted-pipeline.ts';
-import type { Activation, FittedFeature, FittedPipeline, Prediction } from '../src/index.ts';
+import type { Activation, FittedFeature, FittedPipeline, FittedTarget, Prediction, TreeEnsemble } from '../src/index.ts';
 
 /** A raw value of a row; null where missing. */
 export type Cell = number | string | null;
@@ -12,6 +12,9 @@ export function predictPlainly({ features, target, estimator }: FittedPipeline, 
     if (target.type === 'number') return { value: blend((answer) => ('value' in answer ? answer.value : NaN)) };
     const shares = target.classes.map((_, index) => blend((answer) => ('value' in answer ? NaN : answer.probabilities[index]!)));
     return { label: target.classes[shares.indexOf(Math.max(...shares))]!, probabilities: shares };
+  }
+  if (estimator.family === 'boosted_trees' || estimator.family === 'random_forest') {
+    return answerOf(sumTrees(features, estimator, row), estimator.family, target);
   }
   const cells = encode(features, row);
   if (estimator.family === 'baseline' || estimator.family === 'linear') {
@@ -92,4 +95,36 @@ function activate(activation: Activation, values: number[]): number[] {
       return powers.map((power) => power / sum);
     }
   }
+}
+
+/** One sum for each output, each tree walked from its root. */
+function sumTrees(features: FittedFeature[], { trees, outputs, codes }: Pick<TreeEnsemble<'random_forest'>, 'trees' | 'outputs' | 'codes'>, row: Cell[]): number[] {
+  const cells = features.map((feature, place): number => {
+    const value = row[place]!;
+    if (feature.type === 'number') return typeof value === 'number' ? value : NaN;
+    const category = feature.categories.indexOf(String(value));
+    return value === null || category < 0 ? feature.categories.length : codes[place]![category]!;
+  });
+  const sums = new Array<number>(outputs).fill(0);
+  trees.forEach(({ feature, threshold, missingLeft, left, right, sets, values }, number) => {
+    let node = 0;
+    while (feature[node]! >= 0) {
+      const asked = feature[node]!;
+      const cell = cells[asked]!;
+      let isLeft = Number.isNaN(cell) ? missingLeft[node] === 1 : cell <= threshold[node]!;
+      if (codes[asked] !== null) isLeft = (sets[threshold[node]! * 8 + Math.floor(cell / 32)]! & (1 << (cell % 32))) !== 0;
+      node = isLeft ? left[node]! : right[node]!;
+    }
+    const perLeaf = values.length / ((feature.length + 1) / 2);
+    for (let at = 0; at < perLeaf; at++) sums[perLeaf === outputs ? at : number % outputs]! += values[left[node]! * perLeaf + at]!;
+  });
+  return sums.map(Math.fround);
+}
+
+function answerOf(sums: number[], family: 'boosted_trees' | 'random_forest', target: FittedTarget): Prediction {
+  if (target.type === 'number') return { value: sums[0]! * target.scale + target.mean };
+  const isBoosted = family === 'boosted_trees';
+  const scores = sums.length > 1 ? sums : isBoosted ? [-sums[0]!, sums[0]!] : [1 - sums[0]!, sums[0]!];
+  const probabilities = !isBoosted ? scores : sums.length > 1 ? activate('softmax', scores) : activate('sigmoid', scores);
+  return { label: target.classes[scores.indexOf(Math.max(...scores))]!, probabilities };
 }

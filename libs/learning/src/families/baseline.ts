@@ -8,6 +8,7 @@ type BaselineEstimator = Extract<FittedEstimator, { family: 'baseline' }>;
 export const baseline: Family<BaselineSettings, BaselineEstimator> = {
   learnsFromValidation: true,
   parameters: ({ family: _family, ...own }) => own,
+  epochs: () => 0,
   search: { portfolio: () => [{ order: 0, point: { settings: {} } }] },
 
   async fit({ data, spec, settings, rows }) {

@@ -11,6 +11,7 @@ type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 export const dense: Family<DenseSettings, DenseEstimator> = {
   learnsFromValidation: false,
   parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
+  epochs: (_settings, { trainer }) => trainer.epochs,
   search: {
     space: ({ rows }) => ({
       settings: {
@@ -31,7 +32,7 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
       return [
         { order: 5, point: { settings: { hiddenLayers: [64, 32] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-5 } } },
         { order: 7, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
-        { order: 9, point: { settings: { hiddenLayers: [64, 32], activation: 'elu' }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
+        { order: 10, point: { settings: { hiddenLayers: [64, 32], activation: 'elu' }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
       ];
     },
   },

@@ -5,16 +5,20 @@ import type { FittedEstimator, FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { Table } from '../table.ts';
 import { baseline } from './baseline.ts';
+import { boostedTrees } from './boosted-trees.ts';
 import { dense } from './dense.ts';
 import type { Family } from './family.ts';
 import { knn } from './knn.ts';
 import { linear } from './linear.ts';
+import { randomForest } from './random-forest.ts';
 
 const families: { [Name in ModelFamily]: Family<Extract<ModelSettings, { family: Name }>, Extract<FittedEstimator, { family: Name }>> } = {
   baseline,
   linear,
   knn,
   dense,
+  boosted_trees: boostedTrees,
+  random_forest: randomForest,
 };
 
 /** The family of these settings; it takes only its own. */

@@ -9,6 +9,7 @@ type NearestNeighboursEstimator = Extract<FittedEstimator, { family: 'knn' }>;
 export const knn: Family<NearestNeighboursSettings, NearestNeighboursEstimator> = {
   learnsFromValidation: true,
   parameters: ({ family: _family, ...own }) => own,
+  epochs: () => 0,
   search: {
     space: ({ rows }) => ({
       settings: {
@@ -19,7 +20,7 @@ export const knn: Family<NearestNeighboursSettings, NearestNeighboursEstimator> 
     }),
     portfolio: () => [
       { order: 1, point: { settings: { k: 5, weights: 'distance', scaling: 'standard' } } },
-      { order: 6, point: { settings: { k: 3, weights: 'distance', scaling: 'none' } } },
+      { order: 3, point: { settings: { k: 3, weights: 'distance', scaling: 'none' } } },
     ],
   },
 

@@ -14,6 +14,7 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
     const { regularization: _penalties, ...others } = trainer;
     return { ...own, ...others };
   },
+  epochs: ({ solver }, { trainer }) => (solver === 'gradient_descent' ? trainer.epochs : 0),
   search: {
     space: () => ({ settings: { l2: { type: 'logUniform', low: 0.001, high: 1000 } } }),
     portfolio: () => [

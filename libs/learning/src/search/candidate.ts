@@ -1,7 +1,7 @@
 import { completeSettings, type ModelFamily, type ModelSettings, type TrainingSpec } from '@millrace/configuration';
 import { familyNames, familyOf } from '../families/families.ts';
 import { createRandom } from '../random.ts';
-import { perturbPoint, type Point, samplePoint, type TableFacts, type TrainerPatch } from './search-space.ts';
+import { perturbPoint, type Point, samplePoint, type TableFacts, type TrainerPatch, type Value } from './search-space.ts';
 
 /** What a trial of a search tries: enough, with the table and the configuration, to do it again bit for bit. */
 export interface Candidate {
@@ -36,7 +36,7 @@ export function firstCandidates(spec: TrainingSpec, facts: TableFacts, seed: num
   const portfolio = familiesOf(spec)
     .flatMap((family) => familyOf(family).search?.portfolio(facts).map((entry) => ({ family, ...entry })) ?? [{ family, order: 4, point: { settings: {} } }])
     .sort((a, b) => a.order - b.order)
-    .map(({ family, point }) => ({ ...fromPoint(family, point), origin: 'portfolio' as const }));
+    .map(({ family, point }) => ({ ...fromPoint(spec, family, point), origin: 'portfolio' as const }));
   const distinct = new Map([...listed, ...portfolio].map((entry) => [keyOf(entry), entry]).reverse() as [string, Omit<Candidate, 'number' | 'seed' | 'family'>][]);
   return [...distinct.values()].reverse().map((entry, number) => withSeed(entry, number, seed));
 }
@@ -61,7 +61,7 @@ export function nextCandidate(spec: TrainingSpec, facts: TableFacts, seed: numbe
     const space = familyOf(family).search!.space!(facts);
     const isNeighbour = random.uniform() < 0.5 && best !== null;
     const point = isNeighbour ? perturbPoint(space, pointOf(best.candidate), random) : samplePoint(space, random);
-    const entry = { ...fromPoint(family, point), origin: isNeighbour ? ('neighbour' as const) : ('random' as const) };
+    const entry = { ...fromPoint(spec, family, point), origin: isNeighbour ? ('neighbour' as const) : ('random' as const) };
     if (!known.has(keyOf(entry))) return withSeed(entry, number, seed);
   }
   return null;
@@ -89,13 +89,15 @@ function familiesOf(spec: TrainingSpec): ModelFamily[] {
   return familyNames.filter((family) => listed.size === 0 || listed.has(family) || family === 'baseline');
 }
 
-function fromPoint(family: ModelFamily, { settings, trainer = {} }: Point) {
-  return { settings: completeSettings({ family, ...settings }), trainer };
+/** What the configuration says of a family and the point leaves open, such as monotone constraints, holds for every candidate. */
+function fromPoint(spec: TrainingSpec, family: ModelFamily, { settings, trainer = {} }: Point) {
+  const listed = spec.models.find((model) => model.family === family);
+  return { settings: completeSettings({ ...listed, family, ...settings }), trainer };
 }
 
 function pointOf({ settings, trainer }: Candidate): Point {
   const { family: _family, ...own } = settings;
-  return { settings: own, trainer };
+  return { settings: own as Record<string, Value>, trainer };
 }
 
 function withSeed(entry: Pick<Candidate, 'settings' | 'trainer' | 'origin'>, number: number, seed: number): Candidate {

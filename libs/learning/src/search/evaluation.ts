@@ -135,7 +135,7 @@ async function runFold(work: FoldWork, candidate: Candidate, fold: number, share
     data: work.data, spec: specFor(work.spec, candidate), settings: candidate.settings, seed: candidate.seed, model: fold, rows,
     // A family that stops by held-out rows stops by those it is scored on, as is customary for bagged folds.
     validation: isBagged(candidate) ? heldOut : new Int32Array(),
-    pacer: work.pacer, resume: null, async onEpoch() {},
+    pacer: work.pacer, epochs: null, resume: null, async onEpoch() {},
   });
   if (fitted.type === 'cancelled') return { type: 'stopped' };
   if (fitted.type === 'failed') return fitted;
@@ -178,7 +178,7 @@ export async function finalPipeline(work: FoldWork, evaluation: Evaluation): Pro
   if (isBagged(candidate)) return bagOf(work, kept!.pipelines);
   const fitted = await familyOf(candidate.family).fit({
     data: work.data, spec: specFor(work.spec, candidate), settings: candidate.settings, seed: candidate.seed, model: work.plan.folds.length,
-    rows: work.data.split.train, validation: new Int32Array(), pacer: work.pacer, resume: null, async onEpoch() {},
+    rows: work.data.split.train, validation: new Int32Array(), pacer: work.pacer, epochs: null, resume: null, async onEpoch() {},
   });
   return fitted.type === 'fitted' ? fitted.fit.pipeline : null;
 }

@@ -38,6 +38,8 @@ const families: Record<string, string> = {
   linear: 'Linear model',
   knn: 'k-nearest neighbours',
   dense: 'Dense network',
+  boosted_trees: 'Boosted trees',
+  random_forest: 'Random forest',
   ensemble: 'Ensemble',
 };
 
