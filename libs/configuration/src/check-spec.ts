@@ -1,7 +1,7 @@
 import { learnsByTrainer } from './families.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
-import type { TrainingSpec } from './training-spec.ts';
+import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 
 /** What is known about a column before its values are read, such as a data set's profile holds. */
 export interface ColumnSummary {
@@ -27,6 +27,11 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
+}
+
+/** What the best model is best at. */
+export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
+  return spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
 }
 
 export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {

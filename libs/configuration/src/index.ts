@@ -3,6 +3,7 @@ export {
   type ColumnSummary,
   maxCategories,
   needsValidation,
+  selectionMetricOf,
   splitTypeOf,
   type Task,
   taskOf,

@@ -89,10 +89,14 @@ export const selectionMetrics = {
   recall: { task: 'classification', direction: 'higher' },
   f1: { task: 'classification', direction: 'higher' },
   rocAuc: { task: 'classification', direction: 'higher' },
+  prAuc: { task: 'classification', direction: 'higher' },
   logLoss: { task: 'classification', direction: 'lower' },
+  brier: { task: 'classification', direction: 'lower' },
   rmse: { task: 'regression', direction: 'lower' },
   mae: { task: 'regression', direction: 'lower' },
   r2: { task: 'regression', direction: 'higher' },
+  mape: { task: 'regression', direction: 'lower' },
+  smape: { task: 'regression', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;

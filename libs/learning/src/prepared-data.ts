@@ -1,5 +1,5 @@
-import { needsValidation, splitTypeOf, type TrainingSpec } from '@millrace/configuration';
-import { type Metrics, scoreClassification, scoreRegression } from './metrics.ts';
+import { needsValidation, type SelectionMetric, splitTypeOf, type TrainingSpec } from '@millrace/configuration';
+import { type Metrics, metricValue, scoreClassification, scoreOneMetric, scoreRegression } from './metrics.ts';
 import type { FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
 import { type Split, splitRows } from './split.ts';
@@ -113,6 +113,15 @@ export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Sc
   if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
   const { classes, positiveClass } = data.target;
   return scoreClassification({ classes, positiveClass, actual: Int32Array.from(actual), ...scores });
+}
+
+/** One figure of `scoresToMetrics` alone. */
+export function scoresToMetric(data: PreparedData, rows: Int32Array, scores: Scores, metric: SelectionMetric): number | null {
+  const actual = Float64Array.from(rows, (row) => data.truth[row]!);
+  if (scores.type === 'values') return metricValue(scoreRegression(actual, scores.predicted), metric);
+  if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
+  const { classes, positiveClass } = data.target;
+  return scoreOneMetric({ classes, positiveClass, actual: Int32Array.from(actual), ...scores }, metric);
 }
 
 /** Answers every test row alike, from the rows learned from: class shares, or the mean. */

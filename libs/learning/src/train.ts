@@ -1,5 +1,6 @@
 import {
-  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
+  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
+  type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
 import type { EpochResult } from './dense-network.ts';
@@ -11,6 +12,7 @@ import type { FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
 import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
+import { scoreSlices, type Slice } from './slices.ts';
 import type { Split } from './split.ts';
 import { encodeState } from './state-codec.ts';
 import { summariseTable } from './summarise-table.ts';
@@ -88,6 +90,8 @@ export interface Trial {
     test: Metrics;
     /** The same test rows answered with the training rows' class shares, or their mean. */
     baseline: Metrics;
+    /** The test rows by the values of the categories among the inputs. */
+    slices: Slice[];
   };
   fitTimeSeconds: number;
   /** Epochs trained (0 for a family that has none) and the one whose weights were kept. */
@@ -144,7 +148,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const seed = options.seed ?? spec.split.seed;
   const data = prepareData(table, spec, options.testRows);
   if (data.type === 'invalid') return data;
-  const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
+  const selectionMetric = selectionMetricOf(spec);
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
   const { split, dropped } = data;
@@ -271,8 +275,8 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     fit = { ...final.fit, ...compared, seconds: compared.seconds + final.fit.seconds };
   }
   if (!fit) throw new Error('No fit, and none to repeat');
-  const testMetrics = await scorePipeline(data, fit.pipeline, test, pacer);
-  if (!testMetrics) return { type: 'cancelled' };
+  const scores = await scoreRows(fit.pipeline, data.table, test, pacer);
+  if (!scores) return { type: 'cancelled' };
   const { pipeline, seconds, epochs, bestEpoch, history } = fit;
   return {
     type: 'finished',
@@ -281,7 +285,12 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       family: settings.family,
       parameters: run.parameters,
       pipeline,
-      metrics: { validation: validationMetrics, test: testMetrics, baseline: scoreBaseline(data) },
+      metrics: {
+        validation: validationMetrics,
+        test: scoresToMetrics(data, test, scores),
+        baseline: scoreBaseline(data),
+        slices: scoreSlices(data, spec, test, scores, selectionMetricOf(spec)),
+      },
       fitTimeSeconds: seconds,
       epochs,
       bestEpoch,

@@ -30,8 +30,8 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
       const [small, large] = [batchSizesFor(rows)[0]!, batchSizesFor(rows)[1]!];
       const trainer = epochsFor(rows);
       return [
-        { order: 5, point: { settings: { hiddenLayers: [64, 32] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-5 } } },
-        { order: 7, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
+        { order: 7, point: { settings: { hiddenLayers: [64, 32] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-5 } } },
+        { order: 9, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
         { order: 10, point: { settings: { hiddenLayers: [64, 32], activation: 'elu' }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
       ];
     },
@@ -56,12 +56,12 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
 
 /** An epoch of few rows changes little: more of them, and more patience. */
 function epochsFor(rows: number): { epochs: number; patience: number } {
-  return { epochs: rows < 5_000 ? 300 : 100, patience: rows < 1_000 ? 30 : 12 };
+  return { epochs: rows < 5_000 ? 200 : 80, patience: rows < 1_000 ? 20 : 10 };
 }
 
 /** Sizes that make some tens of gradient steps an epoch: fewer learn too little, more only take time. */
 function batchSizesFor(rows: number): number[] {
-  const size = 2 ** Math.round(Math.log2(Math.min(512, Math.max(16, rows / 25))));
+  const size = 2 ** Math.round(Math.log2(Math.min(512, Math.max(32, rows / 25))));
   return [size, size * 2];
 }
 

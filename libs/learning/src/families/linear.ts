@@ -19,7 +19,7 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
     space: () => ({ settings: { l2: { type: 'logUniform', low: 0.001, high: 1000 } } }),
     portfolio: () => [
       { order: 2, point: { settings: { l2: 1 } } },
-      { order: 3, point: { settings: { l2: 0.03 } } },
+      { order: 8, point: { settings: { l2: 0.03 } } },
     ],
   },
 

@@ -2,11 +2,10 @@ import { type SelectionMetric, selectionMetrics, type TrainingSpec } from '@mill
 import { numbersOf } from '../blend.ts';
 import { familyOf, scoreRows } from '../families/families.ts';
 import { classScores } from '../families/family.ts';
-import { metricValue } from '../metrics.ts';
 import type { Pacer } from '../pacer.ts';
 import { type EnsembleMember, fitFeatures, type FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
-import { fitTarget, type PreparedData, scoresToMetrics } from '../prepared-data.ts';
+import { fitTarget, type PreparedData, scoresToMetric } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
 import type { Problem } from '../table.ts';
 import { type Candidate, specFor } from './candidate.ts';
@@ -70,7 +69,7 @@ export async function tryCandidate(work: FoldWork, candidate: Candidate): Promis
   const fresh = { candidate, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, firstScore: null, at: 0, bestScore: null, problem: null, kept: null };
   if (outcome.type === 'failed') return { ...fresh, status: 'failed', problem: outcome.problem };
   const { heldOut } = work.plan.folds[0]!;
-  const firstScore = metricValue(scoresToMetrics(work.data, heldOut, outcome.scores), work.metric);
+  const firstScore = scoresToMetric(work.data, heldOut, outcome.scores, work.metric);
   const evaluation: Evaluation = {
     ...fresh,
     status: 'tried',
@@ -98,7 +97,7 @@ export async function completeCandidate(work: FoldWork, before: Evaluation): Pro
     if (outcome.type === 'stopped') return null;
     if (outcome.type === 'failed') return { ...evaluation, status: 'failed', problem: outcome.problem, kept: null };
     evaluation.fitSeconds += outcome.fitSeconds;
-    const score = metricValue(scoresToMetrics(work.data, work.plan.folds[fold]!.heldOut, outcome.scores), work.metric);
+    const score = scoresToMetric(work.data, work.plan.folds[fold]!.heldOut, outcome.scores, work.metric);
     takeFold(work, evaluation, fold, outcome, score);
   }
   const done = work.plan.folds.length - first;

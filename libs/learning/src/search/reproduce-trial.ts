@@ -1,4 +1,4 @@
-import type { TrainingSpec } from '@millrace/configuration';
+import { selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, type Backend } from '../backend.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
@@ -24,7 +24,7 @@ export async function reproduceTrial(input: {
   const data = prepareData(table, spec);
   if (data.type === 'invalid') throw new Error(data.problems[0]!.message);
   const plan = planFolds(data, input.seed ?? spec.split.seed);
-  const metric = spec.selection.metric ?? (data.target.task === 'classification' ? 'f1' : 'rmse');
+  const metric = selectionMetricOf(spec);
   const work: FoldWork = { data, spec, plan, metric, pacer: createPacer(), clock: () => performance.now() };
   const tried = await tryCandidate(work, record);
   const done = tried?.status === 'tried' ? await completeCandidate(work, tried) : tried;

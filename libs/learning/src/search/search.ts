@@ -4,6 +4,7 @@ import type { Metrics } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { type PreparedData, scoreBaseline, scoresToMetrics } from '../prepared-data.ts';
+import { scoreSlices } from '../slices.ts';
 import type { Problem } from '../table.ts';
 import type { Trial } from '../train.ts';
 import { type Candidate, firstCandidates, nextCandidate } from './candidate.ts';
@@ -129,7 +130,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
 
   for (;;) {
     if (signal?.aborted) return { type: 'cancelled' };
-    const step = nextStep(evaluations, first.length, metric, (evaluation) => fits(secondsToComplete(evaluation, work)));
+    const step = nextStep(evaluations, first.length, metric, (evaluation) => fits(secondsToComplete(evaluations, evaluation, work)));
     stopAt = limit - reserve();
     if (step.type === 'complete') {
       const { candidate } = evaluations[step.number]!;
@@ -153,12 +154,16 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   }
 
   stopAt = Infinity;
-  const found = complete().slice(0, contenders);
+  // What answers every row alike adds nothing to a blend, and is no find unless it is the only one.
+  const others = complete().filter(({ candidate }) => candidate.family !== 'baseline');
+  const found = (others.length > 0 ? others : complete()).slice(0, contenders);
   if (found.length === 0) return { type: 'invalid', problems: [problemOfNone(evaluations, spec)] };
   const trials: Trial[] = [];
   const finish = async (pipeline: FittedPipeline, entry: Omit<Trial, 'pipeline' | 'metrics'>, validation: Metrics): Promise<Trial | null> => {
     const scores = await scoreRows(pipeline, data.table, data.split.test, work.pacer);
-    return scores && { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, data.split.test, scores), baseline: scoreBaseline(data) } };
+    if (!scores) return null;
+    const { test } = data.split;
+    return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
   const choice = selectEnsemble(data, plan.scored, metric, found.map(({ kept }) => kept!.outOfFold));
@@ -232,7 +237,12 @@ function secondsToTry(evaluations: readonly Evaluation[], { family }: Candidate,
   return known.sort((a, b) => a - b)[known.length >> 1]! * shareOfFirstTry(plan);
 }
 
-const secondsToComplete = ({ foldScores, foldSeconds }: Evaluation, { plan }: FoldWork): number => foldSeconds * (plan.folds.length - foldScores.length);
+/** The first fold may have been a lucky one: what the family took before counts as well. */
+function secondsToComplete(evaluations: readonly Evaluation[], { candidate, foldScores, foldSeconds }: Evaluation, { plan }: FoldWork): number {
+  const before = evaluations.filter((other) => other.candidate.family === candidate.family && other.status === 'complete').map((other) => other.foldSeconds);
+  const usual = before.sort((a, b) => a - b)[before.length >> 1] ?? 0;
+  return Math.max(foldSeconds, usual) * (plan.folds.length - foldScores.length);
+}
 
 function untried(candidate: Candidate): Evaluation {
   return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, bestScore: null, problem: null, kept: null };

@@ -1,6 +1,5 @@
 import type { SelectionMetric } from '@millrace/configuration';
-import { metricValue } from '../metrics.ts';
-import { type PreparedData, scoresToMetrics } from '../prepared-data.ts';
+import { type PreparedData, scoresToMetric } from '../prepared-data.ts';
 import { scoresOf, signOf } from './evaluation.ts';
 
 export interface EnsembleChoice {
@@ -8,6 +7,12 @@ export interface EnsembleChoice {
   weights: { at: number; weight: number }[];
   /** The selection metric of the blend on the scored rows. */
   score: number | null;
+}
+
+interface Judged {
+  score: number | null;
+  merit: number;
+  loss(): number;
 }
 
 const mostSteps = 25;
@@ -20,17 +25,12 @@ const patience = 5;
  * @param outOfFold per candidate, probabilities [rows, classes] or values [rows]
  */
 export function selectEnsemble(data: PreparedData, rows: Int32Array, metric: SelectionMetric, outOfFold: readonly Float64Array[]): EnsembleChoice {
-  const judge = (numbers: Float64Array) => {
-    const metrics = scoresToMetrics(data, rows, scoresOf(data, numbers, rows.length));
-    const score = metricValue(metrics, metric);
-    return {
-      score,
-      merit: score === null ? -Infinity : signOf(metric) * score,
-      loss: metrics.type === 'classification' ? metrics.logLoss : metrics.rmse,
-    };
+  const judge = (numbers: Float64Array): Judged => {
+    const scores = scoresOf(data, numbers, rows.length);
+    const score = scoresToMetric(data, rows, scores, metric);
+    return { score, merit: score === null ? -Infinity : signOf(metric) * score, loss: () => scoresToMetric(data, rows, scores, data.target.task === 'classification' ? 'logLoss' : 'rmse')! };
   };
-  type Judged = ReturnType<typeof judge>;
-  const isBetter = (a: Judged, b: Judged) => a.merit > b.merit || (a.merit === b.merit && a.loss < b.loss);
+  const isBetter = (a: Judged, b: Judged) => a.merit > b.merit || (a.merit === b.merit && a.loss() < b.loss());
 
   const picks: number[] = [];
   let sum: Float64Array = new Float64Array(outOfFold[0]!.length);
