@@ -31,7 +31,8 @@ export function taskOf(spec: TrainingSpec): Task {
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
-  return spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
+  const { metric, costs } = spec.selection;
+  return metric ?? (costs ? 'cost' : taskOf(spec) === 'classification' ? 'f1' : 'rmse');
 }
 
 export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
@@ -39,12 +40,13 @@ export function splitTypeOf(spec: TrainingSpec): 'random' | 'stratified' {
 }
 
 /**
- * Rows are held back for validation only if something looks at them: an early stop, or a choice between models. A search
- * validates by folds of the training rows instead.
+ * Rows are held back for validation only if something looks at them: an early stop, a choice between models, a threshold
+ * by costs or a calibration. A search validates by folds of the training rows instead.
  */
 export function needsValidation(spec: TrainingSpec): boolean {
   if (isSearch(spec)) return false;
-  return spec.models.length > 1 || spec.models.some((model) =>
+  const { costs, calibration = 'none' } = spec.selection;
+  return costs !== undefined || calibration !== 'none' || spec.models.length > 1 || spec.models.some((model) =>
     model.family === 'boosted_trees' ? model.earlyStoppingRounds > 0 : spec.trainer.earlyStop !== null && learnsByTrainer(model));
 }
 
@@ -203,6 +205,7 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
       remedy: `Give one of: ${fitting.join(', ')}.`,
     });
   }
+  problems.push(...checkAnswers(spec, columns));
   if (spec.selection.inferLimitMs !== undefined && !isSearch(spec)) {
     problems.push({
       field: 'selection.inferLimitMs',
@@ -244,6 +247,23 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
       });
     }
   });
+  return problems;
+}
+
+/** What is to be done with the probabilities needs some: classes, or two of them. */
+function checkAnswers({ selection: { metric, costs, calibration = 'none' }, ...spec }: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  const target = spec.outputFeatures[0]!;
+  const distinct = columns.find(({ name }) => name === target.name)?.distinct;
+  if (costs && (target.type === 'number' || (distinct !== undefined && distinct > 2))) {
+    problems.push({ field: 'selection.costs', message: 'Misses and false alarms need a target of two classes.', remedy: 'Remove the costs, or choose a binary target.' });
+  }
+  if (metric === 'cost' && !costs) {
+    problems.push({ field: 'selection.metric', message: 'There are no costs to measure by.', remedy: 'Give selection.costs, or another metric.' });
+  }
+  if (calibration !== 'none' && target.type === 'number') {
+    problems.push({ field: 'selection.calibration', message: 'A number has no probabilities to calibrate.', remedy: 'Remove it, or choose a target of classes.' });
+  }
   return problems;
 }
 

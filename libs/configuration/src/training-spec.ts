@@ -92,6 +92,7 @@ export const selectionMetrics = {
   prAuc: { task: 'classification', direction: 'higher' },
   logLoss: { task: 'classification', direction: 'lower' },
   brier: { task: 'classification', direction: 'lower' },
+  cost: { task: 'classification', direction: 'lower' },
   rmse: { task: 'regression', direction: 'lower' },
   mae: { task: 'regression', direction: 'lower' },
   r2: { task: 'regression', direction: 'higher' },
@@ -108,7 +109,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: f1 for classes, rmse for numbers.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -117,6 +118,20 @@ const selectionSchema = z
     maxTrials: z.int().min(1).max(maxSearchTrials).optional().meta({
       title: 'Most trials',
       description: 'Search by itself, and stop after so many trials.',
+    }),
+    costs: z
+      .strictObject({
+        missed: z.number().positive().max(1e12).meta({ title: 'Missed', description: 'Cost of a row of the positive class that is not recognised.' }),
+        falseAlarm: z.number().positive().max(1e12).meta({ title: 'False alarm', description: 'Cost of another row that is taken for one.' }),
+      })
+      .optional()
+      .meta({
+        title: 'Costs',
+        description: 'With two classes: what errors cost. The probability from which a row counts as positive is set where held-back rows cost least.',
+      }),
+    calibration: z.enum(['none', 'platt', 'isotonic']).optional().meta({
+      title: 'Calibration',
+      description: 'Corrects the probabilities of classes on held-back rows: platt by a fitted curve, isotonic by steps (for 1000 rows or more). Default: none.',
     }),
     inferLimitMs: z.number().positive().max(60_000).optional().meta({
       title: 'Latency limit (ms)',

@@ -1,5 +1,6 @@
 import type { SelectionMetric } from '@millrace/configuration';
 import { type CalibrationCurve, calibrationCurve } from './calibration-curve.ts';
+import type { Costs } from './decision.ts';
 import { areaUnderRoc, averagePrecision } from './ranking-areas.ts';
 
 /** Precision, recall and F1 of one class; 0 where nothing was predicted (or nothing was there), as is customary. */
@@ -29,6 +30,8 @@ export interface ClassificationMetrics {
   perClass: ClassScore[];
   /** Area under the ROC curve; one-versus-rest mean for three classes or more; null when only one class is present. */
   rocAuc: number | null;
+  /** Mean cost of a row by the predicted classes, where costs were given. */
+  cost: number | null;
   /** Average precision of the positive class; one-versus-rest mean for three classes or more; null without such rows. */
   prAuc: number | null;
   /** Mean squared distance of the probabilities from the truth: of one class with two, summed over all with more. */
@@ -63,6 +66,8 @@ const smallestProbability = 1e-15;
 export interface ClassAnswers {
   classes: string[];
   positiveClass: string | null;
+  /** of two classes: what errors cost */
+  costs?: Costs | null;
   actual: Int32Array;
   predicted: Int32Array;
   probabilities: ArrayLike<number>;
@@ -126,6 +131,7 @@ function scoreLabels(input: ClassAnswers): Omit<ClassificationMetrics, 'rocAuc' 
     type: 'classification',
     rows,
     accuracy: classes.reduce((sum, _, index) => sum + counts[index]![index]!, 0) / rows,
+    cost: costOf(input, counts),
     balancedAccuracy: mean(perClass.filter((score) => score.support > 0).map((score) => score.recall)),
     precision: headline.precision,
     recall: headline.recall,
@@ -205,6 +211,12 @@ function brier({ classes, actual, probabilities }: ClassAnswers): number {
     }
   }
   return sum / actual.length;
+}
+
+function costOf({ classes, positiveClass, costs, actual }: ClassAnswers, counts: number[][]): number | null {
+  if (!costs || positiveClass === null) return null;
+  const positive = classes.indexOf(positiveClass);
+  return (counts[positive]![1 - positive]! * costs.missed + counts[1 - positive]![positive]! * costs.falseAlarm) / actual.length;
 }
 
 function logLoss({ classes, actual, probabilities }: ClassAnswers): number {

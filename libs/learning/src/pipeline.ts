@@ -1,4 +1,6 @@
 import { maxCategories } from '@millrace/configuration';
+import type { Calibration } from './calibration.ts';
+import type { Decision } from './decision.ts';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
 import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
 import type { Tree } from './trees/tree.ts';
@@ -31,7 +33,15 @@ export type FittedFeature =
     };
 
 export type FittedTarget =
-  | { name: string; type: 'category' | 'binary'; classes: string[] }
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** Corrects the estimator's probabilities. */
+      calibration?: Calibration;
+      /** Of two classes: when a row counts as positive. Without it the more probable class is the answer. */
+      decision?: Decision;
+    }
   | { name: string; type: 'number'; mean: number; scale: number };
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';

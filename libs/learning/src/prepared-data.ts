@@ -1,4 +1,5 @@
 import { needsValidation, type SelectionMetric, splitTypeOf, type TrainingSpec } from '@millrace/configuration';
+import { cheapestDecision, type Costs } from './decision.ts';
 import { type Metrics, metricValue, scoreClassification, scoreOneMetric, scoreRegression } from './metrics.ts';
 import type { FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
@@ -6,7 +7,7 @@ import { type Split, splitRows } from './split.ts';
 import { categoryAt, type ColumnData, findColumn, inCodeUnitOrder, type Problem, type Table } from './table.ts';
 
 type TargetInfo =
-  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null }
+  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null; costs: Costs | null }
   | { task: 'regression'; name: string };
 
 /** A table with its target read and its rows divided. */
@@ -41,7 +42,7 @@ export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Arr
   const column = findColumn(table, output.name)!;
   const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
   const rows = allRows.filter((row) => categoryAt(column, row) !== null);
-  const { target, truth } = readTarget(column, output, rows, table.rows);
+  const { target, truth } = readTarget(column, output, rows, table.rows, spec.selection.costs ?? null);
   const strata = splitTypeOf(spec) === 'stratified' ? Int32Array.from(rows, (row) => truth[row]!) : null;
   const split = splitRows({
     rows, strata, testRows, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
@@ -76,6 +77,7 @@ function readTarget(
   output: TrainingSpec['outputFeatures'][number],
   rows: Int32Array,
   tableRows: number,
+  costs: Costs | null,
 ): { target: TargetInfo; truth: Float64Array } {
   const truth = new Float64Array(tableRows);
   if (output.type === 'number') {
@@ -94,7 +96,7 @@ function readTarget(
   const [first, second] = classes as [string, string];
   const rarer = counts.get(first)! < counts.get(second)! ? first : second;
   const positiveClass = classes.length === 2 ? (output.positiveClass ?? rarer) : null;
-  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass }, truth };
+  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass, costs }, truth };
 }
 
 /** What is learned about the target from the given rows. */
@@ -111,17 +113,23 @@ export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Sc
   const actual = Float64Array.from(rows, (row) => data.truth[row]!);
   if (scores.type === 'values') return scoreRegression(actual, scores.predicted);
   if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
-  const { classes, positiveClass } = data.target;
-  return scoreClassification({ classes, positiveClass, actual: Int32Array.from(actual), ...scores });
+  const { classes, positiveClass, costs } = data.target;
+  return scoreClassification({ classes, positiveClass, costs, actual: Int32Array.from(actual), ...scores });
 }
 
-/** One figure of `scoresToMetrics` alone. */
+/**
+ * One figure of `scoresToMetrics` alone. The cost is that at the cheapest threshold, which a finished model gets: before
+ * that, the labels are no decision yet.
+ */
 export function scoresToMetric(data: PreparedData, rows: Int32Array, scores: Scores, metric: SelectionMetric): number | null {
   const actual = Float64Array.from(rows, (row) => data.truth[row]!);
   if (scores.type === 'values') return metricValue(scoreRegression(actual, scores.predicted), metric);
   if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
-  const { classes, positiveClass } = data.target;
-  return scoreOneMetric({ classes, positiveClass, actual: Int32Array.from(actual), ...scores }, metric);
+  const { classes, positiveClass, costs } = data.target;
+  if (metric === 'cost') {
+    return costs && positiveClass !== null ? cheapestDecision(actual, scores.probabilities, classes.indexOf(positiveClass), costs).cost : null;
+  }
+  return scoreOneMetric({ classes, positiveClass, costs, actual: Int32Array.from(actual), ...scores }, metric);
 }
 
 /** Answers every test row alike, from the rows learned from: class shares, or the mean. */

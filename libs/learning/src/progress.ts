@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TrainingSpec } from '@millrace/configuration';
 import type { Fit, FitState } from './families/family.ts';
+import type { AnswerRule } from './fit-answer.ts';
 import type { Metrics } from './metrics.ts';
 import type { SearchProgress } from './search/search.ts';
 import { decodeState } from './state-codec.ts';
@@ -20,6 +21,7 @@ export interface Progress {
 /** What is left of a fit with rows held back once the model learns again from these as well. */
 export interface ComparedFit extends Pick<Fit, 'seconds' | 'epochs' | 'bestEpoch' | 'history'> {
   validation: Metrics;
+  answer: AnswerRule;
 }
 
 export async function restoreProgress(

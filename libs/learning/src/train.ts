@@ -6,6 +6,7 @@ import { activateBackend, type Backend, currentBackend } from './backend.ts';
 import type { EpochResult } from './dense-network.ts';
 import { familyOf, scoreRows } from './families/families.ts';
 import type { Fit, FitOutcome } from './families/family.ts';
+import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
 import type { FittedPipeline } from './pipeline.ts';
@@ -256,28 +257,33 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     });
   };
   let fit: Fit | null = null;
+  let answer = compared?.answer ?? {};
   let validationMetrics: Metrics | null = compared?.validation ?? null;
   if (!compared) {
     const first = await fitOn(train, validation);
     if (first.type !== 'fitted') return first;
     ({ fit } = first);
     if (validation.length > 0) {
-      validationMetrics = await scorePipeline(data, fit.pipeline, validation, pacer);
-      if (!validationMetrics) return { type: 'cancelled' };
+      const heldOut = await scoreRows(fit.pipeline, data.table, validation, pacer);
+      if (!heldOut) return { type: 'cancelled' };
+      answer = fitAnswer(data, spec, validation, heldOut);
+      validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer));
       const { seconds, epochs, bestEpoch, history } = fit;
       const { learnsFromValidation: learnsMore } = family;
-      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics };
+      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
     }
   }
   if (compared) {
     const final = await fitOn(joined(train, validation), new Int32Array());
     if (final.type !== 'fitted') return final;
-    fit = { ...final.fit, ...compared, seconds: compared.seconds + final.fit.seconds };
+    const { seconds: before, epochs, bestEpoch, history } = compared;
+    fit = { ...final.fit, epochs, bestEpoch, history, seconds: before + final.fit.seconds };
   }
   if (!fit) throw new Error('No fit, and none to repeat');
-  const scores = await scoreRows(fit.pipeline, data.table, test, pacer);
+  const { seconds, epochs, bestEpoch, history } = fit;
+  const pipeline = withAnswer(fit.pipeline, answer);
+  const scores = await scoreRows(pipeline, data.table, test, pacer);
   if (!scores) return { type: 'cancelled' };
-  const { pipeline, seconds, epochs, bestEpoch, history } = fit;
   return {
     type: 'finished',
     trial: {
@@ -304,11 +310,6 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
   rows.set(a);
   rows.set(b, a.length);
   return rows.sort();
-}
-
-async function scorePipeline(data: PreparedData, pipeline: FittedPipeline, rows: Int32Array, pacer: Pacer): Promise<Metrics | null> {
-  const scores = await scoreRows(pipeline, data.table, rows, pacer);
-  return scores && scoresToMetrics(data, rows, scores);
 }
 
 function bestOf(trials: Trial[], metric: SelectionMetric): number {

@@ -31,9 +31,26 @@ export type FittedFeature =
   | { name: string; type: 'category' | 'binary'; categories: string[]; missingAllowed: boolean };
 
 export type FittedTarget =
-  | { name: string; type: 'category' | 'binary'; classes: string[] }
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** corrects the estimator's probabilities */
+      calibration?: Calibration;
+      /** of two classes: a row is of class `positive` from this probability on; without it the more probable class is the label */
+      decision?: { positive: number; threshold: number };
+    }
   /** a network learns `(y - mean) / scale`; the package turns its output back into the unit of the target */
   | { name: string; type: 'number'; mean: number; scale: number };
+
+/**
+ * One map per class, and the results divided by their sum; with two classes one map, of the second. `platt` is
+ * `sigmoid(slope · logit(p) + shift)` with p held within 1e-6 of 0 and 1; `isotonic` goes in straight lines between points
+ * and is constant outside.
+ */
+export type Calibration =
+  | { type: 'platt'; slopes: Float64Array; shifts: Float64Array }
+  | { type: 'isotonic'; maps: Array<{ x: Float64Array; y: Float64Array }> };
 
 export type FittedEstimator =
   | BaselineEstimator | LinearEstimator | DenseEstimator | NearestNeighboursEstimator | TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>
@@ -157,6 +174,7 @@ export function assertFitted(pipeline: FittedPipeline): void {
   } else {
     ensure(target.classes.length > 0, 'target.classes', 'must not be empty');
     assertTexts(target.classes, 'target.classes');
+    assertAnswer(target);
   }
   if (estimator.family === 'ensemble') {
     assertEnsemble(estimator, features, target);
@@ -177,6 +195,21 @@ export function assertFitted(pipeline: FittedPipeline): void {
     case 'random_forest':
       return assertTrees(estimator, features, target);
   }
+}
+
+function assertAnswer({ classes, calibration, decision }: Extract<FittedTarget, { classes: string[] }>): void {
+  if (decision) {
+    const fits = classes.length === 2 && (decision.positive === 0 || decision.positive === 1) && Number.isFinite(decision.threshold);
+    ensure(fits, 'target.decision', 'needs two classes, one of them, and a finite threshold');
+  }
+  if (!calibration) return;
+  const maps = classes.length === 2 ? 1 : classes.length;
+  const isAscending = (x: Float64Array) => x.every((value, at) => at === 0 || value > x[at - 1]!);
+  const fits = calibration.type === 'platt'
+    ? [calibration.slopes, calibration.shifts].every((values) => values.length === maps && values.every(Number.isFinite))
+    : calibration.maps.length === maps &&
+      calibration.maps.every(({ x, y }) => x.length > 0 && x.length === y.length && isAscending(x) && [...x, ...y].every(Number.isFinite));
+  ensure(fits, 'target.calibration', 'needs a map of finite numbers for each class');
 }
 
 function assertEnsemble({ members }: EnsembleEstimator, features: readonly FittedFeature[], target: FittedTarget): void {

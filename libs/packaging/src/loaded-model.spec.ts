@@ -97,6 +97,56 @@ describe('a dense network in a package', () => {
   });
 });
 
+describe('probabilities that are corrected, and a threshold', () => {
+  const platt = (classes: number) => {
+    const maps = classes === 2 ? 1 : classes;
+    return { type: 'platt' as const, slopes: Float64Array.from({ length: maps }, (_, at) => 0.5 + at), shifts: Float64Array.from({ length: maps }, (_, at) => at - 0.7) };
+  };
+  const isotonic = (classes: number) => ({
+    type: 'isotonic' as const,
+    maps: Array.from({ length: classes === 2 ? 1 : classes }, (_, at) => ({ x: Float64Array.of(0.1, 0.3, 0.8), y: Float64Array.of(0.05 * (at + 1), 0.5, 0.9) })),
+  });
+
+  it.each([['platt', platt], ['isotonic', isotonic]] as const)('a %s calibration answers as a plain loop does', async (_, make) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.integer({ min: 2, max: 4 })), async (shape) => {
+        const { features, target, estimator } = randomDense(shape, []);
+        const pipeline = { features, target: { ...target, calibration: make(shape.classes) } as FittedPipeline['target'], estimator };
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('gives the positive class from the threshold on, and says so in the signature', async () => {
+    const { features, target, estimator } = randomNearestNeighbours({ seed: 5, numbers: 2, categories: 1, classes: 2 }, { rows: 40, k: 8, weights: 'uniform' });
+    if (target.type === 'number') throw new Error('unexpected');
+    const rows = randomRows(features, 200, createRandom(1));
+    const labelsAt = async (threshold: number, positive: number) => {
+      const pipeline = { features, target: { ...target, decision: { positive, threshold } }, estimator };
+      const model = await open(pipeline);
+      expect(model.signature.output).toMatchObject({ decision: { positiveClass: target.classes[positive], threshold } });
+      const packaged = await model.predict(validated(model, rows));
+      expect(packaged.map(labelOf)).toEqual(rows.map((row) => labelOf(predictPlainly(pipeline, row))));
+      return packaged.filter((answer) => labelOf(answer) === target.classes[positive]).length;
+    };
+    // Shares of eight neighbours: exactly at a threshold of 3/8 counts.
+    const [low, middle, high] = [await labelsAt(0.375, 1), await labelsAt(0.376, 1), await labelsAt(0.9, 1)];
+    expect(low).toBeGreaterThan(middle);
+    expect(middle).toBeGreaterThan(high);
+    expect(await labelsAt(0.625, 0)).toBeGreaterThan(0);
+  });
+
+  it('is refused with a threshold for three classes, or a map that does not ascend', () => {
+    const { features, target, estimator } = randomDense({ seed: 1, numbers: 2, categories: 0, classes: 3 }, []);
+    const build = (change: object) => () => buildPackage({ features, target: { ...target, ...change } as FittedPipeline['target'], estimator }, FACTS);
+    expect(build({ decision: { positive: 1, threshold: 0.5 } })).toThrow(/needs two classes/);
+    const map = { x: Float64Array.of(0.5, 0.5), y: Float64Array.of(0, 1) };
+    expect(build({ calibration: { type: 'isotonic', maps: [map, map, map] } })).toThrow(/a map of finite numbers/);
+  });
+});
+
 describe('an ensemble in a package', () => {
   it('answers with the weighted mean of members that each prepare the same columns in their own way', async () => {
     await fc.assert(

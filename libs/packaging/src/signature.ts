@@ -26,7 +26,13 @@ export type SignatureInput =
 export type SignatureOutput =
   | { name: string; type: 'number'; classes?: never }
   /** probabilities come in the order of the classes */
-  | { name: string; type: 'category' | 'binary'; classes: string[] };
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** the label is `positiveClass` from this probability on; without it, the more probable class */
+      decision?: { positiveClass: string; threshold: number };
+    };
 
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
@@ -49,7 +55,12 @@ const inputSchema = z.discriminatedUnion('type', [
 ]);
 const outputSchema = z.discriminatedUnion('type', [
   z.strictObject({ name, type: z.literal('number') }),
-  z.strictObject({ name, type: z.enum(['category', 'binary']), classes: z.array(z.string()).min(1) }),
+  z.strictObject({
+    name,
+    type: z.enum(['category', 'binary']),
+    classes: z.array(z.string()).min(1),
+    decision: z.strictObject({ positiveClass: z.string(), threshold: z.number() }).exactOptional(),
+  }),
 ]);
 const signatureSchema = z
   .strictObject({
@@ -92,7 +103,12 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number' }
-        : { name: target.name, type: target.type, classes: [...target.classes] },
+        : {
+            name: target.name,
+            type: target.type,
+            classes: [...target.classes],
+            ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
+          },
     graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
   };
 }

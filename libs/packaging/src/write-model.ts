@@ -12,6 +12,7 @@ import {
 } from './fitted-pipeline.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
+import { writeAnswer } from './write-answer.ts';
 import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
@@ -41,6 +42,15 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
 }
 
 function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+  if (target.type !== 'number' && (target.calibration || target.decision)) {
+    // The estimator is written as if it answered by itself; nobody reads the label that it would give.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    const { calibration: _calibration, decision: _decision, ...plain } = target;
+    writePipeline(inner, { features, target: plain, estimator });
+    writeAnswer(graph, captured.get('probabilities')!, target);
+    return;
+  }
   switch (estimator.family) {
     case 'baseline':
       return writeBaseline(graph, features, estimator, target);

@@ -1,11 +1,39 @@
-import type { LinearEstimator } from '../src/fitted-pipeline.ts';
+import type { Calibration, LinearEstimator } from '../src/fitted-pipeline.ts';
 import type { Activation, FittedFeature, FittedPipeline, FittedTarget, Prediction, TreeEnsemble } from '../src/index.ts';
 
 /** A raw value of a row; null where missing. */
 export type Cell = number | string | null;
 
 /** What the package must say, worked out one row at a time with plain loops in float64. */
-export function predictPlainly({ features, target, estimator }: FittedPipeline, row: Cell[]): Prediction {
+export function predictPlainly(pipeline: FittedPipeline, row: Cell[]): Prediction {
+  const { target } = pipeline;
+  const answer = answerPlainly(pipeline, row);
+  if (target.type === 'number' || 'value' in answer) return answer;
+  const { classes, calibration, decision } = target;
+  let { probabilities } = answer;
+  if (calibration) {
+    const mapped = probabilities.map((p, index) => correct(p, calibration, classes.length === 2 ? 0 : index));
+    const total = mapped.reduce((sum, value) => sum + value, 0);
+    probabilities = classes.length === 2 ? [1 - mapped[1]!, mapped[1]!] : mapped.map((value) => value / total);
+  }
+  const most = probabilities.indexOf(Math.max(...probabilities));
+  const chosen = decision ? (probabilities[decision.positive]! >= decision.threshold ? decision.positive : 1 - decision.positive) : most;
+  return { label: classes[chosen]!, probabilities };
+}
+
+function correct(p: number, calibration: Calibration, map: number): number {
+  if (calibration.type === 'platt') {
+    const held = Math.min(1 - 1e-6, Math.max(1e-6, p));
+    return 1 / (1 + Math.exp(-(calibration.slopes[map]! * Math.log(held / (1 - held)) + calibration.shifts[map]!)));
+  }
+  const { x, y } = calibration.maps[map]!;
+  const above = x.findIndex((value) => value >= p);
+  if (above === 0) return y[0]!;
+  if (above === -1) return y.at(-1)!;
+  return y[above - 1]! + ((p - x[above - 1]!) / (x[above]! - x[above - 1]!)) * (y[above]! - y[above - 1]!);
+}
+
+function answerPlainly({ features, target, estimator }: FittedPipeline, row: Cell[]): Prediction {
   if (estimator.family === 'ensemble') {
     const answers = estimator.members.map(({ weight, ...member }) => ({ weight, answer: predictPlainly(member, row) }));
     const blend = (pick: (answer: Prediction) => number) => answers.reduce((sum, { weight, answer }) => sum + weight * pick(answer), 0);

@@ -1,5 +1,6 @@
 import type { ModelFamily, ModelSettings } from '@millrace/configuration';
 import { blendScores } from '../blend.ts';
+import { applyAnswer } from '../fit-answer.ts';
 import type { Pacer } from '../pacer.ts';
 import type { FittedEstimator, FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
@@ -28,6 +29,11 @@ export const familyNames = Object.keys(families) as ModelFamily[];
 
 /** Answers rows of a table with a trained pipeline; null when the pacer said stop. */
 export async function scoreRows(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {
+  const scores = await scoreEstimator(pipeline, table, rows, pacer);
+  return scores && pipeline.target.type !== 'number' ? applyAnswer(scores, pipeline.target) : scores;
+}
+
+async function scoreEstimator(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {
   const { estimator } = pipeline;
   if (estimator.family !== 'ensemble') return familyOf(estimator.family).score(pipeline, table, rows, pacer);
   const parts: { weight: number; scores: Scores }[] = [];

@@ -144,3 +144,21 @@ test('numbers are searched too, and tested on the rows that are asked for', asyn
   expect(selectionMetric).toBe('rmse');
   expect(trials[best]!.metrics.test).toMatchObject({ type: 'regression', rows: 30 });
 });
+
+test('costs choose the threshold on out-of-fold predictions, and the answers obey it', async () => {
+  const costs = { missed: 30, falseAlarm: 1 };
+  const models = [{ family: 'knn', k: 9 }];
+  const passed = { name: 'passed', type: 'binary', positiveClass: 'no' };
+  const found1 = await found({ table, spec: specFor(table, passed, { models, selection: { maxTrials: 1, costs } }, ['grade', 'amount']) });
+  expect(found1.selectionMetric).toBe('cost');
+  const { pipeline, metrics } = found1.trials[0]!;
+  if (pipeline.target.type === 'number' || metrics.validation?.type !== 'classification') throw new Error('unexpected');
+  expect(pipeline.target.decision).toMatchObject({ positive: pipeline.target.classes.indexOf('no'), threshold: expect.any(Number) });
+  expect(pipeline.target.decision!.threshold).toBeLessThan(0.5);
+  expect(metrics.validation.cost).toBeCloseTo(found1.search[0]!.score!, 0);
+  const plain = await found({ table, spec: specFor(table, passed, { models, selection: { maxTrials: 1, metric: 'f1' } }, ['grade', 'amount']) });
+  const missedBy = (metric: typeof metrics) => (metric.test.type === 'classification' ? metric.test.perClass.find(({ label }) => label === 'no')!.recall : 0);
+  expect(missedBy(metrics)).toBeGreaterThanOrEqual(missedBy(plain.trials[0]!.metrics));
+  const single = await train({ table, backend: cpu, spec: specFor(table, passed, { models, selection: { costs } }, ['grade', 'amount']) });
+  expect(single).toMatchObject({ type: 'trained', selectionMetric: 'cost', trials: [{ pipeline: { target: { decision: { positive: 0 } } } }, {}] });
+});

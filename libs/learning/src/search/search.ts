@@ -1,6 +1,6 @@
 import { maxSearchTrials, type ModelFamily, type SelectionMetric, type TrainingSpec } from '@millrace/configuration';
 import { scoreRows } from '../families/families.ts';
-import type { Metrics } from '../metrics.ts';
+import { applyAnswer, fitAnswer, withAnswer } from '../fit-answer.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { type PreparedData, scoreBaseline, scoresToMetrics } from '../prepared-data.ts';
@@ -159,10 +159,14 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   const found = (others.length > 0 ? others : complete()).slice(0, contenders);
   if (found.length === 0) return { type: 'invalid', problems: [problemOfNone(evaluations, spec)] };
   const trials: Trial[] = [];
-  const finish = async (pipeline: FittedPipeline, entry: Omit<Trial, 'pipeline' | 'metrics'>, validation: Metrics): Promise<Trial | null> => {
-    const scores = await scoreRows(pipeline, data.table, data.split.test, work.pacer);
-    if (!scores) return null;
+  const finish = async (raw: FittedPipeline, entry: Omit<Trial, 'pipeline' | 'metrics'>, outOfFold: Float64Array): Promise<Trial | null> => {
+    const heldOut = scoresOf(data, outOfFold, plan.scored.length);
+    const rule = fitAnswer(data, spec, plan.scored, heldOut);
+    const pipeline = withAnswer(raw, rule);
     const { test } = data.split;
+    const scores = await scoreRows(pipeline, data.table, test, work.pacer);
+    if (!scores) return null;
+    const validation = scoresToMetrics(data, plan.scored, applyAnswer(heldOut, rule));
     return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
@@ -182,7 +186,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     evaluation.fitSeconds += (options.clock() - fitBegun) / 1000;
     if (options.appraise && !isBagged(candidate)) appraisals[candidate.number] = await options.appraise(pipeline);
     const entry = { model: candidate.number, family: candidate.family, parameters: parametersOf(candidate), fitTimeSeconds: evaluation.fitSeconds, epochs: 0, bestEpoch: 0, history: [] };
-    const trial = await finish(pipeline, { ...entry, search: record(candidate.number), appraisal: appraisals[candidate.number] ?? null }, outOfFoldMetrics(work, kept!.outOfFold));
+    const trial = await finish(pipeline, { ...entry, search: record(candidate.number), appraisal: appraisals[candidate.number] ?? null }, kept!.outOfFold);
     if (!trial) return { type: 'cancelled' };
     trials.push(trial);
     if (weight !== undefined) parts.push({ weight, pipeline, number: candidate.number });
@@ -202,7 +206,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
         parameters: { members: parts.map(({ number, weight }) => ({ trial: number, weight: Number(weight.toFixed(4)) })) },
         fitTimeSeconds: parts.reduce((sum, { number }) => sum + evaluations[number]!.fitSeconds, 0), epochs: 0, bestEpoch: 0, history: [], appraisal,
       },
-      outOfFoldMetrics(work, blend),
+      blend,
     );
     if (!trial) return { type: 'cancelled' };
     trials.push(trial);
@@ -246,10 +250,6 @@ function secondsToComplete(evaluations: readonly Evaluation[], { candidate, fold
 
 function untried(candidate: Candidate): Evaluation {
   return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, bestScore: null, problem: null, kept: null };
-}
-
-function outOfFoldMetrics({ data, plan }: FoldWork, numbers: Float64Array): Metrics {
-  return scoresToMetrics(data, plan.scored, scoresOf(data, numbers, plan.scored.length));
 }
 
 export function parametersOf({ settings, trainer }: Pick<Candidate, 'settings' | 'trainer'>): Record<string, unknown> {
