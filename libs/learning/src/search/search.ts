@@ -1,6 +1,7 @@
 import { maxSearchTrials, type ModelFamily, type SelectionMetric, type TrainingSpec } from '@millrace/configuration';
 import { scoreRows } from '../families/families.ts';
 import { applyAnswer, fitAnswer, withAnswer } from '../fit-answer.ts';
+import { metricValue } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { type PreparedData, scoreBaseline, scoresToMetrics } from '../prepared-data.ts';
@@ -210,7 +211,9 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     );
     if (!trial) return { type: 'cancelled' };
     trials.push(trial);
-    if ((appraisal?.predTimeMsP50 ?? 0) <= inferLimitMs) best = trials.length - 1;
+    // A correction of the probabilities may have turned the order.
+    const meritOfTrial = ({ metrics }: Trial) => signOf(metric) * (metricValue(metrics.validation!, metric) ?? -Infinity * signOf(metric));
+    if ((appraisal?.predTimeMsP50 ?? 0) <= inferLimitMs && meritOfTrial(trial) >= meritOfTrial(trials[0]!)) best = trials.length - 1;
   }
   return { type: 'found', trials, best, records: evaluations.map((_, number) => record(number)) };
 }

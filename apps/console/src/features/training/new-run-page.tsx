@@ -226,7 +226,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
           }}
         />
       </Card>
-      {!isSearch && <Card
+      {!isSearch && (<Card
         title="Models to compare"
         description="Each is trained on the same rows; the best becomes the new version. A baseline is added to compare with."
         actions={families.map((family) => (
@@ -268,7 +268,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
             );
           })}
         </ol>
-      </Card>}
+      </Card>)}
       <div className="grid gap-6 xl:grid-cols-2">
         <Card title="How networks are trained" description="Models that do not learn in epochs ignore this.">
           {fieldsOf('trainer')}

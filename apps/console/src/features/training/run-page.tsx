@@ -15,7 +15,7 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CancelRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { EvaluationView, evaluationOf } from './evaluation.tsx';
+import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { searchCurveOf } from './search-curve.ts';
@@ -174,7 +174,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
   const current = chosen ?? best?.number ?? run.progress?.trial ?? reporting.at(-1) ?? 0;
   const drawn = reporting.includes(current) ? current : reporting.at(-1);
   const trial = run.trials.find(({ number }) => number === current);
-  const scores = (trial?.metrics ?? {}) as { test?: unknown; baseline?: unknown };
+  const scores = (trial?.metrics ?? {}) as { test?: unknown; baseline?: unknown; slices?: readonly Slice[] };
   const evaluation = evaluationOf(scores.test);
   const searched = searchCurveOf(run.trials);
   const curve = drawn === undefined ? null : lossCurveOf(metrics, drawn);
@@ -189,7 +189,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
       )}
       {trial && evaluation && (
         <Card title={`Scores of ${familyName(trial.family)}`} description="On test rows that took no part in training.">
-          <EvaluationView evaluation={evaluation} baseline={evaluationOf(scores.baseline)} />
+          <EvaluationView evaluation={evaluation} baseline={evaluationOf(scores.baseline)} slices={scores.slices ?? []} />
         </Card>
       )}
       {searched && (
