@@ -82,8 +82,11 @@ export async function tryCandidate(work: FoldWork, candidate: Candidate): Promis
   return evaluation;
 }
 
-/** The second rung: the folds that are left. Null when the pacer said stop; what was given stays as it is. */
-export async function completeCandidate(work: FoldWork, before: Evaluation): Promise<Evaluation | null> {
+/**
+ * The second rung: the folds that are left. Null when the pacer said stop, or when after some fold `fits` no longer holds of
+ * what is to come; what was given stays as it is.
+ */
+export async function completeCandidate(work: FoldWork, before: Evaluation, fits: (evaluation: Evaluation) => boolean = () => true): Promise<Evaluation | null> {
   const evaluation: Evaluation = {
     ...before,
     problem: null,
@@ -99,9 +102,9 @@ export async function completeCandidate(work: FoldWork, before: Evaluation): Pro
     evaluation.fitSeconds += outcome.fitSeconds;
     const score = scoresToMetric(work.data, work.plan.folds[fold]!.heldOut, outcome.scores, work.metric);
     takeFold(work, evaluation, fold, outcome, score);
+    evaluation.foldSeconds = (work.clock() - begun) / 1000 / (fold + 1 - first);
+    if (!fits(evaluation)) return null;
   }
-  const done = work.plan.folds.length - first;
-  if (done > 0) evaluation.foldSeconds = (work.clock() - begun) / 1000 / done;
   return { ...evaluation, status: 'complete' };
 }
 

@@ -131,12 +131,13 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
 
   for (;;) {
     if (signal?.aborted) return { type: 'cancelled' };
-    const step = nextStep(evaluations, first.length, metric, (evaluation) => fits(secondsToComplete(evaluations, evaluation, work)));
+    const fitsWhole = (evaluation: Evaluation) => fits(secondsToComplete(evaluations, evaluation, work));
+    const step = nextStep(evaluations, first.length, metric, fitsWhole);
     stopAt = limit - reserve();
     if (step.type === 'complete') {
       const { candidate } = evaluations[step.number]!;
       await emit({ type: 'search-progress', trial: candidate.number, family: candidate.family, secondsUsed: elapsed(), best: bestScore() });
-      const done = await completeCandidate(work, evaluations[step.number]!);
+      const done = await completeCandidate(work, evaluations[step.number]!, (so) => so.foldScores.length === plan.folds.length || fits(so.foldSeconds * (plan.folds.length - so.foldScores.length)));
       if (signal?.aborted) return { type: 'cancelled' };
       await put(done ?? { ...evaluations[step.number]!, status: 'out-of-time', kept: null });
       continue;
