@@ -26,6 +26,17 @@ test('what is left out gets a default that trains', () => {
   });
 });
 
+test('a time limit or a number of trials makes a search of all families; without either, a model is needed', () => {
+  for (const selection of [{ timeLimitSeconds: 60 }, { maxTrials: 5 }]) {
+    expect(parseTrainingSpec({ ...minimal, selection })).toMatchObject({ type: 'valid', spec: { models: [], selection } });
+    expect(parseTrainingSpec({ ...minimal, selection, models: [] })).toMatchObject({ type: 'valid', spec: { models: [] } });
+  }
+  expect(problemsOf({ ...minimal, models: [] })).toMatchObject([{ field: 'models' }]);
+  expect(problemsOf({ ...minimal, selection: { timeLimitSeconds: 0, maxTrials: 500, costs: { missed: 1 } } }).map(({ field }) => field).sort()).toEqual([
+    'selection.costs.falseAlarm', 'selection.maxTrials', 'selection.timeLimitSeconds',
+  ]);
+});
+
 test('a default of one setting does not need its neighbours to be given', () => {
   const parsed = parseTrainingSpec({ ...minimal, trainer: { epochs: 3, regularization: { l2: 0.1 }, earlyStop: null } });
   expect(parsed).toMatchObject({

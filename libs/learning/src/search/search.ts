@@ -1,7 +1,6 @@
 import { maxSearchTrials, type ModelFamily, type SelectionMetric, type TrainingSpec } from '@millrace/configuration';
 import { scoreRows } from '../families/families.ts';
 import { applyAnswer, fitAnswer, withAnswer } from '../fit-answer.ts';
-import { metricValue } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { type PreparedData, scoreBaseline, scoresToMetrics } from '../prepared-data.ts';
@@ -126,8 +125,14 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     for (const { candidate } of complete().slice(contenders)) evaluations[candidate.number]!.kept = null;
     if (evaluation.status !== 'tried') await emit({ type: 'search-trial', record: record(number) });
     progress.seconds = elapsed();
+    // The models kept may be large: saving them takes a twentieth of the time at most.
+    if (progress.seconds - savedAt < 20 * (saveSeconds - 0.1)) return;
     await options.save(progress);
+    savedAt = elapsed();
+    saveSeconds = savedAt - progress.seconds;
   };
+  let savedAt = progress.seconds;
+  let saveSeconds = 0;
 
   for (;;) {
     if (signal?.aborted) return { type: 'cancelled' };
@@ -195,7 +200,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   }
   if (trials.length === 0) return { type: 'invalid', problems: [problemOfNone(evaluations, spec)] };
 
-  let best = 0;
+  // One alone: the blend found nothing to add to it. Without it, what else is best.
+  let best = Math.max(0, trials.findIndex(({ model }) => model === parts[0]?.number));
   if (parts.length > 1 && parts.length === choice.weights.length) {
     const pipeline = ensembleOf(work, parts);
     const appraisal = options.appraise ? await options.appraise(pipeline) : null;
@@ -212,9 +218,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     );
     if (!trial) return { type: 'cancelled' };
     trials.push(trial);
-    // A correction of the probabilities may have turned the order.
-    const meritOfTrial = ({ metrics }: Trial) => signOf(metric) * (metricValue(metrics.validation!, metric) ?? -Infinity * signOf(metric));
-    if ((appraisal?.predTimeMsP50 ?? 0) <= inferLimitMs && meritOfTrial(trial) >= meritOfTrial(trials[0]!)) best = trials.length - 1;
+    if ((appraisal?.predTimeMsP50 ?? 0) <= inferLimitMs) best = trials.length - 1;
   }
   return { type: 'found', trials, best, records: evaluations.map((_, number) => record(number)) };
 }

@@ -20,7 +20,20 @@ test('a model that only harms takes no part, and one alone stays alone', () => {
 });
 
 test('of blends with the same score the one with the lower loss is taken', () => {
-  const classes = { target: { task: 'classification', name: 'y', type: 'binary', classes: ['a', 'b'], positiveClass: 'b' }, truth: Float64Array.of(0, 1) } as unknown as PreparedData;
-  const [timid, bold] = [Float64Array.of(0.6, 0.4, 0.4, 0.6), Float64Array.of(0.9, 0.1, 0.1, 0.9)];
-  expect(selectEnsemble(classes, Int32Array.of(0, 1), 'accuracy', [timid, bold])).toEqual({ weights: [{ at: 1, weight: 1 }], score: 1 });
+  const target = { task: 'classification', name: 'y', type: 'binary', classes: ['a', 'b'], positiveClass: 'b', costs: null };
+  const classes = (truth: Float64Array) => ({ target, truth }) as unknown as PreparedData;
+  const answers = (p: number, rows: number) => Float64Array.from({ length: rows * 2 }, (_, cell) => ((cell >> 1) % 2 === cell % 2 ? p : 1 - p));
+  const rowsOf = (count: number) => Int32Array.from({ length: count }, (_, row) => row);
+  const truthOf = (count: number) => Float64Array.from({ length: count }, (_, row) => row % 2);
+  const chosen = selectEnsemble(classes(truthOf(1000)), rowsOf(1000), 'accuracy', [answers(0.6, 1000), answers(0.9, 1000)]);
+  expect(chosen).toEqual({ weights: [{ at: 1, weight: 1 }], score: 1 });
+
+  // Ten rows: one more of them right is luck, a sure and wrong answer is not.
+  const sure = answers(0.999, 10);
+  const careful = answers(0.8, 10);
+  sure[0] = 0.001;
+  sure[1] = 0.999;
+  careful.set([0.45, 0.55, 0.55, 0.45], 0);
+  const few = selectEnsemble(classes(truthOf(10)), rowsOf(10), 'accuracy', [sure, careful]);
+  expect(few.weights.find(({ at }) => at === 1)!.weight).toBeGreaterThan(0.3);
 });

@@ -5,7 +5,7 @@ import { scoresOf, signOf } from './evaluation.ts';
 export interface EnsembleChoice {
   /** Above 0, adding up to 1; a candidate that is not listed does not take part. */
   weights: { at: number; weight: number }[];
-  /** The selection metric of the blend on the scored rows. */
+  /** What it was judged by, on the scored rows. */
   score: number | null;
 }
 
@@ -15,20 +15,25 @@ interface Judged {
   loss(): number;
 }
 
+const labelMetrics = new Set<SelectionMetric>(['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1']);
+const fewRows = 1000;
+
 const mostSteps = 25;
 const patience = 5;
 
 /**
  * Weighs candidates by their out-of-fold predictions: greedy forward selection with replacement (Caruana et al. 2004).
  * It begins with the best and adds, step by step, whichever improves the blend most; of blends with equal scores the one
- * with the lower loss (log loss, or squared error) counts as better, since many metrics move in steps.
+ * with the lower loss (log loss, or squared error) counts as better, since many metrics move in steps. Of fewer than
+ * 1000 rows a step is so large that it is a matter of luck: there the loss alone stands for figures of labels.
  * @param outOfFold per candidate, probabilities [rows, classes] or values [rows]
  */
 export function selectEnsemble(data: PreparedData, rows: Int32Array, metric: SelectionMetric, outOfFold: readonly Float64Array[]): EnsembleChoice {
+  const criterion = rows.length < fewRows && labelMetrics.has(metric) ? 'logLoss' : metric;
   const judge = (numbers: Float64Array): Judged => {
     const scores = scoresOf(data, numbers, rows.length);
-    const score = scoresToMetric(data, rows, scores, metric);
-    return { score, merit: score === null ? -Infinity : signOf(metric) * score, loss: () => scoresToMetric(data, rows, scores, data.target.task === 'classification' ? 'logLoss' : 'rmse')! };
+    const score = scoresToMetric(data, rows, scores, criterion);
+    return { score, merit: score === null ? -Infinity : signOf(criterion) * score, loss: () => scoresToMetric(data, rows, scores, data.target.task === 'classification' ? 'logLoss' : 'rmse')! };
   };
   const isBetter = (a: Judged, b: Judged) => a.merit > b.merit || (a.merit === b.merit && a.loss() < b.loss());
 
