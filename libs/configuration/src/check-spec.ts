@@ -1,3 +1,4 @@
+import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { TrainingSpec } from './training-spec.ts';
@@ -212,6 +213,7 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         remedy: `Give at most ${training}, or add rows.`,
       });
     }
+    if (isTreeModel(model)) problems.push(...checkTreeModel(model, spec, task === 'classification' ? target.distinct : 0, training, `models[${index}]`));
   });
   return problems;
 }

@@ -31,7 +31,12 @@ export function shareDone(run: Pick<RunFieldsFragment, 'status' | 'progress'>): 
   return Math.min(1, (progress.trial + within) / progress.trials);
 }
 
-const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network' };
+const families: Record<string, string> = {
+  knn: 'k-nearest neighbours',
+  dense: 'Dense network',
+  boosted_trees: 'Boosted trees',
+  random_forest: 'Random forest',
+};
 
 export function familyName(family: string): string {
   return families[family] ?? family;
