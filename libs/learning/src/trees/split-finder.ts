@@ -83,20 +83,20 @@ export class SplitFinder {
    * column's bins that have rows, in order, `bins` of them; `direction` is that of a monotone constraint.
    */
   improve(
-    best: Split | null, column: number, { type, count }: BinnedColumn, direction: number,
+    best: Split | null, column: number, binned: BinnedColumn, direction: number,
     histogram: Float64Array, offset: number, occupied: Int32Array, bins: number, sums: NodeSums, worth: number, bounds: Bounds,
   ): Split | null {
     const { minGainToSplit } = this.#limits;
     // Below this a gain is no more than rounding.
     const floor = best ? best.gain : Math.max(minGainToSplit, 1e-12 * Math.abs(worth));
-    const found = type === 'number'
-      ? this.#divideNumber(count, direction, histogram, offset, occupied, bins, sums, worth + floor, bounds)
+    const found = binned.type === 'number'
+      ? this.#divideNumber(binned, direction, histogram, offset, occupied, bins, sums, worth + floor, bounds)
       : this.#divideCategory(histogram, offset, occupied, bins, sums, worth + floor, bounds);
     return found ? { ...found, column, gain: found.gain - worth } : best;
   }
 
   #divideNumber(
-    count: number, direction: number, histogram: Float64Array, offset: number, occupied: Int32Array, bins: number,
+    { count, boundaries }: BinnedColumn, direction: number, histogram: Float64Array, offset: number, occupied: Int32Array, bins: number,
     sums: NodeSums, floor: number, bounds: Bounds,
   ): Omit<Split, 'column'> | null {
     const { minDataInLeaf, minSumHessianInLeaf } = this.#limits;
@@ -140,7 +140,7 @@ export class SplitFinder {
     if (bestAt < 0) return null;
     // Of the empty bins between both sides, half go to each.
     const last = occupied[bestAt]!;
-    const bin = bestAt + 1 < known ? (last + occupied[bestAt + 1]! - 1) >> 1 : count - 1;
+    const bin = bestAt + 1 < known ? middleBin(boundaries, last, occupied[bestAt + 1]! - 1) : count - 1;
     return { gain: bestGain, bin, set: null, missingLeft };
   }
 
@@ -245,4 +245,12 @@ export class SplitFinder {
 function shrunk(gradient: number, by: number): number {
   if (by === 0) return gradient;
   return Math.sign(gradient) * Math.max(0, Math.abs(gradient) - by);
+}
+
+/** Of the bins from `first` to `last`, the one whose upper boundary is nearest to the middle of theirs. */
+function middleBin(boundaries: Float64Array, first: number, last: number): number {
+  const middle = boundaries[first]! / 2 + boundaries[last]! / 2;
+  let bin = first;
+  while (bin < last && boundaries[bin + 1]! <= middle) bin += 1;
+  return bin < last && boundaries[bin + 1]! - middle < middle - boundaries[bin]! ? bin + 1 : bin;
 }
