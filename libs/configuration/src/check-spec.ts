@@ -1,3 +1,4 @@
+import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
@@ -246,6 +247,7 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         remedy: 'Use the solver auto or proximal_gradient, or set l1 to 0.',
       });
     }
+    if (isTreeModel(model)) problems.push(...checkTreeModel(model, spec, task === 'classification' ? target.distinct : 0, training, `models[${index}]`));
   });
   return problems;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { predictPlainly } from '../test/plain-engine.ts';
 import {
-  createRandom, randomBaseline, randomDense, randomEnsemble, randomLinear, randomNearestNeighbours, randomRows, type Shape,
+  createRandom, randomBaseline, randomDense, randomEnsemble, randomLinear, randomNearestNeighbours, randomRows, randomTrees, type Shape,
 } from '../test/random-pipeline.ts';
 import {
   agree,
@@ -154,7 +154,7 @@ describe('an ensemble in a package', () => {
         const pipeline = randomEnsemble(shape.seed, [
           (seed) => randomDense({ ...shape, seed }, layers),
           (seed) => randomNearestNeighbours({ ...shape, seed }, { rows: 20, k: 3, weights: 'distance' }),
-          (seed) => randomDense({ ...shape, seed }, []),
+          (seed) => randomTrees({ ...shape, seed }, 'boosted_trees', { trees: 3, leaves: 6 }),
         ]);
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
@@ -195,6 +195,66 @@ describe.each([
       }),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('trees in a package', () => {
+  const options = fc.record({ trees: fc.integer({ min: 1, max: 6 }), leaves: fc.integer({ min: 1, max: 12 }) });
+
+  it.each(['boosted_trees', 'random_forest'] as const)('%s say what a walk from the root says, for gaps and unseen values too', async (family) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.constantFrom(0, 2, 3, 5)), options, async (shape, choice) => {
+        const pipeline = randomTrees(shape, family, choice);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 30);
+        if (shape.classes === 0) return expect(packaged).toEqual(plain);
+        expect(packaged.map(labelOf)).toEqual(plain.map(labelOf));
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 30 });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('divide at a threshold that float32 cannot hold as training did', async () => {
+    const threshold = 0.1 + 2 ** -40;
+    const pipeline: FittedPipeline = {
+      features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false }],
+      target: { name: 'y', type: 'number', mean: 0, scale: 1 },
+      estimator: {
+        family: 'boosted_trees',
+        outputs: 1,
+        codes: [null],
+        trees: [{
+          feature: Int32Array.of(0, -1, -1), threshold: Float64Array.of(threshold, 0, 0), missingLeft: Int32Array.of(0, 0, 0),
+          left: Int32Array.of(1, 0, 1), right: Int32Array.of(2, 0, 0), sets: new Int32Array(), values: Float64Array.of(-1, 1),
+        }],
+      },
+    };
+    const model = await open(pipeline);
+    const answers = await model.predict(validated(model, [[threshold], [threshold + 2 ** -50], [0.1]]));
+    expect(answers).toEqual([{ value: -1 }, { value: 1 }, { value: -1 }]);
+  });
+
+  it('divide 255 categories by a set of every other one', async () => {
+    const categories = Array.from({ length: 300 }, (_, place) => `c${place}`);
+    // Only 255 have a code of their own; the others go where missing values go.
+    const codes = Int32Array.from(categories.keys(), (place) => Math.min(place, 255));
+    const pipeline: FittedPipeline = {
+      features: [{ name: 'c', type: 'category', categories, missingAllowed: true }],
+      target: { name: 'y', type: 'number', mean: 0, scale: 1 },
+      estimator: {
+        family: 'random_forest',
+        outputs: 1,
+        codes: [codes],
+        trees: [{
+          feature: Int32Array.of(0, -1, -1), threshold: Float64Array.of(0, 0, 0), missingLeft: Int32Array.of(0, 0, 0),
+          left: Int32Array.of(1, 0, 1), right: Int32Array.of(2, 0, 0), sets: new Int32Array(8).fill(0x55555555), values: Float64Array.of(-1, 1),
+        }],
+      },
+    };
+    const model = await open(pipeline);
+    const answers = await model.predict(validated(model, [...categories.map((category) => [category]), [null], ['never seen']]));
+    const expected = [...codes, 255, 255].map((code) => ({ value: code % 2 === 0 ? -1 : 1 }));
+    expect(answers).toEqual(expected);
   });
 });
 

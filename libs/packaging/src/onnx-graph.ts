@@ -84,7 +84,8 @@ const messages = protobuf.Root.fromJSON({
         s: one('bytes', 4),
         t: one('TensorProto', 5),
         g: one('GraphProto', 6),
-        ints: many('int64', 8),
+        // repeated int64, packed: written by hand, since the library makes an object of every number
+        ints: one('bytes', 8),
         strings: many('bytes', 9),
         type: one('int32', 20),
       },
@@ -229,8 +230,36 @@ function attributeValue(value: Attributes[string]): object {
   if (value instanceof Float64Array) {
     return { t: { dims: [value.length], dataType: elementTypes.double, rawData: bytes(value) }, type: attributeTypes.tensor };
   }
-  if (isTexts(value)) return { strings: value.map((text) => Buffer.from(text)), type: attributeTypes.strings };
-  return { ints: value, type: attributeTypes.ints };
+  if (isTexts(value)) return { strings: textBytes(value), type: attributeTypes.strings };
+  return { ints: packedIntegers(value as number[]), type: attributeTypes.ints };
+}
+
+/** Equal texts share their bytes: there may be a million of them. */
+function textBytes(texts: string[]): Buffer[] {
+  const known = new Map<string, Buffer>();
+  return texts.map((text) => {
+    const bytes = known.get(text) ?? Buffer.from(text);
+    known.set(text, bytes);
+    return bytes;
+  });
+}
+
+/** Whole numbers from 0 on, as varints one after another. */
+function packedIntegers(values: number[]): Uint8Array {
+  let length = 0;
+  for (const value of values) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${value} cannot be an ONNX attribute`);
+    for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) length += 1;
+    length += 1;
+  }
+  const packed = new Uint8Array(length);
+  let at = 0;
+  for (const value of values) {
+    let rest = value;
+    for (; rest > 127; rest = Math.floor(rest / 128)) packed[at++] = (rest % 128) + 128;
+    packed[at++] = rest;
+  }
+  return packed;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -61,7 +61,7 @@ export async function boost(boosting: Boosting): Promise<BoostingOutcome> {
     : { iteration: 0, trees: [], scores: loss.start.map((score) => new Float64Array(rows).fill(score)), best: null, history: [] };
   const grower = new TreeGrower({ columns, outputs: 1, settings, monotone: boosting.monotone, keepsHistograms: true });
   const gradients = loss.start.map(() => new Float64Array(training));
-  const hessians = loss.start.map(() => new Float64Array(training));
+  const hessians = loss.start.map(() => new Float64Array(loss.unitHessians ? 0 : training));
   const isOver = () => boosting.patience > 0 && heldBack > 0 && state.best !== null && state.iteration - state.best.iteration >= boosting.patience;
 
   while (state.iteration < boosting.iterations && !isOver()) {
@@ -71,7 +71,7 @@ export async function boost(boosting: Boosting): Promise<BoostingOutcome> {
     const grown: GrownTree[] = [];
     for (let output = 0; output < loss.outputs; output++) {
       const allowed = columnsOf(boosting, state.iteration, output);
-      const tree = await grower.grow(chosen.slice(), gradients[output]!, hessians[output]!, () => allowed, pacer);
+      const tree = await grower.grow(chosen.slice(), gradients[output]!, loss.unitHessians ? null : hessians[output]!, () => allowed, pacer);
       if (!tree) return { type: 'cancelled' };
       grown.push(tree);
     }
@@ -104,10 +104,16 @@ export async function boost(boosting: Boosting): Promise<BoostingOutcome> {
 function bagOf({ training, settings, seed, model }: Boosting, iteration: number): { chosen: Int32Array; others: Int32Array } {
   const { baggingFraction, baggingFreq } = settings;
   if (baggingFraction === 1) return { chosen: Int32Array.from({ length: training }, (_, row) => row), others: new Int32Array() };
-  const turn = iteration - (iteration % baggingFreq);
-  const order = createRandom(seed, model, turn, 1).permutation(training);
-  const size = Math.max(1, Math.round(training * baggingFraction));
-  return { chosen: order.slice(0, size).sort(), others: order.slice(size).sort() };
+  const random = createRandom(seed, model, iteration - (iteration % baggingFreq), 1);
+  const chosen = new Int32Array(Math.max(1, Math.round(training * baggingFraction)));
+  const others = new Int32Array(training - chosen.length);
+  let [taken, left] = [0, 0];
+  // Knuth, "Seminumerical Algorithms", algorithm S: each row with the chance that fills the rest.
+  for (let row = 0; row < training; row++) {
+    if (random.below(training - row) < chosen.length - taken) chosen[taken++] = row;
+    else others[left++] = row;
+  }
+  return { chosen, others };
 }
 
 function columnsOf({ columns, settings, seed, model }: Boosting, iteration: number, output: number): Int32Array {

@@ -4,6 +4,8 @@ export interface BoostingLoss {
   outputs: number;
   /** the constant scores that are best for the training rows */
   start: number[];
+  /** Whether all second derivatives are 1, and so are not written. */
+  unitHessians: boolean;
   /** First and second derivatives of each training row's loss by its scores, times the row's weight. */
   differentiate(scores: readonly Float64Array[], gradients: readonly Float64Array[], hessians: readonly Float64Array[]): void;
   /** Weighted mean loss of the rows from `begin` to `end`: cross-entropy in nats, squared or absolute error. */
@@ -15,7 +17,7 @@ export interface BoostingLoss {
 export interface BoostingTargets {
   /** of training rows first, then of those held back: class index, or standardised value */
   values: Float64Array;
-  /** by row, or null where all count alike */
+  /** by row, or null where all count alike, as numbers always do */
   weights: Float64Array | null;
   /** how many of the rows are for training */
   training: number;
@@ -23,19 +25,16 @@ export interface BoostingTargets {
 
 const smallestProbability = 1e-15;
 
-export function squaredLoss({ values, weights, training }: BoostingTargets): BoostingLoss {
+export function squaredLoss({ values, training }: BoostingTargets): BoostingLoss {
   return {
     outputs: 1,
-    start: [weightedMean(values, weights, training)],
+    start: [weightedMean(values, null, training)],
     residualsOf: null,
-    differentiate([score], [gradient], [hessian]) {
-      for (let row = 0; row < training; row++) {
-        const weight = weights ? weights[row]! : 1;
-        gradient![row] = (score![row]! - values[row]!) * weight;
-        hessian![row] = weight;
-      }
+    unitHessians: true,
+    differentiate([score], [gradient]) {
+      for (let row = 0; row < training; row++) gradient![row] = score![row]! - values[row]!;
     },
-    mean: (scores, begin, end) => meanOf(weights, begin, end, (row) => (scores[0]![row]! - values[row]!) ** 2),
+    mean: (scores, begin, end) => meanOf(null, begin, end, (row) => (scores[0]![row]! - values[row]!) ** 2),
   };
 }
 
@@ -45,11 +44,9 @@ export function absoluteLoss({ values, training }: BoostingTargets): BoostingLos
     outputs: 1,
     start: [median(values.slice(0, training))],
     residualsOf: values,
-    differentiate([score], [gradient], [hessian]) {
-      for (let row = 0; row < training; row++) {
-        gradient![row] = Math.sign(score![row]! - values[row]!);
-        hessian![row] = 1;
-      }
+    unitHessians: true,
+    differentiate([score], [gradient]) {
+      for (let row = 0; row < training; row++) gradient![row] = Math.sign(score![row]! - values[row]!);
     },
     mean: (scores, begin, end) => meanOf(null, begin, end, (row) => Math.abs(scores[0]![row]! - values[row]!)),
   };
@@ -62,6 +59,7 @@ export function logisticLoss({ values, weights, training }: BoostingTargets): Bo
     outputs: 1,
     start: [Math.log(share / (1 - share))],
     residualsOf: null,
+    unitHessians: false,
     differentiate([score], [gradient], [hessian]) {
       for (let row = 0; row < training; row++) {
         const weight = weights ? weights[row]! : 1;
@@ -87,6 +85,7 @@ export function softmaxLoss({ values, weights, training }: BoostingTargets, clas
     outputs: classes,
     start: shares.map((share) => Math.log(Math.max(smallestProbability, share))),
     residualsOf: null,
+    unitHessians: false,
     differentiate(scores, gradients, hessians) {
       for (let row = 0; row < training; row++) {
         const weight = weights ? weights[row]! : 1;

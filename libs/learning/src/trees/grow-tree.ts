@@ -33,6 +33,9 @@ export interface GrownTree {
 /** Rows counted in one go; more, and the pacer is asked between columns. */
 const longLoop = 20_000;
 
+/** Up to so many rows, counting them anew is cheaper than looking at all bins. */
+const fewRows = 128;
+
 /** A leaf that may yet be divided. */
 interface Candidate {
   node: number;
@@ -74,7 +77,7 @@ export class TreeGrower {
    * asked anew for each node; where histograms are kept it must answer the same all through. Null when the pacer said stop.
    */
   async grow(
-    rows: Int32Array, gradients: Float64Array, hessians: Float64Array, chooseColumns: () => Int32Array, pacer: Pacer,
+    rows: Int32Array, gradients: Float64Array, hessians: Float64Array | null, chooseColumns: () => Int32Array, pacer: Pacer,
   ): Promise<GrownTree | null> {
     if (this.#aside.length < rows.length) this.#aside = new Int32Array(rows.length);
     this.#histograms.use(rows, gradients, hessians);
@@ -91,7 +94,7 @@ export class TreeGrower {
       this.#dropHistogram(candidate);
       leaves.push(candidate);
     };
-    if (this.#keepsHistograms && !(await this.#countAll(root, chooseColumns(), pacer))) return null;
+    if (this.#keepsHistograms && rows.length > fewRows && !(await this.#countAll(root, chooseColumns(), pacer))) return null;
     if (!(await this.#findSplit(root, chooseColumns, pacer))) return null;
     let count = 1;
     place(root);
@@ -133,6 +136,19 @@ export class TreeGrower {
       return true;
     }
     const columns = chooseColumns();
+    if (larger.end - larger.begin <= fewRows) {
+      this.#dropHistogram(parent);
+      return true;
+    }
+    if (parent.histogram && smaller.end - smaller.begin <= fewRows) {
+      this.#histograms.gather(smaller.begin, smaller.end);
+      for (const column of columns) {
+        this.#histograms.uncount(column, smaller.begin, smaller.end, parent.histogram, this.#histograms.offsets[column]!);
+      }
+      larger.histogram = parent.histogram;
+      parent.histogram = null;
+      return true;
+    }
     if (!(await this.#countAll(smaller, columns, pacer))) return false;
     if (parent.histogram && smaller.histogram) {
       this.#histograms.subtract(parent.histogram, smaller.histogram, columns);
@@ -172,15 +188,21 @@ export class TreeGrower {
     const worth = this.#finder.worthOf(sums, bounds);
     if (!histogram) histograms.gather(begin, end);
     for (const column of chooseColumns()) {
-      if (!histogram) {
-        if ((end - begin) > longLoop && !(await pacer.mayContinue())) return false;
-        histograms.count(column, begin, end, histograms.shared, 0);
+      const counted = histogram ?? histograms.shared;
+      const offset = histogram ? histograms.offsets[column]! : 0;
+      let bins: number;
+      if (histogram || end - begin > fewRows) {
+        if (end - begin > longLoop && !(await pacer.mayContinue())) return false;
+        if (!histogram) histograms.count(column, begin, end, counted, 0);
+        bins = histograms.findOccupied(column, counted, offset);
+      } else {
+        bins = histograms.countFew(column, begin, end);
       }
       candidate.split = this.#finder.improve(
         candidate.split, column, this.#columns[column]!, this.#monotone[column]!,
-        histogram ?? histograms.shared, histogram ? histograms.offsets[column]! : 0, sums, worth, bounds,
+        counted, offset, histograms.occupied, bins, sums, worth, bounds,
       );
-      if (!histogram) histograms.clearShared(column);
+      if (!histogram) histograms.clearShared(bins);
     }
     return true;
   }

@@ -13,6 +13,8 @@ export class HistogramBuilder {
   readonly shared: Float64Array;
   /** by column */
   readonly offsets: Int32Array;
+  /** The bins with rows in them, in order, after a call that says how many there are. */
+  readonly occupied = new Int32Array(256);
   readonly #columns: readonly BinnedColumn[];
   readonly #outputs: number;
   readonly #length: number;
@@ -20,9 +22,10 @@ export class HistogramBuilder {
   #lent = 0;
   #rows: Int32Array = new Int32Array();
   #gradients: Float64Array = new Float64Array();
-  #hessians: Float64Array = new Float64Array();
+  #hessians: Float64Array | null = null;
   /** gradients and hessians of the rows counted, side by side: every column reads them */
   #gathered: Float64Array = new Float64Array();
+  readonly #seen = new Int32Array(8);
 
   constructor(columns: readonly BinnedColumn[], outputs: number) {
     this.#columns = columns;
@@ -40,8 +43,8 @@ export class HistogramBuilder {
     this.shared = new Float64Array(widest);
   }
 
-  /** What the next calls count; the order of `rows` may change in between. */
-  use(rows: Int32Array, gradients: Float64Array, hessians: Float64Array): void {
+  /** What the next calls count; the order of `rows` may change in between. No hessians: 1 for every row. */
+  use(rows: Int32Array, gradients: Float64Array, hessians: Float64Array | null): void {
     this.#rows = rows;
     this.#gradients = gradients;
     this.#hessians = hessians;
@@ -68,7 +71,7 @@ export class HistogramBuilder {
     for (let at = begin; at < end; at++) {
       const row = this.#rows[at]!;
       for (let output = 0; output < outputs; output++) gradients[output]! += this.#gradients[row * outputs + output]!;
-      hessian += this.#hessians[row]!;
+      hessian += this.#hessians ? this.#hessians[row]! : 1;
     }
     return { gradients, hessian, rows: end - begin };
   }
@@ -81,17 +84,24 @@ export class HistogramBuilder {
     for (let at = begin; at < end; at++) {
       const row = this.#rows[at]!;
       for (let output = 0; output < outputs; output++) gathered[to++] = this.#gradients[row * outputs + output]!;
-      gathered[to++] = this.#hessians[row]!;
+      gathered[to++] = this.#hessians ? this.#hessians[row]! : 1;
     }
   }
 
   /** Adds the gathered rows to a column's part of a histogram. */
   count(column: number, begin: number, end: number, histogram: Float64Array, offset: number): void {
-    const { bins } = this.#columns[column]!;
+    const { bins, count } = this.#columns[column]!;
     const rows = this.#rows;
     const gathered = this.#gathered;
-    if (this.#outputs === 1) {
-      let from = 0;
+    const stride = this.#outputs + 2;
+    let from = 0;
+    if (stride > 3) {
+      for (let at = begin; at < end; at++) {
+        const cell = offset + bins[rows[at]!]! * stride;
+        for (let figure = 0; figure <= this.#outputs; figure++) histogram[cell + figure]! += gathered[from++]!;
+        histogram[cell + stride - 1]! += 1;
+      }
+    } else if (this.#hessians) {
       for (let at = begin; at < end; at++) {
         const cell = offset + bins[rows[at]!]! * 3;
         histogram[cell]! += gathered[from]!;
@@ -99,15 +109,57 @@ export class HistogramBuilder {
         histogram[cell + 2]! += 1;
         from += 2;
       }
-      return;
+    } else {
+      for (let at = begin; at < end; at++) {
+        const cell = offset + bins[rows[at]!]! * 3;
+        histogram[cell]! += gathered[from]!;
+        histogram[cell + 2]! += 1;
+        from += 2;
+      }
+      for (let bin = 0, cell = offset; bin <= count; bin++, cell += 3) histogram[cell + 1] = histogram[cell + 2]!;
     }
+  }
+
+  /** Takes the gathered rows out of a column's part of a histogram: right for few rows. */
+  uncount(column: number, begin: number, end: number, histogram: Float64Array, offset: number): void {
+    const { bins } = this.#columns[column]!;
     const stride = this.#outputs + 2;
     let from = 0;
     for (let at = begin; at < end; at++) {
-      const cell = offset + bins[rows[at]!]! * stride;
-      for (let figure = 0; figure <= this.#outputs; figure++) histogram[cell + figure]! += gathered[from++]!;
-      histogram[cell + stride - 1]! += 1;
+      const cell = offset + bins[this.#rows[at]!]! * stride;
+      for (let figure = 0; figure <= this.#outputs; figure++) histogram[cell + figure]! -= this.#gathered[from++]!;
+      histogram[cell + stride - 1]! -= 1;
     }
+  }
+
+  /** Counts the gathered rows of a column into the shared histogram and finds the occupied bins on the way: right for few rows. */
+  countFew(column: number, begin: number, end: number): number {
+    const { bins } = this.#columns[column]!;
+    const stride = this.#outputs + 2;
+    const seen = this.#seen.fill(0);
+    let from = 0;
+    for (let at = begin; at < end; at++) {
+      const bin = bins[this.#rows[at]!]!;
+      const cell = bin * stride;
+      for (let figure = 0; figure <= this.#outputs; figure++) this.shared[cell + figure]! += this.#gathered[from++]!;
+      this.shared[cell + stride - 1]! += 1;
+      seen[bin >> 5]! |= 1 << (bin & 31);
+    }
+    let found = 0;
+    for (let word = 0; word < seen.length; word++) {
+      for (let bits = seen[word]!; bits !== 0; bits &= bits - 1) this.occupied[found++] = word * 32 + 31 - Math.clz32(bits & -bits);
+    }
+    return found;
+  }
+
+  findOccupied(column: number, histogram: Float64Array, offset: number): number {
+    const stride = this.#outputs + 2;
+    const { count } = this.#columns[column]!;
+    let found = 0;
+    for (let bin = 0, cell = offset + stride - 1; bin <= count; bin++, cell += stride) {
+      if (histogram[cell]! > 0) this.occupied[found++] = bin;
+    }
+    return found;
   }
 
   /** Takes `part` away from `whole`. */
@@ -119,8 +171,12 @@ export class HistogramBuilder {
     }
   }
 
-  /** Empties the shared histogram after a column. */
-  clearShared(column: number): void {
-    this.shared.fill(0, 0, (this.#columns[column]!.count + 1) * (this.#outputs + 2));
+  /** Empties the shared histogram; `bins` of the occupied ones are in use. */
+  clearShared(bins: number): void {
+    const stride = this.#outputs + 2;
+    for (let at = 0; at < bins; at++) {
+      const cell = this.occupied[at]! * stride;
+      for (let figure = 0; figure < stride; figure++) this.shared[cell + figure] = 0;
+    }
   }
 }

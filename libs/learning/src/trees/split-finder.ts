@@ -54,8 +54,7 @@ export class SplitFinder {
   readonly #limits: SplitLimits;
   readonly #outputs: number;
   readonly #stride: number;
-  /** bins with rows in them */
-  readonly #occupied = new Int32Array(256);
+  readonly #order = new Int32Array(256);
   readonly #keys = new Float64Array(256);
   readonly #left: Float64Array;
 
@@ -79,28 +78,32 @@ export class SplitFinder {
     return worth;
   }
 
-  /** The best division by one column that gains more than `best` does; `best` if there is none. */
+  /**
+   * The best division by one column that gains more than `best` does; `best` if there is none. `occupied` holds the
+   * column's bins that have rows, in order, `bins` of them; `direction` is that of a monotone constraint.
+   */
   improve(
-    best: Split | null, column: number, { type, count }: BinnedColumn, direction: number,
-    histogram: Float64Array, offset: number, sums: NodeSums, worth: number, bounds: Bounds,
+    best: Split | null, column: number, binned: BinnedColumn, direction: number,
+    histogram: Float64Array, offset: number, occupied: Int32Array, bins: number, sums: NodeSums, worth: number, bounds: Bounds,
   ): Split | null {
     const { minGainToSplit } = this.#limits;
     // Below this a gain is no more than rounding.
     const floor = best ? best.gain : Math.max(minGainToSplit, 1e-12 * Math.abs(worth));
-    const found = type === 'number'
-      ? this.#divideNumber(count, direction, histogram, offset, sums, worth + floor, bounds)
-      : this.#divideCategory(count, histogram, offset, sums, worth + floor, bounds);
+    const found = binned.type === 'number'
+      ? this.#divideNumber(binned, direction, histogram, offset, occupied, bins, sums, worth + floor, bounds)
+      : this.#divideCategory(histogram, offset, occupied, bins, sums, worth + floor, bounds);
     return found ? { ...found, column, gain: found.gain - worth } : best;
   }
 
   #divideNumber(
-    count: number, direction: number, histogram: Float64Array, offset: number, sums: NodeSums, floor: number, bounds: Bounds,
+    { count, boundaries }: BinnedColumn, direction: number, histogram: Float64Array, offset: number, occupied: Int32Array, bins: number,
+    sums: NodeSums, floor: number, bounds: Bounds,
   ): Omit<Split, 'column'> | null {
     const { minDataInLeaf, minSumHessianInLeaf } = this.#limits;
     const stride = this.#stride;
     const outputs = this.#outputs;
     const left = this.#left.fill(0);
-    const bins = this.#findOccupied(count, histogram, offset);
+    const known = occupied[bins - 1] === count ? bins - 1 : bins;
     const missing = offset + count * stride;
     const missingRows = histogram[missing + outputs + 1]!;
     const missingHessian = histogram[missing + outputs]!;
@@ -109,8 +112,8 @@ export class SplitFinder {
     let bestGain = floor;
     let bestAt = -1;
     let missingLeft = false;
-    for (let at = 0; at < bins; at++) {
-      const cell = offset + this.#occupied[at]! * stride;
+    for (let at = 0; at < known; at++) {
+      const cell = offset + occupied[at]! * stride;
       for (let output = 0; output < outputs; output++) left[output]! += histogram[cell + output]!;
       hessian += histogram[cell + outputs]!;
       rows += histogram[cell + outputs + 1]!;
@@ -136,21 +139,22 @@ export class SplitFinder {
     }
     if (bestAt < 0) return null;
     // Of the empty bins between both sides, half go to each.
-    const last = this.#occupied[bestAt]!;
-    const bin = bestAt + 1 < bins ? (last + this.#occupied[bestAt + 1]! - 1) >> 1 : count - 1;
+    const last = occupied[bestAt]!;
+    const bin = bestAt + 1 < known ? middleBin(boundaries, last, occupied[bestAt + 1]! - 1) : count - 1;
     return { gain: bestGain, bin, set: null, missingLeft };
   }
 
   #divideCategory(
-    count: number, histogram: Float64Array, offset: number, sums: NodeSums, floor: number, bounds: Bounds,
+    histogram: Float64Array, offset: number, occupied: Int32Array, bins: number, sums: NodeSums, floor: number, bounds: Bounds,
   ): Omit<Split, 'column'> | null {
     const { minDataInLeaf, minSumHessianInLeaf } = this.#limits;
     const stride = this.#stride;
     const outputs = this.#outputs;
     // Missing and unknown values are one more category.
-    const bins = this.#findOccupied(count + 1, histogram, offset);
     if (bins < 2) return null;
     const isMany = bins > fewCategories;
+    const order = this.#order;
+    order.set(occupied.subarray(0, bins));
     this.#sortBySignal(bins, histogram, offset, sums, isMany ? categorySmoothing : 0);
     const left = this.#left.fill(0);
     let hessian = 0;
@@ -159,7 +163,7 @@ export class SplitFinder {
     let bestAt = -1;
     let isLeftLarger = false;
     for (let at = 0; at + 1 < bins; at++) {
-      const cell = offset + this.#occupied[at]! * stride;
+      const cell = offset + order[at]! * stride;
       for (let output = 0; output < outputs; output++) left[output]! += histogram[cell + output]!;
       hessian += histogram[cell + outputs]!;
       rows += histogram[cell + outputs + 1]!;
@@ -176,7 +180,7 @@ export class SplitFinder {
     // Categories without rows in this node go with the larger side.
     const set = new Int32Array(setWords).fill(isLeftLarger ? -1 : 0);
     for (let at = 0; at < bins; at++) {
-      const bin = this.#occupied[at]!;
+      const bin = order[at]!;
       const bit = 1 << (bin & 31);
       if (at <= bestAt) set[bin >> 5]! |= bit;
       else set[bin >> 5]! &= ~bit;
@@ -184,17 +188,7 @@ export class SplitFinder {
     return { gain: bestGain, bin: -1, set, missingLeft: false };
   }
 
-  #findOccupied(count: number, histogram: Float64Array, offset: number): number {
-    const stride = this.#stride;
-    let found = 0;
-    let cell = offset + stride - 1;
-    for (let bin = 0; bin < count; bin++, cell += stride) {
-      if (histogram[cell]! > 0) this.#occupied[found++] = bin;
-    }
-    return found;
-  }
-
-  /** Puts the occupied bins in the order of G / (H + smoothing), ties by bin. */
+  /** Puts the bins in `#order` in the order of G / (H + smoothing), ties by bin. */
   #sortBySignal(bins: number, histogram: Float64Array, offset: number, sums: NodeSums, smoothing: number): void {
     const stride = this.#stride;
     const outputs = this.#outputs;
@@ -203,7 +197,7 @@ export class SplitFinder {
     for (let candidate = 0; outputs > 1 && candidate < outputs; candidate++) {
       let spread = -(sums.gradients[candidate]! ** 2) / sums.hessian;
       for (let at = 0; at < bins; at++) {
-        const cell = offset + this.#occupied[at]! * stride;
+        const cell = offset + this.#order[at]! * stride;
         spread += histogram[cell + candidate]! ** 2 / (histogram[cell + outputs]! + smoothing || 1);
       }
       if (spread > most) {
@@ -214,11 +208,11 @@ export class SplitFinder {
     const middle = sums.gradients[output]! / (sums.hessian || 1);
     const keys = this.#keys;
     for (let at = 0; at < bins; at++) {
-      const bin = this.#occupied[at]!;
+      const bin = this.#order[at]!;
       const cell = offset + bin * stride;
       keys[bin] = (histogram[cell + output]! + smoothing * middle) / (histogram[cell + outputs]! + smoothing || 1);
     }
-    this.#occupied.subarray(0, bins).sort((a, b) => keys[a]! - keys[b]! || a - b);
+    this.#order.subarray(0, bins).sort((a, b) => keys[a]! - keys[b]! || a - b);
   }
 
   /** Worth of both sides, or -Infinity where their order breaks a monotone constraint; `extra` is a cell to add to the left. */
@@ -251,4 +245,12 @@ export class SplitFinder {
 function shrunk(gradient: number, by: number): number {
   if (by === 0) return gradient;
   return Math.sign(gradient) * Math.max(0, Math.abs(gradient) - by);
+}
+
+/** Of the bins from `first` to `last`, the one whose upper boundary is nearest to the middle of theirs. */
+function middleBin(boundaries: Float64Array, first: number, last: number): number {
+  const middle = boundaries[first]! / 2 + boundaries[last]! / 2;
+  let bin = first;
+  while (bin < last && boundaries[bin + 1]! <= middle) bin += 1;
+  return bin < last && boundaries[bin + 1]! - middle < middle - boundaries[bin]! ? bin + 1 : bin;
 }

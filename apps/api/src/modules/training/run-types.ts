@@ -33,7 +33,7 @@ builder.prismaObject('Trial', {
   description: 'One model tried within a run: a row of the leaderboard.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: 'Number of the trial; the first is 0.' }),
-    family: t.exposeString('family', { description: 'Model family, such as linear or knn; ensemble for the weighted blend that ends a search.' }),
+    family: t.exposeString('family', { description: 'Model family, as the training configuration names it; ensemble for the weighted blend that ends a search.' }),
     parameters: t.expose('parameters', { type: 'JSON', description: 'Its hyper-parameters.' }),
     metrics: t.expose('metrics', { type: 'JSON', description: '{validation, test, baseline}: scores on held-back rows.' }),
     scoreVal: t.exposeFloat('scoreVal', { nullable: true, description: 'Selection metric on validation rows, if some were held back; in a search, its mean over the folds.' }),
