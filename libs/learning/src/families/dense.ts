@@ -1,10 +1,13 @@
 import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
-import { type DenseState, type Examples, networkOutputs, trainDense } from '../dense-network.ts';
+import { classWeightsOf } from '../class-weights.ts';
+import { type DenseState, trainDense } from '../dense-network.ts';
+import { type Examples, networkOutputs } from '../network-pass.ts';
+import { embeddingSize, type InputBlock } from '../network-plan.ts';
 import {
-  type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget,
+  categoryCodes, type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget,
 } from '../pipeline.ts';
 import { fitTarget, type PreparedData } from '../prepared-data.ts';
-import { classesOf, classScores, type Family, type FitJob, type FitOutcome } from './family.ts';
+import { classScores, type Family, type FitJob, type FitOutcome } from './family.ts';
 
 type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 
@@ -34,19 +37,24 @@ export async function fitByDescent(
   { data, model, seed, rows, validation, pacer, resume, onEpoch }: FitJob,
   features: FittedFeature[],
   target: FittedTarget,
-  settings: DenseSettings,
+  settings: Omit<DenseSettings, 'family'>,
   trainer: TrainerSettings,
   estimatorOf: (layers: DenseLayer[]) => FittedEstimator,
 ): Promise<FitOutcome> {
   const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
   const elapsed = (): number => (performance.now() - begun) / 1000;
   const validationTruth = Float64Array.from(validation, (row) => data.truth[row]!);
+  const embedded = features.filter((feature) => feature.type !== 'number' && feature.categories.length > settings.embedAbove);
+  const classes = target.type === 'number' ? [] : target.classes;
   const outcome = await trainDense({
     settings,
     trainer,
-    classes: classesOf(target),
-    train: examplesOf(data, features, target, rows),
-    validation: validation.length > 0 ? examplesOf(data, features, target, validation) : null,
+    blocks: blocksOf(features, embedded),
+    classes: classes.length,
+    classWeights: classWeightsOf(settings.classWeights, classes, Float64Array.from(rows, (row) => data.truth[row]!)),
+    train: examplesOf(data, features, embedded, target, rows),
+    // All cells, as the finished network takes them.
+    validation: validation.length > 0 ? examplesOf(data, features, [], target, validation) : null,
     seed,
     trial: model,
     resume: (resume?.state ?? null) as DenseState | null,
@@ -70,11 +78,31 @@ export async function fitByDescent(
   return { type: 'fitted', fit: { pipeline, seconds: elapsed(), epochs, bestEpoch, history } };
 }
 
-function examplesOf(data: PreparedData, features: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
+/** Neighbouring features that go in as they are make one block. */
+function blocksOf(features: FittedFeature[], embedded: FittedFeature[]): InputBlock[] {
+  const blocks: InputBlock[] = [];
+  for (const feature of features) {
+    const cells = encodedWidth([feature]);
+    const last = blocks.at(-1);
+    if (embedded.includes(feature)) blocks.push({ type: 'embedding', cells, size: embeddingSize(cells) });
+    else if (last?.type === 'cells') last.cells += cells;
+    else blocks.push({ type: 'cells', cells });
+  }
+  return blocks;
+}
+
+function examplesOf(data: PreparedData, features: FittedFeature[], embedded: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
+  const plain = features.filter((feature) => !embedded.includes(feature));
+  const codes = new Int32Array(rows.length * embedded.length);
+  embedded.forEach((feature, index) => {
+    if (feature.type === 'number') return;
+    categoryCodes(feature, data.table, rows).forEach((code, at) => (codes[at * embedded.length + index] = code));
+  });
   return {
     rows: rows.length,
-    width: encodedWidth(features),
-    inputs: new Float32Array(encodeRows(features, data.table, rows)),
+    width: encodedWidth(plain),
+    inputs: new Float32Array(encodeRows(plain, data.table, rows)),
+    codes,
     targets: Float32Array.from(rows, (row) =>
       target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!,
     ),
