@@ -61,7 +61,7 @@ const nearestNeighboursSchema = z
 const denseSchema = z
   .strictObject({
     family: z.literal('dense'),
-    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([64, 32]).meta({
+    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([128, 64]).meta({
       title: 'Hidden layers',
       description: 'Units of each hidden layer, first to last. None gives a linear (logistic) model.',
     }),

@@ -50,7 +50,7 @@ const splitSchema = z
 const regularizationSchema = z
   .strictObject({
     l1: z.number().min(0).max(100).default(0).meta({ title: 'L1', description: 'Adds l1 · Σ|w| to the loss.' }),
-    l2: z.number().min(0).max(100).default(0).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
+    l2: z.number().min(0).max(100).default(0.001).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
   })
   .meta({ title: 'Regularisation', description: 'Penalties on the kernels of a network (not on its biases).' });
 
@@ -69,7 +69,7 @@ const earlyStopSchema = z
 
 const scheduleSchema = z
   .strictObject({
-    kind: z.enum(['constant', 'cosine', 'step', 'plateau']).default('constant').meta({
+    kind: z.enum(['constant', 'cosine', 'step', 'plateau']).default('cosine').meta({
       title: 'Schedule',
       description:
         'How the learning rate falls: cosine: to 0 over all epochs; step: by the factor every so many epochs; plateau: by the factor after so many without a better loss.',
@@ -85,7 +85,7 @@ const scheduleSchema = z
 
 const trainerSchema = z
   .strictObject({
-    epochs: z.int().min(1).max(100_000).default(100).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
+    epochs: z.int().min(1).max(100_000).default(80).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
     batchSize: z.int().min(1).max(65_536).default(32).meta({ title: 'Batch size', description: 'Rows per gradient step.' }),
     optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'rmsprop', 'adam', 'adamw']).default('adam').meta({ title: 'Optimiser' }),
     learningRate: z.number().positive().max(1000).default(0.003).meta({ title: 'Learning rate', description: 'Size of a gradient step.' }),
@@ -103,9 +103,9 @@ const trainerSchema = z
       description: 'Share of the old in a running average of the weights, which is what is kept in the end; 0 keeps the last weights.',
     }),
     regularization: regularizationSchema.prefault({}),
-    earlyStop: earlyStopSchema.nullable().prefault({}).meta({
+    earlyStop: earlyStopSchema.nullable().default(null).meta({
       title: 'Early stop',
-      description: 'null trains for all epochs and keeps the last weights.',
+      description: 'Holds rows back and keeps the weights of the epoch that is best on them; null learns from all rows, for all epochs.',
     }),
   })
   .meta({ title: 'Trainer', description: 'How networks are trained. Models that do not learn by epochs ignore it.' });

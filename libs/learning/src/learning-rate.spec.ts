@@ -10,13 +10,13 @@ const at = (schedule: object, epochs: number, losses: number[] = []) => {
 };
 
 test('constant stays', () => {
-  expect([0.1, 7, 20].map((epochs) => at({}, epochs))).toEqual([1, 1, 1]);
+  expect([0.1, 7, 20].map((epochs) => at({ kind: 'constant' }, epochs))).toEqual([1, 1, 1]);
 });
 
 test('a warm-up rises from 0, whatever follows', () => {
-  expect(at({ warmUpEpochs: 4 }, 1)).toBe(0.25);
+  expect(at({ kind: 'constant', warmUpEpochs: 4 }, 1)).toBe(0.25);
   expect(at({ warmUpEpochs: 4, kind: 'step', every: 1, factor: 0.5 }, 3)).toBeCloseTo(0.75 / 8, 12);
-  expect(at({ warmUpEpochs: 4 }, 4)).toBe(1);
+  expect(at({ kind: 'constant', warmUpEpochs: 4 }, 4)).toBe(1);
 });
 
 test('a cosine falls from 1 over a half in the middle to 0 at the end', () => {

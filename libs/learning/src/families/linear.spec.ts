@@ -70,7 +70,7 @@ test('unscaled columns give the same answers without a penalty', async () => {
 
 test('early stopping holds rows back only for gradient descent', async () => {
   expect((await trainLinear({})).split.validation).toHaveLength(0);
-  const stopped = await trainLinear({ solver: 'gradient_descent' }, amount, { trainer: { epochs: 5 } });
+  const stopped = await trainLinear({ solver: 'gradient_descent' }, amount, { trainer: { epochs: 5, earlyStop: {} } });
   expect(stopped.split.validation.length).toBeGreaterThan(0);
   expect(stopped.trial.history).toHaveLength(5);
 });
