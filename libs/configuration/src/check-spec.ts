@@ -233,6 +233,9 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         remedy: `Give at most ${training}, or add rows.`,
       });
     }
+    if ('classWeights' in model && model.classWeights !== 'none') {
+      problems.push(...checkClassWeights(`models[${index}].classWeights`, model.classWeights, task, target));
+    }
     if (model.family === 'linear' && model.solver === 'closed_form' && task === 'classification') {
       problems.push({
         field: `models[${index}].solver`,
@@ -267,6 +270,22 @@ function checkAnswers({ selection: { metric, costs, calibration = 'none' }, ...s
     problems.push({ field: 'selection.calibration', message: 'A number has no probabilities to calibrate.', remedy: 'Remove it, or choose a target of classes.' });
   }
   return problems;
+}
+
+function checkClassWeights(
+  field: string, weights: 'balanced' | Record<string, number>, task: Task, target: ColumnSummary,
+): SpecProblem[] {
+  if (task === 'regression') {
+    return [{ field, message: 'The target is a number and has no classes.', remedy: 'Leave the class weights out.' }];
+  }
+  const { counts } = target;
+  if (weights === 'balanced' || !counts) return [];
+  const unknown = Object.keys(weights).filter((label) => !counts.some(({ value }) => value === label));
+  return unknown.slice(0, 3).map((label) => ({
+    field,
+    message: `"${target.name}" has no class "${label}".`,
+    remedy: `Give weights to: ${counts.slice(0, 20).map(({ value }) => value).join(', ')}. A class without a weight counts 1.`,
+  }));
 }
 
 function unknownColumn(field: string, name: string, columns: ColumnSummary[]): SpecProblem {

@@ -1,5 +1,13 @@
 import { z } from 'zod';
 
+const classWeights = z
+  .union([z.enum(['none', 'balanced']), z.record(z.string(), z.number().positive().max(1e6))])
+  .default('none')
+  .meta({
+    title: 'Class weights',
+    description: 'How much a row of each class counts. balanced: rare classes count more, so that all count alike; or a number for each class.',
+  });
+
 const baselineSchema = z
   .strictObject({
     family: z.literal('baseline'),
@@ -30,6 +38,7 @@ const linearSchema = z
       title: 'Scaling',
       description: 'standard: every number is penalised alike, whatever its unit; none: numbers are taken as they are.',
     }),
+    classWeights,
   })
   .meta({ title: 'Linear model' });
 
@@ -52,13 +61,34 @@ const nearestNeighboursSchema = z
 const denseSchema = z
   .strictObject({
     family: z.literal('dense'),
-    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([64, 32]).meta({
+    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([128, 64]).meta({
       title: 'Hidden layers',
       description: 'Units of each hidden layer, first to last. None gives a linear (logistic) model.',
     }),
     activation: z.enum(['relu', 'tanh', 'sigmoid', 'elu']).default('relu').meta({
       title: 'Activation',
       description: 'Between the layers.',
+    }),
+    batchNorm: z.boolean().default(false).meta({
+      title: 'Batch normalisation',
+      description: 'Keeps the sums of each hidden layer at mean 0 and deviation 1; lets deep networks learn faster.',
+    }),
+    dropout: z.number().min(0).max(0.9).default(0).meta({
+      title: 'Dropout',
+      description: 'Share of the hidden units that each training step leaves out, against learning rows by heart.',
+    }),
+    residual: z.boolean().default(false).meta({
+      title: 'Residual',
+      description: 'A hidden layer as wide as the one before adds to what that one gives, instead of replacing it.',
+    }),
+    embedAbove: z.int().min(2).max(1000).default(20).meta({
+      title: 'Embed above',
+      description: 'A category with more values than this is learned as a few numbers for each value, instead of one input each.',
+    }),
+    classWeights,
+    labelSmoothing: z.number().min(0).max(0.5).default(0).meta({
+      title: 'Label smoothing',
+      description: 'Share of certainty that is taken from the true class and spread over all of them.',
     }),
   })
   .meta({ title: 'Dense network' });

@@ -17,10 +17,10 @@ test('what is left out gets a default that trains', () => {
     type: 'valid',
     spec: {
       split: { trainFraction: 0.8, validationFraction: 0.15, seed: 0 },
-      models: [{ family: 'dense', hiddenLayers: [64, 32], activation: 'relu' }],
+      models: [{ family: 'dense', hiddenLayers: [128, 64], activation: 'relu' }],
       trainer: {
-        epochs: 100, batchSize: 32, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0 },
-        earlyStop: { patience: 15, minDelta: 0 },
+        epochs: 80, batchSize: 32, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0.001 },
+        schedule: { kind: 'cosine', warmUpEpochs: 0 }, clipNorm: 0, averaging: 0, earlyStop: null,
       },
     },
   });
@@ -72,5 +72,5 @@ test('the JSON Schema asks only for what has no default and refuses unknown keys
 
 test('each family declares its hyper-parameters with defaults', () => {
   expect(families.knn).toMatchObject({ learnsByEpochs: false, parameters: { properties: { k: { default: 5, minimum: 1 } } } });
-  expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [64, 32] } } } });
+  expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [128, 64] } } } });
 });

@@ -50,7 +50,7 @@ const splitSchema = z
 const regularizationSchema = z
   .strictObject({
     l1: z.number().min(0).max(100).default(0).meta({ title: 'L1', description: 'Adds l1 · Σ|w| to the loss.' }),
-    l2: z.number().min(0).max(100).default(0).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
+    l2: z.number().min(0).max(100).default(0.001).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
   })
   .meta({ title: 'Regularisation', description: 'Penalties on the kernels of a network (not on its biases).' });
 
@@ -67,16 +67,45 @@ const earlyStopSchema = z
   })
   .meta({ title: 'Early stop' });
 
+const scheduleSchema = z
+  .strictObject({
+    kind: z.enum(['constant', 'cosine', 'step', 'plateau']).default('cosine').meta({
+      title: 'Schedule',
+      description:
+        'How the learning rate falls: cosine: to 0 over all epochs; step: by the factor every so many epochs; plateau: by the factor after so many without a better loss.',
+    }),
+    warmUpEpochs: z.number().min(0).max(10_000).default(0).meta({
+      title: 'Warm-up',
+      description: 'Epochs over which the learning rate rises from 0 at first.',
+    }),
+    factor: z.number().gt(0).lt(1).default(0.5).meta({ title: 'Factor', description: 'Of step and plateau.' }),
+    every: z.int().min(1).max(100_000).default(10).meta({ title: 'Every', description: 'Epochs; of step and plateau.' }),
+  })
+  .meta({ title: 'Learning rate over time' });
+
 const trainerSchema = z
   .strictObject({
-    epochs: z.int().min(1).max(100_000).default(100).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
+    epochs: z.int().min(1).max(100_000).default(80).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
     batchSize: z.int().min(1).max(65_536).default(32).meta({ title: 'Batch size', description: 'Rows per gradient step.' }),
-    optimizer: z.enum(['sgd', 'momentum', 'adam', 'rmsprop']).default('adam').meta({ title: 'Optimiser' }),
+    optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'rmsprop', 'adam', 'adamw']).default('adam').meta({ title: 'Optimiser' }),
     learningRate: z.number().positive().max(1000).default(0.003).meta({ title: 'Learning rate', description: 'Size of a gradient step.' }),
+    schedule: scheduleSchema.prefault({}),
+    clipNorm: z.number().min(0).max(1e6).default(0).meta({
+      title: 'Largest gradient',
+      description: 'A longer gradient is shortened to this length; 0 leaves all as they are.',
+    }),
+    weightDecay: z.number().min(0).max(1).default(0.01).meta({
+      title: 'Weight decay',
+      description: 'Of adamw only: the share of each kernel, times the learning rate, that a step takes away.',
+    }),
+    averaging: z.number().min(0).max(0.9999).default(0).meta({
+      title: 'Averaging',
+      description: 'Share of the old in a running average of the weights, which is what is kept in the end; 0 keeps the last weights.',
+    }),
     regularization: regularizationSchema.prefault({}),
-    earlyStop: earlyStopSchema.nullable().prefault({}).meta({
+    earlyStop: earlyStopSchema.nullable().default(null).meta({
       title: 'Early stop',
-      description: 'null trains for all epochs and keeps the last weights.',
+      description: 'Holds rows back and keeps the weights of the epoch that is best on them; null learns from all rows, for all epochs.',
     }),
   })
   .meta({ title: 'Trainer', description: 'How networks are trained. Models that do not learn by epochs ignore it.' });

@@ -43,6 +43,7 @@ function problemOf(table: Table, target: string, leaveOut: string[] = [], keep: 
     inputs: encodeRows(fitted.features, table, rows),
     targets: Float64Array.from(rows, (row) => (type === 'number' ? values[row]! as number : classes.indexOf(values[row] as string))),
     classes: classes.length,
+    classWeights: null,
     l1: 0,
     l2: 1,
   };
@@ -116,7 +117,7 @@ test('the slopes of the loss are those of its finite differences: the solvers en
   const random = createRandom(8);
   const rows = 40;
   const problem: LinearProblem = {
-    rows, width: 3, classes: 4, l1: 0, l2: 0.3,
+    rows, width: 3, classes: 4, classWeights: null, l1: 0, l2: 0.3,
     inputs: Float64Array.from({ length: rows * 3 }, () => random.uniform() * 4 - 2),
     targets: Float64Array.from({ length: rows }, () => random.below(4)),
   };
@@ -137,7 +138,7 @@ test('the slopes of the loss are those of its finite differences: the solvers en
 });
 
 test('the solver follows from the task, the penalty and the size', () => {
-  const size = { inputs: new Float64Array(), targets: new Float64Array(), l2: 1 };
+  const size = { inputs: new Float64Array(), targets: new Float64Array(), classWeights: null, l2: 1 };
   expect(solverFor({ ...size, rows: 1000, width: 20, classes: 0, l1: 0 })).toBe('closed_form');
   expect(solverFor({ ...size, rows: 100_000, width: 5000, classes: 0, l1: 0 })).toBe('lbfgs');
   expect(solverFor({ ...size, rows: 1000, width: 20, classes: 3, l1: 0 })).toBe('lbfgs');

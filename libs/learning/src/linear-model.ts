@@ -11,6 +11,8 @@ export interface LinearProblem {
   targets: Float64Array;
   /** Number of classes, or 0 for a regression. */
   classes: number;
+  /** How much a row of each class counts; null: all alike. */
+  classWeights: Float64Array | null;
   l1: number;
   l2: number;
 }
@@ -34,7 +36,7 @@ export function solverFor({ rows, width, classes, l1 }: LinearProblem): LinearSo
 }
 
 /**
- * The weights with the least Σ loss + l1·Σ|w| + l2·½Σw², the bias unpenalised: half the squared error for numbers,
+ * The weights with the least Σ loss (each row's times the weight of its class) + l1·Σ|w| + l2·½Σw², the bias unpenalised: half the squared error for numbers,
  * cross-entropy of a sigmoid for two classes, of a softmax for more. All in float64. Null when the pacer said stop.
  */
 export async function fitLinear(problem: LinearProblem, solver: LinearSolver, pacer: Pacer): Promise<LinearWeights | null> {
@@ -79,7 +81,7 @@ const workPerTurn = 1_000_000;
 
 /** The objective without L1, over the number of rows; the point is the kernel and after it the bias. */
 function meanLoss(problem: LinearProblem, outputs: number, pacer: Pacer): Objective {
-  const { rows, width, inputs, targets, classes, l2 } = problem;
+  const { rows, width, inputs, targets, classes, classWeights, l2 } = problem;
   const rowsPerTurn = Math.max(1, Math.floor(workPerTurn / (width * outputs)));
   const penalised = width * outputs;
   return async (at) => {
@@ -91,7 +93,9 @@ function meanLoss(problem: LinearProblem, outputs: number, pacer: Pacer): Object
       const from = row * width;
       for (let output = 0; output < outputs; output++) sums[output] = at[penalised + output]!;
       addRow(sums, inputs, from, width, at);
-      value += lossAndSlope(sums, targets[row]!, classes);
+      const weight = classWeights ? classWeights[targets[row]!]! : 1;
+      value += weight * lossAndSlope(sums, targets[row]!, classes);
+      if (classWeights) sums.forEach((slope, output) => (sums[output] = weight * slope));
       for (let column = 0; column < width; column++) {
         const input = inputs[from + column]!;
         if (input === 0) continue;

@@ -46,9 +46,10 @@ export type FittedTarget =
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 
-/** One layer: `activation(x · kernel + bias)`, kernel [inputs, units] row by row. */
+/** One layer: `activation(x · kernel + bias)`, kernel [inputs, units] row by row; a residual one adds that to x. */
 export interface DenseLayer {
   activation: Activation;
+  residual?: boolean;
   inputs: number;
   units: number;
   kernel: Float32Array;
@@ -185,6 +186,17 @@ function fitCategory(column: ColumnData, type: 'category' | 'binary', rows: Int3
 /** How many numbers a row encodes to. */
 export function encodedWidth(features: FittedFeature[]): number {
   return features.reduce((width, feature) => width + (feature.type === 'number' ? 1 : feature.categories.length), 0);
+}
+
+/** The place of each row's value among a feature's categories; their number for any other value. */
+export function categoryCodes({ name, categories }: Extract<FittedFeature, { categories: string[] }>, table: Table, rows: Int32Array): Int32Array {
+  const column = findColumn(table, name);
+  if (!column) throw new Error(`The rows have no column "${name}"`);
+  const places = new Map(categories.map((category, index) => [category, index]));
+  return rows.map((row) => {
+    const value = categoryAt(column, row);
+    return (value === null ? undefined : places.get(value)) ?? categories.length;
+  });
 }
 
 /**

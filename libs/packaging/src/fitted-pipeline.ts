@@ -79,6 +79,8 @@ export interface DenseEstimator {
   family: 'dense';
   layers: Array<{
     activation: Activation;
+    /** its input is added to its output; then both are of one width */
+    residual?: boolean;
     inputs: number;
     units: number;
     /** [inputs, units], row-major */
@@ -269,6 +271,7 @@ function assertDense(estimator: DenseEstimator, width: number, target: FittedTar
     const field = `estimator.layers[${index}]`;
     ensure(layer.inputs === inputs, field, `takes ${layer.inputs} inputs but gets ${inputs}`);
     ensure(Number.isInteger(layer.units) && layer.units > 0, field, 'needs at least one unit');
+    ensure(!layer.residual || layer.units === layer.inputs, field, 'adds its input to an output of another width');
     ensure(layer.kernel.length === layer.inputs * layer.units, field, 'has a kernel of the wrong size');
     ensure(layer.bias.length === layer.units, field, 'has a bias of the wrong size');
     ensure(layer.kernel.every(Number.isFinite), field, 'has a weight that is not finite');

@@ -75,6 +75,17 @@ describe('a dense network in a package', () => {
     );
   });
 
+  it('adds the input of a residual layer to its output', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.integer({ min: 0, max: 3 }).filter((classes) => classes !== 1)), async (shape) => {
+        const pipeline = randomDense(shape, (['relu', 'tanh', 'elu', 'relu'] as const).map((activation) => ({ units: 5, activation })));
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('keeps the digits of a target far from zero', async () => {
     const pipeline: FittedPipeline = {
       features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false }],

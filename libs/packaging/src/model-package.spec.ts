@@ -117,6 +117,7 @@ describe('buildPackage', () => {
     ['estimator.layers', () => ({ ...dense(), target: { name: 'y', type: 'number', mean: 0, scale: 1 } })],
     ['estimator.layers[0]', () => withLayer({ kernel: new Float32Array(3) })],
     ['estimator.layers[0]', () => withLayer({ inputs: 99 })],
+    ['estimator.layers[0]', () => withLayer({ residual: true })],
     ['estimator.layers[0]', () => withLayer({ bias: new Float32Array(6).fill(NaN) })],
     ['estimator.k', () => withNeighbours({ k: 0 })],
     ['estimator.k', () => withNeighbours({ k: 26 })],

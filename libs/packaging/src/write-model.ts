@@ -156,9 +156,10 @@ function writeLinear(graph: OnnxGraph, rows: string, { width, kernel, bias }: Li
 
 function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, target: FittedTarget): void {
   let values = rows;
-  for (const { inputs, units, kernel, bias, activation } of estimator.layers) {
-    values = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
-    values = activate(graph, values, activation);
+  for (const { inputs, units, kernel, bias, activation, residual } of estimator.layers) {
+    const sums = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
+    const results = activate(graph, sums, activation);
+    values = residual ? graph.add('Add', [values, results]) : results;
   }
   if (target.type === 'number') {
     writeScaled(graph, values, target);

@@ -62,7 +62,8 @@ function answerPlainly({ features, target, estimator }: FittedPipeline, row: Cel
         }
         sums.push(sum);
       }
-      values = activate(layer.activation, sums);
+      const results = activate(layer.activation, sums);
+      values = layer.residual ? results.map((result, unit) => result + values[unit]!) : results;
     }
     if (target.type === 'number') return { value: values[0]! * target.scale + target.mean };
     return { label: target.classes[values.indexOf(Math.max(...values))]!, probabilities: values };

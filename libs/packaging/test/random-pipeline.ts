@@ -113,10 +113,12 @@ export function randomDense(shape: Shape, hidden: Array<{ units: number; activat
   let inputs = encode(features, features.map(() => null)).length;
   const last: (typeof hidden)[number] =
     shape.classes === 0 ? { units: 1, activation: 'linear' } : { units: shape.classes, activation: 'softmax' };
-  const layers = [...hidden, last].map(({ units, activation }) => {
+  const layers = [...hidden, last].map(({ units, activation }, index) => {
     const reach = 1.5 / Math.sqrt(inputs);
     const layer = {
       activation,
+      // Half of those that can be.
+      residual: units === inputs && index < hidden.length && random.unit() < 0.5,
       inputs,
       units,
       kernel: Float32Array.from({ length: inputs * units }, () => random.between(-reach, reach)),

@@ -1,10 +1,13 @@
 import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
-import { type DenseState, type Examples, networkOutputs, trainDense } from '../dense-network.ts';
+import { classWeightsOf } from '../class-weights.ts';
+import { type DenseState, trainDense } from '../dense-network.ts';
+import { type Examples, networkOutputs } from '../network-pass.ts';
+import { embeddingSize, type InputBlock } from '../network-plan.ts';
 import {
-  type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget,
+  categoryCodes, type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedFeature, type FittedTarget,
 } from '../pipeline.ts';
 import { fitTarget, type PreparedData } from '../prepared-data.ts';
-import { classesOf, classScores, type Family, type FitJob, type FitOutcome } from './family.ts';
+import { classScores, type Family, type FitJob, type FitOutcome } from './family.ts';
 
 type DenseEstimator = Extract<FittedEstimator, { family: 'dense' }>;
 
@@ -17,6 +20,7 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
       settings: {
         hiddenLayers: { type: 'choice', of: [[32], [64, 32], [128], [128, 64], [256, 128], [64, 64, 64]] },
         activation: { type: 'choice', of: ['relu', 'elu', 'tanh'] },
+        dropout: { type: 'choice', of: [0, 0, 0.1, 0.3] },
       },
       trainer: {
         learningRate: { type: 'logUniform', low: 0.0005, high: 0.02 },
@@ -30,8 +34,8 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
       const [small, large] = [batchSizesFor(rows)[0]!, batchSizesFor(rows)[1]!];
       const trainer = epochsFor(rows);
       return [
-        { order: 7, point: { settings: { hiddenLayers: [64, 32] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-5 } } },
-        { order: 9, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
+        { order: 7, point: { settings: { hiddenLayers: [128, 64] }, trainer: { ...trainer, learningRate: 0.005, batchSize: large, l2: 1e-4 } } },
+        { order: 9, point: { settings: { hiddenLayers: [128, 64], dropout: 0.1 }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-5 } } },
         { order: 10, point: { settings: { hiddenLayers: [64, 32], activation: 'elu' }, trainer: { ...trainer, learningRate: 0.003, batchSize: small, l2: 1e-4 } } },
       ];
     },
@@ -54,9 +58,13 @@ export const dense: Family<DenseSettings, DenseEstimator> = {
   },
 };
 
-/** An epoch of few rows changes little: more of them, and more patience. */
+/**
+ * The schedule lowers the learning rate to the end, so none stops before it; the held-out rows say which epoch's weights are
+ * kept. An epoch of few rows changes little, so there are more of them.
+ */
 function epochsFor(rows: number): { epochs: number; patience: number } {
-  return { epochs: rows < 5_000 ? 200 : 80, patience: rows < 1_000 ? 20 : 10 };
+  const epochs = rows < 1_000 ? 120 : rows < 5_000 ? 80 : 40;
+  return { epochs, patience: epochs };
 }
 
 /** Sizes that make some tens of gradient steps an epoch: fewer learn too little, more only take time. */
@@ -70,19 +78,24 @@ export async function fitByDescent(
   { data, model, seed, rows, validation, pacer, resume, onEpoch }: FitJob,
   features: FittedFeature[],
   target: FittedTarget,
-  settings: DenseSettings,
+  settings: Omit<DenseSettings, 'family'>,
   trainer: TrainerSettings,
   estimatorOf: (layers: DenseLayer[]) => FittedEstimator,
 ): Promise<FitOutcome> {
   const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
   const elapsed = (): number => (performance.now() - begun) / 1000;
   const validationTruth = Float64Array.from(validation, (row) => data.truth[row]!);
+  const embedded = features.filter((feature) => feature.type !== 'number' && feature.categories.length > settings.embedAbove);
+  const classes = target.type === 'number' ? [] : target.classes;
   const outcome = await trainDense({
     settings,
     trainer,
-    classes: classesOf(target),
-    train: examplesOf(data, features, target, rows),
-    validation: validation.length > 0 ? examplesOf(data, features, target, validation) : null,
+    blocks: blocksOf(features, embedded),
+    classes: classes.length,
+    classWeights: classWeightsOf(settings.classWeights, classes, Float64Array.from(rows, (row) => data.truth[row]!)),
+    train: examplesOf(data, features, embedded, target, rows),
+    // All cells, as the finished network takes them.
+    validation: validation.length > 0 ? examplesOf(data, features, [], target, validation) : null,
     seed,
     trial: model,
     resume: (resume?.state ?? null) as DenseState | null,
@@ -106,11 +119,31 @@ export async function fitByDescent(
   return { type: 'fitted', fit: { pipeline, seconds: elapsed(), epochs, bestEpoch, history } };
 }
 
-function examplesOf(data: PreparedData, features: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
+/** Neighbouring features that go in as they are make one block. */
+function blocksOf(features: FittedFeature[], embedded: FittedFeature[]): InputBlock[] {
+  const blocks: InputBlock[] = [];
+  for (const feature of features) {
+    const cells = encodedWidth([feature]);
+    const last = blocks.at(-1);
+    if (embedded.includes(feature)) blocks.push({ type: 'embedding', cells, size: embeddingSize(cells) });
+    else if (last?.type === 'cells') last.cells += cells;
+    else blocks.push({ type: 'cells', cells });
+  }
+  return blocks;
+}
+
+function examplesOf(data: PreparedData, features: FittedFeature[], embedded: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
+  const plain = features.filter((feature) => !embedded.includes(feature));
+  const codes = new Int32Array(rows.length * embedded.length);
+  embedded.forEach((feature, index) => {
+    if (feature.type === 'number') return;
+    categoryCodes(feature, data.table, rows).forEach((code, at) => (codes[at * embedded.length + index] = code));
+  });
   return {
     rows: rows.length,
-    width: encodedWidth(features),
-    inputs: new Float32Array(encodeRows(features, data.table, rows)),
+    width: encodedWidth(plain),
+    inputs: new Float32Array(encodeRows(plain, data.table, rows)),
+    codes,
     targets: Float32Array.from(rows, (row) =>
       target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!,
     ),

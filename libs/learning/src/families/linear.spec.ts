@@ -30,7 +30,7 @@ test('a quantity that is a weighted sum is found, gaps and categories included',
   if (!('value' in first!) || !('value' in second!)) throw new Error('unexpected');
   expect(Math.abs(first.value - second.value - 100)).toBeLessThan(4);
   expect((trial.metrics.test as RegressionMetrics).r2!).toBeGreaterThan(0.98);
-  expect(trial.parameters).toEqual({ solver: 'auto', l1: 0, l2: 0, scaling: 'standard' });
+  expect(trial.parameters).toEqual({ solver: 'auto', l1: 0, l2: 0, scaling: 'standard', classWeights: 'none' });
 });
 
 test.each([
@@ -70,7 +70,7 @@ test('unscaled columns give the same answers without a penalty', async () => {
 
 test('early stopping holds rows back only for gradient descent', async () => {
   expect((await trainLinear({})).split.validation).toHaveLength(0);
-  const stopped = await trainLinear({ solver: 'gradient_descent' }, amount, { trainer: { epochs: 5 } });
+  const stopped = await trainLinear({ solver: 'gradient_descent' }, amount, { trainer: { epochs: 5, earlyStop: {} } });
   expect(stopped.split.validation.length).toBeGreaterThan(0);
   expect(stopped.trial.history).toHaveLength(5);
 });

@@ -1,4 +1,5 @@
-import type { LinearSettings, TrainerSettings } from '@millrace/configuration';
+import type { DenseSettings, LinearSettings, TrainerSettings } from '@millrace/configuration';
+import { classWeightsOf } from '../class-weights.ts';
 import { fitLinear, linearOutputs, type LinearProblem, type LinearWeights, softmaxRows, solverFor } from '../linear-model.ts';
 import { type DenseLayer, encodeRows, encodedWidth, fitFeatures, type FittedEstimator, type FittedTarget } from '../pipeline.ts';
 import { fitTarget } from '../prepared-data.ts';
@@ -36,15 +37,17 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
 
     if (solver === 'gradient_descent') {
       const regularization = meanPenalties(settings, rows.length, classesOf(target));
-      const network = { family: 'dense' as const, hiddenLayers: [], activation: 'relu' as const };
+      const network = { ...withoutLayers, classWeights: settings.classWeights };
       return fitByDescent(job, features, target, network, { ...spec.trainer, regularization }, ([layer]) => estimatorOf(weightsOf(layer!)));
     }
+    const targets = Float64Array.from(rows, (row) => (target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!));
     const problem: LinearProblem = {
       rows: rows.length,
       width,
       inputs: encodeRows(features, data.table, rows),
-      targets: Float64Array.from(rows, (row) => (target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!)),
+      targets,
       classes: classesOf(target),
+      classWeights: classWeightsOf(settings.classWeights, target.type === 'number' ? [] : target.classes, targets),
       l1,
       l2,
     };
@@ -61,6 +64,11 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
     return classScores(softmaxRows(outputs, rows.length, classes), rows.length, classes);
   },
 };
+
+/** The network that is a linear model. */
+const withoutLayers = {
+  hiddenLayers: [], activation: 'relu', batchNorm: false, dropout: 0, residual: false, embedAbove: Infinity, labelSmoothing: 0,
+} as const satisfies Partial<DenseSettings> & { hiddenLayers: [] };
 
 /** A regression learns the standardised target. */
 function inUnitOf(target: FittedTarget, { kernel, bias }: LinearWeights): LinearWeights {
