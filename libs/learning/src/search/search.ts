@@ -108,8 +108,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   const complete = () => evaluations.filter(({ status, candidate }) => status === 'complete' && isFastEnough(candidate.number)).sort((a, b) => merit(b)! - merit(a)! || a.candidate.number - b.candidate.number);
   const isFastEnough = (number: number) => (appraisals[number]?.predTimeMsP50 ?? 0) <= inferLimitMs;
   const bestScore = () => (complete()[0] ? meanScore(complete()[0]!) : null);
-  /** Refits of the likely members, and what else there is to do after the last step. */
-  const reserve = () => limit === Infinity ? 0 : limit * reservedShare + complete().slice(0, 5).filter((one) => !isBagged(one.candidate)).reduce((sum, { foldSeconds }) => sum + foldSeconds * 1.25, 0);
+  /** Refits of the likely members, their answers to the test rows, and what else there is to do after the last step. */
+  const reserve = () => limit === Infinity ? 0 : limit * reservedShare + complete().slice(0, 5).reduce((sum, one) => sum + secondsToFinish(one, work), 0);
   const fits = (seconds: number) => elapsed() + seconds * safety < limit - reserve();
   const record = (number: number): SearchRecord => recordOf(evaluations[number]!, appraisals[number] ?? null);
 
@@ -177,14 +177,14 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
-  const choice = selectEnsemble(data, plan.scored, metric, found.map(({ kept }) => kept!.outOfFold));
+  const choice = selectEnsemble(data, plan.scored, metric, found.map(({ kept }) => kept!.outOfFold), () => elapsed() < limit * (1 - reservedShare / 2));
   const parts: { weight: number; pipeline: FittedPipeline; number: number }[] = [];
   for (const [at, evaluation] of found.entries()) {
     const { candidate, kept } = evaluation;
     const weight = choice.weights.find((entry) => entry.at === at)?.weight;
     // The best and the members are worth a refit in any case; the others if there is time.
     const isChosen = at === 0 || weight !== undefined;
-    if (!isChosen && elapsed() + evaluation.foldSeconds * safety > limit) continue;
+    if (!isChosen && elapsed() + secondsToFinish(evaluation, work) * safety > limit) continue;
     await emit({ type: 'search-progress', trial: candidate.number, family: candidate.family, secondsUsed: elapsed(), best: bestScore() });
     const fitBegun = options.clock();
     const pipeline = await finalPipeline(work, evaluation);
@@ -247,6 +247,12 @@ function secondsToTry(evaluations: readonly Evaluation[], { family }: Candidate,
   // Nobody knows of the first of a family: it is begun, and stopped if need be.
   if (known.length === 0) return 0;
   return known.sort((a, b) => a - b)[known.length >> 1]! * shareOfFirstTry(plan);
+}
+
+/** A refit is one more fit on somewhat more rows; a bag is there already, but answers with all its members. */
+function secondsToFinish({ candidate, fitSeconds, foldScores, predictMsPerRow }: Evaluation, { plan, data }: FoldWork): number {
+  const answering = (predictMsPerRow * data.split.test.length) / 1000;
+  return isBagged(candidate) ? answering * plan.folds.length : (fitSeconds / foldScores.length) * 1.25 + answering;
 }
 
 /** The first fold may have been a lucky one: what the family took before counts as well. */

@@ -26,9 +26,10 @@ const patience = 5;
  * It begins with the best and adds, step by step, whichever improves the blend most; of blends with equal scores the one
  * with the lower loss (log loss, or squared error) counts as better, since many metrics move in steps. Of fewer than
  * 1000 rows a step is so large that it is a matter of luck: there the loss alone stands for figures of labels.
+ * @param mayGoOn asked before each step but the first: there may be no time for more
  * @param outOfFold per candidate, probabilities [rows, classes] or values [rows]
  */
-export function selectEnsemble(data: PreparedData, rows: Int32Array, metric: SelectionMetric, outOfFold: readonly Float64Array[]): EnsembleChoice {
+export function selectEnsemble(data: PreparedData, rows: Int32Array, metric: SelectionMetric, outOfFold: readonly Float64Array[], mayGoOn: () => boolean = () => true): EnsembleChoice {
   const criterion = rows.length < fewRows && labelMetrics.has(metric) ? 'logLoss' : metric;
   const judge = (numbers: Float64Array): Judged => {
     const scores = scoresOf(data, numbers, rows.length);
@@ -40,7 +41,7 @@ export function selectEnsemble(data: PreparedData, rows: Int32Array, metric: Sel
   const picks: number[] = [];
   let sum: Float64Array = new Float64Array(outOfFold[0]!.length);
   let best: { picks: number[]; judged: Judged } | null = null;
-  for (let step = 0; step < mostSteps && step - (best?.picks.length ?? 0) < patience; step++) {
+  for (let step = 0; step < mostSteps && step - (best?.picks.length ?? 0) < patience && (step === 0 || mayGoOn()); step++) {
     let chosen: { at: number; sum: Float64Array; judged: Judged } | null = null;
     for (const [at, own] of outOfFold.entries()) {
       const next = sum.map((value, cell) => value + own[cell]!);
