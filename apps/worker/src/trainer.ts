@@ -163,7 +163,7 @@ function trialRecord(
       ...trial.metrics, selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
     }),
-    scoreVal: trial.search ? trial.search.score : score(trial.metrics.validation),
+    scoreVal: trial.search?.score ?? score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),
     fitTimeSeconds: trial.fitTimeSeconds,
     ...cost,

@@ -30,6 +30,8 @@ export interface Evaluation {
   /** The best score over all folds by then. */
   bestScore: number | null;
   problem: Problem | null;
+  /** Of the first fold, as long as the others are not done: its model, and the answers to its held-out rows. */
+  first: { numbers: Float64Array; pipeline: FittedPipeline } | null;
   /** What an ensemble needs; null once a candidate is out of reach of the best. */
   kept: { outOfFold: Float64Array; pipelines: FittedPipeline[] } | null;
 }
@@ -68,7 +70,7 @@ export async function tryCandidate(work: FoldWork, candidate: Candidate): Promis
   const share = shareOfFirstTry(work.plan);
   const outcome = await runFold(work, candidate, 0, share);
   if (outcome.type === 'stopped') return null;
-  const fresh = { candidate, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, firstScore: null, at: 0, bestScore: null, problem: null, kept: null };
+  const fresh = { candidate, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, firstScore: null, at: 0, bestScore: null, problem: null, first: null, kept: null };
   if (outcome.type === 'failed') return { ...fresh, status: 'failed', problem: outcome.problem };
   const { heldOut } = work.plan.folds[0]!;
   const firstScore = scoresToMetric(work.data, heldOut, outcome.scores, work.metric);
@@ -76,6 +78,7 @@ export async function tryCandidate(work: FoldWork, candidate: Candidate): Promis
     ...fresh,
     status: 'tried',
     firstScore,
+    first: { numbers: numbersOf(outcome.scores), pipeline: outcome.pipeline },
     fitSeconds: outcome.fitSeconds,
     foldSeconds: outcome.fitSeconds / share ** growth + outcome.predictSeconds,
     predictMsPerRow: (outcome.predictSeconds * 1000) / heldOut.length,
@@ -100,14 +103,14 @@ export async function completeCandidate(work: FoldWork, before: Evaluation, fits
   for (let fold = first; fold < work.plan.folds.length; fold++) {
     const outcome = await runFold(work, evaluation.candidate, fold, 1);
     if (outcome.type === 'stopped') return null;
-    if (outcome.type === 'failed') return { ...evaluation, status: 'failed', problem: outcome.problem, kept: null };
+    if (outcome.type === 'failed') return { ...evaluation, status: 'failed', problem: outcome.problem, first: null, kept: null };
     evaluation.fitSeconds += outcome.fitSeconds;
     const score = scoresToMetric(work.data, work.plan.folds[fold]!.heldOut, outcome.scores, work.metric);
     takeFold(work, evaluation, fold, outcome, score);
     evaluation.foldSeconds = (work.clock() - begun) / 1000 / (fold + 1 - first);
     if (!fits(evaluation)) return null;
   }
-  return { ...evaluation, status: 'complete' };
+  return { ...evaluation, status: 'complete', first: null };
 }
 
 function takeFold(work: FoldWork, evaluation: Evaluation, fold: number, outcome: { pipeline: FittedPipeline; scores: Scores }, score: number | null): void {
@@ -171,6 +174,14 @@ export const signOf = (metric: SelectionMetric): 1 | -1 => (selectionMetrics[met
 export function scoresOf(data: PreparedData, numbers: Float64Array, rows: number): Scores {
   if (data.target.task === 'regression') return { type: 'values', predicted: numbers };
   return classScores(numbers, rows, data.target.classes.length);
+}
+
+/** Out-of-fold numbers of the first fold's held-out rows alone. */
+export function ofFirstFold({ scored, folds }: FoldPlan, numbers: Float64Array): Float64Array {
+  const width = numbers.length / scored.length;
+  const { heldOut } = folds[0]!;
+  const places = new Map(Array.from(scored, (row, place) => [row, place]));
+  return Float64Array.from({ length: heldOut.length * width }, (_, cell) => numbers[places.get(heldOut[Math.floor(cell / width)]!)! * width + (cell % width)]!);
 }
 
 /**

@@ -96,6 +96,21 @@ test('the time limit is obeyed: what does not fit is not begun, what runs over i
   expect(Math.max(...search.map(({ at }) => at))).toBeLessThan(8);
 });
 
+test('what did best on the first fold is taken, though there was no time for the others', async () => {
+  let now = 0;
+  const clock = () => (now += 12);
+  const models = [{ family: 'knn', k: 40 }, { family: 'dense', hiddenLayers: [16] }];
+  const spec = specFor(table, { name: 'amount', type: 'number' }, { models, trainer: { ...quick, epochs: 60 }, selection: { timeLimitSeconds: 9, maxTrials: 2 } }, ['grade', 'passed']);
+  const { search, trials, best } = await found({ table, spec, clock });
+  expect(search.map(({ family, status }) => [family, status])).toEqual([['knn', 'complete'], ['dense', 'tried']]);
+  expect(search[1]!.firstScore!).toBeLessThan(search[0]!.firstScore!);
+  const { model, family, parameters, metrics } = trials[best]!;
+  const members = family === 'ensemble' ? (parameters['members'] as { trial: number; weight: number }[]) : [{ trial: model, weight: 1 }];
+  expect(members.find(({ trial }) => trial === 1)!.weight).toBeGreaterThan(0.5);
+  // On the rows that all have answers to: those of the first fold.
+  expect(metrics.validation!.rows).toBe(Math.ceil(96 / 5));
+});
+
 test('a limit that nothing fits into is a problem with a remedy', async () => {
   let now = 0;
   const outcome = await train({ table, backend: cpu, clock: () => (now += 600), spec: gradeSpec({ selection: { timeLimitSeconds: 1 } }) });

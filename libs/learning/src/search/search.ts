@@ -9,7 +9,7 @@ import type { Problem } from '../table.ts';
 import type { Trial } from '../train.ts';
 import { type Candidate, firstCandidates, nextCandidate } from './candidate.ts';
 import {
-  bagOf, completeCandidate, ensembleOf, type Evaluation, finalPipeline, type FoldWork, isBagged, meanScore, meritOf, scoresOf, shareOfFirstTry, signOf, tryCandidate,
+  bagOf, completeCandidate, ensembleOf, type Evaluation, finalPipeline, type FoldWork, isBagged, meanScore, meritOf, ofFirstFold, scoresOf, shareOfFirstTry, signOf, tryCandidate,
 } from './evaluation.ts';
 import { planFolds } from './folds.ts';
 import type { TableFacts } from './search-space.ts';
@@ -72,6 +72,8 @@ const contenders = 15;
 /** Of so many that were tried on one fold, the best third goes on. */
 const bracketSize = 6;
 const promotedOfBracket = 2;
+/** Candidates that are taken after one fold, when there was no time for the others. */
+const mostLate = 3;
 /** Estimates are taken a little long; a twentieth of the time is left for putting the result together. */
 const safety = 1.2;
 const reservedShare = 0.05;
@@ -83,7 +85,8 @@ const reservedShare = 0.05;
  * tried on one fold (of a large table, on a quarter of it), and the best third of a bracket goes through the other folds.
  * This is successive halving with folds and rows as the resource (Jamieson & Talwalkar 2016; Li et al. 2018, Hyperband).
  * A step that by its estimate does not fit into the time that is left is not begun; one that runs into the limit is
- * stopped and counts as out of time. In the end the best are weighted into an ensemble by their out-of-fold predictions.
+ * stopped and counts as out of time. Where that leaves out what did best on the first fold, its model of that fold is taken
+ * all the same, and everything compared on the rows held out there. In the end the best are weighted into an ensemble by their out-of-fold predictions.
  *
  * Which step comes next depends on the steps done and the clock alone, and a candidate on its number and the results
  * before it: a search limited by trials alone repeats itself bit for bit, and every trial can be done again by
@@ -144,10 +147,10 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
       await emit({ type: 'search-progress', trial: candidate.number, family: candidate.family, secondsUsed: elapsed(), best: bestScore() });
       const done = await completeCandidate(work, evaluations[step.number]!, (so) => so.foldScores.length === plan.folds.length || fits(so.foldSeconds * (plan.folds.length - so.foldScores.length)));
       if (signal?.aborted) return { type: 'cancelled' };
-      await put(done ?? { ...evaluations[step.number]!, status: 'out-of-time', kept: null });
+      await put(done ?? { ...evaluations[step.number]!, status: 'out-of-time', first: null, kept: null });
       continue;
     }
-    for (const number of step.eliminated) await put({ ...evaluations[number]!, status: 'eliminated', kept: null });
+    for (const number of step.eliminated) await put({ ...evaluations[number]!, status: 'eliminated', first: null, kept: null });
     if (evaluations.length >= maxTrials) break;
     const candidate = first[evaluations.length] ?? nextCandidate(spec, facts, seed, evaluations.map((evaluation) => ({ candidate: evaluation.candidate, merit: merit(evaluation) })));
     if (!candidate || !fits(secondsToTry(evaluations, candidate, work))) break;
@@ -156,44 +159,54 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     if (signal?.aborted) return { type: 'cancelled' };
     await put(tried ?? untried(candidate));
   }
-  for (const { candidate, status } of evaluations) {
-    if (status === 'tried') await put({ ...evaluations[candidate.number]!, status: 'eliminated', kept: null });
+
+  // What answers every row alike adds nothing to a blend, and is no find unless it is the only one.
+  const others = complete().filter(({ candidate }) => candidate.family !== 'baseline');
+  const promise = (one: Evaluation) => promiseOf(one, metric);
+  const bestComplete = Math.max(-Infinity, ...others.map(promise));
+  // Those that time was lacking for, though on the first fold they beat all others, are taken as they are.
+  const late = evaluations
+    .filter((one) => one.status === 'tried' && one.candidate.family !== 'baseline' && promise(one) > bestComplete)
+    .sort((a, b) => promise(b) - promise(a))
+    .slice(0, mostLate);
+  for (const one of [...evaluations]) {
+    if (one.status === 'tried') await put(late.includes(one) ? one : { ...one, status: 'eliminated', first: null, kept: null });
   }
 
   stopAt = Infinity;
-  // What answers every row alike adds nothing to a blend, and is no find unless it is the only one.
-  const others = complete().filter(({ candidate }) => candidate.family !== 'baseline');
-  const found = (others.length > 0 ? others : complete()).slice(0, contenders);
+  const found = [...late, ...(others.length + late.length > 0 ? others : complete())].slice(0, contenders);
   if (found.length === 0) return { type: 'invalid', problems: [problemOfNone(evaluations, spec)] };
+  const rows = late.length > 0 ? plan.folds[0]!.heldOut : plan.scored;
+  const outOfFold = found.map(({ first: own, kept }) => (own ? own.numbers : late.length > 0 ? ofFirstFold(plan, kept!.outOfFold) : kept!.outOfFold));
   const trials: Trial[] = [];
-  const finish = async (raw: FittedPipeline, entry: Omit<Trial, 'pipeline' | 'metrics'>, outOfFold: Float64Array): Promise<Trial | null> => {
-    const heldOut = scoresOf(data, outOfFold, plan.scored.length);
-    const rule = fitAnswer(data, spec, plan.scored, heldOut);
+  const finish = async (raw: FittedPipeline, entry: Omit<Trial, 'pipeline' | 'metrics'>, numbers: Float64Array): Promise<Trial | null> => {
+    const heldOut = scoresOf(data, numbers, rows.length);
+    const rule = fitAnswer(data, spec, rows, heldOut);
     const pipeline = withAnswer(raw, rule);
     const { test } = data.split;
     const scores = await scoreRows(pipeline, data.table, test, work.pacer);
     if (!scores) return null;
-    const validation = scoresToMetrics(data, plan.scored, applyAnswer(heldOut, rule));
+    const validation = scoresToMetrics(data, rows, applyAnswer(heldOut, rule));
     return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
-  const choice = selectEnsemble(data, plan.scored, metric, found.map(({ kept }) => kept!.outOfFold), () => elapsed() < limit * (1 - reservedShare / 2));
+  const choice = selectEnsemble(data, rows, metric, outOfFold, () => elapsed() < limit * (1 - reservedShare / 2));
   const parts: { weight: number; pipeline: FittedPipeline; number: number }[] = [];
   for (const [at, evaluation] of found.entries()) {
-    const { candidate, kept } = evaluation;
+    const { candidate } = evaluation;
     const weight = choice.weights.find((entry) => entry.at === at)?.weight;
     // The best and the members are worth a refit in any case; the others if there is time.
     const isChosen = at === 0 || weight !== undefined;
     if (!isChosen && elapsed() + secondsToFinish(evaluation, work) * safety > limit) continue;
     await emit({ type: 'search-progress', trial: candidate.number, family: candidate.family, secondsUsed: elapsed(), best: bestScore() });
     const fitBegun = options.clock();
-    const pipeline = await finalPipeline(work, evaluation);
+    const pipeline = evaluation.first && (isBagged(candidate) || elapsed() + evaluation.foldSeconds > limit) ? evaluation.first.pipeline : await finalPipeline(work, evaluation);
     if (signal?.aborted) return { type: 'cancelled' };
     if (!pipeline) continue;
     evaluation.fitSeconds += (options.clock() - fitBegun) / 1000;
     if (options.appraise && !isBagged(candidate)) appraisals[candidate.number] = await options.appraise(pipeline);
     const entry = { model: candidate.number, family: candidate.family, parameters: parametersOf(candidate), fitTimeSeconds: evaluation.fitSeconds, epochs: 0, bestEpoch: 0, history: [] };
-    const trial = await finish(pipeline, { ...entry, search: record(candidate.number), appraisal: appraisals[candidate.number] ?? null }, kept!.outOfFold);
+    const trial = await finish(pipeline, { ...entry, search: record(candidate.number), appraisal: appraisals[candidate.number] ?? null }, outOfFold[at]!);
     if (!trial) return { type: 'cancelled' };
     trials.push(trial);
     if (weight !== undefined) parts.push({ weight, pipeline, number: candidate.number });
@@ -205,8 +218,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   if (parts.length > 1 && parts.length === choice.weights.length) {
     const pipeline = ensembleOf(work, parts);
     const appraisal = options.appraise ? await options.appraise(pipeline) : null;
-    const blend = new Float64Array(found[0]!.kept!.outOfFold.length);
-    for (const { at, weight } of choice.weights) found[at]!.kept!.outOfFold.forEach((value, cell) => (blend[cell]! += weight * value));
+    const blend = new Float64Array(outOfFold[0]!.length);
+    for (const { at, weight } of choice.weights) outOfFold[at]!.forEach((value, cell) => (blend[cell]! += weight * value));
     const trial = await finish(
       pipeline,
       {
@@ -223,6 +236,9 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   return { type: 'found', trials, best, records: evaluations.map((_, number) => record(number)) };
 }
 
+/** By the first fold; higher is better. */
+const promiseOf = ({ firstScore }: Evaluation, metric: SelectionMetric): number => (firstScore === null ? -Infinity : signOf(metric) * firstScore);
+
 type Step = { type: 'complete'; number: number } | { type: 'new'; eliminated: number[] };
 
 /** What comes next, from what was done. Candidates of the portfolio go through all folds, drawn ones if they earn it. */
@@ -236,8 +252,7 @@ function nextStep(evaluations: readonly Evaluation[], portfolio: number, metric:
   const bracket = drawn.slice(-bracketSize);
   const open = bracket.filter(({ status }) => status === 'tried');
   const promoted = bracket.filter(({ status, foldScores }) => status === 'complete' || (status !== 'tried' && foldScores.length > 1)).length;
-  const promise = ({ firstScore }: Evaluation) => (firstScore === null ? -Infinity : signOf(metric) * firstScore);
-  const ranked = open.filter(fits).sort((a, b) => promise(b) - promise(a) || a.candidate.number - b.candidate.number);
+  const ranked = open.filter(fits).sort((a, b) => promiseOf(b, metric) - promiseOf(a, metric) || a.candidate.number - b.candidate.number);
   if (promoted < promotedOfBracket && ranked[0]) return { type: 'complete', number: ranked[0].candidate.number };
   return { type: 'new', eliminated: open.map(({ candidate }) => candidate.number) };
 }
@@ -252,7 +267,7 @@ function secondsToTry(evaluations: readonly Evaluation[], { family }: Candidate,
 /** A refit is one more fit on somewhat more rows; a bag is there already, but answers with all its members. */
 function secondsToFinish({ candidate, fitSeconds, foldScores, predictMsPerRow }: Evaluation, { plan, data }: FoldWork): number {
   const answering = (predictMsPerRow * data.split.test.length) / 1000;
-  return isBagged(candidate) ? answering * plan.folds.length : (fitSeconds / foldScores.length) * 1.25 + answering;
+  return isBagged(candidate) ? answering * plan.folds.length : (fitSeconds / Math.max(1, foldScores.length)) * 1.25 + answering;
 }
 
 /** The first fold may have been a lucky one: what the family took before counts as well. */
@@ -263,7 +278,7 @@ function secondsToComplete(evaluations: readonly Evaluation[], { candidate, fold
 }
 
 function untried(candidate: Candidate): Evaluation {
-  return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, bestScore: null, problem: null, kept: null };
+  return { candidate, status: 'out-of-time', firstScore: null, foldScores: [], fitSeconds: 0, foldSeconds: 0, predictMsPerRow: 0, at: 0, bestScore: null, problem: null, first: null, kept: null };
 }
 
 export function parametersOf({ settings, trainer }: Pick<Candidate, 'settings' | 'trainer'>): Record<string, unknown> {
@@ -272,7 +287,7 @@ export function parametersOf({ settings, trainer }: Pick<Candidate, 'settings' |
 }
 
 function recordOf(evaluation: Evaluation, appraisal: Appraisal | null): SearchRecord {
-  const { candidate, kept: _kept, foldSeconds: _foldSeconds, ...shown } = evaluation;
+  const { candidate, kept: _kept, first: _first, foldSeconds: _foldSeconds, ...shown } = evaluation;
   return { ...candidate, ...shown, score: evaluation.status === 'complete' ? meanScore(evaluation) : null, appraisal };
 }
 
