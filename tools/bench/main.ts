@@ -1,21 +1,27 @@
 import { benchAudit } from './audit.ts';
+import { benchFamilies } from './families.ts';
 import { benchPredict } from './predict.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
+import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
 import { benchTenancy } from './tenancy.ts';
+import { benchTrees } from './trees.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
+  families: benchFamilies,
   predict: benchPredict,
   resume: benchResume,
   revocation: benchRevocation,
+  search: benchSearch,
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
   tenancy: benchTenancy,
+  trees: benchTrees,
 };
 
 const [name = '', ...parameters] = process.argv.slice(2);

@@ -38,6 +38,16 @@ const reportEveryMs = 250;
 /** how long a training process may take to obey a cancel before it is killed */
 const patienceMs = 1_000;
 
+/** Two reports as one: the later figure counts, epochs and trials are all kept. */
+function joined(earlier: ProgressReport, later: ProgressReport): ProgressReport {
+  return {
+    ...earlier,
+    ...later,
+    epochs: [...(earlier.epochs ?? []), ...(later.epochs ?? [])],
+    trials: [...(earlier.trials ?? []), ...(later.trials ?? [])],
+  };
+}
+
 /** One attempt at one run: a training process, its heartbeat and its reports, until the run has an end or is lost. */
 export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions): RunAttempt {
   const { lease, run } = claimed;
@@ -88,7 +98,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   }
 
   function report(news: ProgressReport): void {
-    pending = { ...pending, ...news, epochs: [...(pending.epochs ?? []), ...(news.epochs ?? [])] };
+    pending = joined(pending, news);
     reportTimer ??= setTimeout(flushReports, reportEveryMs);
   }
 
@@ -101,7 +111,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         if ((await queue.report(lease, sending)) === 'lost') stop('lost');
       } catch (error) {
         logger.warn({ runId: run.id, error: String(error) }, 'a progress report failed');
-        pending = { ...sending, ...pending, epochs: [...(sending.epochs ?? []), ...(pending.epochs ?? [])] };
+        pending = joined(sending, pending);
       }
     });
   }
@@ -124,6 +134,13 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         const entry: EpochValues = { trial, epoch, values };
         return report({ progress: { ...state, trial, epoch, epochs }, epochs: [entry] });
       }
+      case 'search-progress': {
+        const { trial, trials, family, secondsUsed, timeLimitSeconds, best } = message;
+        Object.assign(state, { trial, trials, family });
+        return report({ progress: { ...state, epoch: 0, epochs: 0, secondsUsed, timeLimitSeconds, best } });
+      }
+      case 'search-trial':
+        return report({ trials: [message.record] });
       case 'checkpoint': {
         const bytes = await fs.readFile(path.join(folder, message.file));
         const stored = await storage.put(checkpointKey, bytes);

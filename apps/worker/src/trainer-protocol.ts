@@ -26,6 +26,8 @@ export type TrainerMessage =
   | { type: 'resumed'; trial: number; epoch: number }
   | { type: 'trial-started'; trial: number; trials: number; family: string }
   | { type: 'epoch'; trial: number; epoch: number; epochs: number; values: Record<string, number | null> }
+  | { type: 'search-progress'; trial: number; trials: number; family: string; secondsUsed: number; timeLimitSeconds: number | null; best: number | null }
+  | { type: 'search-trial'; record: TrialRecord }
   | { type: 'checkpoint'; file: string }
   | {
       type: 'trained';

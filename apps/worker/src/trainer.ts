@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { splitColumnOf } from '@millrace/configuration';
+import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
-import { type FittedPipeline, predict, type Row, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial } from '@millrace/learning';
+import {
+  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+} from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-protocol.ts';
@@ -45,7 +47,8 @@ async function run(job: TrainerJob): Promise<void> {
     spec,
     backend,
     signal: abort.signal,
-    onEvent: forward,
+    onEvent: (event) => forward(event, job),
+    appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: {
       // Most epochs are so short that saving each would cost more than it could win back.
       isDue: () => performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
@@ -69,7 +72,12 @@ async function run(job: TrainerJob): Promise<void> {
   await publish(job, outcome, table);
 }
 
-async function forward(event: TrainEvent): Promise<void> {
+async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
+  if (event.type === 'search-progress') {
+    const { timeLimitSeconds = null, maxTrials = maxSearchTrials } = spec.selection;
+    return send({ ...event, trials: maxTrials, timeLimitSeconds });
+  }
+  if (event.type === 'search-trial') return send({ type: 'search-trial', record: searchedRecord(event.record) });
   if (event.type === 'resumed') return send(event);
   if (event.type === 'trial-started') {
     return send({ type: 'trial-started', trial: event.trial, trials: event.trials, family: event.family });
@@ -80,11 +88,27 @@ async function forward(event: TrainEvent): Promise<void> {
   }
 }
 
+/** What a model costs when it is served. Rows that the model would refuse tell nothing of its speed. */
+async function appraise(pipeline: FittedPipeline, table: Table): Promise<Appraisal> {
+  const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
+  const model = await loadModel(modelPackage.files);
+  try {
+    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
+  } finally {
+    await model.close();
+  }
+}
+
 /** Packs every trial for the leaderboard, and leaves the best one's package in the work folder. */
 async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: 'trained' }>, table: Table): Promise<void> {
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
+    if (trial.appraisal && index !== outcome.best) {
+      trials.push(trialRecord(trial, index, outcome, trial.appraisal));
+      continue;
+    }
     const modelPackage = buildPackage(trial.pipeline, {
       metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
@@ -102,12 +126,14 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     try {
       const rows = sampleRows(table, trial.pipeline, outcome.split.test);
       const predTimeMsP50 = await timeOneRow(model, rows[0]);
-      trials.push(trialRecord(trial, index, outcome, modelPackage, predTimeMsP50));
+      trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
       await model.close();
     }
   }
+  const packed = new Set(trials.map(({ number }) => number));
+  trials.push(...(outcome.search ?? []).filter(({ number }) => !packed.has(number)).map(searchedRecord));
   const { modelPackage, agreement } = best!;
   const packageFolder = 'package';
   await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
@@ -135,8 +161,7 @@ function trialRecord(
   trial: Trial,
   index: number,
   outcome: Extract<TrainOutcome, { type: 'trained' }>,
-  modelPackage: ModelPackage,
-  predTimeMsP50: number | null,
+  cost: Appraisal,
 ): TrialRecord {
   const score = (metrics: object | null): number | null => {
     const value = metrics && (metrics as Record<string, unknown>)[outcome.selectionMetric];
@@ -146,19 +171,37 @@ function trialRecord(
     number: trial.model,
     family: trial.family,
     parameters: json(trial.parameters),
-    metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch }),
-    scoreVal: score(trial.metrics.validation),
+    metrics: json({
+      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...(trial.search ? { search: trial.search } : {}),
+    }),
+    scoreVal: trial.search?.score ?? score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),
     fitTimeSeconds: trial.fitTimeSeconds,
-    predTimeMsP50,
-    sizeBytes: modelPackage.sizeBytes,
-    sizeGzBytes: modelPackage.gzipBytes,
+    ...cost,
     best: index === outcome.best,
   };
 }
 
+/** A trial of a search of which there is no model, or not yet: how it was tried, and its mean score over the folds. */
+function searchedRecord(record: SearchRecord): TrialRecord {
+  return {
+    number: record.number,
+    family: record.family,
+    parameters: json({ ...record.settings, ...record.trainer, family: undefined }),
+    metrics: json({ search: record }),
+    scoreVal: record.score,
+    scoreTest: null,
+    fitTimeSeconds: record.fitSeconds,
+    predTimeMsP50: record.appraisal?.predTimeMsP50 ?? null,
+    sizeBytes: record.appraisal?.sizeBytes ?? null,
+    sizeGzBytes: record.appraisal?.sizeGzBytes ?? null,
+    best: false,
+  };
+}
+
 /** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array): Row[] {
+function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
   const rows: Row[] = [];
   const columns = pipeline.features.map((feature) => ({ feature, column: table.columns.find(({ name }) => name === feature.name)! }));
   const take = (index: number): void => {
@@ -171,9 +214,9 @@ function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array
     }
     rows.push(row);
   };
-  for (const index of testRows) if (rows.length < agreementRows) take(index);
+  for (const index of testRows) if (rows.length < most) take(index);
   const taken = new Set(testRows);
-  for (let index = 0; index < table.rows && rows.length < agreementRows; index++) if (!taken.has(index)) take(index);
+  for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
   return rows;
 }
 

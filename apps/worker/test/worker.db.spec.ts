@@ -37,7 +37,7 @@ describe('a worker', () => {
     const worker = await startTestWorker('main');
     const submitted = await tenant.run(await tenant.iris(), {
       ...irisSpec,
-      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }],
+      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }, { family: 'linear' }],
       trainer: { epochs: 30 },
     });
     const run = await until(submitted.id, isOver);
@@ -45,10 +45,11 @@ describe('a worker', () => {
     expect(run.events.map(({ type }) => type)).toEqual(['submitted', 'claimed', 'succeeded']);
     expect(run.metrics).toHaveLength(30);
     expect(run.metrics[0]!.values).toMatchObject({ loss: expect.any(Number), valLoss: expect.any(Number) });
-    expect(run.trials).toHaveLength(2);
+    expect(run.trials.map(({ family }) => family).sort()).toEqual(['baseline', 'dense', 'knn', 'linear']);
     expect(run.trials.filter(({ best }) => best)).toHaveLength(1);
     for (const trial of run.trials) {
-      expect(trial.scoreTest).toBeGreaterThan(0.6);
+      if (trial.family === 'baseline') expect(trial).toMatchObject({ best: false, scoreTest: expect.closeTo(1 / 6, 6) });
+      else expect(trial.scoreTest).toBeGreaterThan(0.6);
       expect(Number(trial.sizeBytes)).toBeGreaterThan(1000);
       expect(trial.predTimeMsP50).toBeGreaterThan(0);
     }
@@ -83,6 +84,30 @@ describe('a worker', () => {
     const latest = Int32Array.from(rows.flatMap(([, day], i) => (day >= '2026-08' ? [i] : [])));
     const testSha256 = createHash('sha256').update(Buffer.from(latest.buffer)).digest('hex');
     expect(divided).toEqual(Array(2).fill(['SUCCEEDED', null, { train: 70, validation: 0, test: 20, dropped: 0, testSha256 }]));
+    await worker.close();
+  });
+
+  it('searches to a version, with its trials on the leaderboard while it goes on', async () => {
+    const worker = await startTestWorker('searching');
+    const submitted = await tenant.run(await tenant.iris(), {
+      ...irisSpec,
+      models: [{ family: 'knn', k: 3, scaling: 'none' }, { family: 'dense', hiddenLayers: [8] }],
+      trainer: { epochs: 20 },
+      selection: { metric: 'logLoss', maxTrials: 3, timeLimitSeconds: 60 },
+    });
+    const live = await until(submitted.id, ({ trials }) => trials.length > 0);
+    expect(live.trials[0]).toMatchObject({ scoreTest: null, scoreVal: expect.any(Number), metrics: { search: { status: 'complete' } } });
+    expect(live.progress).toMatchObject({ secondsUsed: expect.any(Number), timeLimitSeconds: 60, trials: 3 });
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', agreement: { type: 'agrees' } } });
+    const searched = run.trials.filter(({ family }) => family !== 'ensemble').sort((a, b) => a.number - b.number);
+    expect(searched.map(({ number }) => number)).toEqual([0, 1, 2]);
+    for (const trial of searched) {
+      expect(trial).toMatchObject({ metrics: { search: { number: trial.number, seed: expect.any(Number), foldScores: expect.any(Array) } }, fitTimeSeconds: expect.any(Number) });
+      expect(Number(trial.sizeBytes)).toBeGreaterThan(Number(trial.sizeGzBytes));
+      expect(trial.predTimeMsP50).toBeGreaterThan(0);
+    }
+    expect(run.trials.filter(({ best }) => best)).toHaveLength(1);
     await worker.close();
   });
 

@@ -37,6 +37,19 @@ test('a configuration that fits its columns has no problem', () => {
   expect(check({ models: [{ family: 'knn', k: 61 }, { family: 'dense' }] })).toEqual([]);
 });
 
+test('a search with costs fits a target of two classes, and needs no rows held back', () => {
+  expect(check({ selection: { timeLimitSeconds: 10, costs: { missed: 100, falseAlarm: 3 }, calibration: 'platt' } })).toEqual([]);
+});
+
+test.each([
+  ['costs for three classes', { ...target('quality'), selection: { costs: { missed: 1, falseAlarm: 1 } } }, 'selection.costs', /two classes/],
+  ['a cost to measure by, but no costs', { selection: { metric: 'cost' } }, 'selection.metric', /no costs/],
+  ['calibration of a number', { ...target('sparse', 'number'), selection: { calibration: 'platt' } }, 'selection.calibration', /no probabilities/],
+  ['a latency limit without a search', { selection: { inferLimitMs: 3 } }, 'selection.inferLimitMs', /guides a search only/],
+])('%s is a problem', (_, change, field, message) => {
+  expect(check(change)).toContainEqual(expect.objectContaining({ field, message: expect.stringMatching(message) }));
+});
+
 test.each([
   ['a feature that does not exist', input('speed'), 'inputFeatures[0].name', /no column "speed"/],
   ['the target among the features', input('failed', 'binary'), 'inputFeatures[0].name', /is the target/],

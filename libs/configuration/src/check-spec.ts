@@ -1,6 +1,8 @@
-import { selectionMetrics } from './training-spec.ts';
+import { checkTreeModel, isTreeModel } from './check-trees.ts';
+import { learnsByTrainer } from './families.ts';
+import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
-import type { TrainingSpec } from './training-spec.ts';
+import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 
 /** What is known about a column before its values are read, such as a data set's profile holds. */
 export interface ColumnSummary {
@@ -28,15 +30,27 @@ export function taskOf(spec: TrainingSpec): Task {
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
+/** What the best model is best at. */
+export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
+  const { metric, costs } = spec.selection;
+  return metric ?? (costs ? 'cost' : taskOf(spec) === 'classification' ? 'f1' : 'rmse');
+}
+
 export type SplitType = NonNullable<TrainingSpec['split']['type']>;
 
 export function splitTypeOf(spec: TrainingSpec): SplitType {
   return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
 }
 
-/** Rows are held back for validation only if something looks at them: an early stop, or a choice between models. */
+/**
+ * Rows are held back for validation only if something looks at them: an early stop, a choice between models, a threshold
+ * by costs or a calibration. A search validates by folds of the training rows instead.
+ */
 export function needsValidation(spec: TrainingSpec): boolean {
-  return spec.models.length > 1 || (spec.trainer.earlyStop !== null && spec.models.some((model) => model.family === 'dense'));
+  if (isSearch(spec)) return false;
+  const { costs, calibration = 'none' } = spec.selection;
+  return costs !== undefined || calibration !== 'none' || spec.models.length > 1 || spec.models.some((model) =>
+    model.family === 'boosted_trees' ? model.earlyStoppingRounds > 0 : spec.trainer.earlyStop !== null && learnsByTrainer(model));
 }
 
 /**
@@ -240,6 +254,14 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
       remedy: `Give one of: ${fitting.join(', ')}.`,
     });
   }
+  problems.push(...checkAnswers(spec, columns));
+  if (spec.selection.inferLimitMs !== undefined && !isSearch(spec)) {
+    problems.push({
+      field: 'selection.inferLimitMs',
+      message: 'A latency limit guides a search only.',
+      remedy: 'Give a time limit or a number of trials as well, or remove it.',
+    });
+  }
   if (task === 'regression' && spec.split.type === 'stratified') {
     problems.push({
       field: 'split.type',
@@ -259,8 +281,59 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         remedy: `Give at most ${training}, or add rows.`,
       });
     }
+    if ('classWeights' in model && model.classWeights !== 'none') {
+      problems.push(...checkClassWeights(`models[${index}].classWeights`, model.classWeights, task, target));
+    }
+    if (model.family === 'linear' && model.solver === 'closed_form' && task === 'classification') {
+      problems.push({
+        field: `models[${index}].solver`,
+        message: 'Classes have no closed form.',
+        remedy: 'Give one of: auto, lbfgs, proximal_gradient, gradient_descent.',
+      });
+    }
+    if (model.family === 'linear' && ['closed_form', 'lbfgs'].includes(model.solver) && model.l1 > 0) {
+      problems.push({
+        field: `models[${index}].solver`,
+        message: `The solver ${model.solver} cannot take an L1 penalty.`,
+        remedy: 'Use the solver auto or proximal_gradient, or set l1 to 0.',
+      });
+    }
+    if (isTreeModel(model)) problems.push(...checkTreeModel(model, spec, task === 'classification' ? target.distinct : 0, training, `models[${index}]`));
   });
   return problems;
+}
+
+/** What is to be done with the probabilities needs some: classes, or two of them. */
+function checkAnswers({ selection: { metric, costs, calibration = 'none' }, ...spec }: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  const target = spec.outputFeatures[0]!;
+  const distinct = columns.find(({ name }) => name === target.name)?.distinct;
+  if (costs && (target.type === 'number' || (distinct !== undefined && distinct > 2))) {
+    problems.push({ field: 'selection.costs', message: 'Misses and false alarms need a target of two classes.', remedy: 'Remove the costs, or choose a binary target.' });
+  }
+  if (metric === 'cost' && !costs) {
+    problems.push({ field: 'selection.metric', message: 'There are no costs to measure by.', remedy: 'Give selection.costs, or another metric.' });
+  }
+  if (calibration !== 'none' && target.type === 'number') {
+    problems.push({ field: 'selection.calibration', message: 'A number has no probabilities to calibrate.', remedy: 'Remove it, or choose a target of classes.' });
+  }
+  return problems;
+}
+
+function checkClassWeights(
+  field: string, weights: 'balanced' | Record<string, number>, task: Task, target: ColumnSummary,
+): SpecProblem[] {
+  if (task === 'regression') {
+    return [{ field, message: 'The target is a number and has no classes.', remedy: 'Leave the class weights out.' }];
+  }
+  const { counts } = target;
+  if (weights === 'balanced' || !counts) return [];
+  const unknown = Object.keys(weights).filter((label) => !counts.some(({ value }) => value === label));
+  return unknown.slice(0, 3).map((label) => ({
+    field,
+    message: `"${target.name}" has no class "${label}".`,
+    remedy: `Give weights to: ${counts.slice(0, 20).map(({ value }) => value).join(', ')}. A class without a weight counts 1.`,
+  }));
 }
 
 function unknownColumn(field: string, name: string, columns: ColumnSummary[]): SpecProblem {

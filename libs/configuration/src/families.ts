@@ -1,5 +1,47 @@
 import { z } from 'zod';
 
+const classWeights = z
+  .union([z.enum(['none', 'balanced']), z.record(z.string(), z.number().positive().max(1e6))])
+  .default('none')
+  .meta({
+    title: 'Class weights',
+    description: 'How much a row of each class counts. balanced: rare classes count more, so that all count alike; or a number for each class.',
+  });
+
+const baselineSchema = z
+  .strictObject({
+    family: z.literal('baseline'),
+    average: z.enum(['mean', 'median']).default('mean').meta({
+      title: 'Average',
+      description: 'The number that every row is answered with. Classes are answered with their shares, whichever is chosen.',
+    }),
+  })
+  .meta({ title: 'Baseline' });
+
+const linearSchema = z
+  .strictObject({
+    family: z.literal('linear'),
+    solver: z.enum(['auto', 'closed_form', 'lbfgs', 'proximal_gradient', 'gradient_descent']).default('auto').meta({
+      title: 'Solver',
+      description:
+        'auto: closed_form for numbers, lbfgs for classes, proximal_gradient where L1 is above 0. gradient_descent learns in epochs, as the trainer says.',
+    }),
+    l1: z.number().min(0).max(1e9).default(0).meta({
+      title: 'L1',
+      description: 'Adds l1 · Σ|w| to the summed loss; drives coefficients to exactly 0. For classes it is 1/C of other programs.',
+    }),
+    l2: z.number().min(0).max(1e9).default(1).meta({
+      title: 'L2',
+      description: 'Adds l2 · ½Σw² to the summed loss. For classes it is 1/C of other programs, for numbers the alpha of a ridge regression.',
+    }),
+    scaling: z.enum(['standard', 'none']).default('standard').meta({
+      title: 'Scaling',
+      description: 'standard: every number is penalised alike, whatever its unit; none: numbers are taken as they are.',
+    }),
+    classWeights,
+  })
+  .meta({ title: 'Linear model' });
+
 const nearestNeighboursSchema = z
   .strictObject({
     family: z.literal('knn'),
@@ -19,7 +61,7 @@ const nearestNeighboursSchema = z
 const denseSchema = z
   .strictObject({
     family: z.literal('dense'),
-    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([64, 32]).meta({
+    hiddenLayers: z.array(z.int().min(1).max(4096)).max(16).default([128, 64]).meta({
       title: 'Hidden layers',
       description: 'Units of each hidden layer, first to last. None gives a linear (logistic) model.',
     }),
@@ -27,28 +69,133 @@ const denseSchema = z
       title: 'Activation',
       description: 'Between the layers.',
     }),
+    batchNorm: z.boolean().default(false).meta({
+      title: 'Batch normalisation',
+      description: 'Keeps the sums of each hidden layer at mean 0 and deviation 1; lets deep networks learn faster.',
+    }),
+    dropout: z.number().min(0).max(0.9).default(0).meta({
+      title: 'Dropout',
+      description: 'Share of the hidden units that each training step leaves out, against learning rows by heart.',
+    }),
+    residual: z.boolean().default(false).meta({
+      title: 'Residual',
+      description: 'A hidden layer as wide as the one before adds to what that one gives, instead of replacing it.',
+    }),
+    embedAbove: z.int().min(2).max(1000).default(20).meta({
+      title: 'Embed above',
+      description: 'A category with more values than this is learned as a few numbers for each value, instead of one input each.',
+    }),
+    classWeights,
+    labelSmoothing: z.number().min(0).max(0.5).default(0).meta({
+      title: 'Label smoothing',
+      description: 'Share of certainty that is taken from the true class and spread over all of them.',
+    }),
   })
   .meta({ title: 'Dense network' });
 
+const numLeaves = z.int().min(2).max(131_072);
+const maxDepth = z.int().min(1).max(64).optional().meta({ title: 'Depth', description: 'Questions from the root to a leaf, at most. Empty: no limit.' });
+const minDataInLeaf = z.int().min(1).max(1_000_000);
+const maxBin = z.int().min(2).max(255).default(255).meta({
+  title: 'Bins',
+  description: 'Different values that a number is told apart by; more are grouped into bins of equally many rows.',
+});
+const classWeight = z.enum(['none', 'balanced']).default('none').meta({
+  title: 'Class weights',
+  description: 'balanced: the rows of each class weigh as much as those of every other, however few they are.',
+});
+const columnNames = z.array(z.string().min(1).max(256)).max(10_000).default([]);
+const monotoneConstraints = z
+  .strictObject({
+    increasing: columnNames.meta({ title: 'Rising with', description: 'Columns with which the prediction may only rise.' }),
+    decreasing: columnNames.meta({ title: 'Falling with', description: 'Columns with which the prediction may only fall.' }),
+  })
+  .prefault({})
+  .meta({ title: 'Monotone constraints', description: 'For numbers and two classes (the probability of the second in the order of the classes).' });
+
+const boostedTreesSchema = z
+  .strictObject({
+    family: z.literal('boosted_trees'),
+    numIterations: z.int().min(1).max(10_000).default(100).meta({ title: 'Iterations', description: 'Trees one after another; with three classes or more, one for each class.' }),
+    learningRate: z.number().positive().max(1).default(0.1).meta({ title: 'Learning rate', description: 'What each tree contributes. Half the rate wants twice the iterations.' }),
+    numLeaves: numLeaves.default(31).meta({ title: 'Leaves', description: 'Of a tree, at most.' }),
+    maxDepth,
+    minDataInLeaf: minDataInLeaf.default(10).meta({ title: 'Rows in a leaf', description: 'At least; more against learning by heart.' }),
+    minSumHessianInLeaf: z.number().min(0).max(1e6).default(0.001).meta({ title: 'Hessian in a leaf', description: 'Sum of second derivatives, at least.' }),
+    lambdaL1: z.number().min(0).max(1e6).default(0).meta({ title: 'L1', description: 'Shrinks the values of leaves by a fixed amount.' }),
+    lambdaL2: z.number().min(0).max(1e6).default(0).meta({ title: 'L2', description: 'Shrinks the values of leaves with few rows.' }),
+    minGainToSplit: z.number().min(0).max(1e6).default(0).meta({ title: 'Gain of a split', description: 'At least.' }),
+    featureFraction: z.number().positive().max(1).default(1).meta({ title: 'Feature share', description: 'Of the features, drawn anew for each tree.' }),
+    baggingFraction: z.number().positive().max(1).default(0.8).meta({ title: 'Row share', description: 'Of the rows, drawn for each tree.' }),
+    baggingFreq: z.int().min(1).max(10_000).default(1).meta({ title: 'Redraw after', description: 'Iterations for which drawn rows are kept.' }),
+    maxBin,
+    earlyStoppingRounds: z.int().min(0).max(10_000).default(0).meta({
+      title: 'Early stop',
+      description: 'Stops after so many iterations without a better validation loss, then learns again from all training rows for the best number of iterations. 0: never.',
+    }),
+    loss: z.enum(['squared', 'absolute']).default('squared').meta({ title: 'Loss of numbers', description: 'absolute follows the median, and outliers less. Classes always use the log loss.' }),
+    classWeight,
+    monotoneConstraints,
+  })
+  .meta({ title: 'Boosted trees' });
+
+const randomForestSchema = z
+  .strictObject({
+    family: z.literal('random_forest'),
+    numTrees: z.int().min(1).max(10_000).default(100).meta({ title: 'Trees' }),
+    maxFeatures: z.enum(['auto', 'sqrt', 'log2', 'third', 'all']).default('auto').meta({
+      title: 'Features per split',
+      description: 'How many each split chooses among. auto: sqrt for classes, all for numbers.',
+    }),
+    numLeaves: numLeaves.default(4096).meta({ title: 'Leaves', description: 'Of a tree, at most.' }),
+    maxDepth,
+    minDataInLeaf: minDataInLeaf.default(1).meta({ title: 'Rows in a leaf', description: 'At least; more makes a smaller and smoother model.' }),
+    minGainToSplit: z.number().min(0).max(1e6).default(0).meta({ title: 'Gain of a split', description: 'At least.' }),
+    baggingFraction: z.number().positive().max(1).default(1).meta({ title: 'Row share', description: 'Rows drawn for each tree, as a share of all.' }),
+    bootstrap: z.boolean().default(true).meta({ title: 'Draw with replacement', description: 'Off: a row is drawn once at most.' }),
+    maxBin,
+    classWeight,
+    monotoneConstraints,
+  })
+  .meta({ title: 'Random forest' });
+
 /** One candidate of a training configuration: a family and its hyper-parameters. */
-export const modelSchema = z.discriminatedUnion('family', [nearestNeighboursSchema, denseSchema]).meta({ title: 'Model' });
+export const modelSchema = z.discriminatedUnion('family', [
+  baselineSchema, linearSchema, nearestNeighboursSchema, denseSchema, boostedTreesSchema, randomForestSchema,
+]).meta({ title: 'Model' });
 
 export type ModelSettings = z.output<typeof modelSchema>;
 export type ModelFamily = ModelSettings['family'];
+export type BaselineSettings = Extract<ModelSettings, { family: 'baseline' }>;
+export type LinearSettings = Extract<ModelSettings, { family: 'linear' }>;
 export type NearestNeighboursSettings = Extract<ModelSettings, { family: 'knn' }>;
 export type DenseSettings = Extract<ModelSettings, { family: 'dense' }>;
+export type BoostedTreesSettings = Extract<ModelSettings, { family: 'boosted_trees' }>;
+export type RandomForestSettings = Extract<ModelSettings, { family: 'random_forest' }>;
 
 /** What a person is told about a family, and its hyper-parameters as JSON Schema. */
 export interface FamilyDescription {
   title: string;
   description: string;
-  /** Whether it learns in epochs, and so reports a loss curve and obeys `trainer`. */
+  /** Whether it learns in epochs, and so reports a loss curve; a network's obey `trainer`, a tree model's are its trees. */
   learnsByEpochs: boolean;
   parameters: Record<string, unknown>;
 }
 
 /** The model families, by the name that a training configuration uses. */
 export const families: Record<ModelFamily, FamilyDescription> = {
+  baseline: {
+    title: 'Baseline',
+    description: 'Answers every row alike, with the class shares or an average. What any other model must beat; every run adds it.',
+    learnsByEpochs: false,
+    parameters: z.toJSONSchema(baselineSchema, { io: 'input' }),
+  },
+  linear: {
+    title: 'Linear model',
+    description: 'A weighted sum of the inputs: ridge regression for numbers, logistic regression for classes. Small, fast, easy to explain.',
+    learnsByEpochs: false,
+    parameters: z.toJSONSchema(linearSchema, { io: 'input' }),
+  },
   knn: {
     title: 'k-nearest neighbours',
     description: 'Predicts from the k most similar training rows. Strong on small data; keeps all training rows.',
@@ -61,4 +208,26 @@ export const families: Record<ModelFamily, FamilyDescription> = {
     learnsByEpochs: true,
     parameters: z.toJSONSchema(denseSchema, { io: 'input' }),
   },
+  boosted_trees: {
+    title: 'Boosted trees',
+    description: 'Small trees, each mending what the ones before left over. The usual best on tables; takes gaps and categories as they are.',
+    learnsByEpochs: true,
+    parameters: z.toJSONSchema(boostedTreesSchema, { io: 'input' }),
+  },
+  random_forest: {
+    title: 'Random forest',
+    description: 'The mean of many large trees on drawn rows. Hard to get wrong; takes gaps and categories as they are.',
+    learnsByEpochs: true,
+    parameters: z.toJSONSchema(randomForestSchema, { io: 'input' }),
+  },
 };
+
+/** Settings of a family with its defaults filled in. Throws on what the family does not know: for settings made by code. */
+export function completeSettings(settings: { family: ModelFamily } & Record<string, unknown>): ModelSettings {
+  return modelSchema.parse(settings);
+}
+
+/** Whether a model learns in epochs as the trainer says, and so may stop early on validation rows. */
+export function learnsByTrainer(model: ModelSettings): boolean {
+  return model.family === 'dense' || (model.family === 'linear' && model.solver === 'gradient_descent');
+}

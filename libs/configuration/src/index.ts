@@ -4,14 +4,17 @@ export {
   type ColumnSummary,
   maxCategories,
   needsValidation,
+  selectionMetricOf,
   splitColumnOf,
   splitTypeOf,
   type Task,
   taskOf,
 } from './check-spec.ts';
-export { families } from './families.ts';
-export type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings } from './families.ts';
+export { completeSettings, families } from './families.ts';
+export type {
+  BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+} from './families.ts';
 export type { SpecProblem } from './spec-problem.ts';
-export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
+export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';
 export { writeTrainingYaml } from './training-yaml.ts';

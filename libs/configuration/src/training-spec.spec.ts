@@ -17,13 +17,24 @@ test('what is left out gets a default that trains', () => {
     type: 'valid',
     spec: {
       split: { trainFraction: 0.8, validationFraction: 0.15, seed: 0 },
-      models: [{ family: 'dense', hiddenLayers: [64, 32], activation: 'relu' }],
+      models: [{ family: 'dense', hiddenLayers: [128, 64], activation: 'relu' }],
       trainer: {
-        epochs: 100, batchSize: 32, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0 },
-        earlyStop: { patience: 15, minDelta: 0 },
+        epochs: 80, batchSize: 32, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0.001 },
+        schedule: { kind: 'cosine', warmUpEpochs: 0 }, clipNorm: 0, averaging: 0, earlyStop: null,
       },
     },
   });
+});
+
+test('a time limit or a number of trials makes a search of all families; without either, a model is needed', () => {
+  for (const selection of [{ timeLimitSeconds: 60 }, { maxTrials: 5 }]) {
+    expect(parseTrainingSpec({ ...minimal, selection })).toMatchObject({ type: 'valid', spec: { models: [], selection } });
+    expect(parseTrainingSpec({ ...minimal, selection, models: [] })).toMatchObject({ type: 'valid', spec: { models: [] } });
+  }
+  expect(problemsOf({ ...minimal, models: [] })).toMatchObject([{ field: 'models' }]);
+  expect(problemsOf({ ...minimal, selection: { timeLimitSeconds: 0, maxTrials: 500, costs: { missed: 1 } } }).map(({ field }) => field).sort()).toEqual([
+    'selection.costs.falseAlarm', 'selection.maxTrials', 'selection.timeLimitSeconds',
+  ]);
 });
 
 test('a default of one setting does not need its neighbours to be given', () => {
@@ -61,5 +72,5 @@ test('the JSON Schema asks only for what has no default and refuses unknown keys
 
 test('each family declares its hyper-parameters with defaults', () => {
   expect(families.knn).toMatchObject({ learnsByEpochs: false, parameters: { properties: { k: { default: 5, minimum: 1 } } } });
-  expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [64, 32] } } } });
+  expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [128, 64] } } } });
 });

@@ -60,7 +60,7 @@ const splitSchema = z
 const regularizationSchema = z
   .strictObject({
     l1: z.number().min(0).max(100).default(0).meta({ title: 'L1', description: 'Adds l1 · Σ|w| to the loss.' }),
-    l2: z.number().min(0).max(100).default(0).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
+    l2: z.number().min(0).max(100).default(0.001).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
   })
   .meta({ title: 'Regularisation', description: 'Penalties on the kernels of a network (not on its biases).' });
 
@@ -77,16 +77,45 @@ const earlyStopSchema = z
   })
   .meta({ title: 'Early stop' });
 
+const scheduleSchema = z
+  .strictObject({
+    kind: z.enum(['constant', 'cosine', 'step', 'plateau']).default('cosine').meta({
+      title: 'Schedule',
+      description:
+        'How the learning rate falls: cosine: to 0 over all epochs; step: by the factor every so many epochs; plateau: by the factor after so many without a better loss.',
+    }),
+    warmUpEpochs: z.number().min(0).max(10_000).default(0).meta({
+      title: 'Warm-up',
+      description: 'Epochs over which the learning rate rises from 0 at first.',
+    }),
+    factor: z.number().gt(0).lt(1).default(0.5).meta({ title: 'Factor', description: 'Of step and plateau.' }),
+    every: z.int().min(1).max(100_000).default(10).meta({ title: 'Every', description: 'Epochs; of step and plateau.' }),
+  })
+  .meta({ title: 'Learning rate over time' });
+
 const trainerSchema = z
   .strictObject({
-    epochs: z.int().min(1).max(100_000).default(100).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
+    epochs: z.int().min(1).max(100_000).default(80).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
     batchSize: z.int().min(1).max(65_536).default(32).meta({ title: 'Batch size', description: 'Rows per gradient step.' }),
-    optimizer: z.enum(['sgd', 'momentum', 'adam', 'rmsprop']).default('adam').meta({ title: 'Optimiser' }),
+    optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'rmsprop', 'adam', 'adamw']).default('adam').meta({ title: 'Optimiser' }),
     learningRate: z.number().positive().max(1000).default(0.003).meta({ title: 'Learning rate', description: 'Size of a gradient step.' }),
+    schedule: scheduleSchema.prefault({}),
+    clipNorm: z.number().min(0).max(1e6).default(0).meta({
+      title: 'Largest gradient',
+      description: 'A longer gradient is shortened to this length; 0 leaves all as they are.',
+    }),
+    weightDecay: z.number().min(0).max(1).default(0.01).meta({
+      title: 'Weight decay',
+      description: 'Of adamw only: the share of each kernel, times the learning rate, that a step takes away.',
+    }),
+    averaging: z.number().min(0).max(0.9999).default(0).meta({
+      title: 'Averaging',
+      description: 'Share of the old in a running average of the weights, which is what is kept in the end; 0 keeps the last weights.',
+    }),
     regularization: regularizationSchema.prefault({}),
-    earlyStop: earlyStopSchema.nullable().prefault({}).meta({
+    earlyStop: earlyStopSchema.nullable().default(null).meta({
       title: 'Early stop',
-      description: 'null trains for all epochs and keeps the last weights.',
+      description: 'Holds rows back and keeps the weights of the epoch that is best on them; null learns from all rows, for all epochs.',
     }),
   })
   .meta({ title: 'Trainer', description: 'How networks are trained. Models that do not learn by epochs ignore it.' });
@@ -99,19 +128,53 @@ export const selectionMetrics = {
   recall: { task: 'classification', direction: 'higher' },
   f1: { task: 'classification', direction: 'higher' },
   rocAuc: { task: 'classification', direction: 'higher' },
+  prAuc: { task: 'classification', direction: 'higher' },
   logLoss: { task: 'classification', direction: 'lower' },
+  brier: { task: 'classification', direction: 'lower' },
+  cost: { task: 'classification', direction: 'lower' },
   rmse: { task: 'regression', direction: 'lower' },
   mae: { task: 'regression', direction: 'lower' },
   r2: { task: 'regression', direction: 'higher' },
+  mape: { task: 'regression', direction: 'lower' },
+  smape: { task: 'regression', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
+
+/** As many trials as a leaderboard shows, less one for the ensemble. */
+export const maxSearchTrials = 199;
 
 const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: f1 for classes, rmse for numbers.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers.',
+    }),
+    timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
+      title: 'Time limit (s)',
+      description: 'Search families and settings by itself for so long. Without it and without a limit of trials, the models listed are trained.',
+    }),
+    maxTrials: z.int().min(1).max(maxSearchTrials).optional().meta({
+      title: 'Most trials',
+      description: 'Search by itself, and stop after so many trials.',
+    }),
+    costs: z
+      .strictObject({
+        missed: z.number().positive().max(1e12).meta({ title: 'Missed', description: 'Cost of a row of the positive class that is not recognised.' }),
+        falseAlarm: z.number().positive().max(1e12).meta({ title: 'False alarm', description: 'Cost of another row that is taken for one.' }),
+      })
+      .optional()
+      .meta({
+        title: 'Costs',
+        description: 'With two classes: what errors cost. The probability from which a row counts as positive is set where held-back rows cost least.',
+      }),
+    calibration: z.enum(['none', 'platt', 'isotonic']).optional().meta({
+      title: 'Calibration',
+      description: 'Corrects the probabilities of classes on held-back rows: platt by a fitted curve, isotonic by steps (for 1000 rows or more). Default: none.',
+    }),
+    inferLimitMs: z.number().positive().max(60_000).optional().meta({
+      title: 'Latency limit (ms)',
+      description: 'A search chooses no model that takes longer than this (median) to answer one row.',
     }),
   })
   .meta({ title: 'Selection' });
@@ -128,14 +191,28 @@ export const trainingSpecSchema = z
       description: 'The column to predict: exactly one.',
     }),
     split: splitSchema.prefault({}),
-    models: z.array(modelSchema).min(1).max(50).prefault([{ family: 'dense' }]).meta({
+    models: z.array(modelSchema).max(50).optional().meta({
       title: 'Models',
-      description: 'The candidates. Each is trained; the best by the selection metric is marked.',
+      description:
+        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network. ' +
+        'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
     selection: selectionSchema.prefault({}),
   })
+  .transform((spec, context) => {
+    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
+    if (models.length === 0 && !isSearch(spec)) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
+    }
+    return { ...spec, models };
+  })
   .meta({ title: 'Training configuration' });
+
+/** Whether the models are to be found by a search, within a time or a number of trials, rather than listed. */
+export function isSearch({ selection }: { selection: z.output<typeof selectionSchema> }): boolean {
+  return selection.timeLimitSeconds !== undefined || selection.maxTrials !== undefined;
+}
 
 /** A training configuration with its defaults filled in. */
 export type TrainingSpec = z.output<typeof trainingSpecSchema>;

@@ -1,112 +1,104 @@
-import * as tf from '@tensorflow/tfjs';
+import { madeUpTable, specFor } from '../test/sample-tables.ts';
 import { selectBackend } from './backend.ts';
-import { addPenaltyGradients, initialWeights, lossAndGradients, networkOutputs, penaltyOf, shapesOf } from './dense-network.ts';
+import { classWeightsOf } from './class-weights.ts';
+import { addPenaltyGradients, clipGradients, penaltyOf } from './dense-network.ts';
+import type { ClassificationMetrics } from './metrics.ts';
 import { createRandom } from './random.ts';
-import type { Examples } from './dense-network.ts';
-import type { DenseSettings } from '@millrace/configuration';
+import type { Table } from './table.ts';
+import { train } from './train.ts';
 
-const activations = ['relu', 'tanh', 'sigmoid', 'elu'] as const;
-
-function makeExamples(rows: number, width: number, classes: number): Examples {
-  const random = createRandom(5);
-  return {
-    rows, width,
-    inputs: Float32Array.from({ length: rows * width }, () => random.uniform() * 2 - 1),
-    targets: Float32Array.from({ length: rows }, () => (classes > 0 ? random.below(classes) : random.uniform() * 2 - 1)),
-  };
-}
-
-/** The same loss by nested loops in float64: an independent program. */
-function lossByLoops(shapes: ReturnType<typeof shapesOf>, weights: Float64Array[], examples: Examples, classes: number): number {
-  const functions = {
-    relu: (v: number) => Math.max(0, v),
-    tanh: Math.tanh,
-    sigmoid: (v: number) => 1 / (1 + Math.exp(-v)),
-    elu: (v: number) => (v > 0 ? v : Math.exp(v) - 1),
-    linear: (v: number) => v,
-    softmax: (v: number) => v,
-  };
-  let total = 0;
-  for (let row = 0; row < examples.rows; row++) {
-    let values = Array.from(examples.inputs.subarray(row * examples.width, (row + 1) * examples.width));
-    shapes.forEach(({ units, activation }, layer) => {
-      const [kernel, bias] = [weights[2 * layer]!, weights[2 * layer + 1]!];
-      const below = values;
-      values = Array.from({ length: units }, (_, unit) =>
-        functions[activation](below.reduce((sum, value, at) => sum + value * kernel[at * units + unit]!, bias[unit]!)),
-      );
-    });
-    const target = examples.targets[row]!;
-    if (classes === 0) total += (values[0]! - target) ** 2;
-    else total += Math.log(values.reduce((sum, value) => sum + Math.exp(value), 0)) - values[target]!;
-  }
-  return total / examples.rows;
-}
-
-describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
-  beforeAll(async () => {
-    expect((await selectBackend({ prefer: backend })).name).toBe(backend);
-  });
-
-  test.each(activations.flatMap((activation) => [[activation, 3], [activation, 2], [activation, 0]] as const))(
-    '%s with %i classes: loss and gradients are those of an independent program and its finite differences',
-    (activation, classes) => {
-      const settings: DenseSettings = { family: 'dense', hiddenLayers: [5, 4], activation };
-      const shapes = shapesOf(settings, 3, classes);
-      const weights = initialWeights(shapes, 9, 0);
-      weights.forEach((weight, index) => {
-        if (index % 2 === 1) weight.fill(0.05);
-      });
-      const examples = makeExamples(17, 3, classes);
-      const before = tf.memory().numTensors;
-      const { loss, gradients } = lossAndGradients(shapes, weights, examples, classes);
-      expect(tf.memory().numTensors).toBe(before);
-
-      const exact = weights.map((weight) => Float64Array.from(weight));
-      expect(loss).toBeCloseTo(lossByLoops(shapes, exact, examples, classes), 5);
-      exact.forEach((weight, index) => {
-        weight.forEach((value, at) => {
-          const nearby = (step: number) => {
-            weight[at] = value + step;
-            const result = lossByLoops(shapes, exact, examples, classes);
-            weight[at] = value;
-            return result;
-          };
-          expect(gradients[index]![at]).toBeCloseTo((nearby(1e-5) - nearby(-1e-5)) / 2e-5, 4);
-        });
-      });
-    },
-  );
-
-  test('outputs of many rows are probabilities that add up to 1, chunk borders included', () => {
-    const shapes = shapesOf({ family: 'dense', hiddenLayers: [6], activation: 'tanh' }, 2, 3);
-    const weights = initialWeights(shapes, 1, 0);
-    const layers = shapes.map((shape, at) => ({ ...shape, kernel: weights[2 * at]!, bias: weights[2 * at + 1]! }));
-    const { inputs } = makeExamples(4100, 2, 0);
-    const outputs = networkOutputs(layers, inputs, 4100);
-    for (let row = 0; row < 4100; row++) {
-      expect(outputs[3 * row]! + outputs[3 * row + 1]! + outputs[3 * row + 2]!).toBeCloseTo(1, 5);
-    }
-    const last = networkOutputs(layers, inputs.slice(2 * 4099), 1);
-    outputs.subarray(3 * 4099).forEach((value, at) => expect(value).toBeCloseTo(last[at]!, 6));
-  });
-});
+beforeAll(() => selectBackend({ prefer: 'wasm' }));
 
 test('the gradient of the penalty is l1 · sign(w) + 2 · l2 · w on kernels and nothing on biases', () => {
   const weights = [Float32Array.of(2, -3, 0), Float32Array.of(5)];
   const gradients = [new Float32Array(3), new Float32Array(1)];
+  const parts = [{ shape: [3, 1], role: 'kernel' as const }, { shape: [1], role: 'bias' as const }];
   const settings = { l1: 0.5, l2: 0.25 };
-  addPenaltyGradients(weights, gradients, settings);
+  addPenaltyGradients(weights, gradients, parts, settings);
   expect(Array.from(gradients[0]!)).toEqual([0.5 + 1, -0.5 - 1.5, 0]);
   expect(Array.from(gradients[1]!)).toEqual([0]);
-  expect(penaltyOf(weights, settings)).toBeCloseTo(0.5 * 5 + 0.25 * 13, 12);
+  expect(penaltyOf(weights, parts, settings)).toBeCloseTo(0.5 * 5 + 0.25 * 13, 12);
 });
 
-test('initial kernels keep to the bounds of their authors', () => {
-  const before = (activation: 'relu' | 'tanh') => shapesOf({ family: 'dense', hiddenLayers: [50], activation }, 20, 0);
-  const largest = (activation: 'relu' | 'tanh') => Math.max(...initialWeights(before(activation), 1, 0)[0]!.map(Math.abs));
-  expect(largest('relu')).toBeLessThanOrEqual(Math.sqrt(6 / 20));
-  expect(largest('relu')).toBeGreaterThan(0.95 * Math.sqrt(6 / 20));
-  expect(largest('tanh')).toBeLessThanOrEqual(Math.sqrt(6 / 70));
-  expect(largest('tanh')).toBeGreaterThan(0.95 * Math.sqrt(6 / 70));
+test('a gradient that is too long keeps its direction and gets the length allowed', () => {
+  const gradients = [Float32Array.of(3, 0), Float32Array.of(-4)];
+  clipGradients(gradients, 10);
+  clipGradients(gradients, 0);
+  expect(gradients).toEqual([Float32Array.of(3, 0), Float32Array.of(-4)]);
+  clipGradients(gradients, 1);
+  expect(gradients[0]![0]).toBeCloseTo(0.6, 6);
+  expect(gradients[1]![0]).toBeCloseTo(-0.8, 6);
+});
+
+test('balanced class weights give every class the same weight in all', () => {
+  expect(Array.from(classWeightsOf('balanced', ['a', 'b'], [0, 0, 0, 1])!)).toEqual([4 / 6, 2]);
+  expect(Array.from(classWeightsOf({ b: 9 }, ['a', 'b'], [0, 1])!)).toEqual([1, 9]);
+  expect(classWeightsOf('none', ['a', 'b'], [0, 1])).toBeNull();
+});
+
+/** 400 rows whose target follows from which of 60 values a category has, and from nothing else. */
+function manyValues(): Table {
+  const random = createRandom(12);
+  const codes = Array.from({ length: 400 }, () => random.below(60));
+  return {
+    rows: 400,
+    columns: [
+      { name: 'noise', type: 'number', values: Float64Array.from({ length: 400 }, () => random.uniform()) },
+      { name: 'part', type: 'category', values: codes.map((code) => `part ${code}`) },
+      { name: 'scrap', type: 'binary', values: codes.map((code) => ((code * 7) % 10 < 5 ? 'yes' : 'no')) },
+    ],
+  };
+}
+
+async function trained(table: Table, target: { name: string; type: string }, model: object, trainer: object = {}, leaveOut: string[] = []) {
+  const spec = specFor(table, target, { models: [{ family: 'dense', ...model }], trainer }, leaveOut);
+  const outcome = await train({ table, spec });
+  if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
+  return outcome.trials[0]!;
+}
+
+test('a category of many values is learned by its embedding, and leaves as plain layers', async () => {
+  const trial = await trained(manyValues(), { name: 'scrap', type: 'binary' }, { hiddenLayers: [16] }, { epochs: 30, learningRate: 0.03 });
+  expect((trial.metrics.test as ClassificationMetrics).accuracy).toBeGreaterThan(0.9);
+  const { estimator } = trial.pipeline;
+  if (estimator.family !== 'dense') throw new Error('unexpected');
+  // One number, and a cell for each of the parts seen.
+  const [, part] = trial.pipeline.features;
+  expect(estimator.layers[0]).toMatchObject({ inputs: 1 + (part as { categories: string[] }).categories.length, units: 16 });
+});
+
+test.each([
+  ['batch normalisation', { batchNorm: true }, {}],
+  ['dropout', { dropout: 0.2 }, {}],
+  ['residual layers', { hiddenLayers: [16, 16, 16], residual: true, batchNorm: true }, {}],
+  ['adamw, warm-up and a cosine', {}, { optimizer: 'adamw', weightDecay: 0.1, schedule: { kind: 'cosine', warmUpEpochs: 3 } }],
+  ['nesterov, steps and clipping', {}, { optimizer: 'nesterov', learningRate: 0.02, clipNorm: 1, schedule: { kind: 'step', every: 20 } }],
+  ['an average of the weights', {}, { averaging: 0.98 }],
+])('%s: a quantity is learned well', async (_, model, trainer) => {
+  const table = madeUpTable(160, 1);
+  const trial = await trained(table, { name: 'amount', type: 'number' }, { hiddenLayers: [24], ...model }, { epochs: 40, learningRate: 0.01, ...trainer }, ['grade', 'passed']);
+  expect((trial.metrics.test as { r2: number }).r2).toBeGreaterThan(0.9);
+});
+
+test('class weights find more of a rare class', async () => {
+  const table = madeUpTable(200, 4);
+  const recallOf = async (classWeights: unknown) => {
+    const target = { name: 'passed', type: 'binary', positiveClass: 'yes' };
+    const trial = await trained(table, target, { classWeights, hiddenLayers: [] }, { epochs: 20, learningRate: 0.01 }, ['grade', 'amount']);
+    return (trial.metrics.test as ClassificationMetrics).recall;
+  };
+  const even = await recallOf('none');
+  expect(await recallOf({ yes: 30 })).toBeGreaterThan(even);
+});
+
+test('class weights of unknown classes, and of a number, are refused', async () => {
+  const table = madeUpTable(60, 1);
+  const problemOf = async (target: { name: string; type: string }, classWeights: unknown) => {
+    const leaveOut = ['grade', 'passed', 'amount'].filter((name) => name !== target.name);
+    const outcome = await train({ table, spec: specFor(table, target, { models: [{ family: 'dense', classWeights }] }, leaveOut) });
+    return outcome.type === 'invalid' ? outcome.problems[0]! : null;
+  };
+  expect(await problemOf({ name: 'passed', type: 'binary' }, { maybe: 2 })).toMatchObject({ field: 'models[0].classWeights', message: /"maybe"/ });
+  expect(await problemOf({ name: 'amount', type: 'number' }, 'balanced')).toMatchObject({ field: 'models[0].classWeights' });
+  expect(await problemOf({ name: 'passed', type: 'binary' }, 'balanced')).toBeNull();
 });

@@ -1,4 +1,4 @@
-import { metricValue, scoreClassification, scoreRegression } from './metrics.ts';
+import { metricValue, scoreClassification, scoreOneMetric, scoreRegression } from './metrics.ts';
 
 /** Scores with probability 1 for the predicted class. */
 function scoreLabels(classes: string[], actual: number[], predicted: number[], positiveClass: string | null = null) {
@@ -97,4 +97,47 @@ test('figures that are undefined are null, not NaN', () => {
   expect(metricValue(constant, 'r2')).toBeNull();
   expect(metricValue(constant, 'rmse')).toBeCloseTo(Math.sqrt(0.5), 12);
   expect(metricValue(constant, 'f1')).toBeNull();
+});
+
+// The expected figures of the next two tests are worked examples of scikit-learn's documentation as well.
+
+test('average precision and the Brier score match known values', () => {
+  const binary = (truth: number[], scores: number[]) => scoreClassification({
+    classes: ['0', '1'], positiveClass: '1', actual: Int32Array.from(truth), predicted: Int32Array.from(scores, (score) => Number(score > 0.5)),
+    probabilities: scores.flatMap((score) => [1 - score, score]),
+  });
+  expect(binary([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).prAuc).toBeCloseTo(0.8333, 4);
+  expect(binary([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.3]).brier).toBeCloseTo(0.0375, 12);
+  // Rows of equal score enter together: of three at 0.5, one is positive.
+  expect(binary([1, 0, 0, 1], [0.5, 0.5, 0.5, 0.9]).prAuc).toBeCloseTo(0.5 * 1 + 0.5 * (2 / 4), 12);
+});
+
+test('the mean absolute percentage error matches a known value; a truth of 0 leaves it undefined', () => {
+  expect(scoreRegression(Float64Array.of(3, -0.5, 2, 7), Float64Array.of(2.5, 0, 2, 8)).mape).toBeCloseTo(0.3274, 4);
+  const withZero = scoreRegression(Float64Array.of(0, 4), Float64Array.of(0, 2));
+  expect(withZero.mape).toBeNull();
+  // |4 - 2| over the mean of 4 and 2; the row of two zeros is right.
+  expect(withZero.smape).toBeCloseTo((2 / 3) / 2, 12);
+});
+
+test('the calibration curve shows what came true of each tenth, and its error is weighted by rows', () => {
+  const scores = [0.05, 0.05, 0.05, 0.95];
+  const { calibration } = scoreClassification({
+    classes: ['no', 'yes'], positiveClass: 'yes', actual: Int32Array.of(0, 0, 1, 1), predicted: Int32Array.of(0, 0, 0, 1),
+    probabilities: scores.flatMap((score) => [1 - score, score]),
+  });
+  expect(calibration.bins.map(({ from, rows }) => [from, rows])).toEqual([[0, 3], [0.9, 1]]);
+  expect(calibration.bins[0]).toMatchObject({ predicted: expect.closeTo(0.05, 12), observed: expect.closeTo(1 / 3, 12) });
+  expect(calibration.error).toBeCloseTo(0.75 * (1 / 3 - 0.05) + 0.25 * 0.05, 12);
+});
+
+test('one figure alone is that of the whole result', () => {
+  const answers = {
+    classes: ['a', 'b', 'c'], positiveClass: null, actual: Int32Array.of(0, 1, 2, 1), predicted: Int32Array.of(0, 1, 2, 0),
+    probabilities: [0.8, 0.1, 0.1, 0.2, 0.6, 0.2, 0.3, 0.2, 0.5, 0.5, 0.3, 0.2],
+  };
+  const whole = scoreClassification(answers);
+  for (const metric of ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'prAuc', 'logLoss', 'brier'] as const) {
+    expect([metric, scoreOneMetric(answers, metric)]).toEqual([metric, metricValue(whole, metric)]);
+  }
 });

@@ -6,7 +6,8 @@ export interface Pacer {
 
 const turnMilliseconds = 8;
 
-export function createPacer(signal?: AbortSignal): Pacer {
+/** @param isOver asked as well: a pacer that also ends a computation for another reason, such as a time limit */
+export function createPacer(signal?: AbortSignal, isOver: () => boolean = () => false): Pacer {
   let last = performance.now();
   return {
     async mayContinue() {
@@ -15,7 +16,7 @@ export function createPacer(signal?: AbortSignal): Pacer {
         await new Promise((resolve) => setImmediate(resolve));
         last = performance.now();
       }
-      return !signal?.aborted;
+      return !signal?.aborted && !isOver();
     },
   };
 }

@@ -1,6 +1,9 @@
 import { maxCategories } from '@millrace/configuration';
+import type { Calibration } from './calibration.ts';
+import type { Decision } from './decision.ts';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
 import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
+import type { Tree } from './trees/tree.ts';
 
 /** What was learned about an input column from the training rows: enough to encode any later row the same way. */
 export type FittedFeature =
@@ -30,21 +33,53 @@ export type FittedFeature =
     };
 
 export type FittedTarget =
-  | { name: string; type: 'category' | 'binary'; classes: string[] }
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** Corrects the estimator's probabilities. */
+      calibration?: Calibration;
+      /** Of two classes: when a row counts as positive. Without it the more probable class is the answer. */
+      decision?: Decision;
+    }
   | { name: string; type: 'number'; mean: number; scale: number };
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 
-/** One layer: `activation(x · kernel + bias)`, kernel [inputs, units] row by row. */
+/** One layer: `activation(x · kernel + bias)`, kernel [inputs, units] row by row; a residual one adds that to x. */
 export interface DenseLayer {
   activation: Activation;
+  residual?: boolean;
   inputs: number;
   units: number;
   kernel: Float32Array;
   bias: Float32Array;
 }
 
+/** A pipeline within an ensemble: its own preprocessing of the shared columns, and its share of the answer. */
+export interface EnsembleMember {
+  /** Above 0; those of all members add up to 1. */
+  weight: number;
+  features: FittedFeature[];
+  target: FittedTarget;
+  estimator: Exclude<FittedEstimator, { family: 'ensemble' }>;
+}
+
 export type FittedEstimator =
+  /** The weighted mean of the members' probabilities, or of their values in the target's unit. */
+  | { family: 'ensemble'; members: EnsembleMember[] }
+  /** The same answer for every row: each class's share of the training rows, or one value in the target's unit. */
+  | { family: 'baseline'; answer: Float64Array }
+  | {
+      family: 'linear';
+      width: number;
+      /**
+       * [width, outputs] row by row, and [outputs]: `x · kernel + bias` is the logit of each class before a softmax, or
+       * the value in the target's unit (one output). With two classes the first has logit 0.
+       */
+      kernel: Float64Array;
+      bias: Float64Array;
+    }
   | { family: 'dense'; layers: DenseLayer[] }
   | {
       family: 'knn';
@@ -55,7 +90,24 @@ export type FittedEstimator =
       width: number;
       /** Class index per row (classification) or the target's value per row (regression). */
       targets: Int32Array | Float64Array;
-    };
+    }
+  | TreeEnsemble<'boosted_trees'>
+  | TreeEnsemble<'random_forest'>;
+
+/**
+ * Trees whose values, summed in their order, score a row. Of boosted trees the sum is the standardised target, the log-odds
+ * of the second of two classes, or one logit per class; of a forest the standardised target, the second class's share, or
+ * one share per class. Sums are rounded to float32 before anything is made of them, as the package has to.
+ */
+export interface TreeEnsemble<Family extends 'boosted_trees' | 'random_forest'> {
+  family: Family;
+  /** numbers per row: 1, or the number of classes from three on */
+  outputs: number;
+  /** A tree with one value per leaf adds to output `place % outputs`, one with `outputs` values to all. */
+  trees: Tree[];
+  /** By feature: the code of each of its categories, in their order; null for a number. */
+  codes: (Int32Array | null)[];
+}
 
 /** A trained model with its preprocessing: everything that a prediction needs, as plain data. */
 export interface FittedPipeline {
@@ -134,6 +186,17 @@ function fitCategory(column: ColumnData, type: 'category' | 'binary', rows: Int3
 /** How many numbers a row encodes to. */
 export function encodedWidth(features: FittedFeature[]): number {
   return features.reduce((width, feature) => width + (feature.type === 'number' ? 1 : feature.categories.length), 0);
+}
+
+/** The place of each row's value among a feature's categories; their number for any other value. */
+export function categoryCodes({ name, categories }: Extract<FittedFeature, { categories: string[] }>, table: Table, rows: Int32Array): Int32Array {
+  const column = findColumn(table, name);
+  if (!column) throw new Error(`The rows have no column "${name}"`);
+  const places = new Map(categories.map((category, index) => [category, index]));
+  return rows.map((row) => {
+    const value = categoryAt(column, row);
+    return (value === null ? undefined : places.get(value)) ?? categories.length;
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
-import { needsValidation, splitColumnOf, splitTypeOf, taskOf, type TrainingSpec } from '@millrace/configuration';
-import { type Metrics, scoreClassification, scoreRegression } from './metrics.ts';
+import { needsValidation, type SelectionMetric, splitColumnOf, splitTypeOf, taskOf, type TrainingSpec } from '@millrace/configuration';
+import { cheapestDecision, type Costs } from './decision.ts';
+import { type Metrics, metricValue, scoreClassification, scoreOneMetric, scoreRegression } from './metrics.ts';
 import type { FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
 import { splitByOf } from './split-keys.ts';
@@ -7,7 +8,7 @@ import { type Split, splitRows } from './split.ts';
 import { categoryAt, type ColumnData, findColumn, inCodeUnitOrder, type Problem, type Table } from './table.ts';
 
 type TargetInfo =
-  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null }
+  | { task: 'classification'; name: string; type: 'category' | 'binary'; classes: string[]; positiveClass: string | null; costs: Costs | null }
   | { task: 'regression'; name: string };
 
 /** A table with its target read and its rows divided. */
@@ -37,22 +38,23 @@ export function findInfinities(table: Table, spec: TrainingSpec): Problem[] {
 }
 
 /** Problems are those that show only when the rows are divided. */
-export function prepareData(table: Table, spec: TrainingSpec): PreparedData | { type: 'invalid'; problems: Problem[] } {
+export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Array | null = null): PreparedData | { type: 'invalid'; problems: Problem[] } {
   const output = spec.outputFeatures[0]!;
   const column = findColumn(table, output.name)!;
   const allRows = Int32Array.from({ length: table.rows }, (_, row) => row);
   const splitColumnName = splitColumnOf(spec);
   const splitColumn = splitColumnName === null ? null : findColumn(table, splitColumnName)!;
   const rows = allRows.filter((row) => categoryAt(column, row) !== null && (!splitColumn || categoryAt(splitColumn, row) !== null));
-  const { target, truth } = readTarget(column, output, rows, table.rows);
+  const { target, truth } = readTarget(column, output, rows, table.rows, spec.selection.costs ?? null);
   const splitType = splitTypeOf(spec);
   const isStratified = splitType === 'stratified' || (splitType === 'fold' && taskOf(spec) === 'classification');
   const strata = isStratified ? Int32Array.from(rows, (row) => truth[row]!) : null;
   const split = splitRows({
-    rows, strata, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
+    rows, strata, testRows, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
     validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
     by: splitColumn ? splitByOf(splitColumn, rows, spec) : undefined,
   });
+  if (testRows && (split.train.length === 0 || split.test.length === 0)) throw new Error('The rows to test on leave none to test on or to learn from');
   const problems: Problem[] = [];
   if (splitColumn && (split.test.length === 0 || split.train.length === 0)) {
     const part = split.test.length === 0 ? 'test' : 'training';
@@ -92,6 +94,7 @@ function readTarget(
   output: TrainingSpec['outputFeatures'][number],
   rows: Int32Array,
   tableRows: number,
+  costs: Costs | null,
 ): { target: TargetInfo; truth: Float64Array } {
   const truth = new Float64Array(tableRows);
   if (output.type === 'number') {
@@ -110,7 +113,7 @@ function readTarget(
   const [first, second] = classes as [string, string];
   const rarer = counts.get(first)! < counts.get(second)! ? first : second;
   const positiveClass = classes.length === 2 ? (output.positiveClass ?? rarer) : null;
-  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass }, truth };
+  return { target: { task: 'classification', name: output.name, type: output.type, classes, positiveClass, costs }, truth };
 }
 
 /** What is learned about the target from the given rows. */
@@ -127,8 +130,23 @@ export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Sc
   const actual = Float64Array.from(rows, (row) => data.truth[row]!);
   if (scores.type === 'values') return scoreRegression(actual, scores.predicted);
   if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
-  const { classes, positiveClass } = data.target;
-  return scoreClassification({ classes, positiveClass, actual: Int32Array.from(actual), ...scores });
+  const { classes, positiveClass, costs } = data.target;
+  return scoreClassification({ classes, positiveClass, costs, actual: Int32Array.from(actual), ...scores });
+}
+
+/**
+ * One figure of `scoresToMetrics` alone. The cost is that at the cheapest threshold, which a finished model gets: before
+ * that, the labels are no decision yet.
+ */
+export function scoresToMetric(data: PreparedData, rows: Int32Array, scores: Scores, metric: SelectionMetric): number | null {
+  const actual = Float64Array.from(rows, (row) => data.truth[row]!);
+  if (scores.type === 'values') return metricValue(scoreRegression(actual, scores.predicted), metric);
+  if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
+  const { classes, positiveClass, costs } = data.target;
+  if (metric === 'cost') {
+    return costs && positiveClass !== null ? cheapestDecision(actual, scores.probabilities, classes.indexOf(positiveClass), costs).cost : null;
+  }
+  return scoreOneMetric({ classes, positiveClass, costs, actual: Int32Array.from(actual), ...scores }, metric);
 }
 
 /** Answers every test row alike, from the rows learned from: class shares, or the mean. */

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { TrainingSpec } from '@millrace/configuration';
-import type { FitState } from './families/family.ts';
+import type { Fit, FitState } from './families/family.ts';
+import type { AnswerRule } from './fit-answer.ts';
+import type { Metrics } from './metrics.ts';
+import type { SearchProgress } from './search/search.ts';
 import { decodeState } from './state-codec.ts';
 import { findColumn, type Problem, type Table } from './table.ts';
 import type { CheckpointStore, TrainEvent, Trial } from './train.ts';
@@ -10,7 +13,15 @@ export interface Progress {
   /** Of models 0, 1, …: those that are done with. */
   results: ({ type: 'finished'; trial: Trial } | { type: 'failed'; problem: Problem })[];
   /** The model in training, after its last saved epoch. */
-  current: { model: number; fit: FitState } | null;
+  current: { model: number; fit: FitState; compared: ComparedFit | null } | null;
+  /** Of a search, instead of the others: what was tried. */
+  search: SearchProgress | null;
+}
+
+/** What is left of a fit with rows held back once the model learns again from these as well. */
+export interface ComparedFit extends Pick<Fit, 'seconds' | 'epochs' | 'bestEpoch' | 'history'> {
+  validation: Metrics;
+  answer: AnswerRule;
 }
 
 export async function restoreProgress(
@@ -18,7 +29,7 @@ export async function restoreProgress(
   fingerprint: string,
   emit: (event: TrainEvent) => Promise<void>,
 ): Promise<Progress> {
-  const fresh: Progress = { results: [], current: null };
+  const fresh: Progress = { results: [], current: null, search: null };
   const bytes = await checkpoint?.load();
   if (!bytes) return fresh;
   const stored = decodeState(bytes) as (Progress & { fingerprint: string }) | null;
@@ -29,15 +40,15 @@ export async function restoreProgress(
   }
   await emit({
     type: 'resumed',
-    trial: stored.current?.model ?? stored.results.length,
+    trial: stored.search?.evaluations.length ?? stored.current?.model ?? stored.results.length,
     epoch: stored.current?.fit.epoch ?? 0,
   });
-  return { results: stored.results, current: stored.current };
+  return { results: stored.results, current: stored.current, search: stored.search };
 }
 
 /** Tells whether a checkpoint continues this very run: same data, configuration and seed. */
-export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number): string {
-  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows }));
+export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number, testRows?: Int32Array): string {
+  const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows, testRows: testRows && Array.from(testRows) }));
   for (const { name } of [...spec.inputFeatures, ...spec.outputFeatures]) {
     const column = findColumn(table, name)!;
     hash.update(column.type);

@@ -53,6 +53,15 @@ test('the test rows are the same whether or not validation rows are held back', 
   expect([...held.train, ...held.validation].sort((a, b) => a - b)).toEqual(Array.from(without.train));
 });
 
+test('rows to test on that are given are the test rows, and the others are divided as ever', () => {
+  const rows = rowsUpTo(50).filter((row) => row % 7 !== 0);
+  const testRows = Int32Array.of(3, 7, 8, 40);
+  const split = splitRows({ rows, strata: null, testRows, trainFraction: 0.5, validationFraction: 0.25, seed: 1 });
+  expect(Array.from(split.test)).toEqual([3, 8, 40]);
+  expect([...split.train, ...split.validation, ...split.test].sort((a, b) => a - b)).toEqual(Array.from(rows));
+  expect(split.validation.length).toBe(Math.round((rows.length - 3) * 0.25));
+});
+
 test('another seed gives other rows, the same seed the same', () => {
   const split = (seed: number) =>
     splitRows({ rows: rowsUpTo(60), strata: null, trainFraction: 0.5, validationFraction: 0, seed }).train;

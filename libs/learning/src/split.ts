@@ -13,6 +13,8 @@ export interface SplitRequest {
   /** Class index per entry of `rows` for a stratified split, null for a random one. */
   strata: Int32Array | null;
   trainFraction: number;
+  /** Rows to test on, in place of those that the share and the seed would choose. */
+  testRows?: Int32Array | null;
   /** Share of the training rows to hold back; 0 holds back none. */
   validationFraction: number;
   seed: number;
@@ -35,7 +37,9 @@ export type SplitBy =
  */
 export function splitRows(request: SplitRequest): Split {
   const positions = Int32Array.from(request.rows, (_, index) => index);
-  const [learning, test] = divideBy(request, positions, request.trainFraction, 0);
+  const [learning, test] = request.testRows
+    ? partition(positions, request.rows, new Set(request.testRows))
+    : divideBy(request, positions, request.trainFraction, 0);
   const [train, validation] =
     request.validationFraction > 0 ? divideBy(request, learning, 1 - request.validationFraction, 1) : [learning, new Int32Array(0)];
   const toRows = (part: Int32Array) => part.map((position) => request.rows[position]!).sort();
@@ -84,6 +88,11 @@ function closestEnd(ends: number[], wanted: number): number {
     if (Math.abs(ends[count - 1]! - wanted) < Math.abs(ends[best - 1]! - wanted)) best = count;
   }
   return best;
+}
+
+/** The positions of rows that are not tested on, and of those that are. */
+function partition(positions: Int32Array, rows: Int32Array, tested: Set<number>): [Int32Array, Int32Array] {
+  return [positions.filter((position) => !tested.has(rows[position]!)), positions.filter((position) => tested.has(rows[position]!))];
 }
 
 /** Keeps `fraction` of the positions in the first part (at least one of each stratum) and the rest in the second. */

@@ -118,7 +118,7 @@ describe('dense network', () => {
       const kernel = estimator.layers.flatMap((layer) => Array.from(layer.kernel, Math.abs));
       return { tiny: kernel.filter((w) => w < 0.01).length / kernel.length, squares: kernel.reduce((sum, w) => sum + w * w, 0) };
     };
-    const [free, l1, l2] = [await sizes({}), await sizes({ l1: 0.3 }), await sizes({ l2: 0.1 })];
+    const [free, l1, l2] = [await sizes({ l2: 0 }), await sizes({ l1: 0.3 }), await sizes({ l2: 0.1 })];
     expect(l1.tiny).toBeGreaterThan(free.tiny + 0.2);
     expect(l2.squares).toBeLessThan(free.squares / 2);
   });
@@ -151,15 +151,21 @@ describe('dense network', () => {
     }, ['grade', 'passed']);
     const outcome = await trained({ table, spec });
     expect(outcome.failures).toMatchObject([{ model: 0, problem: { field: 'trainer.learningRate' } }]);
-    expect(outcome.trials.map(({ model, family }) => [model, family])).toEqual([[1, 'knn']]);
+    expect(outcome.trials.map(({ model, family }) => [model, family])).toEqual([[1, 'knn'], [2, 'baseline']]);
     expect(outcome.best).toBe(0);
   });
 });
 
 describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
   const spec = specFor(table, grade, {
-    models: [{ family: 'dense', hiddenLayers: [6, 5] }, { family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [] }],
-    trainer: { epochs: 5, regularization: { l1: 1e-4, l2: 1e-4 }, earlyStop: { patience: 4 } },
+    models: [
+      { family: 'dense', hiddenLayers: [6, 5] },
+      { family: 'knn', k: 3 },
+      // The three colours are embedded.
+      { family: 'dense', hiddenLayers: [5, 5], batchNorm: true, dropout: 0.3, residual: true, embedAbove: 2, classWeights: 'balanced' },
+      { family: 'linear', solver: 'gradient_descent' },
+    ],
+    trainer: { epochs: 5, batchSize: 48, regularization: { l1: 1e-4, l2: 1e-4 }, earlyStop: { patience: 4 } },
   }, others);
   const pipelines = ({ trials }: Trained) => trials.map(({ pipeline, metrics, history }) => ({ pipeline, metrics, history }));
 
@@ -172,14 +178,20 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
     expect(another.split).toEqual(once.split);
   });
 
-  test.each(['sgd', 'momentum', 'adam', 'rmsprop'])(
+  test.each([
+    ['sgd', {}],
+    ['momentum', { clipNorm: 0.5 }],
+    ['rmsprop', { schedule: { kind: 'step', warmUpEpochs: 1.5, factor: 0.5, every: 2 } }],
+    ['adam', {}],
+    ['adamw', { averaging: 0.9, schedule: { kind: 'plateau', warmUpEpochs: 0, factor: 0.5, every: 1 } }],
+  ] as const)(
     'with %s, a run killed after any checkpoint and resumed ends as an uninterrupted one, bit for bit',
-    async (optimizer) => {
-      const own = { ...spec, trainer: { ...spec.trainer, optimizer: optimizer as 'sgd' } };
+    async (optimizer, more) => {
+      const own = { ...spec, trainer: { ...spec.trainer, optimizer, ...more } };
       const whole = memoryStore();
       const expected = pipelines(await trained({ table, spec: own, backend: backends[name], checkpoint: whole }));
-      // Two networks of five epochs and three finished models.
-      expect(whole.saved.length).toBe(13);
+      // Two networks and a linear model of five epochs, and five finished models, the baseline among them.
+      expect(whole.saved.length).toBe(20);
       for (const state of whole.saved) {
         const events: TrainEvent[] = [];
         const resumed = await trained({
@@ -189,7 +201,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
         expect(pipelines(resumed)).toEqual(expected);
         expect(events.some(({ type }) => type === 'resumed')).toBe(true);
         const repeated = events.filter(({ type }) => type === 'epoch').length;
-        expect(repeated).toBeLessThan(10);
+        expect(repeated).toBeLessThan(15);
       }
     },
   );
@@ -403,7 +415,7 @@ test('a listener hears the run from start to end, in order', async () => {
   await trained({ table, spec, checkpoint: memoryStore(), onEvent: (event) => void events.push(event) });
   expect(events.map(({ type }) => type)).toEqual([
     'started', 'trial-started', 'epoch', 'checkpoint', 'epoch', 'checkpoint', 'trial-finished', 'checkpoint',
-    'trial-started', 'trial-finished', 'checkpoint',
+    'trial-started', 'trial-finished', 'checkpoint', 'trial-started', 'trial-finished', 'checkpoint',
   ]);
   expect(events[2]).toMatchObject({
     trial: 0, epoch: 1, epochs: 2, loss: expect.any(Number), valLoss: expect.any(Number), metrics: { accuracy: expect.any(Number) },

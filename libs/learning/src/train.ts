@@ -1,15 +1,19 @@
 import {
-  checkSpecAgainstColumns, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetrics, taskOf, type TrainingSpec,
+  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
+  type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
 import type { EpochResult } from './dense-network.ts';
 import { familyOf, scoreRows } from './families/families.ts';
-import type { FitOutcome } from './families/family.ts';
+import type { Fit, FitOutcome } from './families/family.ts';
+import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
 import type { FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
+import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
+import { scoreSlices, type Slice } from './slices.ts';
 import type { Split } from './split.ts';
 import { encodeState } from './state-codec.ts';
 import { summariseTable } from './summarise-table.ts';
@@ -28,16 +32,23 @@ export interface TrainOptions {
   spec: TrainingSpec;
   /** Default: the current backend, or the best of this machine. */
   backend?: Backend | undefined;
+  /** Rows to test on, such as a fold of a cross-validation, in place of those that the split's share and seed would choose. */
+  testRows?: Int32Array | undefined;
   /** Seed of initial weights and of the order of rows. Default: the split's seed. */
   seed?: number | undefined;
   checkpoint?: CheckpointStore | undefined;
   signal?: AbortSignal | undefined;
   /** Told of progress; awaited, so that a slow listener slows the training instead of piling up. */
   onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined;
+  /** For a search only: what serving a model would cost. Without it no latency limit holds. */
+  appraise?: ((pipeline: FittedPipeline) => Promise<Appraisal>) | undefined;
+  /** For a search only: milliseconds that never go back. Default: `performance.now`. */
+  clock?: (() => number) | undefined;
 }
 
 /** Trials count from 0, epochs from 1. Losses are data losses (see EpochResult). */
 export type TrainEvent =
+  | SearchEvent
   | { type: 'started'; backend: Backend; trials: number; rows: RowCounts }
   | { type: 'resumed'; trial: number; epoch: number }
   | { type: 'checkpoint-ignored'; reason: string }
@@ -67,25 +78,30 @@ export interface RowCounts {
 
 /** One model tried: what it was, what came out, how good it is. */
 export interface Trial {
-  /** Its place in the configuration's `models`. */
+  /** Its place in the configuration's `models`, the place after the last for the baseline that a run adds; in a search, its number. */
   model: number;
-  family: ModelFamily;
+  family: ModelFamily | 'ensemble';
   /** Its hyper-parameters, and for a network the trainer's settings. */
   parameters: Record<string, unknown>;
   pipeline: FittedPipeline;
   metrics: {
-    /** On rows held back from training; null when none were. */
+    /** On rows held back from training; in a search, on out-of-fold predictions; null when there were none. */
     validation: Metrics | null;
     /** On the test rows. */
     test: Metrics;
     /** The same test rows answered with the training rows' class shares, or their mean. */
     baseline: Metrics;
+    /** The test rows by the values of the categories among the inputs. */
+    slices: Slice[];
   };
   fitTimeSeconds: number;
   /** Epochs trained (0 for a family that has none) and the one whose weights were kept. */
   epochs: number;
   bestEpoch: number;
   history: EpochResult[];
+  /** Of a search, except for its ensemble: how it came about. */
+  search?: SearchRecord;
+  appraisal?: Appraisal | null;
 }
 
 export type TrainOutcome =
@@ -101,16 +117,26 @@ export type TrainOutcome =
       dropped: number;
       /** Models that could not be trained. */
       failures: { model: number; problem: Problem }[];
+      /** Of a search: everything tried, of which `trials` holds the best and their ensemble. */
+      search?: SearchRecord[];
     }
   | { type: 'cancelled' }
   | { type: 'invalid'; problems: Problem[] };
 
 /**
- * Trains every model of a configuration on a table and scores each on the same test rows.
+ * The models to try. A baseline joins those that were asked for, unless it is one of them: every leaderboard has it, to
+ * compare with. One that was not asked for is never the best, so that nobody publishes it unawares.
+ */
+function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
+  return models.some(({ family }) => family === 'baseline') ? models : [...models, { family: 'baseline', average: 'mean' }];
+}
+
+/**
+ * Trains every model of a configuration, and a baseline, on a table and scores each on the same test rows.
  *
  * Rows without a target are left aside. The preprocessing is learned from the training rows only. Validation rows are
- * held back only if an early stop or a choice between models needs them; k-nearest neighbours then learns from training
- * and validation rows together before the test. The same table, configuration, seed and backend give the same weights,
+ * held back only if an early stop or a choice between models needs them; families that do not stop by them, or know after
+ * the first time how long to learn, then learn from training and validation rows together before the test. The same table, configuration, seed and backend give the same weights,
  * bit for bit, also when the run was stopped after any epoch and resumed from its checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainOutcome> {
@@ -121,31 +147,51 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);
   const seed = options.seed ?? spec.split.seed;
-  const data = prepareData(table, spec);
+  const data = prepareData(table, spec, options.testRows);
   if (data.type === 'invalid') return data;
+  const selectionMetric = selectionMetricOf(spec);
 
   const emit = async (event: TrainEvent) => options.onEvent?.(event);
   const { split, dropped } = data;
+  const models = candidatesOf(spec);
   await emit({
     type: 'started',
     backend,
-    trials: spec.models.length,
+    trials: isSearch(spec) ? (spec.selection.maxTrials ?? maxSearchTrials) : models.length,
     rows: { train: split.train.length, validation: split.validation.length, test: split.test.length, dropped },
   });
 
-  const fingerprint = fingerprintOf(table, spec, seed);
+  const fingerprint = fingerprintOf(table, spec, seed, options.testRows);
   const progress = await restoreProgress(options.checkpoint, fingerprint, emit);
+  if (isSearch(spec)) {
+    const outcome = await searchModels({
+      data, spec, seed, signal, emit,
+      metric: selectionMetric,
+      clock: options.clock ?? (() => performance.now()),
+      appraise: options.appraise,
+      progress: progress.search ?? { seconds: 0, evaluations: [], appraisals: [] },
+      async save(search) {
+        if (!options.checkpoint?.isDue(null)) return;
+        await options.checkpoint.save(encodeState({ fingerprint, ...progress, search }));
+        await emit({ type: 'checkpoint', trial: search.evaluations.length - 1, epoch: 0 });
+      },
+    });
+    if (outcome.type !== 'found') return outcome;
+    const { trials, best, records } = outcome;
+    const failures = records.flatMap(({ number, problem }) => (problem ? [{ model: number, problem }] : []));
+    return { type: 'trained', trials, best, search: records, selectionMetric, backend, split, dropped, failures };
+  }
   const save = async (trial: number, current: Progress['current']) => {
     if (!options.checkpoint?.isDue(current?.fit.epoch ?? null)) return;
     await options.checkpoint.save(encodeState({ fingerprint, ...progress, current }));
     await emit({ type: 'checkpoint', trial, epoch: current?.fit.epoch ?? 0 });
   };
 
-  for (let model = progress.results.length; model < spec.models.length; model++) {
+  for (let model = progress.results.length; model < models.length; model++) {
     if (signal?.aborted) return { type: 'cancelled' };
-    const settings = spec.models[model]!;
+    const settings = models[model]!;
     const parameters = familyOf(settings.family).parameters(settings, spec);
-    await emit({ type: 'trial-started', trial: model, trials: spec.models.length, family: settings.family, parameters });
+    await emit({ type: 'trial-started', trial: model, trials: models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
       current: progress.current?.model === model ? progress.current : null,
@@ -168,10 +214,10 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const failures = progress.results.flatMap((result, model) =>
     result.type === 'failed' ? [{ model, problem: result.problem }] : [],
   );
-  if (trials.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
-  const selectionMetric = spec.selection.metric ?? (taskOf(spec) === 'classification' ? 'f1' : 'rmse');
+  const contenders = trials.filter(({ model }) => model < spec.models.length);
+  if (contenders.length === 0) return { type: 'invalid', problems: failures.map(({ problem }) => problem) };
   return {
-    type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, backend, split, dropped, failures,
+    type: 'trained', trials, best: bestOf(contenders, selectionMetric), selectionMetric, backend, split, dropped, failures,
   };
 }
 
@@ -190,31 +236,54 @@ interface TrialRun {
 
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
 
-async function runTrial(run: TrialRun): Promise<TrialOutcome> {
+/** Fits one model, scores it on the rows held back and, learned anew from all training rows where that is right, on the test rows. */
+export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
   const { data, spec, settings, model, seed, pacer } = run;
   const { train, validation, test } = data.split;
   const family = familyOf(settings.family);
-  const fitOn = (rows: Int32Array, heldBack: Int32Array) =>
-    family.fit({
+  let compared = run.current?.compared ?? null;
+  const fitOn = (rows: Int32Array, heldBack: Int32Array) => {
+    const { current } = run;
+    const isRepeat = compared !== null;
+    return family.fit({
       data, spec, settings, model, seed, rows, validation: heldBack, pacer,
-      resume: run.current?.fit ?? null,
+      epochs: compared?.bestEpoch ?? null,
+      resume: current && (current.compared !== null) === isRepeat ? current.fit : null,
       async onEpoch(state, result, metrics) {
-        await run.emit({ type: 'epoch', trial: model, epochs: spec.trainer.epochs, ...result, metrics });
-        await run.save(model, { model, fit: state });
+        // The curve of a model that learns again is the first one: that has validation losses.
+        if (!isRepeat) await run.emit({ type: 'epoch', trial: model, epochs: family.epochs(settings, spec), ...result, metrics });
+        await run.save(model, { model, fit: state, compared });
       },
     });
-  const first = await fitOn(train, validation);
-  if (first.type !== 'fitted') return first;
-  let validationMetrics: Metrics | null = null;
-  if (validation.length > 0) {
-    validationMetrics = await scorePipeline(data, first.fit.pipeline, validation, pacer);
-    if (!validationMetrics) return { type: 'cancelled' };
+  };
+  let fit: Fit | null = null;
+  let answer = compared?.answer ?? {};
+  let validationMetrics: Metrics | null = compared?.validation ?? null;
+  if (!compared) {
+    const first = await fitOn(train, validation);
+    if (first.type !== 'fitted') return first;
+    ({ fit } = first);
+    if (validation.length > 0) {
+      const heldOut = await scoreRows(fit.pipeline, data.table, validation, pacer);
+      if (!heldOut) return { type: 'cancelled' };
+      answer = fitAnswer(data, spec, validation, heldOut);
+      validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer));
+      const { seconds, epochs, bestEpoch, history } = fit;
+      const { learnsFromValidation: learnsMore } = family;
+      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
+    }
   }
-  const final = family.learnsFromValidation && validation.length > 0 ? await fitOn(joined(train, validation), new Int32Array()) : first;
-  if (final.type !== 'fitted') return final;
-  const testMetrics = await scorePipeline(data, final.fit.pipeline, test, pacer);
-  if (!testMetrics) return { type: 'cancelled' };
-  const { pipeline, seconds, epochs, bestEpoch, history } = final.fit;
+  if (compared) {
+    const final = await fitOn(joined(train, validation), new Int32Array());
+    if (final.type !== 'fitted') return final;
+    const { seconds: before, epochs, bestEpoch, history } = compared;
+    fit = { ...final.fit, epochs, bestEpoch, history, seconds: before + final.fit.seconds };
+  }
+  if (!fit) throw new Error('No fit, and none to repeat');
+  const { seconds, epochs, bestEpoch, history } = fit;
+  const pipeline = withAnswer(fit.pipeline, answer);
+  const scores = await scoreRows(pipeline, data.table, test, pacer);
+  if (!scores) return { type: 'cancelled' };
   return {
     type: 'finished',
     trial: {
@@ -222,7 +291,12 @@ async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       family: settings.family,
       parameters: run.parameters,
       pipeline,
-      metrics: { validation: validationMetrics, test: testMetrics, baseline: scoreBaseline(data) },
+      metrics: {
+        validation: validationMetrics,
+        test: scoresToMetrics(data, test, scores),
+        baseline: scoreBaseline(data),
+        slices: scoreSlices(data, spec, test, scores, selectionMetricOf(spec)),
+      },
       fitTimeSeconds: seconds,
       epochs,
       bestEpoch,
@@ -236,11 +310,6 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
   rows.set(a);
   rows.set(b, a.length);
   return rows.sort();
-}
-
-async function scorePipeline(data: PreparedData, pipeline: FittedPipeline, rows: Int32Array, pacer: Pacer): Promise<Metrics | null> {
-  const scores = await scoreRows(pipeline, data.table, rows, pacer);
-  return scores && scoresToMetrics(data, rows, scores);
 }
 
 function bestOf(trials: Trial[], metric: SelectionMetric): number {

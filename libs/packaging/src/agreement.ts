@@ -21,7 +21,8 @@ const TOLERANCE = 1e-4;
 /**
  * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
  * by 1e-4 × max(1, target scale). Labels must be equal, except where the two labels' probabilities are themselves
- * within the tolerance of each other: there the last bit of float32 decides, and neither engine is wrong.
+ * within the tolerance of each other, or of the threshold between them: there the last bit of float32 decides, and neither
+ * engine is wrong.
  */
 export function agree(
   fromPipeline: readonly Prediction[],
@@ -79,7 +80,8 @@ function compare(
   if (left.label === right.label) return { size, sameLabel: true };
   const a = target.classes.indexOf(left.label);
   const b = target.classes.indexOf(right.label);
-  const isTie = (values: number[]) => Math.abs(values[a]! - values[b]!) <= tolerance;
+  const { decision } = target;
+  const isTie = (values: number[]) => (decision ? Math.abs(values[decision.positive]! - decision.threshold) : Math.abs(values[a]! - values[b]!)) <= tolerance;
   return { size, sameLabel: a >= 0 && b >= 0 && isTie(mine) && isTie(yours) };
 }
 

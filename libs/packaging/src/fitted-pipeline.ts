@@ -31,11 +31,46 @@ export type FittedFeature =
   | { name: string; type: 'category' | 'binary'; categories: string[]; missingAllowed: boolean };
 
 export type FittedTarget =
-  | { name: string; type: 'category' | 'binary'; classes: string[] }
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** corrects the estimator's probabilities */
+      calibration?: Calibration;
+      /** of two classes: a row is of class `positive` from this probability on; without it the more probable class is the label */
+      decision?: { positive: number; threshold: number };
+    }
   /** a network learns `(y - mean) / scale`; the package turns its output back into the unit of the target */
   | { name: string; type: 'number'; mean: number; scale: number };
 
-export type FittedEstimator = DenseEstimator | NearestNeighboursEstimator;
+/**
+ * One map per class, and the results divided by their sum; with two classes one map, of the second. `platt` is
+ * `sigmoid(slope · logit(p) + shift)` with p held within 1e-6 of 0 and 1; `isotonic` goes in straight lines between points
+ * and is constant outside.
+ */
+export type Calibration =
+  | { type: 'platt'; slopes: Float64Array; shifts: Float64Array }
+  | { type: 'isotonic'; maps: Array<{ x: Float64Array; y: Float64Array }> };
+
+export type FittedEstimator =
+  | BaselineEstimator | LinearEstimator | DenseEstimator | NearestNeighboursEstimator | TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>
+  | EnsembleEstimator;
+
+/** The same answer for every row: the share of each class, or one value in the unit of the target. */
+export interface BaselineEstimator {
+  family: 'baseline';
+  answer: Float64Array;
+}
+
+/** `x · kernel + bias` in float64: logits of the classes before a softmax, or the value in the unit of the target. */
+export interface LinearEstimator {
+  family: 'linear';
+  width: number;
+  /** [width, outputs], row-major; one output for a number, one per class for classes */
+  kernel: Float64Array;
+  /** [outputs] */
+  bias: Float64Array;
+}
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 
@@ -44,6 +79,8 @@ export interface DenseEstimator {
   family: 'dense';
   layers: Array<{
     activation: Activation;
+    /** its input is added to its output; then both are of one width */
+    residual?: boolean;
     inputs: number;
     units: number;
     /** [inputs, units], row-major */
@@ -66,6 +103,61 @@ export interface NearestNeighboursEstimator {
   targets: Int32Array | Float64Array;
 }
 
+/** The weighted mean of the members' probabilities, or of their values in the unit of the target, added up in order in float64. */
+export interface EnsembleEstimator {
+  family: 'ensemble';
+  members: EnsembleMember[];
+}
+
+/** A pipeline of its own on the same columns. */
+export interface EnsembleMember {
+  /** above 0; those of all members add up to 1 */
+  weight: number;
+  features: FittedFeature[];
+  target: FittedTarget;
+  estimator: Exclude<FittedEstimator, EnsembleEstimator>;
+}
+
+/**
+ * Trees on rows of one number per feature: a quantity as it is, NaN where missing; a category as its code, with one code
+ * more for missing and unknown values (`otherCode`). The sum of all trees, rounded to float32, is: of boosted trees the
+ * standardised target, the log-odds of the second of two classes, or one logit per class; of a forest the standardised
+ * target, the second class's share, or one share per class.
+ */
+export interface TreeEnsemble<Family extends 'boosted_trees' | 'random_forest'> {
+  family: Family;
+  /** numbers per row: 1, or the number of classes from three on */
+  outputs: number;
+  /** a tree with one value per leaf adds to output `place % outputs`, one with `outputs` values to all */
+  trees: DecisionTree[];
+  /** by feature: the code of each of its categories, in their order; null for a number */
+  codes: Array<Int32Array | null>;
+}
+
+/** One entry a node; node 0 is the root, and children come after their parent. */
+export interface DecisionTree {
+  /** the feature that the node asks about; -1 in a leaf */
+  feature: Int32Array;
+  /** of a quantity: left if value <= threshold; of a category: the number of its set in `sets` */
+  threshold: Float64Array;
+  /** of a quantity: 1 where a missing one goes left */
+  missingLeft: Int32Array;
+  /** child for yes; in a leaf: the number of the leaf */
+  left: Int32Array;
+  right: Int32Array;
+  /** sets of category codes, eight words of 32 bits each */
+  sets: Int32Array;
+  /** [leaves, values of a leaf], row by row */
+  values: Float64Array;
+}
+
+const MAX_CODES = 255;
+
+/** The code of missing and unknown values. */
+export const otherCode = (codes: Int32Array): number => Math.min(codes.length, MAX_CODES);
+
+export const leavesOf = (tree: DecisionTree): number => (tree.feature.length + 1) / 2;
+
 /** Cells of an encoded row. */
 export function encodedWidth(features: readonly FittedFeature[]): number {
   return features.reduce((width, feature) => width + (feature.type === 'number' ? 1 : feature.categories.length), 0);
@@ -84,11 +176,57 @@ export function assertFitted(pipeline: FittedPipeline): void {
   } else {
     ensure(target.classes.length > 0, 'target.classes', 'must not be empty');
     assertTexts(target.classes, 'target.classes');
+    assertAnswer(target);
+  }
+  if (estimator.family === 'ensemble') {
+    assertEnsemble(estimator, features, target);
+    return;
   }
   const width = encodedWidth(features);
   ensure(width > 0, 'features', 'encode to an empty row: no number and no known category');
-  if (estimator.family === 'dense') assertDense(estimator, width, target);
-  else assertNearestNeighbours(estimator, width, target);
+  switch (estimator.family) {
+    case 'baseline':
+      return assertBaseline(estimator, target);
+    case 'linear':
+      return assertLinear(estimator, width, target);
+    case 'dense':
+      return assertDense(estimator, width, target);
+    case 'knn':
+      return assertNearestNeighbours(estimator, width, target);
+    case 'boosted_trees':
+    case 'random_forest':
+      return assertTrees(estimator, features, target);
+  }
+}
+
+function assertAnswer({ classes, calibration, decision }: Extract<FittedTarget, { classes: string[] }>): void {
+  if (decision) {
+    const fits = classes.length === 2 && (decision.positive === 0 || decision.positive === 1) && Number.isFinite(decision.threshold);
+    ensure(fits, 'target.decision', 'needs two classes, one of them, and a finite threshold');
+  }
+  if (!calibration) return;
+  const maps = classes.length === 2 ? 1 : classes.length;
+  const isAscending = (x: Float64Array) => x.every((value, at) => at === 0 || value > x[at - 1]!);
+  const fits = calibration.type === 'platt'
+    ? [calibration.slopes, calibration.shifts].every((values) => values.length === maps && values.every(Number.isFinite))
+    : calibration.maps.length === maps &&
+      calibration.maps.every(({ x, y }) => x.length > 0 && x.length === y.length && isAscending(x) && [...x, ...y].every(Number.isFinite));
+  ensure(fits, 'target.calibration', 'needs a map of finite numbers for each class');
+}
+
+function assertEnsemble({ members }: EnsembleEstimator, features: readonly FittedFeature[], target: FittedTarget): void {
+  const columns = (of: readonly FittedFeature[]) => JSON.stringify(of.map(({ name, type }) => [name, type]));
+  const classes = (of: FittedTarget) => JSON.stringify(of.type === 'number' ? null : of.classes);
+  ensure(members.length > 0, 'estimator.members', 'must not be empty');
+  for (const [index, member] of members.entries()) {
+    const field = `estimator.members[${index}]`;
+    ensure(Number.isFinite(member.weight) && member.weight > 0, field, 'needs a weight above 0');
+    ensure(columns(member.features) === columns(features), field, 'reads other columns than the ensemble');
+    ensure(classes(member.target) === classes(target), field, 'answers another target than the ensemble');
+    assertFitted(member);
+  }
+  const total = members.reduce((sum, { weight }) => sum + weight, 0);
+  ensure(Math.abs(total - 1) < 1e-9, 'estimator.members', 'have weights that do not add up to 1');
 }
 
 function assertNames(features: readonly FittedFeature[], target: FittedTarget): void {
@@ -111,12 +249,29 @@ function assertFeature(feature: FittedFeature): void {
   ensure(isScale(scale), field, 'needs a scale above 0');
 }
 
+const outputsOf = (target: FittedTarget): number => (target.type === 'number' ? 1 : target.classes.length);
+
+function assertBaseline({ answer }: BaselineEstimator, target: FittedTarget): void {
+  ensure(answer.length === outputsOf(target), 'estimator.answer', 'must be one number, or one share per class');
+  ensure(answer.every(Number.isFinite), 'estimator.answer', 'holds a number that is not finite');
+}
+
+function assertLinear(estimator: LinearEstimator, width: number, target: FittedTarget): void {
+  const { kernel, bias } = estimator;
+  ensure(estimator.width === width, 'estimator.width', `is ${estimator.width} but the features encode to ${width}`);
+  ensure(bias.length === outputsOf(target), 'estimator.bias', 'must be one number, or one per class');
+  ensure(kernel.length === width * bias.length, 'estimator.kernel', 'is of the wrong size');
+  ensure(kernel.every(Number.isFinite), 'estimator.kernel', 'has a weight that is not finite');
+  ensure(bias.every(Number.isFinite), 'estimator.bias', 'has a number that is not finite');
+}
+
 function assertDense(estimator: DenseEstimator, width: number, target: FittedTarget): void {
   let inputs = width;
   for (const [index, layer] of estimator.layers.entries()) {
     const field = `estimator.layers[${index}]`;
     ensure(layer.inputs === inputs, field, `takes ${layer.inputs} inputs but gets ${inputs}`);
     ensure(Number.isInteger(layer.units) && layer.units > 0, field, 'needs at least one unit');
+    ensure(!layer.residual || layer.units === layer.inputs, field, 'adds its input to an output of another width');
     ensure(layer.kernel.length === layer.inputs * layer.units, field, 'has a kernel of the wrong size');
     ensure(layer.bias.length === layer.units, field, 'has a bias of the wrong size');
     ensure(layer.kernel.every(Number.isFinite), field, 'has a weight that is not finite');
@@ -145,6 +300,48 @@ function assertNearestNeighbours(estimator: NearestNeighboursEstimator, width: n
     const isClass = (value: number) => Number.isInteger(value) && value >= 0 && value < target.classes.length;
     ensure(targets.every(isClass), 'estimator.targets', 'hold an index outside the classes');
   }
+}
+
+function assertTrees(
+  { outputs, trees, codes }: Pick<TreeEnsemble<'boosted_trees'>, 'outputs' | 'trees' | 'codes'>, features: readonly FittedFeature[], target: FittedTarget,
+): void {
+  const classes = target.type === 'number' ? 0 : target.classes.length;
+  ensure(outputs === (classes > 2 ? classes : 1), 'estimator.outputs', `is ${outputs}, which does not fit the target`);
+  ensure(codes.length === features.length, 'estimator.codes', 'has another length than the features');
+  features.forEach((feature, place) => {
+    const own = codes[place]!;
+    const field = `estimator.codes[${place}]`;
+    if (feature.type === 'number') return ensure(own === null, field, 'encodes a number');
+    ensure(own !== null && own.length === feature.categories.length, field, 'needs one code for each category');
+    ensure(own.every((code) => code >= 0 && code <= otherCode(own)), field, 'holds a code out of range');
+  });
+  ensure(trees.length > 0, 'estimator.trees', 'must not be empty');
+  trees.forEach((tree, number) => assertTree(tree, `estimator.trees[${number}]`, outputs, codes));
+}
+
+function assertTree(tree: DecisionTree, field: string, outputs: number, codes: Array<Int32Array | null>): void {
+  const { feature, threshold, missingLeft, left, right, sets, values } = tree;
+  const nodes = feature.length;
+  const leaves = leavesOf(tree);
+  ensure([threshold, missingLeft, left, right].every((array) => array.length === nodes), field, 'has arrays of unequal length');
+  ensure(Number.isInteger(leaves) && (values.length === leaves || values.length === leaves * outputs), field, 'has the wrong number of leaves');
+  ensure(values.every(Number.isFinite) && threshold.every(Number.isFinite), field, 'has a number that is not finite');
+  const parents = new Int32Array(nodes);
+  for (let node = 0; node < nodes; node++) {
+    const asked = feature[node]!;
+    if (asked === -1) {
+      ensure(left[node]! >= 0 && left[node]! < leaves, field, 'has a leaf out of range');
+      continue;
+    }
+    ensure(asked >= 0 && asked < codes.length, field, 'asks about a feature that is not there');
+    if (codes[asked] !== null) ensure(threshold[node]! >= 0 && (threshold[node]! + 1) * 8 <= sets.length, field, 'has a set out of range');
+    for (const child of [left[node]!, right[node]!]) {
+      // Children after their parents, each of one parent: no walk is endless.
+      ensure(child > node && child < nodes, field, 'has a child out of place');
+      parents[child]! += 1;
+    }
+  }
+  ensure(parents.every((count, node) => count === Number(node > 0)), field, 'has a node that is no child, or of two parents');
 }
 
 /** Texts must be distinct and survive UTF-8: the runtime cuts text at U+0000 and replaces lone surrogates. */

@@ -11,12 +11,14 @@ export {
 } from './check-rows.ts';
 export type {
   Activation,
+  DecisionTree,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
+  TreeEnsemble,
 } from './fitted-pipeline.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {

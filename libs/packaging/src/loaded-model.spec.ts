@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { predictPlainly } from '../test/plain-engine.ts';
-import { createRandom, randomDense, randomNearestNeighbours, randomRows, type Shape } from '../test/random-pipeline.ts';
+import {
+  createRandom, randomBaseline, randomDense, randomEnsemble, randomLinear, randomNearestNeighbours, randomRows, randomTrees, type Shape,
+} from '../test/random-pipeline.ts';
 import {
   agree,
   buildPackage,
@@ -73,6 +75,17 @@ describe('a dense network in a package', () => {
     );
   });
 
+  it('adds the input of a residual layer to its output', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.integer({ min: 0, max: 3 }).filter((classes) => classes !== 1)), async (shape) => {
+        const pipeline = randomDense(shape, (['relu', 'tanh', 'elu', 'relu'] as const).map((activation) => ({ units: 5, activation })));
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('keeps the digits of a target far from zero', async () => {
     const pipeline: FittedPipeline = {
       features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false }],
@@ -92,6 +105,167 @@ describe('a dense network in a package', () => {
     if (pipeline.estimator.family === 'dense') pipeline.estimator.layers[0]!.kernel.fill(3e38);
     const model = await open(pipeline);
     await expect(model.predict(validated(model, [[0], [1e9]]))).rejects.toMatchObject({ code: 'INVALID' });
+  });
+});
+
+describe('probabilities that are corrected, and a threshold', () => {
+  const platt = (classes: number) => {
+    const maps = classes === 2 ? 1 : classes;
+    return { type: 'platt' as const, slopes: Float64Array.from({ length: maps }, (_, at) => 0.5 + at), shifts: Float64Array.from({ length: maps }, (_, at) => at - 0.7) };
+  };
+  const isotonic = (classes: number) => ({
+    type: 'isotonic' as const,
+    maps: Array.from({ length: classes === 2 ? 1 : classes }, (_, at) => ({ x: Float64Array.of(0.1, 0.3, 0.8), y: Float64Array.of(0.05 * (at + 1), 0.5, 0.9) })),
+  });
+
+  it.each([['platt', platt], ['isotonic', isotonic]] as const)('a %s calibration answers as a plain loop does', async (_, make) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.integer({ min: 2, max: 4 })), async (shape) => {
+        const { features, target, estimator } = randomDense(shape, []);
+        const pipeline = { features, target: { ...target, calibration: make(shape.classes) } as FittedPipeline['target'], estimator };
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('gives the positive class from the threshold on, and says so in the signature', async () => {
+    const { features, target, estimator } = randomNearestNeighbours({ seed: 5, numbers: 2, categories: 1, classes: 2 }, { rows: 40, k: 8, weights: 'uniform' });
+    if (target.type === 'number') throw new Error('unexpected');
+    const rows = randomRows(features, 200, createRandom(1));
+    const labelsAt = async (threshold: number, positive: number) => {
+      const pipeline = { features, target: { ...target, decision: { positive, threshold } }, estimator };
+      const model = await open(pipeline);
+      expect(model.signature.output).toMatchObject({ decision: { positiveClass: target.classes[positive], threshold } });
+      const packaged = await model.predict(validated(model, rows));
+      expect(packaged.map(labelOf)).toEqual(rows.map((row) => labelOf(predictPlainly(pipeline, row))));
+      return packaged.filter((answer) => labelOf(answer) === target.classes[positive]).length;
+    };
+    // Shares of eight neighbours: exactly at a threshold of 3/8 counts.
+    const [low, middle, high] = [await labelsAt(0.375, 1), await labelsAt(0.376, 1), await labelsAt(0.9, 1)];
+    expect(low).toBeGreaterThan(middle);
+    expect(middle).toBeGreaterThan(high);
+    expect(await labelsAt(0.625, 0)).toBeGreaterThan(0);
+  });
+
+  it('is refused with a threshold for three classes, or a map that does not ascend', () => {
+    const { features, target, estimator } = randomDense({ seed: 1, numbers: 2, categories: 0, classes: 3 }, []);
+    const build = (change: object) => () => buildPackage({ features, target: { ...target, ...change } as FittedPipeline['target'], estimator }, FACTS);
+    expect(build({ decision: { positive: 1, threshold: 0.5 } })).toThrow(/needs two classes/);
+    const map = { x: Float64Array.of(0.5, 0.5), y: Float64Array.of(0, 1) };
+    expect(build({ calibration: { type: 'isotonic', maps: [map, map, map] } })).toThrow(/a map of finite numbers/);
+  });
+});
+
+describe('an ensemble in a package', () => {
+  it('answers with the weighted mean of members that each prepare the same columns in their own way', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.constantFrom(0, 2, 4)), hidden, async (shape, layers) => {
+        const pipeline = randomEnsemble(shape.seed, [
+          (seed) => randomDense({ ...shape, seed }, layers),
+          (seed) => randomNearestNeighbours({ ...shape, seed }, { rows: 20, k: 3, weights: 'distance' }),
+          (seed) => randomTrees({ ...shape, seed }, 'boosted_trees', { trees: 3, leaves: 6 }),
+        ]);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is refused where a member reads other columns or the weights do not add up', () => {
+    const shape: Shape = { seed: 3, numbers: 2, categories: 1, classes: 3 };
+    const pipeline = randomEnsemble(3, [(seed) => randomDense({ ...shape, seed }, []), (seed) => randomDense({ ...shape, seed }, [])]);
+    if (pipeline.estimator.family !== 'ensemble') throw new Error('unexpected');
+    const { members } = pipeline.estimator;
+    const build = (changed: typeof members) => () => buildPackage({ ...pipeline, estimator: { family: 'ensemble', members: changed } }, FACTS);
+    expect(build(members)).not.toThrow();
+    expect(build([{ ...members[0]!, weight: 0.5 }, { ...members[1]!, weight: 0.6 }])).toThrow(/add up to 1/);
+    expect(build([members[0]!, { ...members[1]!, features: members[1]!.features.slice(1) }])).toThrow(/other columns/);
+    expect(build([])).toThrow(/must not be empty/);
+  });
+});
+
+describe.each([
+  ['a linear model', randomLinear],
+  ['a baseline', randomBaseline],
+])('%s in a package', (_, make) => {
+  it.each([
+    ['classes', fc.integer({ min: 2, max: 5 })],
+    ['numbers', fc.constant(0)],
+  ])('answers with %s as a plain loop does, with missing and unseen values', async (__, classes) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(classes), async (shape) => {
+        const pipeline = make(shape);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
+        const agreement = agree(plain, packaged, pipeline.target);
+        expect(agreement).toMatchObject({ type: 'agrees', rows: 20 });
+        // Both compute in float64; what is left is the float32 in which probabilities travel.
+        expect(agreement.maxDifference).toBeLessThan(1e-6);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('trees in a package', () => {
+  const options = fc.record({ trees: fc.integer({ min: 1, max: 6 }), leaves: fc.integer({ min: 1, max: 12 }) });
+
+  it.each(['boosted_trees', 'random_forest'] as const)('%s say what a walk from the root says, for gaps and unseen values too', async (family) => {
+    await fc.assert(
+      fc.asyncProperty(shapes(fc.constantFrom(0, 2, 3, 5)), options, async (shape, choice) => {
+        const pipeline = randomTrees(shape, family, choice);
+        const { plain, packaged } = await predictTwice(pipeline, shape.seed, 30);
+        if (shape.classes === 0) return expect(packaged).toEqual(plain);
+        expect(packaged.map(labelOf)).toEqual(plain.map(labelOf));
+        expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 30 });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('divide at a threshold that float32 cannot hold as training did', async () => {
+    const threshold = 0.1 + 2 ** -40;
+    const pipeline: FittedPipeline = {
+      features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false }],
+      target: { name: 'y', type: 'number', mean: 0, scale: 1 },
+      estimator: {
+        family: 'boosted_trees',
+        outputs: 1,
+        codes: [null],
+        trees: [{
+          feature: Int32Array.of(0, -1, -1), threshold: Float64Array.of(threshold, 0, 0), missingLeft: Int32Array.of(0, 0, 0),
+          left: Int32Array.of(1, 0, 1), right: Int32Array.of(2, 0, 0), sets: new Int32Array(), values: Float64Array.of(-1, 1),
+        }],
+      },
+    };
+    const model = await open(pipeline);
+    const answers = await model.predict(validated(model, [[threshold], [threshold + 2 ** -50], [0.1]]));
+    expect(answers).toEqual([{ value: -1 }, { value: 1 }, { value: -1 }]);
+  });
+
+  it('divide 255 categories by a set of every other one', async () => {
+    const categories = Array.from({ length: 300 }, (_, place) => `c${place}`);
+    // Only 255 have a code of their own; the others go where missing values go.
+    const codes = Int32Array.from(categories.keys(), (place) => Math.min(place, 255));
+    const pipeline: FittedPipeline = {
+      features: [{ name: 'c', type: 'category', categories, missingAllowed: true }],
+      target: { name: 'y', type: 'number', mean: 0, scale: 1 },
+      estimator: {
+        family: 'random_forest',
+        outputs: 1,
+        codes: [codes],
+        trees: [{
+          feature: Int32Array.of(0, -1, -1), threshold: Float64Array.of(0, 0, 0), missingLeft: Int32Array.of(0, 0, 0),
+          left: Int32Array.of(1, 0, 1), right: Int32Array.of(2, 0, 0), sets: new Int32Array(8).fill(0x55555555), values: Float64Array.of(-1, 1),
+        }],
+      },
+    };
+    const model = await open(pipeline);
+    const answers = await model.predict(validated(model, [...categories.map((category) => [category]), [null], ['never seen']]));
+    const expected = [...codes, 255, 255].map((code) => ({ value: code % 2 === 0 ? -1 : 1 }));
+    expect(answers).toEqual(expected);
   });
 });
 

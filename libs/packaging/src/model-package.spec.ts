@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { randomDense, randomNearestNeighbours } from '../test/random-pipeline.ts';
+import { randomDense, randomNearestNeighbours, randomTrees } from '../test/random-pipeline.ts';
 import {
   buildPackage,
   DamagedPackageError,
+  type DecisionTree,
   type FittedPipeline,
   loadModel,
   type ModelPackage,
@@ -13,6 +14,7 @@ import {
 
 const shape = { seed: 11, numbers: 2, categories: 2, classes: 3 };
 const dense = () => randomDense(shape, [{ units: 6, activation: 'relu' }]);
+const trees = () => randomTrees(shape, 'boosted_trees', { trees: 2, leaves: 5 });
 const neighbours = () => randomNearestNeighbours(shape, { rows: 25, k: 3, weights: 'distance' });
 const FACTS: PackageFacts = {
   metrics: { accuracy: 0.95, confusion: [[9, 1], [0, 10]], rocAuc: null },
@@ -51,7 +53,7 @@ async function expectDamaged(files: Map<string, Uint8Array>, code: string, field
 }
 
 describe('buildPackage', () => {
-  it.each([{ family: 'dense', make: dense }, { family: 'knn', make: neighbours }])(
+  it.each([{ family: 'dense', make: dense }, { family: 'knn', make: neighbours }, { family: 'boosted_trees', make: trees }])(
     'writes the same bytes when a $family model is built again',
     ({ make }) => {
       const [first, second] = [buildPackage(make(), FACTS), buildPackage(make(), FACTS)];
@@ -115,12 +117,29 @@ describe('buildPackage', () => {
     ['estimator.layers', () => ({ ...dense(), target: { name: 'y', type: 'number', mean: 0, scale: 1 } })],
     ['estimator.layers[0]', () => withLayer({ kernel: new Float32Array(3) })],
     ['estimator.layers[0]', () => withLayer({ inputs: 99 })],
+    ['estimator.layers[0]', () => withLayer({ residual: true })],
     ['estimator.layers[0]', () => withLayer({ bias: new Float32Array(6).fill(NaN) })],
     ['estimator.k', () => withNeighbours({ k: 0 })],
     ['estimator.k', () => withNeighbours({ k: 26 })],
     ['estimator.rows', () => withNeighbours({ rows: new Float64Array(5) })],
     ['estimator.targets', () => withNeighbours({ targets: new Int32Array(25).fill(3) })],
+    ['estimator.outputs', () => withTrees({ outputs: 2 })],
+    ['estimator.codes', () => withTrees({ codes: [] })],
+    ['estimator.trees', () => withTrees({ trees: [] })],
+    ['estimator.trees[0]', () => withTree((tree) => ({ values: tree.values.slice(1) }))],
+    ['estimator.trees[0]', () => withTree((tree) => ({ values: tree.values.map(() => NaN) }))],
+    ['estimator.trees[0]', () => withTree((tree) => ({ left: tree.left.map(() => 0) }))],
+    ['estimator.trees[0]', () => withTree((tree) => ({ right: tree.left }))],
+    ['estimator.trees[0]', () => withTree((tree) => ({ feature: tree.feature.map((asked) => (asked < 0 ? asked : 9)) }))],
   ];
+
+  it.each<[string, FittedPipeline['estimator']]>([
+    ['estimator.answer', { family: 'baseline', answer: Float64Array.of(1) }],
+    ['estimator.answer', { family: 'baseline', answer: Float64Array.of(0.5, NaN, 0.5) }],
+    ['estimator.width', { family: 'linear', width: 99, kernel: new Float64Array(3), bias: new Float64Array(3) }],
+  ])('refuses an estimator that does not fit and names %s (case %#)', (field, estimator) => {
+    expect(() => buildPackage({ ...dense(), estimator }, FACTS)).toThrow(expect.objectContaining({ code: 'INVALID', field }));
+  });
 
   function withNumber(change: object): FittedPipeline {
     const range = { min: 0, max: 1, mean: 0, scale: 1, fill: 0 };
@@ -140,6 +159,17 @@ describe('buildPackage', () => {
   function withNeighbours(change: object): FittedPipeline {
     const pipeline = neighbours();
     return { ...pipeline, estimator: { ...pipeline.estimator, ...change } as FittedPipeline['estimator'] };
+  }
+
+  function withTrees(change: object): FittedPipeline {
+    const pipeline = trees();
+    return { ...pipeline, estimator: { ...pipeline.estimator, ...change } as FittedPipeline['estimator'] };
+  }
+
+  function withTree(change: (tree: DecisionTree) => Partial<DecisionTree>): FittedPipeline {
+    const { estimator } = trees();
+    if (estimator.family !== 'boosted_trees') throw new Error('These are no trees.');
+    return withTrees({ trees: estimator.trees.map((tree) => ({ ...tree, ...change(tree) })) });
   }
 
   it.each(broken)('refuses a pipeline that cannot work and names %s (case %#)', (field, make) => {

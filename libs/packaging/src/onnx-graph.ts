@@ -17,6 +17,8 @@ export interface OnnxGraph {
   /** An empty graph for the body of a `Scan`, with names of its own. */
   body(inputs: TensorType[]): OnnxGraph;
   input(tensor: TensorType): void;
+  /** The same graph, with inputs and outputs declared by other means: for a part that believes to be the whole. */
+  within(ends: Pick<OnnxGraph, 'input' | 'output'>): OnnxGraph;
   /** Makes `value` an output of the graph under the name of `tensor`. */
   output(value: string, tensor: TensorType): void;
 }
@@ -28,16 +30,16 @@ export interface TensorType {
   shape: Array<number | string>;
 }
 
-export type Attributes = Record<string, number | number[] | string | string[] | OnnxGraph>;
+export type Attributes = Record<string, number | number[] | string | string[] | Float64Array | OnnxGraph>;
 
 /** TensorProto.DataType */
 const elementTypes = { float: 1, int64: 7, string: 8, double: 11 } as const;
 
 /** AttributeProto.AttributeType */
-const attributeTypes = { int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
+const attributeTypes = { int: 2, string: 3, tensor: 4, graph: 5, ints: 7, strings: 8 } as const;
 
 /** The operators that are not in the default domain. */
-const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml' };
+const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml', LabelEncoder: 'ai.onnx.ml', TreeEnsembleRegressor: 'ai.onnx.ml' };
 
 const many = (type: string, id: number) => ({ rule: 'repeated', type, id }) as const;
 const one = (type: string, id: number) => ({ type, id });
@@ -80,8 +82,10 @@ const messages = protobuf.Root.fromJSON({
         name: one('string', 1),
         i: one('int64', 3),
         s: one('bytes', 4),
+        t: one('TensorProto', 5),
         g: one('GraphProto', 6),
-        ints: many('int64', 8),
+        // repeated int64, packed: written by hand, since the library makes an object of every number
+        ints: one('bytes', 8),
         strings: many('bytes', 9),
         type: one('int32', 20),
       },
@@ -153,6 +157,20 @@ class GraphWriter implements OnnxGraph {
     return body;
   }
 
+  within(ends: Pick<OnnxGraph, 'input' | 'output'>): OnnxGraph {
+    return {
+      add: (operator, inputs, attributes) => this.add(operator, inputs, attributes),
+      addMany: (operator, inputs, outputs, attributes) => this.addMany(operator, inputs, outputs, attributes),
+      floats: (values, shape) => this.floats(values, shape),
+      doubles: (values, shape) => this.doubles(values, shape),
+      integers: (values, shape) => this.integers(values, shape),
+      texts: (values, shape) => this.texts(values, shape),
+      body: (inputs) => this.body(inputs),
+      within: (others) => this.within(others),
+      ...ends,
+    };
+  }
+
   input(tensor: TensorType): void {
     this.message.input.push(valueInfo(tensor));
   }
@@ -209,8 +227,39 @@ function attributeValue(value: Attributes[string]): object {
   if (typeof value === 'number') return { i: value, type: attributeTypes.int };
   if (typeof value === 'string') return { s: Buffer.from(value), type: attributeTypes.string };
   if (value instanceof GraphWriter) return { g: value.message, type: attributeTypes.graph };
-  if (isTexts(value)) return { strings: value.map((text) => Buffer.from(text)), type: attributeTypes.strings };
-  return { ints: value, type: attributeTypes.ints };
+  if (value instanceof Float64Array) {
+    return { t: { dims: [value.length], dataType: elementTypes.double, rawData: bytes(value) }, type: attributeTypes.tensor };
+  }
+  if (isTexts(value)) return { strings: textBytes(value), type: attributeTypes.strings };
+  return { ints: packedIntegers(value as number[]), type: attributeTypes.ints };
+}
+
+/** Equal texts share their bytes: there may be a million of them. */
+function textBytes(texts: string[]): Buffer[] {
+  const known = new Map<string, Buffer>();
+  return texts.map((text) => {
+    const bytes = known.get(text) ?? Buffer.from(text);
+    known.set(text, bytes);
+    return bytes;
+  });
+}
+
+/** Whole numbers from 0 on, as varints one after another. */
+function packedIntegers(values: number[]): Uint8Array {
+  let length = 0;
+  for (const value of values) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${value} cannot be an ONNX attribute`);
+    for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) length += 1;
+    length += 1;
+  }
+  const packed = new Uint8Array(length);
+  let at = 0;
+  for (const value of values) {
+    let rest = value;
+    for (; rest > 127; rest = Math.floor(rest / 128)) packed[at++] = (rest % 128) + 128;
+    packed[at++] = rest;
+  }
+  return packed;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
   task: 'classification' | 'regression';
-  /** `dense`, `knn` */
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -26,7 +26,13 @@ export type SignatureInput =
 export type SignatureOutput =
   | { name: string; type: 'number'; classes?: never }
   /** probabilities come in the order of the classes */
-  | { name: string; type: 'category' | 'binary'; classes: string[] };
+  | {
+      name: string;
+      type: 'category' | 'binary';
+      classes: string[];
+      /** the label is `positiveClass` from this probability on; without it, the more probable class */
+      decision?: { positiveClass: string; threshold: number };
+    };
 
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
@@ -49,7 +55,12 @@ const inputSchema = z.discriminatedUnion('type', [
 ]);
 const outputSchema = z.discriminatedUnion('type', [
   z.strictObject({ name, type: z.literal('number') }),
-  z.strictObject({ name, type: z.enum(['category', 'binary']), classes: z.array(z.string()).min(1) }),
+  z.strictObject({
+    name,
+    type: z.enum(['category', 'binary']),
+    classes: z.array(z.string()).min(1),
+    decision: z.strictObject({ positiveClass: z.string(), threshold: z.number() }).exactOptional(),
+  }),
 ]);
 const signatureSchema = z
   .strictObject({
@@ -92,7 +103,12 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number' }
-        : { name: target.name, type: target.type, classes: [...target.classes] },
+        : {
+            name: target.name,
+            type: target.type,
+            classes: [...target.classes],
+            ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
+          },
     graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
   };
 }
@@ -127,17 +143,33 @@ const MAX_CALL_BYTES = 512 * 1024;
 const MAX_CALL_WORK = 50_000_000;
 
 /** Intermediate tensors stay small whatever the request, and other work gets its turn between calls. */
-function rowsPerCall({ features, estimator }: FittedPipeline): number {
-  const width = encodedWidth(features);
-  let cells: number;
-  let work: number;
-  if (estimator.family === 'knn') {
-    cells = Math.max(width, estimator.targets.length);
-    work = estimator.targets.length * width;
-  } else {
-    cells = Math.max(width, ...estimator.layers.map((layer) => layer.units));
-    work = estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0);
-  }
+function rowsPerCall(pipeline: FittedPipeline): number {
+  const { cells, work } = effortOf(pipeline);
   const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
   return Math.max(1, Math.floor(rows));
+}
+
+/** Of one row: numbers in the widest tensor, and multiplications. */
+function effortOf({ features, estimator }: FittedPipeline): { cells: number; work: number } {
+  if (estimator.family === 'ensemble') {
+    const efforts = estimator.members.map(effortOf);
+    return { cells: Math.max(...efforts.map(({ cells }) => cells)), work: efforts.reduce((sum, { work }) => sum + work, 0) };
+  }
+  const width = encodedWidth(features);
+  if (estimator.family === 'knn') {
+    return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
+  }
+  if (estimator.family === 'boosted_trees' || estimator.family === 'random_forest') {
+    return {
+      cells: Math.max(features.length, estimator.outputs),
+      // A step down a tree waits for memory: some ten multiplications. Trees are deeper than they would be in balance.
+      work: estimator.trees.reduce((sum, tree) => sum + 10 * (2 + 2 * Math.log2(leavesOf(tree))), 0),
+    };
+  }
+  if (estimator.family === 'baseline') return { cells: width, work: width };
+  if (estimator.family === 'linear') return { cells: Math.max(width, estimator.bias.length), work: estimator.kernel.length };
+  return {
+    cells: Math.max(width, ...estimator.layers.map((layer) => layer.units)),
+    work: estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0),
+  };
 }

@@ -1,13 +1,19 @@
 import {
   type Activation,
+  type BaselineEstimator,
   type DenseEstimator,
+  type EnsembleEstimator,
   type FittedFeature,
   type FittedPipeline,
   type FittedTarget,
+  type LinearEstimator,
   type NearestNeighboursEstimator,
+  type TreeEnsemble,
 } from './fitted-pipeline.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
+import { writeAnswer } from './write-answer.ts';
+import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
 const N = 'N';
@@ -23,19 +29,74 @@ const DOUBLE = 11;
  * signature's `missingCategory` where missing. An input without columns is left out.
  * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
  */
-export function writeModel({ features, target, estimator }: FittedPipeline, signature: Signature): Uint8Array {
+export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
+  const { features, estimator } = pipeline;
   const graph = createOnnxGraph(estimator.family);
-  if (estimator.family === 'dense') {
-    writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
-  } else {
-    writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
-  }
+  writePipeline(graph, pipeline);
   const names = (kept: FittedFeature[]) => JSON.stringify(kept.map((feature) => feature.name));
   return graph.write({
     numbers: names(features.filter((feature) => feature.type === 'number')),
     categories: names(features.filter((feature) => feature.type !== 'number')),
     missing_category: signature.graph.missingCategory,
   });
+}
+
+function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+  if (target.type !== 'number' && (target.calibration || target.decision)) {
+    // The estimator is written as if it answered by itself; nobody reads the label that it would give.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    const { calibration: _calibration, decision: _decision, ...plain } = target;
+    writePipeline(inner, { features, target: plain, estimator });
+    writeAnswer(graph, captured.get('probabilities')!, target);
+    return;
+  }
+  switch (estimator.family) {
+    case 'baseline':
+      return writeBaseline(graph, features, estimator, target);
+    case 'linear':
+      return writeLinear(graph, encodeRows(graph, features, 'double'), estimator, target);
+    case 'dense':
+      return writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
+    case 'knn':
+      return writeNearestNeighbours(graph, encodeRows(graph, features, 'double'), estimator, target);
+    case 'boosted_trees':
+    case 'random_forest':
+      return writeTrees(graph, features, estimator, target);
+    case 'ensemble':
+      return writeEnsemble(graph, estimator, target);
+  }
+}
+
+/** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */
+function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target: FittedTarget): void {
+  const answer = target.type === 'number' ? 'prediction' : 'probabilities';
+  const declared = new Set<string>();
+  let sum: string | null = null;
+  for (const { weight, ...member } of members) {
+    const captured = new Map<string, string>();
+    const inner = graph.within({
+      input(tensor) {
+        if (!declared.has(tensor.name)) graph.input(tensor);
+        declared.add(tensor.name);
+      },
+      output: (value, { name }) => void captured.set(name, value),
+    });
+    writePipeline(inner, member);
+    const part = graph.add('Mul', [graph.add('Cast', [captured.get(answer)!], { to: DOUBLE }), graph.doubles([weight], [1, 1])]);
+    sum = sum === null ? part : graph.add('Add', [sum, part]);
+  }
+  if (target.type === 'number') writePrediction(graph, sum!);
+  else writeLabel(graph, sum!, graph.add('Cast', [sum!], { to: FLOAT }), target.classes);
+}
+
+/** Adds the inputs that the features need, and says which there are. */
+function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
+  const numbers = features.filter((feature) => feature.type === 'number').length;
+  const others = features.length - numbers;
+  if (numbers > 0) graph.input({ name: 'numbers', type: 'double', shape: [N, numbers] });
+  if (others > 0) graph.input({ name: 'categories', type: 'string', shape: [N, others] });
+  return [...(numbers > 0 ? ['numbers'] : []), ...(others > 0 ? ['categories'] : [])];
 }
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
@@ -47,10 +108,10 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   const starts = new Map<FittedFeature, number>();
   let width = 0;
 
+  declareInputs(graph, features);
   if (numbers.length > 0) {
     const columns = numbers.length;
     const row = (pick: (feature: (typeof numbers)[number]) => number) => graph.doubles(numbers.map(pick), [1, columns]);
-    graph.input({ name: 'numbers', type: 'double', shape: [N, columns] });
     const missing = graph.add('IsNaN', ['numbers']);
     const filled = graph.add('Where', [missing, row((feature) => feature.fill), 'numbers']);
     const centred = graph.add('Sub', [filled, row((feature) => feature.mean)]);
@@ -59,7 +120,6 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
     for (const feature of numbers) starts.set(feature, width++);
   }
 
-  if (others.length > 0) graph.input({ name: 'categories', type: 'string', shape: [N, others.length] });
   for (const [index, feature] of others.entries()) {
     if (feature.categories.length === 0) continue;
     const column = graph.add('Gather', ['categories', graph.integers([index], [])], { axis: 1 });
@@ -80,16 +140,29 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   return graph.add('Gather', [joined, graph.integers(order, [order.length])], { axis: 1 });
 }
 
+/** The answer once for each row; of the inputs only their number of rows is read. */
+function writeBaseline(graph: OnnxGraph, features: FittedFeature[], { answer }: BaselineEstimator, target: FittedTarget): void {
+  const [input] = declareInputs(graph, features);
+  const count = graph.add('Shape', [input!], { start: 0, end: 1 });
+  const shape = graph.add('Concat', [count, graph.integers([answer.length], [1])], { axis: 0 });
+  writeScores(graph, graph.add('Expand', [graph.doubles(answer, [1, answer.length]), shape]), target);
+}
+
+function writeLinear(graph: OnnxGraph, rows: string, { width, kernel, bias }: LinearEstimator, target: FittedTarget): void {
+  const outputs = bias.length;
+  const values = graph.add('Gemm', [rows, graph.doubles(kernel, [width, outputs]), graph.doubles(bias, [outputs])]);
+  writeScores(graph, target.type === 'number' ? values : graph.add('Softmax', [values], { axis: -1 }), target);
+}
+
 function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, target: FittedTarget): void {
   let values = rows;
-  for (const { inputs, units, kernel, bias, activation } of estimator.layers) {
-    values = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
-    values = activate(graph, values, activation);
+  for (const { inputs, units, kernel, bias, activation, residual } of estimator.layers) {
+    const sums = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
+    const results = activate(graph, sums, activation);
+    values = residual ? graph.add('Add', [values, results]) : results;
   }
   if (target.type === 'number') {
-    const learned = graph.add('Cast', [values], { to: DOUBLE });
-    const scaled = graph.add('Mul', [learned, graph.doubles([target.scale], [1, 1])]);
-    writePrediction(graph, graph.add('Add', [scaled, graph.doubles([target.mean], [1, 1])]));
+    writeScaled(graph, values, target);
   } else {
     writeLabel(graph, values, values, target.classes);
   }
@@ -188,12 +261,43 @@ function sumInOrder(graph: OnnxGraph, values: string, k: number): string {
   return graph.add('Gather', [running, graph.integers([k - 1], [])], { axis: 1 });
 }
 
+/** What the sums of trees mean is decided in float32, as in training. */
+function writeTrees(
+  graph: OnnxGraph, features: FittedFeature[], estimator: TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>, target: FittedTarget,
+): void {
+  const scores = writeTreeScores(graph, features, estimator);
+  if (target.type === 'number') {
+    writeScaled(graph, scores, target);
+    return;
+  }
+  const isBoosted = estimator.family === 'boosted_trees';
+  if (estimator.outputs > 1) {
+    writeLabel(graph, scores, isBoosted ? graph.add('Softmax', [scores], { axis: -1 }) : scores, target.classes);
+    return;
+  }
+  const other = isBoosted ? graph.add('Neg', [scores]) : graph.add('Sub', [graph.floats([1], [1, 1]), scores]);
+  const both = graph.add('Concat', [other, scores], { axis: 1 });
+  writeLabel(graph, both, isBoosted ? graph.add('Sigmoid', [both]) : both, target.classes);
+}
+
+/** A learned value, float [N, 1], in the unit of the target. */
+function writeScaled(graph: OnnxGraph, learned: string, { mean, scale }: FittedTarget & { type: 'number' }): void {
+  const scaled = graph.add('Mul', [graph.add('Cast', [learned], { to: DOUBLE }), graph.doubles([scale], [1, 1])]);
+  writePrediction(graph, graph.add('Add', [scaled, graph.doubles([mean], [1, 1])]));
+}
+
 /** The label is the class of the highest score, ties to the lower index. */
 function writeLabel(graph: OnnxGraph, scores: string, probabilities: string, classes: string[]): void {
   const best = graph.add('ArgMax', [scores], { axis: 1, keepdims: 0, select_last_index: 0 });
   const label = graph.add('Gather', [graph.texts(classes, [classes.length]), best]);
   graph.output(label, { name: 'label', type: 'string', shape: [N] });
   graph.output(probabilities, { name: 'probabilities', type: 'float', shape: [N, classes.length] });
+}
+
+/** Results in double: the value [N, 1] in the unit of the target, or the probabilities [N, C]. */
+function writeScores(graph: OnnxGraph, scores: string, target: FittedTarget): void {
+  if (target.type === 'number') writePrediction(graph, scores);
+  else writeLabel(graph, scores, graph.add('Cast', [scores], { to: FLOAT }), target.classes);
 }
 
 function writePrediction(graph: OnnxGraph, values: string): void {

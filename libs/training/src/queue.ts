@@ -40,6 +40,8 @@ export interface EpochValues {
 export interface ProgressReport {
   progress?: Prisma.InputJsonObject;
   epochs?: EpochValues[];
+  /** trials of a search as they end; one that is sent again replaces what was known of it */
+  trials?: TrialRecord[];
   backend?: string;
   /** of a whole checkpoint in the artefact store */
   checkpointKey?: string;
@@ -212,6 +214,10 @@ export function createRunQueue(options: RunQueueOptions) {
             FROM jsonb_to_recordset(${JSON.stringify(report.epochs)}::jsonb) AS e(trial int, epoch int, values jsonb)
             ON CONFLICT (tenant_id, run_id, trial, epoch) DO UPDATE SET values = excluded.values, at = now()`;
         }
+        for (const trial of report.trials ?? []) {
+          const row = trialRow(lease, trial);
+          await tx.trial.upsert({ where: { tenantId_runId_number: { tenantId: row.tenantId, runId: row.runId, number: row.number } }, create: row, update: row });
+        }
         await notify(tx, 'millrace_run', `${lease.tenantId}:${lease.runId}`);
         return 'noted';
       });
@@ -249,15 +255,7 @@ export function createRunQueue(options: RunQueueOptions) {
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: agrees ? 'succeed' : 'fail', fields }))) return false;
         const run = await tx.run.findUniqueOrThrow({ where: keyOf(lease) });
         await tx.trial.deleteMany({ where: { tenantId: lease.tenantId, runId: lease.runId } });
-        await tx.trial.createMany({
-          data: input.trials.map(({ sizeBytes, sizeGzBytes, ...trial }) => ({
-            ...trial,
-            tenantId: lease.tenantId,
-            runId: lease.runId,
-            sizeBytes: sizeBytes === null ? null : BigInt(sizeBytes),
-            sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
-          })),
-        });
+        await tx.trial.createMany({ data: input.trials.map((trial) => trialRow(lease, trial)) });
         const version = await registry.addVersion(tx, {
           ...input.version,
           tenantId: lease.tenantId,
@@ -323,6 +321,16 @@ export function createRunQueue(options: RunQueueOptions) {
 }
 
 const keyOf = ({ tenantId, runId }: Pick<Lease, 'tenantId' | 'runId'>) => ({ tenantId_id: { tenantId, id: runId } });
+
+function trialRow({ tenantId, runId }: Lease, { sizeBytes, sizeGzBytes, ...trial }: TrialRecord) {
+  return {
+    ...trial,
+    tenantId,
+    runId,
+    sizeBytes: sizeBytes === null ? null : BigInt(sizeBytes),
+    sizeGzBytes: sizeGzBytes === null ? null : BigInt(sizeGzBytes),
+  };
+}
 
 /** A run that nobody cancelled has ended by itself: nobody's doing but the product's. */
 async function recordEnd(tx: TenantTx, { tenantId, runId }: Lease, failureCode: string | null, details?: Prisma.InputJsonObject): Promise<void> {

@@ -2,7 +2,7 @@ interface ProgressProps {
   label: string;
   /** 0 to 1; null where the end is not known yet. */
   value: number | null;
-  text?: string;
+  text?: string | undefined;
 }
 
 export function Progress({ label, value, text }: ProgressProps) {

@@ -4,6 +4,7 @@ import type { Pacer } from '../pacer.ts';
 import type { FittedEstimator, FittedPipeline, FittedTarget } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { PreparedData } from '../prepared-data.ts';
+import type { FamilySearch } from '../search/search-space.ts';
 import type { Problem, Table } from '../table.ts';
 
 /**
@@ -16,11 +17,15 @@ export interface Family<Settings extends ModelSettings = ModelSettings, Estimato
   score(pipeline: FittedPipeline & { estimator: Estimator }, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null>;
   /**
    * Whether, once compared on the validation rows, it learns again from these as well. Right for a family that does not
-   * stop by them: it loses nothing and gains rows.
+   * need them to know when to stop, or needs no more of them than the number of epochs.
    */
-  learnsFromValidation: boolean;
+  learnsFromValidation: boolean | ((settings: Settings) => boolean);
   /** What the leaderboard shows beside the family's name. */
   parameters(settings: Settings, spec: TrainingSpec): Record<string, unknown>;
+  /** Epochs of a fit at most; 0 for a family without. */
+  epochs(settings: Settings, spec: TrainingSpec): number;
+  /** How an automatic search varies it. A family without this is searched with its defaults only. */
+  search?: FamilySearch;
 }
 
 export interface FitJob<Settings extends ModelSettings = ModelSettings> {
@@ -34,6 +39,8 @@ export interface FitJob<Settings extends ModelSettings = ModelSettings> {
   rows: Int32Array;
   /** held back; empty where nothing needs them */
   validation: Int32Array;
+  /** as many as an earlier fit, with rows held back, found best; null to find out */
+  epochs: number | null;
   pacer: Pacer;
   /** of an interrupted fit of the same model: what it gave to `onEpoch` last */
   resume: FitState | null;

@@ -9,6 +9,21 @@ type NearestNeighboursEstimator = Extract<FittedEstimator, { family: 'knn' }>;
 export const knn: Family<NearestNeighboursSettings, NearestNeighboursEstimator> = {
   learnsFromValidation: true,
   parameters: ({ family: _family, ...own }) => own,
+  epochs: () => 0,
+  search: {
+    space: ({ rows }) => ({
+      settings: {
+        k: { type: 'logInteger', low: 1, high: Math.max(2, Math.min(50, Math.floor(rows / 5))) },
+        weights: { type: 'choice', of: ['uniform', 'distance'] },
+        scaling: { type: 'choice', of: ['standard', 'none'] },
+      },
+    }),
+    // Of many rows it is slow to answer, and others do better.
+    portfolio: ({ rows }) => [
+      { order: rows < 3_000 ? 1 : 11, point: { settings: { k: 5, weights: 'distance', scaling: 'standard' } } },
+      { order: rows < 3_000 ? 3 : 12, point: { settings: { k: 3, weights: 'distance', scaling: 'none' } } },
+    ],
+  },
 
   async fit({ data, spec, settings, rows }) {
     const begun = performance.now();

@@ -33,10 +33,10 @@ builder.prismaObject('Trial', {
   description: 'One model tried within a run: a row of the leaderboard.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: 'Number of the trial; the first is 0.' }),
-    family: t.exposeString('family', { description: 'Model family: dense or knn.' }),
+    family: t.exposeString('family', { description: 'Model family, as the training configuration names it; ensemble for the weighted blend that ends a search.' }),
     parameters: t.expose('parameters', { type: 'JSON', description: 'Its hyper-parameters.' }),
     metrics: t.expose('metrics', { type: 'JSON', description: '{validation, test, baseline}: scores on held-back rows.' }),
-    scoreVal: t.exposeFloat('scoreVal', { nullable: true, description: 'Selection metric on validation rows, if some were held back.' }),
+    scoreVal: t.exposeFloat('scoreVal', { nullable: true, description: 'Selection metric on validation rows, if some were held back; in a search, its mean over the folds.' }),
     scoreTest: t.exposeFloat('scoreTest', { nullable: true, description: 'Selection metric on the test rows; null where it is not defined.' }),
     predTimeMsP50: t.exposeFloat('predTimeMsP50', { nullable: true, description: 'Median time of a single-row prediction, in milliseconds.' }),
     fitTimeSeconds: t.exposeFloat('fitTimeSeconds', { description: 'Time to train, in seconds.' }),
@@ -52,16 +52,26 @@ interface RunProgressState {
   family: string;
   epoch: number;
   epochs: number;
+  secondsUsed?: number;
+  timeLimitSeconds?: number | null;
+  best?: number | null;
 }
 
 const progressType = builder.objectRef<RunProgressState>('RunProgressState').implement({
   description: 'How far a run is.',
   fields: (t) => ({
     trial: t.exposeInt('trial', { description: 'Number of the trial at work; the first is 0.' }),
-    trials: t.exposeInt('trials', { description: 'Trials in all.' }),
+    trials: t.exposeInt('trials', { description: 'Trials in all; of a search, at most.' }),
     family: t.exposeString('family', { description: 'Model family of the trial at work.' }),
     epoch: t.exposeInt('epoch', { description: 'Epochs done in this trial.' }),
     epochs: t.exposeInt('epochs', { description: 'Epochs of this trial at most.' }),
+    secondsUsed: t.float({ nullable: true, description: 'Of a search: how long it has gone on.', resolve: ({ secondsUsed }) => secondsUsed ?? null }),
+    timeLimitSeconds: t.float({
+      nullable: true,
+      description: 'Of a search: how long it may go on, if that is limited.',
+      resolve: ({ timeLimitSeconds }) => timeLimitSeconds ?? null,
+    }),
+    bestScore: t.float({ nullable: true, description: 'Of a search: the best score_val so far.', resolve: ({ best }) => best ?? null }),
   }),
 });
 
@@ -131,7 +141,7 @@ builder.prismaNode('Run', {
       resolve: ({ id }, { trial }, { db, tenantId }) => listMetrics(db, { tenantId, runId: id, trial: trial ?? null }),
     }),
     trials: t.relation('trials', {
-      description: 'The leaderboard: every model tried, in the order of the configuration.',
+      description: 'The leaderboard: every model tried, in the order of the configuration; of a search, live, in the order of trying.',
       query: { orderBy: { number: 'asc' }, take: 200 },
     }),
     modelVersion: t.relation('modelVersion', { nullable: true, description: 'What came out of it, if it succeeded.' }),

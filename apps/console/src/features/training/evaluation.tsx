@@ -1,3 +1,4 @@
+import { Curve } from '../../design/curve.tsx';
 import { HeatMap } from '../../design/heat-map.tsx';
 import { Figure } from '../../design/facts.tsx';
 import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
@@ -23,15 +24,27 @@ export type Evaluation =
       positiveClass: string | null;
       perClass: ClassScore[];
       rocAuc: number | null;
+      prAuc?: number | null;
       logLoss: number;
+      brier?: number;
+      cost?: number | null;
+      calibration?: { bins: { predicted: number; observed: number; rows: number }[]; error: number };
       confusionMatrix: { labels: string[]; counts: number[][] };
     }
-  | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null };
+  | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number };
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
   const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null;
   return type === 'classification' || type === 'regression' ? (json as Evaluation) : null;
+}
+
+/** The selection metric on the test rows with one value of a category. */
+export interface Slice {
+  column: string;
+  value: string | null;
+  rows: number;
+  score: number | null;
 }
 
 /** The one number by which people speak of a result: F1 for classes, RMSE for numbers. */
@@ -42,7 +55,7 @@ export function headline(json: unknown): string {
 }
 
 /** Scores on held-back rows, beside those of the simplest answer there is. */
-export function EvaluationView({ evaluation, baseline }: { evaluation: Evaluation; baseline: Evaluation | null }) {
+export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluation: Evaluation; baseline: Evaluation | null; slices?: readonly Slice[] }) {
   return (
     <div className="space-y-6">
       <div className="grid grid-cols-2 gap-6 sm:grid-cols-3 xl:grid-cols-6">
@@ -80,6 +93,39 @@ export function EvaluationView({ evaluation, baseline }: { evaluation: Evaluatio
           </div>
         </div>
       )}
+      {evaluation.type === 'classification' && evaluation.calibration && evaluation.calibration.bins.length > 1 && (
+        <div className="border-t border-steel-100 pt-5">
+          <h3 className="mb-3 text-[13px] font-semibold text-steel-700">Calibration</h3>
+          <Curve
+            label={`Calibration: what came true of each tenth of the probabilities; error ${formatShare(evaluation.calibration.error)}`}
+            xLabel="Predicted (%)"
+            height={220}
+            x={evaluation.calibration.bins.map(({ predicted }) => predicted * 100)}
+            lines={[
+              { label: 'Came true (%)', values: evaluation.calibration.bins.map(({ observed }) => observed * 100) },
+              { label: 'If it were exact', values: evaluation.calibration.bins.map(({ predicted }) => predicted * 100), isDashed: true },
+            ]}
+          />
+        </div>
+      )}
+      {slices.length > 0 && (
+        <div className="border-t border-steel-100 pt-5">
+          <h3 className="mb-3 text-[13px] font-semibold text-steel-700">By slice</h3>
+          <div className="overflow-hidden rounded-md border border-steel-200">
+            <Table
+              caption="Selection metric by value of a category"
+              rows={slices}
+              keyOf={(slice) => JSON.stringify([slice.column, slice.value])}
+              columns={[
+                { header: 'Column', cell: (slice) => slice.column },
+                { header: 'Value', cell: (slice) => <span className="font-medium text-steel-900">{slice.value ?? 'missing'}</span> },
+                { header: 'Score', align: 'right', cell: (slice) => formatNumber(slice.score) },
+                { header: 'Rows', align: 'right', cell: (slice) => formatCount(slice.rows) },
+              ]}
+            />
+          </div>
+        </div>
+      )}
     </div>
   );
 }
@@ -91,6 +137,8 @@ function figuresOf(evaluation: Evaluation, baseline: Evaluation | null) {
       { label: 'RMSE', value: formatNumber(evaluation.rmse), note: simple && `baseline ${formatNumber(simple.rmse)}` },
       { label: 'MAE', value: formatNumber(evaluation.mae), note: simple && `baseline ${formatNumber(simple.mae)}` },
       { label: 'R²', value: formatNumber(evaluation.r2), note: simple && `baseline ${formatNumber(simple.r2)}` },
+      ...(evaluation.mape == null ? [] : [{ label: 'MAPE', value: formatShare(evaluation.mape), note: 'of the true value' }]),
+      ...(evaluation.smape === undefined ? [] : [{ label: 'sMAPE', value: formatShare(evaluation.smape), note: 'of the mean of both' }]),
       { label: 'Test rows', value: formatCount(evaluation.rows), note: null },
     ];
   }
@@ -102,6 +150,11 @@ function figuresOf(evaluation: Evaluation, baseline: Evaluation | null) {
     { label: 'Precision', value: formatNumber(evaluation.precision), note: about },
     { label: 'Recall', value: formatNumber(evaluation.recall), note: about },
     { label: 'ROC AUC', value: formatNumber(evaluation.rocAuc), note: evaluation.positiveClass === null ? 'one against the rest' : null },
+    ...(evaluation.prAuc === undefined ? [] : [{ label: 'PR AUC', value: formatNumber(evaluation.prAuc), note: 'average precision' }]),
+    { label: 'Balanced accuracy', value: formatShare(evaluation.balancedAccuracy), note: 'mean recall of the classes' },
     { label: 'Log loss', value: formatNumber(evaluation.logLoss), note: `${formatCount(evaluation.rows)} test rows` },
+    ...(evaluation.brier === undefined ? [] : [{ label: 'Brier score', value: formatNumber(evaluation.brier), note: simple?.brier === undefined ? null : `baseline ${formatNumber(simple.brier)}` }]),
+    ...(evaluation.calibration ? [{ label: 'Calibration error', value: formatShare(evaluation.calibration.error), note: 'predicted against observed' }] : []),
+    ...(evaluation.cost == null ? [] : [{ label: 'Cost per row', value: formatNumber(evaluation.cost), note: simple?.cost == null ? null : `baseline ${formatNumber(simple.cost)}` }]),
   ];
 }

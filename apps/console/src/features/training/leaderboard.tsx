@@ -1,5 +1,5 @@
 import { Badge } from '../../design/badge.tsx';
-import { formatBytes, formatNumber, words } from '../../design/format.ts';
+import { formatBytes, formatNumber, formatShare, words } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { RunQuery } from '../../gql/graphql.ts';
 import { familyName } from './run-state.tsx';
@@ -14,7 +14,10 @@ interface LeaderboardProps {
 
 /** Every model tried, best first, under the column names that people know from other leaderboards. */
 export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
-  const ranked = [...trials].sort((a, b) => Number(b.best) - Number(a.best) || a.number - b.number);
+  // In a search most trials fail to become a model: those with a score on the test rows come first.
+  const isSearch = trials.some(({ metrics }) => typeof metrics === 'object' && metrics !== null && 'search' in metrics);
+  const rank = (trial: Trial) => Number(trial.best) * 4 + Number(trial.scoreTest !== null) * 2 + Number(trial.scoreVal !== null);
+  const ranked = [...trials].sort((a, b) => rank(b) - rank(a) || a.number - b.number);
   return (
     <Table
       caption="Leaderboard"
@@ -29,6 +32,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
               <button type="button" className="link text-left whitespace-nowrap" aria-pressed={trial.number === chosen} onClick={() => onChoose(trial.number)}>
                 {familyName(trial.family)}
               </button>
+              {isSearch && <span className="text-[13px] text-steel-500">{trial.number + 1}</span>}
               {trial.best && <Badge tone="good">Best</Badge>}
             </div>
           ),
@@ -48,6 +52,10 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
 /** `k 3, weights uniform`: the hyper-parameters of the model itself, without those of its training. */
 function parametersText(parameters: unknown): string {
   if (typeof parameters !== 'object' || parameters === null) return '';
+  if ('members' in parameters && Array.isArray(parameters.members)) {
+    const members = parameters.members as { trial: number; weight: number }[];
+    return members.map(({ trial, weight }) => `${formatShare(weight)} model ${trial + 1}`).join(', ');
+  }
   return Object.entries(parameters)
     .filter(([name, value]) => name !== 'family' && (Array.isArray(value) || typeof value !== 'object'))
     .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)

@@ -103,7 +103,11 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [positiveClass, setPositiveClass] = useState('');
   const [choices, setChoices] = useState(() => proposeChoices(columns));
   const [acknowledged, setAcknowledged] = useState<string[]>([]);
-  const [models, setModels] = useState<DraftObject[]>(() => families.map((family) => draftOf(family) as DraftObject));
+  // Every run adds a baseline by itself.
+  const [models, setModels] = useState<DraftObject[]>(() =>
+    families.filter((family) => family.properties?.['family']?.const !== 'baseline').map((family) => draftOf(family) as DraftObject),
+  );
+  const [isSearch, setIsSearch] = useState(false);
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
@@ -129,7 +133,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
-    ...models.flatMap((draft, index) => pathsOf(familyOf(draft) ?? {}, draft, `models[${index}]`)),
+    ...(isSearch ? [] : models.flatMap((draft, index) => pathsOf(familyOf(draft) ?? {}, draft, `models[${index}]`))),
   ]);
 
   async function submit(event: FormEvent) {
@@ -138,7 +142,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
     const spec = {
       inputFeatures: features,
       outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
-      models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)),
+      ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
       ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
     };
     const submitted = await submitRun.run({
@@ -216,9 +220,26 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
         />
       </Card>
       <LeakNotice leaks={leaks} features={names} acknowledged={acknowledged} onAcknowledged={setAcknowledged} />
-      <Card
+      <Card title="How to find the model">
+        <SelectField
+          label="Models"
+          className="max-w-md"
+          value={isSearch ? 'search' : 'listed'}
+          hint={isSearch ? 'Families and settings are tried one after another until the time is up; the best are blended.' : 'You say which models are trained.'}
+          choices={[{ value: 'listed', label: 'Compare the models listed' }, { value: 'search', label: 'Search automatically' }]}
+          onValue={(mode) => {
+            const turnedOn = mode === 'search';
+            setIsSearch(turnedOn);
+            const selection = settings['selection'];
+            const own = typeof selection === 'object' && selection !== null ? selection : {};
+            const limits = turnedOn ? { timeLimitSeconds: '60' } : { timeLimitSeconds: '', maxTrials: '', inferLimitMs: '' };
+            setSettings({ ...settings, selection: { ...own, ...limits } });
+          }}
+        />
+      </Card>
+      {!isSearch && (<Card
         title="Models to compare"
-        description="Each is trained on the same rows; the best becomes the new version."
+        description="Each is trained on the same rows; the best becomes the new version. A baseline is added to compare with."
         actions={families.map((family) => (
           <Button key={String(family.properties?.['family']?.const)} onClick={() => setModels([...models, draftOf(family) as DraftObject])}>
             Add {family.title?.toLowerCase()}
@@ -258,7 +279,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
             );
           })}
         </ol>
-      </Card>
+      </Card>)}
       <div className="grid gap-6 xl:grid-cols-2">
         <Card title="How networks are trained" description="Models that do not learn in epochs ignore this.">
           {fieldsOf('trainer')}
@@ -274,7 +295,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
       </div>
       <div className="sticky bottom-0 -mx-6 flex items-center justify-end gap-4 border-t border-steel-200 bg-white/95 px-6 py-3 lg:-mx-9 lg:px-9">
         <p className="text-[13px] text-steel-500">
-          {models.length} {models.length === 1 ? 'model' : 'models'} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}
+          {isSearch ? 'Automatic search' : `${models.length} ${models.length === 1 ? 'model' : 'models'}`} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}
         </p>
         <Button type="submit" kind="primary" isPending={submitRun.isPending}>
           Start run

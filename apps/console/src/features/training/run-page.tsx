@@ -1,13 +1,13 @@
 import { useQuery, useSubscription } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
 import { Button, buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Curve } from '../../design/curve.tsx';
 import { Facts } from '../../design/facts.tsx';
-import { formatClock, formatCount, formatMoment, formatSeconds, words } from '../../design/format.ts';
+import { formatClock, formatCount, formatMoment, formatNumber, formatSeconds, words } from '../../design/format.ts';
 import { Empty, Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Progress } from '../../design/progress.tsx';
@@ -15,10 +15,11 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CancelRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { EvaluationView, evaluationOf } from './evaluation.tsx';
+import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
-import { familyName, isFinal, RunState, shareDone, whereabouts } from './run-state.tsx';
+import { searchCurveOf } from './search-curve.ts';
+import { familyName, isFinal, RunState, shareDone, timeUsed, whereabouts } from './run-state.tsx';
 
 type Run = NonNullable<RunQuery['run']>;
 
@@ -50,6 +51,7 @@ export function RunPage({ id }: { id: string }) {
 function RunView({ run, onNews }: { run: Run; onNews(): void }) {
   const [live, setLive] = useState<readonly EpochMetric[]>([]);
   const [lastStatus, setLastStatus] = useState(run.status);
+  const lastRead = useRef(0);
   const isOver = isFinal(run.status);
   const cancel = useVerb(CancelRunDocument);
   const mayCancel = useCan('run:cancel');
@@ -62,8 +64,11 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
       const { run: news, metrics } = data.runProgress;
       if (metrics.length > 0) setLive((known) => mergeMetrics(known, metrics));
       // events, the leaderboard and the version come with the whole run: read it when something other than epochs happened
-      if (news.status !== lastStatus) {
+      // (a search has a row of its leaderboard to show now and then; a second is soon enough)
+      const isSearching = news.progress?.secondsUsed != null && Date.now() - lastRead.current > 1_000;
+      if (news.status !== lastStatus || isSearching) {
         setLastStatus(news.status);
+        lastRead.current = Date.now();
         onNews();
       }
     },
@@ -127,7 +132,7 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
       )}
       {!isOver && (
         <Card>
-          <Progress label={whereabouts(run)} value={run.status === 'QUEUED' ? 0 : shareDone(run)} />
+          <Progress label={whereabouts(run)} value={run.status === 'QUEUED' ? 0 : shareDone(run)} text={timeUsed(run)} />
         </Card>
       )}
       <Outcome run={run} metrics={metrics} />
@@ -169,8 +174,9 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
   const current = chosen ?? best?.number ?? run.progress?.trial ?? reporting.at(-1) ?? 0;
   const drawn = reporting.includes(current) ? current : reporting.at(-1);
   const trial = run.trials.find(({ number }) => number === current);
-  const scores = (trial?.metrics ?? {}) as { test?: unknown; baseline?: unknown };
+  const scores = (trial?.metrics ?? {}) as { test?: unknown; baseline?: unknown; slices?: readonly Slice[] };
   const evaluation = evaluationOf(scores.test);
+  const searched = searchCurveOf(run.trials);
   const curve = drawn === undefined ? null : lossCurveOf(metrics, drawn);
   const curveName = drawn === undefined ? '' : nameOfTrial(run, drawn);
 
@@ -183,7 +189,17 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
       )}
       {trial && evaluation && (
         <Card title={`Scores of ${familyName(trial.family)}`} description="On test rows that took no part in training.">
-          <EvaluationView evaluation={evaluation} baseline={evaluationOf(scores.baseline)} />
+          <EvaluationView evaluation={evaluation} baseline={evaluationOf(scores.baseline)} slices={scores.slices ?? []} />
+        </Card>
+      )}
+      {searched && (
+        <Card title="Search" description={`Best score_val over time, ${searched.trials} trials`}>
+          <Curve
+            label={`Best score over time: ${formatNumber(searched.best.at(-1))} after ${formatSeconds(searched.seconds.at(-1))}`}
+            xLabel="Seconds"
+            x={searched.seconds}
+            lines={[{ label: 'Best so far', values: searched.best }]}
+          />
         </Card>
       )}
       {curve && curve.epochs.length > 0 && (

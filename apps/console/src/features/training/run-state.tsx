@@ -1,4 +1,5 @@
 import { Badge, type Tone } from '../../design/badge.tsx';
+import { formatNumber, formatSeconds } from '../../design/format.ts';
 import type { RunFieldsFragment, RunStatus } from '../../gql/graphql.ts';
 
 const states: Record<RunStatus, { label: string; tone: Tone }> = {
@@ -27,14 +28,29 @@ export function shareDone(run: Pick<RunFieldsFragment, 'status' | 'progress'>): 
   if (run.status === 'SUCCEEDED') return 1;
   const { progress } = run;
   if (!progress?.trials) return run.status === 'RUNNING' ? null : 0;
+  if (progress.secondsUsed !== null && progress.timeLimitSeconds) return Math.min(1, progress.secondsUsed / progress.timeLimitSeconds);
   const within = progress.epochs ? progress.epoch / progress.epochs : 0;
   return Math.min(1, (progress.trial + within) / progress.trials);
 }
 
-const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network' };
+const families: Record<string, string> = {
+  baseline: 'Baseline',
+  linear: 'Linear model',
+  knn: 'k-nearest neighbours',
+  dense: 'Dense network',
+  boosted_trees: 'Boosted trees',
+  random_forest: 'Random forest',
+  ensemble: 'Ensemble',
+};
 
 export function familyName(family: string): string {
   return families[family] ?? family;
+}
+
+/** `12.3 s of 1 min 0 s` of a search; nothing for other runs. */
+export function timeUsed({ progress }: Pick<RunFieldsFragment, 'progress'>): string | undefined {
+  if (progress?.secondsUsed == null) return undefined;
+  return formatSeconds(progress.secondsUsed) + (progress.timeLimitSeconds === null ? '' : ` of ${formatSeconds(progress.timeLimitSeconds)}`);
 }
 
 /** Where a run is, in words: "Dense network, epoch 12 of 100 (model 2 of 3)". */
@@ -45,6 +61,10 @@ export function whereabouts(run: Pick<RunFieldsFragment, 'status' | 'progress' |
   if (isFinal(run.status)) return '';
   const { progress } = run;
   if (!progress?.family) return 'Preparing the data';
+  if (progress.secondsUsed !== null) {
+    const best = progress.bestScore === null ? '' : `, best score so far ${formatNumber(progress.bestScore)}`;
+    return `Searching: trial ${progress.trial + 1}, ${familyName(progress.family)}${best}`;
+  }
   const epochs = progress.epochs > 0 ? `, epoch ${progress.epoch} of ${progress.epochs}` : '';
   const trials = progress.trials > 1 ? ` (model ${progress.trial + 1} of ${progress.trials})` : '';
   return `${familyName(progress.family)}${epochs}${trials}`;

@@ -57,7 +57,7 @@ export function valueOf(schema: FieldSchema, draft: Draft | undefined): unknown 
   if (part) return draft === null ? null : valueOf(part, draft);
   if (schema.properties) {
     const values = Object.entries(schema.properties).map(([name, property]) => [name, valueOf(property, childOf(draft, name))] as const);
-    return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+    return Object.fromEntries(values.filter(([, value]) => value !== undefined && !isEmpty(value)));
   }
   if (schema.type === 'boolean') return draft === true;
   if (typeof draft !== 'string') return undefined;
@@ -65,6 +65,11 @@ export function valueOf(schema: FieldSchema, draft: Draft | undefined): unknown 
   if (schema.type === 'array') return text === '' ? [] : text.split(/[\s,;]+/).filter(Boolean).map((entry) => numberOrText(entry));
   if (text === '') return undefined;
   return schema.type === 'number' || schema.type === 'integer' ? numberOrText(text) : text;
+}
+
+/** A part of which nothing was filled in is left out as a whole: it may be one that is not wanted at all. */
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
 /** The paths of all fields that a form for this schema shows, as problems name them: `trainer.regularization.l1`. */

@@ -24,7 +24,9 @@ const trainer: FieldSchema = {
       default: {},
       anyOf: [{ type: 'object', properties: { patience: { type: 'integer', title: 'Patience', default: 15 } } }, { type: 'null' }],
     },
+    classWeights: { title: 'Class weights', default: 'none', anyOf: [{ type: 'string', enum: ['none', 'balanced'] }, { type: 'object' }] },
     metric: { type: 'string', title: 'Metric', enum: ['f1', 'rmse'] },
+    costs: { type: 'object', properties: { missed: { type: 'number', title: 'Missed' }, falseAlarm: { type: 'number', title: 'False alarm' } } },
   },
 };
 
@@ -47,6 +49,7 @@ describe('a form made from the schema of the training configuration', () => {
       hiddenLayers: [64, 32],
       regularization: { l1: 0, l2: 0 },
       earlyStop: { patience: 15 },
+      classWeights: 'none',
     });
   });
 
@@ -59,6 +62,21 @@ describe('a form made from the schema of the training configuration', () => {
     fireEvent.change(screen.getByLabelText('Hidden layers'), { target: { value: '' } });
     expect(value).toMatchObject({ regularization: { l1: 0, l2: 0.001 }, learningRate: '0,01', hiddenLayers: [] });
     expect(value).not.toHaveProperty('epochs');
+  });
+
+  it('leaves out a part of which nothing was filled in, and sends it with the first value', () => {
+    let value: unknown;
+    render(<Form onValue={(next) => (value = next)} />);
+    expect(value).not.toHaveProperty('costs');
+    fireEvent.change(screen.getByLabelText('Missed'), { target: { value: '100' } });
+    expect(value).toMatchObject({ costs: { missed: 100 } });
+  });
+
+  it('offers the named values of what may also be an object', () => {
+    let value: unknown;
+    render(<Form onValue={(next) => (value = next)} />);
+    fireEvent.change(screen.getByLabelText('Class weights'), { target: { value: 'balanced' } });
+    expect(value).toMatchObject({ classWeights: 'balanced' });
   });
 
   it('sends null for a part that is switched off', () => {

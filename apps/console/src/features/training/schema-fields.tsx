@@ -67,8 +67,10 @@ function SchemaField({ name, schema, draft, path, problemAt, onDraft }: SchemaFi
     return <CheckField label={label} hint={schema.description} isChecked={draft === true} onChecked={onDraft} />;
   }
   const text = typeof draft === 'string' ? draft : '';
-  if (schema.enum) {
-    const choices = schema.enum.map((value) => ({ value, label: value }));
+  // What may also be an object is set in the configuration's text; the form offers its named values.
+  const named = schema.enum ?? schema.anyOf?.find((option) => option.enum)?.enum;
+  if (named) {
+    const choices = named.map((value) => ({ value, label: value }));
     return (
       <SelectField
         label={label}

@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util';
+import { parseTrainingSpec } from '@millrace/configuration';
+import { selectBackend, train } from '@millrace/learning';
+import { readBaselines, readScoredDataset, type ScoredDataset, scoredDatasetNames } from './scored-data.ts';
+
+/** What is shown of a data set, by the kind of its target. */
+const figures = { category: ['accuracy'], binary: ['accuracy', 'f1', 'rocAuc'], number: ['rmse', 'mae'] } as const;
+
+/**
+ * Trains model families with their defaults on each fold of the shared data sets, and shows mean ± deviation of their
+ * scores on the rows left out, beside the figures that others reached on the same folds.
+ *
+ * `--models` takes families by name, or whole models as JSON, divided by `;`; `--trainer` a trainer as JSON.
+ */
+export async function benchFamilies(parameters: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: parameters,
+    options: {
+      models: { type: 'string', default: 'baseline;linear;knn;dense' },
+      data: { type: 'string', default: scoredDatasetNames.join(',') },
+      trainer: { type: 'string', default: '{}' },
+      seed: { type: 'string', default: '0' },
+    },
+  });
+  const models = values.models.split(';').map((text) => (text.startsWith('{') ? (JSON.parse(text) as object) : { family: text }));
+  const trainer = JSON.parse(values.trainer) as object;
+  const backend = await selectBackend();
+  console.log(`backend: ${backend.name}; scores are mean ± standard deviation over the folds`);
+  const others = readBaselines();
+  for (const name of values.data.split(',')) {
+    const dataset = readScoredDataset(name);
+    if (!dataset) {
+      console.warn(`SKIPPED: ${name} is not in the folder beside this repository`);
+      continue;
+    }
+    for (const [metric, reference] of figures[dataset.target.type].map((metric) => [metric, others.get(`${name} ${metric}`)] as const)) {
+      if (reference) console.log(`${name} ${metric}, others: ${Object.entries(reference).map(([program, figure]) => `${program} ${figure}`).join('; ')}`);
+    }
+    for (const model of models) {
+      const { scores, seconds } = await scoreFolds(dataset, model, trainer, Number(values.seed));
+      const line = figures[dataset.target.type].map((metric) => `${metric} ${summary(scores.map((score) => score[metric] ?? NaN))}`);
+      console.log(`${name} ${JSON.stringify(model)}: ${line.join('; ')}; ${(seconds / scores.length).toFixed(2)} s a fold`);
+    }
+  }
+}
+
+async function scoreFolds(
+  { table, inputs, target, folds }: ScoredDataset, model: object, trainer: object, seed: number,
+): Promise<{ scores: Record<string, number>[]; seconds: number }> {
+  const parsed = parseTrainingSpec({ inputFeatures: inputs, outputFeatures: [target], models: [model], trainer, split: { seed } });
+  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+  const scores: Record<string, number>[] = [];
+  let seconds = 0;
+  for (const testRows of folds) {
+    const outcome = await train({ table, spec: parsed.spec, testRows });
+    if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
+    const trial = outcome.trials[outcome.best]!;
+    scores.push(trial.metrics.test as unknown as Record<string, number>);
+    seconds += trial.fitTimeSeconds;
+  }
+  return { scores, seconds };
+}
+
+function summary(values: number[]): string {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  return `${mean.toPrecision(4)} ± ${deviation.toPrecision(2)}`;
+}
