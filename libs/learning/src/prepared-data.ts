@@ -1,10 +1,10 @@
-import { needsValidation, type SelectionMetric, splitColumnOf, splitTypeOf, taskOf, type TrainingSpec } from '@millrace/configuration';
+import { isSearch, needsValidation, type SelectionMetric, splitColumnOf, splitTypeOf, taskOf, type TrainingSpec } from '@millrace/configuration';
 import { cheapestDecision, type Costs } from './decision.ts';
 import { type Metrics, metricValue, scoreClassification, scoreOneMetric, scoreRegression } from './metrics.ts';
 import type { FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
 import { splitByOf } from './split-keys.ts';
-import { type Split, splitRows } from './split.ts';
+import { type Split, type SplitBy, splitRows } from './split.ts';
 import { categoryAt, type ColumnData, findColumn, inCodeUnitOrder, type Problem, type Table } from './table.ts';
 
 type TargetInfo =
@@ -19,6 +19,8 @@ export interface PreparedData {
   /** Per row of the table: class index or value; meaningless where the target is missing. */
   truth: Float64Array;
   split: Split;
+  /** Per row of the table, where the split keeps rows of one group apart or goes by time: the group's number, or the moment's rank. */
+  apart: { by: 'group' | 'moment'; keys: Int32Array } | null;
   dropped: number;
 }
 
@@ -49,10 +51,11 @@ export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Arr
   const splitType = splitTypeOf(spec);
   const isStratified = splitType === 'stratified' || (splitType === 'fold' && taskOf(spec) === 'classification');
   const strata = isStratified ? Int32Array.from(rows, (row) => truth[row]!) : null;
+  const by = splitColumn ? splitByOf(splitColumn, rows, spec) : undefined;
   const split = splitRows({
     rows, strata, testRows, trainFraction: spec.split.trainFraction, seed: spec.split.seed,
     validationFraction: needsValidation(spec) ? spec.split.validationFraction : 0,
-    by: splitColumn ? splitByOf(splitColumn, rows, spec) : undefined,
+    by,
   });
   if (testRows && (split.train.length === 0 || split.test.length === 0)) throw new Error('The rows to test on leave none to test on or to learn from');
   const problems: Problem[] = [];
@@ -60,6 +63,14 @@ export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Arr
     const part = split.test.length === 0 ? 'test' : 'training';
     problems.push({ field: 'split.column', message: `Among the rows with a known target, "${splitColumn.name}" leaves no ${part} row.`, remedy: 'Split by another column or fold, or add rows.' });
     return { type: 'invalid', problems };
+  }
+  const apart = apartOf(by, rows, table.rows);
+  if (apart && isSearch(spec) && split.train.every((row) => apart.keys[row] === apart.keys[split.train[0]!])) {
+    problems.push({
+      field: 'split.column',
+      message: `All training rows are of one ${apart.by} by "${splitColumn!.name}": the search cannot hold out another one of them.`,
+      remedy: 'Split by another column, or name the models to train instead of searching.',
+    });
   }
   if (needsValidation(spec) && split.validation.length === 0) {
     problems.push({
@@ -86,7 +97,15 @@ export function prepareData(table: Table, spec: TrainingSpec, testRows: Int32Arr
     }
   }
   if (problems.length > 0) return { type: 'invalid', problems };
-  return { type: 'prepared', table, target, truth, split, dropped: table.rows - rows.length };
+  return { type: 'prepared', table, target, truth, split, apart, dropped: table.rows - rows.length };
+}
+
+function apartOf(by: SplitBy | undefined, rows: Int32Array, tableRows: number): PreparedData['apart'] {
+  if (by?.type !== 'grouped' && by?.type !== 'time') return null;
+  const known = by.type === 'grouped' ? by.groups : by.ranks;
+  const keys = new Int32Array(tableRows);
+  rows.forEach((row, at) => (keys[row] = known[at]!));
+  return { by: by.type === 'grouped' ? 'group' : 'moment', keys };
 }
 
 function readTarget(

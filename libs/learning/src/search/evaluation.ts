@@ -205,8 +205,9 @@ export function isBagged({ family, settings }: Candidate): boolean {
   return !(typeof learnsFromValidation === 'boolean' ? learnsFromValidation : learnsFromValidation(settings));
 }
 
-/** Pipelines that count alike as one. */
-export function bagOf(work: Pick<FoldWork, 'data' | 'spec'>, pipelines: FittedPipeline[]): FittedPipeline {
+/** The models of the folds, counting alike, as one; in time the last alone, as the others know the past only. */
+export function bagOf(work: Pick<FoldWork, 'data' | 'spec' | 'plan'>, ofFolds: FittedPipeline[]): FittedPipeline {
+  const pipelines = work.plan.inTime ? ofFolds.slice(-1) : ofFolds;
   return ensembleOf(work, pipelines.map((pipeline) => ({ weight: 1 / pipelines.length, pipeline })));
 }
 

@@ -42,3 +42,47 @@ test('the same seed gives the same folds, another one others', () => {
   expect(planFolds(data, 3)).toEqual(planFolds(data, 3));
   expect(planFolds(data, 4).folds[0]).not.toEqual(planFolds(data, 3).folds[0]);
 });
+
+/** Rows with a machine and a day each, in no order. */
+function splitBy(split: object, days = 20): PreparedData & { apart: object } {
+  const table = madeUpTable(120, 4);
+  const keys = Array.from({ length: table.rows }, (_, row) => (row * 7) % days);
+  const columns = [
+    ...table.columns,
+    { name: 'machine', type: 'category' as const, values: keys.map((key) => `machine ${key}`) },
+    { name: 'day', type: 'category' as const, values: keys.map((key) => `2026-03-${String(key + 1).padStart(2, '0')}`) },
+  ];
+  const spec = specFor({ rows: table.rows, columns }, { name: 'grade', type: 'category' }, { selection: { maxTrials: 1 }, split }, ['passed', 'amount', 'machine', 'day']);
+  const data = prepareData({ rows: table.rows, columns }, spec);
+  if (data.type === 'invalid') throw new Error(JSON.stringify(data.problems));
+  return data as PreparedData & { apart: object };
+}
+
+test('where the run keeps groups apart, no fold learns from a group that it holds out', () => {
+  const data = splitBy({ type: 'grouped', column: 'machine' });
+  const { folds, scored } = planFolds(data, 5);
+  expect(folds).toHaveLength(10);
+  expect(folds.slice(0, 5).flatMap(({ heldOut }) => [...heldOut]).sort((a, b) => a - b)).toEqual([...scored]);
+  for (const { train, heldOut } of folds) {
+    const groups = (rows: Int32Array) => new Set(Array.from(rows, (row) => data.apart.keys[row]));
+    expect([...groups(heldOut)].filter((group) => groups(train).has(group))).toEqual([]);
+    expect(heldOut.length).toBeGreaterThan(0);
+  }
+});
+
+test('where the run goes by time, every fold is later than all that is learned for it', () => {
+  const data = splitBy({ type: 'time', column: 'day' });
+  const { folds, scored, inTime } = planFolds(data, 5);
+  expect([folds.length, inTime]).toEqual([3, true]);
+  const days = (rows: Int32Array) => Array.from(rows, (row) => data.apart.keys[row]!);
+  for (const { train, heldOut } of folds) expect(Math.max(...days(train))).toBeLessThan(Math.min(...days(heldOut)));
+  expect(folds.flatMap(({ heldOut }) => [...heldOut]).sort((a, b) => a - b)).toEqual([...scored]);
+  expect(Math.max(...days(folds[2]!.heldOut))).toBe(Math.max(...days(data.split.train)));
+});
+
+test('two moments to learn from are divided into one and the other; one is refused', () => {
+  const { folds } = planFolds(splitBy({ type: 'time', column: 'day' }, 3), 5);
+  expect(folds).toHaveLength(1);
+  expect(() => splitBy({ type: 'time', column: 'day' }, 2)).toThrow(/one moment/);
+  expect(() => splitBy({ type: 'grouped', column: 'machine' }, 2)).toThrow(/one group/);
+});
