@@ -84,9 +84,8 @@ export class TreeGrower {
     const nodes = new NodeList();
     const leaves: Candidate[] = [];
     const open = new CandidateHeap();
-    const free = { lower: -Infinity, upper: Infinity };
     const root: Candidate = {
-      node: nodes.add(), begin: 0, end: rows.length, depth: 0, bounds: free,
+      node: nodes.add(), begin: 0, end: rows.length, depth: 0, bounds: null,
       sums: this.#histograms.sum(0, rows.length), histogram: null, split: null,
     };
     const place = (candidate: Candidate): void => {
@@ -239,8 +238,8 @@ export class TreeGrower {
     if (direction === 0) return [bounds, bounds];
     const value = ({ gradients, hessian }: NodeSums) => this.#finder.leafValue(gradients[0]!, hessian, bounds);
     const middle = (value(left) + value(right)) / 2;
-    const below = { lower: bounds.lower, upper: middle };
-    const above = { lower: middle, upper: bounds.upper };
+    const below = { lower: bounds?.lower ?? -Infinity, upper: middle };
+    const above = { lower: middle, upper: bounds?.upper ?? Infinity };
     return direction > 0 ? [below, above] : [above, below];
   }
 
