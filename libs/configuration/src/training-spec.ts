@@ -79,7 +79,7 @@ const trainerSchema = z
       description: 'null trains for all epochs and keeps the last weights.',
     }),
   })
-  .meta({ title: 'Trainer', description: 'How networks are trained. Models that do not learn by epochs ignore it.' });
+  .meta({ title: 'Trainer', description: 'How networks are trained. Other models ignore it.' });
 
 /** Metrics that a selection may name. `direction` says which way is better. */
 export const selectionMetrics = {
