@@ -156,6 +156,15 @@ describe('an early stop', () => {
   });
 });
 
+test('where rows are few, leaves may be smaller than asked for, so that something is learned', async () => {
+  const few: Table = { rows: 16, columns: [
+    { name: 'x', type: 'number', values: Float64Array.from({ length: 16 }, (_, row) => row) },
+    { name: 'amount', type: 'number', values: Float64Array.from({ length: 16 }, (_, row) => (row < 8 ? 0 : 100)) },
+  ] };
+  const { trials: [trial] } = await trained({ table: few, spec: specOf('amount', { family: 'boosted_trees' }, {}, few) });
+  expect((trial!.metrics.test as RegressionMetrics).rmse).toBeLessThan(20);
+});
+
 test('a forest with every column and every row once grows the same tree each time', async () => {
   const model = { family: 'random_forest', numTrees: 3, maxFeatures: 'all', bootstrap: false };
   const trees = treesOf((await trained({ table, spec: specOf('grade', model) })).trials[0]!.pipeline);
