@@ -82,9 +82,9 @@ test.each([
 
 test('class weights find more of a rare class', async () => {
   const table = madeUpTable(200, 4);
-  const recallOf = async (classWeights: unknown) => {
+  const recallOf = async (classWeight: unknown) => {
     const target = { name: 'passed', type: 'binary', positiveClass: 'yes' };
-    const trial = await trained(table, target, { classWeights, hiddenLayers: [] }, { epochs: 20, learningRate: 0.01 }, ['grade', 'amount']);
+    const trial = await trained(table, target, { classWeight, hiddenLayers: [] }, { epochs: 20, learningRate: 0.01 }, ['grade', 'amount']);
     return (trial.metrics.test as ClassificationMetrics).recall;
   };
   const even = await recallOf('none');
@@ -93,12 +93,12 @@ test('class weights find more of a rare class', async () => {
 
 test('class weights of unknown classes, and of a number, are refused', async () => {
   const table = madeUpTable(60, 1);
-  const problemOf = async (target: { name: string; type: string }, classWeights: unknown) => {
+  const problemOf = async (target: { name: string; type: string }, classWeight: unknown) => {
     const leaveOut = ['grade', 'passed', 'amount'].filter((name) => name !== target.name);
-    const outcome = await train({ table, spec: specFor(table, target, { models: [{ family: 'dense', classWeights }] }, leaveOut) });
+    const outcome = await train({ table, spec: specFor(table, target, { models: [{ family: 'dense', classWeight }] }, leaveOut) });
     return outcome.type === 'invalid' ? outcome.problems[0]! : null;
   };
-  expect(await problemOf({ name: 'passed', type: 'binary' }, { maybe: 2 })).toMatchObject({ field: 'models[0].classWeights', message: /"maybe"/ });
-  expect(await problemOf({ name: 'amount', type: 'number' }, 'balanced')).toMatchObject({ field: 'models[0].classWeights' });
+  expect(await problemOf({ name: 'passed', type: 'binary' }, { maybe: 2 })).toMatchObject({ field: 'models[0].classWeight', message: /"maybe"/ });
+  expect(await problemOf({ name: 'amount', type: 'number' }, 'balanced')).toMatchObject({ field: 'models[0].classWeight' });
   expect(await problemOf({ name: 'passed', type: 'binary' }, 'balanced')).toBeNull();
 });

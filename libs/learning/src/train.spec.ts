@@ -162,7 +162,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
       { family: 'dense', hiddenLayers: [6, 5] },
       { family: 'knn', k: 3 },
       // The three colours are embedded.
-      { family: 'dense', hiddenLayers: [5, 5], batchNorm: true, dropout: 0.3, residual: true, embedAbove: 2, classWeights: 'balanced' },
+      { family: 'dense', hiddenLayers: [5, 5], batchNorm: true, dropout: 0.3, residual: true, embedAbove: 2, classWeight: 'balanced' },
       { family: 'linear', solver: 'gradient_descent' },
     ],
     trainer: { epochs: 5, batchSize: 48, regularization: { l1: 1e-4, l2: 1e-4 }, earlyStop: { patience: 4 } },
