@@ -1,7 +1,7 @@
 import { madeUpTable, specFor } from '../test/sample-tables.ts';
 import { selectBackend } from './backend.ts';
 import { classWeightsOf } from './class-weights.ts';
-import { addPenaltyGradients, clipGradients, penaltyOf } from './dense-network.ts';
+import { addPenaltyGradients, batchSizeFor, clipGradients, penaltyOf } from './dense-network.ts';
 import type { ClassificationMetrics } from './metrics.ts';
 import { createRandom } from './random.ts';
 import type { Table } from './table.ts';
@@ -28,6 +28,10 @@ test('a gradient that is too long keeps its direction and gets the length allowe
   clipGradients(gradients, 1);
   expect(gradients[0]![0]).toBeCloseTo(0.6, 6);
   expect(gradients[1]![0]).toBeCloseTo(-0.8, 6);
+});
+
+test('the batch size follows the rows, between its bounds', () => {
+  expect([10, 1600, 8000, 20_000, 1e9].map(batchSizeFor)).toEqual([32, 32, 128, 512, 512]);
 });
 
 test('balanced class weights give every class the same weight in all', () => {
