@@ -45,11 +45,14 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
   );
 }
 
-/** `k 3, weights uniform`: the hyper-parameters of the model itself, without those of its training. */
+/** Values of a setting that is off, which would crowd out those that say something. */
+const off: unknown[] = [0, false, 'none'];
+
+/** `k 3, weights uniform`: the hyper-parameters that are set to something. */
 function parametersText(parameters: unknown): string {
   if (typeof parameters !== 'object' || parameters === null) return '';
   return Object.entries(parameters)
-    .filter(([name, value]) => name !== 'family' && (Array.isArray(value) || typeof value !== 'object'))
+    .filter(([name, value]) => name !== 'family' && !off.includes(value) && (Array.isArray(value) || typeof value !== 'object'))
     .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)
     .join(', ');
 }
