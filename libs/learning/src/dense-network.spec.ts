@@ -84,6 +84,18 @@ test.each([
   expect((trial.metrics.test as { r2: number }).r2).toBeGreaterThan(0.9);
 });
 
+test('a rate that falls to nothing after the first epoch leaves the weights as that epoch made them', async () => {
+  const kernelAfter = async (epochs: number, schedule: object) => {
+    const trial = await trained(madeUpTable(60, 1), { name: 'amount', type: 'number' }, { hiddenLayers: [4] }, { epochs, schedule }, ['grade', 'passed']);
+    const { estimator } = trial.pipeline;
+    return estimator.family === 'dense' ? Array.from(estimator.layers[0]!.kernel) : [];
+  };
+  const once = await kernelAfter(1, { kind: 'constant' });
+  (await kernelAfter(4, { kind: 'step', every: 1, factor: 1e-9 })).forEach((weight, at) => expect(weight).toBeCloseTo(once[at]!, 6));
+  const more = await kernelAfter(4, { kind: 'constant' });
+  expect(Math.max(...more.map((weight, at) => Math.abs(weight - once[at]!)))).toBeGreaterThan(1e-3);
+});
+
 test('class weights find more of a rare class', async () => {
   const table = madeUpTable(200, 4);
   const recallOf = async (classWeight: unknown) => {

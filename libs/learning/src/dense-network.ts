@@ -110,7 +110,8 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
       if (!Number.isFinite(loss)) return { type: 'diverged', epoch };
       addPenaltyGradients(state.weights, gradients, parts, trainer.regularization);
       clipGradients(gradients, trainer.clipNorm);
-      optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 1) / steps));
+      // The middle of the step: neither 0 at the first one nor in the next epoch at the last.
+      optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 0.5) / steps));
       state.statistics = mixed(state.statistics, statistics, statisticsKept);
       // A young average must not remember the start: it keeps less of the old at first.
       const kept = Math.min(trainer.averaging, optimiser.state.steps / (optimiser.state.steps + 10));
