@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-const classWeights = z
+const classWeight = z
   .union([z.enum(['none', 'balanced']), z.record(z.string(), z.number().positive().max(1e6))])
   .default('none')
   .meta({
@@ -38,7 +38,7 @@ const linearSchema = z
       title: 'Scaling',
       description: 'standard: every number is penalised alike, whatever its unit; none: numbers are taken as they are.',
     }),
-    classWeights,
+    classWeight,
   })
   .meta({ title: 'Linear model' });
 
@@ -85,7 +85,7 @@ const denseSchema = z
       title: 'Embed above',
       description: 'A category with more values than this is learned as a few numbers for each value, instead of one input each.',
     }),
-    classWeights,
+    classWeight,
     labelSmoothing: z.number().min(0).max(0.5).default(0).meta({
       title: 'Label smoothing',
       description: 'Share of certainty that is taken from the true class and spread over all of them.',
