@@ -1,6 +1,7 @@
 import { isId } from '@millrace/kernel';
 import {
   conflict,
+  computeSecondsUsedUp,
   conflictError,
   invalidInput,
   invalidInputError,
@@ -10,6 +11,7 @@ import {
   quotaExceeded,
   quotaExceededError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { runDeviceEnum } from './run-queue-types.ts';
 
 const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; runId: string }>('SubmitRunSuccess').implement({
   description: 'The run is accepted and will reach exactly one end.',
@@ -29,6 +31,14 @@ const submitRunPayload = builder.unionType('SubmitRunPayload', {
   resolveType: nameOf,
 });
 
+const runLimitsInput = builder.inputType('RunLimitsInput', {
+  description: 'The most that a run may have: no more than the plan allows (see trainingLimits).',
+  fields: (t) => ({
+    memoryMb: t.int({ description: 'Of its training process, in MB, from 512 on.' }),
+    minutes: t.int({ description: 'That it may compute, over all attempts.' }),
+  }),
+});
+
 const submitRunInput = builder.inputType('SubmitRunInput', {
   description: 'A training to be run.',
   fields: (t) => ({
@@ -36,6 +46,8 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
     modelName: t.string({ required: true, description: 'The registered model that gets a version; made if it is new.' }),
     spec: t.field({ type: 'JSON', required: true, description: 'The training configuration; see trainingConfigurationSchema.' }),
     priority: t.int({ description: 'From -100 to 100 within the tenant, higher first; 0 if left out.' }),
+    device: t.field({ type: runDeviceEnum, description: 'What to compute on; AUTO if left out.' }),
+    limits: t.field({ type: runLimitsInput, description: 'The most the run may have; as the plan has it if left out.' }),
   }),
 });
 
@@ -69,9 +81,9 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'run:submit' },
     description: 'Submits a training run. Everything that can be known to be wrong with it is said now.',
     args: { input: t.arg({ type: submitRunInput, required: true, description: 'The run.' }) },
-    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority } }, { services, signedIn }) => {
+    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority, device, limits } }, { services, signedIn }) => {
       if (!isId('datasetVersion', datasetVersionId)) return notFound('data set version', 'datasetVersionId');
-      const outcome = await services.training.submit(signedIn, { datasetVersionId, modelName, spec, priority: priority ?? 0 });
+      const outcome = await services.training.submit(signedIn, { datasetVersionId, modelName, spec, priority: priority ?? 0, device: device ?? 'AUTO', limits: limits ?? {} });
       switch (outcome.type) {
         case 'submitted':
           return { __typename: 'SubmitRunSuccess' as const, runId: outcome.run.id };
@@ -81,6 +93,8 @@ builder.mutationFields((t) => ({
           return notFound('data set version', 'datasetVersionId');
         case 'model-conflict':
           return conflict('model_conflict', 'modelName', outcome.message, 'Choose another model name.');
+        case 'compute-seconds-used-up':
+          return computeSecondsUsedUp(outcome);
         case 'quota-exceeded':
           return quotaExceeded(outcome);
       }
