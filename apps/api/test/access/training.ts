@@ -1,5 +1,15 @@
 import { irisSpec } from '../api-world.ts';
-import { error, type Rows } from './row.ts';
+import { error, type Rows, type Stage } from './row.ts';
+
+/** Others may have ended that of the stage. */
+async function queuedRun({ world, acme, ours }: Stage): Promise<string> {
+  const { data } = await world.graphql(
+    'mutation ($version: ID!, $spec: JSON!) { submitRun(input: { datasetVersionId: $version, modelName: "m", spec: $spec }) { ... on SubmitRunSuccess { run { id } } } }',
+    { version: ours.datasetVersion, spec: irisSpec },
+    acme.token,
+  );
+  return data!['submitRun'].run.id;
+}
 
 export const trainingRows: Rows = {
   'Query.runs': { operation: '{ runs { edges { node { id modelName } } } }', needs: 'run:read' },
@@ -24,14 +34,16 @@ export const trainingRows: Rows = {
     operation: `mutation ($id: ID!) { pauseRun(input: { id: $id }) { ${error} } }`,
     needs: 'run:cancel',
     variables: ({ run }) => ({ id: run }),
+    succeeds: async (stage) => ({ variables: { id: await queuedRun(stage) } }),
   },
   'Mutation.resumeRun': {
     operation: `mutation ($id: ID!) { resumeRun(input: { id: $id }) { ${error} } }`,
     needs: 'run:cancel',
     variables: ({ run }) => ({ id: run }),
-    succeeds: async ({ world, acme, ours: { run } }) => {
-      await world.graphql('mutation ($id: ID!) { pauseRun(input: { id: $id }) { __typename } }', { id: run }, acme.token);
-      return { variables: { id: run } };
+    succeeds: async (stage) => {
+      const id = await queuedRun(stage);
+      await stage.world.graphql('mutation ($id: ID!) { pauseRun(input: { id: $id }) { __typename } }', { id }, stage.acme.token);
+      return { variables: { id } };
     },
   },
   'Subscription.runProgress': {
