@@ -88,9 +88,11 @@ async function checkBackend(): Promise<void> {
   const backend = await selectBackend();
   note('ok', 'Training', `computes on ${backend.name}: ${backend.detail}`);
   const smi = spawnSync('nvidia-smi', ['--query-gpu=name', '--format=csv,noheader'], { encoding: 'utf8' });
-  if (smi.status === 0 && backend.name !== 'cuda') {
-    note('note', 'GPU', `${smi.stdout.trim()} is here but not used. See docs/gpu.md for what TensorFlow.js needs.`);
-  }
+  const card = smi.status === 0 ? smi.stdout.trim().split('\n').join(', ') : null;
+  if (backend.name === 'cuda') note('ok', 'GPU', `${card ?? 'a GPU'}: runs with device GPU are taken by this machine's worker`);
+  else if (card) {
+    note('note', 'GPU', `${card} is here but not used: runs with device GPU would wait. Needed are @tensorflow/tfjs-node-gpu with its library, CUDA 11.2 and cuDNN 8.1: see docs/gpu.md.`);
+  } else note('note', 'GPU', 'none: runs with device GPU wait for a worker on another machine. What such a machine needs: docs/gpu.md');
 }
 
 function checkBrowser(): void {

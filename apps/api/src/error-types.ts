@@ -18,7 +18,7 @@ type InvalidInput = TypedError<'InvalidInputError'> & { problems: readonly Probl
 type RejectedFile = TypedError<'RejectedFileError'> & { problems: readonly ProblemShape[] };
 type NotFound = TypedError<'NotFoundError'> & { field: string | null };
 type Conflict = TypedError<'ConflictError'> & { field: string | null };
-type QuotaExceededShape = TypedError<'QuotaExceededError'> & Pick<QuotaExceeded, 'resource' | 'limit' | 'used' | 'requested'>;
+type QuotaExceededShape = TypedError<'QuotaExceededError'> & Pick<QuotaExceeded, 'limit' | 'used' | 'requested'> & { resource: QuotaExceeded['resource'] | 'COMPUTE_SECONDS' };
 type SignInRefused = TypedError<'SignInRefusedError'>;
 type SetupLinkInvalid = TypedError<'SetupLinkInvalidError'>;
 type InvitationInvalid = TypedError<'InvitationInvalidError'>;
@@ -78,7 +78,7 @@ export const quotaExceededError = builder.objectRef<QuotaExceededShape>('QuotaEx
   interfaces: [errorInterface],
   description: 'Your tenant’s quota has no room for this. Nothing was changed.',
   fields: (t) => ({
-    resource: t.exposeString('resource', { description: 'What is used up: ACTIVE_RUNS or STORAGE_BYTES.' }),
+    resource: t.exposeString('resource', { description: 'What is used up: ACTIVE_RUNS, STORAGE_BYTES, or COMPUTE_SECONDS of this month.' }),
     limit: t.expose('limit', { type: 'BigInt', description: 'How much your tenant may have.' }),
     used: t.expose('used', { type: 'BigInt', description: 'How much of it is in use.' }),
     requested: t.expose('requested', { type: 'BigInt', description: 'How much more this would have needed.' }),
@@ -157,6 +157,17 @@ export const quotaExceeded = (refusal: QuotaExceeded): QuotaExceededShape => ({
   limit: refusal.limit,
   used: refusal.used,
   requested: refusal.requested,
+});
+
+export const computeSecondsUsedUp = ({ limit, used }: { limit: number; used: number }): QuotaExceededShape => ({
+  __typename: 'QuotaExceededError',
+  code: 'quota_exceeded',
+  message: `The ${Math.round(limit)} compute seconds of this month are used up.`,
+  remedy: 'Wait for the next month, or ask your operator for a higher limit.',
+  resource: 'COMPUTE_SECONDS',
+  limit: BigInt(Math.round(limit)),
+  used: BigInt(Math.round(used)),
+  requested: 1n,
 });
 
 export const signInRefused = (what: string, remedy: string): SignInRefused => ({

@@ -26,6 +26,8 @@ import './modules/tenants/grant-types.ts';
 import './modules/tenants/platform-types.ts';
 import './modules/training/run-types.ts';
 import './modules/training/run-mutations.ts';
+import './modules/training/run-pause-mutations.ts';
+import './modules/training/run-queue-types.ts';
 import './modules/training/run-subscription.ts';
 import { auditRootFields } from './audited-fields.ts';
 import { accessDirective } from './field-access.ts';

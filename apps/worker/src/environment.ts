@@ -18,7 +18,7 @@ const schema = z.object({
   MILLRACE_WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
   /** where the search for a compute backend begins: cuda, then wasm, then cpu */
   MILLRACE_BACKEND: z.enum(['cuda', 'wasm', 'cpu']).default('cuda'),
-  /** heap of one training process */
+  /** the most that a training process gets, whatever its run may have */
   MILLRACE_TRAINER_MEMORY_MB: z.coerce.number().int().min(128).default(4096),
   /** how long this worker may be silent before its runs are given to another */
   MILLRACE_WORKER_LEASE_SECONDS: z.coerce.number().int().min(3).max(600).default(15),

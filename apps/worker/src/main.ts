@@ -10,6 +10,7 @@ import { createRunQueue } from '@millrace/training';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from 'prom-client';
 import { readEnvironment } from './environment.ts';
+import { findGpu } from './find-gpu.ts';
 import { startWorker } from './worker.ts';
 
 const environment = readEnvironment();
@@ -44,6 +45,10 @@ const queue = createRunQueue({
 
 // The training process lies beside this program: bundled both, or both TypeScript in development.
 const extension = path.extname(import.meta.filename);
+const trainer = {
+  entry: path.join(import.meta.dirname, `trainer${extension}`),
+  execArgv: extension === '.ts' ? ['--import', 'tsx'] : ['--enable-source-maps'],
+};
 const worker = await startWorker({
   database,
   queue,
@@ -56,10 +61,8 @@ const worker = await startWorker({
   backend: environment.MILLRACE_BACKEND,
   memoryMb: environment.MILLRACE_TRAINER_MEMORY_MB,
   checkpointEverySeconds: environment.MILLRACE_CHECKPOINT_SECONDS,
-  trainer: {
-    entry: path.join(import.meta.dirname, `trainer${extension}`),
-    execArgv: extension === '.ts' ? ['--import', 'tsx'] : ['--enable-source-maps'],
-  },
+  trainer,
+  ...(environment.MILLRACE_BACKEND === 'cuda' ? { findGpu: () => findGpu(trainer) } : {}),
 });
 
 const metrics = new MetricsRegistry();

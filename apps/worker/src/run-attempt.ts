@@ -9,7 +9,8 @@ import type { ArtefactStore } from '@millrace/storage';
 import type { ClaimedRun, EpochValues, Failure, ProgressReport, RunQueue } from '@millrace/training';
 import type { TrainingSpec } from '@millrace/configuration';
 import { trainerEnvironment } from './environment.ts';
-import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { limitsOf, outOfMemory, watchLimits } from './run-limits.ts';
+import type { TrainerJob, TrainerMessage, WorkerMessage } from './trainer-protocol.ts';
 
 export interface RunAttemptOptions {
   queue: RunQueue;
@@ -18,6 +19,7 @@ export interface RunAttemptOptions {
   logger: Logger;
   workDirectory: string;
   backend: BackendName;
+  /** the most that a training process of this worker gets */
   memoryMb: number;
   checkpointEverySeconds: number;
   /** the training process's program, and how to run it */
@@ -37,6 +39,19 @@ const beatEveryMs = 1_000;
 const reportEveryMs = 250;
 /** how long a training process may take to obey a cancel before it is killed */
 const patienceMs = 1_000;
+/** how long it may take to come to its next checkpoint for a pause; then the last one has to do */
+const pausePatienceMs = 10_000;
+
+const gpuUnavailable: Failure = {
+  code: 'GPU_UNAVAILABLE',
+  field: 'device',
+  message: 'The worker that took this run cannot use its GPU any more.',
+  remedy: 'Submit it for AUTO or CPU, or tell your operator.',
+  fault: 'SYSTEM',
+};
+
+/** How Node ends when its heap is full. */
+const isOutOfMemory = ({ code, signal }: { code: number | null; signal: string | null }): boolean => code === 134 || signal === 'SIGABRT';
 
 /** Two reports as one: the later figure counts, epochs and trials are all kept. */
 function joined(earlier: ProgressReport, later: ProgressReport): ProgressReport {
@@ -52,15 +67,19 @@ function joined(earlier: ProgressReport, later: ProgressReport): ProgressReport 
 export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions): RunAttempt {
   const { lease, run } = claimed;
   const { queue, storage, logger } = options;
+  const limits = limitsOf(run, options.memoryMb);
   const folder = path.join(options.workDirectory, `${run.id}-${process.pid}`);
   const checkpointKey = `tenants/${lease.tenantId}/checkpoints/${run.id}/${lease.token}`;
   const modelVersionId = newId('modelVersion');
 
   let child: ChildProcess | null = null;
   let stopping: 'cancel' | 'worker-shut-down' | 'tenant-closed' | 'lost' | null = null;
+  let pausing = false;
+  /** why this worker itself killed the training process */
+  let verdict: Failure | null = null;
   let beating = false;
   let lastBeat = performance.now();
-  let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'failed' }> | null = null;
+  let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'paused' | 'failed' }> | null = null;
   let resultArrived = performance.now();
   let startedAt = performance.now();
 
@@ -77,8 +96,21 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     stopping = reason;
     if (!child) return;
     if (reason !== 'cancel') return void child.kill('SIGKILL');
-    if (child.connected) child.send({ type: 'cancel' }, () => undefined);
+    if (child.connected) child.send({ type: 'cancel' } satisfies WorkerMessage, () => undefined);
     setTimeout(() => child?.kill('SIGKILL'), patienceMs).unref();
+  }
+
+  /** The beat goes on meanwhile: until the checkpoint is there the run is held, and a cancel still counts. */
+  function pause(): void {
+    if (pausing) return;
+    pausing = true;
+    if (child?.connected) child.send({ type: 'pause' } satisfies WorkerMessage, () => undefined);
+    setTimeout(() => child?.kill('SIGKILL'), pausePatienceMs).unref();
+  }
+
+  function condemn(failure: Failure): void {
+    verdict ??= failure;
+    child?.kill('SIGKILL');
   }
 
   async function beat(): Promise<void> {
@@ -87,7 +119,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     try {
       const answer = await queue.heartbeat(lease);
       lastBeat = performance.now();
-      if (answer !== 'continue') stop(answer);
+      if (answer === 'pause') pause();
+      else if (answer !== 'continue') stop(answer);
     } catch (error) {
       logger.warn({ runId: run.id, error: String(error) }, 'a heartbeat failed');
       // Beyond this another worker may hold the run: two must not train it.
@@ -123,6 +156,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     switch (message.type) {
       case 'started':
         logger.info({ runId: run.id, backend: message.backend, detail: message.backendDetail }, 'training started');
+        if (run.device === 'GPU' && message.backend !== 'cuda') condemn(gpuUnavailable);
         return report({ backend: message.backend });
       case 'resumed':
         return queue.noteEvent(lease, 'resumed', { trial: message.trial, epoch: message.epoch });
@@ -167,7 +201,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
           spec: run.spec as unknown as TrainingSpec,
           checkpointPath,
           workDirectory: folder,
-          backend: options.backend,
+          backend: run.device === 'CPU' && options.backend === 'cuda' ? 'wasm' : options.backend,
           checkpointEverySeconds: options.checkpointEverySeconds,
         };
         const exit = await runChild(job);
@@ -201,7 +235,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     return new Promise((resolve) => {
       const { entry, execArgv } = options.trainer;
       child = fork(entry, [], {
-        execArgv: [...execArgv, `--max-old-space-size=${options.memoryMb}`],
+        execArgv: [...execArgv, `--max-old-space-size=${limits.memoryMb}`],
         env: trainerEnvironment(folder),
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -214,12 +248,15 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         });
       });
       child.on('error', () => undefined); // what failed shows in the exit
+      const endWatch = child.pid === undefined ? () => undefined : watchLimits(child.pid, limits, computeSeconds, condemn);
       child.once('close', (code, signal) => {
+        endWatch();
         child = null;
         if (complaint) logger.warn({ runId: run.id, code, signal }, complaint.trim());
         resolve({ code, signal });
       });
-      child.send({ type: 'job', job }, () => undefined);
+      child.send({ type: 'job', job } satisfies WorkerMessage, () => undefined);
+      if (pausing) child.send({ type: 'pause' } satisfies WorkerMessage, () => undefined);
       if (stopping) child.kill('SIGKILL');
     });
   }
@@ -235,19 +272,19 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       await queue.giveBack(lease, seconds, stopping);
       return false;
     }
+    const hasOwnEnd = verdict !== null || result?.type === 'failed' || isOutOfMemory(exit);
+    if (pausing && !hasOwnEnd) {
+      await queue.paused(lease, seconds);
+      return false;
+    }
     return (await queue.fail(lease, failureOf(exit), seconds)) === 'failed';
   }
 
   function failureOf(exit: { code: number | null; signal: string | null }): Failure {
+    if (verdict) return verdict;
+    // The process knows that it has not enough; how much it may have, this one does.
+    if (isOutOfMemory(exit) || (result?.type === 'failed' && result.failure.code === 'OUT_OF_MEMORY')) return outOfMemory(limits);
     if (result?.type === 'failed') return result.failure;
-    if (exit.code === 134 || exit.signal === 'SIGABRT') {
-      return {
-        code: 'OUT_OF_MEMORY',
-        message: `The training needs more than its ${options.memoryMb} MB of memory.`,
-        remedy: 'Use fewer rows, a smaller network or a smaller batch, or ask your operator for more memory per run.',
-        fault: 'USER',
-      };
-    }
     return {
       code: 'TRAINER_CRASHED',
       message: `The training process ended unexpectedly (${exit.signal ?? `exit code ${exit.code}`}).`,

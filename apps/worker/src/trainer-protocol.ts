@@ -3,7 +3,10 @@ import type { BackendName } from '@millrace/learning';
 import type { Agreement } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 
-/** What the worker tells a training process, once. */
+/** What the worker tells a training process: its job once, then perhaps to stop, with or without a last checkpoint. */
+export type WorkerMessage = { type: 'job'; job: TrainerJob } | { type: 'cancel' } | { type: 'pause' } | { type: 'probe' };
+
+/** What there is to do. */
 export interface TrainerJob {
   runId: string;
   datasetVersionId: string;
@@ -41,6 +44,7 @@ export type TrainerMessage =
       packageSizeGzBytes: number;
     }
   | { type: 'cancelled' }
+  | { type: 'paused' }
   | { type: 'failed'; failure: Failure };
 
 export const checkpointFile = 'checkpoint.bin';

@@ -8,7 +8,7 @@ import {
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
-import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-protocol.ts';
+import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
  * The training process: one run, no database, no secret. It tells its worker what happens and leaves files in its work
@@ -20,10 +20,19 @@ const timedPredictions = 50;
 
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
-process.on('message', (message: { type: 'job'; job: TrainerJob } | { type: 'cancel' }) => {
-  if (message.type === 'cancel') abort.abort();
-  else run(message.job).then(() => process.exit(0), (error: unknown) => send({ type: 'failed', failure: failureOf(error) }).then(() => process.exit(1)));
+let pausing = false;
+process.on('message', (message: WorkerMessage) => {
+  if (message.type === 'cancel') return abort.abort();
+  if (message.type === 'pause') return void (pausing = true);
+  const work = message.type === 'probe' ? probe() : run(message.job);
+  work.then(() => process.exit(0), (error: unknown) => send({ type: 'failed', failure: failureOf(error) }).then(() => process.exit(1)));
 });
+
+/** Says what it would compute on. */
+async function probe(): Promise<void> {
+  const { name, detail } = await selectBackend({ prefer: 'cuda' });
+  await send({ type: 'started', backend: name, backendDetail: detail });
+}
 
 /** Resolves when the message has left, which slows the training to what the worker can take. */
 function send(message: TrainerMessage): Promise<void> {
@@ -51,17 +60,18 @@ async function run(job: TrainerJob): Promise<void> {
     appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: {
       // Most epochs are so short that saving each would cost more than it could win back.
-      isDue: () => performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
+      isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
       load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
       async save(bytes) {
         savedAt = performance.now();
         await fs.writeFile(`${file}.partial`, bytes);
         await fs.rename(`${file}.partial`, file);
         await send({ type: 'checkpoint', file: checkpointFile });
+        if (pausing) abort.abort();
       },
     },
   });
-  if (outcome.type === 'cancelled') return send({ type: 'cancelled' });
+  if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
     const [problem] = outcome.problems;
     return send({
@@ -241,7 +251,7 @@ async function timeOneRow(model: LoadedModel, row: Row | undefined): Promise<num
 
 function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RangeError && /allocation|memory|Array buffer/i.test(message)) {
+  if (/allocation failed|out of memory|memory\.grow|cannot enlarge memory|could not allocate/i.test(message)) {
     return {
       code: 'OUT_OF_MEMORY',
       message: 'The training needs more memory than it may have.',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '@millrace/database';
@@ -9,6 +10,8 @@ export interface WorkerOptions extends RunAttemptOptions {
   name: string;
   /** runs trained at once */
   concurrency: number;
+  /** looks for a GPU; none if left out */
+  findGpu?: () => Promise<boolean>;
 }
 
 export interface Worker {
@@ -20,6 +23,7 @@ export interface Worker {
 
 const pollEveryMs = 2_000;
 const reapEveryMs = 5_000;
+const announceEveryMs = 5_000;
 
 /** Claims runs as long as it has a free place: at once when told of one, and by polling in case the notice gets lost. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
@@ -28,6 +32,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let claiming: Promise<void> | null = null;
   let wanted = false;
   let closed = false;
+  const id = randomUUID();
+  let gpu = false;
 
   await removeLeftovers(options.workDirectory, logger);
 
@@ -40,21 +46,30 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     while (wanted && !closed && attempts.size < options.concurrency) {
       wanted = false;
       try {
-        const claimed = await queue.claim(options.name);
+        const claimed = await queue.claim(options.name, { gpu });
         if (!claimed) continue;
         wanted = true;
-        const { id } = claimed.run;
-        logger.info({ runId: id, attempt: claimed.run.attempt }, 'run claimed');
+        const runId = claimed.run.id;
+        logger.info({ runId, attempt: claimed.run.attempt }, 'run claimed');
         const attempt = startRunAttempt(claimed, options);
-        attempts.set(id, attempt);
+        attempts.set(runId, attempt);
         void attempt.done.then(() => {
-          attempts.delete(id);
+          attempts.delete(runId);
           claim();
         });
       } catch (error) {
         logger.warn({ error: String(error) }, 'claiming failed; tried again soon');
       }
     }
+  }
+
+  let announcing: Promise<void> = Promise.resolve();
+  function announce(): void {
+    announcing = announcing
+      .then(async () => {
+        if (!closed) await queue.announce({ id, name: options.name, places: options.concurrency, gpu, memoryMb: options.memoryMb });
+      })
+      .catch((error: unknown) => logger.warn({ error: String(error) }, 'this worker could not say that it is there'));
   }
 
   const endings = await Promise.all([
@@ -71,7 +86,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       (error: unknown) => logger.warn({ error: String(error) }, 'looking for silent workers failed'),
     );
   }, reapEveryMs);
+  const announcement = setInterval(announce, announceEveryMs);
+  announce();
   claim();
+  // Nobody waits for the look: until it is done this is a worker without a GPU.
+  void options.findGpu?.().then((found) => {
+    if (!found) return;
+    gpu = true;
+    announce();
+    claim();
+  });
 
   return {
     runningRuns: () => [...attempts.keys()],
@@ -79,9 +103,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       closed = true;
       clearInterval(poll);
       clearInterval(reap);
+      clearInterval(announcement);
       for (const end of endings) end();
       await claiming;
       await Promise.all([...attempts.values()].map((attempt) => attempt.giveBack()));
+      await announcing;
+      await queue.withdraw(id).catch(() => undefined); // it is forgotten by its silence as well
     },
   };
 }

@@ -15,7 +15,7 @@ export const permissionTexts = {
   'dataset:write': 'Upload files and make data sets of them.',
   'run:read': 'See runs, their curves and leaderboards.',
   'run:submit': 'Submit training runs.',
-  'run:cancel': 'Cancel training runs.',
+  'run:cancel': 'Cancel, pause and resume training runs.',
   'model:read': 'See models, versions, aliases and endpoints.',
   'model:write': 'Move and delete aliases.',
   'endpoint:write': 'Create, publish to and delete endpoints.',

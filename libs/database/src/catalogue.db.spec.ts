@@ -183,7 +183,7 @@ const rules = {
   'the worker reads no secret but the keys of artefacts': () =>
     names(
       `SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-       WHERE ${inPublic} AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT IN ('runs', 'run_events', 'tenant_queues', 'tenants', 'tenant_keys')
+       WHERE ${inPublic} AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT IN ('runs', 'run_events', 'tenant_queues', 'workers', 'tenants', 'tenant_keys')
          AND has_column_privilege('millrace_worker', c.oid, a.attnum, 'SELECT')`,
     ),
 

@@ -19,6 +19,8 @@ export interface UsageSummary {
   predictions: number;
   rows: bigint;
   computeSeconds: number;
+  /** those of them that were on a GPU */
+  gpuSeconds: number;
 }
 
 /** Cost units of predictions, as the header `x-millrace-cost-units` names them: in all, and since the last midnight, Monday and first of the month (UTC). */

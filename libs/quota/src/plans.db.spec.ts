@@ -1,7 +1,7 @@
 import { type PersonActor, platformTenantId } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
-import { defaultLimits } from './index.ts';
+import { defaultLimits, defaultTrainingLimits } from './index.ts';
 
 let world: World;
 let operator: PersonActor;
@@ -42,6 +42,23 @@ describe('a plan', () => {
 
     expect(await plans().setForTenant(operator, tenant.tenantId, null)).toEqual({ type: 'set' });
     expect(await limitOf(tenant)).toBe(defaultLimits.ACTIVE_RUNS);
+  });
+
+  it('says how its tenants share the workers and what a run may have, and the default where it says nothing', async () => {
+    const tenant = await world.tenant();
+    const limits = () => world.db.database.forTenant(tenant.tenantId).transaction((tx) => world.quota.trainingLimits(tx, tenant.tenantId));
+    expect(await limits()).toEqual(defaultTrainingLimits);
+    await plans().save(operator, { name: 'heavy', description: '', limits: [], training: { weight: 2.5, computeSecondsPerMonth: 3600 } });
+    await plans().setForTenant(operator, tenant.tenantId, 'heavy');
+    expect(await limits()).toEqual({ ...defaultTrainingLimits, weight: 2.5, computeSecondsPerMonth: 3600 });
+    await plans().save(operator, { name: 'heavy', description: '', limits: [], training: { runMemoryMb: 1024 } });
+    expect(await limits()).toEqual({ ...defaultTrainingLimits, runMemoryMb: 1024 });
+    await plans().setForTenant(operator, tenant.tenantId, null);
+    expect(await limits()).toEqual(defaultTrainingLimits);
+    // A tenant's row may also be made by its first run: then the database says what is usual.
+    const [row] = await world.db.asOwner<Record<string, unknown>>('DELETE FROM tenant_queues WHERE tenant_id = $1 RETURNING tenant_id', [tenant.tenantId]);
+    await world.db.asOwner('INSERT INTO tenant_queues (tenant_id) VALUES ($1)', [row!['tenant_id']]);
+    expect(await limits()).toEqual(defaultTrainingLimits);
   });
 
   it('takes nothing away from who has more, and gives nothing new until it is less', async () => {
@@ -95,6 +112,8 @@ describe('a plan', () => {
     [['description'], { description: 'x'.repeat(301) }],
     [['limits.ACTIVE_RUNS'], { limits: [{ resource: 'ACTIVE_RUNS', limit: -1n }] }],
     [['limits.STORAGE_BYTES'], { limits: [{ resource: 'STORAGE_BYTES', limit: 2n ** 60n }] }],
+    [['training.weight'], { training: { weight: 0 } }],
+    [['training.runningRuns', 'training.runMemoryMb'], { training: { runningRuns: 1.5, runMemoryMb: 100 } }],
     [['limits'], { limits: [{ resource: 'ACTIVE_RUNS', limit: 1n }, { resource: 'ACTIVE_RUNS', limit: 2n }] }],
   ])('is refused for its %j', async (fields, change) => {
     const outcome = await plans().save(operator, { name: 'fit', description: '', limits: [], ...(change as object) });
@@ -116,16 +135,16 @@ describe('what tenants have and use', () => {
     const [busy, idle] = [await world.tenant(), await world.tenant()];
     await reserve(busy, 3n);
     await world.db.asOwner(
-      `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units) VALUES
-        ($1, 'a', '2026-05-01T00:00:00Z', 'PREDICTION', 'system', 5, 5), ($1, 'b', '2026-05-31T23:59:59Z', 'PREDICTION', 'system', 7, 7),
-        ($1, 'c', '2026-05-02T00:00:00Z', 'TRAINING', 'system', 0, 12.5), ($1, 'd', '2026-06-01T00:00:00Z', 'PREDICTION', 'system', 100, 100)`,
+      `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units, gpu_units) VALUES
+        ($1, 'a', '2026-05-01T00:00:00Z', 'PREDICTION', 'system', 5, 5, 0), ($1, 'b', '2026-05-31T23:59:59Z', 'PREDICTION', 'system', 7, 7, 0),
+        ($1, 'c', '2026-05-02T00:00:00Z', 'TRAINING', 'system', 0, 12.5, 4), ($1, 'd', '2026-06-01T00:00:00Z', 'PREDICTION', 'system', 100, 100, 0)`,
       [busy.tenantId],
     );
     const uses = await plans().summariseTenants(operator, [busy.tenantId, idle.tenantId], new Date('2026-05-01T00:00:00Z'), new Date('2026-06-01T00:00:00Z'));
     expect(uses.get(busy.tenantId)).toEqual({
       counters: [{ resource: 'ACTIVE_RUNS', limit: 20n, used: 3n }, { resource: 'STORAGE_BYTES', limit: defaultLimits.STORAGE_BYTES, used: 0n }],
-      usage: { predictions: 2, rows: 12n, computeSeconds: 12.5 },
+      usage: { predictions: 2, rows: 12n, computeSeconds: 12.5, gpuSeconds: 4 },
     });
-    expect(uses.get(idle.tenantId)!.usage).toEqual({ predictions: 0, rows: 0n, computeSeconds: 0 });
+    expect(uses.get(idle.tenantId)!.usage).toEqual({ predictions: 0, rows: 0n, computeSeconds: 0, gpuSeconds: 0 });
   });
 });

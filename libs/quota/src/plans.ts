@@ -2,10 +2,12 @@ import { type Actor, platformTenantId, recordAudit, requirePermission } from '@m
 import type { Database, Plan, SystemTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import { defaultLimits, type Limits, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
+import { setTrainingLimits, type TrainingLimits, trainingLimitProblems, trainingLimitsOf } from './training-limits.ts';
 
 /** Named limits. A tenant without a plan has the default ones. */
 export interface PlanView extends Pick<Plan, 'name' | 'description' | 'createdAt' | 'updatedAt'> {
   limits: Limits;
+  training: TrainingLimits;
   tenantCount: number;
 }
 
@@ -14,6 +16,8 @@ export interface PlanInput {
   description: string;
   /** a resource that is left out gets its default limit */
   limits: readonly { resource: QuotaResource; limit: bigint }[];
+  /** what is left out is as by default */
+  training?: Partial<TrainingLimits>;
 }
 
 export type SavePlanOutcome = { type: 'saved'; plan: PlanView } | { type: 'invalid'; problems: Problem[] };
@@ -22,7 +26,7 @@ export type SetTenantPlanOutcome = { type: 'set' } | { type: 'tenant-not-found' 
 
 /** The same, with what the trail tells of it. */
 export type PlanSet =
-  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number> } }
+  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number>; training: Record<string, number | null> } }
   | Exclude<SetTenantPlanOutcome, { type: 'set' }>;
 
 /** How much a tenant has and uses. Never what. */
@@ -55,16 +59,18 @@ export function createPlans({ database }: { database: Database }) {
       const problems = planProblems(input);
       if (problems.length) return { type: 'invalid', problems };
       const limits = { ...defaultLimits, ...Object.fromEntries(input.limits.map(({ resource, limit }) => [resource, limit])) };
-      const data = { description: input.description.trim(), limits: asJson(limits) };
+      const training = trainingLimitsOf(input.training ?? {});
+      const data = { description: input.description.trim(), limits: asJson(limits), training: { ...training } };
       return database.system().transaction(async (tx): Promise<SavePlanOutcome> => {
         // Its row lock makes whoever is just giving the plan to a tenant wait.
         const plan = await tx.plan.upsert({ where: { name: input.name }, create: { name: input.name, ...data }, update: data });
         const tenants = await tx.tenant.findMany({ where: { planName: plan.name }, select: { id: true }, orderBy: { id: 'asc' } });
         const ids = tenants.map(({ id }) => id);
         await setLimits(tx, ids, limits);
+        await setTrainingLimits(tx, ids, training);
         // In the order of the ids, and the platform's own trail last, as everywhere: trails are locked one after another.
-        for (const tenantId of ids) await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: plan.name, limits: asJson(limits) } });
-        await recordAudit(tx, actor, { action: 'plan.save', subject: plan.name, details: { limits: asJson(limits), tenants: ids.length } });
+        for (const tenantId of ids) await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: plan.name, limits: asJson(limits), training: { ...training } } });
+        await recordAudit(tx, actor, { action: 'plan.save', subject: plan.name, details: { limits: asJson(limits), training: { ...training }, tenants: ids.length } });
         return { type: 'saved', plan: viewOf(plan, ids.length) };
       });
     },
@@ -94,7 +100,7 @@ export function createPlans({ database }: { database: Database }) {
         counters: await tx.quotaCounter.findMany({ where: { tenantId: { in: ids } } }),
         usage: await tx.$queryRaw<(UsageSummary & { tenantId: string })[]>`
           SELECT tenant_id AS "tenantId", count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions, sum(rows)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds"
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds", coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
           FROM usage_records WHERE tenant_id = ANY (${ids}) AND at >= ${from} AND at < ${to} GROUP BY tenant_id`,
       }));
       return new Map(
@@ -107,7 +113,7 @@ export function createPlans({ database }: { database: Database }) {
                 const counter = counters.find((row) => row.tenantId === id && row.resource === resource);
                 return { resource, limit: counter?.limit ?? defaultLimits[resource], used: counter?.used ?? 0n };
               }),
-              usage: { predictions: used?.predictions ?? 0, rows: used?.rows ?? 0n, computeSeconds: used?.computeSeconds ?? 0 },
+              usage: { predictions: used?.predictions ?? 0, rows: used?.rows ?? 0n, computeSeconds: used?.computeSeconds ?? 0, gpuSeconds: used?.gpuSeconds ?? 0 },
             },
           ];
         }),
@@ -119,16 +125,19 @@ export function createPlans({ database }: { database: Database }) {
 async function setPlan(tx: SystemTx, tenantId: string, planName: string | null): Promise<PlanSet> {
   if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
   let limits: Limits = defaultLimits;
+  let training = trainingLimitsOf({});
   if (planName !== null) {
     // Locked, so that a change of the plan at this moment comes before or after.
-    const [locked] = await tx.$queryRaw<{ limits: unknown }[]>`SELECT limits FROM plans WHERE name = ${planName} FOR SHARE`;
+    const [locked] = await tx.$queryRaw<{ limits: unknown; training: unknown }[]>`SELECT limits, training FROM plans WHERE name = ${planName} FOR SHARE`;
     if (!locked) return { type: 'plan-not-found' };
     limits = limitsOf(locked.limits);
+    training = trainingLimitsOf(locked.training);
   }
   const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
   if (!count) return { type: 'tenant-not-found' };
   await setLimits(tx, [tenantId], limits);
-  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits) } };
+  await setTrainingLimits(tx, [tenantId], training);
+  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits), training: { ...training } } };
 }
 
 async function setLimits(tx: SystemTx, tenantIds: string[], limits: Limits): Promise<void> {
@@ -148,12 +157,12 @@ function limitsOf(stored: unknown): Limits {
   return Object.fromEntries(resources.map((resource) => [resource, BigInt(values[resource] ?? defaultLimits[resource])])) as Limits;
 }
 
-function viewOf({ name, description, limits, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
-  return { name, description, limits: limitsOf(limits), createdAt, updatedAt, tenantCount };
+function viewOf({ name, description, limits, training, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
+  return { name, description, limits: limitsOf(limits), training: trainingLimitsOf(training), createdAt, updatedAt, tenantCount };
 }
 
-function planProblems({ name, description, limits }: PlanInput): Problem[] {
-  const problems: Problem[] = [];
+function planProblems({ name, description, limits, training = {} }: PlanInput): Problem[] {
+  const problems: Problem[] = trainingLimitProblems(training);
   if (!/^[A-Za-z0-9][A-Za-z0-9 _.-]{0,39}$/.test(name) || name.endsWith(' ')) {
     problems.push({ code: 'name_unfit', field: 'name', message: 'This is no name for a plan.', remedy: 'Use 1 to 40 letters, digits, spaces, hyphens, dots and underscores.' });
   }

@@ -117,7 +117,7 @@ describe('what an actor used', () => {
     await enter(tenant, names[0]!, new Date('2026-01-15'), 4);
     await enter(tenant, names[0]!, new Date('2026-01-15'), 9.5, 'TRAINING');
     await enter(tenant, names[0]!, to, 100);
-    const expected = new Map([[names[0]!, { predictions: 2, rows: 7n, computeSeconds: 9.5 }]]);
+    const expected = new Map([[names[0]!, { predictions: 2, rows: 7n, computeSeconds: 9.5, gpuSeconds: 0 }]]);
     expect(await world.quota.summariseUsageOf(tenant.owner.actor, names, from, to)).toEqual(expected);
     expect(await world.quota.summariseUsageOf(other, names, from, to)).toEqual(expected);
     expect(await world.quota.summariseUsageOf(one, [names[0]!], from, to)).toEqual(expected);
@@ -148,7 +148,7 @@ describe('the usage journal', () => {
     expect((await ledger(a)).map(({ requestId }) => requestId)).toEqual([entries[0]!.requestId, entries[2]!.requestId].sort());
     expect(await ledger(b)).toHaveLength(2);
     expect(await fs.readdir(directory)).toEqual([]);
-    expect(await world.quota.summariseUsage(a.owner.actor, new Date(0), new Date('2100-01-01'))).toEqual({ predictions: 2, rows: 4n, computeSeconds: 0 });
+    expect(await world.quota.summariseUsage(a.owner.actor, new Date(0), new Date('2100-01-01'))).toEqual({ predictions: 2, rows: 4n, computeSeconds: 0, gpuSeconds: 0 });
     await journal.close();
   });
 

@@ -3,6 +3,7 @@ import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
+import { readTrainingLimits } from './training-limits.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -31,6 +32,9 @@ export type Quota = ReturnType<typeof createQuota>;
 export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
+
+    /** How the tenant's training runs share the workers, and what one of them may have. */
+    trainingLimits: readTrainingLimits,
 
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {
@@ -72,13 +76,14 @@ export function createQuota({ database }: { database: Database }) {
     async summariseUsage(actor: Actor, from: Date, to: Date): Promise<UsageSummary> {
       requirePermission(actor, 'usage:read');
       const [row] = await database.forTenant(actor.tenantId).transaction(
-        (tx) => tx.$queryRaw<{ predictions: number; rows: bigint; seconds: number }[]>`
+        (tx) => tx.$queryRaw<UsageSummary[]>`
           SELECT count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
             coalesce(sum(rows), 0)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS seconds
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds",
+            coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
           FROM usage_records WHERE tenant_id = ${actor.tenantId} AND at >= ${from} AND at < ${to}`,
       );
-      return { predictions: row!.predictions, rows: row!.rows, computeSeconds: row!.seconds };
+      return row!;
     },
 
     /**
@@ -91,7 +96,8 @@ export function createQuota({ database }: { database: Database }) {
         (tx) => tx.$queryRaw<(UsageSummary & { actor: string })[]>`
           SELECT actor, count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
             coalesce(sum(rows), 0)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds"
+            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds",
+            coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
           FROM usage_records
           WHERE tenant_id = ${actor.tenantId} AND actor = ANY(${[...names]}) AND at >= ${from} AND at < ${to}
           GROUP BY actor`,
@@ -114,10 +120,10 @@ export function createQuota({ database }: { database: Database }) {
     },
 
     /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */
-    async recordTraining(tx: TenantTx, entry: { tenantId: string; runId: string; actor: string; computeSeconds: number }): Promise<void> {
+    async recordTraining(tx: TenantTx, entry: { tenantId: string; runId: string; actor: string; computeSeconds: number; gpuSeconds: number }): Promise<void> {
       await tx.$executeRaw`
-        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units)
-        VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds})
+        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units, gpu_units)
+        VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds}, ${entry.gpuSeconds})
         ON CONFLICT DO NOTHING`;
     },
   };

@@ -9,6 +9,17 @@ export {
   type RunQueue,
   type TrialRecord,
 } from './queue.ts';
+export type { QueuePlace, WaitReason } from './queue-place.ts';
 export { isFinal, type RunStatus } from './run-state.ts';
-export { type CancelOutcome, createTraining, type SubmitOutcome, type SubmitRunInput, type Training } from './training.ts';
+export {
+  type CancelOutcome,
+  createTraining,
+  type PauseOutcome,
+  type ResumeOutcome,
+  type RunDevice,
+  type SubmitOutcome,
+  type SubmitRunInput,
+  type Training,
+} from './training.ts';
+export type { WorkerAnnouncement } from './worker-roll.ts';
 export { type TrainingSpec, trainingSpecJsonSchema, writeTrainingYaml } from '@millrace/configuration';

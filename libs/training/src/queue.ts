@@ -4,8 +4,10 @@ import { type Database, type DatasetVersion, notify, type Prisma, type Run, type
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
 import { ModelTaskConflict, type NewVersion, type Registry } from '@millrace/registry';
+import { claimNext } from './claim.ts';
+import { endRun, meterRun } from './run-cost.ts';
 import { appendEvent, transition } from './run-state.ts';
-import { endRun } from './training.ts';
+import { announceWorker, withdrawWorker, type WorkerAnnouncement } from './worker-roll.ts';
 
 export interface RunQueueOptions {
   /** its system handle logs in as millrace_worker */
@@ -73,6 +75,8 @@ export interface CompletionInput {
 export interface Failure {
   /** stable, SCREAMING_CASE */
   code: string;
+  /** the input of submitRun to change, such as `limits.memoryMb` */
+  field?: string;
   message: string;
   remedy: string;
   /** USER: the same input would fail again. SYSTEM: another attempt may succeed. */
@@ -82,9 +86,8 @@ export interface Failure {
 export type RunQueue = ReturnType<typeof createRunQueue>;
 
 /**
- * The fair queue of runs, and the only way for a worker to hold one. Among tenants the one with the least virtual time
- * is served next, which gives each its weighted share (start-time fair queueing, Goyal et al. 1996); within a tenant
- * priority, then age. All times are the database's.
+ * The fair queue of runs, and the only way for a worker to hold one. Tenants take turns by their weights (`takeTurn`);
+ * within a tenant priority, then age. All times are the database's.
  */
 export function createRunQueue(options: RunQueueOptions) {
   const { database, quota, registry, logger } = options;
@@ -103,71 +106,65 @@ export function createRunQueue(options: RunQueueOptions) {
     return database.forTenant(lease.tenantId).transaction(async (tx) => {
       const run = await tx.run.findUnique({ where: keyOf(lease) });
       if (!run || run.leaseToken !== lease.token) return 'lost';
-      const spent = computeSeconds === undefined ? {} : { computeSeconds };
+      await meterRun(tx, lease, computeSeconds);
+      const held = { ...lease, leaseToken: lease.token };
       const data = { code: failure.code, message: failure.message, attempt: run.attempt };
       if (run.cancelRequestedAt) {
-        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields: spent }))) return 'lost';
+        if (!(await transition(tx, { ...held, verb: 'cancelRunning' }))) return 'lost';
         await endRun(tx, quota, run);
         return 'failed';
       }
       if (failure.fault === 'SYSTEM' && run.attempt < run.maxAttempts) {
+        if (run.pauseRequestedAt) return (await transition(tx, { ...held, verb: 'pauseRunning', data })) ? 'retried' : 'lost';
         // 2 s, 4 s, … so that a sick machine isn't hammered.
         const retryInSeconds = 2 ** run.attempt;
-        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields: spent, data, retryInSeconds });
+        const moved = await transition(tx, { ...held, verb: 'requeue', data, retryInSeconds });
         if (moved) await notify(tx, 'millrace_queue');
         return moved ? 'retried' : 'lost';
       }
       const exhausted = failure.fault === 'SYSTEM' ? ` It was tried ${run.attempt} times.` : '';
       const fields = {
-        ...spent,
         failureCode: failure.code,
+        failureField: failure.field ?? null,
         failureMessage: failure.message + exhausted,
         failureRemedy: failure.remedy,
       };
-      if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'fail', fields, data }))) return 'lost';
+      if (!(await transition(tx, { ...held, verb: 'fail', fields, data }))) return 'lost';
       await endRun(tx, quota, run);
       await recordEnd(tx, lease, failure.code);
       return 'failed';
     });
   }
 
+  async function letGo(lease: Lease, computeSeconds: number, reason: 'paused' | 'worker-shut-down' | 'tenant-closed'): Promise<boolean> {
+    return end(lease, async (tx) => {
+      await meterRun(tx, lease, computeSeconds);
+      const run = await tx.run.findUniqueOrThrow({ where: keyOf(lease) });
+      const isPaused = reason === 'paused' || run.pauseRequestedAt !== null;
+      const moved = await transition(tx, {
+        ...lease,
+        leaseToken: lease.token,
+        verb: isPaused ? 'pauseRunning' : 'requeue',
+        fields: { attempt: { decrement: 1 } },
+        ...(isPaused ? {} : { data: { reason } }),
+      });
+      if (moved) await notify(tx, 'millrace_queue'); // a place is free
+      return moved;
+    });
+  }
+
   return {
     leaseSeconds,
 
-    /**
-     * Hands out the next run, or null. The attempt is counted now, so that a run that kills its worker counts. The lock
-     * on the tenant's queue row makes its limit of running runs exact among many claimers.
-     */
-    async claim(workerName: string): Promise<ClaimedRun | null> {
+    /** Hands out the next run, or null. */
+    async claim(workerName: string, { gpu = false }: { gpu?: boolean } = {}): Promise<ClaimedRun | null> {
       const token = randomUUID();
       const claimed = await database.system().transaction(async (tx) => {
-        const [queue] = await tx.$queryRaw<{ tenantId: string; vtime: number; weight: number; maxRunning: number }[]>`
-          SELECT q.tenant_id AS "tenantId", q.vtime, q.weight, q.max_running AS "maxRunning" FROM tenant_queues q
-          JOIN tenants t ON t.id = q.tenant_id AND t.status = 'ACTIVE'
-          WHERE EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = q.tenant_id AND r.status = 'QUEUED' AND r.run_after <= clock_timestamp())
-            AND (SELECT count(*) FROM runs r WHERE r.tenant_id = q.tenant_id AND r.status = 'RUNNING') < q.max_running
-          ORDER BY q.vtime, q.tenant_id LIMIT 1 FOR NO KEY UPDATE OF q SKIP LOCKED`;
-        if (!queue) return null;
-        // Under the lock: what was counted before it may be out of date.
-        const [running] = await tx.$queryRaw<{ count: number }[]>`
-          SELECT count(*)::int AS count FROM runs WHERE tenant_id = ${queue.tenantId} AND status = 'RUNNING'`;
-        if (running!.count >= queue.maxRunning) return null;
-        const [run] = await tx.$queryRaw<{ id: string }[]>`
-          UPDATE runs SET status = 'RUNNING', attempt = attempt + 1, lease_token = ${token}::uuid, leased_by = ${workerName},
-            lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), started_at = coalesce(started_at, clock_timestamp())
-          WHERE id = (SELECT id FROM runs WHERE tenant_id = ${queue.tenantId} AND status = 'QUEUED' AND run_after <= clock_timestamp()
-            ORDER BY priority DESC, created_at, id FOR UPDATE SKIP LOCKED LIMIT 1)
-          RETURNING id`;
-        if (!run) return null;
-        // A tenant that was idle doesn't get its unused past: it starts from the least of those that wait.
-        await tx.$executeRaw`
-          UPDATE tenant_queues SET vtime = 1 / weight + greatest(vtime, coalesce((SELECT min(o.vtime) FROM tenant_queues o
-            WHERE o.tenant_id <> ${queue.tenantId}
-              AND EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = o.tenant_id AND r.status = 'QUEUED')), 0))
-          WHERE tenant_id = ${queue.tenantId}`;
-        await appendEvent(tx, queue.tenantId, run.id, 'claimed', { worker: workerName });
-        await notify(tx, 'millrace_run', `${queue.tenantId}:${run.id}`);
-        return { tenantId: queue.tenantId, runId: run.id };
+        const next = await claimNext(tx, { name: workerName, gpu }, token, leaseSeconds);
+        if (!next) return null;
+        await appendEvent(tx, next.tenantId, next.runId, 'claimed', { worker: workerName });
+        await notify(tx, 'millrace_run', `${next.tenantId}:${next.runId}`);
+        return next;
       });
       if (!claimed) return null;
       const lease = { ...claimed, token };
@@ -179,31 +176,32 @@ export function createRunQueue(options: RunQueueOptions) {
     },
 
     /**
-     * Renews the lease and says what to do: go on, stop because of a cancel, give the run back because its tenant is
-     * suspended or deleted, or stop because the run is lost.
+     * Renews the lease and says what to do: go on, stop because of a cancel, save a checkpoint and pause, give the run back
+     * because its tenant is suspended or deleted, or stop because the run is lost.
      */
-    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'tenant-closed' | 'lost'> {
+    async heartbeat(lease: Lease): Promise<'continue' | 'cancel' | 'pause' | 'tenant-closed' | 'lost'> {
       const [held] = await database.system().transaction(
-        (tx) => tx.$queryRaw<{ cancel: boolean; closed: boolean }[]>`
+        (tx) => tx.$queryRaw<{ cancel: boolean; pause: boolean; closed: boolean }[]>`
           UPDATE runs r SET lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}) FROM tenants t
           WHERE r.id = ${lease.runId} AND r.lease_token = ${lease.token}::uuid AND t.id = r.tenant_id
-          RETURNING r.cancel_requested_at IS NOT NULL AS cancel, t.status <> 'ACTIVE' AS closed`,
+          RETURNING r.cancel_requested_at IS NOT NULL AS cancel, r.pause_requested_at IS NOT NULL AS pause, t.status <> 'ACTIVE' AS closed`,
       );
       if (!held) return 'lost';
       if (held.cancel) return 'cancel';
+      if (held.pause) return 'pause';
       return held.closed ? 'tenant-closed' : 'continue';
     },
 
     /** Notes progress. Sending an epoch again replaces it: a resumed run repeats what came after its checkpoint. */
     async report(lease: Lease, report: ProgressReport): Promise<'noted' | 'lost'> {
       return database.forTenant(lease.tenantId).transaction(async (tx) => {
+        await meterRun(tx, lease, report.computeSeconds, report.backend);
         const { count } = await tx.run.updateMany({
           where: { tenantId: lease.tenantId, id: lease.runId, leaseToken: lease.token },
           data: {
             ...(report.progress ? { progress: report.progress } : {}),
             ...(report.backend ? { backend: report.backend } : {}),
             ...(report.checkpointKey ? { checkpointKey: report.checkpointKey } : {}),
-            ...(report.computeSeconds === undefined ? {} : { computeSeconds: report.computeSeconds }),
           },
         });
         if (!count) return 'lost';
@@ -242,16 +240,14 @@ export function createRunQueue(options: RunQueueOptions) {
     async complete(lease: Lease, input: CompletionInput): Promise<'recorded' | 'refused' | 'lost'> {
       const agrees = input.version.agreement.type === 'agrees';
       const ended = end(lease, async (tx) => {
-        const fields = {
-          computeSeconds: input.computeSeconds,
-          ...(agrees
-            ? {}
-            : {
-                failureCode: 'ENGINES_DISAGREE',
-                failureMessage: 'The serving engine and the training engine give different predictions for the same rows.',
-                failureRemedy: 'Tell your operator: this is a defect of Millrace, not of your data.',
-              }),
-        };
+        await meterRun(tx, lease, input.computeSeconds);
+        const fields = agrees
+          ? {}
+          : {
+              failureCode: 'ENGINES_DISAGREE',
+              failureMessage: 'The serving engine and the training engine give different predictions for the same rows.',
+              failureRemedy: 'Tell your operator: this is a defect of Millrace, not of your data.',
+            };
         if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: agrees ? 'succeed' : 'fail', fields }))) return false;
         const run = await tx.run.findUniqueOrThrow({ where: keyOf(lease) });
         await tx.trial.deleteMany({ where: { tenantId: lease.tenantId, runId: lease.runId } });
@@ -282,22 +278,21 @@ export function createRunQueue(options: RunQueueOptions) {
     /** Ends a run whose cancel was requested. */
     cancelled(lease: Lease, computeSeconds: number): Promise<boolean> {
       return end(lease, async (tx) => {
-        const fields = { computeSeconds };
-        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning', fields }))) return false;
+        await meterRun(tx, lease, computeSeconds);
+        if (!(await transition(tx, { ...lease, leaseToken: lease.token, verb: 'cancelRunning' }))) return false;
         await endRun(tx, quota, await tx.run.findUniqueOrThrow({ where: keyOf(lease) }));
         return true;
       });
     },
 
+    /** Lets go of a run whose pause was requested, for as long as its tenant likes. The attempt doesn't count. */
+    paused: (lease: Lease, computeSeconds: number) => letGo(lease, computeSeconds, 'paused'),
+
     /** Puts a run back, unharmed: whoever claims it next resumes it, and the attempt doesn't count. */
-    giveBack(lease: Lease, computeSeconds: number, reason: 'worker-shut-down' | 'tenant-closed'): Promise<boolean> {
-      return end(lease, async (tx) => {
-        const fields = { computeSeconds, attempt: { decrement: 1 } };
-        const moved = await transition(tx, { ...lease, leaseToken: lease.token, verb: 'requeue', fields, data: { reason } });
-        if (moved) await notify(tx, 'millrace_queue');
-        return moved;
-      });
-    },
+    giveBack: (lease: Lease, computeSeconds: number, reason: 'worker-shut-down' | 'tenant-closed') => letGo(lease, computeSeconds, reason),
+
+    announce: (worker: WorkerAnnouncement) => database.system().transaction((tx) => announceWorker(tx, worker)),
+    withdraw: (workerId: string) => database.system().transaction((tx) => withdrawWorker(tx, workerId)),
 
     /** Takes back runs whose worker has gone silent. Any worker may do so at any time. @returns how many */
     async reapExpired(): Promise<number> {

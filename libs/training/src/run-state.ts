@@ -8,9 +8,13 @@ export type RunStatus = Run['status'];
  */
 const transitions = {
   cancelQueued: { from: 'QUEUED', to: 'CANCELLED', event: 'cancelled' },
+  cancelPaused: { from: 'PAUSED', to: 'CANCELLED', event: 'cancelled' },
+  pauseQueued: { from: 'QUEUED', to: 'PAUSED', event: 'paused' },
+  resume: { from: 'PAUSED', to: 'QUEUED', event: 'resume-requested' },
   succeed: { from: 'RUNNING', to: 'SUCCEEDED', event: 'succeeded' },
   fail: { from: 'RUNNING', to: 'FAILED', event: 'failed' },
   cancelRunning: { from: 'RUNNING', to: 'CANCELLED', event: 'cancelled' },
+  pauseRunning: { from: 'RUNNING', to: 'PAUSED', event: 'paused' },
   requeue: { from: 'RUNNING', to: 'QUEUED', event: 'requeued' },
 } as const satisfies Record<string, { from: RunStatus; to: RunStatus; event: string }>;
 
@@ -41,7 +45,7 @@ export async function transition(tx: TenantTx, input: TransitionInput): Promise<
   const { from, to, event } = transitions[input.verb];
   const held = from === 'RUNNING' ? Prisma.sql`lease_token = ${input.leaseToken ?? null}::uuid` : Prisma.sql`lease_token IS NULL`;
   const changed = await tx.$executeRaw`
-    UPDATE runs SET status = ${to}::run_status, lease_token = NULL, lease_until = NULL, leased_by = NULL,
+    UPDATE runs SET status = ${to}::run_status, lease_token = NULL, lease_until = NULL, leased_by = NULL, pause_requested_at = NULL,
       checkpoint_key = ${isFinal(to) ? Prisma.sql`NULL` : Prisma.sql`checkpoint_key`},
       finished_at = ${isFinal(to) ? Prisma.sql`clock_timestamp()` : Prisma.sql`NULL`},
       run_after = clock_timestamp() + make_interval(secs => ${input.retryInSeconds ?? 0})

@@ -1,10 +1,13 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
-import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
+import { type Database, type DatasetVersion, notify, Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
-import type { Quota, QuotaExceeded } from '@millrace/quota';
+import { leastRunMemoryMb, type Quota, type QuotaExceeded, type TrainingLimits } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
+import { computeSecondsThisMonth } from './claim.ts';
+import { createQueuePlaces } from './queue-place.ts';
+import { endRun } from './run-cost.ts';
 import { appendEvent, isFinal, transition } from './run-state.ts';
 
 export interface TrainingOptions {
@@ -23,7 +26,13 @@ export interface SubmitRunInput {
   priority?: number;
   /** columns that give the target away and are to be used all the same; see `leaking` */
   acknowledgedLeaks?: readonly string[];
+  /** what to compute on; AUTO if left out */
+  device?: RunDevice;
+  /** the most the run may have; what is left out is as the plan has it */
+  limits?: { memoryMb?: number | null | undefined; minutes?: number | null | undefined };
 }
+
+export type RunDevice = Run['device'];
 
 export type SubmitOutcome =
   | { type: 'submitted'; run: Run }
@@ -32,14 +41,32 @@ export type SubmitOutcome =
   /** input features give the target away, and the caller hasn't said that this is meant */
   | { type: 'leaking'; leaks: Leak[]; columns: string[] }
   | { type: 'model-conflict'; modelName: string; message: string }
+  | { type: 'compute-seconds-used-up'; limit: number; used: number }
   | QuotaExceeded;
 
 export type CancelOutcome = { type: 'cancelled' | 'cancel-requested' | 'already-final'; run: Run } | { type: 'not-found' };
 
+export type PauseOutcome = { type: 'paused' | 'pause-requested' | 'already-paused' | 'already-final'; run: Run } | { type: 'not-found' };
+
+export type ResumeOutcome = { type: 'resumed' | 'not-paused'; run: Run } | { type: 'not-found' };
+
 export type Training = ReturnType<typeof createTraining>;
 
-/** Accepts, lists and cancels runs. What works on them is the run queue. */
+/** Accepts runs, pauses, resumes and cancels them, and says where they stand. What works on them is the run queue. */
 export function createTraining({ database, quota, datasets }: TrainingOptions) {
+  const queuePlace = createQueuePlaces(database);
+
+  /** Does something about a run whose row nobody else changes meanwhile. */
+  function actOn<Outcome>(actor: Actor, runId: string, work: (tx: TenantTx, run: Run) => Promise<Outcome>): Promise<Outcome | { type: 'not-found' }> {
+    requirePermission(actor, 'run:cancel');
+    const { tenantId } = actor;
+    return database.forTenant(tenantId).transaction(async (tx) => {
+      await tx.$queryRaw`SELECT id FROM runs WHERE tenant_id = ${tenantId} AND id = ${runId} FOR UPDATE`;
+      const run = await tx.run.findUnique({ where: { tenantId_id: { tenantId, id: runId } } });
+      return run ? work(tx, run) : { type: 'not-found' };
+    });
+  }
+
   return {
     /**
      * Accepts a run: everything that can be known to be wrong is refused now, with field and remedy. The quota is reserved
@@ -81,6 +108,14 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
           const message = `The model ${input.modelName} is for ${model.task.toLowerCase()}, this run for ${task.toLowerCase()}.`;
           return { type: 'model-conflict', modelName: input.modelName, message };
         }
+        const allowed = await quota.trainingLimits(tx, tenantId);
+        const { memoryMb = null, minutes = null } = input.limits ?? {};
+        const excesses = limitProblems({ memoryMb, minutes }, allowed);
+        if (excesses.length) return { type: 'invalid', problems: excesses };
+        if (allowed.computeSecondsPerMonth !== null) {
+          const [spent] = await tx.$queryRaw<{ used: number }[]>`SELECT ${computeSecondsThisMonth(Prisma.sql`${tenantId}`)} AS used`;
+          if (spent!.used >= allowed.computeSecondsPerMonth) return { type: 'compute-seconds-used-up', limit: allowed.computeSecondsPerMonth, used: spent!.used };
+        }
         const runId = newId('run');
         const reserved = await quota.reserve(tx, tenantId, { resource: 'ACTIVE_RUNS', amount: 1n, subject: runId });
         if (reserved.type !== 'reserved') return reserved;
@@ -94,6 +129,9 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
             spec: parsed.spec,
             acknowledgedLeaks: acknowledged,
             priority,
+            device: input.device ?? 'AUTO',
+            memoryMb: memoryMb ?? allowed.runMemoryMb,
+            minutes: minutes ?? allowed.runMinutes,
             createdBy: actorName(actor),
           },
         });
@@ -104,55 +142,94 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
       });
     },
 
-    /** A queued run ends at once; a running one is stopped by its worker within two seconds. */
-    async cancel(actor: Actor, runId: string): Promise<CancelOutcome> {
-      requirePermission(actor, 'run:cancel');
-      const { tenantId } = actor;
-      return database.forTenant(tenantId).transaction(async (tx): Promise<CancelOutcome> => {
-        await tx.$queryRaw`SELECT id FROM runs WHERE tenant_id = ${tenantId} AND id = ${runId} FOR UPDATE`;
-        const where = { tenantId_id: { tenantId, id: runId } };
-        const run = await tx.run.findUnique({ where });
-        if (!run) return { type: 'not-found' };
+    /** A queued or paused run ends at once; a running one is stopped by its worker within two seconds. */
+    cancel(actor: Actor, runId: string): Promise<CancelOutcome> {
+      return actOn(actor, runId, async (tx, run): Promise<CancelOutcome> => {
         if (isFinal(run.status)) return { type: 'already-final', run };
         await recordAudit(tx, actor, { action: 'run.cancel', subject: runId });
-        if (run.status === 'QUEUED') {
-          await transition(tx, { tenantId, runId, verb: 'cancelQueued' });
+        if (run.status !== 'RUNNING') {
+          await transition(tx, { tenantId: actor.tenantId, runId, verb: run.status === 'QUEUED' ? 'cancelQueued' : 'cancelPaused' });
           await endRun(tx, quota, run);
-          return { type: 'cancelled', run: await tx.run.findUniqueOrThrow({ where }) };
+          return { type: 'cancelled', run: await reread(tx, run) };
         }
-        if (!run.cancelRequestedAt) {
-          await tx.$executeRaw`UPDATE runs SET cancel_requested_at = clock_timestamp() WHERE tenant_id = ${tenantId} AND id = ${runId}`;
-          await appendEvent(tx, tenantId, runId, 'cancel-requested');
-          await notify(tx, 'millrace_run', `${tenantId}:${runId}`);
-        }
-        return { type: 'cancel-requested', run: await tx.run.findUniqueOrThrow({ where }) };
+        if (!run.cancelRequestedAt) await request(tx, run, 'cancel');
+        return { type: 'cancel-requested', run: await reread(tx, run) };
       });
     },
 
+    /**
+     * A queued run leaves the queue; a running one saves a checkpoint and frees its place within seconds. Until it is
+     * resumed it keeps what it has computed, and counts as a run without an end.
+     */
+    pause(actor: Actor, runId: string): Promise<PauseOutcome> {
+      return actOn(actor, runId, async (tx, run): Promise<PauseOutcome> => {
+        if (isFinal(run.status)) return { type: 'already-final', run };
+        if (run.status === 'PAUSED') return { type: 'already-paused', run };
+        await recordAudit(tx, actor, { action: 'run.pause', subject: runId });
+        if (run.status === 'QUEUED') {
+          await transition(tx, { tenantId: actor.tenantId, runId, verb: 'pauseQueued' });
+          return { type: 'paused', run: await reread(tx, run) };
+        }
+        if (!run.pauseRequestedAt) await request(tx, run, 'pause');
+        return { type: 'pause-requested', run: await reread(tx, run) };
+      });
+    },
+
+    /** Puts a paused run back into the queue, at the place of its priority and age. */
+    resume(actor: Actor, runId: string): Promise<ResumeOutcome> {
+      return actOn(actor, runId, async (tx, run): Promise<ResumeOutcome> => {
+        if (run.status !== 'PAUSED') return { type: 'not-paused', run };
+        await recordAudit(tx, actor, { action: 'run.resume', subject: runId });
+        await transition(tx, { tenantId: actor.tenantId, runId, verb: 'resume' });
+        await notify(tx, 'millrace_queue');
+        return { type: 'resumed', run: await reread(tx, run) };
+      });
+    },
+
+    /** What the tenant's runs may have. */
+    async limits(actor: Actor): Promise<TrainingLimits> {
+      requirePermission(actor, 'run:read');
+      return database.forTenant(actor.tenantId).transaction((tx) => quota.trainingLimits(tx, actor.tenantId));
+    },
+
+    /** Where a queued run stands; null when it isn't queued. */
+    queuePlace,
+
     /** How many of the tenant's own queued runs go before this one; null when it isn't queued. */
-    async queuePosition(tx: TenantTx, run: Pick<Run, 'tenantId' | 'id' | 'status' | 'priority'>): Promise<number | null> {
+    async queuePosition(tx: TenantTx, run: Pick<Run, 'tenantId' | 'id' | 'status' | 'priority' | 'createdAt'>): Promise<number | null> {
       if (run.status !== 'QUEUED') return null;
+      const { tenantId, priority, createdAt } = run;
       return tx.run.count({
         where: {
-          tenantId: run.tenantId,
+          tenantId,
           status: 'QUEUED',
-          OR: [{ priority: { gt: run.priority } }, { priority: run.priority, id: { lt: run.id } }],
+          OR: [{ priority: { gt: priority } }, { priority, createdAt: { lt: createdAt } }, { priority, createdAt, id: { lt: run.id } }],
         },
       });
     },
   };
 }
 
-/** Gives back what a run held and enters what it cost, in the transaction that ends it. */
-export async function endRun(tx: TenantTx, quota: Quota, run: Pick<Run, 'tenantId' | 'id' | 'createdBy'>): Promise<void> {
-  await quota.release(tx, run.tenantId, run.id, 'ACTIVE_RUNS');
-  const { computeSeconds } = await tx.run.findUniqueOrThrow({
-    where: { tenantId_id: { tenantId: run.tenantId, id: run.id } },
-    select: { computeSeconds: true },
+const reread = (tx: TenantTx, { tenantId, id }: Run): Promise<Run> => tx.run.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } });
+
+/** Asks the worker that holds a run. */
+async function request(tx: TenantTx, { tenantId, id }: Run, what: 'cancel' | 'pause'): Promise<void> {
+  const column = what === 'cancel' ? Prisma.sql`cancel_requested_at` : Prisma.sql`pause_requested_at`;
+  await tx.$executeRaw`UPDATE runs SET ${column} = clock_timestamp() WHERE tenant_id = ${tenantId} AND id = ${id}`;
+  await appendEvent(tx, tenantId, id, `${what}-requested`);
+  await notify(tx, 'millrace_run', `${tenantId}:${id}`);
+}
+
+function limitProblems(asked: { memoryMb: number | null; minutes: number | null }, allowed: TrainingLimits): Problem[] {
+  const ranges = [
+    { name: 'memoryMb', unit: 'MB of memory', value: asked.memoryMb, least: leastRunMemoryMb, most: allowed.runMemoryMb },
+    { name: 'minutes', unit: 'minutes', value: asked.minutes, least: 1, most: allowed.runMinutes },
+  ];
+  return ranges.flatMap(({ name, unit, value, least, most }) => {
+    if (value === null || (Number.isInteger(value) && value >= least && value <= most)) return [];
+    const message = value > most ? `Your plan allows a run ${most} ${unit}.` : `A run needs at least ${least} ${unit}, as a whole number.`;
+    return [{ code: 'limit_unfit', field: `limits.${name}`, message, remedy: `Give ${least} to ${most}, or leave it out for ${most}.` }];
   });
-  if (computeSeconds > 0) {
-    await quota.recordTraining(tx, { tenantId: run.tenantId, runId: run.id, actor: run.createdBy, computeSeconds });
-  }
 }
 
 function specColumns(version: DatasetVersion): ColumnSummary[] {

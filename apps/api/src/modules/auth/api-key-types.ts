@@ -54,7 +54,7 @@ builder.prismaNode('ApiKey', {
     usageThisMonth: t.field({
       type: usageSummaryType,
       description: 'What it has used since the first of the month (UTC).',
-      resolve: async ({ id }, _args, context) => (await usageThisMonth(`key:${id}`, context)) ?? { predictions: 0, rows: 0n, computeSeconds: 0 },
+      resolve: async ({ id }, _args, context) => (await usageThisMonth(`key:${id}`, context)) ?? { predictions: 0, rows: 0n, computeSeconds: 0, gpuSeconds: 0 },
     }),
   }),
 });

@@ -4,7 +4,7 @@ import { builder } from '../../schema-builder.ts';
 export const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
   description: 'How much of a resource the tenant may have and has.',
   fields: (t) => ({
-    resource: t.exposeString('resource', { description: 'ACTIVE_RUNS (queued or running) or STORAGE_BYTES.' }),
+    resource: t.exposeString('resource', { description: 'ACTIVE_RUNS (without an end: queued, running or paused) or STORAGE_BYTES.' }),
     limit: t.expose('limit', { type: 'BigInt', description: 'The most it may have.' }),
     used: t.expose('used', { type: 'BigInt', description: 'What it has, with what is held for things being made.' }),
   }),
@@ -16,6 +16,7 @@ export const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').
     predictions: t.exposeInt('predictions', { description: 'Prediction requests answered.' }),
     rows: t.expose('rows', { type: 'BigInt', description: 'Rows predicted.' }),
     computeSeconds: t.exposeFloat('computeSeconds', { description: 'Seconds of training.' }),
+    gpuSeconds: t.exposeFloat('gpuSeconds', { description: 'Those of them that were on a GPU.' }),
   }),
 });
 

@@ -1,11 +1,12 @@
 import { databaseEnums } from '@millrace/database';
-import type { PlanView, QuotaResource } from '@millrace/quota';
+import type { PlanView, QuotaResource, TrainingLimits } from '@millrace/quota';
 import { invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { trainingLimitsType } from '../training/run-queue-types.ts';
 
 const quotaResourceEnum = builder.enumType(databaseEnums.QuotaResource, {
   name: 'QuotaResource',
-  description: 'What is limited: ACTIVE_RUNS are runs queued or running, STORAGE_BYTES is what lies in the artefact store.',
+  description: 'What is limited: ACTIVE_RUNS are runs without an end (queued, running or paused), STORAGE_BYTES is what lies in the artefact store.',
 });
 
 const planLimit = builder.objectRef<{ resource: QuotaResource; limit: bigint }>('PlanLimit').implement({
@@ -26,6 +27,7 @@ const planType = builder.objectRef<PlanView>('Plan').implement({
       description: 'Its limits, one a resource.',
       resolve: ({ limits }) => (Object.entries(limits) as [QuotaResource, bigint][]).map(([resource, limit]) => ({ resource, limit })),
     }),
+    training: t.expose('training', { type: trainingLimitsType, description: 'How its tenants’ runs share the workers, and what one run may have.' }),
     tenantCount: t.exposeInt('tenantCount', { description: 'How many tenants have it.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
@@ -51,12 +53,24 @@ const planLimitInput = builder.inputType('PlanLimitInput', {
   }),
 });
 
+const trainingLimitsInput = builder.inputType('TrainingLimitsInput', {
+  description: 'How a plan’s tenants share the workers, and what one run may have; what is left out is as by default.',
+  fields: (t) => ({
+    weight: t.float({ description: 'Share of the workers while others wait, from 0.01 to 100; 1 if left out.' }),
+    runningRuns: t.int({ description: 'Runs at work at once; 2 if left out.' }),
+    computeSecondsPerMonth: t.float({ description: 'Compute seconds a calendar month (UTC); no limit if left out.' }),
+    runMemoryMb: t.int({ description: 'The most memory of one run, in MB; 4096 if left out.' }),
+    runMinutes: t.int({ description: 'The most minutes that one run may compute; 1440 if left out.' }),
+  }),
+});
+
 const savePlanInput = builder.inputType('SavePlanInput', {
   description: 'A plan to be made or changed.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'Of the plan: 1 to 40 letters, digits, spaces, hyphens, dots and underscores.' }),
     description: t.string({ description: 'What it is for: at most 300 characters.' }),
     limits: t.field({ type: [planLimitInput], required: true, description: 'Its limits; a resource that is left out gets its default one.' }),
+    training: t.field({ type: trainingLimitsInput, description: 'Limits of training; the default ones if left out.' }),
   }),
 });
 
@@ -76,9 +90,13 @@ builder.mutationField('savePlan', (t) =>
     authScopes: { permission: 'platform:write' },
     description: 'For operators: makes a plan, or changes the one of this name for all tenants that have it. Who has more than a new limit keeps it and gets nothing more.',
     args: { input: t.arg({ type: savePlanInput, required: true, description: 'The plan.' }) },
-    resolve: async (_root, { input: { name, description, limits } }, { services, signedIn }) => {
-      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits });
+    resolve: async (_root, { input: { name, description, limits, training } }, { services, signedIn }) => {
+      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}) });
       return outcome.type === 'invalid' ? invalidInput(outcome.problems) : { __typename: 'SavePlanSuccess' as const, plan: outcome.plan };
     },
   }),
 );
+
+/** Null says no more than leaving it out. */
+const withoutNulls = (given: { [Name in keyof TrainingLimits]?: TrainingLimits[Name] | null | undefined }): Partial<TrainingLimits> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));

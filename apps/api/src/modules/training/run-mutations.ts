@@ -2,6 +2,7 @@ import type { Leak } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import {
   conflict,
+  computeSecondsUsedUp,
   conflictError,
   errorInterface,
   invalidInput,
@@ -13,6 +14,7 @@ import {
   quotaExceededError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
 import { leakType } from '../datasets/target-report-types.ts';
+import { runDeviceEnum } from './run-queue-types.ts';
 
 const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; runId: string }>('SubmitRunSuccess').implement({
   description: 'The run is accepted and will reach exactly one end.',
@@ -50,6 +52,14 @@ const submitRunPayload = builder.unionType('SubmitRunPayload', {
   resolveType: nameOf,
 });
 
+const runLimitsInput = builder.inputType('RunLimitsInput', {
+  description: 'The most that a run may have: no more than the plan allows (see trainingLimits).',
+  fields: (t) => ({
+    memoryMb: t.int({ description: 'Of its training process, in MB, from 512 on.' }),
+    minutes: t.int({ description: 'That it may compute, over all attempts.' }),
+  }),
+});
+
 const submitRunInput = builder.inputType('SubmitRunInput', {
   description: 'A training to be run.',
   fields: (t) => ({
@@ -60,6 +70,8 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
       description: 'Columns that give the target away and are to be used all the same, since their values are known when predictions are made. Recorded with the run.',
     }),
     priority: t.int({ description: 'From -100 to 100 within the tenant, higher first; 0 if left out.' }),
+    device: t.field({ type: runDeviceEnum, description: 'What to compute on; AUTO if left out.' }),
+    limits: t.field({ type: runLimitsInput, description: 'The most the run may have; as the plan has it if left out.' }),
   }),
 });
 
@@ -105,10 +117,10 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'run:submit' },
     description: 'Submits a training run. Everything that can be known to be wrong with it is said now.',
     args: { input: t.arg({ type: submitRunInput, required: true, description: 'The run.' }) },
-    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority, acknowledgedLeaks } }, { services, signedIn }) => {
+    resolve: async (_root, { input: { datasetVersionId, modelName, spec, priority, acknowledgedLeaks, device, limits } }, { services, signedIn }) => {
       if (!isId('datasetVersion', datasetVersionId)) return notFound('data set version', 'datasetVersionId');
       const outcome = await services.training.submit(signedIn, {
-        datasetVersionId, modelName, spec, priority: priority ?? 0, acknowledgedLeaks: acknowledgedLeaks ?? [],
+        datasetVersionId, modelName, spec, priority: priority ?? 0, acknowledgedLeaks: acknowledgedLeaks ?? [], device: device ?? 'AUTO', limits: limits ?? {},
       });
       switch (outcome.type) {
         case 'submitted':
@@ -121,6 +133,8 @@ builder.mutationFields((t) => ({
           return leakingInputs(outcome.leaks, outcome.columns);
         case 'model-conflict':
           return conflict('model_conflict', 'modelName', outcome.message, 'Choose another model name.');
+        case 'compute-seconds-used-up':
+          return computeSecondsUsedUp(outcome);
         case 'quota-exceeded':
           return quotaExceeded(outcome);
       }

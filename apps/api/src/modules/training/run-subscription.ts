@@ -60,7 +60,7 @@ async function readNews({ db, tenantId }: RequestContext, runId: string, seen: S
   const run = await db.run.findUnique({
     where: { tenantId_id: { tenantId, id: runId } },
     select: {
-      status: true, progress: true, attempt: true, backend: true, cancelRequestedAt: true,
+      status: true, progress: true, attempt: true, backend: true, cancelRequestedAt: true, pauseRequestedAt: true,
       _count: { select: { events: true, trials: true } },
     },
   });

@@ -6,7 +6,7 @@ import { listMetrics } from './run-metrics.ts';
 
 const runStatusEnum = builder.enumType(databaseEnums.RunStatus, {
   name: 'RunStatus',
-  description: 'QUEUED and RUNNING go on; SUCCEEDED, FAILED and CANCELLED are final: a run reaches exactly one of them.',
+  description: 'QUEUED and RUNNING go on, PAUSED waits to be resumed; SUCCEEDED, FAILED and CANCELLED are final: a run reaches exactly one of them.',
 });
 
 export const runMetricType = builder.objectRef<Pick<RunMetric, 'trial' | 'epoch' | 'values' | 'at'>>('RunMetric').implement({
@@ -77,6 +77,7 @@ const progressType = builder.objectRef<RunProgressState>('RunProgressState').imp
 
 interface RunFailure {
   code: string;
+  field: string | null;
   message: string;
   remedy: string;
 }
@@ -85,6 +86,7 @@ const failureType = builder.objectRef<RunFailure>('RunFailure').implement({
   description: 'Why a run failed.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Stable and made for programs, in SCREAMING_CASE.' }),
+    field: t.exposeString('field', { nullable: true, description: 'The input of submitRun to change, such as limits.memoryMb, if one is at fault.' }),
     message: t.exposeString('message', { description: 'What went wrong.' }),
     remedy: t.exposeString('remedy', { description: 'What to do about it.' }),
   }),
@@ -119,10 +121,10 @@ builder.prismaNode('Run', {
       type: failureType,
       nullable: true,
       description: 'Why it failed, if it did.',
-      resolve: ({ failureCode, failureMessage, failureRemedy }) =>
+      resolve: ({ failureCode, failureField, failureMessage, failureRemedy }) =>
         failureCode === null
           ? null
-          : { code: failureCode, message: failureMessage ?? 'The run failed.', remedy: failureRemedy ?? 'Look at its events.' },
+          : { code: failureCode, field: failureField, message: failureMessage ?? 'The run failed.', remedy: failureRemedy ?? 'Look at its events.' },
     }),
     computeSeconds: t.exposeFloat('computeSeconds', { description: 'Seconds of training so far, over all attempts.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was submitted.' }),

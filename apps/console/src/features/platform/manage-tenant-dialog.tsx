@@ -56,7 +56,7 @@ function Tenant({ tenant }: { tenant: ManagedTenantFieldsFragment }) {
           ['Last active', formatMoment(tenant.lastActivityAt)],
           ['Exported', formatMoment(tenant.exportedAt)],
           ['Members', formatCount(tenant.memberCount)],
-          ['This month', `${formatCount(tenant.usageThisMonth.predictions)} requests, ${formatCount(tenant.usageThisMonth.rows)} rows, ${formatSeconds(tenant.usageThisMonth.computeSeconds)} of training`],
+          ['This month', `${formatCount(tenant.usageThisMonth.predictions)} requests, ${formatCount(tenant.usageThisMonth.rows)} rows, ${formatSeconds(tenant.usageThisMonth.computeSeconds)} of training (${formatSeconds(tenant.usageThisMonth.gpuSeconds)} on a GPU)`],
           ...tenant.quota.map(({ resource, limit, used }) => {
             const show = /BYTES/i.test(resource) ? formatBytes : formatCount;
             return [words(resource.replace(/_BYTES$/i, '')), `${show(used)} of ${show(limit)}`] as const;

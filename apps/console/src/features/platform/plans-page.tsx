@@ -5,7 +5,7 @@ import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { TextField } from '../../design/field.tsx';
-import { formatBytes, formatCount, formatMoment } from '../../design/format.ts';
+import { formatBytes, formatCount, formatMoment, formatNumber } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
@@ -19,6 +19,16 @@ const gigabyte = 1e9;
 
 const limitOf = ({ limits }: PlanFieldsFragment, resource: QuotaResource): string | number | null =>
   limits.find((each) => each.resource === resource)?.limit ?? null;
+
+type TrainingLimitName = Exclude<keyof PlanFieldsFragment['training'], '__typename'>;
+
+const trainingFields: readonly { name: TrainingLimitName; label: string }[] = [
+  { name: 'weight', label: 'Weight among tenants' },
+  { name: 'runningRuns', label: 'Runs at work at once' },
+  { name: 'computeSecondsPerMonth', label: 'Compute seconds a month' },
+  { name: 'runMemoryMb', label: 'Memory of a run in MB' },
+  { name: 'runMinutes', label: 'Minutes of a run' },
+];
 
 export function PlansPage() {
   const query = useQuery(PlansDocument);
@@ -55,6 +65,8 @@ export function PlansPage() {
                   },
                   { header: 'Active runs', align: 'right', cell: (plan) => formatCount(limitOf(plan, 'ACTIVE_RUNS') ?? 0) },
                   { header: 'Storage', align: 'right', cell: (plan) => formatBytes(limitOf(plan, 'STORAGE_BYTES')) },
+                  { header: 'Weight', align: 'right', cell: ({ training }) => formatNumber(training.weight) },
+                  { header: 'Runs at once', align: 'right', isExtra: true, cell: ({ training }) => formatCount(training.runningRuns) },
                   { header: 'Tenants', align: 'right', cell: ({ tenantCount }) => formatCount(tenantCount) },
                   { header: 'Changed', isExtra: true, cell: ({ updatedAt }) => formatMoment(updatedAt) },
                   {
@@ -83,6 +95,7 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
   const [description, setDescription] = useState(plan?.description ?? '');
   const [runs, setRuns] = useState(plan ? String(limitOf(plan, 'ACTIVE_RUNS') ?? '') : '');
   const [storage, setStorage] = useState(plan ? String(Number(limitOf(plan, 'STORAGE_BYTES') ?? 0) / gigabyte) : '');
+  const [training, setTraining] = useState(() => Object.fromEntries(trainingFields.map(({ name }) => [name, String(plan?.training[name] ?? '')])) as Record<TrainingLimitName, string>);
   const save = useVerb(SavePlanDocument, { refetchQueries: ['Plans'] });
 
   async function submit(event: FormEvent) {
@@ -91,10 +104,11 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
       ...(runs === '' ? [] : [{ resource: 'ACTIVE_RUNS' as const, limit: runs }]),
       ...(storage === '' ? [] : [{ resource: 'STORAGE_BYTES' as const, limit: String(Math.round(Number(storage) * gigabyte)) }]),
     ];
-    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits } })) onClose();
+    const given = Object.fromEntries(Object.entries(training).flatMap(([limit, value]) => (value === '' ? [] : [[limit, Number(value)]])));
+    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits, training: given } })) onClose();
   }
 
-  const shown = ['name', 'description'];
+  const shown = ['name', 'description', ...trainingFields.map((field) => `training.${field.name}`)];
   return (
     <Dialog title={plan ? `Change ${plan.name}` : 'Create plan'} isOpen onClose={onClose}>
       <form onSubmit={(event) => void submit(event)} className="space-y-4">
@@ -112,6 +126,21 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
         <div className="grid grid-cols-2 gap-4">
           <TextField label="Active runs" isOptional type="number" min={0} value={runs} onValue={setRuns} />
           <TextField label="Storage in GB" isOptional type="number" min={0} step="any" value={storage} onValue={setStorage} />
+        </div>
+        <div className="grid grid-cols-2 gap-4">
+          {trainingFields.map((field) => (
+            <TextField
+              key={field.name}
+              label={field.label}
+              isOptional
+              type="number"
+              min={0}
+              step="any"
+              value={training[field.name]}
+              onValue={(value) => setTraining({ ...training, [field.name]: value })}
+              problem={problemOf(save.refusal, `training.${field.name}`)}
+            />
+          ))}
         </div>
         <p className="text-[13px] text-steel-500">What is left empty gets its default limit. Nothing that a tenant has beyond a limit is taken away.</p>
         <div className="flex justify-end gap-2">

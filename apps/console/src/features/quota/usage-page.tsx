@@ -40,7 +40,7 @@ export function UsagePage() {
             <div className="grid gap-6 sm:grid-cols-3">
               <Figure label="Predictions" value={formatCount(usage.predictions)} note="answered requests" />
               <Figure label="Rows" value={formatCount(usage.rows)} note="predicted in these requests" />
-              <Figure label="Training time" value={formatSeconds(usage.computeSeconds)} note="compute of training runs" />
+              <Figure label="Training time" value={formatSeconds(usage.computeSeconds)} note={usage.gpuSeconds > 0 ? `${formatSeconds(usage.gpuSeconds)} of it on a GPU` : 'compute of training runs'} />
             </div>
           )}
         </Loaded>

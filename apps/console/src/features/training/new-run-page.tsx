@@ -15,6 +15,7 @@ import { useVerb } from '../../graphql/use-verb.ts';
 import { featuresOf, isUsable, proposeChoices, proposeTarget, proposeTargetType, type FeatureType } from './column-choice.ts';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
+import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
 import { childOf, draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
 
@@ -111,6 +112,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
+  const [terms, setTerms] = useState(usualTerms);
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
@@ -130,6 +132,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const shownPaths = new Set([
     'modelName',
     'datasetVersionId',
+    ...termPaths,
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
@@ -146,7 +149,9 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
       ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
     };
     const submitted = await submitRun.run({
-      input: { datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) },
+      input: {
+        datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms),
+      },
     });
     if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
     else window.scrollTo({ top: 0, behavior: 'smooth' });
@@ -293,6 +298,9 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
           </Card>
         </div>
       </div>
+      <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
+        <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
+      </Card>
       <div className="sticky bottom-0 -mx-6 flex items-center justify-end gap-4 border-t border-steel-200 bg-white/95 px-6 py-3 lg:-mx-9 lg:px-9">
         <p className="text-[13px] text-steel-500">
           {isSearch ? 'Automatic search' : `${models.length} ${models.length === 1 ? 'model' : 'models'}`} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}

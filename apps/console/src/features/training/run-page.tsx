@@ -12,14 +12,14 @@ import { Empty, Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { CancelRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
+import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { searchCurveOf } from './search-curve.ts';
-import { familyName, isFinal, RunState, shareDone, timeUsed, whereabouts } from './run-state.tsx';
+import { deviceNames, familyName, isFinal, RunState, shareDone, timeUsed, whereabouts } from './run-state.tsx';
 
 type Run = NonNullable<RunQuery['run']>;
 
@@ -54,6 +54,8 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
   const lastRead = useRef(0);
   const isOver = isFinal(run.status);
   const cancel = useVerb(CancelRunDocument);
+  const pause = useVerb(PauseRunDocument);
+  const resume = useVerb(ResumeRunDocument);
   const mayCancel = useCan('run:cancel');
 
   const { error: liveError } = useSubscription(RunProgressDocument, {
@@ -83,6 +85,7 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
         <>
           <RunState status={run.status} />
           {!isOver && run.cancelRequestedAt && <Badge tone="warn">Stopping</Badge>}
+          {run.pauseRequestedAt && <Badge tone="warn">Pausing</Badge>}
         </>
       }
       lead={
@@ -96,6 +99,20 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
       }
       actions={
         <>
+          {mayCancel && (run.status === 'QUEUED' || run.status === 'RUNNING') && (
+            <Button
+              isPending={pause.isPending}
+              disabled={run.pauseRequestedAt !== null || run.cancelRequestedAt !== null}
+              onClick={() => void pause.run({ input: { id: run.id } })}
+            >
+              Pause
+            </Button>
+          )}
+          {mayCancel && run.status === 'PAUSED' && (
+            <Button kind="primary" isPending={resume.isPending} onClick={() => void resume.run({ input: { id: run.id } })}>
+              Resume
+            </Button>
+          )}
           {mayCancel && !isOver && (
             <Button
               kind="danger"
@@ -119,7 +136,7 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
         </>
       }
     >
-      <RefusalNotice refusal={cancel.refusal} />
+      <RefusalNotice refusal={cancel.refusal ?? pause.refusal ?? resume.refusal} />
       {!isOver && liveError && (
         <Notice tone="warn" title="The live view is interrupted">
           The run goes on. Reload the page to see how far it is.
@@ -228,7 +245,10 @@ function factsOf(run: Run) {
   const backends: Record<string, string> = { cuda: 'CUDA (GPU)', wasm: 'WebAssembly', cpu: 'Plain JavaScript' };
   return [
     ['Compute backend', run.backend ? (backends[run.backend] ?? run.backend) : 'not chosen yet'],
-    ['Compute time', formatSeconds(run.computeSeconds)],
+    ['Compute time', `${formatSeconds(run.computeSeconds)}${run.gpuSeconds > 0 ? `, ${formatSeconds(run.gpuSeconds)} of it on a GPU` : ''}`],
+    ['Device', deviceNames[run.device]],
+    ['Priority', formatCount(run.priority)],
+    ['At most', `${formatCount(run.limits.memoryMb)} MB of memory, ${formatCount(run.limits.minutes)} minutes`],
     ['Attempt', `${run.attempt} of at most ${run.maxAttempts}`],
     ...(run.acknowledgedLeaks.length > 0 ? ([['Acknowledged leaks', run.acknowledgedLeaks.join(', ')]] as const) : []),
     ...rowFacts(run),

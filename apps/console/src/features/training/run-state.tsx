@@ -1,10 +1,11 @@
 import { Badge, type Tone } from '../../design/badge.tsx';
-import { formatNumber, formatSeconds } from '../../design/format.ts';
-import type { RunFieldsFragment, RunStatus } from '../../gql/graphql.ts';
+import { formatCount, formatNumber, formatSeconds } from '../../design/format.ts';
+import type { RunDevice, RunFieldsFragment, RunStatus } from '../../gql/graphql.ts';
 
 const states: Record<RunStatus, { label: string; tone: Tone }> = {
   QUEUED: { label: 'Queued', tone: 'neutral' },
   RUNNING: { label: 'Running', tone: 'accent' },
+  PAUSED: { label: 'Paused', tone: 'warn' },
   SUCCEEDED: { label: 'Succeeded', tone: 'good' },
   FAILED: { label: 'Failed', tone: 'bad' },
   CANCELLED: { label: 'Cancelled', tone: 'warn' },
@@ -53,11 +54,26 @@ export function timeUsed({ progress }: Pick<RunFieldsFragment, 'progress'>): str
   return formatSeconds(progress.secondsUsed) + (progress.timeLimitSeconds === null ? '' : ` of ${formatSeconds(progress.timeLimitSeconds)}`);
 }
 
+/** Why a run waits, how many of one's own go first, and when it may start. */
+function waitInWords({ position, estimatedStart, waitsFor, reason }: NonNullable<RunFieldsFragment['queue']>): string {
+  const cause = waitsFor === 'TURN' ? (position ? `Waiting: ${formatCount(position)} of your runs ${position === 1 ? 'goes' : 'go'} first.` : 'Waiting for a worker.') : reason;
+  return estimatedStart === null ? `${cause} No estimate of its start.` : `${cause} May start ${formatSoon(estimatedStart)}.`;
+}
+
+/** An estimate is no clock: "within a minute", "in about 12 minutes". */
+export function formatSoon(moment: string, now = Date.now()): string {
+  const minutes = Math.round((new Date(moment).getTime() - now) / 60_000);
+  if (minutes < 1) return 'within a minute';
+  if (minutes < 90) return `in about ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`;
+  return `in about ${Math.round(minutes / 60)} hours`;
+}
+
+export const deviceNames: Record<RunDevice, string> = { AUTO: 'Any', CPU: 'CPU', GPU: 'GPU' };
+
 /** Where a run is, in words: "Dense network, epoch 12 of 100 (model 2 of 3)". */
-export function whereabouts(run: Pick<RunFieldsFragment, 'status' | 'progress' | 'queuePosition'>): string {
-  if (run.status === 'QUEUED') {
-    return run.queuePosition ? `Waiting: ${run.queuePosition} of your runs go first` : 'Waiting for a worker';
-  }
+export function whereabouts(run: Pick<RunFieldsFragment, 'status' | 'progress' | 'queue'>): string {
+  if (run.status === 'QUEUED') return run.queue ? waitInWords(run.queue) : 'Waiting for a worker';
+  if (run.status === 'PAUSED') return 'Paused: it keeps what it has learnt';
   if (isFinal(run.status)) return '';
   const { progress } = run;
   if (!progress?.family) return 'Preparing the data';

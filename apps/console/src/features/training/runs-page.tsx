@@ -4,18 +4,19 @@ import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { formatMoment, formatSeconds } from '../../design/format.ts';
+import { formatCount, formatMoment, formatSeconds } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Progress } from '../../design/progress.tsx';
 import { Table } from '../../design/table.tsx';
 import { RunsDocument, type RunStatus } from '../../gql/graphql.ts';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
-import { isFinal, RunState, shareDone, whereabouts } from './run-state.tsx';
+import { deviceNames, isFinal, RunState, shareDone, whereabouts } from './run-state.tsx';
 
 const filters: { label: string; status: RunStatus[] | null }[] = [
   { label: 'All', status: null },
-  { label: 'Active', status: ['QUEUED', 'RUNNING'] },
+  { label: 'Active', status: ['QUEUED', 'RUNNING', 'PAUSED'] },
+  { label: 'Queued', status: ['QUEUED'] },
   { label: 'Succeeded', status: ['SUCCEEDED'] },
   { label: 'Failed', status: ['FAILED'] },
   { label: 'Cancelled', status: ['CANCELLED'] },
@@ -85,6 +86,8 @@ export function RunsPage() {
                           <span className="text-[13px] text-steel-500">{isFinal(run.status) ? run.failure?.message : whereabouts(run)}</span>
                         ),
                     },
+                    { header: 'Device', isExtra: true, cell: ({ device }) => deviceNames[device] },
+                    { header: 'Priority', align: 'right', isExtra: true, cell: ({ priority }) => formatCount(priority) },
                     { header: 'Compute', align: 'right', isExtra: true, cell: (run) => (run.startedAt ? formatSeconds(run.computeSeconds) : '–') },
                     { header: 'Submitted', align: 'right', cell: (run) => formatMoment(run.createdAt) },
                   ]}
