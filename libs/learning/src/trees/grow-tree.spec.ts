@@ -134,6 +134,19 @@ describe('categories', () => {
   });
 });
 
+test('many categories that mean nothing are not divided, those that mean something are', async () => {
+  const random = createRandom(3);
+  const bins = Array.from({ length: 2000 }, () => random.below(150));
+  const chance = bins.map(() => random.uniform() - 0.5);
+  const settings = { numLeaves: 2, minDataInLeaf: 5 };
+  expect((await grow([column(bins, 150, 'category')], chance, settings)).tree.feature).toEqual(Int32Array.of(-1));
+  const meant = chance.map((value, row) => value + ((bins[row]! * 7) % 3 === 0 ? 0.3 : 0));
+  const { tree } = await grow([column(bins, 150, 'category')], meant, settings);
+  const isRight = Array.from({ length: 150 }, (_, code) => isInSet(tree.sets, 0, code) === ((code * 7) % 3 === 0));
+  const agreeing = isRight.filter(Boolean).length;
+  expect(Math.max(agreeing, 150 - agreeing)).toBeGreaterThan(120);
+});
+
 describe('many rows', () => {
   const random = createRandom(9);
   const count = 3000;

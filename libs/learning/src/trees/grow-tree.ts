@@ -50,6 +50,7 @@ export class TreeGrower {
   readonly #finder: SplitFinder;
   readonly #histograms: HistogramBuilder;
   readonly #keepsHistograms: boolean;
+  readonly #hasCategories: boolean;
   #aside = new Int32Array();
 
   constructor({ columns, outputs, settings, monotone, keepsHistograms }: TreeGrowerOptions) {
@@ -58,6 +59,7 @@ export class TreeGrower {
     this.#settings = settings;
     this.#monotone = monotone;
     this.#keepsHistograms = keepsHistograms;
+    this.#hasCategories = columns.some(({ type }) => type === 'category');
     this.#finder = new SplitFinder(outputs, settings);
     this.#histograms = new HistogramBuilder(columns, outputs);
   }
@@ -175,6 +177,7 @@ export class TreeGrower {
     const { begin, end, sums, bounds, histogram } = candidate;
     const histograms = this.#histograms;
     const worth = this.#finder.worthOf(sums, bounds);
+    if (this.#hasCategories) sums.noise = histograms.noise(begin, end, sums);
     if (!histogram) histograms.gather(begin, end);
     for (const column of chooseColumns()) {
       const counted = histogram ?? histograms.shared;

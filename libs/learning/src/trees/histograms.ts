@@ -73,7 +73,22 @@ export class HistogramBuilder {
       for (let output = 0; output < outputs; output++) gradients[output]! += this.#gradients[row * outputs + output]!;
       hessian += this.#hessians ? this.#hessians[row]! : 1;
     }
-    return { gradients, hessian, rows: end - begin };
+    return { gradients, hessian, rows: end - begin, noise: new Float64Array() };
+  }
+
+  /** By output, Σ(g + h·v)² / Σh, v the node's value: what G²/H of any group of rows is if the group means nothing. */
+  noise(begin: number, end: number, { gradients, hessian }: NodeSums): Float64Array {
+    const outputs = this.#outputs;
+    return gradients.map((gradient, output) => {
+      const value = -gradient / (hessian || 1);
+      let squares = 0;
+      for (let at = begin; at < end; at++) {
+        const row = this.#rows[at]!;
+        const own = this.#hessians ? this.#hessians[row]! : 1;
+        squares += (this.#gradients[row * outputs + output]! + own * value) ** 2;
+      }
+      return squares / (hessian || 1);
+    });
   }
 
   /** Brings the figures of the rows from `begin` to `end` together, for the counts that follow. */

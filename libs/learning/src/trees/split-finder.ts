@@ -16,6 +16,8 @@ export interface NodeSums {
   gradients: Float64Array;
   hessian: number;
   rows: number;
+  /** By output, what chance alone lets G²/H of a group of rows be; empty where no column has categories. */
+  noise: Float64Array;
 }
 
 /** How a node is divided in two. */
@@ -34,9 +36,13 @@ export type Bounds = { lower: number; upper: number } | null;
 
 /** Up to so many categories are divided without regard to how few rows each has. */
 const fewCategories = 4;
-/** As in LightGBM: pulls a rare category's statistic to the middle, and makes a division of many categories earn more. */
+/** As in LightGBM: pulls a rare category's statistic to the middle. */
 const categorySmoothing = 10;
-const categoryPenalty = 10;
+/**
+ * A cut through categories in the order of their means gains even where they mean nothing: of each category's share of
+ * chance some 2/π, since the halves above and below the middle part. That much, a little more, is no gain.
+ */
+const chargePerCategory = 0.7;
 
 /**
  * Finds the division of a node that lowers the loss most, from histograms: per bin, the sums of gradients (one for each
@@ -71,7 +77,7 @@ export class SplitFinder {
   /** What the node is worth undivided. */
   worthOf(sums: NodeSums, bounds: Bounds): number {
     let worth = 0;
-    for (let output = 0; output < this.#outputs; output++) worth += this.#worth(sums.gradients[output]!, sums.hessian, 0, bounds);
+    for (let output = 0; output < this.#outputs; output++) worth += this.#worth(sums.gradients[output]!, sums.hessian, bounds);
     return worth;
   }
 
@@ -116,7 +122,7 @@ export class SplitFinder {
       rows += histogram[cell + outputs + 1]!;
       if (sums.rows - rows < minDataInLeaf) break;
       if (rows >= minDataInLeaf && hessian >= minSumHessianInLeaf && sums.hessian - hessian >= minSumHessianInLeaf) {
-        const gain = this.#gainOf(left, hessian, sums, direction, bounds, 0, -1, histogram);
+        const gain = this.#gainOf(left, hessian, sums, direction, bounds, -1, histogram);
         if (gain > bestGain) {
           bestGain = gain;
           bestAt = at;
@@ -126,7 +132,7 @@ export class SplitFinder {
       if (missingRows === 0 || sums.rows - rows - missingRows < minDataInLeaf) continue;
       const withMissing = hessian + missingHessian;
       if (rows + missingRows >= minDataInLeaf && withMissing >= minSumHessianInLeaf && sums.hessian - withMissing >= minSumHessianInLeaf) {
-        const gain = this.#gainOf(left, withMissing, sums, direction, bounds, 0, missing, histogram);
+        const gain = this.#gainOf(left, withMissing, sums, direction, bounds, missing, histogram);
         if (gain > bestGain) {
           bestGain = gain;
           bestAt = at;
@@ -149,14 +155,14 @@ export class SplitFinder {
     const outputs = this.#outputs;
     // Missing and unknown values are one more category.
     if (bins < 2) return null;
-    const isMany = bins > fewCategories;
     const order = this.#order;
     order.set(occupied.subarray(0, bins));
-    this.#sortBySignal(bins, histogram, offset, sums, isMany ? categorySmoothing : 0);
+    const output = this.#sortBySignal(bins, histogram, offset, sums, bins > fewCategories ? categorySmoothing : 0);
+    const charge = chargePerCategory * sums.noise[output]! * (bins - 2);
     const left = this.#left.fill(0);
     let hessian = 0;
     let rows = 0;
-    let bestGain = floor;
+    let bestGain = floor + charge;
     let bestAt = -1;
     let isLeftLarger = false;
     for (let at = 0; at + 1 < bins; at++) {
@@ -166,7 +172,7 @@ export class SplitFinder {
       rows += histogram[cell + outputs + 1]!;
       if (sums.rows - rows < minDataInLeaf) break;
       if (rows < minDataInLeaf || hessian < minSumHessianInLeaf || sums.hessian - hessian < minSumHessianInLeaf) continue;
-      const gain = this.#gainOf(left, hessian, sums, 0, bounds, isMany ? categoryPenalty : 0, -1, histogram);
+      const gain = this.#gainOf(left, hessian, sums, 0, bounds, -1, histogram);
       if (gain > bestGain) {
         bestGain = gain;
         bestAt = at;
@@ -182,11 +188,11 @@ export class SplitFinder {
       if (at <= bestAt) set[bin >> 5]! |= bit;
       else set[bin >> 5]! &= ~bit;
     }
-    return { gain: bestGain, bin: -1, set, missingLeft: false };
+    return { gain: bestGain - charge, bin: -1, set, missingLeft: false };
   }
 
   /** Puts the bins in `#order` in the order of G / (H + smoothing), ties by bin. */
-  #sortBySignal(bins: number, histogram: Float64Array, offset: number, sums: NodeSums, smoothing: number): void {
+  #sortBySignal(bins: number, histogram: Float64Array, offset: number, sums: NodeSums, smoothing: number): number {
     const stride = this.#stride;
     const outputs = this.#outputs;
     let output = 0;
@@ -210,12 +216,13 @@ export class SplitFinder {
       keys[bin] = (histogram[cell + output]! + smoothing * middle) / (histogram[cell + outputs]! + smoothing || 1);
     }
     this.#order.subarray(0, bins).sort((a, b) => keys[a]! - keys[b]! || a - b);
+    return output;
   }
 
   /** Worth of both sides, or less than any where their order breaks a monotone constraint; `extra` is a cell to add to the left. */
   #gainOf(
     left: Float64Array, hessian: number, sums: NodeSums, direction: number, bounds: Bounds,
-    penalty: number, extra: number, histogram: Float64Array,
+    extra: number, histogram: Float64Array,
   ): number {
     const other = sums.hessian - hessian;
     let worth = 0;
@@ -223,15 +230,15 @@ export class SplitFinder {
       const own = extra < 0 ? left[output]! : left[output]! + histogram[extra + output]!;
       const rest = sums.gradients[output]! - own;
       if (direction !== 0 && direction * (this.leafValue(rest, other, bounds) - this.leafValue(own, hessian, bounds)) < 0) return -Number.MAX_VALUE;
-      worth += this.#worth(own, hessian, penalty, bounds) + this.#worth(rest, other, penalty, bounds);
+      worth += this.#worth(own, hessian, bounds) + this.#worth(rest, other, bounds);
     }
     return worth;
   }
 
-  #worth(gradient: number, hessian: number, penalty: number, bounds: Bounds): number {
+  #worth(gradient: number, hessian: number, bounds: Bounds): number {
     const { lambdaL1, lambdaL2 } = this.#limits;
     const force = shrunk(gradient, lambdaL1);
-    const weight = hessian + lambdaL2 + penalty;
+    const weight = hessian + lambdaL2;
     if (!bounds) return weight > 0 ? (force * force) / weight : 0;
     const value = bounded(weight > 0 ? -force / weight : 0, bounds);
     return -(2 * force * value + weight * value * value);
