@@ -4,6 +4,7 @@ import { findLinearPairs } from './linear-pairs.ts';
 import { literal, quotedName, type TableEngine } from './table-engine.ts';
 import type { ColumnType, FileWarning } from './table-file.ts';
 import { onParquet } from './table-reading.ts';
+import { leakRemedy, leaksOfValues, signsOf, valueBinOf, warnOfNeighbours, wordOf, type ValueSign } from './value-signs.ts';
 
 /** What is to be predicted: a number, or the classes that a column's values are. */
 export interface TargetChoice {
@@ -59,13 +60,6 @@ const giveaway = 0.99;
 /** Lower, since a bin on the border of two classes holds both. */
 const giveawayOfMany = 0.98;
 const rankGiveaway = 0.999;
-/** A value that means a class: seen so often, so surely; and such values together cover so much of the class. */
-const minValueRows = 10;
-const sureShare = 0.99;
-const coveredShare = 0.9;
-
-const remedy = 'Leave the column out, unless its value is known at the moment when predictions are made.';
-
 /**
  * How each column of a Parquet file that `importTable` wrote goes with a target, and which columns give it away. Looks at
  * no more than ten million cells. Throws `DomainError` `INVALID` for a target that the table hasn't, or that can't be it.
@@ -135,13 +129,6 @@ interface Column {
   type: ColumnType;
 }
 
-/** A value of a column that surely means one class. `two` if the column has two values. */
-interface ValueSign {
-  column: string;
-  two: boolean;
-  sign: { value: string; target: string } | null;
-}
-
 interface Compared {
   association: Association;
   signs: ValueSign[];
@@ -157,15 +144,6 @@ function binOf(column: string, { type }: Column, distinct: number, rows: number)
   const bins = Math.min(mostBins, Math.max(8, Math.floor(rows / rowsPerBin)));
   if (distinct <= bins || (type !== 'number' && type !== 'date')) return valueBinOf(column, type);
   return `CASE WHEN ${column} IS NULL THEN '' ELSE '#' || ((rank() OVER (ORDER BY ${column} NULLS LAST) - 1) * ${bins} // count(${column}) OVER ())::VARCHAR END`;
-}
-
-/** A value in SQL as the words that JavaScript has for it. */
-function wordOf(column: string, type: ColumnType): string {
-  return type === 'number' ? `CASE WHEN ${column} = floor(${column}) AND abs(${column}) < 1e15 THEN ${column}::BIGINT::VARCHAR ELSE ${column}::VARCHAR END` : `${column}::VARCHAR`;
-}
-
-function valueBinOf(column: string, type: ColumnType): string {
-  return `coalesce('=' || ${wordOf(column, type)}, '')`;
 }
 
 async function distinctOf(engine: TableEngine, column: string): Promise<{ distinct: number; filled: number }> {
@@ -223,70 +201,13 @@ async function compareWithClasses(engine: TableEngine, column: string, about: Co
   return { association, signs: signsOf(about.name, distinct, counts, rowsUsed) };
 }
 
-/** Of a column of few values, those that are rarer than half of the rows and of which all rows but one in a hundred are of one class, itself no more frequent. */
-function signsOf(column: string, distinct: number, counts: readonly ClassCount[], rowsUsed: number): ValueSign[] {
-  const two = distinct === 2;
-  const signs: ValueSign[] = [{ column, two, sign: null }];
-  if (distinct > 10) return signs;
-  const byClass = grouped(counts, ({ target }) => target);
-  for (const [bin, some] of grouped(counts, ({ bin: one }) => one)) {
-    const total = some.reduce((sum, { rows }) => sum + rows, 0);
-    if (total < minValueRows || total > rowsUsed / 2) continue;
-    for (const [target, ofTarget] of grouped(some, (one) => one.target)) {
-      const ofClass = byClass.get(target)!.reduce((sum, { rows }) => sum + rows, 0);
-      const share = ofTarget.reduce((sum, { rows }) => sum + rows, 0) / total;
-      if (share >= sureShare && ofClass <= rowsUsed / 2) signs.push({ column, two, sign: { value: bin, target } });
-    }
-  }
-  return signs;
-}
-
 function leakAlone({ column, alone, pearson, spearman }: Association, target: TargetChoice, bar: number): Leak[] {
   const isNumber = target.type === 'number';
   const reached = isNumber ? Math.max(alone ?? 0, (pearson ?? 0) ** 2) : (alone ?? 0);
   const byRank = isNumber && Math.abs(spearman ?? 0) >= rankGiveaway;
   if (reached < bar && !byRank) return [];
   const said = byRank && reached < bar ? 'orders the rows as the target does' : `alone gives “${target.name}” away (score ${reached.toFixed(3)} of 1 on rows it has not seen)`;
-  return [{ kind: 'alone', columns: [column], message: `“${column}” ${said}: it is probably known only once the target is.`, remedy }];
-}
-
-/** Where such values together cover nearly all of a class, each of the columns is a part of the target written down earlier. */
-async function leaksOfValues(engine: TableEngine, source: string, signs: readonly ValueSign[], target: TargetChoice, types: ReadonlyMap<string, ColumnType>): Promise<Leak[]> {
-  const leaks: Leak[] = [];
-  const given = signs.flatMap(({ column, sign }) => (sign ? [{ column, ...sign }] : []));
-  for (const [meant, some] of grouped(given, (one) => one.target)) {
-    const hits = some.map(({ column, value }) => `${valueBinOf(quotedName(column), types.get(column)!)} = ${literal(value)}`);
-    const y = wordOf(quotedName(target.name), types.get(target.name)!);
-    const [row] = (await engine.rows(`
-      SELECT count(*) FILTER (${hits.join(' OR ')})::DOUBLE / count(*) FROM ${source} AND ${y} = ${literal(meant)}`)) as [[number]];
-    if (row[0] < coveredShare) continue;
-    for (const [column, own] of grouped(some, (one) => one.column)) {
-      const others = [...new Set(some.map((one) => one.column))].filter((name) => name !== column);
-      const values = own.map(({ value }) => (value === '' ? 'missing' : `“${value.slice(1)}”`)).join(' or ');
-      leaks.push({
-        kind: 'value', columns: [column],
-        message: `Where “${column}” is ${values}, “${target.name}” is “${meant}”${others.length > 0 ? `; with ${others.map((name) => `“${name}”`).join(', ')} that covers` : ', and that covers'} ${Math.floor(row[0] * 100)} % of these rows: the column is probably a part of the target.`,
-        remedy,
-      });
-    }
-  }
-  return leaks;
-}
-
-/** A column of two values beside columns that are parts of the target is often one more, too rare to show. */
-function warnOfNeighbours(order: readonly string[], leaking: readonly string[], signs: readonly ValueSign[]): FileWarning[] {
-  const two = new Set(signs.filter((one) => one.two).map(({ column }) => column));
-  const found = new Set<string>();
-  for (const step of [1, -1]) {
-    for (const leak of leaking.filter((name) => two.has(name))) {
-      for (let at = order.indexOf(leak) + step; two.has(order[at] ?? '') && !leaking.includes(order[at]!); at += step) found.add(order[at]!);
-    }
-  }
-  return [...found].map((column) => ({
-    code: 'beside_leak', field: column,
-    message: `The column has two values and stands beside ${leaking.map((name) => `“${name}”`).join(', ')}, which give the target away.`,
-    remedy: 'Check whether it belongs to them; if it does, leave it out as well.',
-  }));
+  return [{ kind: 'alone', columns: [column], message: `“${column}” ${said}: it is probably known only once the target is.`, remedy: leakRemedy }];
 }
 
 async function leaksOfPairs(engine: TableEngine, source: string, numbers: readonly string[], { target, associations }: TargetReport): Promise<Leak[]> {
@@ -312,14 +233,4 @@ async function warnOfImbalance(engine: TableEngine, name: string, { rows, classe
 
 function finite(value: number | null): number | null {
   return value !== null && Number.isFinite(value) ? value : null;
-}
-
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
 }

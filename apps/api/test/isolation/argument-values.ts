@@ -9,7 +9,6 @@ import type { Names, TenantUnderTest } from './tenant-under-test.ts';
  * and ids are found by themselves.
  */
 const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
-  'DatasetVersion.targetReport.target': ({ marks }) => [`size-${marks.canary}`, 'none'],
   'SubmitRunInput.spec': ({ spec }) => [spec, {}],
   'PredictInput.rows': () => [[{}]],
   'CreateTenantInput.name': () => ['Yet another', ''],

@@ -132,6 +132,11 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     const { dataset, version } = await change('createDataset', { name: `leaky-${canary}`, uploadId: upload.id }, credential);
     const spec = { inputFeatures: [{ name: `part-${canary}`, type: 'number' }], outputFeatures: [{ name: `whole-${canary}`, type: 'number' }] };
     await change('submitRun', { datasetVersionId: version.id, modelName: `leaky-${canary}`, spec }, credential);
+    // Below the root, an argument that must be given is filled in by nobody else.
+    const text = `query Matrix($id: ID!, $target: String!) { dataset(id: $id) { __typename latestVersion { __typename targetReport(target: $target) {
+      __typename rowsUsed associations { __typename column pearson spearman correlationRatio cramersV alone } leaks { __typename kind } warnings { __typename code } } } } }`;
+    const report = { root: 'query' as const, field: 'dataset', name: 'DatasetVersion.targetReport', text, slots: [] };
+    stage.matrix.noteAnswered('query', await stage.matrix.ask(stage.owner, credential, report, { id: dataset.id, target: `whole-${canary}` }));
     await change('correctColumnTypes', { datasetId: dataset.id, columnTypes: [{ name: `part-${canary}`, type: 'CATEGORY' }] }, credential);
   },
 
