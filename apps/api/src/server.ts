@@ -157,7 +157,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       requirePermission(actor, 'dataset:read');
       return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => sampleRows(table, count));
     },
-    training: createTraining({ database, quota }),
+    training: createTraining({ database, quota, storage }),
     registry: createRegistry({ database, storage }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
