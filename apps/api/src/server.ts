@@ -168,7 +168,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       requirePermission(actor, 'dataset:read');
       return datasets.reportOnTarget(database.forTenant(actor.tenantId), datasetVersionId, target);
     },
-    training: createTraining({ database, quota, datasets }),
+    training: createTraining({ database, quota, datasets, storage }),
     registry: createRegistry({ database, storage }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),

@@ -66,17 +66,29 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 
 /** The owner is bound by forced row-level security too; as the tables' owner it may lift it for one transaction. */
 async function pastRowLevelSecurity<Row extends object>(client: pg.Client, sql: string, values?: unknown[]): Promise<Row[]> {
-  await client.query('BEGIN');
-  const { rows: tables } = await client.query<{ relname: string }>(
-    `SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`,
-  );
-  const alterAll = (change: string): string => tables.map(({ relname }) => `ALTER TABLE ${relname} ${change}`).join(';');
-  await client.query(alterAll('NO FORCE ROW LEVEL SECURITY'));
-  const { rows } = await client.query<Row & pg.QueryResultRow>(sql, values);
-  await client.query(alterAll('FORCE ROW LEVEL SECURITY'));
-  await client.query('COMMIT');
-  return rows;
+  for (;;) {
+    await client.query('BEGIN');
+    try {
+      // It locks every table, and whoever is at work locks some in an order of its own: then this one gives way, and begins anew.
+      await client.query(`SET LOCAL lock_timeout = '300ms'`); // sooner than a deadlock is looked for, which could end the other
+      const { rows: tables } = await client.query<{ relname: string }>(
+        `SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`,
+      );
+      const alterAll = (change: string): string => tables.map(({ relname }) => `ALTER TABLE ${relname} ${change}`).join(';');
+      await client.query(alterAll('NO FORCE ROW LEVEL SECURITY'));
+      const { rows } = await client.query<Row & pg.QueryResultRow>(sql, values);
+      await client.query(alterAll('FORCE ROW LEVEL SECURITY'));
+      await client.query('COMMIT');
+      return rows;
+    } catch (error) {
+      await client.query('ROLLBACK');
+      if (!lockLost.has((error as { code?: string }).code)) throw error;
+    }
+  }
 }
+
+/** a lock that was waited for too long, a deadlock */
+const lockLost = new Set<string | undefined>(['55P03', '40P01']);
 
 let serverUrl: Promise<string> | undefined;
 

@@ -79,7 +79,7 @@ export async function createWorld(options: { leaseSeconds?: number } = {}): Prom
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
   const registry = createRegistry({ database, storage });
-  const training = createTraining({ database, quota, datasets });
+  const training = createTraining({ database, quota, datasets, storage });
   const queue = createRunQueue({ database: db.workerDatabase, quota, registry, logger: silentLogger, ...options });
   await auth.watchRevocations();
   const world: World = {

@@ -250,7 +250,10 @@ describe('pausing', () => {
       expect(await world.training[verb](stranger.owner.actor, run.id)).toEqual(await world.training[verb](stranger.owner.actor, newId('run')));
     }
     await world.training.pause(tenant.owner.actor, run.id);
+    const checkpoints = `tenants/${tenant.tenantId}/checkpoints/${run.id}`;
+    await world.storage.put(`${checkpoints}/one`, Buffer.from('learnt'));
     expect((await world.training.cancel(tenant.owner.actor, run.id)).type).toBe('cancelled');
+    expect(await world.storage.list(checkpoints)).toEqual([]);
     expect((await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'ACTIVE_RUNS')!.used).toBe(0n);
     expect((await world.training.pause(tenant.owner.actor, run.id)).type).toBe('already-final');
     const trail = await world.db.asOwner<{ action: string }>('SELECT action FROM audit_events WHERE subject = $1 ORDER BY id', [run.id]);

@@ -14,6 +14,8 @@ export interface TrainingOptions {
   database: Database;
   quota: Quota;
   datasets: Pick<Datasets, 'reportOnTarget'>;
+  /** where checkpoints lie */
+  storage: { removeAll(prefix: string): Promise<unknown> };
 }
 
 export interface SubmitRunInput {
@@ -53,7 +55,7 @@ export type ResumeOutcome = { type: 'resumed' | 'not-paused'; run: Run } | { typ
 export type Training = ReturnType<typeof createTraining>;
 
 /** Accepts runs, pauses, resumes and cancels them, and says where they stand. What works on them is the run queue. */
-export function createTraining({ database, quota, datasets }: TrainingOptions) {
+export function createTraining({ database, quota, datasets, storage }: TrainingOptions) {
   const queuePlace = createQueuePlaces(database);
 
   /** Does something about a run whose row nobody else changes meanwhile. */
@@ -143,8 +145,8 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
     },
 
     /** A queued or paused run ends at once; a running one is stopped by its worker within two seconds. */
-    cancel(actor: Actor, runId: string): Promise<CancelOutcome> {
-      return actOn(actor, runId, async (tx, run): Promise<CancelOutcome> => {
+    async cancel(actor: Actor, runId: string): Promise<CancelOutcome> {
+      const outcome = await actOn(actor, runId, async (tx, run): Promise<CancelOutcome> => {
         if (isFinal(run.status)) return { type: 'already-final', run };
         await recordAudit(tx, actor, { action: 'run.cancel', subject: runId });
         if (run.status !== 'RUNNING') {
@@ -155,6 +157,9 @@ export function createTraining({ database, quota, datasets }: TrainingOptions) {
         if (!run.cancelRequestedAt) await request(tx, run, 'cancel');
         return { type: 'cancel-requested', run: await reread(tx, run) };
       });
+      // No worker holds it, so none clears up after it.
+      if (outcome.type === 'cancelled') await storage.removeAll(`tenants/${actor.tenantId}/checkpoints/${runId}`);
+      return outcome;
     },
 
     /**

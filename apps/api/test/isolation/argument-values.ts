@@ -10,6 +10,8 @@ import type { Names, TenantUnderTest } from './tenant-under-test.ts';
  */
 const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
   'SubmitRunInput.spec': ({ spec }) => [spec, {}],
+  'RunLimitsInput.memoryMb': () => [512],
+  'TrainingLimitsInput.runMemoryMb': () => [512],
   'PredictInput.rows': () => [[{}]],
   'CreateTenantInput.name': () => ['Yet another', ''],
   'CreateTenantInput.ownerEmail': () => ['boss@yet-another.test', ''],

@@ -66,6 +66,20 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('removeSecondFactor', { password, code: recoveryCodes[2] }, back['accessToken'] ?? again.accessToken);
   },
 
+  async 'a run that is paused and resumed, and where it stands'(stage) {
+    const { ask, change, acme, inspection, anOwner } = onStage(stage);
+    const owner = await anOwner();
+    await inspection.query(`INSERT INTO workers (id, name, places, gpu, memory_mb) VALUES (gen_random_uuid(), 'w', 1000, false, 4096)`);
+    await inspection.query(`UPDATE tenant_queues SET compute_seconds_per_month = 1e6, max_running = 100 WHERE tenant_id = $1`, [acme.tenantId]);
+    await ask('query', 'trainingLimits', {}, owner);
+    await change('pauseRun', { id: acme.runningRun }, owner); // asks its worker
+    const [queued] = await inspection.query(`SELECT id FROM runs WHERE tenant_id = $1 AND status = 'QUEUED' AND device <> 'GPU' LIMIT 1`, [acme.tenantId]);
+    const { id } = queued as { id: string };
+    await ask('query', 'run', { id }, owner);
+    await change('pauseRun', { id }, owner);
+    await change('resumeRun', { id }, owner);
+  },
+
   async 'a forgotten password'(stage) {
     const { change, operator, acme } = onStage(stage);
     const { email } = await stage.two.member(acme, 'VIEWER');
