@@ -60,7 +60,10 @@ const splitSchema = z
 const regularizationSchema = z
   .strictObject({
     l1: z.number().min(0).max(100).default(0).meta({ title: 'L1', description: 'Adds l1 · Σ|w| to the loss.' }),
-    l2: z.number().min(0).max(100).default(0.001).meta({ title: 'L2', description: 'Adds l2 · Σw² to the loss.' }),
+    l2: z.number().min(0).max(100).optional().meta({
+      title: 'L2',
+      description: 'Adds l2 · Σw² to the loss. Default: 0.6 divided by the training rows, so that more data weighs against less of it.',
+    }),
   })
   .meta({ title: 'Regularisation', description: 'Penalties on the kernels of a network (not on its biases).' });
 

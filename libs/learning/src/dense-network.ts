@@ -60,6 +60,9 @@ export interface DenseTraining {
   onEpoch(state: DenseState, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
 
+/** The default of L2 beside the loss summed over all rows: the more rows, the less it weighs. */
+const totalL2 = 0.6;
+
 /** Of batch statistics: how much of the old a step keeps. */
 const statisticsKept = 0.9;
 
@@ -90,6 +93,8 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
   const optimiser = createOptimiser(trainer, state.weights.map((weight) => weight.length), isKernel, training.resume ? state.optimiser : null);
   state.optimiser = optimiser.state;
   const { earlyStop } = trainer;
+  const { l1, l2 = totalL2 / train.rows } = trainer.regularization;
+  const penalties = { l1, l2 };
   const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout };
   const batchSize = trainer.batchSize ?? batchSizeFor(train.rows);
   const steps = stepsOf(train.rows, batchSize, settings.batchNorm);
@@ -108,7 +113,7 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
       const batch = gather(train, order.subarray(start, end));
       const { loss, gradients, statistics } = lossAndGradients(plan, state.weights, batch, { ...lossOptions, random });
       if (!Number.isFinite(loss)) return { type: 'diverged', epoch };
-      addPenaltyGradients(state.weights, gradients, parts, trainer.regularization);
+      addPenaltyGradients(state.weights, gradients, parts, penalties);
       clipGradients(gradients, trainer.clipNorm);
       // The middle of the step: neither 0 at the first one nor in the next epoch at the last.
       optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 0.5) / steps));
@@ -129,7 +134,7 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
       if (!Number.isFinite(valLoss)) return { type: 'diverged', epoch };
     }
     state.epoch = epoch;
-    const result = { epoch, loss: lossSum / train.rows, penalty: penaltyOf(state.weights, parts, trainer.regularization), valLoss };
+    const result = { epoch, loss: lossSum / train.rows, penalty: penaltyOf(state.weights, parts, penalties), valLoss };
     state.history.push(result);
     if (valLoss !== null && earlyStop) {
       if (state.best === null || valLoss < state.best.loss - earlyStop.minDelta) {
@@ -179,7 +184,10 @@ export function clipGradients(gradients: Float32Array[], longest: number): void 
   for (const gradient of gradients) gradient.forEach((value, at) => (gradient[at] = (value * longest) / length));
 }
 
-type Regularisation = TrainerSettings['regularization'];
+interface Regularisation {
+  l1: number;
+  l2: number;
+}
 
 /** Adds the gradient of l1·Σ|w| + l2·Σw² over the kernels; |w| has slope 0 at 0. */
 export function addPenaltyGradients(weights: Float32Array[], gradients: Float32Array[], parts: WeightPlan[], { l1, l2 }: Regularisation): void {
