@@ -140,8 +140,9 @@ export function scoreBaseline(data: PreparedData): Metrics {
     const mean = learned.reduce((sum, row) => sum + data.truth[row]!, 0) / learned.length;
     return scoresToMetrics(data, test, { type: 'values', predicted: new Float64Array(test.length).fill(mean) });
   }
-  const shares = data.target.classes.map(() => 0);
-  for (const row of learned) shares[data.truth[row]!]! += 1 / learned.length;
+  const counts = data.target.classes.map(() => 0);
+  for (const row of learned) counts[data.truth[row]!]! += 1;
+  const shares = counts.map((count) => count / learned.length);
   const majority = shares.indexOf(Math.max(...shares));
   return scoresToMetrics(data, test, {
     type: 'classes',
