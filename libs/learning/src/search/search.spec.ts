@@ -152,13 +152,20 @@ test('a search that was interrupted after any step ends as an uninterrupted one'
 });
 
 test('numbers are searched too, and tested on the rows that are asked for', async () => {
-  const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 2 }], selection: { maxTrials: 5 } }, ['grade', 'passed']);
+  const selection = { maxTrials: 5, intervalCoverage: 0.8 };
+  const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 2 }], selection }, ['grade', 'passed']);
   await activateBackend(cpu);
   const testRows = Int32Array.from({ length: 30 }, (_, row) => row * 4);
   const { split, trials, best, selectionMetric } = await found({ table, spec, testRows });
   expect(split.test).toEqual(testRows);
   expect(selectionMetric).toBe('rmse');
-  expect(trials[best]!.metrics.test).toMatchObject({ type: 'regression', rows: 30 });
+  const { metrics, pipeline } = trials[best]!;
+  expect(metrics.test).toMatchObject({ type: 'regression', rows: 30 });
+  expect(pipeline.target).toMatchObject({ interval: { coverage: 0.8, halfWidth: expect.any(Number) } });
+  if (metrics.validation?.type !== 'regression' || metrics.test.type !== 'regression') throw new Error('unexpected');
+  // By construction on the rows it was taken from, by its guarantee on others.
+  expect(metrics.validation.coverage).toBeCloseTo(0.8, 1);
+  expect(metrics.test.coverage).toBeGreaterThan(0.6);
 });
 
 test('costs choose the threshold on out-of-fold predictions, and the answers obey it', async () => {

@@ -191,8 +191,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     const { test } = data.split;
     const scores = await scoreRows(pipeline, data.table, test, work.pacer);
     if (!scores) return null;
-    const validation = scoresToMetrics(data, rows, applyAnswer(heldOut, rule));
-    return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
+    const validation = scoresToMetrics(data, rows, applyAnswer(heldOut, rule), rule.interval?.halfWidth);
+    return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores, rule.interval?.halfWidth), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
   const choice = selectEnsemble(data, rows, metric, outOfFold, () => elapsed() < limit * (1 - reservedShare / 2));
