@@ -92,6 +92,23 @@ describe('a worker', () => {
     await worker.close();
   });
 
+  it('trains trees to a version that both engines agree on and that predicts, with a curve for each', async () => {
+    const worker = await startTestWorker('trees');
+    const models = [{ family: 'boosted_trees', numIterations: 20 }, { family: 'random_forest', numTrees: 10 }];
+    const run = await until((await tenant.run(await tenant.iris(), { ...irisSpec, models })).id, isOver);
+    expect(run.status).toBe('SUCCEEDED');
+    expect(run.metrics.map(({ trial }) => trial).sort()).toEqual([...Array<number>(20).fill(0), ...Array<number>(10).fill(1)]);
+    expect(run.trials.map(({ family }) => family).sort()).toEqual(['baseline', 'boosted_trees', 'random_forest']);
+    for (const trial of run.trials) if (trial.family !== 'baseline') expect(trial.scoreTest).toBeGreaterThan(0.8);
+    const version = run.modelVersion!;
+    expect(version).toMatchObject({ status: 'READY', agreement: { type: 'agrees' } });
+    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    const checked = checkRows(model.signature, [Object.fromEntries(featureNames.map((name, index) => [name, [5.1, 3.5, 1.4, 0.2][index]]))]);
+    expect(checked.type === 'valid' && (await model.predict(checked.rows))[0]).toMatchObject({ label: 'setosa' });
+    await model.close();
+    await worker.close();
+  });
+
   it('obeys a cancel within two seconds', async () => {
     const worker = await startTestWorker('cancelled');
     const run = await tenant.run(await tenant.iris(), longSpec);

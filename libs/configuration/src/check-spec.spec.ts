@@ -1,4 +1,4 @@
-import { checkSpecAgainstColumns } from './check-spec.ts';
+import { checkSpecAgainstColumns, needsValidation } from './check-spec.ts';
 import { parseTrainingSpec } from './training-spec.ts';
 import type { ColumnSummary } from './check-spec.ts';
 
@@ -94,4 +94,52 @@ test('a feature listed twice is refused', () => {
 
 test('a misspelt column brings up the one that was meant', () => {
   expect(check(input('torque_nm'))[0]!.remedy).toBe('Did you mean "Torque [Nm]"?');
+});
+
+describe('tree models', () => {
+  const two = { inputFeatures: [{ name: 'Torque [Nm]', type: 'number' }, { name: 'quality', type: 'category' }] };
+  const constrain = (increasing: string[], decreasing: string[] = []) =>
+    ({ ...two, models: [{ family: 'boosted_trees', monotoneConstraints: { increasing, decreasing } }] });
+
+  test.each(['boosted_trees', 'random_forest'])('%s with defaults, or with constraints on numbers, have no problem', (family) => {
+    expect(check({ ...two, models: [{ family }] })).toEqual([]);
+    expect(check({ ...two, models: [{ family, monotoneConstraints: { decreasing: ['Torque [Nm]'] } }] })).toEqual([]);
+  });
+
+  test('an early stop of boosted trees holds rows back', () => {
+    const early = (rounds: number) => parseTrainingSpec({ ...two, ...target('failed', 'binary'), models: [{ family: 'boosted_trees', earlyStoppingRounds: rounds }] });
+    expect([early(0), early(5)].map((parsed) => parsed.type === 'valid' && needsValidation(parsed.spec))).toEqual([false, true]);
+  });
+
+  test.each([
+    ['a constraint on a column that is no feature', constrain(['sparse']), 'models[0].monotoneConstraints.increasing[0]', /not among/],
+    ['a constraint on a category', constrain([], ['quality']), 'models[0].monotoneConstraints.decreasing[0]', /only numbers/],
+    ['a constraint in both directions', constrain(['Torque [Nm]'], ['Torque [Nm]']), 'models[0].monotoneConstraints.decreasing[0]', /twice/],
+    ['a constraint with three classes', { ...constrain(['Torque [Nm]']), ...input('Torque [Nm]'), ...target('quality') }, 'models[0].monotoneConstraints', /3 classes/],
+    ['the absolute loss of classes', { models: [{ family: 'boosted_trees', loss: 'absolute' }] }, 'models[0].loss', /measures numbers/],
+    [
+      'medians under constraints', { ...constrain(['sparse']), ...input('sparse'), ...target('Torque [Nm]', 'number'),
+        models: [{ family: 'boosted_trees', loss: 'absolute', monotoneConstraints: { increasing: ['sparse'] } }] }, 'models[0].loss', /medians/,
+    ],
+    [
+      'class weights of a number', { ...input('sparse'), ...target('Torque [Nm]', 'number'), models: [{ family: 'random_forest', classWeight: 'balanced' }] },
+      'models[0].classWeight', /no classes/,
+    ],
+  ])('%s is refused', (_, change, field, message) => {
+    expect(check(change)).toContainEqual({ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) });
+  });
+
+  test('more leaves than a model may have are refused, with the number that may be had', () => {
+    const large = columns.map((column) => (column.name === 'failed' ? { ...column, rows: 1_000_000, counts: [] } : column));
+    const parsed = parseTrainingSpec({
+      ...input('Torque [Nm]'), ...target('failed', 'binary'),
+      models: [{ family: 'random_forest', numTrees: 1000, numLeaves: 50_000 }, { family: 'random_forest', numTrees: 1000, numLeaves: 50_000, maxDepth: 10 }],
+    });
+    if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+    expect(checkSpecAgainstColumns(parsed.spec, large)).toEqual([{
+      field: 'models[0].numLeaves',
+      message: '1000 trees of up to 50000 leaves are more than a model may have (2000000 leaves in all).',
+      remedy: 'Give at most 2000 leaves, fewer numTrees, or more minDataInLeaf.',
+    }]);
+  });
 });

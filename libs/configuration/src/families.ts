@@ -120,7 +120,7 @@ const boostedTreesSchema = z
     learningRate: z.number().positive().max(1).default(0.1).meta({ title: 'Learning rate', description: 'What each tree contributes. Half the rate wants twice the iterations.' }),
     numLeaves: numLeaves.default(31).meta({ title: 'Leaves', description: 'Of a tree, at most.' }),
     maxDepth,
-    minDataInLeaf: minDataInLeaf.default(10).meta({ title: 'Rows in a leaf', description: 'At least; more against learning by heart.' }),
+    minDataInLeaf: minDataInLeaf.default(10).meta({ title: 'Rows in a leaf', description: 'At least; more against learning by heart. A quarter of the training rows where that is fewer.' }),
     minSumHessianInLeaf: z.number().min(0).max(1e6).default(0.001).meta({ title: 'Hessian in a leaf', description: 'Sum of second derivatives, at least.' }),
     lambdaL1: z.number().min(0).max(1e6).default(0).meta({ title: 'L1', description: 'Shrinks the values of leaves by a fixed amount.' }),
     lambdaL2: z.number().min(0).max(1e6).default(0).meta({ title: 'L2', description: 'Shrinks the values of leaves with few rows.' }),

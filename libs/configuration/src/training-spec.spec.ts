@@ -73,4 +73,6 @@ test('the JSON Schema asks only for what has no default and refuses unknown keys
 test('each family declares its hyper-parameters with defaults', () => {
   expect(families.knn).toMatchObject({ learnsByEpochs: false, parameters: { properties: { k: { default: 5, minimum: 1 } } } });
   expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [128, 64] } } } });
+  expect(families.boosted_trees).toMatchObject({ learnsByEpochs: true, parameters: { properties: { numLeaves: { default: 31 }, learningRate: { default: 0.1 } } } });
+  expect(families.random_forest).toMatchObject({ learnsByEpochs: true, parameters: { properties: { numTrees: { default: 100 } } } });
 });

@@ -108,7 +108,7 @@ const trainerSchema = z
       description: 'Holds rows back and keeps the weights of the epoch that is best on them; null learns from all rows, for all epochs.',
     }),
   })
-  .meta({ title: 'Trainer', description: 'How networks are trained. Models that do not learn by epochs ignore it.' });
+  .meta({ title: 'Trainer', description: 'How networks are trained. Other models ignore it.' });
 
 /** Metrics that a selection may name. `direction` says which way is better. */
 export const selectionMetrics = {

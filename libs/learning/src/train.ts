@@ -136,8 +136,9 @@ function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
  *
  * Rows without a target are left aside. The preprocessing is learned from the training rows only. Validation rows are
  * held back only if an early stop or a choice between models needs them; families that do not stop by them, or know after
- * the first time how long to learn, then learn from training and validation rows together before the test. The same table, configuration, seed and backend give the same weights,
- * bit for bit, also when the run was stopped after any epoch and resumed from its checkpoint.
+ * the first time how long to learn, then learn from training and validation rows together before the test. The same
+ * table, configuration, seed and backend give the same weights, bit for bit, also when the run was stopped after any
+ * epoch and resumed from its checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const { table, spec, signal } = options;

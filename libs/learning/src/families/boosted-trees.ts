@@ -1,7 +1,7 @@
 import type { BoostedTreesSettings } from '@millrace/configuration';
 import { boost, type BoostingState } from '../trees/boost.ts';
 import { absoluteLoss, type BoostingLoss, type BoostingTargets, logisticLoss, softmaxLoss, squaredLoss } from '../trees/boosting-loss.ts';
-import { prepareTreeData, scoreByTrees } from '../trees/tree-data.ts';
+import { prepareTreeData, rowsInLeaf, scoreByTrees } from '../trees/tree-data.ts';
 import type { TreeEnsemble } from '../pipeline.ts';
 import { classesOf, type Family } from './family.ts';
 
@@ -43,7 +43,7 @@ export const boostedTrees: Family<BoostedTreesSettings, TreeEnsemble<'boosted_tr
     const loss = lossFor(settings, classesOf(target), { values, weights, training: rows.length });
     const outcome = await boost({
       columns, training: rows.length, heldBack: validation.length, loss, monotone, seed, model, pacer,
-      settings: { ...settings, maxDepth: settings.maxDepth ?? Infinity },
+      settings: { ...settings, maxDepth: settings.maxDepth ?? Infinity, minDataInLeaf: rowsInLeaf(settings.minDataInLeaf, rows.length) },
       iterations: settings.earlyStoppingRounds > 0 ? (epochs ?? settings.numIterations) : settings.numIterations,
       patience: settings.earlyStoppingRounds,
       resume: (resume?.state ?? null) as BoostingState | null,

@@ -1,7 +1,7 @@
 import type { RandomForestSettings } from '@millrace/configuration';
 import type { TreeEnsemble } from '../pipeline.ts';
 import { type ForestState, growForest } from '../trees/forest.ts';
-import { prepareTreeData, scoreByTrees } from '../trees/tree-data.ts';
+import { prepareTreeData, rowsInLeaf, scoreByTrees } from '../trees/tree-data.ts';
 import { classesOf, type Family } from './family.ts';
 
 export const randomForest: Family<RandomForestSettings, TreeEnsemble<'random_forest'>> = {
@@ -37,6 +37,7 @@ export const randomForest: Family<RandomForestSettings, TreeEnsemble<'random_for
       settings: {
         ...settings,
         maxDepth: settings.maxDepth ?? Infinity,
+        minDataInLeaf: rowsInLeaf(settings.minDataInLeaf, rows.length),
         columnsPerSplit: columnsPerSplit(settings.maxFeatures, columns.length, classes > 0),
         minSumHessianInLeaf: 0,
         lambdaL1: 0,

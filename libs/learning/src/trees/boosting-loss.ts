@@ -57,7 +57,7 @@ export function logisticLoss({ values, weights, training }: BoostingTargets): Bo
   const share = weightedMean(values, weights, training);
   return {
     outputs: 1,
-    start: [Math.log(share / (1 - share))],
+    start: [Math.log(Math.max(smallestProbability, share) / Math.max(smallestProbability, 1 - share))],
     residualsOf: null,
     unitHessians: false,
     differentiate([score], [gradient], [hessian]) {

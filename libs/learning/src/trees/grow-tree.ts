@@ -1,8 +1,10 @@
 import type { Pacer } from '../pacer.ts';
 import type { BinnedColumn } from './binned-columns.ts';
+import { type Candidate, CandidateHeap } from './candidate-heap.ts';
 import { HistogramBuilder } from './histograms.ts';
-import { type Bounds, type NodeSums, type Split, SplitFinder, type SplitLimits } from './split-finder.ts';
-import { isInSet, setWords, type Tree } from './tree.ts';
+import { NodeList } from './node-list.ts';
+import { type Bounds, type NodeSums, SplitFinder, type SplitLimits } from './split-finder.ts';
+import { isInSet, type Tree } from './tree.ts';
 
 export interface GrowthSettings extends SplitLimits {
   numLeaves: number;
@@ -35,18 +37,6 @@ const longLoop = 20_000;
 
 /** Up to so many rows, counting them anew is cheaper than looking at all bins. */
 const fewRows = 128;
-
-/** A leaf that may yet be divided. */
-interface Candidate {
-  node: number;
-  begin: number;
-  end: number;
-  depth: number;
-  bounds: Bounds;
-  sums: NodeSums;
-  histogram: Float64Array | null;
-  split: Split | null;
-}
 
 /**
  * Grows trees leaf by leaf: of all leaves, the one whose division lowers the loss most goes first (Shi 2007, as in
@@ -84,9 +74,8 @@ export class TreeGrower {
     const nodes = new NodeList();
     const leaves: Candidate[] = [];
     const open = new CandidateHeap();
-    const free = { lower: -Infinity, upper: Infinity };
     const root: Candidate = {
-      node: nodes.add(), begin: 0, end: rows.length, depth: 0, bounds: free,
+      node: nodes.add(), begin: 0, end: rows.length, depth: 0, bounds: null,
       sums: this.#histograms.sum(0, rows.length), histogram: null, split: null,
     };
     const place = (candidate: Candidate): void => {
@@ -239,8 +228,8 @@ export class TreeGrower {
     if (direction === 0) return [bounds, bounds];
     const value = ({ gradients, hessian }: NodeSums) => this.#finder.leafValue(gradients[0]!, hessian, bounds);
     const middle = (value(left) + value(right)) / 2;
-    const below = { lower: bounds.lower, upper: middle };
-    const above = { lower: middle, upper: bounds.upper };
+    const below = { lower: bounds?.lower ?? -Infinity, upper: middle };
+    const above = { lower: middle, upper: bounds?.upper ?? Infinity };
     return direction > 0 ? [below, above] : [above, below];
   }
 
@@ -277,87 +266,4 @@ export class TreeGrower {
       },
     };
   }
-}
-
-/** The nodes of a tree that is growing. */
-class NodeList {
-  readonly feature: number[] = [];
-  readonly threshold: number[] = [];
-  readonly bins: number[] = [];
-  readonly missingLeft: number[] = [];
-  readonly left: number[] = [];
-  readonly right: number[] = [];
-  readonly sets: Int32Array[] = [];
-
-  add(): number {
-    this.missingLeft.push(0);
-    this.threshold.push(0);
-    this.bins.push(-1);
-    this.left.push(0);
-    this.right.push(0);
-    return this.feature.push(-1) - 1;
-  }
-
-  divide(node: number, split: Split, threshold: number, left: number, right: number): void {
-    this.feature[node] = split.column;
-    this.threshold[node] = split.set ? this.sets.push(split.set) - 1 : threshold;
-    this.bins[node] = split.bin;
-    this.missingLeft[node] = split.missingLeft ? 1 : 0;
-    this.left[node] = left;
-    this.right[node] = right;
-  }
-
-  toTree(values: Float64Array): Tree {
-    const sets = new Int32Array(this.sets.length * setWords);
-    this.sets.forEach((set, at) => sets.set(set, at * setWords));
-    return {
-      feature: Int32Array.from(this.feature),
-      threshold: Float64Array.from(this.threshold),
-      missingLeft: Int32Array.from(this.missingLeft),
-      left: Int32Array.from(this.left),
-      right: Int32Array.from(this.right),
-      sets,
-      values,
-    };
-  }
-}
-
-/** Candidates by gain, the highest first; of equal ones the one whose node is older. */
-class CandidateHeap {
-  readonly #items: Candidate[] = [];
-
-  add(item: Candidate): void {
-    const items = this.#items;
-    let at = items.push(item) - 1;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (!precedes(item, items[above]!)) break;
-      items[at] = items[above]!;
-      at = above;
-    }
-    items[at] = item;
-  }
-
-  take(): Candidate | undefined {
-    const items = this.#items;
-    const first = items[0];
-    const last = items.pop();
-    if (items.length === 0 || !last) return first;
-    let at = 0;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= items.length) break;
-      if (below + 1 < items.length && precedes(items[below + 1]!, items[below]!)) below += 1;
-      if (!precedes(items[below]!, last)) break;
-      items[at] = items[below]!;
-      at = below;
-    }
-    items[at] = last;
-    return first;
-  }
-}
-
-function precedes(a: Candidate, b: Candidate): boolean {
-  const [gainA, gainB] = [a.split!.gain, b.split!.gain];
-  return gainA > gainB || (gainA === gainB && a.node < b.node);
 }

@@ -29,11 +29,8 @@ export interface Split {
   missingLeft: boolean;
 }
 
-/** Bounds of a leaf's value that monotone constraints set. */
-export interface Bounds {
-  lower: number;
-  upper: number;
-}
+/** What monotone constraints leave of a leaf's value; null for everything. */
+export type Bounds = { lower: number; upper: number } | null;
 
 /** Up to so many categories are divided without regard to how few rows each has. */
 const fewCategories = 4;
@@ -66,9 +63,9 @@ export class SplitFinder {
   }
 
   /** The value of a leaf with these sums, for one output. */
-  leafValue(gradient: number, hessian: number, { lower, upper }: Bounds): number {
-    const value = -shrunk(gradient, this.#limits.lambdaL1) / (hessian + this.#limits.lambdaL2);
-    return Math.min(upper, Math.max(lower, value === 0 ? 0 : value));
+  leafValue(gradient: number, hessian: number, bounds: Bounds): number {
+    // Not -0, which would be another bit pattern for the same answer.
+    return bounded(0 - shrunk(gradient, this.#limits.lambdaL1) / (hessian + this.#limits.lambdaL2), bounds);
   }
 
   /** What the node is worth undivided. */
@@ -215,7 +212,7 @@ export class SplitFinder {
     this.#order.subarray(0, bins).sort((a, b) => keys[a]! - keys[b]! || a - b);
   }
 
-  /** Worth of both sides, or -Infinity where their order breaks a monotone constraint; `extra` is a cell to add to the left. */
+  /** Worth of both sides, or less than any where their order breaks a monotone constraint; `extra` is a cell to add to the left. */
   #gainOf(
     left: Float64Array, hessian: number, sums: NodeSums, direction: number, bounds: Bounds,
     penalty: number, extra: number, histogram: Float64Array,
@@ -225,7 +222,7 @@ export class SplitFinder {
     for (let output = 0; output < this.#outputs; output++) {
       const own = extra < 0 ? left[output]! : left[output]! + histogram[extra + output]!;
       const rest = sums.gradients[output]! - own;
-      if (direction !== 0 && direction * (this.leafValue(rest, other, bounds) - this.leafValue(own, hessian, bounds)) < 0) return -Infinity;
+      if (direction !== 0 && direction * (this.leafValue(rest, other, bounds) - this.leafValue(own, hessian, bounds)) < 0) return -Number.MAX_VALUE;
       worth += this.#worth(own, hessian, penalty, bounds) + this.#worth(rest, other, penalty, bounds);
     }
     return worth;
@@ -235,16 +232,21 @@ export class SplitFinder {
     const { lambdaL1, lambdaL2 } = this.#limits;
     const force = shrunk(gradient, lambdaL1);
     const weight = hessian + lambdaL2 + penalty;
-    if (bounds.lower === -Infinity && bounds.upper === Infinity) return weight > 0 ? (force * force) / weight : 0;
-    const value = Math.min(bounds.upper, Math.max(bounds.lower, weight > 0 ? -force / weight : 0));
+    if (!bounds) return weight > 0 ? (force * force) / weight : 0;
+    const value = bounded(weight > 0 ? -force / weight : 0, bounds);
     return -(2 * force * value + weight * value * value);
   }
 }
 
+function bounded(value: number, bounds: Bounds): number {
+  if (!bounds) return value;
+  return value < bounds.lower ? bounds.lower : value > bounds.upper ? bounds.upper : value;
+}
+
 /** Soft threshold. */
 function shrunk(gradient: number, by: number): number {
-  if (by === 0) return gradient;
-  return Math.sign(gradient) * Math.max(0, Math.abs(gradient) - by);
+  if (gradient > by) return gradient - by;
+  return gradient < -by ? gradient + by : 0;
 }
 
 /** Of the bins from `first` to `last`, the one whose upper boundary is nearest to the middle of theirs. */

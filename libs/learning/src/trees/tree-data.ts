@@ -52,6 +52,9 @@ export async function prepareTreeData(
   return { type: 'ready', data: { features, target, columns, codes, values, weights, monotone } };
 }
 
+/** What a leaf must hold where rows are few: a setting that forbids every division would teach nothing. */
+export const rowsInLeaf = (wanted: number, training: number): number => Math.max(1, Math.min(wanted, Math.floor(training / 4)));
+
 /** By row, n / (classes · rows of its class), all counted among the training rows. */
 function balancedWeights(values: Float64Array, training: number, classes: number): Float64Array {
   const counts = new Float64Array(classes);

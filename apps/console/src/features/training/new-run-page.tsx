@@ -270,7 +270,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
         </ol>
       </Card>)}
       <div className="grid gap-6 xl:grid-cols-2">
-        <Card title="How networks are trained" description="Models that do not learn in epochs ignore this.">
+        <Card title="How networks are trained" description="Other models ignore this.">
           {fieldsOf('trainer')}
         </Card>
         <div className="space-y-6">

@@ -62,7 +62,8 @@ export function valueOf(schema: FieldSchema, draft: Draft | undefined): unknown 
   if (schema.type === 'boolean') return draft === true;
   if (typeof draft !== 'string') return undefined;
   const text = draft.trim();
-  if (schema.type === 'array') return text === '' ? [] : text.split(/[\s,;]+/).filter(Boolean).map((entry) => numberOrText(entry));
+  if (schema.type === 'array' && schema.items?.type === 'string') return text.split(',').map((entry) => entry.trim()).filter(Boolean);
+  if (schema.type === 'array') return text.split(/[\s,;]+/).filter(Boolean).map((entry) => numberOrText(entry));
   if (text === '') return undefined;
   return schema.type === 'number' || schema.type === 'integer' ? numberOrText(text) : text;
 }

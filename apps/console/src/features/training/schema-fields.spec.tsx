@@ -14,6 +14,7 @@ const trainer: FieldSchema = {
     optimizer: { type: 'string', title: 'Optimiser', enum: ['sgd', 'adam'], default: 'adam' },
     learningRate: { type: 'number', title: 'Learning rate', default: 0.003 },
     hiddenLayers: { type: 'array', title: 'Hidden layers', items: { type: 'integer' }, default: [64, 32] },
+    rising: { type: 'array', title: 'Rising with', items: { type: 'string' }, default: [] },
     regularization: {
       type: 'object',
       default: {},
@@ -47,10 +48,18 @@ describe('a form made from the schema of the training configuration', () => {
       optimizer: 'adam',
       learningRate: 0.003,
       hiddenLayers: [64, 32],
+      rising: [],
       regularization: { l1: 0, l2: 0 },
       earlyStop: { patience: 15 },
       classWeights: 'none',
     });
+  });
+
+  it('takes names with blanks, one after a comma', () => {
+    let value: unknown;
+    render(<Form onValue={(next) => (value = next)} />);
+    fireEvent.change(screen.getByLabelText('Rising with'), { target: { value: 'Torque [Nm], Tool wear [min],' } });
+    expect(value).toMatchObject({ rising: ['Torque [Nm]', 'Tool wear [min]'] });
   });
 
   it('sends numbers as numbers, an emptied field not at all, and what is no number as it was typed', () => {
