@@ -23,8 +23,8 @@ const features = [
       inputFeatures: features,
       outputFeatures: [{ name: 'Machine failure', type: 'binary', positiveClass: '1' }],
       split: { trainFraction: 0.8, seed: 0 },
-      models: [{ family: 'dense' }],
-      trainer: { epochs: 60, batchSize: 128, learningRate: 0.01 },
+      models: [{ family: 'dense', hiddenLayers: [64, 32] }],
+      trainer: { epochs: 40, batchSize: 128, learningRate: 0.01 },
     },
     'machine-failure',
   );

@@ -233,8 +233,8 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
         remedy: `Give at most ${training}, or add rows.`,
       });
     }
-    if ('classWeights' in model && model.classWeights !== 'none') {
-      problems.push(...checkClassWeights(`models[${index}].classWeights`, model.classWeights, task, target));
+    if ('classWeight' in model && model.classWeight !== 'none') {
+      problems.push(...checkClassWeights(`models[${index}].classWeight`, model.classWeight, task, target));
     }
     if (model.family === 'linear' && model.solver === 'closed_form' && task === 'classification') {
       problems.push({
@@ -279,7 +279,7 @@ function checkClassWeights(
   field: string, weights: 'balanced' | Record<string, number>, task: Task, target: ColumnSummary,
 ): SpecProblem[] {
   if (task === 'regression') {
-    return [{ field, message: 'The target is a number and has no classes.', remedy: 'Leave the class weights out.' }];
+    return [{ field, message: 'The target is a number and has no classes.', remedy: 'Leave the class weight out.' }];
   }
   const { counts } = target;
   if (weights === 'balanced' || !counts) return [];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-const classWeights = z
+const classWeight = z
   .union([z.enum(['none', 'balanced']), z.record(z.string(), z.number().positive().max(1e6))])
   .default('none')
   .meta({
@@ -38,7 +38,7 @@ const linearSchema = z
       title: 'Scaling',
       description: 'standard: every number is penalised alike, whatever its unit; none: numbers are taken as they are.',
     }),
-    classWeights,
+    classWeight,
   })
   .meta({ title: 'Linear model' });
 
@@ -85,7 +85,7 @@ const denseSchema = z
       title: 'Embed above',
       description: 'A category with more values than this is learned as a few numbers for each value, instead of one input each.',
     }),
-    classWeights,
+    classWeight,
     labelSmoothing: z.number().min(0).max(0.5).default(0).meta({
       title: 'Label smoothing',
       description: 'Share of certainty that is taken from the true class and spread over all of them.',
@@ -100,7 +100,7 @@ const maxBin = z.int().min(2).max(255).default(255).meta({
   title: 'Bins',
   description: 'Different values that a number is told apart by; more are grouped into bins of equally many rows.',
 });
-const classWeight = z.enum(['none', 'balanced']).default('none').meta({
+const treeClassWeight = z.enum(['none', 'balanced']).default('none').meta({
   title: 'Class weights',
   description: 'balanced: the rows of each class weigh as much as those of every other, however few they are.',
 });
@@ -134,7 +134,7 @@ const boostedTreesSchema = z
       description: 'Stops after so many iterations without a better validation loss, then learns again from all training rows for the best number of iterations. 0: never.',
     }),
     loss: z.enum(['squared', 'absolute']).default('squared').meta({ title: 'Loss of numbers', description: 'absolute follows the median, and outliers less. Classes always use the log loss.' }),
-    classWeight,
+    classWeight: treeClassWeight,
     monotoneConstraints,
   })
   .meta({ title: 'Boosted trees' });
@@ -154,7 +154,7 @@ const randomForestSchema = z
     baggingFraction: z.number().positive().max(1).default(1).meta({ title: 'Row share', description: 'Rows drawn for each tree, as a share of all.' }),
     bootstrap: z.boolean().default(true).meta({ title: 'Draw with replacement', description: 'Off: a row is drawn once at most.' }),
     maxBin,
-    classWeight,
+    classWeight: treeClassWeight,
     monotoneConstraints,
   })
   .meta({ title: 'Random forest' });

@@ -19,7 +19,7 @@ test('what is left out gets a default that trains', () => {
       split: { trainFraction: 0.8, validationFraction: 0.15, seed: 0 },
       models: [{ family: 'dense', hiddenLayers: [128, 64], activation: 'relu' }],
       trainer: {
-        epochs: 80, batchSize: 32, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0.001 },
+        epochs: 80, optimizer: 'adam', learningRate: 0.003, regularization: { l1: 0, l2: 0.001 },
         schedule: { kind: 'cosine', warmUpEpochs: 0 }, clipNorm: 0, averaging: 0, earlyStop: null,
       },
     },
@@ -40,7 +40,7 @@ test('a time limit or a number of trials makes a search of all families; without
 test('a default of one setting does not need its neighbours to be given', () => {
   const parsed = parseTrainingSpec({ ...minimal, trainer: { epochs: 3, regularization: { l2: 0.1 }, earlyStop: null } });
   expect(parsed).toMatchObject({
-    spec: { trainer: { epochs: 3, batchSize: 32, regularization: { l1: 0, l2: 0.1 }, earlyStop: null } },
+    spec: { trainer: { epochs: 3, learningRate: 0.003, regularization: { l1: 0, l2: 0.1 }, earlyStop: null } },
   });
 });
 

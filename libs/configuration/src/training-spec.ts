@@ -86,7 +86,10 @@ const scheduleSchema = z
 const trainerSchema = z
   .strictObject({
     epochs: z.int().min(1).max(100_000).default(80).meta({ title: 'Epochs', description: 'Passes over the training rows, at most.' }),
-    batchSize: z.int().min(1).max(65_536).default(32).meta({ title: 'Batch size', description: 'Rows per gradient step.' }),
+    batchSize: z.int().min(1).max(65_536).optional().meta({
+      title: 'Batch size',
+      description: 'Rows per gradient step. Default: 32 for up to some 2000 rows, more for more, at most 512.',
+    }),
     optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'rmsprop', 'adam', 'adamw']).default('adam').meta({ title: 'Optimiser' }),
     learningRate: z.number().positive().max(1000).default(0.003).meta({ title: 'Learning rate', description: 'Size of a gradient step.' }),
     schedule: scheduleSchema.prefault({}),

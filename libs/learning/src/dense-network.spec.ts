@@ -1,7 +1,7 @@
 import { madeUpTable, specFor } from '../test/sample-tables.ts';
 import { selectBackend } from './backend.ts';
 import { classWeightsOf } from './class-weights.ts';
-import { addPenaltyGradients, clipGradients, penaltyOf } from './dense-network.ts';
+import { addPenaltyGradients, batchSizeFor, clipGradients, penaltyOf } from './dense-network.ts';
 import type { ClassificationMetrics } from './metrics.ts';
 import { createRandom } from './random.ts';
 import type { Table } from './table.ts';
@@ -28,6 +28,10 @@ test('a gradient that is too long keeps its direction and gets the length allowe
   clipGradients(gradients, 1);
   expect(gradients[0]![0]).toBeCloseTo(0.6, 6);
   expect(gradients[1]![0]).toBeCloseTo(-0.8, 6);
+});
+
+test('the batch size follows the rows, between its bounds', () => {
+  expect([10, 1600, 8000, 20_000, 1e9].map(batchSizeFor)).toEqual([32, 32, 128, 512, 512]);
 });
 
 test('balanced class weights give every class the same weight in all', () => {
@@ -80,11 +84,23 @@ test.each([
   expect((trial.metrics.test as { r2: number }).r2).toBeGreaterThan(0.9);
 });
 
+test('a rate that falls to nothing after the first epoch leaves the weights as that epoch made them', async () => {
+  const kernelAfter = async (epochs: number, schedule: object) => {
+    const trial = await trained(madeUpTable(60, 1), { name: 'amount', type: 'number' }, { hiddenLayers: [4] }, { epochs, schedule }, ['grade', 'passed']);
+    const { estimator } = trial.pipeline;
+    return estimator.family === 'dense' ? Array.from(estimator.layers[0]!.kernel) : [];
+  };
+  const once = await kernelAfter(1, { kind: 'constant' });
+  (await kernelAfter(4, { kind: 'step', every: 1, factor: 1e-9 })).forEach((weight, at) => expect(weight).toBeCloseTo(once[at]!, 6));
+  const more = await kernelAfter(4, { kind: 'constant' });
+  expect(Math.max(...more.map((weight, at) => Math.abs(weight - once[at]!)))).toBeGreaterThan(1e-3);
+});
+
 test('class weights find more of a rare class', async () => {
   const table = madeUpTable(200, 4);
-  const recallOf = async (classWeights: unknown) => {
+  const recallOf = async (classWeight: unknown) => {
     const target = { name: 'passed', type: 'binary', positiveClass: 'yes' };
-    const trial = await trained(table, target, { classWeights, hiddenLayers: [] }, { epochs: 20, learningRate: 0.01 }, ['grade', 'amount']);
+    const trial = await trained(table, target, { classWeight, hiddenLayers: [] }, { epochs: 20, learningRate: 0.01 }, ['grade', 'amount']);
     return (trial.metrics.test as ClassificationMetrics).recall;
   };
   const even = await recallOf('none');
@@ -93,12 +109,12 @@ test('class weights find more of a rare class', async () => {
 
 test('class weights of unknown classes, and of a number, are refused', async () => {
   const table = madeUpTable(60, 1);
-  const problemOf = async (target: { name: string; type: string }, classWeights: unknown) => {
+  const problemOf = async (target: { name: string; type: string }, classWeight: unknown) => {
     const leaveOut = ['grade', 'passed', 'amount'].filter((name) => name !== target.name);
-    const outcome = await train({ table, spec: specFor(table, target, { models: [{ family: 'dense', classWeights }] }, leaveOut) });
+    const outcome = await train({ table, spec: specFor(table, target, { models: [{ family: 'dense', classWeight }] }, leaveOut) });
     return outcome.type === 'invalid' ? outcome.problems[0]! : null;
   };
-  expect(await problemOf({ name: 'passed', type: 'binary' }, { maybe: 2 })).toMatchObject({ field: 'models[0].classWeights', message: /"maybe"/ });
-  expect(await problemOf({ name: 'amount', type: 'number' }, 'balanced')).toMatchObject({ field: 'models[0].classWeights' });
+  expect(await problemOf({ name: 'passed', type: 'binary' }, { maybe: 2 })).toMatchObject({ field: 'models[0].classWeight', message: /"maybe"/ });
+  expect(await problemOf({ name: 'amount', type: 'number' }, 'balanced')).toMatchObject({ field: 'models[0].classWeight' });
   expect(await problemOf({ name: 'passed', type: 'binary' }, 'balanced')).toBeNull();
 });

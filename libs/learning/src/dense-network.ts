@@ -91,7 +91,8 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
   state.optimiser = optimiser.state;
   const { earlyStop } = trainer;
   const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout };
-  const steps = stepsOf(train.rows, trainer.batchSize, settings.batchNorm);
+  const batchSize = trainer.batchSize ?? batchSizeFor(train.rows);
+  const steps = stepsOf(train.rows, batchSize, settings.batchNorm);
 
   while (state.epoch < trainer.epochs && !(earlyStop && validation && state.waited >= earlyStop.patience)) {
     const epoch = state.epoch + 1;
@@ -102,14 +103,15 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
     let lossSum = 0;
     for (let step = 0; step < steps; step++) {
       if (!(await training.pacer.mayContinue())) return { type: 'cancelled' };
-      const start = step * trainer.batchSize;
-      const end = step === steps - 1 ? train.rows : start + trainer.batchSize;
+      const start = step * batchSize;
+      const end = step === steps - 1 ? train.rows : start + batchSize;
       const batch = gather(train, order.subarray(start, end));
       const { loss, gradients, statistics } = lossAndGradients(plan, state.weights, batch, { ...lossOptions, random });
       if (!Number.isFinite(loss)) return { type: 'diverged', epoch };
       addPenaltyGradients(state.weights, gradients, parts, trainer.regularization);
       clipGradients(gradients, trainer.clipNorm);
-      optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 1) / steps));
+      // The middle of the step: neither 0 at the first one nor in the next epoch at the last.
+      optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 0.5) / steps));
       state.statistics = mixed(state.statistics, statistics, statisticsKept);
       // A young average must not remember the start: it keeps less of the old at first.
       const kept = Math.min(trainer.averaging, optimiser.state.steps / (optimiser.state.steps + 10));
@@ -151,6 +153,9 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
 }
 
 const copyOf = (layer: DenseLayer): DenseLayer => ({ ...layer, kernel: layer.kernel.slice(), bias: layer.bias.slice() });
+
+/** A power of two that makes about fifty steps an epoch: fewer learn too little, more only take time. */
+export const batchSizeFor = (rows: number): number => Math.min(512, Math.max(32, 2 ** Math.floor(Math.log2(rows / 50) + 0.5)));
 
 /** Batches of an epoch. A single row left over has no variance to normalise by: the batch before takes it along. */
 function stepsOf(rows: number, batchSize: number, batchNorm: boolean): number {

@@ -113,6 +113,21 @@ test('classes that a line divides, without a penalty, end with finite weights an
   problem.targets.forEach((target, row) => expect(probabilities[2 * row + target]).toBeGreaterThan(0.999));
 });
 
+test('a class of weight 3 counts as if each of its rows were there three times', async () => {
+  const rows = Array.from({ length: twoSpecies.rows }, (_, row) => row).flatMap((row) => (twoSpecies.targets[row] === 1 ? [row, row, row] : [row]));
+  const { width } = twoSpecies;
+  const repeated: LinearProblem = {
+    ...twoSpecies,
+    rows: rows.length,
+    inputs: Float64Array.from(rows.flatMap((row) => [...twoSpecies.inputs.subarray(row * width, (row + 1) * width)])),
+    targets: Float64Array.from(rows, (row) => twoSpecies.targets[row]!),
+  };
+  const weighted = await fit({ ...twoSpecies, classWeights: Float64Array.of(1, 3) }, 'lbfgs');
+  const { kernel, bias } = await fit(repeated, 'lbfgs');
+  expectAll(weighted.kernel, Array.from(kernel), 6);
+  expectAll(weighted.bias, Array.from(bias), 6);
+});
+
 test('the slopes of the loss are those of its finite differences: the solvers end where none is left', async () => {
   const random = createRandom(8);
   const rows = 40;

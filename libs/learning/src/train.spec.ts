@@ -98,7 +98,9 @@ describe('dense network', () => {
   (ai4i ? test : test.skip)('AI4I 2020 reaches the F1 and ROC area of a reference network', async () => {
     if (!ai4i) return;
     const leaks = ['UDI', 'Product ID', 'TWF', 'HDF', 'PWF', 'OSF', 'RNF'];
-    const spec = specFor(ai4i, { name: 'Machine failure', type: 'binary' }, { trainer: { batchSize: 128, epochs: 40 } }, leaks);
+    const spec = specFor(ai4i, { name: 'Machine failure', type: 'binary' }, {
+      models: [{ family: 'dense', hiddenLayers: [48, 24] }], trainer: { batchSize: 128, epochs: 30, learningRate: 0.01 },
+    }, leaks);
     const outcome = await trained({ table: ai4i, spec, backend: backends.wasm });
     const metrics = classification(outcome.trials[0]!);
     expect(metrics.positiveClass).toBe('1');
@@ -162,7 +164,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (name) => {
       { family: 'dense', hiddenLayers: [6, 5] },
       { family: 'knn', k: 3 },
       // The three colours are embedded.
-      { family: 'dense', hiddenLayers: [5, 5], batchNorm: true, dropout: 0.3, residual: true, embedAbove: 2, classWeights: 'balanced' },
+      { family: 'dense', hiddenLayers: [5, 5], batchNorm: true, dropout: 0.3, residual: true, embedAbove: 2, classWeight: 'balanced' },
       { family: 'linear', solver: 'gradient_descent' },
     ],
     trainer: { epochs: 5, batchSize: 48, regularization: { l1: 1e-4, l2: 1e-4 }, earlyStop: { patience: 4 } },

@@ -26,7 +26,7 @@ describe('submitting', () => {
   it('accepts a run, completes its configuration, reserves its quota and leaves a trace', async () => {
     const tenant = await world.tenant();
     const run = await tenant.run(await tenant.iris());
-    expect(run).toMatchObject({ status: 'QUEUED', attempt: 0, spec: { trainer: { batchSize: 32 }, split: { seed: 1 } } });
+    expect(run).toMatchObject({ status: 'QUEUED', attempt: 0, spec: { trainer: { optimizer: 'adam' }, split: { seed: 1 } } });
     expect(await activeRuns(tenant)).toBe(1n);
     const { events, audit } = await world.db.database.forTenant(tenant.tenantId).transaction(async (tx) => ({
       events: await tx.runEvent.findMany({ where: { runId: run.id } }),

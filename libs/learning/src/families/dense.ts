@@ -92,7 +92,7 @@ export async function fitByDescent(
     trainer,
     blocks: blocksOf(features, embedded),
     classes: classes.length,
-    classWeights: classWeightsOf(settings.classWeights, classes, Float64Array.from(rows, (row) => data.truth[row]!)),
+    classWeights: classWeightsOf(settings.classWeight, classes, Float64Array.from(rows, (row) => data.truth[row]!)),
     train: examplesOf(data, features, embedded, target, rows),
     // All cells, as the finished network takes them.
     validation: validation.length > 0 ? examplesOf(data, features, [], target, validation) : null,

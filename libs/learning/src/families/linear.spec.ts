@@ -30,7 +30,7 @@ test('a quantity that is a weighted sum is found, gaps and categories included',
   if (!('value' in first!) || !('value' in second!)) throw new Error('unexpected');
   expect(Math.abs(first.value - second.value - 100)).toBeLessThan(4);
   expect((trial.metrics.test as RegressionMetrics).r2!).toBeGreaterThan(0.98);
-  expect(trial.parameters).toEqual({ solver: 'auto', l1: 0, l2: 0, scaling: 'standard', classWeights: 'none' });
+  expect(trial.parameters).toEqual({ solver: 'auto', l1: 0, l2: 0, scaling: 'standard', classWeight: 'none' });
 });
 
 test.each([

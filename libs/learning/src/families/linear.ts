@@ -37,7 +37,7 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
 
     if (solver === 'gradient_descent') {
       const regularization = meanPenalties(settings, rows.length, classesOf(target));
-      const network = { ...withoutLayers, classWeights: settings.classWeights };
+      const network = { ...withoutLayers, classWeight: settings.classWeight };
       return fitByDescent(job, features, target, network, { ...spec.trainer, regularization }, ([layer]) => estimatorOf(weightsOf(layer!)));
     }
     const targets = Float64Array.from(rows, (row) => (target.type === 'number' ? (data.truth[row]! - target.mean) / target.scale : data.truth[row]!));
@@ -47,7 +47,7 @@ export const linear: Family<LinearSettings, LinearEstimator> = {
       inputs: encodeRows(features, data.table, rows),
       targets,
       classes: classesOf(target),
-      classWeights: classWeightsOf(settings.classWeights, target.type === 'number' ? [] : target.classes, targets),
+      classWeights: classWeightsOf(settings.classWeight, target.type === 'number' ? [] : target.classes, targets),
       l1,
       l2,
     };

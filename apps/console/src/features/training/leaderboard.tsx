@@ -49,7 +49,10 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
   );
 }
 
-/** `k 3, weights uniform`: the hyper-parameters of the model itself, without those of its training. */
+/** Values of a setting that is off, which would crowd out those that say something. */
+const off: unknown[] = [0, false, 'none'];
+
+/** `k 3, weights uniform`: the hyper-parameters that are set to something. */
 function parametersText(parameters: unknown): string {
   if (typeof parameters !== 'object' || parameters === null) return '';
   if ('members' in parameters && Array.isArray(parameters.members)) {
@@ -57,7 +60,7 @@ function parametersText(parameters: unknown): string {
     return members.map(({ trial, weight }) => `${formatShare(weight)} model ${trial + 1}`).join(', ');
   }
   return Object.entries(parameters)
-    .filter(([name, value]) => name !== 'family' && (Array.isArray(value) || typeof value !== 'object'))
+    .filter(([name, value]) => name !== 'family' && !off.includes(value) && (Array.isArray(value) || typeof value !== 'object'))
     .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)
     .join(', ');
 }

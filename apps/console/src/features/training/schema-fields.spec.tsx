@@ -25,7 +25,7 @@ const trainer: FieldSchema = {
       default: {},
       anyOf: [{ type: 'object', properties: { patience: { type: 'integer', title: 'Patience', default: 15 } } }, { type: 'null' }],
     },
-    classWeights: { title: 'Class weights', default: 'none', anyOf: [{ type: 'string', enum: ['none', 'balanced'] }, { type: 'object' }] },
+    classWeight: { title: 'Class weights', default: 'none', anyOf: [{ type: 'string', enum: ['none', 'balanced'] }, { type: 'object' }] },
     metric: { type: 'string', title: 'Metric', enum: ['f1', 'rmse'] },
     costs: { type: 'object', properties: { missed: { type: 'number', title: 'Missed' }, falseAlarm: { type: 'number', title: 'False alarm' } } },
   },
@@ -51,7 +51,7 @@ describe('a form made from the schema of the training configuration', () => {
       rising: [],
       regularization: { l1: 0, l2: 0 },
       earlyStop: { patience: 15 },
-      classWeights: 'none',
+      classWeight: 'none',
     });
   });
 
@@ -85,7 +85,7 @@ describe('a form made from the schema of the training configuration', () => {
     let value: unknown;
     render(<Form onValue={(next) => (value = next)} />);
     fireEvent.change(screen.getByLabelText('Class weights'), { target: { value: 'balanced' } });
-    expect(value).toMatchObject({ classWeights: 'balanced' });
+    expect(value).toMatchObject({ classWeight: 'balanced' });
   });
 
   it('sends null for a part that is switched off', () => {
