@@ -66,8 +66,10 @@ function report(name: string, metric: SelectionMetric, scores: number[], others:
   const sign = selectionMetrics[metric].direction === 'higher' ? 1 : -1;
   const figures = Object.entries(others).map(([program, figure]) => ({ program, mean: Number.parseFloat(figure) })).sort((a, b) => sign * (b.mean - a.mean));
   const [best, lightgbm] = [figures.find(({ program }) => program !== 'lgbm'), figures.find(({ program }) => program === 'lgbm')];
+  // Theirs have four figures.
+  const asGiven = Number(mean.toPrecision(4));
   const beside = [best, lightgbm].flatMap((figure) => (figure ? [`${figure.program} ${figure.mean}`] : []));
-  const losesTo = [best, lightgbm].flatMap((figure) => (figure && sign * (figure.mean - mean) > 0 ? [figure.program] : []));
+  const losesTo = [best, lightgbm].flatMap((figure) => (figure && sign * (figure.mean - asGiven) > 0 ? [figure.program] : []));
   console.log(
     `${name} ${metric}: search ${mean.toPrecision(4)} ± ${deviation.toPrecision(2)}; ${beside.join('; ')}; ` +
       `by fold ${scores.map((score) => score.toPrecision(4)).join(' ')}${losesTo.length > 0 ? `; LOSES to ${losesTo.join(', ')}` : ''}`,

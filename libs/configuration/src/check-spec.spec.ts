@@ -45,6 +45,7 @@ test.each([
   ['costs for three classes', { ...target('quality'), selection: { costs: { missed: 1, falseAlarm: 1 } } }, 'selection.costs', /two classes/],
   ['a cost to measure by, but no costs', { selection: { metric: 'cost' } }, 'selection.metric', /no costs/],
   ['calibration of a number', { ...target('sparse', 'number'), selection: { calibration: 'platt' } }, 'selection.calibration', /no probabilities/],
+  ['an interval of classes', { selection: { intervalCoverage: 0.9 } }, 'selection.intervalCoverage', /no interval/],
   ['a latency limit without a search', { selection: { inferLimitMs: 3 } }, 'selection.inferLimitMs', /guides a search only/],
 ])('%s is a problem', (_, change, field, message) => {
   expect(check(change)).toContainEqual(expect.objectContaining({ field, message: expect.stringMatching(message) }));

@@ -44,12 +44,12 @@ export function splitTypeOf(spec: TrainingSpec): SplitType {
 
 /**
  * Rows are held back for validation only if something looks at them: an early stop, a choice between models, a threshold
- * by costs or a calibration. A search validates by folds of the training rows instead.
+ * by costs, a calibration or an interval. A search validates by folds of the training rows instead.
  */
 export function needsValidation(spec: TrainingSpec): boolean {
   if (isSearch(spec)) return false;
-  const { costs, calibration = 'none' } = spec.selection;
-  return costs !== undefined || calibration !== 'none' || spec.models.length > 1 || spec.models.some((model) =>
+  const { costs, calibration = 'none', intervalCoverage } = spec.selection;
+  return costs !== undefined || intervalCoverage !== undefined || calibration !== 'none' || spec.models.length > 1 || spec.models.some((model) =>
     model.family === 'boosted_trees' ? model.earlyStoppingRounds > 0 : spec.trainer.earlyStop !== null && learnsByTrainer(model));
 }
 
@@ -304,7 +304,7 @@ function checkSettings(spec: TrainingSpec, columns: ColumnSummary[]): SpecProble
 }
 
 /** What is to be done with the probabilities needs some: classes, or two of them. */
-function checkAnswers({ selection: { metric, costs, calibration = 'none' }, ...spec }: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+function checkAnswers({ selection: { metric, costs, calibration = 'none', intervalCoverage }, ...spec }: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const problems: SpecProblem[] = [];
   const target = spec.outputFeatures[0]!;
   const distinct = columns.find(({ name }) => name === target.name)?.distinct;
@@ -316,6 +316,9 @@ function checkAnswers({ selection: { metric, costs, calibration = 'none' }, ...s
   }
   if (calibration !== 'none' && target.type === 'number') {
     problems.push({ field: 'selection.calibration', message: 'A number has no probabilities to calibrate.', remedy: 'Remove it, or choose a target of classes.' });
+  }
+  if (intervalCoverage !== undefined && target.type !== 'number') {
+    problems.push({ field: 'selection.intervalCoverage', message: 'Classes have no interval.', remedy: 'Remove it, or choose a target that is a number.' });
   }
   return problems;
 }

@@ -100,7 +100,7 @@ const maxBin = z.int().min(2).max(255).default(255).meta({
   title: 'Bins',
   description: 'Different values that a number is told apart by; more are grouped into bins of equally many rows.',
 });
-const balancing = z.enum(['none', 'balanced']).default('none').meta({
+const treeClassWeight = z.enum(['none', 'balanced']).default('none').meta({
   title: 'Class weights',
   description: 'balanced: the rows of each class weigh as much as those of every other, however few they are.',
 });
@@ -134,7 +134,7 @@ const boostedTreesSchema = z
       description: 'Stops after so many iterations without a better validation loss, then learns again from all training rows for the best number of iterations. 0: never.',
     }),
     loss: z.enum(['squared', 'absolute']).default('squared').meta({ title: 'Loss of numbers', description: 'absolute follows the median, and outliers less. Classes always use the log loss.' }),
-    classWeight: balancing,
+    classWeight: treeClassWeight,
     monotoneConstraints,
   })
   .meta({ title: 'Boosted trees' });
@@ -154,7 +154,7 @@ const randomForestSchema = z
     baggingFraction: z.number().positive().max(1).default(1).meta({ title: 'Row share', description: 'Rows drawn for each tree, as a share of all.' }),
     bootstrap: z.boolean().default(true).meta({ title: 'Draw with replacement', description: 'Off: a row is drawn once at most.' }),
     maxBin,
-    classWeight: balancing,
+    classWeight: treeClassWeight,
     monotoneConstraints,
   })
   .meta({ title: 'Random forest' });

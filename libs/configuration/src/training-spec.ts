@@ -178,6 +178,10 @@ const selectionSchema = z
       title: 'Calibration',
       description: 'Corrects the probabilities of classes on held-back rows: platt by a fitted curve, isotonic by steps (for 1000 rows or more). Default: none.',
     }),
+    intervalCoverage: z.number().min(0.5).max(0.999).optional().meta({
+      title: 'Interval coverage',
+      description: 'For numbers: states with each version how far predictions may be off in this share of cases, from held-back rows.',
+    }),
     inferLimitMs: z.number().positive().max(60_000).optional().meta({
       title: 'Latency limit (ms)',
       description: 'A search chooses no model that takes longer than this (median) to answer one row.',

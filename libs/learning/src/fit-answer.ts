@@ -1,12 +1,13 @@
 import type { TrainingSpec } from '@millrace/configuration';
 import { calibrate, fitCalibration } from './calibration.ts';
+import { conformalInterval } from './conformal-interval.ts';
 import { cheapestDecision, decide } from './decision.ts';
 import type { FittedPipeline, FittedTarget } from './pipeline.ts';
 import type { Scores } from './predict.ts';
 import type { PreparedData } from './prepared-data.ts';
 
-/** What is done with a model's probabilities before it answers. */
-export type AnswerRule = Pick<Extract<FittedTarget, { classes: string[] }>, 'calibration' | 'decision'>;
+/** What is done with a model's probabilities before it answers, and how sure its numbers are. */
+export type AnswerRule = Pick<Extract<FittedTarget, { classes: string[] }>, 'calibration' | 'decision'> & Pick<Extract<FittedTarget, { type: 'number' }>, 'interval'>;
 
 /**
  * Learns from held-out answers how probabilities are to be corrected, and from which one on a row counts as positive: what
@@ -14,7 +15,10 @@ export type AnswerRule = Pick<Extract<FittedTarget, { classes: string[] }>, 'cal
  */
 export function fitAnswer(data: PreparedData, { selection }: TrainingSpec, rows: Int32Array, scores: Scores): AnswerRule {
   const { target } = data;
-  if (target.task === 'regression' || scores.type === 'values') return {};
+  if (target.task === 'regression' || scores.type === 'values') {
+    if (selection.intervalCoverage === undefined || scores.type !== 'values') return {};
+    return { interval: conformalInterval(Float64Array.from(rows, (row) => data.truth[row]!), scores.predicted, selection.intervalCoverage) };
+  }
   const actual = Int32Array.from(rows, (row) => data.truth[row]!);
   const { calibration: kind = 'none', costs } = selection;
   const calibration = kind === 'none' ? null : fitCalibration(kind, actual, scores.probabilities, target.classes.length);
@@ -31,5 +35,7 @@ export function applyAnswer(scores: Scores, { calibration, decision }: AnswerRul
 }
 
 export function withAnswer(pipeline: FittedPipeline, rule: AnswerRule): FittedPipeline {
-  return pipeline.target.type === 'number' ? pipeline : { ...pipeline, target: { ...pipeline.target, ...rule } };
+  const { interval, ...classRule } = rule;
+  if (pipeline.target.type === 'number') return interval ? { ...pipeline, target: { ...pipeline.target, interval } } : pipeline;
+  return { ...pipeline, target: { ...pipeline.target, ...classRule } };
 }

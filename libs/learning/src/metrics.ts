@@ -56,6 +56,8 @@ export interface RegressionMetrics {
   mape: number | null;
   /** Mean of |error| over the mean of both sizes, from 0 to 2 (Makridakis 1993); rows where both are 0 count as 0. */
   smape: number;
+  /** Where the model states an interval: the share of rows whose truth lies within it. */
+  coverage: number | null;
 }
 
 export type Metrics = ClassificationMetrics | RegressionMetrics;
@@ -144,7 +146,7 @@ function scoreLabels(input: ClassAnswers): Omit<ClassificationMetrics, 'rocAuc' 
 }
 
 /** Scores predicted values against true ones. */
-export function scoreRegression(actual: Float64Array, predicted: Float64Array): RegressionMetrics {
+export function scoreRegression(actual: Float64Array, predicted: Float64Array, halfWidth: number | null = null): RegressionMetrics {
   const rows = actual.length;
   if (rows === 0) throw new Error('There are no rows to score');
   const centre = mean(actual);
@@ -170,6 +172,7 @@ export function scoreRegression(actual: Float64Array, predicted: Float64Array): 
     r2: total > 0 ? 1 - squares / total : null,
     mape: Number.isFinite(shares) ? shares / rows : null,
     smape: symmetric / rows,
+    coverage: halfWidth === null ? null : actual.filter((value, row) => Math.abs(value - predicted[row]!) <= halfWidth).length / rows,
   };
 }
 

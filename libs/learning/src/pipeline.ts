@@ -1,5 +1,6 @@
 import { maxCategories } from '@millrace/configuration';
 import type { Calibration } from './calibration.ts';
+import type { ConformalInterval } from './conformal-interval.ts';
 import type { Decision } from './decision.ts';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
 import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
@@ -42,7 +43,14 @@ export type FittedTarget =
       /** Of two classes: when a row counts as positive. Without it the more probable class is the answer. */
       decision?: Decision;
     }
-  | { name: string; type: 'number'; mean: number; scale: number };
+  | {
+      name: string;
+      type: 'number';
+      mean: number;
+      scale: number;
+      /** How far from the truth answers are, as often as it states. */
+      interval?: ConformalInterval;
+    };
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
 

@@ -145,9 +145,10 @@ export function fitTarget(data: PreparedData, rows: Int32Array): FittedTarget {
   return { name: target.name, type: 'number', mean, scale: constant ? 1 : Math.sqrt(variance) || 1 };
 }
 
-export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Scores): Metrics {
+/** @param halfWidth of the interval that the model states, if it does */
+export function scoresToMetrics(data: PreparedData, rows: Int32Array, scores: Scores, halfWidth: number | null = null): Metrics {
   const actual = Float64Array.from(rows, (row) => data.truth[row]!);
-  if (scores.type === 'values') return scoreRegression(actual, scores.predicted);
+  if (scores.type === 'values') return scoreRegression(actual, scores.predicted, halfWidth);
   if (data.target.task !== 'classification') throw new Error('Class scores for a regression');
   const { classes, positiveClass, costs } = data.target;
   return scoreClassification({ classes, positiveClass, costs, actual: Int32Array.from(actual), ...scores });
@@ -176,8 +177,9 @@ export function scoreBaseline(data: PreparedData): Metrics {
     const mean = learned.reduce((sum, row) => sum + data.truth[row]!, 0) / learned.length;
     return scoresToMetrics(data, test, { type: 'values', predicted: new Float64Array(test.length).fill(mean) });
   }
-  const shares = data.target.classes.map(() => 0);
-  for (const row of learned) shares[data.truth[row]!]! += 1 / learned.length;
+  const counts = data.target.classes.map(() => 0);
+  for (const row of learned) counts[data.truth[row]!]! += 1;
+  const shares = counts.map((count) => count / learned.length);
   const majority = shares.indexOf(Math.max(...shares));
   return scoresToMetrics(data, test, {
     type: 'classes',

@@ -268,7 +268,7 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       const heldOut = await scoreRows(fit.pipeline, data.table, validation, pacer);
       if (!heldOut) return { type: 'cancelled' };
       answer = fitAnswer(data, spec, validation, heldOut);
-      validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer));
+      validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer), answer.interval?.halfWidth);
       const { seconds, epochs, bestEpoch, history } = fit;
       const { learnsFromValidation: learnsMore } = family;
       if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
@@ -294,7 +294,7 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       pipeline,
       metrics: {
         validation: validationMetrics,
-        test: scoresToMetrics(data, test, scores),
+        test: scoresToMetrics(data, test, scores, answer.interval?.halfWidth),
         baseline: scoreBaseline(data),
         slices: scoreSlices(data, spec, test, scores, selectionMetricOf(spec)),
       },

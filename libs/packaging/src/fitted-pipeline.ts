@@ -41,7 +41,14 @@ export type FittedTarget =
       decision?: { positive: number; threshold: number };
     }
   /** a network learns `(y - mean) / scale`; the package turns its output back into the unit of the target */
-  | { name: string; type: 'number'; mean: number; scale: number };
+  | {
+      name: string;
+      type: 'number';
+      mean: number;
+      scale: number;
+      /** in the share `coverage` of cases the truth lies within `halfWidth` of the prediction */
+      interval?: { coverage: number; halfWidth: number };
+    };
 
 /**
  * One map per class, and the results divided by their sum; with two classes one map, of the second. `platt` is
@@ -173,6 +180,9 @@ export function assertFitted(pipeline: FittedPipeline): void {
   for (const feature of features) assertFeature(feature);
   if (target.type === 'number') {
     ensure(isScale(target.scale) && Number.isFinite(target.mean), 'target', 'needs a finite mean and a scale above 0');
+    const { interval } = target;
+    const isInterval = !interval || (interval.coverage > 0 && interval.coverage < 1 && Number.isFinite(interval.halfWidth) && interval.halfWidth >= 0);
+    ensure(isInterval, 'target.interval', 'needs a coverage between 0 and 1 and a width that is finite');
   } else {
     ensure(target.classes.length > 0, 'target.classes', 'must not be empty');
     assertTexts(target.classes, 'target.classes');

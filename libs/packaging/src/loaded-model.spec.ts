@@ -149,6 +149,15 @@ describe('probabilities that are corrected, and a threshold', () => {
     expect(await labelsAt(0.625, 0)).toBeGreaterThan(0);
   });
 
+  it('states the interval of a number in the signature', async () => {
+    const { features, target, estimator } = randomDense({ seed: 2, numbers: 2, categories: 0, classes: 0 }, []);
+    const interval = { coverage: 0.9, halfWidth: 2.5 };
+    const model = await open({ features, target: { ...target, interval } as FittedPipeline['target'], estimator });
+    expect(model.signature.output).toEqual({ name: target.name, type: 'number', interval });
+    const unfit = { ...target, interval: { coverage: 0.9, halfWidth: NaN } } as FittedPipeline['target'];
+    expect(() => buildPackage({ features, target: unfit, estimator }, FACTS)).toThrow(/needs a coverage/);
+  });
+
   it('is refused with a threshold for three classes, or a map that does not ascend', () => {
     const { features, target, estimator } = randomDense({ seed: 1, numbers: 2, categories: 0, classes: 3 }, []);
     const build = (change: object) => () => buildPackage({ features, target: { ...target, ...change } as FittedPipeline['target'], estimator }, FACTS);

@@ -24,7 +24,13 @@ export type SignatureInput =
   | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never };
 
 export type SignatureOutput =
-  | { name: string; type: 'number'; classes?: never }
+  | {
+      name: string;
+      type: 'number';
+      classes?: never;
+      /** in the share `coverage` of cases the truth lies within `halfWidth` of the prediction */
+      interval?: { coverage: number; halfWidth: number };
+    }
   /** probabilities come in the order of the classes */
   | {
       name: string;
@@ -54,7 +60,11 @@ const inputSchema = z.discriminatedUnion('type', [
   }),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
-  z.strictObject({ name, type: z.literal('number') }),
+  z.strictObject({
+    name,
+    type: z.literal('number'),
+    interval: z.strictObject({ coverage: z.number().min(0).max(1), halfWidth: z.number().min(0) }).exactOptional(),
+  }),
   z.strictObject({
     name,
     type: z.enum(['category', 'binary']),
@@ -102,7 +112,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     ),
     output:
       target.type === 'number'
-        ? { name: target.name, type: 'number' }
+        ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
         : {
             name: target.name,
             type: target.type,

@@ -88,7 +88,7 @@ test('the time limit is obeyed: what does not fit is not begun, what runs over i
   let now = 0;
   // Every look at the clock takes 12 ms: a fold of a network asks after each batch.
   const clock = () => (now += 12);
-  const spec = gradeSpec({ models: [{ family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [6] }], selection: { timeLimitSeconds: 8 } });
+  const spec = gradeSpec({ models: [{ family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [6] }], selection: { timeLimitSeconds: 8, maxTrials: 3 } });
   const slow = { ...spec, trainer: { ...spec.trainer, epochs: 100_000, earlyStop: { patience: 10_000, minDelta: 0 } } };
   const { search } = await found({ table, spec: slow, clock });
   expect(search.find(({ family }) => family === 'dense')).toMatchObject({ status: 'out-of-time', foldScores: [] });
@@ -100,15 +100,16 @@ test('what did best on the first fold is taken, though there was no time for the
   let now = 0;
   const clock = () => (now += 12);
   const models = [{ family: 'knn', k: 40 }, { family: 'dense', hiddenLayers: [16] }];
-  const spec = specFor(table, { name: 'amount', type: 'number' }, { models, trainer: { ...quick, epochs: 60 }, selection: { timeLimitSeconds: 9, maxTrials: 2 } }, ['grade', 'passed']);
-  const { search, trials, best } = await found({ table, spec, clock });
+  const larger = madeUpTable(320, 5);
+  const spec = specFor(larger, { name: 'amount', type: 'number' }, { models, trainer: { ...quick, epochs: 30 }, selection: { timeLimitSeconds: 16, maxTrials: 2 } }, ['grade', 'passed']);
+  const { search, trials, best } = await found({ table: larger, spec, clock });
   expect(search.map(({ family, status }) => [family, status])).toEqual([['knn', 'complete'], ['dense', 'tried']]);
   expect(search[1]!.firstScore!).toBeLessThan(search[0]!.firstScore!);
   const { model, family, parameters, metrics } = trials[best]!;
   const members = family === 'ensemble' ? (parameters['members'] as { trial: number; weight: number }[]) : [{ trial: model, weight: 1 }];
   expect(members.find(({ trial }) => trial === 1)!.weight).toBeGreaterThan(0.5);
   // On the rows that all have answers to: those of the first fold.
-  expect(metrics.validation!.rows).toBe(Math.ceil(96 / 5));
+  expect(metrics.validation!.rows).toBe(52);
 });
 
 test('a limit that nothing fits into is a problem with a remedy', async () => {
@@ -151,13 +152,20 @@ test('a search that was interrupted after any step ends as an uninterrupted one'
 });
 
 test('numbers are searched too, and tested on the rows that are asked for', async () => {
-  const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 2 }], selection: { maxTrials: 5 } }, ['grade', 'passed']);
+  const selection = { maxTrials: 5, intervalCoverage: 0.8 };
+  const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 2 }], selection }, ['grade', 'passed']);
   await activateBackend(cpu);
   const testRows = Int32Array.from({ length: 30 }, (_, row) => row * 4);
   const { split, trials, best, selectionMetric } = await found({ table, spec, testRows });
   expect(split.test).toEqual(testRows);
   expect(selectionMetric).toBe('rmse');
-  expect(trials[best]!.metrics.test).toMatchObject({ type: 'regression', rows: 30 });
+  const { metrics, pipeline } = trials[best]!;
+  expect(metrics.test).toMatchObject({ type: 'regression', rows: 30 });
+  expect(pipeline.target).toMatchObject({ interval: { coverage: 0.8, halfWidth: expect.any(Number) } });
+  if (metrics.validation?.type !== 'regression' || metrics.test.type !== 'regression') throw new Error('unexpected');
+  // By construction on the rows it was taken from, by its guarantee on others.
+  expect(metrics.validation.coverage).toBeCloseTo(0.8, 1);
+  expect(metrics.test.coverage).toBeGreaterThan(0.6);
 });
 
 test('costs choose the threshold on out-of-fold predictions, and the answers obey it', async () => {

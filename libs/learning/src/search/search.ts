@@ -74,9 +74,11 @@ const bracketSize = 6;
 const promotedOfBracket = 2;
 /** Candidates that are taken after one fold, when there was no time for the others. */
 const mostLate = 3;
+const fewestRowsOfProof = 50;
 /** Estimates are taken a little long; a twentieth of the time is left for putting the result together. */
 const safety = 1.2;
 const reservedShare = 0.05;
+const shareOfUnknown = 0.3;
 
 /**
  * Finds good settings within a time limit, a number of trials, or both.
@@ -155,6 +157,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     const candidate = first[evaluations.length] ?? nextCandidate(spec, facts, seed, evaluations.map((evaluation) => ({ candidate: evaluation.candidate, merit: merit(evaluation) })));
     if (!candidate || !fits(secondsToTry(evaluations, candidate, work))) break;
     await emit({ type: 'search-progress', trial: candidate.number, family: candidate.family, secondsUsed: elapsed(), best: bestScore() });
+    // Nobody knows how long the first of a family takes: it may use up a part of the time, not all of it.
+    if (secondsToTry(evaluations, candidate, work) === 0) stopAt = Math.min(stopAt, elapsed() + (stopAt - elapsed()) * shareOfUnknown);
     const tried = await tryCandidate(work, candidate);
     if (signal?.aborted) return { type: 'cancelled' };
     await put(tried ?? untried(candidate));
@@ -164,9 +168,10 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
   const others = complete().filter(({ candidate }) => candidate.family !== 'baseline');
   const promise = (one: Evaluation) => promiseOf(one, metric);
   const bestComplete = Math.max(-Infinity, ...others.map(promise));
-  // Those that time was lacking for, though on the first fold they beat all others, are taken as they are.
+  // Those that time was lacking for, though on the first fold they beat all others, are taken as they are. Few rows prove little.
+  const isProof = others.length === 0 || plan.folds[0]!.heldOut.length >= fewestRowsOfProof;
   const late = evaluations
-    .filter((one) => one.status === 'tried' && one.candidate.family !== 'baseline' && promise(one) > bestComplete)
+    .filter((one) => isProof && one.status === 'tried' && one.candidate.family !== 'baseline' && promise(one) > bestComplete)
     .sort((a, b) => promise(b) - promise(a))
     .slice(0, mostLate);
   for (const one of [...evaluations]) {
@@ -186,8 +191,8 @@ export async function searchModels(options: SearchOptions): Promise<SearchOutcom
     const { test } = data.split;
     const scores = await scoreRows(pipeline, data.table, test, work.pacer);
     if (!scores) return null;
-    const validation = scoresToMetrics(data, rows, applyAnswer(heldOut, rule));
-    return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
+    const validation = scoresToMetrics(data, rows, applyAnswer(heldOut, rule), rule.interval?.halfWidth);
+    return { ...entry, pipeline, metrics: { validation, test: scoresToMetrics(data, test, scores, rule.interval?.halfWidth), baseline: scoreBaseline(data), slices: scoreSlices(data, spec, test, scores, metric) } };
   };
 
   const choice = selectEnsemble(data, rows, metric, outOfFold, () => elapsed() < limit * (1 - reservedShare / 2));
@@ -259,7 +264,6 @@ function nextStep(evaluations: readonly Evaluation[], portfolio: number, metric:
 
 function secondsToTry(evaluations: readonly Evaluation[], { family }: Candidate, { plan }: FoldWork): number {
   const known = evaluations.filter(({ candidate, foldSeconds }) => candidate.family === family && foldSeconds > 0).map(({ foldSeconds }) => foldSeconds);
-  // Nobody knows of the first of a family: it is begun, and stopped if need be.
   if (known.length === 0) return 0;
   return known.sort((a, b) => a - b)[known.length >> 1]! * shareOfFirstTry(plan);
 }

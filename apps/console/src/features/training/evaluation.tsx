@@ -31,7 +31,7 @@ export type Evaluation =
       calibration?: { bins: { predicted: number; observed: number; rows: number }[]; error: number };
       confusionMatrix: { labels: string[]; counts: number[][] };
     }
-  | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number };
+  | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number; coverage?: number | null };
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
@@ -139,6 +139,7 @@ function figuresOf(evaluation: Evaluation, baseline: Evaluation | null) {
       { label: 'R²', value: formatNumber(evaluation.r2), note: simple && `baseline ${formatNumber(simple.r2)}` },
       ...(evaluation.mape == null ? [] : [{ label: 'MAPE', value: formatShare(evaluation.mape), note: 'of the true value' }]),
       ...(evaluation.smape === undefined ? [] : [{ label: 'sMAPE', value: formatShare(evaluation.smape), note: 'of the mean of both' }]),
+      ...(evaluation.coverage == null ? [] : [{ label: 'Within the interval', value: formatShare(evaluation.coverage), note: 'of the test rows' }]),
       { label: 'Test rows', value: formatCount(evaluation.rows), note: null },
     ];
   }
