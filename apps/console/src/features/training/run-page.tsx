@@ -5,6 +5,7 @@ import { useCan } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
 import { Button, buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
+import { CodeBlock } from '../../design/code-block.tsx';
 import { Curve } from '../../design/curve.tsx';
 import { Facts } from '../../design/facts.tsx';
 import { formatClock, formatCount, formatMoment, formatNumber, formatSeconds, words } from '../../design/format.ts';
@@ -158,9 +159,9 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
           <Facts facts={factsOf(run)} />
           <details className="mt-4 border-t border-steel-100 pt-3">
             <summary className="text-[13px] font-medium text-steel-700">Training configuration</summary>
-            <pre tabIndex={0} className="mt-2 max-h-96 overflow-auto rounded-md bg-steel-25 p-3 font-mono text-xs">
-              {JSON.stringify(run.spec, null, 2)}
-            </pre>
+            <div className="mt-2 max-h-96 overflow-auto">
+              <CodeBlock label="As YAML, to keep and to start again" text={run.specYaml} />
+            </div>
           </details>
         </Card>
         <Card title="Events">
