@@ -8,6 +8,7 @@ import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
 import { benchTenancy } from './tenancy.ts';
+import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
@@ -21,6 +22,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
   tenancy: benchTenancy,
+  train: benchTrain,
   trees: benchTrees,
 };
 

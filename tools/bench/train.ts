@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util';
+import { parseTrainingSpec } from '@millrace/configuration';
+import { type ColumnData, selectBackend, type Table, train } from '@millrace/learning';
+import { say } from './servers.ts';
+
+/** What is trained, for how many steps: epochs, iterations or trees. */
+const learners: Record<string, { model: object; trainer?: object; steps: number }> = {
+  dense: { model: { family: 'dense', hiddenLayers: [64, 32] }, trainer: { epochs: 3, batchSize: 256, earlyStop: null }, steps: 3 },
+  boosted_trees: { model: { family: 'boosted_trees', numIterations: 10 }, steps: 10 },
+  random_forest: { model: { family: 'random_forest', numTrees: 10 }, steps: 10 },
+  linear: { model: { family: 'linear', solver: 'closed_form' }, steps: 1 },
+};
+
+/**
+ * What a training costs, in CPU time of its fit, as ratios within one run: each backend to plain JavaScript, and each size of
+ * table to the smallest, where 1.0 means that the cost grows with the cells and no faster. What is trained does not reach
+ * its end: a few steps tell the cost of one.
+ */
+export async function benchTrain(parameters: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: parameters,
+    options: {
+      rows: { type: 'string', default: '1000,10000,100000' },
+      columns: { type: 'string', default: '10,50' },
+      families: { type: 'string', default: Object.keys(learners).join(',') },
+      rounds: { type: 'string', default: '3' },
+    },
+  });
+  const [rows, columns] = [values.rows, values.columns].map((text) => text.split(',').map(Number)) as [number[], number[]];
+  const rounds = Number(values.rounds);
+
+  console.log('a dense network’s epochs by backend, to plain JavaScript');
+  const table = madeUp(2_000, 20);
+  const byBackend = new Map<string, number>();
+  for (const prefer of ['cpu', 'wasm', 'cuda'] as const) {
+    const backend = await selectBackend({ prefer }).catch(() => null);
+    if (backend?.name !== prefer) {
+      console.log(`  ${prefer.padEnd(11)} not on this machine`);
+      continue;
+    }
+    byBackend.set(prefer, await secondsAStep('dense', table, rounds));
+    console.log(`  ${prefer.padEnd(11)} ${(byBackend.get('cpu')! / byBackend.get(prefer)!).toFixed(2).padStart(6)} times as many epochs a second`);
+  }
+
+  const backend = await selectBackend();
+  for (const family of values.families.split(',')) {
+    console.log(`${family}: CPU time of a step by size (${family === 'dense' ? backend.name : 'no tensors'}), per cell to the smallest table`);
+    let smallest: number | null = null;
+    for (const width of columns) {
+      for (const height of rows) {
+        say(`${family}: ${height} rows, ${width} columns`);
+        const seconds = await secondsAStep(family, madeUp(height, width), height > 50_000 ? 1 : rounds);
+        const perCell = seconds / (height * width);
+        smallest ??= perCell;
+        console.log(`  ${String(height).padStart(9)} rows × ${String(width).padStart(3)}   ${(height / seconds / 1000).toFixed(0).padStart(7)} thousand rows a second   per cell ${(perCell / smallest).toFixed(2).padStart(6)}`);
+      }
+    }
+  }
+}
+
+/** The least of some rounds: what disturbs a measurement only adds to it. */
+async function secondsAStep(family: string, table: Table, rounds: number): Promise<number> {
+  const { model, trainer = {}, steps } = learners[family]!;
+  const parsed = parseTrainingSpec({
+    inputFeatures: table.columns.slice(0, -1).map(({ name }) => ({ name, type: 'number' })),
+    outputFeatures: [{ name: 'y', type: 'number' }],
+    models: [model],
+    trainer,
+  });
+  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+  let least = Infinity;
+  for (let round = 0; round <= rounds; round++) {
+    let begun: NodeJS.CpuUsage | null = null;
+    let used = NaN;
+    const outcome = await train({
+      table,
+      spec: parsed.spec,
+      onEvent(event) {
+        if (event.type === 'trial-started' && event.trial === 0) begun = process.cpuUsage();
+        if (event.type === 'trial-finished' && event.trial === 0) {
+          const { user, system } = process.cpuUsage(begun!);
+          used = (user + system) / 1e6;
+        }
+      },
+    });
+    if (outcome.type !== 'trained' || outcome.failures.length) throw new Error(JSON.stringify(outcome));
+    if (round > 0) least = Math.min(least, used / steps); // the first one warms up
+  }
+  return least;
+}
+
+/** Numbers of which the last column depends on the first ones, in a way that no family gets done with at once. */
+function madeUp(rows: number, width: number): Table {
+  let state = 1;
+  const next = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 4_294_967_296;
+  };
+  const columns: ColumnData[] = Array.from({ length: width - 1 }, (_, at) => ({ name: `x${at}`, type: 'number', values: Float64Array.from({ length: rows }, next) }));
+  const x = columns.map(({ values }) => values as Float64Array);
+  const y = Float64Array.from({ length: rows }, (_, row) => Math.sin(6 * x[0]![row]!) + x[1]![row]! * x[2]![row]! + 0.3 * next());
+  return { rows, columns: [...columns, { name: 'y', type: 'number', values: y }] };
+}
