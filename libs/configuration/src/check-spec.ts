@@ -1,3 +1,4 @@
+import { checkForecast } from './forecast.ts';
 import { selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { TrainingSpec } from './training-spec.ts';
@@ -15,7 +16,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression';
+export type Task = 'classification' | 'regression' | 'forecasting';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -25,6 +26,7 @@ const maxClasses = 1000;
 export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
+  if (spec.forecast) return 'forecasting';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
@@ -42,6 +44,8 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const { forecast } = spec;
+  if (forecast) return checkForecast({ ...spec, forecast }, columns);
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),

@@ -8,6 +8,15 @@ export {
   taskOf,
 } from './check-spec.ts';
 export { families } from './families.ts';
+export {
+  type ForecastMetric,
+  forecastMetrics,
+  type ForecastModelSettings,
+  type ForecastSettings,
+  maxSeries,
+  minHistory,
+  stepInput,
+} from './forecast.ts';
 export type { DenseSettings, ModelFamily, ModelSettings, NearestNeighboursSettings } from './families.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';

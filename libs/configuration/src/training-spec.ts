@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { modelSchema } from './families.ts';
+import { forecastSchema } from './forecast.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { readYaml } from './training-yaml.ts';
 
@@ -94,6 +95,8 @@ export const selectionMetrics = {
   rmse: { task: 'regression', direction: 'lower' },
   mae: { task: 'regression', direction: 'lower' },
   r2: { task: 'regression', direction: 'higher' },
+  mase: { task: 'forecasting', direction: 'lower' },
+  smape: { task: 'forecasting', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -102,7 +105,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: f1 for classes, rmse for numbers.',
+      description: 'What the best model is best at. Default: f1 for classes, rmse for numbers, mase for forecasts.',
     }),
   })
   .meta({ title: 'Selection' });
@@ -110,7 +113,7 @@ const selectionSchema = z
 /** The training configuration. Unknown keys are refused; what is left out gets a default that works. */
 export const trainingSpecSchema = z
   .strictObject({
-    inputFeatures: z.array(inputFeatureSchema).min(1).max(10_000).meta({
+    inputFeatures: z.array(inputFeatureSchema).max(10_000).meta({
       title: 'Input features',
       description: 'The columns to predict from. Their order is the order in which a model expects them.',
     }),
@@ -124,7 +127,12 @@ export const trainingSpecSchema = z
       description: 'The candidates. Each is trained; the best by the selection metric is marked.',
     }),
     trainer: trainerSchema.prefault({}),
+    forecast: forecastSchema.optional(),
     selection: selectionSchema.prefault({}),
+  })
+  .check(({ value, issues }) => {
+    if (value.inputFeatures.length > 0 || value.forecast) return;
+    issues.push({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: value.inputFeatures });
   })
   .meta({ title: 'Training configuration' });
 
