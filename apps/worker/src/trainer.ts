@@ -4,6 +4,8 @@ import { readTable } from '@millrace/datasets';
 import { type FittedPipeline, predict, type Row, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runForecast } from './forecast-run.ts';
+import { timeOneRow } from './time-one-row.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-protocol.ts';
 
 /**
@@ -12,7 +14,6 @@ import { checkpointFile, type TrainerJob, type TrainerMessage } from './trainer-
  */
 
 const agreementRows = 200;
-const timedPredictions = 50;
 
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
@@ -30,6 +31,7 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  if (spec.forecast) return runForecast(job, abort.signal, send);
   const table: Table = await readTable(job.datasetPath, [...spec.inputFeatures, ...spec.outputFeatures]);
 
   const file = path.join(job.workDirectory, checkpointFile);
@@ -168,19 +170,6 @@ async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows
   const checked = checkRows(model.signature, rows);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
   return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
-}
-
-async function timeOneRow(model: LoadedModel, row: Row | undefined): Promise<number | null> {
-  if (!row) return null;
-  const checked = checkRows(model.signature, [row]);
-  if (checked.type === 'invalid') return null;
-  const times: number[] = [];
-  for (let i = 0; i < timedPredictions; i++) {
-    const begun = performance.now();
-    await model.predict(checked.rows);
-    times.push(performance.now() - begun);
-  }
-  return times.sort((a, b) => a - b)[timedPredictions >> 1]!;
 }
 
 function failureOf(error: unknown): Failure {

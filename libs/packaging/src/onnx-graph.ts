@@ -37,7 +37,7 @@ const elementTypes = { float: 1, int64: 7, string: 8, double: 11 } as const;
 const attributeTypes = { int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
 
 /** The operators that are not in the default domain. */
-const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml' };
+const domains: Record<string, string> = { OneHotEncoder: 'ai.onnx.ml', LabelEncoder: 'ai.onnx.ml' };
 
 const many = (type: string, id: number) => ({ rule: 'repeated', type, id }) as const;
 const one = (type: string, id: number) => ({ type, id });

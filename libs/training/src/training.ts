@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, type ColumnSummary, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
@@ -60,7 +60,7 @@ export function createTraining({ database, quota }: TrainingOptions) {
         const misfits = checkSpecAgainstColumns(parsed.spec, specColumns(version));
         if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
-        const task = taskOf(parsed.spec) === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
+        const task = taskOf(parsed.spec).toUpperCase() as Uppercase<Task>;
         if (model && model.task !== task) {
           const message = `The model ${input.modelName} is for ${model.task.toLowerCase()}, this run for ${task.toLowerCase()}.`;
           return { type: 'model-conflict', modelName: input.modelName, message };

@@ -21,9 +21,9 @@ export interface FittedForecast {
 }
 
 /** What is forecast for a step, from 1, of a series (null: the only one). Throws a RangeError for what was not forecast. */
-export function answerForecast(forecast: FittedForecast, step: number, series: string | null): { value: number; lower: number; upper: number } {
+export function answerForecast(forecast: FittedForecast, step: number, series: string | null): { value: number; interval: { lower: number; upper: number } } {
   const place = forecast.series ? forecast.series.names.indexOf(series ?? '') : 0;
   if (place < 0 || !Number.isInteger(step) || step < 1 || step > forecast.horizon) throw new RangeError(`Step ${step} of series ${series} was not forecast`);
   const at = place * forecast.horizon + step - 1;
-  return { value: forecast.point[at]!, lower: forecast.lower[at]!, upper: forecast.upper[at]! };
+  return { value: forecast.point[at]!, interval: { lower: forecast.lower[at]!, upper: forecast.upper[at]! } };
 }
