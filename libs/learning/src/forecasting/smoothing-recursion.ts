@@ -28,29 +28,27 @@ export interface SmoothingParameters {
  */
 export function criterion(values: Float64Array, form: SmoothingForm, at: SmoothingParameters, gradient?: SmoothingParameters): number {
   const count = values.length;
-  const path = gradient && { l: new Float64Array(count), b: new Float64Array(count), s: new Float64Array(count), mu: new Float64Array(count) };
+  const path = createPath(count);
+  walk(values, form, at, path);
   const relative = form.error === 'multiplicative';
+  const multiplies = form.season === 'multiplicative';
   let squares = 0;
   let logs = 0;
-  let isDefined = true;
-  walk(values, form, at, (time, l, b, s, mu) => {
-    if ((relative || form.season === 'multiplicative') && !(mu > 0 && (form.season !== 'multiplicative' || s > 0))) isDefined = false;
+  for (let time = 0; time < count; time++) {
+    const mu = path.mu[time]!;
+    if ((relative || multiplies) && !(mu > 0 && (!multiplies || path.s[time]! > 0))) return Infinity;
     const residual = relative ? values[time]! / mu - 1 : values[time]! - mu;
     squares += residual * residual;
     if (relative) logs += Math.log(mu);
-    if (path) [path.l[time], path.b[time], path.s[time], path.mu[time]] = [l, b, s, mu];
-    return isDefined;
-  });
-  if (!isDefined || !Number.isFinite(squares)) return Infinity;
-  const floor = Number.MIN_VALUE * count;
-  const value = count * Math.log(Math.max(squares, floor)) + 2 * logs;
-  if (path) walkBack(values, form, at, path, squares, gradient);
-  return value;
+  }
+  if (!Number.isFinite(squares)) return Infinity;
+  if (gradient) walkBack(values, form, at, path, squares, gradient);
+  return count * Math.log(Math.max(squares, Number.MIN_VALUE)) + 2 * logs;
 }
 
 /** The states after the last observation. */
 export function statesAfter(values: Float64Array, form: SmoothingForm, at: SmoothingParameters): { level: number; trend: number; season: Float64Array } {
-  return walk(values, form, at, () => true);
+  return walk(values, form, at, createPath(values.length));
 }
 
 /** The next `horizon` values after `observed` observations that ended in these states. */
@@ -70,26 +68,42 @@ export function extrapolate(
   });
 }
 
-/** Moves the states over the values; `visit` gets them as they are before each, with the forecast of it. False ends the walk. */
-function walk(
-  values: Float64Array, form: SmoothingForm, at: SmoothingParameters,
-  visit: (time: number, l: number, b: number, s: number, mu: number) => boolean,
-) {
+/** By time: the states before a value, and the forecast of it. */
+interface Path {
+  l: Float64Array;
+  b: Float64Array;
+  s: Float64Array;
+  mu: Float64Array;
+}
+
+const createPath = (count: number): Path => ({ l: new Float64Array(count), b: new Float64Array(count), s: new Float64Array(count), mu: new Float64Array(count) });
+
+/** Moves the states over the values, noting the path; gives where they end. */
+function walk(values: Float64Array, form: SmoothingForm, at: SmoothingParameters, path: Path) {
+  const { alpha, beta, gamma } = at;
   const season = Float64Array.from(at.season);
   const m = season.length;
+  const hasTrend = form.trend !== 'none';
   const phi = form.trend === 'damped' ? at.phi : 1;
+  const isSeasonal = form.season !== 'none';
+  const multiplies = form.season === 'multiplicative';
   let l = at.level;
-  let b = form.trend === 'none' ? 0 : at.trend;
-  for (let time = 0, place = 0; time < values.length; time++, place = place + 1 === m ? 0 : place + 1) {
-    const s = form.season === 'none' ? 0 : season[place]!;
+  let b = hasTrend ? at.trend : 0;
+  for (let time = 0, place = 0; time < values.length; time++) {
+    const s = isSeasonal ? season[place]! : 0;
     const q = l + phi * b;
-    const mu = form.season === 'multiplicative' ? q * s : q + s;
-    if (!visit(time, l, b, s, mu)) break;
+    const mu = multiplies ? q * s : q + s;
+    path.l[time] = l;
+    path.b[time] = b;
+    path.s[time] = s;
+    path.mu[time] = mu;
     const e = values[time]! - mu;
-    const d = form.season === 'multiplicative' ? e / s : e;
-    l = q + at.alpha * d;
-    if (form.trend !== 'none') b = phi * b + at.beta * d;
-    if (form.season !== 'none') season[place] = s + at.gamma * (form.season === 'multiplicative' ? e / q : e);
+    const d = multiplies ? e / s : e;
+    l = q + alpha * d;
+    if (hasTrend) b = phi * b + beta * d;
+    if (!isSeasonal) continue;
+    season[place] = s + gamma * (multiplies ? e / q : e);
+    place = place + 1 === m ? 0 : place + 1;
   }
   return { level: l, trend: b, season };
 }
@@ -97,7 +111,7 @@ function walk(
 /** Reverse-mode differentiation of `criterion`; `g` is overwritten. */
 function walkBack(
   values: Float64Array, form: SmoothingForm, at: SmoothingParameters,
-  path: { l: Float64Array; b: Float64Array; s: Float64Array; mu: Float64Array }, squares: number, g: SmoothingParameters,
+  path: Path, squares: number, g: SmoothingParameters,
 ): void {
   const count = values.length;
   const m = at.season.length;
