@@ -16,6 +16,7 @@ import { CancelRunDocument, RunDocument, RunProgressDocument, type RunQuery } fr
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf } from './evaluation.tsx';
+import { ForecastCard } from './forecast-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { familyName, isFinal, RunState, shareDone, whereabouts } from './run-state.tsx';
@@ -186,6 +187,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
           <EvaluationView evaluation={evaluation} baseline={evaluationOf(scores.baseline)} />
         </Card>
       )}
+      {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
           <Curve

@@ -31,7 +31,7 @@ export function shareDone(run: Pick<RunFieldsFragment, 'status' | 'progress'>): 
   return Math.min(1, (progress.trial + within) / progress.trials);
 }
 
-const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network' };
+const families: Record<string, string> = { knn: 'k-nearest neighbours', dense: 'Dense network', exponential_smoothing: 'Exponential smoothing', lag_linear: 'Lag regression', drift: 'Drift', combination: 'Combination', seasonal_naive: 'Seasonal naive', naive: 'Naive' };
 
 export function familyName(family: string): string {
   return families[family] ?? family;
