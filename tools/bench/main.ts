@@ -1,4 +1,5 @@
 import { benchAudit } from './audit.ts';
+import { benchForecast } from './forecast.ts';
 import { benchPredict } from './predict.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
@@ -9,6 +10,7 @@ import { benchTenancy } from './tenancy.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
+  forecast: benchForecast,
   predict: benchPredict,
   resume: benchResume,
   revocation: benchRevocation,

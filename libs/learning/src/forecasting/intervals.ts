@@ -1,28 +1,23 @@
-/** What the errors of back-tests say about those to come. */
-export interface IntervalWidths {
-  /** By step: half the width of the interval around the forecast. */
-  halves: Float64Array;
-}
-
 /**
- * Split-conformal intervals (Vovk, Gammerman & Shafer 2005; Lei et al. 2018) from forecasts that were made without their
- * truth: `errors` are those of each origin by step, shorter where the truth ended. Each error is measured by the usual size
- * of its step (root mean square, never falling with the step), so that all steps are calibrated together; the width is the
- * ⌈(n + 1) · coverage⌉-th smallest. With too few errors for that it is the largest one.
+ * By step, half the width of a split-conformal interval (Vovk, Gammerman & Shafer 2005; Lei et al. 2018) from forecasts that
+ * were made without their truth: `errors` are those of each origin by step. Each error is measured by the usual size of its
+ * step (root mean square, never falling with the step), so that all steps are calibrated together. Windows that overlap
+ * share their truth, so only the `distinct` values count as a sample: the width is the quantile ⌈(n + 1) · coverage⌉ / n of
+ * n distinct values, and the largest error where they are too few for that.
  */
-export function conformalWidths(errors: readonly Float64Array[], horizon: number, coverage: number): IntervalWidths {
+export function conformalWidths(errors: readonly Float64Array[], horizon: number, coverage: number, distinct: number): Float64Array {
   const sizes = risingSizes(errors, horizon);
   const scores = errors.flatMap((own) => Array.from(own, (error, step) => (sizes[step]! > 0 ? Math.abs(error) / sizes[step]! : 0))).sort((a, b) => a - b);
-  const rank = Math.min(scores.length, Math.ceil((scores.length + 1) * coverage));
-  const width = scores[rank - 1] ?? 0;
-  return { halves: sizes.map((size) => size * width) };
+  const share = Math.min(1, Math.ceil((distinct + 1) * coverage) / distinct);
+  const width = scores[Math.ceil(scores.length * share - 1e-9) - 1] ?? 0;
+  return sizes.map((size) => size * width);
 }
 
-/** The interval around forecasts; it does not reach below `floor`. */
-export function intervalAround(point: Float64Array, { halves }: IntervalWidths, floor: number): { lower: Float64Array; upper: Float64Array } {
+/** The interval around forecasts, half as wide as `halves` times `unit`; it does not reach below `floor`. */
+export function intervalAround(point: Float64Array, halves: Float64Array, unit: number, floor: number): { lower: Float64Array; upper: Float64Array } {
   return {
-    lower: point.map((value, step) => Math.max(floor, value - halves[step]!)),
-    upper: point.map((value, step) => value + halves[step]!),
+    lower: point.map((value, step) => Math.max(floor, value - unit * halves[step]!)),
+    upper: point.map((value, step) => value + unit * halves[step]!),
   };
 }
 

@@ -184,12 +184,12 @@ function judge({ settings, set, plans, scales }: Work, { past }: Forecasts): { v
     const plan = plans[at]!;
     const first = plan.validation.length;
     const actual = (origin: number) => values.subarray(origin, origin + horizon);
-    const widths = first > 0 ? conformalWidths(plan.validation.map((origin, index) => errorsOf(actual(origin), past[at]![index]!)), horizon, intervalCoverage) : null;
+    const widths = first > 0 ? widthsFrom(values, plan, plan.validation, past[at]!, settings) : null;
     validation.push(plan.validation.map((origin, index) => ({ actual: actual(origin), point: past[at]![index]!, interval: null })));
     test.push(
       plan.test.map((origin, index) => {
         const point = past[at]![first + index]!;
-        return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, floorOf(values)) };
+        return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, unitAt(values, origin, plan), floorOf(values)) };
       }),
     );
   });
@@ -204,10 +204,10 @@ function fittedForecast({ spec, settings, set, plans }: Work, family: string, { 
   const table = { point: new Float64Array(set.series.length * horizon), lower: new Float64Array(set.series.length * horizon), upper: new Float64Array(set.series.length * horizon) };
   let [sum, squares, count] = [0, 0, 0];
   set.series.forEach(({ values }, at) => {
-    const origins = [...plans[at]!.validation, ...plans[at]!.test];
-    const errors = origins.map((origin, index) => errorsOf(values.subarray(origin, origin + horizon), past[at]![index]!));
+    const plan = plans[at]!;
     const point = future[at]!;
-    const { lower, upper } = intervalAround(point, conformalWidths(errors, horizon, intervalCoverage), floorOf(values));
+    const widths = widthsFrom(values, plan, [...plan.validation, ...plan.test], past[at]!, settings);
+    const { lower, upper } = intervalAround(point, widths, unitAt(values, values.length, plan), floorOf(values));
     table.point.set(point, at * horizon);
     table.lower.set(lower, at * horizon);
     table.upper.set(upper, at * horizon);
@@ -226,7 +226,17 @@ function fittedForecast({ spec, settings, set, plans }: Work, family: string, { 
   };
 }
 
-const errorsOf = (actual: Float64Array, point: Float64Array) => actual.map((value, step) => value - point[step]!);
+/** `origins` are the first of those that `past` has forecasts of. */
+function widthsFrom(values: Float64Array, plan: BackTestPlan, origins: readonly number[], past: readonly Float64Array[], { horizon, intervalCoverage }: Work['settings']): Float64Array {
+  const errors = origins.map((origin, index) => {
+    const unit = unitAt(values, origin, plan);
+    return past[index]!.map((value, step) => (values[origin + step]! - value) / unit);
+  });
+  return conformalWidths(errors, horizon, intervalCoverage, origins.at(-1)! + horizon - origins[0]!);
+}
+
+/** What errors are measured by: the naive error up to an origin, which grows where the values and their swings do. */
+const unitAt = (values: Float64Array, origin: number, { seasonLength }: BackTestPlan) => naiveScale(values.subarray(0, origin), seasonLength) || 1;
 
 /** Demand is not negative; what never was below zero is not forecast to be. */
 const floorOf = (values: Float64Array) => (values.every((value) => value >= 0) ? 0 : -Infinity);
