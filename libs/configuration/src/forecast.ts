@@ -9,7 +9,10 @@ const wish = <const Values extends readonly [string, ...string[]]>(values: Value
 const exponentialSmoothingSchema = z
   .strictObject({
     family: z.literal('exponential_smoothing'),
-    error: wish(['additive', 'multiplicative'], 'Error'),
+    error: z.enum(['additive', 'multiplicative']).default('additive').meta({
+      title: 'Error',
+      description: 'multiplicative: errors grow with the level, and values of low times count more.',
+    }),
     trend: wish(['none', 'additive', 'damped'], 'Trend'),
     season: wish(['none', 'additive', 'multiplicative'], 'Season'),
   })
@@ -18,7 +21,7 @@ const exponentialSmoothingSchema = z
 const lagLinearSchema = z
   .strictObject({
     family: z.literal('lag_linear'),
-    lags: z.int().min(1).max(400).optional().meta({ title: 'Lags', description: 'How many changes it looks back. Default: a season, at most 14.' }),
+    lags: z.int().min(1).max(400).optional().meta({ title: 'Lags', description: 'How many changes it looks back. Default: two seasons, four weeks of days, at most 60.' }),
   })
   .meta({ title: 'Lag regression', description: 'Each change as a weighted sum of the changes before it, by ridge regression.' });
 

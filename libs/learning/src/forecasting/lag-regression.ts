@@ -19,7 +19,7 @@ const penalties = [1e-4, 1e-2, 1e-1, 1];
  */
 export function fitLagRegression(values: Float64Array, seasonLength: number, lags?: number): LagRegression | null {
   const longest = Math.floor((values.length - 1) / 3);
-  const near = lags ?? Math.max(4, Math.min(seasonLength, 14));
+  const near = lags ?? (seasonLength > 1 ? Math.min(4 * seasonLength, Math.max(2 * seasonLength, 28), 60) : 10);
   const chosen = new Set(Array.from({ length: near }, (_, at) => at + 1));
   if (seasonLength > 1) for (const at of [seasonLength - 1, seasonLength, seasonLength + 1]) if (at > 0) chosen.add(at);
   const usable = [...chosen].filter((lag) => lag <= longest).sort((a, b) => a - b);
