@@ -51,6 +51,12 @@ test.each<[string, object, object, string, RegExp]>([
   expect(check(change, forecast)).toContainEqual({ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) });
 });
 
+test('what guides the choice among models of rows is refused', () => {
+  const parsed = parseTrainingSpec(valid) as { spec: Parameters<typeof checkSpecAgainstColumns>[0] };
+  const selection = { metric: 'mase', costs: { missed: 3 } } as typeof parsed.spec.selection;
+  expect(checkSpecAgainstColumns({ ...parsed.spec, selection }, columns)).toMatchObject([{ field: 'selection.costs' }]);
+});
+
 test('a forecast that is written down is read as the same again', () => {
   const parsed = parseTrainingSpec(valid);
   expect(parsed.type === 'valid' && parseTrainingSpec(parsed.spec)).toEqual(parsed);

@@ -77,7 +77,7 @@ interface ForecastSpec {
   forecast?: ForecastSettings | undefined;
   inputFeatures: { name: string }[];
   outputFeatures: { name: string; type: string }[];
-  selection: { metric?: string | undefined };
+  selection: Record<string, unknown>;
 }
 
 /** What stands in the way of forecasting these columns: every problem, with field and remedy. */
@@ -122,9 +122,12 @@ export function checkForecast(spec: ForecastSpec & { forecast: ForecastSettings 
   if (families.includes('combination') && families.length < 3) {
     report('forecast.models', 'A combination needs two candidates beside itself.', 'Add another candidate, or leave the combination out.');
   }
-  const { metric } = spec.selection;
+  const { metric, ...rest } = spec.selection;
+  for (const [name, value] of Object.entries(rest)) {
+    if (value !== undefined) report(`selection.${name}`, 'This guides models of rows only.', 'Remove it: a forecast tries all of its candidates.');
+  }
   if (metric !== undefined && !forecastMetrics.some((name) => name === metric)) {
-    report('selection.metric', `"${metric}" does not measure a forecast.`, `Give one of: ${forecastMetrics.join(', ')}.`);
+    report('selection.metric', `"${String(metric)}" does not measure a forecast.`, `Give one of: ${forecastMetrics.join(', ')}.`);
   }
   return problems;
 }
