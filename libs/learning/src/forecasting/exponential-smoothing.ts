@@ -1,4 +1,5 @@
 import { minimise } from './minimise.ts';
+import { centredMean } from './seasonal-pattern.ts';
 import { criterion, extrapolate, type SmoothingForm, type SmoothingParameters, statesAfter } from './smoothing-recursion.ts';
 
 export interface Smoothing {
@@ -99,15 +100,6 @@ function beginningsOf(values: Float64Array, form: SmoothingForm, m: number): { l
   const level = mean - slope * (middle + 1);
   // A line may begin below zero where all values are above it.
   return (form.error === 'multiplicative' || form.season === 'multiplicative') && level + slope <= 0 ? { level: mean, trend: 0, season } : { level, trend: slope, season };
-}
-
-/** The mean of the m values around a time, half of each end where m is even; null near the ends. */
-function centredMean(values: Float64Array, time: number, m: number): number | null {
-  const half = Math.floor(m / 2);
-  if (time < half || time + half >= values.length) return null;
-  let sum = 0;
-  for (let at = time - half; at <= time + half; at++) sum += values[at]! * (m % 2 === 0 && Math.abs(at - time) === half ? 0.5 : 1);
-  return sum / m;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ForecastModelSettings } from '@millrace/configuration';
 import { fitSmoothing, forecastSmoothing } from './exponential-smoothing.ts';
 import { fitLagRegression, forecastLagRegression } from './lag-regression.ts';
+import { findPattern } from './seasonal-pattern.ts';
 
 /** The families that learn from a series; a combination is made of others' forecasts. */
 export type LearnedForecastFamily = Exclude<ForecastModelSettings['family'], 'combination'> | 'naive' | 'seasonal_naive';
@@ -46,6 +47,11 @@ export function learnForecaster(candidate: Exclude<ForecastCandidate, { family: 
       const { error, trend, season } = candidate;
       const smoothing = fitSmoothing(values.subarray(from), seasonLength, { error, trend, season });
       if (!smoothing) return null;
+      // Few repetitions of a long season cannot pay for a state at each of its positions.
+      if (season === undefined && smoothing.form.season === 'none') {
+        const adjusted = withoutPattern(values, seasonLength, (rest) => learnForecaster({ ...candidate, season: 'none' }, rest, 1));
+        if (adjusted) return adjusted;
+      }
       const { alpha, beta, gamma, phi } = smoothing.parameters;
       const { form } = smoothing;
       return {
@@ -59,7 +65,24 @@ export function learnForecaster(candidate: Exclude<ForecastCandidate, { family: 
     case 'lag_linear': {
       const model = fitLagRegression(values, seasonLength, candidate.lags);
       if (!model) return null;
+      if (seasonLength > 1 && model.lags.at(-1)! < seasonLength) {
+        const adjusted = withoutPattern(values, seasonLength, (rest) => learnForecaster(candidate, rest, 1));
+        if (adjusted) return adjusted;
+      }
       return { parameters: { lags: model.lags, logarithmic: model.isLogarithmic }, forecast: (history, horizon) => forecastLagRegression(model, history, horizon) };
     }
   }
+}
+
+/** Learns from what is left without the pattern of a season, and adds it to the forecasts; null where no pattern is clear. */
+function withoutPattern(values: Float64Array, seasonLength: number, learn: (rest: Float64Array) => Forecaster | null): Forecaster | null {
+  const pattern = findPattern(values, seasonLength);
+  if (!pattern) return null;
+  const adjust = (of: Float64Array) => of.map((value, time) => value - pattern[time % seasonLength]!);
+  const inner = learn(adjust(values));
+  if (!inner) return null;
+  return {
+    parameters: { ...inner.parameters, season: 'fixed pattern' },
+    forecast: (history, horizon) => inner.forecast(adjust(history), horizon).map((value, step) => value + pattern[(history.length + step) % seasonLength]!),
+  };
 }

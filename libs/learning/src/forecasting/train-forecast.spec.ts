@@ -1,7 +1,9 @@
 import { parseTrainingSpec } from '@millrace/configuration';
 import { createRandom } from '../random.ts';
 import { answerForecast } from './fitted-forecast.ts';
+import { learnForecaster } from './forecaster.ts';
 import { fitLagRegression, forecastLagRegression } from './lag-regression.ts';
+import { findPattern } from './seasonal-pattern.ts';
 import type { ForecastTable } from './series.ts';
 import { trainForecast } from './train-forecast.ts';
 
@@ -115,5 +117,24 @@ describe('the lag regression', () => {
     expect(model.isLogarithmic).toBe(true);
     const [next] = forecastLagRegression(model, values, 1);
     expect(Math.abs(next! / (5 * 1.05 ** 100 * 1.4) - 1)).toBeLessThan(0.05);
+  });
+});
+
+describe('a long season with few repetitions', () => {
+  const truth = (time: number) => 100 + time / 4 + 20 * Math.sin((2 * Math.PI * time) / 52);
+  const noisy = Float64Array.from({ length: 156 }, (_, time) => truth(time) + 4 * (random.uniform() - 0.5));
+
+  it('is found where it is clear, and not in noise or a line', () => {
+    const pattern = findPattern(noisy, 52)!;
+    for (let place = 0; place < 52; place++) expect(Math.abs(pattern[place]! - 20 * Math.sin((2 * Math.PI * place) / 52))).toBeLessThan(3);
+    expect(findPattern(Float64Array.from({ length: 156 }, () => random.uniform()), 52)).toBeNull();
+    expect(findPattern(Float64Array.from({ length: 156 }, (_, time) => 3 * time), 52)).toBeNull();
+    expect(findPattern(noisy.subarray(0, 100), 52)).toBeNull();
+  });
+
+  it.each(['exponential_smoothing', 'lag_linear'] as const)('is taken off before %s learns, and added again', (family) => {
+    const candidate = family === 'lag_linear' ? { family } : { family, error: 'additive' as const };
+    const forecast = learnForecaster(candidate, noisy, 52)!.forecast(noisy, 26);
+    forecast.forEach((value, step) => expect(Math.abs(value - truth(156 + step))).toBeLessThan(8));
   });
 });
