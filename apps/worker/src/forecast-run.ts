@@ -87,7 +87,7 @@ function trialRecord(trial: ForecastTrial, index: number, outcome: Trained, mode
     number: index,
     family: trial.family,
     parameters: json(trial.parameters),
-    metrics: json({ ...trial.metrics, selectionMetric, chart: trial.chart, warnings: outcome.warnings }),
+    metrics: json({ ...trial.metrics, selectionMetric, chart: trial.chart, warnings: [...outcome.warnings, ...outcome.failures.map(({ problem }) => problem.message)] }),
     scoreVal: trial.metrics.validation?.[selectionMetric] ?? null,
     scoreTest: trial.metrics.test[selectionMetric],
     fitTimeSeconds: trial.fitTimeSeconds,
