@@ -1,5 +1,6 @@
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
+import { benchForecast } from './forecast.ts';
 import { benchPredict } from './predict.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
@@ -14,6 +15,7 @@ import { benchTrees } from './trees.ts';
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
+  forecast: benchForecast,
   predict: benchPredict,
   resume: benchResume,
   revocation: benchRevocation,

@@ -85,7 +85,15 @@ export function createRoutes(options: RouteOptions): Route[] {
   async function metadata(request: FastifyRequest) {
     const served = await predictor.describe(request.actor!, ...target(request));
     const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
-    return { name: served.endpoint.name, versions: versions.map(String), platform: 'onnxruntime_onnx', ...tensorMetadata(served.version.signature) };
+    const { signature } = served.version;
+    return {
+      name: served.endpoint.name,
+      versions: versions.map(String),
+      platform: 'onnxruntime_onnx',
+      ...tensorMetadata(signature),
+      // What a forecast's steps mean: without it nobody could date the answers.
+      ...(signature.forecast ? { parameters: { forecast: signature.forecast } } : {}),
+    };
   }
 
   async function readiness(request: FastifyRequest, reply: FastifyReply) {

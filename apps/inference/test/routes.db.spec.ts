@@ -41,6 +41,28 @@ describe('predictions', () => {
     expect([empty.status, empty.json.error.code]).toEqual([404, 'model_not_found']);
   });
 
+  it('a forecast: its metadata date the answers, and what was not forecast is refused by name', async () => {
+    const other = await world.createTenant();
+    await other.publish('visits', {
+      family: 'drift', target: 'visits', series: null, horizon: 2, point: Float64Array.of(3, 4), lower: Float64Array.of(2, 2.5), upper: Float64Array.of(4, 5.5),
+      lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
+    });
+    const { text } = await other.createKey();
+    expect((await call(`${url}/v2/models/visits`, { key: text })).json).toEqual({
+      name: 'visits',
+      versions: ['1'],
+      platform: 'onnxruntime_onnx',
+      inputs: [{ name: 'step', datatype: 'FP64', shape: [-1] }],
+      outputs: ['prediction', 'lower', 'upper'].map((name) => ({ name, datatype: 'FP64', shape: [-1] })),
+      parameters: { forecast: { lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', horizon: 2, intervalCoverage: 0.9 } },
+    });
+    const answer = await call(`${url}/v1/models/visits:predict`, { key: text, body: { instances: [{ step: 2 }] } });
+    expect(answer.json).toEqual({ predictions: [{ prediction: 4, lower: 2.5, upper: 5.5 }] });
+    expect((await call(`${url}/predict`, { key: text, body: { features: [1] } })).json).toEqual({ prediction: [3] });
+    const beyond = await call(`${url}/predict`, { key: text, body: { features: [3] } });
+    expect([beyond.status, beyond.json.error.problems?.[0] ?? beyond.json.error]).toMatchObject([400, { code: 'value_not_offered', field: 'step' }]);
+  });
+
   it('Open Inference Protocol: outputs as declared in the metadata, and the id that was sent', async () => {
     const answer = await call(`${url}/v2/models/iris/infer`, { key, body: { id: 'mine', parameters: {}, inputs: [matrix] } });
     expect(answer.json).toEqual({

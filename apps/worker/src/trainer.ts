@@ -8,6 +8,8 @@ import {
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runForecast } from './forecast-run.ts';
+import { timeOneRow } from './time-one-row.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -16,14 +18,19 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
  */
 
 const agreementRows = 200;
-const timedPredictions = 50;
 
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
+/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
+let isMadeAnew = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
-  if (message.type === 'pause') return void (pausing = true);
+  if (message.type === 'pause') {
+    pausing = true;
+    if (isMadeAnew) abort.abort();
+    return undefined;
+  }
   const work = message.type === 'probe' ? probe() : run(message.job);
   work.then(() => process.exit(0), (error: unknown) => send({ type: 'failed', failure: failureOf(error) }).then(() => process.exit(1)));
 });
@@ -43,6 +50,11 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  if (spec.forecast) {
+    isMadeAnew = true;
+    if (pausing) abort.abort();
+    return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+  }
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
@@ -234,19 +246,6 @@ async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows
   const checked = checkRows(model.signature, rows);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
   return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
-}
-
-async function timeOneRow(model: LoadedModel, row: Row | undefined): Promise<number | null> {
-  if (!row) return null;
-  const checked = checkRows(model.signature, [row]);
-  if (checked.type === 'invalid') return null;
-  const times: number[] = [];
-  for (let i = 0; i < timedPredictions; i++) {
-    const begun = performance.now();
-    await model.predict(checked.rows);
-    times.push(performance.now() - begun);
-  }
-  return times.sort((a, b) => a - b)[timedPredictions >> 1]!;
 }
 
 function failureOf(error: unknown): Failure {

@@ -1,5 +1,6 @@
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
+import { checkForecast } from './forecast.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
@@ -17,7 +18,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression';
+export type Task = 'classification' | 'regression' | 'forecasting';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -27,13 +28,15 @@ const maxClasses = 1000;
 export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
+  if (spec.forecast) return 'forecasting';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  return metric ?? (costs ? 'cost' : taskOf(spec) === 'classification' ? 'f1' : 'rmse');
+  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase' } as const;
+  return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
 export type SplitType = NonNullable<TrainingSpec['split']['type']>;
@@ -58,6 +61,8 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const { forecast } = spec;
+  if (forecast) return checkForecast({ ...spec, forecast }, columns);
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),

@@ -14,6 +14,15 @@ export { completeSettings, families } from './families.ts';
 export type {
   BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
+export {
+  type ForecastMetric,
+  forecastMetrics,
+  type ForecastModelSettings,
+  type ForecastSettings,
+  maxSeries,
+  minHistory,
+  stepInput,
+} from './forecast.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';

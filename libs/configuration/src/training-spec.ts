@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { modelSchema } from './families.ts';
+import { forecastSchema } from './forecast.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { readYaml } from './training-yaml.ts';
 
@@ -143,6 +144,7 @@ export const selectionMetrics = {
   r2: { task: 'regression', direction: 'higher' },
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
+  mase: { task: 'forecasting', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -154,7 +156,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -192,7 +194,7 @@ const selectionSchema = z
 /** The training configuration. Unknown keys are refused; what is left out gets a default that works. */
 export const trainingSpecSchema = z
   .strictObject({
-    inputFeatures: z.array(inputFeatureSchema).min(1).max(10_000).meta({
+    inputFeatures: z.array(inputFeatureSchema).max(10_000).meta({
       title: 'Input features',
       description: 'The columns to predict from. Their order is the order in which a model expects them.',
     }),
@@ -208,12 +210,16 @@ export const trainingSpecSchema = z
         'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
+    forecast: forecastSchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
     const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
     if (models.length === 0 && !isSearch(spec)) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
+    }
+    if (spec.inputFeatures.length === 0 && !spec.forecast) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
     }
     return { ...spec, models };
   })

@@ -4,5 +4,8 @@ export { predict, type Prediction, type Row } from './predict.ts';
 export { type FoldScores, scoreFolds } from './score-folds.ts';
 export type { ColumnData, Table } from './table.ts';
 export { train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
+export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
+export type { ForecastTable } from './forecasting/series.ts';
+export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';

@@ -15,6 +15,9 @@ export type Agreement =
       message: string;
     };
 
+/** What the size of a difference is judged by. */
+type ComparedTarget = FittedTarget | { type: 'number'; scale: number };
+
 /** Largest accepted difference of a probability; for a number, of prediction / max(1, scale of the target). */
 const TOLERANCE = 1e-4;
 
@@ -27,7 +30,7 @@ const TOLERANCE = 1e-4;
 export function agree(
   fromPipeline: readonly Prediction[],
   fromPackage: readonly Prediction[],
-  target: FittedTarget,
+  target: ComparedTarget,
 ): Agreement {
   const tolerance = target.type === 'number' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
   const rows = Math.max(fromPipeline.length, fromPackage.length);
@@ -65,13 +68,16 @@ const INCOMPARABLE: Difference = { size: Infinity, sameLabel: false };
 function compare(
   left: Prediction | undefined,
   right: Prediction | undefined,
-  target: FittedTarget,
+  target: ComparedTarget,
   tolerance: number,
 ): Difference {
   if (left === undefined || right === undefined) return INCOMPARABLE;
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
-    return { size: distance(left.value, right.value), sameLabel: true };
+    const [mine, yours] = [left.interval, right.interval];
+    if ((mine === undefined) !== (yours === undefined)) return INCOMPARABLE;
+    const ends = mine && yours ? [distance(mine.lower, yours.lower), distance(mine.upper, yours.upper)] : [];
+    return { size: Math.max(distance(left.value, right.value), ...ends), sameLabel: true };
   }
   if ('value' in left || 'value' in right) return INCOMPARABLE;
   const [mine, yours] = [left.probabilities, right.probabilities];

@@ -137,6 +137,10 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           continue;
         }
         const number = value as number;
+        if (input.closed && !(Number.isInteger(number) && number >= input.min && number <= input.max)) {
+          report(notOffered(input, number, index));
+          continue;
+        }
         if ((number < input.min || number > input.max) && warnings.length < MAX_WARNINGS) {
           warnings.push(outsideRange(input, number, index));
         }
@@ -145,6 +149,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
         report(notText(input, value, index));
       } else if (known?.has(value)) {
         categories[nextCategory++] = value;
+      } else if (input.closed) {
+        report(notOffered(input, value, index));
       } else {
         if (warnings.length < MAX_WARNINGS) warnings.push(unseenCategory(input, value, index));
         // Missing and unseen are encoded alike, and only known text ever reaches the native runtime.
@@ -278,6 +284,13 @@ function notText(input: SignatureInput & { categories: string[] }, value: unknow
     message: `Row ${row} has ${describe(value)} for "${input.name}", which is text.`,
     remedy: spelled === undefined ? 'Send text.' : `Send text, such as ${JSON.stringify(shorten(spelled))}.`,
   };
+}
+
+/** Of an input that is closed: there is no answer to other values. */
+function notOffered(input: SignatureInput, value: number | string, row: number): RowProblem {
+  const message = `Row ${row} has ${describe(value)} for "${input.name}", which the model has no answer to.`;
+  const remedy = input.type === 'number' ? `Send a whole number from ${input.min} to ${input.max}.` : `Send one of ${list(input.categories)}.`;
+  return { row, field: input.name, code: 'value_not_offered', message, remedy };
 }
 
 function outsideRange(input: SignatureInput & { type: 'number' }, value: number, row: number): RowWarning {

@@ -9,6 +9,7 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
@@ -22,6 +23,7 @@ export type {
 } from './fitted-pipeline.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
+  buildForecastPackage,
   buildPackage,
   DamagedPackageError,
   type Manifest,

@@ -5,7 +5,13 @@ import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from '.
 import type { Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | { value: number };
+export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
+
+export interface NumberPrediction {
+  value: number;
+  /** of a forecast: the interval that the value is to lie in */
+  interval?: { lower: number; upper: number };
+}
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
 export interface LoadedModel {
@@ -68,7 +74,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
     ],
     outputs:
       signature.output.type === 'number'
-        ? ['prediction float64 1']
+        ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
         : ['label string', `probabilities float32 ${signature.output.classes.length}`],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
@@ -106,7 +112,12 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     const outputs = await session.run(feeds);
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
-      for (let row = 0; row < count; row++) predictions.push({ value: finite(values[row]!, start + row) });
+      const lower = outputs['lower']?.data as Float64Array | undefined;
+      const upper = outputs['upper']?.data as Float64Array | undefined;
+      for (let row = 0; row < count; row++) {
+        const value = finite(values[row]!, start + row);
+        predictions.push(lower && upper ? { value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } } : { value });
+      }
       return;
     }
     const labels = outputs['label']!.data as string[];

@@ -3,8 +3,10 @@ import { gzipSync } from 'node:zlib';
 import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
+import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
+import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
 
 /** The files of a package by path. */
@@ -79,10 +81,21 @@ const manifestSchema = z.strictObject({
 export function buildPackage(pipeline: FittedPipeline, facts: PackageFacts): ModelPackage {
   assertFitted(pipeline);
   const signature = signatureOf(pipeline);
+  return assemble(signature, writeModel(pipeline, signature), facts);
+}
+
+/** As `buildPackage`, of a forecast: a table that is read at series and step. */
+export function buildForecastPackage(forecast: FittedForecast, facts: PackageFacts): ModelPackage {
+  assertForecast(forecast);
+  const signature = forecastSignature(forecast);
+  return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {
   const content: Record<(typeof CONTENT)[number], Uint8Array> = {
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
-    'model.onnx': writeModel(pipeline, signature),
+    'model.onnx': model,
     'signature.json': canonicalJson(asJson(signature), 'signature'),
   };
   const manifest: Manifest = {

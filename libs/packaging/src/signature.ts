@@ -4,12 +4,14 @@ import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.t
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression';
-  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble` */
+  task: 'classification' | 'regression' | 'forecasting';
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts such as `exponential_smoothing` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
   output: SignatureOutput;
+  /** of a forecast: what its answers are about, so that they can be dated */
+  forecast?: ForecastFacts | undefined;
   /** how the graph is fed */
   graph: {
     /** the text that stands for a missing category; never one of the categories */
@@ -19,9 +21,20 @@ export interface Signature {
   };
 }
 
+export interface ForecastFacts {
+  /** ISO 8601: step 1 is one `frequency` after it */
+  lastObservation: string;
+  /** ISO 8601 duration, such as `P1M` */
+  frequency: string;
+  horizon: number;
+  /** the share of values that are to lie between `lower` and `upper` */
+  intervalCoverage: number;
+}
+
+/** `closed`: there is no answer to other values than these; a number is then a whole one. */
 export type SignatureInput =
-  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never };
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined };
 
 export type SignatureOutput =
   | {
@@ -48,15 +61,17 @@ export interface TensorMetadata {
 }
 
 const name = z.string().min(1);
+const closed = z.literal(true).optional();
 const inputSchema = z.discriminatedUnion('type', [
   z
-    .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number() })
+    .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number(), closed })
     .refine((input) => input.min <= input.max, 'min is above max'),
   z.strictObject({
     name,
     type: z.enum(['category', 'binary']),
     required: z.boolean(),
     categories: z.array(z.string()),
+    closed,
   }),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
@@ -72,16 +87,24 @@ const outputSchema = z.discriminatedUnion('type', [
     decision: z.strictObject({ positiveClass: z.string(), threshold: z.number() }).exactOptional(),
   }),
 ]);
+const forecastSchema = z.strictObject({
+  lastObservation: z.string().min(1),
+  frequency: z.string().min(1),
+  horizon: z.int().min(1),
+  intervalCoverage: z.number().gt(0).lt(1),
+});
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression']),
+    task: z.enum(['classification', 'regression', 'forecasting']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
+    forecast: forecastSchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
-  .refine((it) => (it.task === 'regression') === (it.output.type === 'number'), 'task and output differ')
+  .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
+  .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
@@ -130,7 +153,10 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
   );
   const outputs: TensorMetadata[] =
     signature.output.type === 'number'
-      ? [{ name: 'prediction', datatype: 'FP64', shape: [-1] }]
+      ? [
+          { name: 'prediction', datatype: 'FP64', shape: [-1] },
+          ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
+        ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
           { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },

@@ -79,7 +79,7 @@ export function createRegistry({ database, storage }: RegistryOptions) {
      */
     async addVersion(tx: TenantTx, input: NewVersion): Promise<ModelVersion> {
       const { tenantId, modelPackage, agreement } = input;
-      const task = modelPackage.signature.task === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
+      const task = modelPackage.signature.task.toUpperCase() as Uppercase<Signature['task']>;
       await tx.$executeRaw`
         INSERT INTO models (id, tenant_id, name, task) VALUES (${newId('model')}, ${tenantId}, ${input.modelName}, ${task}::model_task)
         ON CONFLICT (tenant_id, name) DO NOTHING`;

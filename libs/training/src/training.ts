@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, taskOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
@@ -97,7 +97,7 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
       const inputs = parsed.spec.inputFeatures.map(({ name }) => name);
       const acknowledged = [...new Set(input.acknowledgedLeaks ?? [])].filter((name) => inputs.includes(name));
       // Reads the table, so outside the transaction: a version never changes.
-      const { leaks } = await datasets.reportOnTarget(tenant, found.id, parsed.spec.outputFeatures[0]!);
+      const { leaks } = inputs.length ? await datasets.reportOnTarget(tenant, found.id, parsed.spec.outputFeatures[0]!) : { leaks: [] };
       const open = leaks.filter(({ columns }) => columns.every((name) => inputs.includes(name)) && !columns.every((name) => acknowledged.includes(name)));
       if (open.length) return { type: 'leaking', leaks: open, columns: [...new Set(open.flatMap(({ columns }) => columns))] };
       return tenant.transaction(async (tx): Promise<SubmitOutcome> => {
@@ -105,7 +105,7 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
         const kept = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${found.datasetId} AND deleted_at IS NULL FOR SHARE`;
         if (kept.length === 0) return { type: 'dataset-version-not-found' };
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
-        const task = taskOf(parsed.spec) === 'classification' ? 'CLASSIFICATION' : 'REGRESSION';
+        const task = taskOf(parsed.spec).toUpperCase() as Uppercase<Task>;
         if (model && model.task !== task) {
           const message = `The model ${input.modelName} is for ${model.task.toLowerCase()}, this run for ${task.toLowerCase()}.`;
           return { type: 'model-conflict', modelName: input.modelName, message };

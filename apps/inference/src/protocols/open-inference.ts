@@ -1,6 +1,6 @@
 import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -44,7 +44,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.task === 'regression' ? ['prediction'] : ['prediction', 'probabilities']);
+const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : signature.forecast ? ['prediction', 'lower', 'upper'] : ['prediction']);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -163,13 +163,15 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
     id: id ?? predictionId,
     outputs: wanted.map((name) =>
       name === 'prediction'
-        ? { name, datatype: signature.task === 'regression' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : {
-            name,
-            datatype: 'FP32',
-            shape: [count, signature.output.classes?.length ?? 0],
-            data: predictions.flatMap((prediction) => ('label' in prediction ? prediction.probabilities : [])),
-          },
+        ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
+        : name === 'lower' || name === 'upper'
+          ? { name, datatype: 'FP64', shape: [count], data: intervalEnds(predictions, name) }
+          : {
+              name,
+              datatype: 'FP32',
+              shape: [count, signature.output.classes?.length ?? 0],
+              data: predictions.flatMap((prediction) => ('label' in prediction ? prediction.probabilities : [])),
+            },
     ),
   };
 }

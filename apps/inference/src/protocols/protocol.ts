@@ -103,3 +103,8 @@ export function listed(names: readonly string[]): string {
 export function plainPredictions(predictions: readonly Prediction[]): (string | number)[] {
   return predictions.map((prediction) => ('label' in prediction ? prediction.label : prediction.value));
 }
+
+/** One end of the interval of each row of a forecast. */
+export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
+  return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
+}

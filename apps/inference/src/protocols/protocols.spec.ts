@@ -1,4 +1,4 @@
-import { buildPackage, type Signature } from '@millrace/packaging';
+import { buildForecastPackage, buildPackage, type Prediction, type Signature } from '@millrace/packaging';
 import fc from 'fast-check';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
 import { RequestError } from '../request-error.ts';
@@ -165,5 +165,42 @@ describe('rows that do not fit', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('a forecast', () => {
+  const { signature } = buildForecastPackage(
+    {
+      family: 'naive', target: 'visits', series: { column: 'site', names: ['north', 'south'] }, horizon: 2, lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
+      point: Float64Array.of(1, 2, 3, 4), lower: Float64Array.of(0, 1, 2, 3), upper: Float64Array.of(2, 3, 4, 5),
+    },
+    { metrics: {}, lineage: {} },
+  );
+  const rows = [{ step: 1, site: 'south' }, { step: 2, site: 'south' }];
+  const predictions: Prediction[] = [{ value: 3, interval: { lower: 2, upper: 4 } }, { value: 4, interval: { lower: 3, upper: 5 } }];
+  const served = { endpoint: { name: 'visits' }, version: { number: 1 } } as never;
+  const tensor = (name: string, datatype: string, data: unknown[]) => ({ name, datatype, shape: [2], data });
+  const infer = { inputs: [tensor('step', 'INT64', [1, 2]), tensor('site', 'BYTES', ['south', 'south'])] };
+  const answer = (reader: ReadRequest, body: unknown) => {
+    const { checked, write } = reader(signature, body);
+    return checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems.map(({ code, row, field }) => `${code} ${row} ${field}`);
+  };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: rows }, { prediction: [3, 4] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: rows }, { predictions: [{ prediction: 3, lower: 2, upper: 4 }, { prediction: 4, lower: 3, upper: 5 }] }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { step: [1, 2], site: ['south', 'south'] } }, { outputs: { prediction: [3, 4], lower: [2, 3], upper: [4, 5] } }],
+    ['MLflow', readMlflow, { dataframe_records: rows }, { predictions: [3, 4] }],
+    ['Open Inference Protocol', readOpenInference, infer, { model_name: 'visits', model_version: '1', id: 'p', outputs: [tensor('prediction', 'FP64', [3, 4]), tensor('lower', 'FP64', [2, 3]), tensor('upper', 'FP64', [4, 5])] }],
+    ['one output of it', readOpenInference, { ...infer, outputs: [{ name: 'upper' }] }, { model_name: 'visits', model_version: '1', id: 'p', outputs: [tensor('upper', 'FP64', [4, 5])] }],
+  ])('answers %s, with its interval where there is room for it', (_name, reader, body, expected) => {
+    expect(answer(reader, body)).toEqual(expected);
+  });
+
+  it.each([
+    ['a step beyond the horizon', { step: 3, site: 'south' }, 'value_not_offered 0 step'],
+    ['an unknown series', { step: 1, site: 'west' }, 'value_not_offered 0 site'],
+  ])('%s is named', (_name, row, problem) => {
+    expect(answer(readSimplePredict, { features: row })).toEqual([problem]);
   });
 });

@@ -4,7 +4,7 @@ import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 
 const modelTaskEnum = builder.enumType(databaseEnums.ModelTask, {
   name: 'ModelTask',
-  description: 'What a model answers with: a class, or a number.',
+  description: 'What a model answers with: a class, a number, or a number at a time to come with its interval.',
 });
 
 const modelVersionStatusEnum = builder.enumType(databaseEnums.ModelVersionStatus, {
@@ -20,7 +20,7 @@ builder.prismaNode('ModelVersion', {
   fields: (t) => ({
     number: t.exposeInt('number', { description: '1, 2, 3, …' }),
     status: t.expose('status', { type: modelVersionStatusEnum, description: 'Whether it may be served.' }),
-    family: t.exposeString('family', { description: 'Model family, as the training configuration names it, such as dense or boosted_trees.' }),
+    family: t.exposeString('family', { description: 'Model family, as the training configuration names it, such as dense, boosted_trees or exponential_smoothing.' }),
     metrics: t.expose('metrics', { type: 'JSON', description: 'Scores on the test rows.' }),
     signature: t.expose('signature', { type: 'JSON', description: 'Its inputs and outputs: names, types, ranges, categories.' }),
     agreement: t.expose('agreement', { type: 'JSON', description: 'How closely the serving engine agrees with the training engine.' }),

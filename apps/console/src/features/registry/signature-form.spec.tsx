@@ -113,3 +113,24 @@ describe('curl lines', () => {
     expect(lines[2]?.text).toContain('http://localhost:8000/v2/models/press%204/infer');
   });
 });
+
+describe('the form of a forecast', () => {
+  const forecast: Signature = {
+    task: 'forecasting',
+    family: 'naive',
+    inputs: [
+      { name: 'step', type: 'number', required: true, min: 1, max: 14, closed: true },
+      { name: 'site', type: 'category', required: true, categories: ['north', 'south'], closed: true },
+    ],
+    output: { name: 'visits', type: 'number' },
+    forecast: { lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', horizon: 14, intervalCoverage: 0.9 },
+  };
+
+  it('starts with a step that has an answer', () => {
+    expect(readRow(forecast, exampleRow(forecast))).toEqual({ type: 'row', row: { step: 1, site: 'north' } });
+  });
+
+  it('reads the interval of an answer', () => {
+    expect(answerOf(forecast, { prediction: 3, lower: 2, upper: 4 })).toEqual({ prediction: 3, probabilities: null, interval: { lower: 2, upper: 4 } });
+  });
+});

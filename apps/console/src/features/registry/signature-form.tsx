@@ -23,7 +23,7 @@ export function SignatureForm({ signature, draft, problemAt, onDraft }: Signatur
           onValue: (next: string) => onDraft({ ...draft, [input.name]: next }),
         };
         if (input.type === 'number') {
-          const range = `Learnt from ${formatNumber(input.min)} to ${formatNumber(input.max)}`;
+          const range = `${input.closed ? 'From' : 'Learnt from'} ${formatNumber(input.min)} to ${formatNumber(input.max)}`;
           return (
             <TextField
               key={input.name}
@@ -31,7 +31,7 @@ export function SignatureForm({ signature, draft, problemAt, onDraft }: Signatur
               inputMode="decimal"
               autoComplete="off"
               hint={
-                isOutside(input, value) ? <span className="font-medium text-warn-700">{range}: the answer is a guess outside.</span> : range
+                isOutside(input, value) ? <span className="font-medium text-warn-700">{input.closed ? `${range}: there is no answer outside.` : `${range}: the answer is a guess outside.`}</span> : range
               }
             />
           );

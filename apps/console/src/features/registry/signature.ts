@@ -1,15 +1,16 @@
 /** What a model takes and gives, as a version's `signature` says. */
 export interface Signature {
-  task: 'classification' | 'regression';
+  task: 'classification' | 'regression' | 'forecasting';
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
   output: { name: string; type: string; classes?: string[] };
+  forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
 }
 
 export type SignatureInput =
-  | { name: string; type: 'number'; required: boolean; min: number; max: number }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[] };
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true };
 
 export function signatureOf(json: unknown): Signature | null {
   const candidate = json as Partial<Signature> | null;
@@ -28,6 +29,7 @@ export function exampleRow(signature: Signature): RowDraft {
 /** Half way between the bounds, with no more digits than the range calls for. */
 function exampleOf(input: SignatureInput): string {
   if (input.type !== 'number') return input.categories[0] ?? '';
+  if (input.closed) return String(input.min);
   const span = input.max - input.min;
   if (!(span > 0)) return String(input.min);
   const digits = Math.min(10, Math.max(0, 2 - Math.floor(Math.log10(span))));
@@ -76,6 +78,8 @@ export interface Answer {
   prediction: string | number;
   /** most probable first; null for a number */
   probabilities: { label: string; probability: number }[] | null;
+  /** of a forecast */
+  interval?: { lower: number; upper: number };
 }
 
 /** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
@@ -84,6 +88,8 @@ export function answerOf(signature: Signature, prediction: unknown): Answer | nu
   if (typeof prediction !== 'object' || prediction === null || !('prediction' in prediction)) return null;
   const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
   if (typeof label !== 'string' && typeof label !== 'number') return null;
+  const { lower, upper } = prediction as { lower?: unknown; upper?: unknown };
+  if (typeof lower === 'number' && typeof upper === 'number') return { prediction: label, probabilities: null, interval: { lower, upper } };
   const { classes } = signature.output;
   if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null };
   const listed = classes.map((name, index) => ({ label: name, probability: Number(probabilities[index] ?? 0) }));

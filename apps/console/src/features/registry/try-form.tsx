@@ -71,22 +71,28 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
       </Card>
       <Card title="Prediction">
         <div aria-live="polite">
-          {answered ? <AnswerView name={signature.output.name} answered={answered} /> : <p className="text-steel-500">Press Predict to ask the model.</p>}
+          {answered ? <AnswerView signature={signature} answered={answered} /> : <p className="text-steel-500">Press Predict to ask the model.</p>}
         </div>
       </Card>
     </div>
   );
 }
 
-function AnswerView({ name, answered: { answer, modelVersion, requestId } }: { name: string; answered: Answered }) {
+function AnswerView({ signature: { output, forecast }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       <div>
-        <p className="text-[13px] text-steel-500">{name}</p>
+        <p className="text-[13px] text-steel-500">{output.name}</p>
         <p data-testid="prediction" className="text-3xl font-semibold tracking-tight break-words text-steel-900">
           {typeof answer.prediction === 'number' ? formatNumber(answer.prediction) : answer.prediction}
         </p>
       </div>
+      {answer.interval && forecast && (
+        <p className="text-sm text-steel-700">
+          With {formatShare(forecast.intervalCoverage)} between {formatNumber(answer.interval.lower)} and {formatNumber(answer.interval.upper)}. Steps of {forecast.frequency} after{' '}
+          {forecast.lastObservation.replace('T00:00:00.000Z', '')}.
+        </p>
+      )}
       {answer.probabilities && (
         <Bars
           label="Probabilities"

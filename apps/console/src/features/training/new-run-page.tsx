@@ -13,6 +13,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { featuresOf, isUsable, proposeChoices, proposeTarget, proposeTargetType, type FeatureType } from './column-choice.ts';
+import { canForecast, ForecastForm } from './forecast-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
@@ -75,9 +76,32 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
+  const [isForecast, setIsForecast] = useState(false);
   return (
     <Loaded what="the columns" query={query}>
-      {({ dataset }) => dataset && dataset.latestVersion && <ConfigurationForm dataset={dataset} version={dataset.latestVersion} schema={schema} />}
+      {({ dataset }) => {
+        if (!dataset?.latestVersion) return null;
+        const version = dataset.latestVersion;
+        return (
+          <>
+            {canForecast(version.columns) && (
+              <SelectField
+                label="Kind of run"
+                className="max-w-md"
+                value={isForecast ? 'forecast' : 'rows'}
+                hint={isForecast ? 'The model answers what the target will be at times to come.' : 'The model answers a row by its other columns.'}
+                choices={[{ value: 'rows', label: 'Predict rows' }, { value: 'forecast', label: 'Forecast over time' }]}
+                onValue={(kind) => setIsForecast(kind === 'forecast')}
+              />
+            )}
+            {isForecast ? (
+              <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
+            ) : (
+              <ConfigurationForm dataset={dataset} version={version} schema={schema} />
+            )}
+          </>
+        );
+      }}
     </Loaded>
   );
 }

@@ -17,6 +17,7 @@ import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, Ru
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
+import { ForecastCard } from './forecast-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { searchCurveOf } from './search-curve.ts';
@@ -220,6 +221,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
           />
         </Card>
       )}
+      {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
           <Curve

@@ -42,6 +42,12 @@ const families: Record<string, string> = {
   boosted_trees: 'Boosted trees',
   random_forest: 'Random forest',
   ensemble: 'Ensemble',
+  exponential_smoothing: 'Exponential smoothing',
+  lag_linear: 'Lag regression',
+  drift: 'Drift',
+  combination: 'Combination',
+  seasonal_naive: 'Seasonal naive',
+  naive: 'Naive',
 };
 
 export function familyName(family: string): string {

@@ -1,0 +1,78 @@
+import { checkRows, loadModel } from '@millrace/packaging';
+import type { TenantInWorld, World } from '@millrace/testkit';
+import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
+
+/** Visits of two sites by day: a level, a weekly pattern, a slow rise; the second is twice the first. */
+const days = 120;
+const pattern = [0, 5, 8, 6, 20, 45, 30];
+const truth = (day: number, site: number) => site * (100 + day / 4 + pattern[day % 7]!);
+const dated = (day: number) => new Date(Date.UTC(2026, 0, 1 + day)).toISOString().slice(0, 10);
+const csv = ['day,site,visits', ...Array.from({ length: days }, (_, day) => [1, 2].map((site) => `${dated(day)},s${site},${truth(day, site)}`).join('\n'))].join('\n');
+const spec = {
+  inputFeatures: [],
+  outputFeatures: [{ name: 'visits', type: 'number' }],
+  forecast: { timeColumn: 'day', seriesColumn: 'site', horizon: 10 },
+};
+
+let world: World;
+let tenant: TenantInWorld;
+let startTestWorker: WorkerWorld['startTestWorker'];
+let until: WorkerWorld['until'];
+beforeAll(async () => {
+  ({ world, tenant, startTestWorker, until } = await createWorkerWorld());
+});
+afterAll(() => world.close());
+
+describe('a forecast', () => {
+  it('goes from a data set to a version that answers by series and step, and beats the naive ones', async () => {
+    const worker = await startTestWorker('forecaster');
+    const submitted = await tenant.run(await tenant.dataset(csv), spec, 'visits');
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+    expect(run.trials.map(({ family }) => family).sort()).toEqual(['combination', 'exponential_smoothing', 'lag_linear', 'naive', 'seasonal_naive']);
+    const best = run.trials.find((trial) => trial.best)!;
+    const naive = run.trials.find(({ family }) => family === 'seasonal_naive')!;
+    expect(best.scoreTest!).toBeLessThan(naive.scoreTest! / 2);
+    expect(best.metrics).toMatchObject({ selectionMetric: 'mase', warnings: [], chart: { series: [{ name: 's1' }, { name: 's2' }] } });
+
+    const version = run.modelVersion!;
+    expect(version).toMatchObject({ status: 'READY', agreement: { type: 'agrees', rows: 20, maxDifference: 0 } });
+    const { task } = await world.db.database.forTenant(tenant.tenantId).transaction((tx) => tx.model.findFirstOrThrow({ where: { name: 'visits' } }));
+    expect(task).toBe('FORECASTING');
+    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    expect(model.signature.forecast).toMatchObject({ lastObservation: `${dated(days - 1)}T00:00:00.000Z`, frequency: 'P1D', horizon: 10 });
+    const checked = checkRows(model.signature, [1, 2].map((site) => ({ site: `s${site}`, step: 5 })));
+    const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];
+    for (const [index, site] of [1, 2].entries()) {
+      const { value, interval } = answers[index] as { value: number; interval: { lower: number; upper: number } };
+      expect(Math.abs(value / truth(days + 4, site) - 1)).toBeLessThan(0.03);
+      expect(interval.lower).toBeLessThanOrEqual(value);
+      expect(interval.upper).toBeGreaterThanOrEqual(value);
+    }
+    await model.close();
+    await worker.close();
+  });
+
+  it('is refused before it is queued where the columns do not fit, with field and remedy', async () => {
+    const version = await tenant.dataset(csv);
+    const outcome = await world.training.submit(tenant.owner.actor, {
+      datasetVersionId: version.id,
+      modelName: 'refused',
+      spec: { ...spec, inputFeatures: [{ name: 'site', type: 'category' }], forecast: { timeColumn: 'visits', horizon: 400 } },
+    });
+    expect(outcome).toMatchObject({
+      type: 'invalid',
+      problems: [{ field: 'spec.inputFeatures' }, { field: 'spec.forecast.horizon' }, { field: 'spec.forecast.timeColumn' }, { field: 'spec.forecast' }],
+    });
+  });
+
+  it('fails with the reason where the times do not fit, which only the rows show', async () => {
+    const worker = await startTestWorker('doubled');
+    const { seriesColumn: _several, ...single } = spec.forecast;
+    const run = await tenant.run(await tenant.dataset(csv), { ...spec, forecast: single }, 'doubled');
+    const ended = await until(run.id, isOver);
+    expect(ended).toMatchObject({ status: 'FAILED', failureCode: 'INVALID_DATA', failureMessage: expect.stringMatching(/two values for 2026-01-01/) });
+    expect(ended.failureRemedy).toMatch(/series column/);
+    await worker.close();
+  });
+});
