@@ -2,7 +2,6 @@
  * Bundles a program: workspace packages go in, registry packages stay outside. `node tools/bundle.mjs apps/api`.
  * As a module it also watches, for `npm run dev`.
  */
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, context } from 'esbuild';
@@ -17,25 +16,14 @@ const entries = {
   tools: ['src/supervisor.ts', 'src/doctor.ts'],
 };
 
-/** A package that a lib has in another version than the program would find goes in as well: outside it would be the wrong one. */
-const registryPackagesStayOutside = (folder) => ({
+const registryPackagesStayOutside = {
   name: 'registry-packages-stay-outside',
   setup(plugin) {
-    plugin.onResolve({ filter: /^[^./]/ }, ({ kind, path: name, resolveDir }) => {
-      if (kind === 'entry-point' || name.startsWith('@millrace/')) return undefined;
-      return found(name, resolveDir) === found(name, folder) ? { path: name, external: true } : undefined;
-    });
+    plugin.onResolve({ filter: /^[^./]/ }, (args) =>
+      args.kind === 'entry-point' || args.path.startsWith('@millrace/') ? undefined : { path: args.path, external: true },
+    );
   },
-});
-
-/** Where a package lies, seen from a folder; null for what Node has itself or only an import finds. */
-function found(name, folder) {
-  try {
-    return createRequire(path.join(folder, 'from-here.js')).resolve(name);
-  } catch {
-    return null;
-  }
-}
+};
 
 function settingsFor(project) {
   const folder = path.join(root, project);
@@ -49,7 +37,7 @@ function settingsFor(project) {
     format: 'esm',
     target: 'node20',
     sourcemap: true,
-    plugins: [registryPackagesStayOutside(folder)],
+    plugins: [registryPackagesStayOutside],
     logLevel: 'warning',
   };
 }
