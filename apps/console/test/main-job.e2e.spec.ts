@@ -111,6 +111,7 @@ describeWithBrowser('the main job, in a real browser against a really started pr
 
   it('shows what is wrong with a configuration beside its field', async () => {
     await page.getByRole('link', { name: 'Train a model' }).click();
+    await page.getByText('Settings of model 2').click();
     await page.getByLabel('k', { exact: true }).fill('9999');
     await page.getByRole('button', { name: 'Start run' }).click();
     await page.locator('input[aria-invalid=true]').first().waitFor();

@@ -16,7 +16,10 @@ const baselineSchema = z
       description: 'The number that every row is answered with. Classes are answered with their shares, whichever is chosen.',
     }),
   })
-  .meta({ title: 'Baseline' });
+  .meta({
+    title: 'Baseline',
+    description: 'Answers every row alike, with the class shares or an average. What any other model must beat; every run adds it.',
+  });
 
 const linearSchema = z
   .strictObject({
@@ -40,7 +43,10 @@ const linearSchema = z
     }),
     classWeight,
   })
-  .meta({ title: 'Linear model' });
+  .meta({
+    title: 'Linear model',
+    description: 'A weighted sum of the inputs: ridge regression for numbers, logistic regression for classes. Small, fast, easy to explain.',
+  });
 
 const nearestNeighboursSchema = z
   .strictObject({
@@ -56,7 +62,10 @@ const nearestNeighboursSchema = z
         'standard: every number counts alike, whatever its unit; none: numbers count as they are, right when all share a unit.',
     }),
   })
-  .meta({ title: 'k-nearest neighbours' });
+  .meta({
+    title: 'k-nearest neighbours',
+    description: 'Predicts from the k most similar training rows. Strong on small data; keeps all training rows.',
+  });
 
 const denseSchema = z
   .strictObject({
@@ -91,7 +100,10 @@ const denseSchema = z
       description: 'Share of certainty that is taken from the true class and spread over all of them.',
     }),
   })
-  .meta({ title: 'Dense network' });
+  .meta({
+    title: 'Dense network',
+    description: 'Layers of weighted sums, trained by gradient descent on cross-entropy (classes) or squared error (numbers).',
+  });
 
 const numLeaves = z.int().min(2).max(131_072);
 const maxDepth = z.int().min(1).max(64).optional().meta({ title: 'Depth', description: 'Questions from the root to a leaf, at most. Empty: no limit.' });
@@ -137,7 +149,10 @@ const boostedTreesSchema = z
     classWeight: treeClassWeight,
     monotoneConstraints,
   })
-  .meta({ title: 'Boosted trees' });
+  .meta({
+    title: 'Boosted trees',
+    description: 'Small trees, each mending what the ones before left over. The usual best on tables; takes gaps and categories as they are.',
+  });
 
 const randomForestSchema = z
   .strictObject({
@@ -157,7 +172,10 @@ const randomForestSchema = z
     classWeight: treeClassWeight,
     monotoneConstraints,
   })
-  .meta({ title: 'Random forest' });
+  .meta({
+    title: 'Random forest',
+    description: 'The mean of many large trees on drawn rows. Hard to get wrong; takes gaps and categories as they are.',
+  });
 
 /** One candidate of a training configuration: a family and its hyper-parameters. */
 export const modelSchema = z.discriminatedUnion('family', [
@@ -172,55 +190,6 @@ export type NearestNeighboursSettings = Extract<ModelSettings, { family: 'knn' }
 export type DenseSettings = Extract<ModelSettings, { family: 'dense' }>;
 export type BoostedTreesSettings = Extract<ModelSettings, { family: 'boosted_trees' }>;
 export type RandomForestSettings = Extract<ModelSettings, { family: 'random_forest' }>;
-
-/** What a person is told about a family, and its hyper-parameters as JSON Schema. */
-export interface FamilyDescription {
-  title: string;
-  description: string;
-  /** Whether it learns in epochs, and so reports a loss curve; a network's obey `trainer`, a tree model's are its trees. */
-  learnsByEpochs: boolean;
-  parameters: Record<string, unknown>;
-}
-
-/** The model families, by the name that a training configuration uses. */
-export const families: Record<ModelFamily, FamilyDescription> = {
-  baseline: {
-    title: 'Baseline',
-    description: 'Answers every row alike, with the class shares or an average. What any other model must beat; every run adds it.',
-    learnsByEpochs: false,
-    parameters: z.toJSONSchema(baselineSchema, { io: 'input' }),
-  },
-  linear: {
-    title: 'Linear model',
-    description: 'A weighted sum of the inputs: ridge regression for numbers, logistic regression for classes. Small, fast, easy to explain.',
-    learnsByEpochs: false,
-    parameters: z.toJSONSchema(linearSchema, { io: 'input' }),
-  },
-  knn: {
-    title: 'k-nearest neighbours',
-    description: 'Predicts from the k most similar training rows. Strong on small data; keeps all training rows.',
-    learnsByEpochs: false,
-    parameters: z.toJSONSchema(nearestNeighboursSchema, { io: 'input' }),
-  },
-  dense: {
-    title: 'Dense network',
-    description: 'Layers of weighted sums, trained by gradient descent on cross-entropy (classes) or squared error (numbers).',
-    learnsByEpochs: true,
-    parameters: z.toJSONSchema(denseSchema, { io: 'input' }),
-  },
-  boosted_trees: {
-    title: 'Boosted trees',
-    description: 'Small trees, each mending what the ones before left over. The usual best on tables; takes gaps and categories as they are.',
-    learnsByEpochs: true,
-    parameters: z.toJSONSchema(boostedTreesSchema, { io: 'input' }),
-  },
-  random_forest: {
-    title: 'Random forest',
-    description: 'The mean of many large trees on drawn rows. Hard to get wrong; takes gaps and categories as they are.',
-    learnsByEpochs: true,
-    parameters: z.toJSONSchema(randomForestSchema, { io: 'input' }),
-  },
-};
 
 /** Settings of a family with its defaults filled in. Throws on what the family does not know: for settings made by code. */
 export function completeSettings(settings: { family: ModelFamily } & Record<string, unknown>): ModelSettings {

@@ -1,4 +1,3 @@
-import { families } from './families.ts';
 import { parseTrainingSpec, trainingSpecJsonSchema } from './training-spec.ts';
 
 const minimal = {
@@ -71,8 +70,12 @@ test('the JSON Schema asks only for what has no default and refuses unknown keys
 });
 
 test('each family declares its hyper-parameters with defaults', () => {
-  expect(families.knn).toMatchObject({ learnsByEpochs: false, parameters: { properties: { k: { default: 5, minimum: 1 } } } });
-  expect(families.dense).toMatchObject({ learnsByEpochs: true, parameters: { properties: { hiddenLayers: { default: [128, 64] } } } });
-  expect(families.boosted_trees).toMatchObject({ learnsByEpochs: true, parameters: { properties: { numLeaves: { default: 31 }, learningRate: { default: 0.1 } } } });
-  expect(families.random_forest).toMatchObject({ learnsByEpochs: true, parameters: { properties: { numTrees: { default: 100 } } } });
+  const { items } = (trainingSpecJsonSchema['properties'] as { models: { items: { oneOf: { title: string; description: string; properties: Record<string, { const?: string; default?: unknown }> }[] } } }).models;
+  const families = Object.fromEntries(items.oneOf.map((family) => [family.properties['family']!.const!, family]));
+  expect(Object.keys(families)).toEqual(['baseline', 'linear', 'knn', 'dense', 'boosted_trees', 'random_forest']);
+  for (const { title, description } of items.oneOf) expect([title, description]).toEqual([expect.any(String), expect.stringMatching(/\.$/)]);
+  expect(families['knn']).toMatchObject({ properties: { k: { default: 5, minimum: 1 } } });
+  expect(families['dense']).toMatchObject({ properties: { hiddenLayers: { default: [128, 64] } } });
+  expect(families['boosted_trees']).toMatchObject({ properties: { numLeaves: { default: 31 }, learningRate: { default: 0.1 } } });
+  expect(families['random_forest']).toMatchObject({ properties: { numTrees: { default: 100 } } });
 });

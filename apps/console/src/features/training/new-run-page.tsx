@@ -295,15 +295,19 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
                     Remove
                   </Button>
                 </div>
-                <div className="grid gap-4 sm:grid-cols-2">
-                  <SchemaFields
-                    schema={family}
-                    draft={draft}
-                    path={`models[${index}]`}
-                    problemAt={(path) => problemOf(refusal, path)}
-                    onDraft={(next) => setModels(models.map((other, at) => (at === index ? { ...next, family: childOf(draft, 'family') ?? '' } : other)))}
-                  />
-                </div>
+                <p className="text-[13px] text-steel-600">{family.description}</p>
+                <details className="mt-2" open={pathsOf(family, draft, `models[${index}]`).some((path) => problemOf(refusal, path))}>
+                  <summary className="text-[13px] font-medium text-steel-700">Settings of model {index + 1}</summary>
+                  <div className="mt-3 grid gap-4 sm:grid-cols-2">
+                    <SchemaFields
+                      schema={family}
+                      draft={draft}
+                      path={`models[${index}]`}
+                      problemAt={(path) => problemOf(refusal, path)}
+                      onDraft={(next) => setModels(models.map((other, at) => (at === index ? { ...next, family: childOf(draft, 'family') ?? '' } : other)))}
+                    />
+                  </div>
+                </details>
               </li>
             );
           })}
