@@ -61,6 +61,15 @@ function parametersText(parameters: unknown): string {
   }
   return Object.entries(parameters)
     .filter(([name, value]) => name !== 'family' && !off.includes(value) && (Array.isArray(value) || typeof value !== 'object'))
-    .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${Array.isArray(value) ? (value.length === 0 ? 'none' : value.join('–')) : String(value)}`)
+    .map(([name, value]) => `${name.length === 1 ? name : words(name).toLowerCase()} ${settingText(value)}`)
     .join(', ');
+}
+
+const longestList = 8;
+
+function settingText(value: unknown): string {
+  if (typeof value === 'number') return formatNumber(value);
+  if (!Array.isArray(value)) return String(value);
+  if (value.length > longestList) return `${value[0]} … ${value.at(-1)} (${value.length})`;
+  return value.length === 0 ? 'none' : value.join('–');
 }
