@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { parseTrainingSpec } from '@millrace/configuration';
-import { selectBackend, type Table, train } from '@millrace/learning';
+import { selectBackend, train } from '@millrace/learning';
 import { sampleData } from '@millrace/testkit';
 import { candidates } from './resume-candidates.ts';
+import { readTable } from './scored-data.ts';
 
 /**
  * One training of `bench -- resume`, in a process that can be killed: `resume-trainer.ts <candidate> <folder>`. It says each
@@ -14,7 +15,7 @@ const [name = '', folder = ''] = process.argv.slice(2);
 const model = candidates[name];
 if (!model) throw new Error(`There is no candidate ${name}`);
 
-const table = await readNumbers(sampleData('wine'));
+const table = readTable(sampleData('wine'));
 const parsed = parseTrainingSpec({
   inputFeatures: table.columns.slice(0, -1).map((column) => ({ name: column.name, type: 'number' })),
   outputFeatures: [{ name: table.columns.at(-1)!.name, type: 'category' }],
@@ -49,15 +50,4 @@ function digestOf(value: unknown): string {
   const bits = (_key: string, part: unknown): unknown =>
     ArrayBuffer.isView(part) ? Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('base64') : part;
   return createHash('sha256').update(JSON.stringify(value, bits)).digest('hex');
-}
-
-/** A CSV of numbers, the last column as words. */
-async function readNumbers(file: string): Promise<Table> {
-  const [header, ...lines] = (await fs.readFile(file, 'utf8')).trim().split(/\r?\n/).map((line) => line.split(','));
-  const columns = header!.map((name, at) =>
-    at === header!.length - 1
-      ? { name, type: 'category' as const, values: lines.map((cells) => cells[at]!) }
-      : { name, type: 'number' as const, values: Float64Array.from(lines, (cells) => Number(cells[at])) },
-  );
-  return { rows: lines.length, columns };
 }

@@ -52,7 +52,7 @@ export function readScoredDataset(name: string): ScoredDataset | null {
 }
 
 /** A plain CSV file: no quotes, an empty cell is missing, a column of numbers alone is one. */
-function readTable(file: string): Table {
+export function readTable(file: string): Table {
   const [header, ...lines] = readFileSync(file, 'utf8').trim().split('\n');
   const cells = lines.map((line) => line.split(','));
   const columns = header!.split(',').map((name, at): ColumnData => {

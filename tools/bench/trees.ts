@@ -3,25 +3,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseTrainingSpec } from '@millrace/configuration';
-import { type ColumnData, scoreFolds, selectBackend, type Table } from '@millrace/learning';
+import { scoreFolds, selectBackend } from '@millrace/learning';
+import { readScoredDataset, type ScoredDataset, scoredDatasetNames } from './scored-data.ts';
 import { say } from './servers.ts';
-
-interface DataSet {
-  name: string;
-  target: string;
-  task: 'classification' | 'regression';
-  leaveOut: string[];
-}
-
-const dataSets: DataSet[] = [
-  { name: 'iris', target: 'species', task: 'classification', leaveOut: [] },
-  { name: 'wine', target: 'cultivar', task: 'classification', leaveOut: [] },
-  { name: 'digits', target: 'digit', task: 'classification', leaveOut: [] },
-  { name: 'ai4i2020', target: 'Machine failure', task: 'classification', leaveOut: ['UDI', 'Product ID', 'TWF', 'HDF', 'PWF', 'OSF', 'RNF'] },
-  { name: 'auto_mpg', target: 'miles_per_gallon', task: 'regression', leaveOut: ['name'] },
-  { name: 'bike_sharing_day', target: 'cnt', task: 'regression', leaveOut: ['instant', 'dteday', 'casual', 'registered'] },
-  { name: 'concrete', target: 'strength', task: 'regression', leaveOut: [] },
-];
 
 const folder = path.join(import.meta.dirname, '../../../shared/data');
 /** The peers whose figures stand in baselines.md. */
@@ -35,7 +19,7 @@ export async function benchTrees(parameters: string[]): Promise<void> {
   const { values } = parseArgs({
     args: parameters,
     options: {
-      data: { type: 'string', default: dataSets.map(({ name }) => name).join(',') },
+      data: { type: 'string', default: scoredDatasetNames.join(',') },
       families: { type: 'string', default: 'random_forest,boosted_trees' },
       settings: { type: 'string', default: '{}' },
     },
@@ -51,10 +35,11 @@ export async function benchTrees(parameters: string[]): Promise<void> {
   const baselines = await readBaselines();
   console.log(`| data | metric | ${families.join(' | ')} | ${peers.join(' | ')} | seconds a fold |`);
   console.log(`|---|---|${[...families, ...peers, ''].map(() => '---|').join('')}`);
-  for (const dataSet of dataSets.filter(({ name }) => values.data.split(',').includes(name))) {
-    say(dataSet.name);
+  for (const name of scoredDatasetNames.filter((known) => values.data.split(',').includes(known))) {
+    say(name);
+    const dataSet = readScoredDataset(name)!;
     const scored = await scoreDataSet(dataSet, families.map((family) => ({ family, ...settings })));
-    const metrics = dataSet.task === 'regression' ? ['rmse', 'mae', 'r2'] : ['accuracy', 'balancedAccuracy', 'macroF1', 'rocAuc'];
+    const metrics = dataSet.target.type === 'number' ? ['rmse', 'mae', 'r2'] : ['accuracy', 'balancedAccuracy', 'macroF1', 'rocAuc'];
     for (const [place, metric] of metrics.entries()) {
       const own = scored.map(({ metrics: folds }) => meanAndDeviation(folds.map((fold) => figureOf(fold, metric))));
       const others = peers.map((peer) => baselines.get(`${dataSet.name} ${metric} ${peer}`) ?? '-');
@@ -64,13 +49,12 @@ export async function benchTrees(parameters: string[]): Promise<void> {
   }
 }
 
-async function scoreDataSet({ name, target, task, leaveOut }: DataSet, models: object[]) {
-  const table = readTable(await readFile(path.join(folder, `${name}.csv`), 'utf8'));
-  const folds = Int32Array.from((await readFile(path.join(folder, 'folds', `${name}.txt`), 'utf8')).trim().split('\n'), Number);
-  const inputs = table.columns.filter((column) => column.name !== target && !leaveOut.includes(column.name));
+async function scoreDataSet({ table, inputs, target, folds: testRows }: ScoredDataset, models: object[]) {
+  const folds = new Int32Array(table.rows).fill(-1);
+  testRows.forEach((rows, fold) => rows.forEach((row) => (folds[row] = fold)));
   const parsed = parseTrainingSpec({
-    inputFeatures: inputs.map((column) => ({ name: column.name, type: column.type })),
-    outputFeatures: [{ name: target, type: task === 'regression' ? 'number' : 'category' }],
+    inputFeatures: inputs,
+    outputFeatures: [{ name: target.name, type: target.type === 'number' ? 'number' : 'category' }],
     models,
   });
   if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
@@ -107,17 +91,4 @@ async function readBaselines(): Promise<Map<string, string>> {
     for (const row of rows) header!.forEach((peer, at) => figures.set(`${row[1]} ${metric} ${peer}`, row[at]!));
   }
   return figures;
-}
-
-/** A file without quotes; an empty cell is missing, a column of numbers is of type number. */
-function readTable(text: string): Table {
-  const [header, ...lines] = text.trim().split('\n');
-  const cells = lines.map((line) => line.split(','));
-  const columns = header!.split(',').map((name, at): ColumnData => {
-    const texts = cells.map((row) => row[at]!);
-    return texts.every((cell) => Number.isFinite(Number(cell)))
-      ? { name, type: 'number', values: Float64Array.from(texts, (cell) => (cell === '' ? NaN : Number(cell))) }
-      : { name, type: 'category', values: texts.map((cell) => (cell === '' ? null : cell)) };
-  });
-  return { rows: cells.length, columns };
 }

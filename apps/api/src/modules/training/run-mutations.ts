@@ -15,18 +15,9 @@ import {
 import { builder } from '../../schema-builder.ts';
 import { leakType } from '../datasets/target-report-types.ts';
 import { runDeviceEnum } from './run-queue-types.ts';
+import { runSuccess } from './run-success.ts';
 
-const submitRunSuccess = builder.objectRef<{ __typename: 'SubmitRunSuccess'; runId: string }>('SubmitRunSuccess').implement({
-  description: 'The run is accepted and will reach exactly one end.',
-  fields: (t) => ({
-    run: t.prismaField({
-      type: 'Run',
-      description: 'The run.',
-      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
-        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
+const submitRunSuccess = runSuccess('SubmitRunSuccess', 'The run is accepted and will reach exactly one end.');
 
 interface LeakingShape {
   __typename: 'LeakingInputsError';
@@ -75,17 +66,7 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
   }),
 });
 
-const cancelRunSuccess = builder.objectRef<{ __typename: 'CancelRunSuccess'; runId: string }>('CancelRunSuccess').implement({
-  description: 'A queued run has ended; a running one is stopped by its worker within two seconds.',
-  fields: (t) => ({
-    run: t.prismaField({
-      type: 'Run',
-      description: 'The run.',
-      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
-        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
+const cancelRunSuccess = runSuccess('CancelRunSuccess', 'A queued run has ended; a running one is stopped by its worker within two seconds.');
 
 const cancelRunPayload = builder.unionType('CancelRunPayload', {
   description: 'Outcomes of cancelRun.',

@@ -1,18 +1,9 @@
 import { isId } from '@millrace/kernel';
 import { conflict, conflictError, nameOf, notFound, notFoundError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { runSuccess } from './run-success.ts';
 
-const pauseRunSuccess = builder.objectRef<{ __typename: 'PauseRunSuccess'; runId: string }>('PauseRunSuccess').implement({
-  description: 'A queued run is paused; a running one saves a checkpoint and pauses within seconds.',
-  fields: (t) => ({
-    run: t.prismaField({
-      type: 'Run',
-      description: 'The run.',
-      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
-        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
+const pauseRunSuccess = runSuccess('PauseRunSuccess', 'A queued run is paused; a running one saves a checkpoint and pauses within seconds.');
 
 const pauseRunPayload = builder.unionType('PauseRunPayload', {
   description: 'Outcomes of pauseRun.',
@@ -25,17 +16,7 @@ const pauseRunInput = builder.inputType('PauseRunInput', {
   fields: (t) => ({ id: t.id({ required: true, description: 'run_…' }) }),
 });
 
-const resumeRunSuccess = builder.objectRef<{ __typename: 'ResumeRunSuccess'; runId: string }>('ResumeRunSuccess').implement({
-  description: 'The run waits in the queue again, at the place of its priority and age.',
-  fields: (t) => ({
-    run: t.prismaField({
-      type: 'Run',
-      description: 'The run.',
-      resolve: (query, { runId: id }, _args, { db, tenantId }) =>
-        db.run.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
+const resumeRunSuccess = runSuccess('ResumeRunSuccess', 'The run waits in the queue again, at the place of its priority and age.');
 
 const resumeRunPayload = builder.unionType('ResumeRunPayload', {
   description: 'Outcomes of resumeRun.',
