@@ -196,6 +196,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         const job: TrainerJob = {
           runId: run.id,
           datasetVersionId: run.datasetVersionId,
+          datasetSha256: claimed.datasetVersion.sha256,
           modelVersionId,
           datasetPath,
           spec: run.spec as unknown as TrainingSpec,

@@ -9,6 +9,7 @@ import {
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runForecast } from './forecast-run.ts';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
@@ -143,6 +144,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         backend: outcome.backend,
         rows: rowsOf(outcome),
       }),
+      materials: materialsOf(job, outcome.backend.name),
     });
     const model = await loadModel(modelPackage.files);
     try {

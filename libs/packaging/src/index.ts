@@ -1,4 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
+export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {
   type CheckedRows,
@@ -21,7 +22,10 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
+export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
+export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {
   buildForecastPackage,
   buildPackage,
@@ -33,6 +37,7 @@ export {
   type VerifiedPackage,
   verifyPackage,
 } from './model-package.ts';
+export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export {
   type Signature,
   type SignatureInput,
@@ -40,3 +45,4 @@ export {
   type TensorMetadata,
   tensorMetadata,
 } from './signature.ts';
+export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';

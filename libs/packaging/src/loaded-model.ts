@@ -1,5 +1,5 @@
 import { DomainError } from '@millrace/kernel';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
 import type { Signature } from './signature.ts';
@@ -32,11 +32,14 @@ export interface LoadOptions {
   threads?: number;
   /** the package's digest as noted at publication, to refuse a package that was exchanged as a whole */
   digest?: string;
+  /** the public key that must have signed it; see `verifyPackage` */
+  signer?: string;
 }
 
 /** Verifies a package and loads it into ONNX Runtime. Throws `DamagedPackageError` rather than load a changed one. */
 export async function loadModel(files: PackageFiles, options: LoadOptions = {}): Promise<LoadedModel> {
-  const verified = verifyPackage(files, options.digest === undefined ? {} : { digest: options.digest });
+  const { digest: noted, signer } = options;
+  const verified = verifyPackage(files, { ...(noted === undefined ? {} : { digest: noted }), ...(signer === undefined ? {} : { signer }) });
   if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
   const { signature, digest } = verified;
   const session = await createSession(files.get('model.onnx')!, options.threads ?? 1);
@@ -45,10 +48,19 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
     await session.release();
     throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
   }
-  return serve(session, signature, digest);
+  return serve(session, signature, digest, (await loadEngine()).Tensor);
+}
+
+type Engine = typeof import('onnxruntime-node');
+let engine: Promise<Engine> | undefined;
+
+/** With the first model: a program that only lists and signs packages never loads it. */
+function loadEngine(): Promise<Engine> {
+  return (engine ??= import('onnxruntime-node'));
 }
 
 async function createSession(model: Uint8Array, threads: number): Promise<InferenceSession> {
+  const { InferenceSession } = await loadEngine();
   try {
     return await InferenceSession.create(model, {
       executionProviders: ['cpu'],
@@ -87,7 +99,7 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
   return tensor.isTensor ? [tensor.name, tensor.type, ...tensor.shape.slice(1)].join(' ') : tensor.name;
 }
 
-function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
+function serve(session: InferenceSession, signature: Signature, digest: string, TensorOf: Engine['Tensor']): LoadedModel {
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
   const categoryCount = signature.inputs.length - numberCount;
@@ -103,15 +115,16 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     const isWhole = count === rows.count;
     if (numberCount > 0) {
       const cells = isWhole ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
-      feeds['numbers'] = new Tensor('float64', cells, [count, numberCount]);
+      feeds['numbers'] = new TensorOf('float64', cells, [count, numberCount]);
     }
     if (categoryCount > 0) {
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
-      feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
+      feeds['categories'] = new TensorOf('string', cells, [count, categoryCount]);
     }
     const outputs = await session.run(feeds);
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
+      assertLength('prediction', values.length, count);
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
@@ -122,6 +135,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     }
     const labels = outputs['label']!.data as string[];
     const scores = outputs['probabilities']!.data as Float32Array;
+    assertLength('label', labels.length, count);
+    assertLength('probabilities', scores.length, count * classes);
     for (let row = 0; row < count; row++) {
       const probabilities = new Array<number>(classes);
       for (let index = 0; index < classes; index++) {
@@ -164,6 +179,11 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   };
 
   return { signature, digest, predict, close };
+}
+
+/** The engine doesn't hold what comes out against the shape that the graph declares. */
+function assertLength(output: string, found: number, wanted: number): void {
+  if (found !== wanted) throw new Error(`the model gives ${found} values of ${output} instead of ${wanted}`);
 }
 
 function finite(value: number, row: number): number {

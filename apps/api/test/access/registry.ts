@@ -33,6 +33,29 @@ export const registryRows: Rows = {
     needs: 'endpoint:write',
     variables: ({ modelVersion }) => ({ id: modelVersion }),
   },
+  'Query.signingKeys': { operation: '{ signingKeys { keyId publicKey } }', needs: 'model:read' },
+  'Query.trustedKeys': { operation: '{ trustedKeys { keyId name } }', needs: 'model:read' },
+  'Query.modelImports': { operation: '{ modelImports { edges { node { id modelName } } } }', needs: 'model:read' },
+  'Query.modelImport': {
+    operation: 'query ($id: ID!) { modelImport(id: $id) { id modelName filename problems { code } } }',
+    needs: 'model:read',
+    variables: ({ modelImport }) => ({ id: modelImport }),
+  },
+  'Mutation.importModel': {
+    operation: `mutation ($upload: ID!) { importModel(input: { uploadId: $upload, modelName: "canary-import" }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ upload }) => ({ upload }),
+  },
+  'Mutation.trustPackageKey': {
+    operation: `mutation { trustPackageKey(input: { name: "", publicKey: "short" }) { ${error} } }`,
+    needs: 'model:trust',
+    succeeds: () => ({ operation: `mutation { trustPackageKey(input: { name: "canary", publicKey: "${'A'.repeat(43)}" }) { ${error} } }` }),
+  },
+  'Mutation.distrustPackageKey': {
+    operation: `mutation ($key: String!) { distrustPackageKey(input: { keyId: $key }) { ${error} } }`,
+    needs: 'model:trust',
+    variables: ({ trustedKey }) => ({ key: trustedKey }),
+  },
   'Mutation.predict': {
     operation: `mutation ($endpoint: String!) { predict(input: { endpoint: $endpoint, rows: [{}] }) { ${error} } }`,
     needs: 'endpoint:predict',

@@ -12,6 +12,11 @@ const modelVersionStatusEnum = builder.enumType(databaseEnums.ModelVersionStatus
   description: 'PENDING is being made, READY may be served, FAILED never will be.',
 });
 
+const modelVersionSourceEnum = builder.enumType(databaseEnums.ModelVersionSource, {
+  name: 'ModelVersionSource',
+  description: 'RUN: trained here. PACKAGE: the package of another installation. ONNX: a plain ONNX file.',
+});
+
 builder.prismaNode('ModelVersion', {
   id: { field: 'id', description: 'ver_…' },
   nullable: true,
@@ -27,11 +32,14 @@ builder.prismaNode('ModelVersion', {
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', description: 'Size of the package, in bytes.' }),
     sizeGzBytes: t.expose('sizeGzBytes', { type: 'BigInt', description: 'Size of the package after gzip, in bytes.' }),
     packageSha256: t.exposeString('packageSha256', { description: 'SHA-256 of the manifest, which holds that of every file.' }),
+    signingKeyId: t.exposeString('signingKeyId', { nullable: true, description: 'The key that has signed the package; null for one from before packages were signed.' }),
+    source: t.expose('source', { type: modelVersionSourceEnum, description: 'Where it came from.' }),
+    provenance: t.expose('provenance', { type: 'JSON', description: 'Of an imported version: the file and its SHA-256, whose signature it had, who imported it, and what it says of its origin.' }),
     failure: t.exposeString('failure', { nullable: true, description: 'Why it is FAILED, if it is.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     model: t.relation('model', { description: 'The model that it is a version of.' }),
-    run: t.relation('run', { description: 'The run that it came from.' }),
-    datasetVersion: t.relation('datasetVersion', { description: 'What it learned from.' }),
+    run: t.relation('run', { nullable: true, description: 'The run that it came from; null if it was imported.' }),
+    datasetVersion: t.relation('datasetVersion', { nullable: true, description: 'What it learned from; null if it was imported.' }),
     aliases: t.stringList({
       description: 'Names that point to it now, such as champion.',
       select: { aliases: { select: { name: true }, orderBy: { name: 'asc' } } },

@@ -1,7 +1,9 @@
 import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useCan } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
-import { buttonClass } from '../../design/button.tsx';
+import { Button, buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { formatMoment, words } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
@@ -11,11 +13,17 @@ import { ModelsDocument } from '../../gql/graphql.ts';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
 import { headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
+import { ImportDialog } from './import-dialog.tsx';
+import { PackageKeysCard } from './package-keys-card.tsx';
 
 export function ModelsPage() {
   const query = useQuery(ModelsDocument);
+  const mayImport = useCan('model:write');
+  const [isImporting, setImporting] = useState(false);
   return (
-    <Page title="Models" lead="Each successful run adds a version. Aliases such as champion say which version is in service.">
+    <Page title="Models" lead="Each successful run adds a version. Aliases such as champion say which version is in service."
+      actions={mayImport && <Button onClick={() => setImporting(true)}>Import a model</Button>}
+    >
       <Card isFlush>
         <Loaded what="the models" query={query}>
           {({ models }) =>
@@ -83,6 +91,14 @@ export function ModelsPage() {
           }
         </Loaded>
       </Card>
+      <PackageKeysCard />
+      <ImportDialog
+        isOpen={isImporting}
+        onClose={() => {
+          setImporting(false);
+          void query.refetch();
+        }}
+      />
     </Page>
   );
 }
