@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { readColumnNames } from './column-names.ts';
 import { recogniseOtherFormat } from './file-signature.ts';
+import { tooManyColumns, tooManyRows } from './size-problems.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
 
 /** `longestLine` and `bytes` are of the normalised rows. */
@@ -311,7 +312,7 @@ class RowReader {
     this.state = BEFORE;
     const count = this.cellEnds.length;
     if (count >= this.limits.maxColumns + 1 && this.names === null) {
-      this.refuse('too_many_columns', `The table has more than ${this.limits.maxColumns} columns.`, 'Leave out the columns that the model needs not, or split the table.', this.rowLine);
+      this.refuseFor(tooManyColumns({ limit: this.limits.maxColumns, line: this.rowLine }));
     }
   }
 
@@ -369,7 +370,7 @@ class RowReader {
 
   private countRow(): void {
     if (this.rowCount < this.limits.maxRows) this.rowCount++;
-    else this.refuse('too_many_rows', `The table has more than ${this.limits.maxRows} rows.`, 'Upload fewer rows, such as a sample or a shorter time span.', this.rowLine);
+    else this.refuseFor(tooManyRows({ limit: this.limits.maxRows, line: this.rowLine }));
   }
 
   private emitRow(cellEnds: number[]): void {
@@ -424,7 +425,11 @@ class RowReader {
   }
 
   private refuse(code: string, message: string, remedy: string, row?: number, field = 'file'): void {
-    this.problems.push({ code, field, message, remedy, ...(row === undefined ? {} : { row }) });
+    this.refuseFor({ code, field, message, remedy, ...(row === undefined ? {} : { row }) });
+  }
+
+  private refuseFor(problem: FileProblem): void {
+    this.problems.push(problem);
     this.stopped = true;
   }
 

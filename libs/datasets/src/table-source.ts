@@ -4,6 +4,7 @@ import { normaliseDelimitedText } from './delimited-text.ts';
 import { isJsonLines, recogniseOtherFormat } from './file-signature.ts';
 import { normaliseJsonLines } from './json-lines.ts';
 import { damaged, inspectParquet, isOfFile } from './parquet-source.ts';
+import { tooManyRows } from './size-problems.ts';
 import { literal, type TableEngine } from './table-engine.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
 import { encodingNames, encodingOf, isWindows1252, translateToUtf8, warnOfEncoding, type TextEncoding } from './text-encoding.ts';
@@ -127,7 +128,7 @@ export async function loadSources(engine: TableEngine, sources: readonly string[
   if (rowCount > options.limits.maxRows) {
     return {
       type: 'rejected',
-      problems: [{ code: 'too_many_rows', field: 'file', message: `The table would have ${rowCount} rows; ${options.limits.maxRows} are allowed.`, remedy: 'Append fewer rows, or begin a new data set with the latest rows.' }],
+      problems: [tooManyRows({ limit: options.limits.maxRows, found: rowCount }, 'Append fewer rows, begin a new data set with the latest rows')],
     };
   }
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);

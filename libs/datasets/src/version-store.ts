@@ -60,7 +60,11 @@ export function createVersionStore({ database, storage, quota, limits }: Depende
   async function store(actor: Actor, uploadIds: readonly string[], columnTypes: Readonly<Record<string, ColumnType>> = {}): Promise<StoredVersion | VersionRefusal> {
     const { tenantId } = actor;
     const tenant = database.forTenant(tenantId);
-    const found = await tenant.transaction((tx) => tx.upload.findMany({ where: { tenantId, id: { in: uploadIds.filter((id) => isId('upload', id)) } } }));
+    const { found, own } = await tenant.transaction(async (tx) => ({
+      found: await tx.upload.findMany({ where: { tenantId, id: { in: uploadIds.filter((id) => isId('upload', id)) } } }),
+      own: await quota.tableLimits(tx, tenantId),
+    }));
+    const ownLimits = { maxRows: own.rows, maxColumns: own.columns, ...limits };
     const keys: string[] = [];
     for (const id of uploadIds) {
       const upload = found.find((one) => one.id === id);
@@ -81,7 +85,7 @@ export function createVersionStore({ database, storage, quota, limits }: Depende
     return withWorkFolder(async (folder) => {
       const targetPath = path.join(folder, 'table.parquet');
       const parsed = await throughGate(() =>
-        withLocalFiles(keys, ([sourcePath, ...morePaths]) => importTable({ sourcePath: sourcePath!, morePaths, targetPath, limits, overrides: columnTypes })),
+        withLocalFiles(keys, ([sourcePath, ...morePaths]) => importTable({ sourcePath: sourcePath!, morePaths, targetPath, limits: ownLimits, overrides: columnTypes })),
       );
       if (parsed.type === 'rejected') return { type: 'rejected-file', problems: parsed.problems };
 

@@ -16,7 +16,7 @@ import { builder } from '../../schema-builder.ts';
 import { columnTypeEnum } from './dataset-types.ts';
 
 const beginUploadSuccess = builder
-  .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string }>('BeginUploadSuccess')
+  .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string; maxBytes: number | null }>('BeginUploadSuccess')
   .implement({
     description: 'The upload waits for its bytes.',
     fields: (t) => ({
@@ -32,8 +32,8 @@ const beginUploadSuccess = builder
       }),
       maxBytes: t.field({
         type: 'BigInt',
-        description: 'The most that is accepted.',
-        resolve: (_parent, _args, { services }) => BigInt(services.maxUploadBytes),
+        description: 'The most that is accepted: what the server takes, or what the tenant may send if that is less.',
+        resolve: ({ maxBytes }, _args, { services }) => BigInt(Math.min(services.maxUploadBytes, maxBytes ?? Infinity)),
       }),
     }),
   });
@@ -223,7 +223,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input: { filename, mediaType } }, { services, signedIn }) => {
       const outcome = await services.datasets.beginUpload(signedIn, { filename, ...(mediaType == null ? {} : { mediaType }) });
       if (outcome.type === 'invalid') return invalidInput(outcome.problems);
-      return { __typename: 'BeginUploadSuccess' as const, uploadId: outcome.upload.id };
+      return { __typename: 'BeginUploadSuccess' as const, uploadId: outcome.upload.id, maxBytes: outcome.maxBytes };
     },
   }),
   createDataset: t.field({
