@@ -3,12 +3,15 @@ import { type Actor, actorName, recordAudit, requirePermission } from '@millrace
 import type { Database, TenantTx, Upload } from '@millrace/database';
 import { DomainError, isId, newId, type Problem } from '@millrace/kernel';
 import type { Quota, QuotaExceeded, TableLimits } from '@millrace/quota';
+import type { FileDialect } from './file-dialect.ts';
 import type { ArtefactStore, PutOutcome } from '@millrace/storage';
 
 export interface BeginUploadInput {
   /** as the user named it: shown, never used as a path */
   filename: string;
   mediaType?: string | null;
+  /** how the file is to be read; what is left out is found from the file */
+  dialect?: FileDialect;
 }
 
 /** `maxBytes`: the most that the tenant may send in one file; null for what the server takes. */
@@ -157,7 +160,7 @@ export function createUploads({ database, storage, quota }: Dependencies) {
 
       await clearAbandoned(tenantId, { database, storage, quota });
       return database.forTenant(tenantId).transaction(async (tx) => {
-        const upload = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, createdBy: actorName(actor) } });
+        const upload = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, dialect: { ...input.dialect }, createdBy: actorName(actor) } });
         await recordAudit(tx, actor, { action: 'upload.begin', subject: upload.id, details: { filename } });
         return { type: 'begun', upload, maxBytes: ownCap(await quota.tableLimits(tx, tenantId)) };
       });
