@@ -7,8 +7,8 @@ import type { ColumnData, Table } from './table.ts';
 /** A row as callers send it: a value per feature; null (or absent) is missing. */
 export type Row = Record<string, number | string | null>;
 
-/** `probabilities` follow the order of the target's classes. A regression answers in the target's unit. */
-export type Prediction = { label: string; probabilities: number[] } | { value: number };
+/** `probabilities` follow the order of the target's classes. A regression answers in the target's unit, with an interval if one was learned. */
+export type Prediction = { label: string; probabilities: number[] } | { value: number; interval?: { lower: number; upper: number } };
 
 /** Raw results for many rows. */
 export type Scores =
@@ -26,7 +26,10 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   const scores = await scoreRows(pipeline, table, all, createPacer());
   if (!scores) throw new Error('Prediction was interrupted');
   const { target } = pipeline;
-  if (scores.type === 'values') return Array.from(scores.predicted, (value) => ({ value }));
+  if (scores.type === 'values') {
+    const halfWidth = target.type === 'number' ? target.interval?.halfWidth : undefined;
+    return Array.from(scores.predicted, (value) => (halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } }));
+  }
   if (target.type === 'number') throw new Error('A regression has no classes');
   const width = target.classes.length;
   return Array.from(scores.predicted, (index, row) => ({

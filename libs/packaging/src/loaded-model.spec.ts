@@ -12,6 +12,7 @@ import {
   type LoadedModel,
   loadModel,
   type Prediction,
+  tensorMetadata,
   type ValidatedRows,
 } from './index.ts';
 
@@ -154,6 +155,17 @@ describe('probabilities that are corrected, and a threshold', () => {
     const interval = { coverage: 0.9, halfWidth: 2.5 };
     const model = await open({ features, target: { ...target, interval } as FittedPipeline['target'], estimator });
     expect(model.signature.output).toEqual({ name: target.name, type: 'number', interval });
+    expect(tensorMetadata(model.signature).outputs.map(({ name }) => name)).toEqual(['prediction', 'lower', 'upper']);
+    const checked = checkRows(model.signature, features.map(() => Object.fromEntries(features.map(({ name }, i) => [name, i]))));
+    if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+    const answers = await model.predict(checked.rows);
+    for (const answer of answers) {
+      if (!('value' in answer)) throw new Error('no number');
+      expect(answer).toEqual({ value: answer.value, interval: { lower: answer.value - 2.5, upper: answer.value + 2.5 } });
+    }
+    // What the training engine says of it has the same interval, or it is another answer.
+    expect(agree(answers, answers, { type: 'number', scale: 1 }).type).toBe('agrees');
+    expect(agree(answers.map((answer) => ('value' in answer ? { value: answer.value } : answer)), answers, { type: 'number', scale: 1 }).type).toBe('disagrees');
     const unfit = { ...target, interval: { coverage: 0.9, halfWidth: NaN } } as FittedPipeline['target'];
     expect(() => buildPackage({ features, target: unfit, estimator }, FACTS)).toThrow(/needs a coverage/);
   });

@@ -9,7 +9,7 @@ export type Prediction = { label: string; probabilities: number[] } | NumberPred
 
 export interface NumberPrediction {
   value: number;
-  /** of a forecast: the interval that the value is to lie in */
+  /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
 }
 
@@ -93,6 +93,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const categoryCount = signature.inputs.length - numberCount;
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
+  const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
   let closing: Promise<void> | undefined;
   let calls = 0;
   let onIdle: (() => void) | undefined;
@@ -116,7 +117,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const upper = outputs['upper']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        predictions.push(lower && upper ? { value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } } : { value });
+        if (lower && upper) predictions.push({ value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } });
+        else predictions.push(halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } });
       }
       return;
     }

@@ -146,6 +146,12 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
   };
 }
 
+/** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
+export function intervalCoverageOf({ forecast, output }: Signature): number | null {
+  if (forecast) return forecast.intervalCoverage;
+  return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
+}
+
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
@@ -155,7 +161,7 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
+          ...(intervalCoverageOf(signature) !== null ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },

@@ -4,7 +4,7 @@ export interface Signature {
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
-  output: { name: string; type: string; classes?: string[] };
+  output: { name: string; type: string; classes?: string[]; interval?: { coverage: number; halfWidth: number } };
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
 }
 
@@ -78,7 +78,7 @@ export interface Answer {
   prediction: string | number;
   /** most probable first; null for a number */
   probabilities: { label: string; probability: number }[] | null;
-  /** of a forecast */
+  /** of a forecast, and of a number whose version states how far it may be off */
   interval?: { lower: number; upper: number };
 }
 
