@@ -170,6 +170,24 @@ describe('probabilities that are corrected, and a threshold', () => {
     expect(() => buildPackage({ features, target: unfit, estimator }, FACTS)).toThrow(/needs a coverage/);
   });
 
+  it('gets the numbers of a date in their places, and names the date only', async () => {
+    const { features, target, estimator } = randomDense({ seed: 3, numbers: 4, categories: 1, classes: 0 }, []);
+    const month = features.findIndex((feature, index) => feature.type === 'number' && features[index + 1]?.type === 'number');
+    const day = month + 1;
+    expect(month).toBeGreaterThanOrEqual(0);
+    const parts = { [month]: 'month', [day]: 'day' } as const;
+    const dated = features.map((feature, index) => (feature.type === 'number' && parts[index] ? { ...feature, of: { column: 'when', part: parts[index] }, min: 0, max: 20_000 } : feature));
+    const model = await open({ features: dated, target, estimator });
+    expect(model.signature.inputs.map(({ name }) => name)).toEqual(features.flatMap(({ name }, index) => (index === month ? ['when'] : index === day ? [] : [name])));
+    expect(tensorMetadata(model.signature).inputs[month]).toEqual({ name: 'when', datatype: 'BYTES', shape: [-1] });
+    const rest = features.map((feature) => (feature.type === 'number' ? 1 : feature.categories[0]!));
+    const vector = rest.flatMap((value, index) => (index === month ? ['1970-04-11'] : index === day ? [] : [value]));
+    const checked = checkVectors(model.signature, [vector]);
+    if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+    const expected = predictPlainly({ features, target, estimator }, rest.map((value, index) => (index === month ? 4 : index === day ? 100 : value)));
+    expect(agree([expected], await model.predict(checked.rows), target)).toMatchObject({ type: 'agrees' });
+  });
+
   it('is refused with a threshold for three classes, or a map that does not ascend', () => {
     const { features, target, estimator } = randomDense({ seed: 1, numbers: 2, categories: 0, classes: 3 }, []);
     const build = (change: object) => () => buildPackage({ features, target: { ...target, ...change } as FittedPipeline['target'], estimator }, FACTS);

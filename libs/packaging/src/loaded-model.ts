@@ -2,7 +2,7 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import type { Signature } from './signature.ts';
+import { numbersOf, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
 export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
@@ -65,8 +65,8 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
-  const numbers = signature.inputs.filter((input) => input.type === 'number').length;
-  const others = signature.inputs.length - numbers;
+  const numbers = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
@@ -89,8 +89,8 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
 
 function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
   const layout = layoutOf(signature);
-  const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
-  const categoryCount = signature.inputs.length - numberCount;
+  const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const categoryCount = signature.inputs.filter((input) => input.categories).length;
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
   const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
