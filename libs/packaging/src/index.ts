@@ -43,6 +43,7 @@ export {
   type SignatureInput,
   type SignatureOutput,
   type TensorMetadata,
+  intervalCoverageOf,
   tensorMetadata,
 } from './signature.ts';
 export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';
