@@ -6,6 +6,7 @@ import { newId, silentLogger } from '@millrace/kernel';
 import { buildPackage, checkRows, type FittedPipeline, loadModel } from '@millrace/packaging';
 import { createImportQueue } from '@millrace/registry';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- the writer of foreign models belongs to the specs, not to the lib
 import { int64, linear, model, tensor } from '../../../libs/packaging/test/foreign-model.ts';
 import { startImportAttempt } from '../src/import-attempt.ts';
 import { startImportLoop } from '../src/import-loop.ts';

@@ -1,4 +1,5 @@
 import { DomainError } from '@millrace/kernel';
+import type * as onnxruntime from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
@@ -51,7 +52,7 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
   return serve(session, signature, digest, (await loadEngine()).Tensor);
 }
 
-type Engine = typeof import('onnxruntime-node');
+type Engine = typeof onnxruntime;
 let engine: Promise<Engine> | undefined;
 
 /** With the first model: a program that only lists and signs packages never loads it. */

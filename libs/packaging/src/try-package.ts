@@ -92,6 +92,7 @@ function inventRows(signature: Signature): unknown[] {
   return Array.from({ length: triedRows }, (_, row) =>
     Object.fromEntries(
       signature.inputs.map((input, column): [string, unknown] => {
+        if (input.type === 'date') return [input.name, `2026-0${1 + (row % 9)}-15T06:00:00Z`];
         if (input.type !== 'number') return [input.name, input.categories.length ? input.categories[(row + column) % input.categories.length]! : ''];
         const share = ((row * 5 + column * 3) % triedRows) / (triedRows - 1);
         const isOpen = input.max - input.min > 1e12;
