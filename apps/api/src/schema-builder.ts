@@ -22,7 +22,7 @@ interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey' | 'Session' | 
   Session: WithoutSecret<'Session', 'tokenHash'>;
   Invitation: WithoutSecret<'Invitation', 'tokenHash'>;
   SsoConnection: WithoutSecret<'SsoConnection', 'secretSealed'>;
-  SigningKey: WithoutSecret<'SigningKey', 'wrapped'>;
+  SigningKey: WithoutSecret<'SigningKey', 'wrapped' | 'masterKeyId'>;
 }
 
 export interface SchemaTypes {

@@ -17,6 +17,8 @@ import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';
 import './modules/registry/model-types.ts';
 import './modules/registry/model-mutations.ts';
+import './modules/registry/care-types.ts';
+import './modules/registry/care-mutations.ts';
 import './modules/registry/import-types.ts';
 import './modules/registry/import-mutations.ts';
 import './modules/registry/predict-mutation.ts';

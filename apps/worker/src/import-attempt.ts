@@ -73,6 +73,7 @@ export function startImportAttempt(held: ClaimedImport, options: ImportAttemptOp
     const { source, agreement, metrics, provenance } = fit;
     const outcome = await imports.complete(held, { versionId, modelPackage, agreement, source, metrics: metrics as never, provenance: { ...provenance, importedBy: held.createdBy } as never });
     if (outcome !== 'recorded') await storage.removeAll(packagePrefix(held.tenantId, versionId));
+    else await registry.retainBeside(held.tenantId, versionId);
     logger.info({ importId: held.importId, versionId, outcome }, 'an import has ended');
   }
 

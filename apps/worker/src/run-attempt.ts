@@ -315,6 +315,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage },
     });
     if (outcome !== 'recorded') await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
+    else await options.registry.retainBeside(lease.tenantId, modelVersionId);
     logger.info({ runId: run.id, modelVersionId, outcome, seconds: (resultArrived - startedAt) / 1000 }, 'training finished');
     return outcome !== 'lost';
   }

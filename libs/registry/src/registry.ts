@@ -4,6 +4,8 @@ import { newId, type Problem } from '@millrace/kernel';
 import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
+import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
@@ -52,10 +54,10 @@ export interface ServedVersion {
 
 export type Invalid = { type: 'invalid'; problems: Problem[] };
 export type NotFound = { type: 'not-found'; field: string; message: string };
-export type SetAliasOutcome = { type: 'set'; alias: ModelAlias } | Invalid | NotFound | VersionNotReady;
+export type SetAliasOutcome = { type: 'set'; alias: ModelAlias } | Invalid | NotFound | VersionNotReady | GateRefusal;
 export type VersionNotReady = { type: 'version-not-ready'; message: string };
 export type CreateEndpointOutcome = { type: 'created'; endpoint: Endpoint } | Invalid | NotFound | { type: 'name-taken'; name: string };
-export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | EndpointOfOtherModel;
+export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | GateRefusal | EndpointOfOtherModel;
 export type EndpointOfOtherModel = { type: 'endpoint-of-other-model'; name: string };
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -73,6 +75,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
   return {
     ...createPackageStore({ database, storage, keyring }),
+    ...createModelCare({ database, storage }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
 
@@ -128,9 +131,13 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<SetAliasOutcome> => {
         const version = await tx.modelVersion.findUnique({
           where: { tenantId_modelId_number: { tenantId: actor.tenantId, modelId: input.modelId, number: input.versionNumber } },
+          include: { model: true },
         });
         if (!version) return versionNotFound('versionNumber');
         if (version.status !== 'READY') return versionNotReady;
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${actor.tenantId} AND id = ${version.modelId} FOR UPDATE`;
+        const refusal = input.alias === championAlias ? await whatKeepsFromChampion(tx, version.model, version) : null;
+        if (refusal) return refusal;
         const alias = await moveAlias(tx, actor, version, input.alias);
         await recordAudit(tx, actor, { action: 'alias.set', subject: version.modelId, details: { alias: input.alias, version: version.number } });
         await notify(tx, 'millrace_registry', actor.tenantId);
@@ -202,7 +209,10 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
         if (version.status !== 'READY') return versionNotReady;
         // One publication of a model at a time: `previous` is then what was really served before.
         await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
-        const key = { tenantId, modelId: version.modelId, name: 'champion' };
+        const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: version.modelId } } });
+        const refusal = await whatKeepsFromChampion(tx, model, version);
+        if (refusal) return refusal;
+        const key = { tenantId, modelId: version.modelId, name: championAlias };
         const champion = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } });
         if (champion && champion.versionId !== version.id) await moveAlias(tx, actor, champion.version, 'previous');
         await moveAlias(tx, actor, version, 'champion');

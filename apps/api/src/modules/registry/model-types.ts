@@ -1,6 +1,7 @@
 import { databaseEnums } from '@millrace/database';
 import { DomainError, isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { approvalEnum, searchedText } from './care-types.ts';
 
 const modelTaskEnum = builder.enumType(databaseEnums.ModelTask, {
   name: 'ModelTask',
@@ -81,7 +82,14 @@ builder.prismaNode('Model', {
         maxSize: pageLimit,
         complexity: pageComplexity,
         description: 'All versions, newest first.',
-        query: { orderBy: { id: 'desc' } },
+        args: {
+          tag: t.arg.string({ description: 'Only those with this tag.' }),
+          approval: t.arg({ type: approvalEnum, description: 'Only those of which this was said.' }),
+        },
+        query: ({ tag, approval }) => ({
+          where: { ...(tag ? { tags: { has: tag } } : {}), ...(approval ? { approval } : {}) },
+          orderBy: { id: 'desc' as const },
+        }),
       },
       { name: 'ModelVersionConnection' },
       { name: 'ModelVersionEdge' },
@@ -120,8 +128,16 @@ builder.queryFields((t) => ({
       complexity: pageComplexity,
       authScopes: { permission: 'model:read' },
       description: 'The registered models of the tenant, newest first.',
-      resolve: (query, _root, _args, { db, tenantId }) =>
-        db.model.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+      args: {
+        search: t.arg.string({ description: 'Only those whose name or description holds this text.' }),
+        tag: t.arg.string({ description: 'Only those with this tag.' }),
+      },
+      resolve: (query, _root, { search, tag }, { db, tenantId }) => {
+        const text = searchedText(search);
+        const contains = { contains: text ?? '', mode: 'insensitive' as const };
+        const where = { tenantId, ...(text === null ? {} : { OR: [{ name: contains }, { description: contains }] }), ...(tag ? { tags: { has: tag } } : {}) };
+        return db.model.findMany({ ...query, where, orderBy: { id: 'desc' } });
+      },
     },
     { name: 'ModelConnection' },
     { name: 'ModelEdge' },

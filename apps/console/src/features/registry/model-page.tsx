@@ -20,7 +20,11 @@ import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
+import { ComparisonCard } from './comparison-card.tsx';
+import { LineageCard } from './lineage-card.tsx';
+import { DescriptionCard, PolicyCard } from './policy-card.tsx';
 import { signatureOf, type Signature } from './signature.ts';
+import { VersionCare } from './version-care.tsx';
 
 type Model = NonNullable<ModelQuery['model']>;
 type Version = Model['versions']['edges'][number]['node'];
@@ -59,6 +63,8 @@ function ModelView({ model }: { model: Model }) {
   const chosen = versions.find(({ id }) => id === chosenId) ?? versions[0];
   const endpoint = model.endpoints[0];
   const mayPublish = useCan('endpoint:write');
+  const mayApprove = useCan('model:approve');
+  const mayWrite = useCan('model:write');
 
   return (
     <Page
@@ -97,6 +103,7 @@ function ModelView({ model }: { model: Model }) {
                 ),
               },
               { header: 'Status', cell: (version) => <Badge tone={tones[version.status]}>{words(version.status)}</Badge> },
+              { header: 'Approval', cell: (version) => (version.approval === 'PENDING_APPROVAL' ? '–' : <Badge tone={version.approval === 'APPROVED' ? 'good' : 'bad'}>{words(version.approval)}</Badge>) },
               { header: 'Family', cell: (version) => familyName(version.family) },
               { header: 'Score', align: 'right', cell: (version) => headline(version.metrics) },
               {
@@ -132,6 +139,13 @@ function ModelView({ model }: { model: Model }) {
         )}
       </Card>
       {chosen && <VersionView key={chosen.id} version={chosen} modelId={model.id} modelName={model.name} />}
+      {chosen && <VersionCare key={`care ${chosen.id}`} versionId={chosen.id} number={chosen.number} isAliased={chosen.aliases.length > 0} />}
+      {versions.length > 1 && <ComparisonCard versions={versions} />}
+      <LineageCard modelId={model.id} />
+      <div className="grid gap-6 xl:grid-cols-2">
+        {mayApprove && <PolicyCard model={model} />}
+        {mayWrite && <DescriptionCard model={model} />}
+      </div>
       <PublishDialog model={model} version={publishing} onClose={() => setPublishing(null)} />
     </Page>
   );
