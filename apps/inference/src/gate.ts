@@ -1,6 +1,7 @@
 import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
-import type { RequestLimiter, Standing } from '@millrace/quota';
+import type { RequestLimiter } from '@millrace/quota';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
 import { type Access, requireAccess, type Route } from './routes.ts';
 
@@ -29,14 +30,14 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
     request.actor = actor;
     if (actor.type === 'key' && (actor.rpmLimit !== undefined || actor.maxParallelRequests !== undefined)) {
       if (isCounted) admit(actor, request, reply);
-      else tell(limiter.look(actor.keyId, actor), reply);
+      else tellKeyLimits(limiter.look(actor.keyId, actor), reply);
     }
     requireAccess(actor, access);
   }
 
   function admit(actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
     const admission = limiter.admit(actor.keyId, actor);
-    tell(admission.standing, reply);
+    tellKeyLimits(admission.standing, reply);
     if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
     let isOpen = true;
     let isHandling = false;
@@ -85,26 +86,6 @@ export function handleWatched(handle: Route['handle']): Route['handle'] {
       handling(false);
     }
   }
-}
-
-/** On every answer to a key that has limits: what they are and what is left, as OpenAI's clients and as the IETF's draft know it. */
-function tell({ requests, parallel }: Standing, reply: FastifyReply): void {
-  const policies: string[] = [];
-  const states: string[] = [];
-  if (requests) {
-    const { limit, remaining, resetSeconds } = requests;
-    reply
-      .header('x-ratelimit-limit-requests', String(limit))
-      .header('x-ratelimit-remaining-requests', String(remaining))
-      .header('x-ratelimit-reset-requests', `${resetSeconds}s`);
-    policies.push(`"key";q=${limit};w=60`);
-    states.push(`"key";r=${remaining};t=${resetSeconds}`);
-  }
-  if (parallel) {
-    policies.push(`"key-parallel";q=${parallel.limit};qu="concurrent-requests"`);
-    states.push(`"key-parallel";r=${parallel.remaining}`);
-  }
-  reply.header('ratelimit-policy', policies.join(', ')).header('ratelimit', states.join(', '));
 }
 
 function overLimit({ rpmLimit, maxParallelRequests }: KeyActor, by: 'requests' | 'parallel', retryAfterSeconds: number): RequestError {

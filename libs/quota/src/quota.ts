@@ -4,6 +4,7 @@ import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
 import { readTrainingLimits } from './training-limits.ts';
+import { createUsageLimits } from './usage-limits.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -32,6 +33,7 @@ export type Quota = ReturnType<typeof createQuota>;
 export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
+    usageLimits: createUsageLimits({ database }),
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,
