@@ -1,5 +1,5 @@
 import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
-import type { RequestLimiter } from '@millrace/quota';
+import type { Admission, RequestLimiter } from '@millrace/quota';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
@@ -25,18 +25,16 @@ export interface GateOptions {
  * @param isCounted whether a call counts against the key's limits
  */
 export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions) {
-  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void {
+  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (!actor) throw unauthenticated('This API key or access token is not valid.');
     request.actor = actor;
-    if (actor.type === 'key' && (actor.rpmLimit !== undefined || actor.maxParallelRequests !== undefined)) {
-      if (isCounted) admit(actor, request, reply);
-      else tellKeyLimits(limiter.look(actor.keyId, actor), reply);
-    }
-    requireAccess(actor, access);
+    if (actor.type !== 'key' || (actor.rpmLimit === undefined && actor.maxParallelRequests === undefined)) return requireAccess(actor, access);
+    if (!isCounted) return limiter.look(actor, actor).then((standing) => (tellKeyLimits(standing, reply), requireAccess(actor, access)));
+    const admission = limiter.admit(actor, actor);
+    return admission instanceof Promise ? admission.then((admitted) => admit(admitted, actor, request, reply)) : admit(admission, actor, request, reply);
   }
 
-  function admit(actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
-    const admission = limiter.admit(actor.keyId, actor);
+  function admit(admission: Admission, actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
     tellKeyLimits(admission.standing, reply);
     if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
     let isOpen = true;
@@ -52,6 +50,7 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
       isHandling = begins;
       releaseAtEnd();
     };
+    requireAccess(actor, access);
   }
 
   function originOf({ id, ip, headers }: FastifyRequest, credential: string): Origin {
@@ -65,7 +64,8 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
     if (credential === null) return done(unauthenticated('There is no API key.'));
     auth.authenticate(credential, originOf(request, credential)).then((actor) => {
       try {
-        enter(actor, request, reply);
+        const entering = enter(actor, request, reply);
+        if (entering) return void entering.then(() => done(), done);
       } catch (error) {
         return done(error as Error);
       }

@@ -19,20 +19,20 @@ const whoRaises: Record<LimitSource, string> = {
 
 /** Which limit, whose, until when, and what to do about it. */
 export function overQuota({ by, needed, standings }: Extract<Metered, { type: 'refused' }>): RequestError {
-  const { terms, most, remaining, resetSeconds } = by;
-  const resetsAt = resetSeconds === null ? null : new Date(Date.now() + resetSeconds * 1000).toISOString();
+  const { terms, most, remaining, retrySeconds } = by;
+  const resetsAt = retrySeconds === null ? null : new Date(Date.now() + retrySeconds * 1000).toISOString();
   const isTooLarge = needed > most && most > 0;
   const allowance = `${whose[terms.source](terms.subject)} may predict ${most} ${wordOf(terms, most)} a ${terms.period}`;
   const message = isTooLarge
     ? `${allowance}, and this request has ${needed}.`
     : `${allowance}; this request needs ${needed}, and ${remaining === 0 ? 'none is' : `${remaining} ${remaining === 1 ? 'is' : 'are'}`} left${resetsAt === null ? '' : ` until ${resetsAt}`}.`;
   const sooner = isTooLarge ? 'Send fewer rows in one request' : remaining > 0 ? 'Send fewer rows, wait for the seconds in Retry-After' : 'Wait for the seconds in Retry-After';
-  return new RequestError(429, 'quota_exceeded', message, {
+  return new RequestError(429, terms.isRate ? 'rate_limited' : 'quota_exceeded', message, {
     limitSource: terms.source,
     limit: { measure: terms.measure.toLowerCase(), period: terms.period, most, remaining, resets_at: resetsAt },
     remedy: `${sooner}, or ${whoRaises[terms.source]}.`,
     standings,
-    ...(!isTooLarge && resetSeconds !== null && { retryAfterSeconds: Math.max(1, resetSeconds) }),
+    ...(!isTooLarge && retrySeconds !== null && { retryAfterSeconds: Math.max(1, retrySeconds) }),
   });
 }
 

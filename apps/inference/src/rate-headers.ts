@@ -39,7 +39,7 @@ export function tellLimits(standings: readonly LimitStanding[], reply: FastifyRe
 }
 
 /** Such as `tenant-rows-month`: one of a kind for each caller and model. */
-const nameOf = ({ source, measure, period }: LimitTerms): string => `${source}-${measure.toLowerCase()}-${period}`;
+const nameOf = ({ source, measure, period, isRate }: LimitTerms): string => (isRate ? `${source}-rate` : `${source}-${measure.toLowerCase()}-${period}`);
 
 function tellRequests(reply: FastifyReply, limit: number, remaining: number, resetSeconds: number): void {
   reply

@@ -51,7 +51,7 @@ export interface InferenceOptions {
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
   trustedProxies?: TrustedProxies;
-  /** by which keys expire and their requests a minute are counted */
+  /** by which keys expire */
   clock?: Clock;
 }
 
@@ -77,6 +77,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
   const directory = new EndpointDirectory({ registry, database, models, logger });
   const meter = createMeter({ database, logger });
+  const limiter = createRequestLimiter({ database, logger });
   const predictor = createPredictor({ directory, models, journal, meter, maxInFlight: options.maxInFlight ?? 1024 });
   const metrics = createMetrics(models, predictor);
   let state: 'open' | 'draining' = 'open';
@@ -96,7 +97,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
     auth,
-    limiter: createRequestLimiter({ clock }),
+    limiter,
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
@@ -110,7 +111,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await app.close();
       await models.close();
-      await meter.close();
+      await Promise.all([meter.close(), limiter.close()]);
       await journal.close();
       await auth.trail.close();
       await database.close();
@@ -122,6 +123,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     await auth.watchRevocations();
     await directory.start();
     await meter.start();
+    limiter.start();
     await journal.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });

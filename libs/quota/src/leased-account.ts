@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, notify, type TenantTx } from '@millrace/database';
+import type { Account, AccountStanding } from './account.ts';
 import { type LimitTerms, mostAt } from './usage-limit.ts';
 
 interface Answer {
@@ -10,16 +11,6 @@ interface Answer {
   isElsewhere: boolean;
 }
 
-/** How an account stands, as far as this process knows. */
-export interface AccountStanding {
-  most: number;
-  used: number;
-  remaining: number;
-  /** until the window ends; null when it never does */
-  resetSeconds: number | null;
-  windowSeconds: number | null;
-}
-
 /** Units that lie with a process ahead of need. A killed process takes them with it until the window ends. */
 const block = { least: 100, most: 4096 };
 /** A block that lasts less long was too small. */
@@ -27,14 +18,14 @@ const briefMs = 250;
 /** So long it is believed that there is nothing more. */
 const believedMs = 1_000;
 /** Processes that hold a part of what this one needs get so long to give it back, in steps that double. */
-const recall = { firstMs: 10, lastMs: 320, againAfterMs: 5_000 };
+const recall = { firstMs: 10, lastMs: 640, againAfterMs: 2_000 };
 
 /**
  * This process's part of an account that all processes share: a block that was added to what the account has used, durably,
  * before the first unit of it is spent here. So no number of processes ever admits more than the limit, whatever happens to
  * them. Near the limit a block is a single unit, and what lies unspent with others is called back before anybody is refused.
  */
-export class LeasedAccount {
+export class LeasedAccount implements Account {
   readonly #database: Database;
   readonly #tenantId: string;
   readonly #lessee: string;
@@ -82,14 +73,12 @@ export class LeasedAccount {
     return this.#left >= units && performance.now() < this.#endsAt;
   }
 
-  /** Whether so many are known not to be there, here or anywhere. */
   lacks(units: number): boolean {
     const now = performance.now();
     if (units > mostAt(this.#terms, Date.now())) return now < this.#endsAt;
     return units > this.#left + this.#free && now < this.#noMoreUntil;
   }
 
-  /** Only what it `has`. @returns the window that they belong to, for `giveBack` */
   spend(units: number): bigint {
     this.#left -= units;
     this.#spent += units;
@@ -99,20 +88,17 @@ export class LeasedAccount {
     return this.#window!;
   }
 
-  /** For what was not served after all. */
   giveBack(units: number, window: bigint): void {
     if (window !== this.#window) return;
     this.#left += units;
     this.#spent -= units;
   }
 
-  /** Asks for units, together with all others who wait for some. Resolves when it is known whether there are any. */
   obtain(units: number): Promise<void> {
     if (units > 0) this.#waiting.push(units);
     return (this.#next ??= this.#afterCurrent());
   }
 
-  /** Gives back what lies here unspent. */
   async returnAll(): Promise<void> {
     await this.#queue(async () => {
       this.#left = 0; // nobody spends what is on its way back
@@ -120,7 +106,7 @@ export class LeasedAccount {
     });
   }
 
-  /** To be called every second or so: idle units go back; what is spent is told. */
+  /** Idle units go back; what is spent is told. */
   async tick(now: number): Promise<void> {
     if (this.#window === null || now < this.#touchedAt + believedMs) {
       if (this.#window !== null && now > this.#calledAt + 10_000) await this.#queue(() => this.#call({ wanted: 0, smallest: 0, ahead: 0 }));
@@ -138,13 +124,8 @@ export class LeasedAccount {
     const most = mostAt(this.#terms, Date.now());
     const isOver = now >= this.#endsAt;
     const used = isOver ? 0 : Math.max(0, this.#used - this.#left);
-    return {
-      most,
-      used,
-      remaining: Math.max(0, most - used),
-      resetSeconds: this.#endsAt === Infinity ? null : isOver ? 0 : Math.ceil((this.#endsAt - now) / 1000),
-      windowSeconds: this.#windowSeconds,
-    };
+    const resetSeconds = this.#endsAt === Infinity ? null : isOver ? 0 : Math.ceil((this.#endsAt - now) / 1000);
+    return { most, used, remaining: Math.max(0, most - used), resetSeconds, retrySeconds: resetSeconds, windowSeconds: this.#windowSeconds };
   }
 
   async #afterCurrent(): Promise<void> {

@@ -72,9 +72,8 @@ it('requests of several rows fill the limit as far as the smallest fits, and nev
       expect(admitted).toBeLessThanOrEqual(most);
       const smallestRefused = Math.min(Infinity, ...rows.filter((_, index) => outcomes[index]!.type === 'refused'));
       // A refusal was right at its moment: what was there then, others have taken.
-      if (smallestRefused < Infinity) {
-        const again = await two[0]!.take({ actor, endpoint: 'press', rows: Math.max(1, most - admitted) });
-        expect(again.type === 'admitted' || most === admitted).toBe(true);
+      if (smallestRefused < Infinity && admitted < most) {
+        while ((await two[0]!.take({ actor, endpoint: 'press', rows: most - admitted })).type !== 'admitted'); // what the other holds comes back
       }
     }),
     { numRuns: 6 },

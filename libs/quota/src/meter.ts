@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import { DomainError, type Logger } from '@millrace/kernel';
-import { type AccountStanding, LeasedAccount } from './leased-account.ts';
+import type { Logger } from '@millrace/kernel';
+import { type Account, type AccountStanding, RateAccount } from './account.ts';
+import { inTime, patienceMs } from './in-time.ts';
+import { LeasedAccount } from './leased-account.ts';
+import { LeasedRate } from './leased-rate.ts';
 import { type LimitTerms, termsOf } from './usage-limit.ts';
 
 /** A prediction that is about to be made. */
@@ -27,16 +30,14 @@ export type Metered =
 
 /** The limits of a tenant, believed for so long without asking again, and so long at most while the database is away. */
 const believed = { renewAfterMs: 3_000, staleAfterMs: 10_000 };
-/** Then a caller is told that nothing is served unmetered. */
-const patienceMs = 1_500;
 const forgottenAfterMs = 600_000;
 const mostCallers = 10_000;
 
 interface TenantMeter {
-  accounts: Map<string, LeasedAccount>;
+  accounts: Map<string, Account>;
   limits: LimitTerms[];
   /** accounts by caller and endpoint */
-  byCaller: Map<string, LeasedAccount[]>;
+  byCaller: Map<string, Account[]>;
   loadedAt: number;
   usedAt: number;
   loading: Promise<void> | null;
@@ -48,7 +49,7 @@ export type Meter = ReturnType<typeof createMeter>;
 
 /**
  * Holds predictions to the limits of the tenant, its plan, keys, models and members, exactly, from any number of processes,
- * mostly without asking the database: see `LeasedAccount`.
+ * mostly without asking the database: see `LeasedAccount` and `LeasedRate`.
  */
 export function createMeter({ database, logger }: { database: Database; logger: Logger }) {
   const lessee = randomUUID();
@@ -58,7 +59,7 @@ export function createMeter({ database, logger }: { database: Database; logger: 
 
   async function load(tenantId: string, meter: TenantMeter): Promise<void> {
     const begunAt = performance.now();
-    const rows = await database.forTenant(tenantId).transaction((tx) => tx.usageLimit.findMany({ where: { tenantId, period: { not: 'RATE' } }, orderBy: [{ scope: 'asc' }, { subject: 'asc' }, { measure: 'asc' }, { period: 'asc' }] }));
+    const rows = await database.forTenant(tenantId).transaction((tx) => tx.usageLimit.findMany({ where: { tenantId }, orderBy: [{ scope: 'asc' }, { subject: 'asc' }, { measure: 'asc' }, { period: 'asc' }] }));
     meter.limits = rows.map(termsOf);
     for (const terms of meter.limits) {
       const account = meter.accounts.get(terms.id);
@@ -91,14 +92,18 @@ export function createMeter({ database, logger }: { database: Database; logger: 
     return renewed.then(() => meter);
   }
 
-  function accountsOf(meter: TenantMeter, { actor, endpoint }: Charge): LeasedAccount[] {
+  function accountFor(tenantId: string, terms: LimitTerms): Account {
+    return terms.isRate ? new RateAccount(new LeasedRate(database, tenantId, lessee, terms.id, terms.most), terms) : new LeasedAccount(database, tenantId, lessee, terms);
+  }
+
+  function accountsOf(meter: TenantMeter, { actor, endpoint }: Charge): Account[] {
     const subject = actor.type === 'key' ? actor.keyId : actor.personId;
     const caller = `${subject}/${endpoint}`;
     const known = meter.byCaller.get(caller);
     if (known) return known;
     const accounts = meter.limits.filter((terms) => concerns(terms, actor, endpoint)).map((terms) => {
       let account = meter.accounts.get(terms.id);
-      if (!account) meter.accounts.set(terms.id, (account = new LeasedAccount(database, actor.tenantId, lessee, terms)));
+      if (!account) meter.accounts.set(terms.id, (account = accountFor(actor.tenantId, terms)));
       return account;
     });
     if (meter.byCaller.size >= mostCallers) meter.byCaller.clear();
@@ -107,7 +112,7 @@ export function createMeter({ database, logger }: { database: Database; logger: 
   }
 
   /** All or none, at one moment: nothing is spent where another limit refuses. Null while something must be fetched first. */
-  function settle(accounts: LeasedAccount[], rows: number): Metered | null {
+  function settle(accounts: Account[], rows: number): Metered | null {
     const refusing = accounts.find((account) => account.lacks(unitsOf(account.terms, rows)));
     if (refusing) return { type: 'refused', by: standingOf(refusing), needed: unitsOf(refusing.terms, rows), standings: accounts.map(standingOf) };
     if (!accounts.every((account) => account.has(unitsOf(account.terms, rows)))) return null;
@@ -127,21 +132,6 @@ export function createMeter({ database, logger }: { database: Database; logger: 
       if (settled) return settled;
       const short = accounts.filter((account) => !account.has(unitsOf(account.terms, charge.rows)));
       await inTime(Promise.all(short.map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
-    }
-  }
-
-  /** Fails closed: whoever cannot be metered is not served. */
-  async function inTime<T>(work: T | Promise<T>, end: number): Promise<T> {
-    let late: NodeJS.Timeout | undefined;
-    const patience = new Promise<never>((_resolve, reject) => {
-      late = setTimeout(() => reject(unmetered(null)), Math.max(0, end - performance.now()));
-    });
-    try {
-      return await Promise.race([work, patience]);
-    } catch (error) {
-      throw error instanceof DomainError ? unmetered(error) : error;
-    } finally {
-      clearTimeout(late);
     }
   }
 
@@ -205,11 +195,4 @@ function concerns({ source, subject }: LimitTerms, actor: Actor, endpoint: strin
 
 const unitsOf = ({ measure }: LimitTerms, rows: number): number => (measure === 'REQUESTS' ? 1 : rows);
 
-const standingOf = (account: LeasedAccount): LimitStanding => ({ terms: account.terms, ...account.standing() });
-
-function unmetered(cause: Error | null): DomainError {
-  return new DomainError('UNAVAILABLE', 'The limits of your tenant cannot be counted right now: nothing is served unmetered.', {
-    remedy: 'Try again after the seconds in Retry-After.',
-    ...(cause && { cause }),
-  });
-}
+const standingOf = (account: Account): LimitStanding => ({ terms: account.terms, ...account.standing() });

@@ -18,6 +18,8 @@ export interface LimitTerms {
   /** what its window is called, such as `day` */
   period: string;
   most: number;
+  /** comes back one by one, instead of all at once when a window begins */
+  isRate: boolean;
   /** from here on the limit is said to come near */
   soft: number | null;
   raise: { by: number; until: number } | null;
@@ -38,6 +40,7 @@ export function termsOf(row: UsageLimit): LimitTerms {
     measure,
     period: period === 'RATE' ? 'minute' : period.toLowerCase(),
     most: Number(limit),
+    isRate: period === 'RATE',
     soft: softLimit === null ? null : Number(softLimit),
     raise: raiseUntil && { by: Number(raiseBy), until: raiseUntil.getTime() },
     span: period === 'RATE' ? 60 : spans[period],

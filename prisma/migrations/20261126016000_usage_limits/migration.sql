@@ -1,4 +1,4 @@
--- Limits of what may be predicted, and their accounts: docs/adr/0020-leased-usage.md.
+-- Limits of what may be predicted, and their accounts: docs/adr/0030-leased-usage.md.
 CREATE TYPE "usage_scope" AS ENUM ('TENANT', 'PLAN', 'KEY', 'MODEL', 'MEMBER');
 CREATE TYPE "usage_measure" AS ENUM ('REQUESTS', 'ROWS');
 CREATE TYPE "usage_period" AS ENUM ('MINUTE', 'DAY', 'MONTH', 'RATE');
@@ -147,5 +147,58 @@ BEGIN
   is_elsewhere := granted < wanted AND EXISTS (
     SELECT 1 FROM usage_leases
     WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND held > 0 AND seen_at > moment - interval '30 seconds');
+  RETURN NEXT;
+END $$;
+
+-- The same for a rate, of so many units a minute that come back evenly (GCRA, by this database's clock). What a process asks for
+-- because somebody waits is on the account at once; what it gets ahead is set aside, and on the account once it says that
+-- it is spent. A process that is not heard of any more has spent what was set aside for it.
+CREATE FUNCTION lease_rate(
+  account text, per_minute integer, process uuid, call_number bigint, spent_units bigint, held_units bigint, wanted bigint, ahead bigint
+) RETURNS TABLE (paid bigint, set_aside bigint, level double precision)
+LANGUAGE plpgsql AS $$
+DECLARE
+  tenant text := current_tenant();
+  found_account usage_accounts%ROWTYPE;
+  mine usage_leases%ROWTYPE;
+  moment timestamptz;
+  unit_seconds double precision := 60.0 / per_minute;
+  lost bigint;
+  elsewhere bigint;
+  processes bigint;
+  free bigint;
+BEGIN
+  LOOP
+    SELECT * INTO found_account FROM usage_accounts WHERE tenant_id = tenant AND id = account FOR UPDATE;
+    EXIT WHEN FOUND;
+    INSERT INTO usage_accounts (tenant_id, id) VALUES (tenant, account) ON CONFLICT DO NOTHING;
+  END LOOP;
+  moment := clock_timestamp();
+  -- Never more than a minute ahead: neither a clock that was set back nor a limit that was lowered locks anybody out for longer.
+  level := extract(epoch FROM least(coalesce(found_account.full_at, moment), moment + interval '1 minute') - moment) / unit_seconds;
+  level := greatest(level, 0);
+  SELECT * INTO mine FROM usage_leases WHERE tenant_id = tenant AND account_id = account AND lessee = process;
+  paid := 0;
+  set_aside := 0;
+  IF FOUND AND mine.call >= call_number THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  WITH gone AS (
+    DELETE FROM usage_leases WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND seen_at < moment - interval '3 seconds' RETURNING held
+  ) SELECT coalesce(sum(held), 0) INTO lost FROM gone;
+  SELECT coalesce(sum(held), 0), count(*) + 1 INTO elsewhere, processes FROM usage_leases
+  WHERE tenant_id = tenant AND account_id = account AND lessee <> process;
+  level := level + lost + spent_units - coalesce(mine.spent, 0);
+  free := greatest(floor(per_minute - level - elsewhere - held_units + 1e-6)::bigint, 0);
+  paid := least(wanted, free);
+  IF paid = wanted THEN set_aside := least(ahead, (free - paid) / (10 * processes)); END IF;
+  level := level + paid;
+  UPDATE usage_accounts SET full_at = moment + make_interval(secs => level * unit_seconds) WHERE tenant_id = tenant AND id = account;
+  INSERT INTO usage_leases (tenant_id, account_id, lessee, call, window_start, spent, held, seen_at)
+  VALUES (tenant, account, process, call_number, moment, spent_units, held_units + set_aside, moment)
+  ON CONFLICT (tenant_id, account_id, lessee) DO UPDATE
+    SET call = excluded.call, window_start = excluded.window_start, spent = excluded.spent, held = excluded.held, seen_at = excluded.seen_at;
+  level := level + elsewhere; -- as whoever asked must take it
   RETURN NEXT;
 END $$;

@@ -21,7 +21,7 @@ export const quotaRows: Rows = {
   'Mutation.raiseUsageLimit': {
     operation: `mutation ($tenant: ID!, $id: ID!) { raiseUsageLimit(input: { tenantId: $tenant, limitId: $id, by: "5", until: "${new Date(Date.now() + 86_400_000).toISOString()}", reason: "a trial" }) { ${error} } }`,
     needs: 'platform:write',
-    variables: ({ managedTenant, managedLimit }) => ({ tenant: managedTenant, id: managedLimit }),
+    variables: ({ managedTenant, managedLimit }) => ({ id: managedLimit, tenant: managedTenant }),
   },
   'Query.quota': { operation: '{ quota { resource limit } }', needs: 'usage:read' },
 };

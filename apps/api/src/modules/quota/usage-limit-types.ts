@@ -10,9 +10,9 @@ const scopeEnum = builder.enumType(databaseEnums.UsageScope, {
 });
 const ownScopeEnum = builder.enumType('OwnUsageScope', { description: 'What a tenant sets limits for by itself.', values: ['KEY', 'MODEL', 'MEMBER'] as const });
 const measureEnum = builder.enumType(databaseEnums.UsageMeasure, { name: 'UsageMeasure', description: 'What a limit counts: REQUESTS that were answered, or ROWS in them.' });
-const periodEnum = builder.enumType('UsagePeriod', {
-  description: 'MINUTE, DAY and MONTH are those of the calendar, in UTC, and exact.',
-  values: ['MINUTE', 'DAY', 'MONTH'] as const,
+const periodEnum = builder.enumType(databaseEnums.UsagePeriod, {
+  name: 'UsagePeriod',
+  description: 'MINUTE, DAY and MONTH are those of the calendar, in UTC, and exact. RATE: requests a minute that come back one by one, evenly.',
 });
 
 const raiseType = builder.objectRef<NonNullable<UsageLimitView['raise']>>('UsageLimitRaise').implement({
@@ -31,7 +31,7 @@ export const usageLimitType = builder.objectRef<UsageLimitView>('UsageLimit').im
     scope: t.expose('scope', { type: scopeEnum, description: 'Whose predictions it counts.' }),
     subject: t.exposeString('subject', { description: 'Id of the key or person, name of the endpoint; empty for the tenant and its plan.' }),
     measure: t.expose('measure', { type: measureEnum, description: 'What it counts.' }),
-    period: t.field({ type: periodEnum, description: 'When it begins anew.', resolve: ({ period }) => period as 'MINUTE' }),
+    period: t.expose('period', { type: periodEnum, description: 'When it begins anew.' }),
     limit: t.field({ type: 'BigInt', description: 'The most, without a raise.', resolve: ({ limit }) => BigInt(limit) }),
     softLimit: t.field({ type: 'BigInt', nullable: true, description: 'From here on answers and this list say that the limit comes near.', resolve: ({ softLimit }) => softLimit === null ? null : BigInt(softLimit) }),
     raise: t.field({ type: raiseType, nullable: true, description: 'More than that for a while, given by an operator.', resolve: ({ raise }) => raise }),
