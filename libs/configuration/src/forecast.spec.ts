@@ -8,6 +8,7 @@ const columns: ColumnSummary[] = [
   { name: 'visits', type: 'number', rows: 300, missing: 20, distinct: 200 },
   { name: 'step', type: 'category', rows: 300, missing: 0, distinct: 3 },
   { name: 'holiday', type: 'binary', rows: 300, missing: 0, distinct: 2 },
+  { name: 'due', type: 'date', rows: 300, missing: 0, distinct: 90 },
   { name: 'order', type: 'category', rows: 300, missing: 0, distinct: 250 },
 ];
 const valid = { outputFeatures: [{ name: 'visits', type: 'number' }], inputFeatures: [], forecast: { timeColumn: 'day', seriesColumn: 'site', horizon: 14 } };
@@ -41,6 +42,7 @@ test.each<[string, object, object, string, RegExp]>([
   ['the target known in advance', { inputFeatures: [{ name: 'visits', type: 'number' }] }, {}, 'inputFeatures[0].name', /is the target/],
   ['the series known in advance', { inputFeatures: [{ name: 'site', type: 'category' }] }, {}, 'inputFeatures[0].name', /tells the series apart/],
   ['the time known in advance', { inputFeatures: [{ name: 'day', type: 'category' }] }, {}, 'inputFeatures[0].name', /is the time column/],
+  ['dates beside those of the time column', { inputFeatures: [{ name: 'due', type: 'date' }] }, {}, 'inputFeatures[0].type', /only numbers and categories/],
   ['a column named as the step is', { inputFeatures: [{ name: 'step', type: 'category' }] }, {}, 'inputFeatures[0].name', /no column may have that name/],
   ['a category of too many values', { inputFeatures: [{ name: 'order', type: 'category' }] }, {}, 'inputFeatures[0].type', /250 different values; at most 100/],
   ['a target that is no number', { outputFeatures: [{ name: 'site', type: 'category' }] }, { seriesColumn: undefined }, 'outputFeatures[0].type', /predicts a quantity/],

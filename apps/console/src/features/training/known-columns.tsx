@@ -1,7 +1,7 @@
 import { Card } from '../../design/card.tsx';
 import { CheckField } from '../../design/field.tsx';
 import type { problemOf } from '../../graphql/refusal.ts';
-import { type FeatureType, isUsable, proposeTargetType, type TrainingColumn } from './column-choice.ts';
+import { canBeTarget, type FeatureType, proposeTargetType, type TrainingColumn } from './column-choice.ts';
 
 interface KnownColumnsProps {
   columns: readonly TrainingColumn[];
@@ -11,9 +11,9 @@ interface KnownColumnsProps {
   onChosen: (names: string[]) => void;
 }
 
-/** Columns that can be known in advance: usable ones that have no other part in the forecast. */
+/** Columns that can be known in advance: numbers and categories that have no other part in the forecast. */
 export function knowableColumns(columns: readonly TrainingColumn[], taken: readonly string[]): TrainingColumn[] {
-  return columns.filter((column) => isUsable(column) && !taken.includes(column.name));
+  return columns.filter((column) => canBeTarget(column) && !taken.includes(column.name));
 }
 
 /** The input features to send, in the order of the file. */
