@@ -93,6 +93,8 @@ export function createRoutes(options: RouteOptions): Route[] {
       ...tensorMetadata(signature),
       // What a forecast's steps mean: without it nobody could date the answers.
       ...(signature.forecast ? { parameters: { forecast: signature.forecast } } : {}),
+      // From which score on a row is reported, and what that promises.
+      ...(signature.anomaly ? { parameters: { anomaly: signature.anomaly } } : {}),
     };
   }
 

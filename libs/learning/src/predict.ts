@@ -35,7 +35,8 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   }));
 }
 
-function tableOf(features: FittedFeature[], rows: Row[]): Table {
+/** Rows as a table of the features' columns. */
+export function tableOf(features: FittedFeature[], rows: Row[]): Table {
   return { rows: rows.length, columns: features.map((feature) => columnOf(feature, rows)) };
 }
 

@@ -91,7 +91,7 @@ function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target:
 }
 
 /** Adds the inputs that the features need, and says which there are. */
-function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
+export function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
   const numbers = features.filter((feature) => feature.type === 'number').length;
   const others = features.length - numbers;
   if (numbers > 0) graph.input({ name: 'numbers', type: 'double', shape: [N, numbers] });
@@ -100,7 +100,7 @@ function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
 }
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
-function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+export function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
   const numbers = features.filter((feature) => feature.type === 'number');
   const others = features.filter((feature) => feature.type !== 'number');
   const blocks: string[] = [];
@@ -168,7 +168,7 @@ function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, t
   }
 }
 
-function activate(graph: OnnxGraph, values: string, activation: Activation): string {
+export function activate(graph: OnnxGraph, values: string, activation: Activation): string {
   switch (activation) {
     case 'linear':
       return values;
