@@ -108,7 +108,11 @@ function rowsOf({ split: { train, validation, test }, dropped }: Trained) {
 
 /** Test rows, without those that serving would refuse as incomplete. */
 function sampleRows(table: Table, { features }: FittedDetector, testRows: Int32Array): Row[] {
-  const columns = features.map((feature) => ({ ...feature, values: table.columns.find(({ name }) => name === feature.name)!.values }));
+  const columns = features.map((feature) => {
+    const source = (feature.type === 'number' && feature.of?.column) || feature.name;
+    const { name, type, values } = table.columns.find((column) => column.name === source)!;
+    return { name, type, values, missingAllowed: feature.missingAllowed };
+  });
   const rows: Row[] = [];
   for (const at of testRows) {
     if (rows.length === agreementRows) break;

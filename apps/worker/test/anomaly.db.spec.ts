@@ -6,9 +6,10 @@ import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 const rows = 600;
 const isBad = (row: number) => row % 20 === 7;
 const torqueOf = (row: number) => (isBad(row) ? ((row * 37) % 101) + 40 : 140 - ((row * 37) % 101)) + ((row * 13) % 7);
-const csv = ['speed,torque,mode,failed', ...Array.from({ length: rows }, (_, row) => `${(row * 37) % 101},${torqueOf(row)},${row % 3 ? 'a' : 'b'},${isBad(row) ? 'yes' : 'no'}`)].join('\n');
+const dayOf = (row: number) => new Date(Date.UTC(2026, 0, 1 + (row % 28))).toISOString().slice(0, 10);
+const csv = ['day,speed,torque,mode,failed', ...Array.from({ length: rows }, (_, row) => `${dayOf(row)},${(row * 37) % 101},${torqueOf(row)},${row % 3 ? 'a' : 'b'},${isBad(row) ? 'yes' : 'no'}`)].join('\n');
 const spec = {
-  inputFeatures: [{ name: 'speed', type: 'number' }, { name: 'torque', type: 'number' }, { name: 'mode', type: 'category' }],
+  inputFeatures: [{ name: 'day', type: 'date' }, { name: 'speed', type: 'number' }, { name: 'torque', type: 'number' }, { name: 'mode', type: 'category' }],
   outputFeatures: [{ name: 'failed', type: 'binary', positiveClass: 'yes' }],
   trainer: { epochs: 15, learningRate: 0.02 },
   anomaly: { falseAlarmRate: 0.05, learnFrom: 'normal', models: [{ family: 'robust_z_score' }, { family: 'isolation_forest', numTrees: 20 }, { family: 'autoencoder', hiddenLayers: [8], codeSize: 2 }] },
@@ -43,9 +44,11 @@ describe('an anomaly detection', () => {
     expect(task).toBe('ANOMALY_DETECTION');
     const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
     expect(model.signature.anomaly!.falseAlarmRate).toBeLessThanOrEqual(0.05);
-    const checked = checkRows(model.signature, [{ speed: 50, torque: 93, mode: 'a' }, { speed: 5, torque: 900, mode: 'a' }]);
+    const checked = checkRows(model.signature, [{ day: '2026-01-14', speed: 50, torque: 93, mode: 'a' }, { day: '2026-01-14', speed: 5, torque: 900, mode: 'a' }]);
     const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];
     expect(answers).toMatchObject([{ anomaly: { isAnomaly: false } }, { anomaly: { isAnomaly: true } }]);
+    // A date counts as one input, however many numbers are made of it.
+    expect(answers.map((answer) => 'value' in answer && answer.anomaly?.contributions?.length)).toEqual([4, 4]);
     await model.close();
     await worker.close();
   });

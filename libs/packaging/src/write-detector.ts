@@ -1,7 +1,7 @@
 import { type AutoencoderScorer, type FittedDetector, hasContributions, type IsolationForestScorer, type RobustScorer } from './fitted-detector.ts';
 import type { FittedFeature } from './fitted-pipeline.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
-import { missingCategoryOf, rowsPerCallFor, type Signature } from './signature.ts';
+import { inputsOf, missingCategoryOf, numbersOf, rowsPerCallFor, type Signature } from './signature.ts';
 import { activate, declareInputs, encodeRows } from './write-model.ts';
 import { writeTreeScores } from './write-trees.ts';
 
@@ -15,7 +15,7 @@ const eulerGamma = 0.5772156649015329;
 
 /**
  * A detector as one ONNX graph. Inputs as of any model. Outputs: `score` double [N, 1], `isAnomaly` bool [N, 1] and, where the
- * family has them, `contributions` double [N, features] in the order of the signature's inputs.
+ * family has them, `contributions` double [N, inputs] in the order of the signature's inputs.
  */
 export function writeDetector(detector: FittedDetector, signature: Signature): Uint8Array {
   const { features, scorer, threshold } = detector;
@@ -23,7 +23,7 @@ export function writeDetector(detector: FittedDetector, signature: Signature): U
   const { score, contributions } = writeScorer(graph, detector);
   graph.output(score, { name: 'score', type: 'double', shape: [N, 1] });
   graph.output(graph.add('Greater', [score, graph.doubles([threshold], [1, 1])]), { name: 'isAnomaly', type: 'bool', shape: [N, 1] });
-  if (contributions !== null) graph.output(contributions, { name: 'contributions', type: 'double', shape: [N, features.length] });
+  if (contributions !== null) graph.output(contributions, { name: 'contributions', type: 'double', shape: [N, signature.inputs.length] });
   const names = (kept: FittedFeature[]) => JSON.stringify(kept.map(({ name }) => name));
   return graph.write({
     numbers: names(features.filter(({ type }) => type === 'number')),
@@ -73,13 +73,14 @@ function writeRobust(graph: OnnxGraph, features: FittedFeature[], { combine, col
   }
   categories.forEach(({ scores }, place) => blocks.push(graph.add('Gather', [graph.doubles(scores, [scores.length]), writeCode(graph, named[place]!, place)])));
   const contributions = inOrder(graph, features, blocks);
-  if (combine === 'largest') return { score: graph.add('ReduceMax', [contributions], { axes: [1], keepdims: 1 }), contributions };
+  if (combine === 'largest') return { score: largestOfRow(graph, contributions), contributions: byInput(graph, features, contributions, largestOfRow) };
   const squares = graph.add('Mul', [contributions, contributions]);
   const width = graph.doubles([features.length], [1, 1]);
   const score = graph.add('Sqrt', [graph.add('Div', [sumOfRow(graph, squares), width])]);
   const parts = graph.add('Div', [squares, graph.add('Mul', [width, score])]);
   // Where the score is 0, so is every part.
-  return { score, contributions: graph.add('Where', [graph.add('Greater', [score, graph.doubles([0], [1, 1])]), parts, graph.doubles([0], [1, 1])]) };
+  const known = graph.add('Where', [graph.add('Greater', [score, graph.doubles([0], [1, 1])]), parts, graph.doubles([0], [1, 1])]);
+  return { score, contributions: byInput(graph, features, known, sumOfRow) };
 }
 
 /** The place of a category's value, int64 [N, 1]; their number for any other value. */
@@ -121,10 +122,21 @@ function writeAutoencoder(graph: OnnxGraph, features: FittedFeature[], { layers,
   blocks.push(...categoryErrors);
   const usual = graph.doubles(columns.map((column) => column.usual * features.length), [1, features.length]);
   const contributions = graph.add('Div', [inOrder(graph, features, blocks), usual]);
-  return { score: sumOfRow(graph, contributions), contributions };
+  return { score: sumOfRow(graph, contributions), contributions: byInput(graph, features, contributions, sumOfRow) };
 }
 
 const sumOfRow = (graph: OnnxGraph, values: string): string => graph.add('ReduceSum', [values, graph.integers([1], [1])], { keepdims: 1 });
+
+const largestOfRow = (graph: OnnxGraph, values: string): string => graph.add('ReduceMax', [values], { axes: [1], keepdims: 1 });
+
+/** What each input adds, from what each feature does: a date is several features, which stand together. */
+function byInput(graph: OnnxGraph, features: FittedFeature[], contributions: string, join: (graph: OnnxGraph, values: string) => string): string {
+  let next = 0;
+  const places = inputsOf(features).map((input) => Array.from({ length: Math.max(1, numbersOf(input)) }, () => next++));
+  if (places.every(({ length }) => length === 1)) return contributions;
+  const columns = places.map((own) => join(graph, graph.add('Gather', [contributions, graph.integers(own, [own.length])], { axis: 1 })));
+  return columns.length === 1 ? columns[0]! : graph.add('Concat', columns, { axis: 1 });
+}
 
 /** Blocks of all numbers and of each category, joined and brought into the order of the features: double [N, features]. */
 function inOrder(graph: OnnxGraph, features: FittedFeature[], blocks: string[]): string {
@@ -140,10 +152,7 @@ export function detectorSignature({ features, scorer, threshold, falseAlarmRate 
     formatVersion: 1,
     task: 'anomaly_detection',
     family: scorer.family,
-    inputs: features.map((feature) =>
-      feature.type === 'number'
-        ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
-        : { name: feature.name, type: feature.type, required: !feature.missingAllowed, categories: [...feature.categories] }),
+    inputs: inputsOf(features),
     output: { name: 'score', type: 'number' },
     anomaly: { threshold, falseAlarmRate, hasContributions: hasContributions(scorer) },
     graph: { missingCategory: missingCategoryOf(features), rowsPerCall: rowsPerCallFor(effortOf(features, scorer)) },

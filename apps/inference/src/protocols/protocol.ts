@@ -128,7 +128,7 @@ export function anomaliesByOutput(predictions: readonly Prediction[]): { score: 
   };
 }
 
-/** One end of the interval of each row of a forecast. */
+/** One end of the interval of each row, of a model that has one. */
 export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
   return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
 }

@@ -1,5 +1,6 @@
 import type { FittedFeature } from '../pipeline.ts';
 import { categoryAt, findColumn, type Table } from '../table.ts';
+import { type InputPlaces, inputsOf } from './by-input.ts';
 import type { AnomalyScores } from './detector.ts';
 
 /** What a person looks at: how scores lie about the threshold, and which rows are the most unusual. */
@@ -41,6 +42,7 @@ export function reportOf(table: Table, features: FittedFeature[], rows: Int32Arr
     const bar = Math.min(bars - 1, Math.max(0, Math.floor((score - lowest) / width)));
     (labels?.[rows[at]!] === 1 ? anomalous : usual)[bar]! += 1;
   });
+  const inputs = inputsOf(features);
   const order = Array.from(scores, (_, at) => at).sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, shownRows);
   return {
     threshold,
@@ -48,23 +50,23 @@ export function reportOf(table: Table, features: FittedFeature[], rows: Int32Arr
     rows: order.map((at) => {
       const row = rows[at]!;
       const label = labels ? labels[row]! : -1;
-      const own = contributions?.subarray(at * features.length, (at + 1) * features.length) ?? null;
-      const places = features.map((_, place) => place);
+      const own = contributions?.subarray(at * inputs.length, (at + 1) * inputs.length) ?? null;
+      const places = inputs.map((_, place) => place);
       const shown = (own ? places.sort((a, b) => own[b]! - own[a]! || a - b) : places).slice(0, shownValues);
       return {
         row: row + 1,
         score: scores[at]!,
         isAnomaly: scores[at]! > threshold,
         wasAnomaly: label < 0 ? null : label === 1,
-        values: shown.map((place) => ({ name: features[place]!.name, value: valueAt(table, features[place]!, row), contribution: own ? own[place]! : null })),
+        values: shown.map((place) => ({ name: inputs[place]!.name, value: valueAt(table, inputs[place]!, row), contribution: own ? own[place]! : null })),
       };
     }),
   };
 }
 
-function valueAt(table: Table, { name, type }: FittedFeature, row: number): string | number | null {
+function valueAt(table: Table, { name }: InputPlaces, row: number): string | number | null {
   const column = findColumn(table, name)!;
-  if (type !== 'number') return categoryAt(column, row);
-  const value = column.values[row] as number;
+  if (column.type !== 'number') return categoryAt(column, row);
+  const value = column.values[row]!;
   return Number.isNaN(value) ? null : value;
 }

@@ -5,6 +5,7 @@ import { type Examples, networkOutputs } from '../network-pass.ts';
 import type { Pacer } from '../pacer.ts';
 import { categoryCodes, type DenseLayer, encodedWidth, encodeRows, type FittedFeature } from '../pipeline.ts';
 import { findColumn, type Table } from '../table.ts';
+import { byInput } from './by-input.ts';
 import type { AnomalyScores, FittedScorer } from './detector.ts';
 
 type AutoencoderScorer = Extract<FittedScorer, { family: 'autoencoder' }>;
@@ -169,5 +170,5 @@ export async function scoreByAutoencoder({ layers, columns }: AutoencoderScorer,
     contributions.set(errors.map((error, at) => error / (columns[at % width]!.usual * width)), start * width);
   }
   const scores = Float64Array.from(rows, (_, at) => contributions.subarray(at * width, (at + 1) * width).reduce((sum, value) => sum + value, 0));
-  return { scores, contributions };
+  return { scores, contributions: byInput(contributions, features, 'sum') };
 }

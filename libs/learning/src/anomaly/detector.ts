@@ -48,7 +48,7 @@ export interface ReconstructedColumn {
   otherError: number;
 }
 
-/** Of rows: the score, and [rows, features] what each feature adds to it, where the family can tell. */
+/** Of rows: the score, and [rows, inputs] what each input adds to it (a date as a whole), where the family can tell. */
 export interface AnomalyScores {
   scores: Float64Array;
   contributions: Float64Array | null;

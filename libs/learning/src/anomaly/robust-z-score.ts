@@ -1,7 +1,8 @@
 import { categoryCodes, type FittedFeature } from '../pipeline.ts';
 import { findColumn, type Table } from '../table.ts';
-import { normalQuantile } from './normal-quantile.ts';
+import { byInput } from './by-input.ts';
 import type { AnomalyScores, FittedScorer, RobustColumn } from './detector.ts';
+import { normalQuantile } from './normal-quantile.ts';
 
 type RobustScorer = Extract<FittedScorer, { family: 'robust_z_score' }>;
 
@@ -80,5 +81,5 @@ export function scoreByRobustZ({ combine, columns }: RobustScorer, features: Fit
       contributions[at] = score > 0 ? contributions[at]! ** 2 / (width * score) : 0;
     }
   }
-  return { scores, contributions };
+  return { scores, contributions: byInput(contributions, features, combine === 'largest' ? 'largest' : 'sum') };
 }

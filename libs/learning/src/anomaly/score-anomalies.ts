@@ -4,6 +4,7 @@ import type { FittedFeature } from '../pipeline.ts';
 import { type Row, tableOf } from '../predict.ts';
 import type { Table } from '../table.ts';
 import { scoreByAutoencoder } from './autoencoder.ts';
+import { inputsOf } from './by-input.ts';
 import type { AnomalyScores, FittedDetector, FittedScorer } from './detector.ts';
 import { scoreByForest } from './isolation-forest.ts';
 import { scoreByRobustZ } from './robust-z-score.ts';
@@ -22,7 +23,7 @@ export async function scoreTable(scorer: FittedScorer, features: FittedFeature[]
   }
 }
 
-/** What a detector says of a row. `contributions` are in the order of the features, where the family has them. */
+/** What a detector says of a row. `contributions` are in the order of the inputs, where the family has them. */
 export interface AnomalyAnswer {
   value: number;
   anomaly: { isAnomaly: boolean; contributions?: number[] };
@@ -35,11 +36,12 @@ export async function detectAnomalies({ features, scorer, threshold }: FittedDet
   const scored = await scoreTable(scorer, features, table, Int32Array.from(rows, (_, row) => row), createPacer());
   if (!scored) throw new Error('The detection was interrupted');
   const { scores, contributions } = scored;
+  const width = inputsOf(features).length;
   return Array.from(scores, (value, row) => ({
     value,
     anomaly: {
       isAnomaly: value > threshold,
-      ...(contributions ? { contributions: Array.from(contributions.subarray(row * features.length, (row + 1) * features.length)) } : {}),
+      ...(contributions ? { contributions: Array.from(contributions.subarray(row * width, (row + 1) * width)) } : {}),
     },
   }));
 }

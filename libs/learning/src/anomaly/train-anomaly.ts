@@ -1,5 +1,6 @@
 import { type AnomalyFamily, type AnomalyMetric, type AnomalyModelSettings, checkSpecAgainstColumns, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from '../backend.ts';
+import { expandDates } from '../date-columns.ts';
 import type { DenseState, EpochResult } from '../dense-network.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import { fitFeatures, type FittedFeature } from '../pipeline.ts';
@@ -88,10 +89,13 @@ interface Fit {
  * The same table, configuration and backend give the same models, bit for bit, also when the run was stopped and resumed.
  */
 export async function trainAnomaly(options: TrainAnomalyOptions): Promise<TrainAnomalyOutcome> {
-  const { table, spec, signal } = options;
-  const settings = spec.anomaly!;
-  const problems = [...checkSpecAgainstColumns(spec, summariseTable(table)), ...findInfinities(table, spec)];
+  const { signal } = options;
+  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
   if (problems.length > 0) return { type: 'invalid', problems };
+  const expanded = expandDates(options.table, options.spec);
+  if (expanded.type === 'invalid') return expanded;
+  const { table, spec } = expanded;
+  const settings = spec.anomaly!;
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);
   const data = prepareAnomalyData(table, spec);
