@@ -10,7 +10,7 @@ export {
   type Task,
   taskOf,
 } from './check-spec.ts';
-export { completeSettings } from './families.ts';
+export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
   BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
