@@ -23,6 +23,7 @@ export {
   minHistory,
   stepInput,
 } from './forecast.ts';
+export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';
