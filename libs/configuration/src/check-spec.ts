@@ -62,7 +62,7 @@ export function needsValidation(spec: TrainingSpec): boolean {
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast } = spec;
-  if (forecast) return checkForecast({ ...spec, forecast }, columns);
+  if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
