@@ -65,7 +65,7 @@ export function needsValidation(spec: TrainingSpec): boolean {
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, anomaly } = spec;
   if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
-  if (forecast) return checkForecast({ ...spec, forecast }, columns);
+  if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
   if (anomaly) return [...checkInputs(spec, columns), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [
     ...checkInputs(spec, columns),

@@ -193,7 +193,8 @@ describe('a forecast', () => {
   const { signature } = buildForecastPackage(
     {
       family: 'naive', target: 'visits', series: { column: 'site', names: ['north', 'south'] }, horizon: 2, lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
-      point: Float64Array.of(1, 2, 3, 4), lower: Float64Array.of(0, 1, 2, 3), upper: Float64Array.of(2, 3, 4, 5),
+      covariates: [], floor: Float64Array.of(0, 0), below: new Float64Array(4).fill(1), above: new Float64Array(4).fill(1),
+      parts: [{ base: Float64Array.of(1, 2, 3, 4), unit: new Float64Array(4).fill(1), logarithmic: new Int32Array(2), head: null }],
     },
     { metrics: {}, lineage: {} },
   );
