@@ -46,6 +46,7 @@ export type {
   Trial,
   TrustedKey,
   Upload,
+  UsageLimit,
   UsageRecord,
   VersionReview,
 } from './generated/prisma/client.ts';

@@ -25,6 +25,7 @@ export const idPrefixes = {
   versionReview: 'rvw',
   endpoint: 'end',
   reservation: 'rsv',
+  usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
 } as const;

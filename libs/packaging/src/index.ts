@@ -10,6 +10,7 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
@@ -27,6 +28,7 @@ export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {
+  buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
   DamagedPackageError,

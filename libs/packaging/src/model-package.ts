@@ -4,10 +4,12 @@ import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
 import { billOfMaterials, type PackageMaterials } from './bill-of-materials.ts';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
+import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { type ManifestSignature, readSignature, SIGNATURE_FILE } from './manifest-signature.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
+import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
 
@@ -101,6 +103,13 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a detector of anomalies. */
+export function buildDetectorPackage(detector: FittedDetector, facts: PackageFacts): ModelPackage {
+  assertDetector(detector);
+  const signature = detectorSignature(detector);
+  return assemble(signature, writeDetector(detector, signature), facts);
 }
 
 /** A package of a graph that was written elsewhere and has passed the checks of `import-onnx.ts`. */
