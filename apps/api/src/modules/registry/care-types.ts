@@ -166,9 +166,9 @@ builder.queryFields((t) => ({
   }),
 }));
 
-/** What a search looks for, as it stands in a name. @throws DomainError INVALID */
+/** What a search looks for, with nothing in it that the database would take for a pattern. @throws DomainError INVALID */
 export function searchedText(search: string | null | undefined): string | null {
   if (search == null || search.trim() === '') return null;
   if (search.length > 100) throw new DomainError('INVALID', 'The search is longer than 100 characters.', { field: 'search', remedy: 'Shorten it.' });
-  return search.trim();
+  return search.trim().replace(/[\\%_]/g, '\\$&');
 }
