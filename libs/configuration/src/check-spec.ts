@@ -1,6 +1,7 @@
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
+import { checkImages } from './check-images.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
@@ -67,6 +68,7 @@ export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSumma
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
     ...checkSettings(spec, columns),
+    ...checkImages(spec, columns),
     ...checkSplit(spec, columns),
   ];
 }
@@ -153,7 +155,12 @@ function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[
 }
 
 function checkType(field: string, feature: { name: string; type: string }, column: ColumnSummary): SpecProblem[] {
-  if (!['number', 'category', 'binary'].includes(column.type)) {
+  if ((feature.type === 'image') !== (column.type === 'image')) {
+    return [feature.type === 'image'
+      ? { field, message: `"${feature.name}" holds no pictures but ${column.type} values.`, remedy: 'Choose a column of pictures, or another type.' }
+      : { field, message: `"${feature.name}" holds pictures.`, remedy: 'As an input, use type "image"; as a target, choose another column.' }];
+  }
+  if (!['number', 'category', 'binary', 'image'].includes(column.type)) {
     return [{
       field,
       message: `"${feature.name}" is a ${column.type} column, which no model family takes yet.`,

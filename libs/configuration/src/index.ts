@@ -12,7 +12,7 @@ export {
 } from './check-spec.ts';
 export { completeSettings } from './families.ts';
 export type {
-  BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+  BaselineSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
 export {
   type ForecastMetric,
@@ -24,6 +24,6 @@ export {
   stepInput,
 } from './forecast.ts';
 export type { SpecProblem } from './spec-problem.ts';
-export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
+export { isSearch, maxSearchTrials, parseTrainingSpec, readsImages, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';
 export { writeTrainingYaml } from './training-yaml.ts';

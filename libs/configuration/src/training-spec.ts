@@ -11,7 +11,12 @@ const featureType = z.enum(['number', 'category', 'binary']).meta({
 
 const columnName = z.string().min(1).max(256).meta({ title: 'Column', description: 'Name of a column of the data set.' });
 
-const inputFeatureSchema = z.strictObject({ name: columnName, type: featureType }).meta({ title: 'Input feature' });
+const inputType = z.enum([...featureType.options, 'image']).meta({
+  title: 'Type',
+  description: 'How the column is used: as a quantity, as one of several values, as one of two values, or as a picture.',
+});
+
+const inputFeatureSchema = z.strictObject({ name: columnName, type: inputType }).meta({ title: 'Input feature' });
 
 const outputFeatureSchema = z
   .strictObject({
@@ -206,7 +211,7 @@ export const trainingSpecSchema = z
     models: z.array(modelSchema).max(50).optional().meta({
       title: 'Models',
       description:
-        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network. ' +
+        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network, for pictures a convolutional one. ' +
         'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
@@ -214,7 +219,7 @@ export const trainingSpecSchema = z
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
-    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
+    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);
     if (models.length === 0 && !isSearch(spec)) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
@@ -224,6 +229,11 @@ export const trainingSpecSchema = z
     return { ...spec, models };
   })
   .meta({ title: 'Training configuration' });
+
+/** Whether the models learn from pictures rather than from columns of numbers and words. */
+export function readsImages({ inputFeatures }: { inputFeatures: readonly { type: string }[] }): boolean {
+  return inputFeatures.some(({ type }) => type === 'image');
+}
 
 /** Whether the models are to be found by a search, within a time or a number of trials, rather than listed. */
 export function isSearch({ selection }: { selection: z.output<typeof selectionSchema> }): boolean {
