@@ -22,7 +22,7 @@ const mayImport = {
   testkit: ['*'],
   api: ['training', 'registry', 'datasets', 'quota', 'auth', 'outbound', 'storage', 'database', 'kernel'],
   inference: ['registry', 'packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
-  worker: ['training', 'learning', 'configuration', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
+  worker: ['training', 'learning', 'images', 'configuration', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   console: [],
   tools: ['*'],
 };

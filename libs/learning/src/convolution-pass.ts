@@ -3,6 +3,7 @@ import { type ConvolutionNetwork, type ConvolutionPlan, side, weightsOfConvoluti
 import type { Slopes } from './gradient-descent.ts';
 import { type Statistics, varianceFloor } from './network-plan.ts';
 import type { Random } from './random.ts';
+import { tidily } from './tidily.ts';
 
 /** Standardised pictures [rows, height, width, channels] row by row, with their classes. */
 export interface ImageBatch {
@@ -26,7 +27,7 @@ export interface ImageLossOptions {
 /** Cross-entropy of a batch in nats, and its gradient with respect to each weight array. */
 export function imageSlopes(plan: ConvolutionPlan, weights: Float32Array[], batch: ImageBatch, options: ImageLossOptions): Slopes {
   const shapes = weightsOfConvolutions(plan);
-  return tf.tidy(() => {
+  return tidily(() => {
     const truth = wantedOf(batch, plan.classes, options);
     let statistics: Statistics = [];
     const lossOf = (...tensors: tf.Tensor[]): tf.Scalar => {
@@ -126,7 +127,7 @@ export function normalise(x: tf.Tensor4D, gain: tf.Tensor1D, bias: tf.Tensor1D):
 /** Probabilities of the classes, [rows, classes], of standardised pictures. */
 export function imageOutputs({ layers, head }: ConvolutionNetwork, { rows, height, width, channels, pixels }: Omit<ImageBatch, 'targets'>): Float32Array {
   const classes = head.bias.length;
-  return tf.tidy(() => {
+  return tidily(() => {
     let values = tf.tensor4d(pixels, [rows, height, width, channels]);
     for (const { inputs, filters, kernel, bias, pooled } of layers) {
       const sums = tf.add(tf.conv2d(values, tf.tensor4d(kernel, [side, side, inputs, filters]), 1, 'same'), tf.tensor1d(bias)) as tf.Tensor4D;

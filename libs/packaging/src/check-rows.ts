@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/kernel';
+import { readPicture } from './read-picture.ts';
 import type { Signature, SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
@@ -33,12 +34,15 @@ export class ValidatedRows {
   readonly numbers: Float64Array;
   /** [count, other features] */
   readonly categories: string[];
+  /** [count, height, width, channels] where the model looks at a picture */
+  readonly pixels: Uint8Array;
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[]) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array()) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
     this.categories = categories;
+    this.pixels = pixels;
   }
 }
 
@@ -77,6 +81,8 @@ interface Compiled {
   names: ReadonlySet<string>;
   numbers: number;
   categories: number;
+  /** of one row, times channels */
+  pixels: number;
   missingCategory: string;
 }
 
@@ -88,12 +94,13 @@ function compile(signature: Signature): Compiled {
   const { inputs, graph } = signature;
   const numbers = inputs.filter((input) => input.type === 'number').length;
   const fresh: Compiled = {
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? null])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? (input.type === 'image' ? [input.height, input.width, input.channels] : null)])]),
     inputs,
-    known: inputs.map((input) => (input.type === 'number' ? null : new Set(input.categories))),
+    known: inputs.map((input) => (input.categories ? new Set(input.categories) : null)),
     names: new Set(inputs.map((input) => input.name)),
     numbers,
-    categories: inputs.length - numbers,
+    categories: inputs.filter((input) => input.categories).length,
+    pixels: inputs.reduce((sum, input) => sum + (input.type === 'image' ? input.width * input.height * input.channels : 0), 0),
     missingCategory: graph.missingCategory,
   };
   compiled.set(signature, fresh);
@@ -117,6 +124,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   const categories = new Array<string>(list.length * model.categories);
   let nextNumber = 0;
   let nextCategory = 0;
+  const pixels = new Uint8Array(list.length * model.pixels);
+  let usedPixels = 0;
   const report: Report = (problem) => problems.push(problem);
 
   for (let index = 0; index < list.length && problems.length < MAX_PROBLEMS; index++) {
@@ -128,6 +137,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       const known = model.known[position]!;
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
+        if (input.type === 'image') continue;
         if (known === null) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
@@ -145,6 +155,14 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           warnings.push(outsideRange(input, number, index));
         }
         numbers[nextNumber++] = number;
+      } else if (input.type === 'image') {
+        const picture = readPicture(input, value, index, usedPixels);
+        if ('problem' in picture) {
+          report(picture.problem);
+          continue;
+        }
+        pixels.set(picture.data, index * model.pixels);
+        usedPixels += picture.pixels;
       } else if (typeof value !== 'string') {
         report(notText(input, value, index));
       } else if (known?.has(value)) {
@@ -159,7 +177,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
     }
   }
   if (problems.length > 0) return { type: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
-  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories), warnings };
+  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, pixels), warnings };
 }
 
 const readObject: RowReader = (row, index, { inputs, names }, report) => {
@@ -233,7 +251,7 @@ function checkCount(rows: unknown, maxRows: number): RowProblem | null {
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
-  const kind = input.type === 'number' ? 'a number' : 'text';
+  const kind = input.type === 'number' ? 'a number' : input.type === 'image' ? '{"b64": …} with a PNG or JPEG file' : 'text';
   const [code, message] =
     value === null
       ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
@@ -289,7 +307,7 @@ function notText(input: SignatureInput & { categories: string[] }, value: unknow
 /** Of an input that is closed: there is no answer to other values. */
 function notOffered(input: SignatureInput, value: number | string, row: number): RowProblem {
   const message = `Row ${row} has ${describe(value)} for "${input.name}", which the model has no answer to.`;
-  const remedy = input.type === 'number' ? `Send a whole number from ${input.min} to ${input.max}.` : `Send one of ${list(input.categories)}.`;
+  const remedy = input.type === 'number' ? `Send a whole number from ${input.min} to ${input.max}.` : `Send one of ${list(input.categories ?? [])}.`;
   return { row, field: input.name, code: 'value_not_offered', message, remedy };
 }
 
@@ -318,7 +336,7 @@ function describe(value: unknown): string {
 
 function example(inputs: readonly SignatureInput[]): string {
   const shown = inputs.slice(0, 3).map((input) => {
-    const value = input.min ?? input.categories?.[0] ?? '';
+    const value = input.type === 'image' ? { b64: '…' } : (input.min ?? input.categories?.[0] ?? '');
     return `${JSON.stringify(input.name)}: ${JSON.stringify(value)}`;
   });
   return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;

@@ -66,9 +66,10 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
   const numbers = signature.inputs.filter((input) => input.type === 'number').length;
-  const others = signature.inputs.length - numbers;
+  const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
+      ...signature.inputs.flatMap((input) => (input.type === 'image' ? [`image uint8 ${input.height} ${input.width} ${input.channels}`] : [])),
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
@@ -90,7 +91,8 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
 function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
-  const categoryCount = signature.inputs.length - numberCount;
+  const categoryCount = signature.inputs.filter((input) => input.categories).length;
+  const image = signature.inputs.find((input) => input.type === 'image');
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
   let closing: Promise<void> | undefined;
@@ -108,6 +110,11 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     if (categoryCount > 0) {
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
+    }
+    if (image) {
+      const { height, width, channels } = image;
+      const size = height * width * channels;
+      feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
     }
     const outputs = await session.run(feeds);
     if (classes === 0) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedImage, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
@@ -34,7 +34,11 @@ export interface ForecastFacts {
 /** `closed`: there is no answer to other values than these; a number is then a whole one. */
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined };
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined }
+  | ImageInput;
+
+/** A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph. */
+export type ImageInput = FittedImage & { type: 'image'; required: true; categories?: never; min?: never; max?: never; closed?: never };
 
 export type SignatureOutput =
   | {
@@ -56,7 +60,7 @@ export type SignatureOutput =
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
   name: string;
-  datatype: 'FP64' | 'FP32' | 'BYTES';
+  datatype: 'FP64' | 'FP32' | 'BYTES' | 'UINT8';
   shape: number[];
 }
 
@@ -72,6 +76,14 @@ const inputSchema = z.discriminatedUnion('type', [
     required: z.boolean(),
     categories: z.array(z.string()),
     closed,
+  }),
+  z.strictObject({
+    name,
+    type: z.literal('image'),
+    required: z.literal(true),
+    width: z.int().min(1).max(4096),
+    height: z.int().min(1).max(4096),
+    channels: z.union([z.literal(1), z.literal(3)]),
   }),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
@@ -105,9 +117,10 @@ const signatureSchema = z
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
+  .refine((it) => it.inputs.length === 1 || !it.inputs.some((input) => input.type === 'image'), 'a picture is no input beside others')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
-    (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
+    (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
     'missingCategory is one of the categories',
   );
 
@@ -118,12 +131,12 @@ export function parseSignature(value: unknown): { signature: Signature } | { com
 }
 
 export function signatureOf(pipeline: FittedPipeline): Signature {
-  const { features, target } = pipeline;
+  const { features, image, target } = pipeline;
   return {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: features.map((feature) =>
+    inputs: image ? [{ name: image.name, type: 'image', required: true, width: image.width, height: image.height, channels: image.channels }] : features.map((feature) =>
       feature.type === 'number'
         ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
         : {
@@ -149,7 +162,10 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
-    ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: [-1] }),
+    (input): TensorMetadata =>
+      input.type === 'image'
+        ? { name: input.name, datatype: 'UINT8', shape: [-1, input.height, input.width, input.channels] }
+        : { name: input.name, datatype: input.type === 'number' ? 'FP64' : 'BYTES', shape: [-1] },
   );
   const outputs: TensorMetadata[] =
     signature.output.type === 'number'
@@ -186,11 +202,12 @@ function rowsPerCall(pipeline: FittedPipeline): number {
 }
 
 /** Of one row: numbers in the widest tensor, and multiplications. */
-function effortOf({ features, estimator }: FittedPipeline): { cells: number; work: number } {
+function effortOf({ features, image, estimator }: FittedPipeline): { cells: number; work: number } {
   if (estimator.family === 'ensemble') {
     const efforts = estimator.members.map(effortOf);
     return { cells: Math.max(...efforts.map(({ cells }) => cells)), work: efforts.reduce((sum, { work }) => sum + work, 0) };
   }
+  if (image) return effortOfPicture(image, estimator);
   const width = encodedWidth(features);
   if (estimator.family === 'knn') {
     return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
@@ -204,8 +221,21 @@ function effortOf({ features, estimator }: FittedPipeline): { cells: number; wor
   }
   if (estimator.family === 'baseline') return { cells: width, work: width };
   if (estimator.family === 'linear') return { cells: Math.max(width, estimator.bias.length), work: estimator.kernel.length };
+  if (estimator.family === 'convolutional') throw new Error('A convolutional network looks at a picture');
   return {
     cells: Math.max(width, ...estimator.layers.map((layer) => layer.units)),
     work: estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0),
   };
+}
+
+function effortOfPicture({ width, height, channels }: FittedImage, estimator: FittedPipeline['estimator']): { cells: number; work: number } {
+  let [places, cells, work] = [width * height, width * height * channels, 1];
+  if (estimator.family !== 'convolutional') return { cells, work };
+  for (const { inputs, filters, pooled } of estimator.layers) {
+    cells = Math.max(cells, places * filters);
+    work += places * 9 * inputs * filters;
+    if (pooled) places = Math.max(1, Math.floor(places / 4));
+  }
+  // Numbers of four bytes, where others have eight.
+  return { cells: Math.ceil(cells / 2), work };
 }
