@@ -11,6 +11,8 @@ export { type ContactStrip, readContactSheet } from './contact-sheet.ts';
 export type { ImageSummary } from './image-summary.ts';
 export type { DatasetProfile, VersionRefusal } from './version-store.ts';
 export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
+export { type DecimalSign, type Delimiter, type FileDialect } from './file-dialect.ts';
+export type { TextEncoding } from './text-encoding.ts';
 export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
 export {
   type ColumnFlag,

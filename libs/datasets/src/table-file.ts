@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/kernel';
+import { defaultTableLimits } from '@millrace/quota';
 import type { ImageSummary } from './image-summary.ts';
 
 /** What a column holds. `number` is stored as float64, `date` as a point in time (UTC), `image` as the bytes of a PNG or JPEG file, all others as text. */
@@ -64,6 +65,7 @@ export interface ColumnProfile {
 }
 
 export interface FileLimits {
+  /** this and the rows are the tenant's own, by its plan */
   maxColumns: number;
   maxRows: number;
   /** of one cell, in bytes of UTF-8 */
@@ -78,8 +80,8 @@ export interface FileLimits {
 }
 
 export const defaultFileLimits: FileLimits = {
-  maxColumns: 1000,
-  maxRows: 5_000_000,
+  maxColumns: defaultTableLimits.columns,
+  maxRows: defaultTableLimits.rows,
   maxCellBytes: 64 * 1024,
   maxRowBytes: 1024 * 1024,
   maxNameLength: 128,

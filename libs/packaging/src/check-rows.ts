@@ -1,6 +1,6 @@
-import type { Problem } from '@millrace/kernel';
+import { datePartOf, type Problem, readIsoDate } from '@millrace/kernel';
 import { readPicture } from './read-picture.ts';
-import type { Signature, SignatureInput } from './signature.ts';
+import { numbersOf, type Signature, type SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
 export interface RowProblem extends Problem {
@@ -30,7 +30,7 @@ export class ValidatedRows {
   readonly count: number;
   /** which signature they fit: rows for one model are never fed to another */
   readonly layout: string;
-  /** [count, numeric features], NaN where missing */
+  /** [count, numbers of the graph], NaN where missing */
   readonly numbers: Float64Array;
   /** [count, other features] */
   readonly categories: string[];
@@ -76,7 +76,7 @@ export function layoutOf(signature: Signature): string {
 interface Compiled {
   layout: string;
   inputs: readonly SignatureInput[];
-  /** by index of the input: its known categories, null for a number */
+  /** by index of the input: its known categories, null for a number or date */
   known: ReadonlyArray<ReadonlySet<string> | null>;
   names: ReadonlySet<string>;
   numbers: number;
@@ -92,9 +92,9 @@ function compile(signature: Signature): Compiled {
   const ready = compiled.get(signature);
   if (ready !== undefined) return ready;
   const { inputs, graph } = signature;
-  const numbers = inputs.filter((input) => input.type === 'number').length;
+  const numbers = inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const fresh: Compiled = {
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? (input.type === 'image' ? [input.height, input.width, input.channels] : null)])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels] : null)])]),
     inputs,
     known: inputs.map((input) => (input.categories ? new Set(input.categories) : null)),
     names: new Set(inputs.map((input) => input.name)),
@@ -138,7 +138,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
         if (input.type === 'image') continue;
-        if (known === null) numbers[nextNumber++] = NaN;
+        if (known === null) for (let i = numbersOf(input); i > 0; i--) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
         const problem = checkNumber(input, value, index);
@@ -163,6 +163,10 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
         }
         pixels.set(picture.data, index * model.pixels);
         usedPixels += picture.pixels;
+      } else if (input.type === 'date') {
+        const moment = typeof value === 'string' ? readIsoDate(value) : null;
+        if (moment === null) report(notADate(input, value, index));
+        else for (const part of input.parts) numbers[nextNumber++] = datePartOf(moment, part);
       } else if (typeof value !== 'string') {
         report(notText(input, value, index));
       } else if (known?.has(value)) {
@@ -251,7 +255,7 @@ function checkCount(rows: unknown, maxRows: number): RowProblem | null {
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
-  const kind = input.type === 'number' ? 'a number' : input.type === 'image' ? '{"b64": …} with a PNG or JPEG file' : 'text';
+  const kind = { number: 'a number', date: 'a date', image: '{"b64": …} with a PNG or JPEG file', category: 'text', binary: 'text' }[input.type];
   const [code, message] =
     value === null
       ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
@@ -290,6 +294,16 @@ function checkNumber(input: SignatureInput & { type: 'number' }, value: unknown,
     code: 'not_a_number',
     message: `Row ${row} has ${describe(value)} for "${input.name}", which is a number.`,
     remedy: isQuoted ? `Send ${Number(value)}, without quotes.` : `Send a number, such as ${input.min}.`,
+  };
+}
+
+function notADate(input: SignatureInput & { type: 'date' }, value: unknown, row: number): RowProblem {
+  return {
+    row,
+    field: input.name,
+    code: 'not_a_date',
+    message: `Row ${row} has ${describe(value)} for "${input.name}", which is a date.`,
+    remedy: `Send text such as "${input.max}" or "${input.max}T14:30:00Z".`,
   };
 }
 

@@ -1,5 +1,6 @@
+import { dateOfDay, type DatePart, dateParts } from '@millrace/kernel';
 import { z } from 'zod';
-import { encodedWidth, type FittedImage, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedImage, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
@@ -31,14 +32,18 @@ export interface ForecastFacts {
   intervalCoverage: number;
 }
 
-/** `closed`: there is no answer to other values than these; a number is then a whole one. */
+/**
+ * `closed`: there is no answer to other values than these; a number is then a whole one. A date is ISO 8601 text; the graph
+ * gets its `parts`, in their order, among the numbers; `min` and `max` are the first and last day of training.
+ */
 export type SignatureInput =
-  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined }
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; parts?: never; closed?: true | undefined }
+  | { name: string; type: 'date'; required: boolean; parts: DatePart[]; min: string; max: string; categories?: never; closed?: never }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined }
   | ImageInput;
 
 /** A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph. */
-export type ImageInput = FittedImage & { type: 'image'; required: true; categories?: never; min?: never; max?: never; closed?: never };
+export type ImageInput = FittedImage & { type: 'image'; required: true; categories?: never; parts?: never; min?: never; max?: never; closed?: never };
 
 export type SignatureOutput =
   | {
@@ -70,6 +75,7 @@ const inputSchema = z.discriminatedUnion('type', [
   z
     .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number(), closed })
     .refine((input) => input.min <= input.max, 'min is above max'),
+  z.strictObject({ name, type: z.literal('date'), required: z.boolean(), parts: z.array(z.enum(dateParts)).min(1), min: z.string(), max: z.string() }),
   z.strictObject({
     name,
     type: z.enum(['category', 'binary']),
@@ -136,16 +142,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: image ? [{ name: image.name, type: 'image', required: true, width: image.width, height: image.height, channels: image.channels }] : features.map((feature) =>
-      feature.type === 'number'
-        ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
-        : {
-            name: feature.name,
-            type: feature.type,
-            required: !feature.missingAllowed,
-            categories: [...feature.categories],
-          },
-    ),
+    inputs: image ? [{ name: image.name, type: 'image', required: true, width: image.width, height: image.height, channels: image.channels }] : features.flatMap((feature, index) => inputOf(feature, features, index)),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -157,6 +154,30 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
           },
     graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
   };
+}
+
+/** A date stands where its first part does. */
+function inputOf(feature: FittedFeature, features: readonly FittedFeature[], index: number): SignatureInput[] {
+  const required = !feature.missingAllowed;
+  if (feature.type !== 'number') return [{ name: feature.name, type: feature.type, required, categories: [...feature.categories] }];
+  const { of } = feature;
+  if (!of) return [{ name: feature.name, type: 'number', required, min: feature.min, max: feature.max }];
+  const sourceOf = (one: FittedFeature | undefined): string | undefined => (one?.type === 'number' ? one.of?.column : undefined);
+  if (sourceOf(features[index - 1]) === of.column) return [];
+  const siblings = features.flatMap((one) => (one.type === 'number' && one.of?.column === of.column ? [{ ...one, part: one.of.part }] : []));
+  const day = siblings.find(({ part }) => part === 'day')!;
+  return [{ name: of.column, type: 'date', required, parts: siblings.map(({ part }) => part), min: dateOfDay(day.min), max: dateOfDay(day.max) }];
+}
+
+/** How many of the graph's numbers an input is; 0 for text. */
+export function numbersOf(input: SignatureInput): number {
+  return input.type === 'number' ? 1 : (input.parts?.length ?? 0);
+}
+
+/** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
+export function intervalCoverageOf({ forecast, output }: Signature): number | null {
+  if (forecast) return forecast.intervalCoverage;
+  return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
 }
 
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
@@ -171,7 +192,7 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
+          ...(intervalCoverageOf(signature) !== null ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
