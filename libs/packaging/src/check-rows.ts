@@ -1,5 +1,5 @@
 import { datePartOf, type Problem, readIsoDate } from '@millrace/kernel';
-import { readPicture } from './read-picture.ts';
+import { maxTotalPixels, readPicture } from './read-picture.ts';
 import { numbersOf, type Signature, type SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
@@ -23,6 +23,8 @@ export type CheckedRows =
 export interface CheckLimits {
   /** rows in one request; 10,000 unless told */
   maxRows?: number;
+  /** of all pictures in one request; eight million unless told */
+  maxPixels?: number;
 }
 
 /** Rows that were found to fit a signature, packed as the graph takes them. Made by the checks below only. */
@@ -125,7 +127,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   let nextNumber = 0;
   let nextCategory = 0;
   const pixels = new Uint8Array(list.length * model.pixels);
-  let usedPixels = 0;
+  let pixelsLeft = limits.maxPixels ?? maxTotalPixels;
   const report: Report = (problem) => problems.push(problem);
 
   for (let index = 0; index < list.length && problems.length < MAX_PROBLEMS; index++) {
@@ -156,13 +158,13 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
         }
         numbers[nextNumber++] = number;
       } else if (input.type === 'image') {
-        const picture = readPicture(input, value, index, usedPixels);
+        const picture = readPicture(input, value, index, pixelsLeft);
         if ('problem' in picture) {
           report(picture.problem);
           continue;
         }
         pixels.set(picture.data, index * model.pixels);
-        usedPixels += picture.pixels;
+        pixelsLeft -= picture.pixels;
       } else if (input.type === 'date') {
         const moment = typeof value === 'string' ? readIsoDate(value) : null;
         if (moment === null) report(notADate(input, value, index));
