@@ -1,4 +1,4 @@
-import { type Actor, actorName, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, budgetWindow, requirePermission } from '@millrace/auth';
 import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
@@ -22,6 +22,18 @@ export interface ReserveInput {
   amount: bigint;
   /** the id of what it is held for; one reservation a subject and resource */
   subject: string;
+}
+
+export interface KeyWithBudget {
+  id: string;
+  budgetDuration: string | null;
+  createdAt: Date;
+}
+
+export interface KeySpend {
+  spend: number;
+  /** null where the budget never begins anew */
+  resetAt: Date | null;
 }
 
 export type Quota = ReturnType<typeof createQuota>;
@@ -105,6 +117,21 @@ export function createQuota({ database }: { database: Database }) {
           GROUP BY actor`,
       );
       return new Map(rows.map(({ actor: name, ...summary }) => [name, summary]));
+    },
+
+    /** Cost units that these keys have used up of their budgets, by the ledger, since the present time of each began. */
+    async spendOf(actor: Actor, keys: readonly KeyWithBudget[]): Promise<Map<string, KeySpend>> {
+      if (keys.some(({ id }) => actor.type !== 'key' || id !== actor.keyId)) requirePermission(actor, 'usage:read');
+      const now = new Date();
+      const windows = keys.map(({ budgetDuration, createdAt }) => budgetWindow(budgetDuration, createdAt, now));
+      const rows = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<{ id: string; spend: number }[]>`
+          SELECT k.id, coalesce(sum(u.units), 0)::float8 AS spend
+          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[]) AS k (id, since)
+          LEFT JOIN usage_records u ON u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since
+          GROUP BY k.id`,
+      );
+      return new Map(keys.map(({ id }, index) => [id, { spend: rows.find((row) => row.id === id)?.spend ?? 0, resetAt: windows[index]!.to }]));
     },
 
     /** What the actor itself has used. */
