@@ -227,6 +227,7 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       en AS (INSERT INTO endpoints (id, tenant_id, name, model_id, alias_name, created_by) SELECT $8, id, 'e', $6, 'champion', 'system' FROM tenant),
       q AS (INSERT INTO tenant_queues (tenant_id) SELECT id FROM tenant),
       qc AS (INSERT INTO quota_counters (tenant_id, resource, limit_value) SELECT id, 'ACTIVE_RUNS', 1 FROM tenant),
+      tl AS (INSERT INTO tenant_table_limits (tenant_id, rows, columns) SELECT id, 1, 1 FROM tenant),
       re AS (INSERT INTO reservations (id, tenant_id, resource, amount, subject) SELECT $9, id, 'ACTIVE_RUNS', 1, 'x' FROM tenant),
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
       ul AS (INSERT INTO usage_limits (id, tenant_id, scope, measure, period, limit_value, updated_by) SELECT 'lim_of_' || id, id, 'TENANT', 'ROWS', 'DAY', 1, 'system' FROM tenant),
