@@ -8,3 +8,4 @@ export { defaultTrainingLimits, leastRunMemoryMb, type TrainingLimits } from './
 export { createUsageJournal, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
 export type { LimitSource, LimitTerms, UsageMeasure, UsagePeriod, UsageScope } from './usage-limit.ts';
 export type { UsageLimitView } from './usage-limits.ts';
+export { mostReportDays, usageDimensions, type UsageDimension, type UsageLine, type UsageReport } from './usage-report.ts';

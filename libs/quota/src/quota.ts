@@ -5,7 +5,9 @@ import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource
 import { createPlans } from './plans.ts';
 import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
+import { addToHours } from './usage-hours.ts';
 import { createUsageLimits } from './usage-limits.ts';
+import { reportUsage, type UsageReport, type UsageReportRequest } from './usage-report.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -47,6 +49,8 @@ export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
     usageLimits: createUsageLimits({ database }),
+
+    reportUsage: (actor: Actor, request: UsageReportRequest): Promise<UsageReport> => reportUsage(database, actor, request),
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,
@@ -161,9 +165,11 @@ export function createQuota({ database }: { database: Database }) {
     /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */
     async recordTraining(tx: TenantTx, entry: { tenantId: string; runId: string; actor: string; computeSeconds: number; gpuSeconds: number }): Promise<void> {
       await tx.$executeRaw`
-        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units, gpu_units)
-        VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds}, ${entry.gpuSeconds})
-        ON CONFLICT DO NOTHING`;
+        WITH entered AS (
+          INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units, gpu_units)
+          VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds}, ${entry.gpuSeconds})
+          ON CONFLICT DO NOTHING RETURNING *)
+        ${addToHours}`;
     },
   };
 }
