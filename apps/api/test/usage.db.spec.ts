@@ -27,7 +27,7 @@ it('exports usage as CSV and JSON for billing, and says what is wrong with a que
   expect(await json.json()).toMatchObject({ from: '2026-11-01T00:00:00.000Z', lines: [{ time: null, predictions: 3, rows: 12, costUnits: 12, computeSeconds: 9.5 }] });
   for (const query of ['', `${period}&by=colour`, `${period}&format=xml`, `${period}&more=1`, 'from=2026-11-01T00:00:00Z&to=2020-01-01T00:00:00Z']) expect((await get(query)).status).toBe(400);
   const stranger = await world.tenant('stranger');
-  expect((await (await get(`${period}&format=json`, stranger.token)).json()).lines).toEqual([]);
+  expect(await (await get(`${period}&format=json`, stranger.token)).json()).toMatchObject({ lines: [] });
   expect((await get(period, 'nobody')).status).toBe(401);
 });
 
