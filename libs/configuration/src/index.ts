@@ -1,3 +1,4 @@
+export { type AnomalyFamily, type AnomalyMetric, anomalyMetrics, type AnomalyModelSettings, type AnomalySettings } from './anomaly.ts';
 export {
   checkSpecAgainstColumns,
   checkTimeColumn,
