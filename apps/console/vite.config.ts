@@ -27,6 +27,7 @@ export default defineConfig({
       '/auth': { target: api },
       '/export': { target: api },
       '^/models/[^/]+/versions/[^/]+/package$': { target: api },
+      '/usage/export': { target: api },
     },
   },
 });

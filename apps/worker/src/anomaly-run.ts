@@ -6,8 +6,10 @@ import { readTable } from '@millrace/datasets';
 import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies, type FittedDetector, type Row, type Table, trainAnomaly, type TrainAnomalyOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { asTable } from './training-table.ts';
 
 type Trained = Extract<TrainAnomalyOutcome, { type: 'trained' }>;
 
@@ -28,7 +30,7 @@ export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint,
   const splitColumn = splitColumnOf(spec);
   const used = [...spec.inputFeatures, ...spec.outputFeatures];
   const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...used, ...aside]);
+  const table: Table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
   const outcome = await trainAnomaly({
     table, spec, backend, signal, checkpoint,
     onEvent: (event) => send(event.type === 'epoch' ? { type: 'epoch', trial: event.trial, epoch: event.epoch, epochs: event.epochs, values: { loss: event.loss } } : event),
@@ -58,6 +60,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         backend: outcome.backend,
         rows: rowsOf(outcome),
       }),
+      materials: materialsOf(job),
     });
     const model = await loadModel(modelPackage.files);
     try {

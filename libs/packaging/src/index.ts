@@ -15,9 +15,11 @@ export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
+  ConvolutionalEstimator,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
+  FittedImage,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
@@ -41,6 +43,7 @@ export {
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export {
+  type ImageInput,
   type Signature,
   type SignatureInput,
   type SignatureOutput,

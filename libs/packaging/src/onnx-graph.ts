@@ -39,7 +39,7 @@ export const operatorSets = [
 ];
 
 /** TensorProto.DataType */
-const elementTypes = { float: 1, int64: 7, string: 8, bool: 9, double: 11 } as const;
+const elementTypes = { float: 1, uint8: 2, int64: 7, string: 8, bool: 9, double: 11 } as const;
 
 /** AttributeProto.AttributeType */
 const attributeTypes = { int: 2, string: 3, tensor: 4, graph: 5, ints: 7, strings: 8 } as const;
