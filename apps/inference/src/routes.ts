@@ -91,8 +91,8 @@ export function createRoutes(options: RouteOptions): Route[] {
       versions: versions.map(String),
       platform: 'onnxruntime_onnx',
       ...tensorMetadata(signature),
-      // What a forecast's steps mean: without it nobody could date the answers.
-      ...(signature.forecast ? { parameters: { forecast: signature.forecast } } : {}),
+      // What a forecast's steps mean, or the horizon of a survival model: without it nobody could tell what the answers are about.
+      ...(signature.forecast ? { parameters: { forecast: signature.forecast } } : signature.survival ? { parameters: { survival: signature.survival } } : {}),
     };
   }
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
@@ -8,7 +7,10 @@ import {
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { sampleRows } from './sample-rows.ts';
+import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
@@ -16,8 +18,6 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
  * The training process: one run, no database, no secret. It tells its worker what happens and leaves files in its work
  * folder. It ends with its worker, whatever it is doing.
  */
-
-const agreementRows = 200;
 
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
@@ -50,10 +50,10 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
-  if (spec.forecast) {
+  if (spec.forecast || spec.survival) {
     isMadeAnew = true;
     if (pausing) abort.abort();
-    return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    return (spec.forecast ? runForecast : runSurvival)(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
@@ -115,7 +115,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    const [row] = sampleRows(table, pipeline.features, new Int32Array(), 1);
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -132,7 +132,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -141,12 +141,12 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         family: trial.family,
         parameters: trial.parameters,
         backend: outcome.backend,
-        rows: rowsOf(outcome),
+        rows: dividedRows(outcome),
       }),
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(table, trial.pipeline, outcome.split.test);
+      const rows = sampleRows(table, trial.pipeline.features, outcome.split.test);
       const predTimeMsP50 = await timeOneRow(model, rows[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
@@ -172,13 +172,6 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
-/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
-function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
-  const { train: learned, validation, test } = split;
-  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
-  return { train: learned.length, validation: validation.length, test: test.length, dropped, testSha256 };
-}
-
 function trialRecord(
   trial: Trial,
   index: number,
@@ -194,7 +187,7 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),
@@ -220,26 +213,6 @@ function searchedRecord(record: SearchRecord): TrialRecord {
     sizeGzBytes: record.appraisal?.sizeGzBytes ?? null,
     best: false,
   };
-}
-
-/** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
-  const rows: Row[] = [];
-  const columns = pipeline.features.map((feature) => ({ feature, column: table.columns.find(({ name }) => name === feature.name)! }));
-  const take = (index: number): void => {
-    const row: Row = {};
-    for (const { feature, column } of columns) {
-      const value = column.values[index]!;
-      const missing = value === null || Number.isNaN(value);
-      if (missing && !feature.missingAllowed) return;
-      row[feature.name] = missing ? null : feature.type === 'number' ? value : String(value);
-    }
-    rows.push(row);
-  };
-  for (const index of testRows) if (rows.length < most) take(index);
-  const taken = new Set(testRows);
-  for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
-  return rows;
 }
 
 async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {

@@ -3,6 +3,7 @@ import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { checkSurvival } from './survival.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 
 /** What is known about a column before its values are read, such as a data set's profile holds. */
@@ -14,11 +15,13 @@ export interface ColumnSummary {
   missing: number;
   /** Different values, missing ones aside. */
   distinct: number;
+  /** The smallest, of numbers, where it is known. */
+  min?: number | undefined;
   /** Rows per value where they were counted; lets rare classes be refused early. */
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'survival';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -29,13 +32,14 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
+  if (spec.survival) return 'survival';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase' } as const;
+  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier' } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
@@ -61,7 +65,8 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast } = spec;
+  const { forecast, survival } = spec;
+  if (survival) return [...checkInputs(spec, columns), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
   if (forecast) return checkForecast({ ...spec, forecast }, columns);
   return [
     ...checkInputs(spec, columns),

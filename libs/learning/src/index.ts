@@ -7,5 +7,7 @@ export { train, type TrainEvent, type TrainOutcome, type Trial } from './train.t
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
+export { type FittedSurvival, predictSurvival } from './survival/fitted-survival.ts';
+export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './survival/train-survival.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';

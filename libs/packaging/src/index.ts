@@ -21,10 +21,12 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedSurvival } from './fitted-survival.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
   buildForecastPackage,
   buildPackage,
+  buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,
   type ModelPackage,
@@ -34,6 +36,7 @@ export {
   verifyPackage,
 } from './model-package.ts';
 export {
+  furtherOutputs,
   type Signature,
   type SignatureInput,
   type SignatureOutput,

@@ -2,15 +2,17 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import type { Signature } from './signature.ts';
+import { furtherOutputs, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
 export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
 
 export interface NumberPrediction {
   value: number;
-  /** of a forecast: the interval that the value is to lie in */
+  /** of a forecast or a survival model: the interval that the value is to lie in */
   interval?: { lower: number; upper: number };
+  /** of a survival model: the probability to live beyond the horizon */
+  survival?: number;
 }
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
@@ -74,7 +76,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
     ],
     outputs:
       signature.output.type === 'number'
-        ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
+        ? ['prediction', ...furtherOutputs(signature)].map((name) => `${name} float64 1`)
         : ['label string', `probabilities float32 ${signature.output.classes.length}`],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
@@ -114,9 +116,14 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
+      const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        predictions.push(lower && upper ? { value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } } : { value });
+        if (!lower || !upper) predictions.push({ value });
+        else {
+          const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
+          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+        }
       }
       return;
     }

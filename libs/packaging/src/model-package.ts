@@ -5,9 +5,11 @@ import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
+import { assertSurvival, type FittedSurvival } from './fitted-survival.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
+import { survivalSignature, writeSurvival } from './write-survival.ts';
 
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
@@ -89,6 +91,13 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a survival model: median, interval, and the probability to live beyond a horizon. */
+export function buildSurvivalPackage(model: FittedSurvival, facts: PackageFacts): ModelPackage {
+  assertSurvival(model);
+  const signature = survivalSignature(model);
+  return assemble(signature, writeSurvival(model, signature), facts);
 }
 
 function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {

@@ -4,14 +4,16 @@ import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.t
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting';
-  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts such as `exponential_smoothing` */
+  task: 'classification' | 'regression' | 'forecasting' | 'survival';
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, a family of forecasts such as `exponential_smoothing`, or of survival such as `accelerated_failure` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
   output: SignatureOutput;
   /** of a forecast: what its answers are about, so that they can be dated */
   forecast?: ForecastFacts | undefined;
+  /** of a survival model: what is answered where a row asks for no horizon, and how sure the interval is */
+  survival?: SurvivalFacts | undefined;
   /** how the graph is fed */
   graph: {
     /** the text that stands for a missing category; never one of the categories */
@@ -28,6 +30,13 @@ export interface ForecastFacts {
   frequency: string;
   horizon: number;
   /** the share of values that are to lie between `lower` and `upper` */
+  intervalCoverage: number;
+}
+
+export interface SurvivalFacts {
+  /** the time to which survival is given; the input `horizon` of a row overrides it */
+  horizon: number;
+  /** the share of ends that are to lie between `lower` and `upper` */
   intervalCoverage: number;
 }
 
@@ -96,15 +105,17 @@ const forecastSchema = z.strictObject({
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'survival']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
     forecast: forecastSchema.optional(),
+    survival: z.strictObject({ horizon: z.number().positive(), intervalCoverage: z.number().gt(0).lt(1) }).optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
+  .refine((it) => (it.task === 'survival') === (it.survival !== undefined), 'a survival model tells its horizon, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
@@ -146,6 +157,11 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
   };
 }
 
+/** The numbers that a model answers a row with beside its prediction, by the names of the graph's outputs, in order. */
+export function furtherOutputs({ forecast, survival }: Signature): ('lower' | 'upper' | 'survival')[] {
+  return survival ? ['lower', 'upper', 'survival'] : forecast ? ['lower', 'upper'] : [];
+}
+
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
@@ -155,7 +171,7 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
+          ...furtherOutputs(signature).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },

@@ -41,7 +41,8 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
   });
 }
 
-function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+/** Adds a pipeline to a graph, its inputs and outputs declared. */
+export function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
   if (target.type !== 'number' && (target.calibration || target.decision)) {
     // The estimator is written as if it answered by itself; nobody reads the label that it would give.
     const captured = new Map<string, string>();

@@ -1,6 +1,6 @@
-import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
+import { type CheckedRows, furtherOutputs, type RowProblem, type Signature } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { asObject, checkColumns, checkPositional, furtherValue, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -44,7 +44,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : signature.forecast ? ['prediction', 'lower', 'upper'] : ['prediction']);
+const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : ['prediction', ...furtherOutputs(signature)]);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -164,8 +164,8 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
     outputs: wanted.map((name) =>
       name === 'prediction'
         ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : name === 'lower' || name === 'upper'
-          ? { name, datatype: 'FP64', shape: [count], data: intervalEnds(predictions, name) }
+        : name === 'lower' || name === 'upper' || name === 'survival'
+          ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
           : {
               name,
               datatype: 'FP32',

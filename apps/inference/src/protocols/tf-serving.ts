@@ -1,6 +1,6 @@
-import type { Prediction, Signature } from '@millrace/packaging';
+import { furtherOutputs, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkColumns, checkInstances, checkList, intervalEnds, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { asObject, checkColumns, checkInstances, checkList, furtherValue, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -40,14 +40,18 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
-  if (signature.forecast) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
+  const further = furtherOutputs(signature);
+  if (further.length > 0) {
+    return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...Object.fromEntries(further.map((name) => [name, furtherValue(prediction, name)])) });
+  }
   if (signature.output.type === 'number') return plainPredictions(predictions);
   return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
-  if (signature.forecast) {
-    return { prediction: plainPredictions(predictions), lower: intervalEnds(predictions, 'lower'), upper: intervalEnds(predictions, 'upper') };
+  const further = furtherOutputs(signature);
+  if (further.length > 0) {
+    return { prediction: plainPredictions(predictions), ...Object.fromEntries(further.map((name) => [name, predictions.map((prediction) => furtherValue(prediction, name))])) };
   }
   if (signature.output.type === 'number') return plainPredictions(predictions);
   return {
