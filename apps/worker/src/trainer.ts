@@ -3,7 +3,7 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
@@ -58,12 +58,12 @@ async function run(job: TrainerJob): Promise<void> {
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
-  const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
+  const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
+  const table: Table = await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]);
 
   const file = path.join(job.workDirectory, checkpointFile);
   let savedAt = performance.now();
-  const outcome = await train({
+  const outcome = await (spec.personalisation ? trainPersonalised : train)({
     table,
     spec,
     backend,
@@ -189,6 +189,7 @@ function trialRecord(
     metrics: json({
       ...trial.metrics, rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
+      ...(trial.personalisation ? { personalisation: trial.personalisation } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),

@@ -1,6 +1,7 @@
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
+import { checkPersonalisation } from './personalisation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { checkSurvival } from './survival.ts';
@@ -65,6 +66,11 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const { personalisation } = spec;
+  return personalisation ? [...checkTask(spec, columns), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+}
+
+function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, survival } = spec;
   if (survival) return [...checkInputs(spec, columns), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
   if (forecast) return checkForecast({ ...spec, forecast }, columns);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
+import { personalisationSchema } from './personalisation.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { survivalSchema } from './survival.ts';
 import { readYaml } from './training-yaml.ts';
@@ -217,6 +218,7 @@ export const trainingSpecSchema = z
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
     survival: survivalSchema.optional(),
+    personalisation: personalisationSchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {

@@ -1,6 +1,7 @@
 import { activateBackend, currentBackend } from './backend.ts';
 import { scoreRows } from './families/families.ts';
 import { createPacer } from './pacer.ts';
+import { headsOfRows } from './personalisation/apply-heads.ts';
 import type { FittedFeature, FittedPipeline } from './pipeline.ts';
 import type { ColumnData, Table } from './table.ts';
 
@@ -8,7 +9,8 @@ import type { ColumnData, Table } from './table.ts';
 export type Row = Record<string, number | string | null>;
 
 /** `probabilities` follow the order of the target's classes. A regression answers in the target's unit. */
-export type Prediction = { label: string; probabilities: number[] } | { value: number };
+/** `personalised`, of a model with heads: whether one was used. */
+export type Prediction = ({ label: string; probabilities: number[] } | { value: number }) & { personalised?: boolean };
 
 /** Raw results for many rows. */
 export type Scores =
@@ -25,13 +27,16 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   const all = Int32Array.from({ length: table.rows }, (_, row) => row);
   const scores = await scoreRows(pipeline, table, all, createPacer());
   if (!scores) throw new Error('Prediction was interrupted');
-  const { target } = pipeline;
-  if (scores.type === 'values') return Array.from(scores.predicted, (value) => ({ value }));
+  const { target, heads } = pipeline;
+  const own = heads ? headsOfRows(heads, table, all) : null;
+  const mark = (row: number) => (own ? { personalised: own[row]! >= 0 } : {});
+  if (scores.type === 'values') return Array.from(scores.predicted, (value, row) => ({ value, ...mark(row) }));
   if (target.type === 'number') throw new Error('A regression has no classes');
   const width = target.classes.length;
   return Array.from(scores.predicted, (index, row) => ({
     label: target.classes[index]!,
     probabilities: Array.from(scores.probabilities.subarray(row * width, (row + 1) * width)),
+    ...mark(row),
   }));
 }
 

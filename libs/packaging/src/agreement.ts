@@ -71,7 +71,7 @@ function compare(
   target: ComparedTarget,
   tolerance: number,
 ): Difference {
-  if (left === undefined || right === undefined) return INCOMPARABLE;
+  if (left === undefined || right === undefined || left.personalised !== right.personalised) return INCOMPARABLE;
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
     const [mine, yours] = [left.interval, right.interval];

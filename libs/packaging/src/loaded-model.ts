@@ -5,7 +5,10 @@ import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from '.
 import { furtherOutputs, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
+export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction) & {
+  /** of a model with heads: whether one of them answered */
+  personalised?: boolean;
+};
 
 export interface NumberPrediction {
   value: number;
@@ -74,10 +77,10 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
-    outputs:
-      signature.output.type === 'number'
-        ? ['prediction', ...furtherOutputs(signature)].map((name) => `${name} float64 1`)
-        : ['label string', `probabilities float32 ${signature.output.classes.length}`],
+    outputs: [
+      ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
+      ...furtherOutputs(signature).map((name) => `${name} float64 1`),
+    ],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
@@ -112,6 +115,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
     const outputs = await session.run(feeds);
+    const personalised = outputs['personalised']?.data as Float64Array | undefined;
+    const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
@@ -119,7 +124,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        if (!lower || !upper) predictions.push({ value });
+        if (!lower || !upper) predictions.push(personalised ? { value, ...mark(row) } : { value });
         else {
           const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
           predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
@@ -134,7 +139,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       for (let index = 0; index < classes; index++) {
         probabilities[index] = finite(scores[row * classes + index]!, start + row);
       }
-      predictions.push({ label: labels[row]!, probabilities });
+      predictions.push(personalised ? { label: labels[row]!, probabilities, ...mark(row) } : { label: labels[row]!, probabilities });
     }
   };
 

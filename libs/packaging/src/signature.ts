@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
@@ -14,6 +14,8 @@ export interface Signature {
   forecast?: ForecastFacts | undefined;
   /** of a survival model: what is answered where a row asks for no horizon, and how sure the interval is */
   survival?: SurvivalFacts | undefined;
+  /** of a model with heads: the input that names a row's group, which may be missing or unknown */
+  personalisation?: { column: string; heads: number } | undefined;
   /** how the graph is fed */
   graph: {
     /** the text that stands for a missing category; never one of the categories */
@@ -111,6 +113,7 @@ const signatureSchema = z
     output: outputSchema,
     forecast: forecastSchema.optional(),
     survival: z.strictObject({ horizon: z.number().positive(), intervalCoverage: z.number().gt(0).lt(1) }).optional(),
+    personalisation: z.strictObject({ column: z.string().min(1), heads: z.int().min(0) }).optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
@@ -129,7 +132,8 @@ export function parseSignature(value: unknown): { signature: Signature } | { com
 }
 
 export function signatureOf(pipeline: FittedPipeline): Signature {
-  const { features, target } = pipeline;
+  const { target, heads } = pipeline;
+  const features = namedFeatures(pipeline);
   return {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
@@ -153,13 +157,14 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
             classes: [...target.classes],
             ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
           },
-    graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
+    ...(heads ? { personalisation: { column: heads.column, heads: heads.kept.reduce((sum, own) => sum + own, 0) } } : {}),
+    graph: { missingCategory: missingCategory(features), rowsPerCall: rowsPerCall(pipeline) },
   };
 }
 
 /** The numbers that a model answers a row with beside its prediction, by the names of the graph's outputs, in order. */
-export function furtherOutputs({ forecast, survival }: Signature): ('lower' | 'upper' | 'survival')[] {
-  return survival ? ['lower', 'upper', 'survival'] : forecast ? ['lower', 'upper'] : [];
+export function furtherOutputs({ forecast, survival, personalisation }: Signature): ('lower' | 'upper' | 'survival' | 'personalised')[] {
+  return survival ? ['lower', 'upper', 'survival'] : forecast ? ['lower', 'upper'] : personalisation ? ['personalised'] : [];
 }
 
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
@@ -171,17 +176,21 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...furtherOutputs(signature).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
           { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },
         ];
-  return { inputs, outputs };
+  return { inputs, outputs: [...outputs, ...furtherOutputs(signature).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] }))] };
+}
+
+/** The features as callers know them: of heads, all groups that were seen. */
+function namedFeatures({ features, heads }: FittedPipeline): FittedFeature[] {
+  return features.map((feature) => (heads && feature.name === heads.column && feature.type !== 'number' ? { ...feature, categories: heads.groups } : feature));
 }
 
 /** The empty text, lengthened until it is no category of the model. */
-function missingCategory({ features }: FittedPipeline): string {
+function missingCategory(features: readonly FittedFeature[]): string {
   const taken = new Set(features.flatMap((feature) => (feature.type === 'number' ? [] : feature.categories)));
   let marker = '';
   while (taken.has(marker)) marker += '?';

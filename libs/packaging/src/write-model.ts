@@ -13,6 +13,7 @@ import {
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
+import { writeHeads } from './write-heads.ts';
 import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
@@ -27,7 +28,8 @@ const DOUBLE = 11;
  *
  * Inputs: `numbers` double [N, numeric features], NaN where missing; `categories` string [N, other features], the
  * signature's `missingCategory` where missing. An input without columns is left out.
- * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
+ * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1]; with heads, also `personalised`
+ * double [N, 1], 1 where one was used.
  */
 export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
   const { features, estimator } = pipeline;
@@ -42,7 +44,14 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
 }
 
 /** Adds a pipeline to a graph, its inputs and outputs declared. */
-export function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+export function writePipeline(graph: OnnxGraph, { features, target, estimator, heads }: FittedPipeline): void {
+  if (heads) {
+    // What is written first are the answers of all rows alike; the label follows from the corrected ones.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    writePipeline(inner, { features, target: undecided(target), estimator });
+    return writeHeads(graph, captured.get(target.type === 'number' ? 'prediction' : 'probabilities')!, heads, features, target);
+  }
   if (target.type !== 'number' && (target.calibration || target.decision)) {
     // The estimator is written as if it answered by itself; nobody reads the label that it would give.
     const captured = new Map<string, string>();
@@ -67,6 +76,12 @@ export function writePipeline(graph: OnnxGraph, { features, target, estimator }:
     case 'ensemble':
       return writeEnsemble(graph, estimator, target);
   }
+}
+
+function undecided(target: FittedTarget): FittedTarget {
+  if (target.type === 'number') return target;
+  const { decision: _decision, ...rest } = target;
+  return rest;
 }
 
 /** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */

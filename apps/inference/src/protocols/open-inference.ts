@@ -44,7 +44,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : ['prediction', ...furtherOutputs(signature)]);
+const outputNames = (signature: Signature): string[] => ['prediction', ...(signature.output.type === 'number' ? [] : ['probabilities']), ...furtherOutputs(signature)];
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -164,7 +164,7 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
     outputs: wanted.map((name) =>
       name === 'prediction'
         ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : name === 'lower' || name === 'upper' || name === 'survival'
+        : name === 'lower' || name === 'upper' || name === 'survival' || name === 'personalised'
           ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
           : {
               name,

@@ -106,6 +106,7 @@ export function plainPredictions(predictions: readonly Prediction[]): (string | 
 
 /** What a model answers a row with beside its prediction, by the name of the output. */
 export function furtherValue(prediction: Prediction, name: ReturnType<typeof furtherOutputs>[number]): number | undefined {
+  if (name === 'personalised') return Number(prediction.personalised);
   if (!('value' in prediction)) return undefined;
   return name === 'survival' ? prediction.survival : prediction.interval?.[name];
 }

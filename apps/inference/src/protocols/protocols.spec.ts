@@ -231,3 +231,24 @@ describe('a survival model', () => {
     expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
   });
 });
+
+describe('a model with heads', () => {
+  const features = [
+    { name: 'force', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false },
+    { name: 'press', type: 'category' as const, categories: [], missingAllowed: true },
+  ];
+  const heads = { column: 'press', groups: ['p1', 'p2'], kept: Uint8Array.of(1, 0), inputs: [], slopes: new Float64Array(2), weights: Float64Array.of(1, 0) };
+  const signature = signatureOf({ features, target: { name: 'drift', type: 'number', mean: 0, scale: 1 }, estimator: { family: 'baseline', answer: Float64Array.of(2) }, heads });
+  const predictions: Prediction[] = [{ value: 3, personalised: true }, { value: 2, personalised: false }];
+  const served = { endpoint: { name: 'drift' }, version: { number: 1 } } as never;
+  const tensor = (name: string, data: unknown[]) => ({ name, datatype: 'FP64', shape: [2], data });
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: [{ force: 0, press: 'p1' }, { force: 1, press: 'p7' }] }, { prediction: [3, 2] }],
+    ['TensorFlow Serving', readTfServing, { instances: [{ force: 0, press: 'p1' }, { force: 1 }] }, { predictions: [{ prediction: 3, personalised: 1 }, { prediction: 2, personalised: 0 }] }],
+    ['Open Inference Protocol', readOpenInference, { inputs: [tensor('force', [0, 1])] }, { model_name: 'drift', model_version: '1', id: 'p', outputs: [tensor('prediction', [3, 2]), tensor('personalised', [1, 0])] }],
+  ])('answers %s, and says where there is room for it whether a head was used', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
+  });
+});

@@ -41,21 +41,19 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
   const further = furtherOutputs(signature);
-  if (further.length > 0) {
-    return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...Object.fromEntries(further.map((name) => [name, furtherValue(prediction, name)])) });
-  }
-  if (signature.output.type === 'number') return plainPredictions(predictions);
-  return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
+  if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
+  return predictions.map((prediction) => ({
+    ...('label' in prediction ? { prediction: prediction.label, probabilities: prediction.probabilities } : { prediction: prediction.value }),
+    ...Object.fromEntries(further.map((name) => [name, furtherValue(prediction, name)])),
+  }));
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
   const further = furtherOutputs(signature);
-  if (further.length > 0) {
-    return { prediction: plainPredictions(predictions), ...Object.fromEntries(further.map((name) => [name, predictions.map((prediction) => furtherValue(prediction, name))])) };
-  }
-  if (signature.output.type === 'number') return plainPredictions(predictions);
+  if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return {
     prediction: plainPredictions(predictions),
-    probabilities: predictions.map((prediction) => 'label' in prediction && prediction.probabilities),
+    ...(signature.output.type === 'number' ? {} : { probabilities: predictions.map((prediction) => 'label' in prediction && prediction.probabilities) }),
+    ...Object.fromEntries(further.map((name) => [name, predictions.map((prediction) => furtherValue(prediction, name))])),
   };
 }

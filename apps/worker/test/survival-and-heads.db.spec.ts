@@ -67,3 +67,35 @@ describe('remaining life', () => {
     expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.models[0].family' }, { field: 'spec.inputFeatures[2].name' }, { field: 'spec.survival.observedValue' }] });
   });
 });
+
+describe('a head for each press', () => {
+  const presses = Array.from({ length: 900 }, (_, row) => {
+    const press = Math.floor(4 * drawn(row, 4));
+    const force = 10 * drawn(row, 5);
+    return `${force.toFixed(3)},p${press},${(3 * force + [0, 9, -7, 4][press]! * (press === 3 ? force / 5 : 1) + drawn(row, 6)).toFixed(3)}`;
+  });
+  const rows = ['force,press,drift', ...presses].join('\n');
+  const personalised = {
+    inputFeatures: [{ name: 'force', type: 'number' }], outputFeatures: [{ name: 'drift', type: 'number' }], models: [{ family: 'linear' }],
+    personalisation: { column: 'press' },
+  };
+
+  it('stands beside the shared model on the leaderboard, and answers say whether one was used', async () => {
+    const worker = await startTestWorker('presses');
+    const submitted = await tenant.run(await tenant.dataset(rows), personalised, 'drift');
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { agreement: { type: 'agrees' } } });
+    const best = run.trials.find((trial) => trial.best)!;
+    const { personalisation } = best.metrics as { personalisation: { base: { rmse: number }; heads: number; groups: number; byGroup: { group: string }[] } };
+    expect(personalisation).toMatchObject({ heads: 4, groups: 4 });
+    expect(best.scoreTest!).toBeLessThan(personalisation.base.rmse / 3);
+    const model = await loadModel(await world.registry.readPackage(run.modelVersion!), { digest: run.modelVersion!.packageSha256 });
+    const checked = checkRows(model.signature, [{ force: 5, press: 'p1' }, { force: 5, press: 'p9' }, { force: 5 }]);
+    const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];
+    expect(answers.map(({ personalised: used }) => used)).toEqual([true, false, false]);
+    expect(answers[0]).toMatchObject({ value: expect.closeTo(24.5, -1) });
+    expect(answers[1]).toEqual(answers[2]);
+    await model.close();
+    await worker.close();
+  });
+});
