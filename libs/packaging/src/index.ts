@@ -41,5 +41,6 @@ export {
   type SignatureInput,
   type SignatureOutput,
   type TensorMetadata,
+  intervalCoverageOf,
   tensorMetadata,
 } from './signature.ts';

@@ -2,7 +2,7 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import { furtherOutputs, type Signature } from './signature.ts';
+import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
 export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction) & {
@@ -12,7 +12,7 @@ export type Prediction = ({ label: string; probabilities: number[] } | NumberPre
 
 export interface NumberPrediction {
   value: number;
-  /** of a forecast or a survival model: the interval that the value is to lie in */
+  /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
   /** of a survival model: the probability to live beyond the horizon */
   survival?: number;
@@ -70,8 +70,8 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
-  const numbers = signature.inputs.filter((input) => input.type === 'number').length;
-  const others = signature.inputs.length - numbers;
+  const numbers = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
@@ -79,7 +79,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
     ],
     outputs: [
       ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
-      ...furtherOutputs(signature).map((name) => `${name} float64 1`),
+      ...graphOutputs(signature).map((name) => `${name} float64 1`),
     ],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
@@ -94,10 +94,11 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
 
 function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
   const layout = layoutOf(signature);
-  const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
-  const categoryCount = signature.inputs.length - numberCount;
+  const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const categoryCount = signature.inputs.filter((input) => input.categories).length;
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
+  const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
   let closing: Promise<void> | undefined;
   let calls = 0;
   let onIdle: (() => void) | undefined;
@@ -124,10 +125,12 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        if (!lower || !upper) predictions.push(personalised ? { value, ...mark(row) } : { value });
-        else {
+        if (lower && upper) {
           const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
           predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+        } else {
+          const answer = halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } };
+          predictions.push(personalised ? { ...answer, ...mark(row) } : answer);
         }
       }
       return;

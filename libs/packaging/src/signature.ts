@@ -1,3 +1,4 @@
+import { dateOfDay, type DatePart, dateParts } from '@millrace/kernel';
 import { z } from 'zod';
 import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
@@ -42,10 +43,14 @@ export interface SurvivalFacts {
   intervalCoverage: number;
 }
 
-/** `closed`: there is no answer to other values than these; a number is then a whole one. */
+/**
+ * `closed`: there is no answer to other values than these; a number is then a whole one. A date is ISO 8601 text; the graph
+ * gets its `parts`, in their order, among the numbers; `min` and `max` are the first and last day of training.
+ */
 export type SignatureInput =
-  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined };
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; parts?: never; closed?: true | undefined }
+  | { name: string; type: 'date'; required: boolean; parts: DatePart[]; min: string; max: string; categories?: never; closed?: never }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined };
 
 export type SignatureOutput =
   | {
@@ -77,6 +82,7 @@ const inputSchema = z.discriminatedUnion('type', [
   z
     .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number(), closed })
     .refine((input) => input.min <= input.max, 'min is above max'),
+  z.strictObject({ name, type: z.literal('date'), required: z.boolean(), parts: z.array(z.enum(dateParts)).min(1), min: z.string(), max: z.string() }),
   z.strictObject({
     name,
     type: z.enum(['category', 'binary']),
@@ -121,7 +127,7 @@ const signatureSchema = z
   .refine((it) => (it.task === 'survival') === (it.survival !== undefined), 'a survival model tells its horizon, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
-    (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
+    (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
     'missingCategory is one of the categories',
   );
 
@@ -138,16 +144,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: features.map((feature) =>
-      feature.type === 'number'
-        ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
-        : {
-            name: feature.name,
-            type: feature.type,
-            required: !feature.missingAllowed,
-            categories: [...feature.categories],
-          },
-    ),
+    inputs: features.flatMap((feature, index) => inputOf(feature, features, index)),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -162,9 +159,41 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
   };
 }
 
-/** The numbers that a model answers a row with beside its prediction, by the names of the graph's outputs, in order. */
-export function furtherOutputs({ forecast, survival, personalisation }: Signature): ('lower' | 'upper' | 'survival' | 'personalised')[] {
+/** A date stands where its first part does. */
+function inputOf(feature: FittedFeature, features: readonly FittedFeature[], index: number): SignatureInput[] {
+  const required = !feature.missingAllowed;
+  if (feature.type !== 'number') return [{ name: feature.name, type: feature.type, required, categories: [...feature.categories] }];
+  const { of } = feature;
+  if (!of) return [{ name: feature.name, type: 'number', required, min: feature.min, max: feature.max }];
+  const sourceOf = (one: FittedFeature | undefined): string | undefined => (one?.type === 'number' ? one.of?.column : undefined);
+  if (sourceOf(features[index - 1]) === of.column) return [];
+  const siblings = features.flatMap((one) => (one.type === 'number' && one.of?.column === of.column ? [{ ...one, part: one.of.part }] : []));
+  const day = siblings.find(({ part }) => part === 'day')!;
+  return [{ name: of.column, type: 'date', required, parts: siblings.map(({ part }) => part), min: dateOfDay(day.min), max: dateOfDay(day.max) }];
+}
+
+/** How many of the graph's numbers an input is; 0 for text. */
+export function numbersOf(input: SignatureInput): number {
+  return input.type === 'number' ? 1 : (input.parts?.length ?? 0);
+}
+
+/** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
+export function intervalCoverageOf({ forecast, survival, output }: Signature): number | null {
+  if (forecast ?? survival) return (forecast ?? survival)!.intervalCoverage;
+  return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
+}
+
+type FurtherOutput = 'lower' | 'upper' | 'survival' | 'personalised';
+
+/** What the graph gives beside its prediction, in order. */
+export function graphOutputs({ forecast, survival, personalisation }: Signature): FurtherOutput[] {
   return survival ? ['lower', 'upper', 'survival'] : forecast ? ['lower', 'upper'] : personalisation ? ['personalised'] : [];
+}
+
+/** What an answer has beside its prediction and probabilities, in order: numbers all of them. */
+export function furtherOutputs(signature: Signature): FurtherOutput[] {
+  const ends: FurtherOutput[] = intervalCoverageOf(signature) === null ? [] : ['lower', 'upper'];
+  return [...ends, ...graphOutputs(signature).filter((name) => !ends.includes(name))];
 }
 
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */

@@ -1,4 +1,5 @@
-import { checkSpecAgainstColumns, selectionMetricOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { expandDates } from '../date-columns.ts';
 import { scoreRows } from '../families/families.ts';
 import type { Metrics } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
@@ -35,9 +36,12 @@ const mostListed = 200;
  * each trial gets its heads. Its test metrics are those with heads; the choice of the best is that among the shared models.
  */
 export async function trainPersonalised(options: TrainOptions): Promise<TrainOutcome> {
-  const { table, spec, signal } = options;
-  const problems = [...checkSpecAgainstColumns(spec, summariseTable(table)), ...findInfinities(table, spec)];
+  const { signal } = options;
+  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
   if (problems.length > 0) return { type: 'invalid', problems };
+  const expanded = expandDates(options.table, options.spec);
+  if (expanded.type === 'invalid') return expanded;
+  const { table, spec } = expanded;
   const data = prepareData(table, spec);
   if (data.type === 'invalid') return data;
   const { groups, kept } = keepHeadRows(data, spec);
@@ -62,13 +66,13 @@ export async function trainPersonalised(options: TrainOptions): Promise<TrainOut
       pipeline: personalised.pipeline,
       fitTimeSeconds: trial.fitTimeSeconds + (performance.now() - begun) / 1000,
       metrics: { ...trial.metrics, test: scoresToMetrics(data, data.split.test, scores, halfWidth), slices: scoreSlices(data, spec, data.split.test, scores, selectionMetricOf(spec)) },
-      personalisation: reportOf(data, options, personalised, trial.metrics.test, before, scores),
+      personalisation: reportOf(data, spec, personalised, trial.metrics.test, before, scores),
     });
   }
   return { ...outcome, trials, dropped: outcome.dropped - aside };
 }
 
-function reportOf(data: PreparedData, { spec }: TrainOptions, { pipeline, proofs, shrinkage }: Personalised, base: Metrics, before: Scores, after: Scores): PersonalisationReport {
+function reportOf(data: PreparedData, spec: TrainingSpec, { pipeline, proofs, shrinkage }: Personalised, base: Metrics, before: Scores, after: Scores): PersonalisationReport {
   const { column } = spec.personalisation!;
   const own = findColumn(data.table, column)!;
   const { test } = data.split;

@@ -1,4 +1,5 @@
 import { checkSpecAgainstColumns, selectionMetricOf, selectionMetrics, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
+import { expandDates } from '../date-columns.ts';
 import type { EpochResult } from '../dense-network.ts';
 import { scoreRows } from '../families/families.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
@@ -55,9 +56,12 @@ export type TrainSurvivalOutcome =
  * from the training rows, is compared on the validation rows, learns again from both and is scored on the test rows. The
  * same table, configuration and seed give the same models bit for bit.
  */
-export async function trainSurvival({ table, spec, signal, onTrial, onEpoch }: TrainSurvivalOptions): Promise<TrainSurvivalOutcome> {
-  const problems = [...checkSpecAgainstColumns(spec, summariseTable(table)), ...findInfinities(table, spec)];
+export async function trainSurvival({ signal, onTrial, onEpoch, ...asked }: TrainSurvivalOptions): Promise<TrainSurvivalOutcome> {
+  const problems = [...checkSpecAgainstColumns(asked.spec, summariseTable(asked.table)), ...findInfinities(asked.table, asked.spec)];
   if (problems.length > 0) return { type: 'invalid', problems };
+  const expanded = expandDates(asked.table, asked.spec);
+  if (expanded.type === 'invalid') return expanded;
+  const { table, spec } = expanded;
   const data = prepareSurvival(table, spec);
   if (data.type === 'invalid') return data;
   const { models } = spec.survival!;
