@@ -1,6 +1,7 @@
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
@@ -8,6 +9,7 @@ import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
+import { benchSurvival } from './survival.ts';
 import { benchTenancy } from './tenancy.ts';
 import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
@@ -16,6 +18,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  personalisation: benchPersonalisation,
   predict: benchPredict,
   resume: benchResume,
   revocation: benchRevocation,
@@ -23,6 +26,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
+  survival: benchSurvival,
   tenancy: benchTenancy,
   train: benchTrain,
   trees: benchTrees,
