@@ -1,3 +1,4 @@
+import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
@@ -22,7 +23,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting' | 'survival';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -34,20 +35,23 @@ export const maxCategories = 1000;
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
   if (spec.survival) return 'survival';
+  if (spec.anomaly) return 'anomaly_detection';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier' } as const;
+  const usual = {
+    classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume',
+  } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
 export type SplitType = NonNullable<TrainingSpec['split']['type']>;
 
 export function splitTypeOf(spec: TrainingSpec): SplitType {
-  return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
+  return spec.split.type ?? (taskOf(spec) === 'classification' || (spec.anomaly && spec.outputFeatures.length > 0) ? 'stratified' : 'random');
 }
 
 /**
@@ -71,9 +75,12 @@ export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSumma
 }
 
 function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast, survival } = spec;
+  const { forecast, anomaly, survival } = spec;
+  if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (survival && anomaly) return [{ field: 'anomaly', message: 'A run learns times or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
   if (survival) return [...checkInputs(spec, columns), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
-  if (forecast) return checkForecast({ ...spec, forecast }, columns);
+  if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
+  if (anomaly) return [...checkInputs(spec, columns), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
@@ -105,7 +112,7 @@ function checkSplit(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[]
   if (name === undefined) return [...problems, { field, message: `A split by ${type === 'grouped' ? 'group' : type} needs a column.`, remedy: 'Name the column to split by.' }];
   const column = columns.find((one) => one.name === name);
   if (!column) return [...problems, unknownColumn(field, name, columns)];
-  if (name === spec.outputFeatures[0]!.name) {
+  if (name === spec.outputFeatures[0]?.name) {
     problems.push({ field, message: `"${name}" is the target.`, remedy: 'Split by another column.' });
   } else if (column.distinct < 2) {
     problems.push({ field, message: `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}: there is nothing to split by.`, remedy: 'Split by another column.' });
@@ -129,7 +136,7 @@ export function checkTimeColumn(spec: TrainingSpec, columns: ColumnSummary[]): S
 
 function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const problems: SpecProblem[] = [];
-  const target = spec.outputFeatures[0]!.name;
+  const target = spec.outputFeatures[0]?.name;
   const seen = new Set<string>();
   spec.inputFeatures.forEach((input, index) => {
     const field = `inputFeatures[${index}]`;

@@ -40,7 +40,7 @@ test.each<[string, object, object, string, RegExp]>([
   ['groups that are tested without heads', {}, { split: { type: 'grouped', column: 'machine' } }, 'split.column', /have no head/],
   ['an input of words', { inputs: ['maker'] }, {}, 'personalisation.inputs[0]', /is no number/],
   ['an input twice', { inputs: ['load', 'load'] }, {}, 'personalisation.inputs[1]', /listed twice/],
-  ['a survival model', {}, { models: undefined, survival: { eventColumn: 'machine', observedValue: 'a' } }, 'personalisation', /a survival model gives others/],
+  ['a survival model', {}, { models: undefined, survival: { eventColumn: 'machine', observedValue: 'a' } }, 'personalisation', /a survival model gives other answers/],
 ])('%s is refused', (_, personalisation, change, field, message) => {
   expect(check(personalisation, change)).toContainEqual({ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) });
 });

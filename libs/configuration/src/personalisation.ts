@@ -29,6 +29,7 @@ interface PersonalisedSpec {
   personalisation: PersonalisationSettings;
   forecast?: unknown;
   survival?: unknown;
+  anomaly?: unknown;
   inputFeatures: { name: string; type: string }[];
   outputFeatures: { name: string }[];
   split: { type?: string | undefined; column?: string | undefined; trainFraction: number };
@@ -39,8 +40,9 @@ export function checkPersonalisation(spec: PersonalisedSpec, columns: ColumnSumm
   const { personalisation: { column: name, minRows, inputs }, split } = spec;
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
-  if (spec.forecast || spec.survival) {
-    report('personalisation', `Heads correct answers to rows, and a ${spec.forecast ? 'forecast' : 'survival model'} gives others.`, 'Remove the block.');
+  const other = spec.forecast ? 'a forecast' : spec.survival ? 'a survival model' : spec.anomaly ? 'an anomaly detection' : null;
+  if (other) {
+    report('personalisation', `Heads correct numbers and classes, and ${other} gives other answers.`, 'Remove the block.');
     return problems;
   }
   const field = 'personalisation.column';

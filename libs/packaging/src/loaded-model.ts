@@ -16,6 +16,8 @@ export interface NumberPrediction {
   interval?: { lower: number; upper: number };
   /** of a survival model: the probability to live beyond the horizon */
   survival?: number;
+  /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
+  anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
@@ -77,10 +79,12 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
-    outputs: [
-      ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
-      ...graphOutputs(signature).map((name) => `${name} float64 1`),
-    ],
+    outputs: signature.anomaly
+      ? ['score float64 1', 'isAnomaly bool 1', ...(signature.anomaly.hasContributions ? [`contributions float64 ${signature.inputs.length}`] : [])]
+      : [
+          ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
+          ...graphOutputs(signature).map((name) => `${name} float64 1`),
+        ],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
@@ -116,6 +120,19 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
     const outputs = await session.run(feeds);
+    if (signature.anomaly) {
+      const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
+      const parts = contributions && (contributions.data as Float64Array);
+      const width = signature.inputs.length;
+      for (let row = 0; row < count; row++) {
+        const own = parts && Array.from(parts.subarray(row * width, (row + 1) * width), (part) => finite(part, start + row));
+        predictions.push({
+          value: finite((score!.data as Float64Array)[row]!, start + row),
+          anomaly: { isAnomaly: Boolean((isAnomaly!.data as Uint8Array)[row]), ...(own ? { contributions: own } : {}) },
+        });
+      }
+      return;
+    }
     const personalised = outputs['personalised']?.data as Float64Array | undefined;
     const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {

@@ -5,7 +5,7 @@ import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting' | 'survival';
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
   /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, a family of forecasts such as `exponential_smoothing`, or of survival such as `accelerated_failure` */
   family: string;
   /** in the order of a positional row */
@@ -17,6 +17,8 @@ export interface Signature {
   survival?: SurvivalFacts | undefined;
   /** of a model with heads: the input that names a row's group, which may be missing or unknown */
   personalisation?: { column: string; heads: number } | undefined;
+  /** of an anomaly detection, whose output is the score: from where on a row is reported */
+  anomaly?: AnomalyFacts | undefined;
   /** how the graph is fed */
   graph: {
     /** the text that stands for a missing category; never one of the categories */
@@ -41,6 +43,15 @@ export interface SurvivalFacts {
   horizon: number;
   /** the share of ends that are to lie between `lower` and `upper` */
   intervalCoverage: number;
+}
+
+export interface AnomalyFacts {
+  /** a row whose score is above this is an anomaly */
+  threshold: number;
+  /** the share of normal rows that are expected above it */
+  falseAlarmRate: number;
+  /** whether an answer tells what each input adds to the score */
+  hasContributions: boolean;
 }
 
 /**
@@ -72,7 +83,7 @@ export type SignatureOutput =
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
   name: string;
-  datatype: 'FP64' | 'FP32' | 'BYTES';
+  datatype: 'FP64' | 'FP32' | 'BYTES' | 'BOOL';
   shape: number[];
 }
 
@@ -110,21 +121,24 @@ const forecastSchema = z.strictObject({
   horizon: z.int().min(1),
   intervalCoverage: z.number().gt(0).lt(1),
 });
+const anomalySchema = z.strictObject({ threshold: z.number(), falseAlarmRate: z.number().gt(0).max(1), hasContributions: z.boolean() });
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting', 'survival']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'survival', 'anomaly_detection']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
     forecast: forecastSchema.optional(),
     survival: z.strictObject({ horizon: z.number().positive(), intervalCoverage: z.number().gt(0).lt(1) }).optional(),
     personalisation: z.strictObject({ column: z.string().min(1), heads: z.int().min(0) }).optional(),
+    anomaly: anomalySchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => (it.task === 'survival') === (it.survival !== undefined), 'a survival model tells its horizon, and nothing else does')
+  .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
@@ -144,7 +158,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: features.flatMap((feature, index) => inputOf(feature, features, index)),
+    inputs: inputsOf(features),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -155,9 +169,11 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
             ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
           },
     ...(heads ? { personalisation: { column: heads.column, heads: heads.kept.reduce((sum, own) => sum + own, 0) } } : {}),
-    graph: { missingCategory: missingCategory(features), rowsPerCall: rowsPerCall(pipeline) },
+    graph: { missingCategory: missingCategoryOf(features), rowsPerCall: rowsPerCallFor(effortOf(pipeline)) },
   };
 }
+
+export const inputsOf = (features: readonly FittedFeature[]): SignatureInput[] => features.flatMap((feature, index) => inputOf(feature, features, index));
 
 /** A date stands where its first part does. */
 function inputOf(feature: FittedFeature, features: readonly FittedFeature[], index: number): SignatureInput[] {
@@ -201,8 +217,13 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
   const inputs = signature.inputs.map(
     ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: [-1] }),
   );
-  const outputs: TensorMetadata[] =
-    signature.output.type === 'number'
+  const outputs: TensorMetadata[] = signature.anomaly
+    ? [
+        { name: 'score', datatype: 'FP64', shape: [-1] },
+        { name: 'isAnomaly', datatype: 'BOOL', shape: [-1] },
+        ...(signature.anomaly.hasContributions ? [{ name: 'contributions', datatype: 'FP64' as const, shape: [-1, inputs.length] }] : []),
+      ]
+    : signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
         ]
@@ -219,7 +240,7 @@ function namedFeatures({ features, heads }: FittedPipeline): FittedFeature[] {
 }
 
 /** The empty text, lengthened until it is no category of the model. */
-function missingCategory(features: readonly FittedFeature[]): string {
+export function missingCategoryOf(features: readonly FittedFeature[]): string {
   const taken = new Set(features.flatMap((feature) => (feature.type === 'number' ? [] : feature.categories)));
   let marker = '';
   while (taken.has(marker)) marker += '?';
@@ -233,8 +254,7 @@ const MAX_CALL_BYTES = 512 * 1024;
 const MAX_CALL_WORK = 50_000_000;
 
 /** Intermediate tensors stay small whatever the request, and other work gets its turn between calls. */
-function rowsPerCall(pipeline: FittedPipeline): number {
-  const { cells, work } = effortOf(pipeline);
+export function rowsPerCallFor({ cells, work }: { cells: number; work: number }): number {
   const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
   return Math.max(1, Math.floor(rows));
 }

@@ -1,6 +1,6 @@
 import { furtherOutputs, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkColumns, checkInstances, checkList, furtherValue, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, furtherValue, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -40,6 +40,7 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
+  if (signature.anomaly) return anomaliesByRow(signature, predictions);
   const further = furtherOutputs(signature);
   if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return predictions.map((prediction) => ({
@@ -49,6 +50,7 @@ function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
+  if (signature.anomaly) return anomaliesByOutput(predictions);
   const further = furtherOutputs(signature);
   if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return {
