@@ -4,7 +4,7 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
@@ -22,13 +22,13 @@ const agreementRows = 200;
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
-/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
-let isMadeAnew = false;
+/** whether it saves where it is when it is broken off, so that a pause has no checkpoint to wait for */
+let savesWhenStopped = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
   if (message.type === 'pause') {
     pausing = true;
-    if (isMadeAnew) abort.abort();
+    if (savesWhenStopped) abort.abort();
     return undefined;
   }
   const work = message.type === 'probe' ? probe() : run(message.job);
@@ -50,10 +50,11 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  const checkpoint = checkpointOf(job);
   if (spec.forecast) {
-    isMadeAnew = true;
+    savesWhenStopped = true;
     if (pausing) abort.abort();
-    return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    return runForecast(job, { backend, checkpoint, signal: abort.signal }, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
@@ -61,8 +62,6 @@ async function run(job: TrainerJob): Promise<void> {
   const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
   const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
 
-  const file = path.join(job.workDirectory, checkpointFile);
-  let savedAt = performance.now();
   const outcome = await train({
     table,
     spec,
@@ -70,18 +69,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint: {
-      // Most epochs are so short that saving each would cost more than it could win back.
-      isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
-      load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
-      async save(bytes) {
-        savedAt = performance.now();
-        await fs.writeFile(`${file}.partial`, bytes);
-        await fs.rename(`${file}.partial`, file);
-        await send({ type: 'checkpoint', file: checkpointFile });
-        if (pausing) abort.abort();
-      },
-    },
+    checkpoint,
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -92,6 +80,24 @@ async function run(job: TrainerJob): Promise<void> {
     });
   }
   await publish(job, outcome, table);
+}
+
+/** Keeps a checkpoint in the work folder, now and then and before a pause, after which the run is over. */
+function checkpointOf(job: TrainerJob): CheckpointStore {
+  const file = path.join(job.workDirectory, checkpointFile);
+  let savedAt = performance.now();
+  return {
+    // Most epochs are so short that saving each would cost more than it could win back.
+    isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
+    load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
+    async save(bytes) {
+      savedAt = performance.now();
+      await fs.writeFile(`${file}.partial`, bytes);
+      await fs.rename(`${file}.partial`, file);
+      await send({ type: 'checkpoint', file: checkpointFile });
+      if (pausing) abort.abort();
+    },
+  };
 }
 
 async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
