@@ -111,7 +111,7 @@ async function secondsAnEpoch(family: 'gru' | 'tcn', backend: Backend, rounds: n
   });
   if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
   const days = 500;
-  const [{ values }] = madeUp(days, 3).columns as [ColumnData];
+  const [{ values }] = madeUp(days, 4).columns as [ColumnData];
   const table = {
     times: Array.from({ length: days }, (_, day) => new Date(Date.UTC(2024, 0, 1 + day)).toISOString()),
     series: null,

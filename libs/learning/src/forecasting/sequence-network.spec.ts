@@ -3,7 +3,7 @@ import { activateBackend, type Backend, selectBackend } from '../backend.ts';
 import type { Pacer } from '../pacer.ts';
 import { createRandom } from '../random.ts';
 import { dilatedConvolutions } from './dilated-convolutions.ts';
-import { fusedRecurrence, gatedRecurrence } from './gated-recurrence.ts';
+import { fusedRecurrence, gatedRecurrence, recurrenceByTape } from './gated-recurrence.ts';
 import { headLayers, initialSequenceWeights, type SequenceExamples, sequenceGradients, sequenceLoss, type SequencePlan } from './sequence-network.ts';
 import { type SequenceFit, type SequenceState, trainSequence } from './train-sequence.ts';
 
@@ -16,22 +16,6 @@ let backends: Backend[];
 beforeAll(async () => {
   backends = [await selectBackend({ prefer: 'cpu' }), await selectBackend({ prefer: 'wasm' })];
 });
-
-/** The same layer as single operations on the tape. */
-function recurrenceByTape(x: tf.Tensor3D, [kernel, recurrent, bias, recurrentBias]: tf.Tensor[]): tf.Tensor2D {
-  const [length, batch] = x.shape;
-  const units = recurrent!.shape[0]!;
-  let state = tf.zeros([batch, units]) as tf.Tensor2D;
-  for (let time = 0; time < length; time++) {
-    const now = tf.reshape(tf.slice(x, [time, 0, 0], [1, -1, -1]), [batch, -1]) as tf.Tensor2D;
-    const [gz, gr, gn] = tf.split(tf.add(tf.matMul(now, kernel as tf.Tensor2D), bias!), 3, 1) as tf.Tensor2D[];
-    const [cz, cr, cn] = tf.split(tf.add(tf.matMul(state, recurrent as tf.Tensor2D), recurrentBias!), 3, 1) as tf.Tensor2D[];
-    const z = tf.sigmoid(tf.add(gz!, cz!));
-    const n = tf.tanh(tf.add(gn!, tf.mul(tf.sigmoid(tf.add(gr!, cr!)), cn!)));
-    state = tf.add(tf.mul(tf.sub(1, z), n), tf.mul(z, state)) as tf.Tensor2D;
-  }
-  return state;
-}
 
 describe('gated recurrent units', () => {
   it('give what the GRU operator of ONNX Runtime gives', () => {
@@ -53,8 +37,8 @@ describe('gated recurrent units', () => {
         const { value, grads } = tf.valueAndGrads((...tensors) => tf.sum(tf.square(of(tensors))))(weights.map((weight, at) => tf.tensor(weight, shapes[at]!)));
         return [value, ...grads].map((tensor) => [...tensor.dataSync()]);
       });
-      const fused = pass((tensors) => fusedRecurrence(x, { length, batch, channels, units }, tensors as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D, tf.Tensor1D]));
-      const single = pass((tensors) => recurrenceByTape(tf.tensor3d(x, [length, batch, channels]), tensors));
+      const [fused, single] = [fusedRecurrence, recurrenceByTape].map((recurrence) =>
+        pass((tensors) => recurrence(x, { length, batch, channels, units }, tensors as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D, tf.Tensor1D]))) as [number[][], number[][]];
       fused.forEach((values, part) => values.forEach((value, at) => expect(Math.abs(value - single[part]![at]!)).toBeLessThan(1e-5)));
       expect(Math.max(...fused[2]!.map(Math.abs))).toBeGreaterThan(0.01);
       expect(tf.memory().numTensors).toBe(before);
