@@ -4,12 +4,15 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type CheckpointStore, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runAnomaly } from './anomaly-run.ts';
 import { runForecast } from './forecast-run.ts';
+import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -50,17 +53,17 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
-  const checkpoint = checkpointOf(job);
   if (spec.forecast) {
     savesWhenStopped = true;
     if (pausing) abort.abort();
-    return runForecast(job, { backend, checkpoint, signal: abort.signal }, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
   const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
+  const table = asTable(await readTable(job.datasetPath, [...features, ...aside]));
 
   const outcome = await train({
     table,
@@ -69,7 +72,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint,
+    checkpoint: checkpointsOf(job),
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -82,8 +85,8 @@ async function run(job: TrainerJob): Promise<void> {
   await publish(job, outcome, table);
 }
 
-/** Keeps a checkpoint in the work folder, now and then and before a pause, after which the run is over. */
-function checkpointOf(job: TrainerJob): CheckpointStore {
+/** Where the progress of a job is kept; a run that is to pause is over with its next checkpoint. */
+function checkpointsOf(job: TrainerJob): CheckpointStore {
   const file = path.join(job.workDirectory, checkpointFile);
   let savedAt = performance.now();
   return {
@@ -121,7 +124,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    const [row] = sampleRows(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -138,7 +141,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -153,7 +156,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     const model = await loadModel(modelPackage.files);
     try {
       const rows = sampleRows(table, trial.pipeline, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
@@ -178,6 +181,12 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
+/** What can be read off a model itself. */
+function explained({ pipeline }: Trial) {
+  const coefficients = coefficientsOf(pipeline);
+  return coefficients && { coefficients };
+}
+
 /** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
 function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
   const { train: learned, validation, test } = split;
@@ -200,7 +209,7 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),
@@ -229,7 +238,8 @@ function searchedRecord(record: SearchRecord): TrialRecord {
 }
 
 /** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
+function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): SampledRows {
+  if (pipeline.image) return samplePictures(table, pipeline.image, testRows, most);
   const rows: Row[] = [];
   const columns = pipeline.features.map((feature) => {
     const name = (feature.type === 'number' && feature.of?.column) || feature.name;
@@ -248,13 +258,13 @@ function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array
   for (const index of testRows) if (rows.length < most) take(index);
   const taken = new Set(testRows);
   for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
-  return rows;
+  return { served: rows, learned: rows };
 }
 
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
+  const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

@@ -9,13 +9,16 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
+  ConvolutionalEstimator,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
+  FittedImage,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
@@ -23,6 +26,7 @@ export type {
 } from './fitted-pipeline.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
+  buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
   DamagedPackageError,
@@ -34,6 +38,7 @@ export {
   verifyPackage,
 } from './model-package.ts';
 export {
+  type ImageInput,
   type Signature,
   type SignatureInput,
   type SignatureOutput,
