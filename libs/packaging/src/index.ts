@@ -25,6 +25,7 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedSurvival } from './fitted-survival.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
@@ -33,6 +34,7 @@ export {
   buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
+  buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,
   type ModelPackage,
@@ -43,6 +45,7 @@ export {
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export {
+  furtherOutputs,
   type ImageInput,
   type Signature,
   type SignatureInput,
