@@ -1,7 +1,7 @@
 import type { FittedPipeline, Row, Table } from '@millrace/learning';
 
 /** Answers on which the engines are compared. */
-const agreementRows = 200;
+export const agreementRows = 200;
 
 /** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
 export function sampleRows(table: Table, features: FittedPipeline['features'], testRows: Int32Array, most = agreementRows): Row[] {

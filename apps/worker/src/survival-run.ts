@@ -9,6 +9,7 @@ import { dividedRows } from './divided-rows.ts';
 import { sampleRows } from './sample-rows.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { asTable } from './training-table.ts';
 
 type Trained = Extract<TrainSurvivalOutcome, { type: 'trained' }>;
 type Send = (message: TrainerMessage) => Promise<void>;
@@ -21,7 +22,7 @@ export async function runSurvival(job: TrainerJob, signal: AbortSignal, send: Se
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // Neither the event nor what rows are divided by is learned from; as words they have an order whatever their type.
   const asides = [spec.survival!.eventColumn, splitColumnOf(spec)].filter((name) => name !== null && !features.some((feature) => feature.name === name));
-  const table: Table = await readTable(job.datasetPath, [...features, ...[...new Set(asides)].map((name) => ({ name: name!, type: 'category' as const }))]);
+  const table: Table = asTable(await readTable(job.datasetPath, [...features, ...[...new Set(asides)].map((name) => ({ name: name!, type: 'category' as const }))]));
   const outcome = await trainSurvival({
     table, spec, signal,
     onTrial: ({ trial, trials, family }) => send({ type: 'trial-started', trial, trials, family }),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
@@ -11,9 +11,11 @@ import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
-import { sampleRows } from './sample-rows.ts';
+import { type SampledRows, samplePictures } from './sample-pictures.ts';
+import { agreementRows, sampleRows } from './sample-rows.ts';
 import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -62,7 +64,7 @@ async function run(job: TrainerJob): Promise<void> {
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
   const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
-  const table: Table = await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]);
+  const table = asTable(await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]));
 
   const outcome = await (spec.personalisation ? trainPersonalised : train)({
     table,
@@ -123,7 +125,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline.features, new Int32Array(), 1);
+    const [row] = samplesOf(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -154,8 +156,8 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(table, trial.pipeline.features, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      const rows = samplesOf(table, trial.pipeline, outcome.split.test);
+      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
@@ -230,10 +232,16 @@ function searchedRecord(record: SearchRecord): TrialRecord {
   };
 }
 
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+function samplesOf(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): SampledRows {
+  if (pipeline.image) return samplePictures(table, pipeline.image, testRows, most);
+  const rows = sampleRows(table, pipeline.features, testRows, most);
+  return { served: rows, learned: rows };
+}
+
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
+  const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

@@ -14,9 +14,11 @@ export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
+  ConvolutionalEstimator,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
+  FittedImage,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
@@ -39,6 +41,7 @@ export {
 } from './model-package.ts';
 export {
   furtherOutputs,
+  type ImageInput,
   type Signature,
   type SignatureInput,
   type SignatureOutput,

@@ -142,9 +142,10 @@ test('where groups do not differ, next to nothing is lost', async () => {
 test('every family, an ensemble and a search may be the shared model', async () => {
   const few = made(500, 5);
   const personalisation = { column: 'machine', minRows: 30 };
-  const models = familyNames.map((family) => ({ family, ...(family === 'random_forest' ? { numTrees: 5 } : family === 'boosted_trees' ? { numIterations: 10 } : {}) }));
+  const families = familyNames.filter((family) => family !== 'convolutional');
+  const models = families.map((family) => ({ family, ...(family === 'random_forest' ? { numTrees: 5 } : family === 'boosted_trees' ? { numIterations: 10 } : {}) }));
   const listed = await trained(few, specOf({ name: 'wear', type: 'number' }, { personalisation, models, trainer: { epochs: 2 } }));
-  expect(listed.trials.map(({ family }) => family)).toEqual(familyNames);
+  expect(listed.trials.map(({ family }) => family)).toEqual(families);
   for (const { metrics, personalisation: report } of listed.trials) expect(Number.isFinite((metrics.test as RegressionMetrics).rmse) && report !== undefined).toBe(true);
   const spec = specOf({ name: 'worn', type: 'binary' }, { personalisation, models: [{ family: 'boosted_trees', numIterations: 10, earlyStoppingRounds: 5 }], selection: { maxTrials: 1 } });
   const found = await trained(few, spec);
