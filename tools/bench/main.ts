@@ -4,6 +4,7 @@ import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
+import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -22,6 +23,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   forecast: benchForecast,
   personalisation: benchPersonalisation,
   predict: benchPredict,
+  quota: benchQuota,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,

@@ -12,7 +12,7 @@ import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
-import { agreementRows, sampleRows } from './sample-rows.ts';
+import { sampleRows } from './sample-rows.ts';
 import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { asTable } from './training-table.ts';
@@ -26,13 +26,13 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
-/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
-let isMadeAnew = false;
+/** whether it saves where it is when it is broken off, or is quickly made anew: a pause then has no checkpoint to wait for */
+let savesWhenStopped = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
   if (message.type === 'pause') {
     pausing = true;
-    if (isMadeAnew) abort.abort();
+    if (savesWhenStopped) abort.abort();
     return undefined;
   }
   const work = message.type === 'probe' ? probe() : run(message.job);
@@ -54,12 +54,15 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  /** News of a run that ends when it is told to: told to pause, it has not ended. */
+  const sendPausing = (message: TrainerMessage) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message);
   if (spec.forecast || spec.survival) {
-    isMadeAnew = true;
+    savesWhenStopped = true;
     if (pausing) abort.abort();
-    return (spec.forecast ? runForecast : runSurvival)(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    if (spec.survival) return runSurvival(job, abort.signal, sendPausing);
+    return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
-  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
@@ -125,7 +128,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = samplesOf(table, pipeline, new Int32Array(), 1).served;
+    const [row] = samples(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -156,7 +159,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = samplesOf(table, trial.pipeline, outcome.split.test);
+      const rows = samples(table, trial.pipeline, outcome.split.test);
       const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
@@ -232,9 +235,10 @@ function searchedRecord(record: SearchRecord): TrialRecord {
   };
 }
 
-function samplesOf(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): SampledRows {
-  if (pipeline.image) return samplePictures(table, pipeline.image, testRows, most);
-  const rows = sampleRows(table, pipeline.features, testRows, most);
+/** The same rows, or pictures, for both engines. */
+function samples(table: Table, { features, image }: FittedPipeline, testRows: Int32Array, most?: number): SampledRows {
+  if (image) return samplePictures(table, image, testRows, most);
+  const rows = sampleRows(table, features, testRows, most);
   return { served: rows, learned: rows };
 }
 

@@ -2,8 +2,8 @@ import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
-import { checkPersonalisation } from './personalisation.ts';
 import { checkImages } from './check-images.ts';
+import { checkPersonalisation } from './personalisation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { checkSurvival } from './survival.ts';
@@ -72,7 +72,7 @@ export function needsValidation(spec: TrainingSpec): boolean {
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { personalisation } = spec;
-  return personalisation ? [...checkTask(spec, columns), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+  return personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
 }
 
 function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {

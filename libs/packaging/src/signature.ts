@@ -165,7 +165,7 @@ export function parseSignature(value: unknown): { signature: Signature } | { com
 }
 
 export function signatureOf(pipeline: FittedPipeline): Signature {
-  const { image, target, heads } = pipeline;
+  const { target, heads, image } = pipeline;
   const features = namedFeatures(pipeline);
   return {
     formatVersion: 1,
