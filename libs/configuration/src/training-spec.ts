@@ -82,6 +82,11 @@ const earlyStopSchema = z
       title: 'Smallest improvement',
       description: 'A validation loss counts as better only if it is lower by more than this.',
     }),
+    refit: z.boolean().optional().meta({
+      title: 'Learn again',
+      description:
+        'Once the best epoch is known, learns again from all training rows, those held back too, for as many epochs. A search goes by its own rules.',
+    }),
   })
   .meta({ title: 'Early stop' });
 

@@ -59,6 +59,8 @@ export interface DenseTraining {
   resume: DenseState | null;
   pacer: Pacer;
   /** Called after each epoch; `outputs` are the network's outputs for the validation rows, if any. */
+  /** ends after so many epochs of the schedule; null for all of them */
+  stopAfter?: number | null;
   onEpoch(state: DenseState, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
 
@@ -101,7 +103,7 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
   const batchSize = trainer.batchSize ?? batchSizeFor(train.rows);
   const steps = stepsOf(train.rows, batchSize, settings.batchNorm);
 
-  while (state.epoch < trainer.epochs && !(earlyStop && validation && state.waited >= earlyStop.patience)) {
+  while (state.epoch < (training.stopAfter ?? trainer.epochs) && !(earlyStop && validation && state.waited >= earlyStop.patience)) {
     const epoch = state.epoch + 1;
     // What is drawn depends on the epoch alone, so that a resumed run draws as an uninterrupted one.
     const order = createRandom(seed, trial, epoch).permutation(train.rows);

@@ -1,4 +1,5 @@
 export { type Backend, type BackendName, selectBackend } from './backend.ts';
+export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export type { FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export { type FoldScores, scoreFolds } from './score-folds.ts';

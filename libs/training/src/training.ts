@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, locateProblems, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
@@ -93,7 +93,7 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
       if (!found) return { type: 'dataset-version-not-found' };
       const columns = specColumns(found);
       const misfits = [...checkSpecAgainstColumns(parsed.spec, columns), ...checkTimeColumn(parsed.spec, columns)];
-      if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
+      if (misfits.length) return { type: 'invalid', problems: locateProblems(input.spec, misfits).map(asProblem) };
       const inputs = parsed.spec.inputFeatures.map(({ name }) => name);
       const acknowledged = [...new Set(input.acknowledgedLeaks ?? [])].filter((name) => inputs.includes(name));
       // Reads the table, so outside the transaction: a version never changes.
