@@ -12,6 +12,7 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
@@ -76,9 +77,17 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
   );
 }
 
+type KindOfRun = keyof typeof kindHints;
+
+const kindHints = {
+  rows: 'The model answers a row by its other columns.',
+  forecast: 'The model answers what the target will be at times to come.',
+  anomaly: 'The model answers how unusual a row is. No label is needed.',
+};
+
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
-  const [isForecast, setIsForecast] = useState(false);
+  const [kind, setKind] = useState<KindOfRun>('rows');
   const [text, setText] = useState<string | null>(null);
   return (
     <Loaded what="the columns" query={query}>
@@ -94,21 +103,23 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
                 Paste or drop YAML or JSON
               </button>
             </p>
-            {canForecast(version.columns) && (
-              <SelectField
-                label="Kind of run"
-                className="max-w-md"
-                value={isForecast ? 'forecast' : 'rows'}
-                hint={isForecast ? 'The model answers what the target will be at times to come.' : 'The model answers a row by its other columns.'}
-                choices={[{ value: 'rows', label: 'Predict rows' }, { value: 'forecast', label: 'Forecast over time' }]}
-                onValue={(kind) => setIsForecast(kind === 'forecast')}
-              />
+            <SelectField
+              label="Kind of run"
+              className="max-w-md"
+              value={kind}
+              hint={kindHints[kind]}
+              choices={[
+                { value: 'rows', label: 'Predict rows' },
+                ...(canForecast(version.columns) ? [{ value: 'forecast', label: 'Forecast over time' }] : []),
+                { value: 'anomaly', label: 'Find unusual rows' },
+              ]}
+              onValue={(next) => setKind(next as KindOfRun)}
+            />
+            {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'anomaly' && (
+              <AnomalyForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} onText={setText} />
             )}
-            {isForecast ? (
-              <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
-            ) : (
-              <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />
-            )}
+            {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
           </>
         );
       }}

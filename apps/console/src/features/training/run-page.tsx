@@ -17,6 +17,7 @@ import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, Ru
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { CoefficientsCard } from './coefficients-view.tsx';
+import { AnomalyCards } from './anomaly-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
@@ -223,6 +224,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
         </Card>
       )}
       {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <AnomalyCards name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
