@@ -10,7 +10,9 @@ import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadM
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { runForecast } from './forecast-run.ts';
+import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -61,7 +63,7 @@ async function run(job: TrainerJob): Promise<void> {
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
   const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
+  const table = asTable(await readTable(job.datasetPath, [...features, ...aside]));
 
   const outcome = await train({
     table,
@@ -122,7 +124,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    const [row] = sampleRows(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -154,7 +156,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     const model = await loadModel(modelPackage.files);
     try {
       const rows = sampleRows(table, trial.pipeline, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
@@ -236,7 +238,8 @@ function searchedRecord(record: SearchRecord): TrialRecord {
 }
 
 /** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
+function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): SampledRows {
+  if (pipeline.image) return samplePictures(table, pipeline.image, testRows, most);
   const rows: Row[] = [];
   const columns = pipeline.features.map((feature) => {
     const name = (feature.type === 'number' && feature.of?.column) || feature.name;
@@ -255,13 +258,13 @@ function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array
   for (const index of testRows) if (rows.length < most) take(index);
   const taken = new Set(testRows);
   for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
-  return rows;
+  return { served: rows, learned: rows };
 }
 
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
+  const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

@@ -2,6 +2,7 @@ import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
+import { checkImages } from './check-images.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
@@ -65,14 +66,20 @@ export function needsValidation(spec: TrainingSpec): boolean {
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, anomaly } = spec;
   if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
-  if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
-  if (anomaly) return [...checkInputs(spec, columns), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
+  if (forecast) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkForecast({ ...spec, forecast }, columns)];
+  if (anomaly) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
     ...checkSettings(spec, columns),
+    ...checkImages(spec, columns),
     ...checkSplit(spec, columns),
   ];
+}
+
+function refusePictures({ inputFeatures }: TrainingSpec): SpecProblem[] {
+  return inputFeatures.flatMap(({ name, type }, index) =>
+    type === 'image' ? [{ field: `inputFeatures[${index}].type`, message: `"${name}" holds pictures, which only a classification looks at.`, remedy: 'Leave it out.' }] : []);
 }
 
 /** Kinds of split that ask a column; the others ask none. */
@@ -157,6 +164,11 @@ function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[
 }
 
 function checkType(field: string, feature: { name: string; type: string }, column: ColumnSummary): SpecProblem[] {
+  if ((feature.type === 'image') !== (column.type === 'image')) {
+    return [feature.type === 'image'
+      ? { field, message: `"${feature.name}" holds no pictures but ${column.type} values.`, remedy: 'Choose a column of pictures, or another type.' }
+      : { field, message: `"${feature.name}" holds pictures.`, remedy: 'As an input, use type "image"; as a target, choose another column.' }];
+  }
   if (feature.type === 'date' || column.type === 'date') {
     if (feature.type === column.type) return [];
     const isColumn = column.type === 'date';
@@ -173,7 +185,7 @@ function checkType(field: string, feature: { name: string; type: string }, colum
       remedy: 'Leave the column out, or make it a category in the data set if its values repeat.',
     }];
   }
-  if (!['number', 'category', 'binary'].includes(column.type)) {
+  if (!['number', 'category', 'binary', 'image'].includes(column.type)) {
     return [{
       field,
       message: `"${feature.name}" is a ${column.type} column, which no model family takes.`,

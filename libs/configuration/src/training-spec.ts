@@ -7,10 +7,10 @@ import { readYaml } from './training-yaml.ts';
 
 const featureType = z.enum(['number', 'category', 'binary']);
 
-const inputType = z.enum(['number', 'category', 'binary', 'date']).meta({
+const inputType = z.enum(['number', 'category', 'binary', 'date', 'image']).meta({
   title: 'Type',
   description:
-    'How the column is used: as a quantity, as one of several values, as one of two values, or as a point in time, of which year, month, weekday, hour and day are learned from.',
+    'How the column is used: as a quantity, as one of several values, as one of two values, as a point in time, of which year, month, weekday, hour and day are learned from, or as a picture.',
 });
 
 const columnName = z.string().min(1).max(256).meta({ title: 'Column', description: 'Name of a column of the data set.' });
@@ -216,7 +216,7 @@ export const trainingSpecSchema = z
     models: z.array(modelSchema).max(50).optional().meta({
       title: 'Models',
       description:
-        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network. ' +
+        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network, for pictures a convolutional one. ' +
         'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
@@ -225,7 +225,7 @@ export const trainingSpecSchema = z
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
-    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
+    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);
     if (models.length === 0 && !isSearch(spec)) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
@@ -238,6 +238,11 @@ export const trainingSpecSchema = z
     return { ...spec, models };
   })
   .meta({ title: 'Training configuration' });
+
+/** Whether the models learn from pictures rather than from columns of numbers and words. */
+export function readsImages({ inputFeatures }: { inputFeatures: readonly { type: string }[] }): boolean {
+  return inputFeatures.some(({ type }) => type === 'image');
+}
 
 /** Whether the models are to be found by a search, within a time or a number of trials, rather than listed. */
 export function isSearch({ selection }: { selection: z.output<typeof selectionSchema> }): boolean {

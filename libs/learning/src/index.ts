@@ -3,7 +3,7 @@ export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export type { FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export { type FoldScores, scoreFolds } from './score-folds.ts';
-export type { ColumnData, Table } from './table.ts';
+export type { ColumnData, ImageColumn, Table } from './table.ts';
 export { type CheckpointStore, train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
 export type { FittedDetector } from './anomaly/detector.ts';
 export { detectAnomalies } from './anomaly/score-anomalies.ts';

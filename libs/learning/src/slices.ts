@@ -20,7 +20,7 @@ const mostValues = 20;
 /** The score on each value of each category among the inputs, the frequent values of each column first. */
 export function scoreSlices(data: PreparedData, spec: TrainingSpec, rows: Int32Array, scores: Scores, metric: SelectionMetric): Slice[] {
   return spec.inputFeatures.flatMap(({ name, type }) => {
-    if (type === 'number') return [];
+    if (type === 'number' || type === 'image') return [];
     const column = findColumn(data.table, name)!;
     const places = new Map<string | null, number[]>();
     rows.forEach((row, at) => {

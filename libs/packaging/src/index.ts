@@ -14,9 +14,11 @@ export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
+  ConvolutionalEstimator,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
+  FittedImage,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
@@ -36,6 +38,7 @@ export {
   verifyPackage,
 } from './model-package.ts';
 export {
+  type ImageInput,
   type Signature,
   type SignatureInput,
   type SignatureOutput,

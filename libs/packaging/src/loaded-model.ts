@@ -71,6 +71,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
+      ...signature.inputs.flatMap((input) => (input.type === 'image' ? [`image uint8 ${input.height} ${input.width} ${input.channels}`] : [])),
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
@@ -94,6 +95,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
+  const image = signature.inputs.find((input) => input.type === 'image');
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
   const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
@@ -112,6 +114,11 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     if (categoryCount > 0) {
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
+    }
+    if (image) {
+      const { height, width, channels } = image;
+      const size = height * width * channels;
+      feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
     }
     const outputs = await session.run(feeds);
     if (signature.anomaly) {

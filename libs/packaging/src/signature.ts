@@ -1,6 +1,6 @@
 import { dateOfDay, type DatePart, dateParts } from '@millrace/kernel';
 import { z } from 'zod';
-import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedImage, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
@@ -50,7 +50,11 @@ export interface AnomalyFacts {
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; parts?: never; closed?: true | undefined }
   | { name: string; type: 'date'; required: boolean; parts: DatePart[]; min: string; max: string; categories?: never; closed?: never }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined };
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined }
+  | ImageInput;
+
+/** A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph. */
+export type ImageInput = FittedImage & { type: 'image'; required: true; categories?: never; parts?: never; min?: never; max?: never; closed?: never };
 
 export type SignatureOutput =
   | {
@@ -72,7 +76,7 @@ export type SignatureOutput =
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
   name: string;
-  datatype: 'FP64' | 'FP32' | 'BYTES' | 'BOOL';
+  datatype: 'FP64' | 'FP32' | 'BYTES' | 'BOOL' | 'UINT8';
   shape: number[];
 }
 
@@ -89,6 +93,14 @@ const inputSchema = z.discriminatedUnion('type', [
     required: z.boolean(),
     categories: z.array(z.string()),
     closed,
+  }),
+  z.strictObject({
+    name,
+    type: z.literal('image'),
+    required: z.literal(true),
+    width: z.int().min(1).max(4096),
+    height: z.int().min(1).max(4096),
+    channels: z.union([z.literal(1), z.literal(3)]),
   }),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
@@ -125,6 +137,7 @@ const signatureSchema = z
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
+  .refine((it) => it.inputs.length === 1 || !it.inputs.some((input) => input.type === 'image'), 'a picture is no input beside others')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
@@ -138,12 +151,12 @@ export function parseSignature(value: unknown): { signature: Signature } | { com
 }
 
 export function signatureOf(pipeline: FittedPipeline): Signature {
-  const { features, target } = pipeline;
+  const { features, image, target } = pipeline;
   return {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: inputsOf(features),
+    inputs: image ? [{ name: image.name, type: 'image', required: true, width: image.width, height: image.height, channels: image.channels }] : inputsOf(features),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -186,7 +199,10 @@ export function intervalCoverageOf({ forecast, output }: Signature): number | nu
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
-    ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: [-1] }),
+    (input): TensorMetadata =>
+      input.type === 'image'
+        ? { name: input.name, datatype: 'UINT8', shape: [-1, input.height, input.width, input.channels] }
+        : { name: input.name, datatype: input.type === 'number' ? 'FP64' : 'BYTES', shape: [-1] },
   );
   const outputs: TensorMetadata[] = signature.anomaly
     ? [
@@ -227,11 +243,12 @@ export function rowsPerCallFor({ cells, work }: { cells: number; work: number })
 }
 
 /** Of one row: numbers in the widest tensor, and multiplications. */
-function effortOf({ features, estimator }: FittedPipeline): { cells: number; work: number } {
+function effortOf({ features, image, estimator }: FittedPipeline): { cells: number; work: number } {
   if (estimator.family === 'ensemble') {
     const efforts = estimator.members.map(effortOf);
     return { cells: Math.max(...efforts.map(({ cells }) => cells)), work: efforts.reduce((sum, { work }) => sum + work, 0) };
   }
+  if (image) return effortOfPicture(image, estimator);
   const width = encodedWidth(features);
   if (estimator.family === 'knn') {
     return { cells: Math.max(width, estimator.targets.length), work: estimator.targets.length * width };
@@ -245,8 +262,21 @@ function effortOf({ features, estimator }: FittedPipeline): { cells: number; wor
   }
   if (estimator.family === 'baseline') return { cells: width, work: width };
   if (estimator.family === 'linear') return { cells: Math.max(width, estimator.bias.length), work: estimator.kernel.length };
+  if (estimator.family === 'convolutional') throw new Error('A convolutional network looks at a picture');
   return {
     cells: Math.max(width, ...estimator.layers.map((layer) => layer.units)),
     work: estimator.layers.reduce((sum, layer) => sum + layer.inputs * layer.units, 0),
   };
+}
+
+function effortOfPicture({ width, height, channels }: FittedImage, estimator: FittedPipeline['estimator']): { cells: number; work: number } {
+  let [places, cells, work] = [width * height, width * height * channels, 1];
+  if (estimator.family !== 'convolutional') return { cells, work };
+  for (const { inputs, filters, pooled } of estimator.layers) {
+    cells = Math.max(cells, places * filters);
+    work += places * 9 * inputs * filters;
+    if (pooled) places = Math.max(1, Math.floor(places / 4));
+  }
+  // Numbers of four bytes, where others have eight.
+  return { cells: Math.ceil(cells / 2), work };
 }

@@ -1,5 +1,6 @@
 import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
+import { readPictures } from './picture-tensor.ts';
 import { anomaliesByOutput, asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
@@ -40,6 +41,8 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   const wanted = readOutputs(signature, own(request, 'outputs'));
   const inputs = own(request, 'inputs');
   if (!Array.isArray(inputs) || inputs.length === 0) throw invalidRequest('inputs', 'There are no "inputs".', 'Send a list of tensors.');
+  const [image] = signature.inputs;
+  if (image?.type === 'image') return { checked: readPictures(signature, image, inputs), write: (outcome) => writeAnswer(outcome, id, wanted) };
   const tensors = inputs.map((input: unknown, index) => readTensor(input, index));
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };

@@ -1,6 +1,6 @@
 import { intervalCoverageOf, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, intervalEnds, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, intervalEnds, isBarePicture, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -28,7 +28,7 @@ export const readTfServing: ReadRequest = (signature, body) => {
 
 /** Columns by feature name, or a list of rows. */
 export function checkInputs(signature: Signature, inputs: unknown) {
-  if (Array.isArray(inputs)) return checkList(signature, inputs);
+  if (Array.isArray(inputs)) return isBarePicture(signature, inputs[0]) ? checkInstances(signature, inputs) : checkList(signature, inputs);
   const columns = new Map<string, unknown[]>();
   for (const [name, values] of Object.entries(asObject(inputs, 'inputs', remedy))) {
     if (!Array.isArray(values)) throw invalidRequest(name.slice(0, 80), `"${name.slice(0, 80)}" is not a list.`, 'Send a list of values for each feature.');

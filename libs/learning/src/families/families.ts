@@ -7,6 +7,7 @@ import type { Scores } from '../predict.ts';
 import type { Table } from '../table.ts';
 import { baseline } from './baseline.ts';
 import { boostedTrees } from './boosted-trees.ts';
+import { convolutional } from './convolutional.ts';
 import { dense } from './dense.ts';
 import type { Family } from './family.ts';
 import { knn } from './knn.ts';
@@ -20,6 +21,7 @@ const families: { [Name in ModelFamily]: Family<Extract<ModelSettings, { family:
   dense,
   boosted_trees: boostedTrees,
   random_forest: randomForest,
+  convolutional,
 };
 
 /** The family of these settings; it takes only its own. */
