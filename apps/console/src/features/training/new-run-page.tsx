@@ -13,10 +13,12 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { AnomalyForm } from './anomaly-form.tsx';
-import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
+import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
+import { headColumnOf, personalisationDraft, PersonalisationFields, personalisationInput, personalisationPaths } from './personalisation-fields.tsx';
+import { canSurvive, SurvivalForm } from './survival-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
@@ -77,17 +79,21 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
   );
 }
 
-type KindOfRun = keyof typeof kindHints;
-
-const kindHints = {
-  rows: 'The model answers a row by its other columns.',
-  forecast: 'The model answers what the target will be at times to come.',
-  anomaly: 'The model answers how unusual a row is. No label is needed.',
+const runKinds = {
+  rows: { label: 'Predict rows', hint: 'The model answers a row by its other columns.' },
+  forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
+  anomaly: { label: 'Find unusual rows', hint: 'The model answers how unusual a row is. No label is needed.' },
+  survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
 };
+
+/** What the columns allow. */
+function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
+  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : []), ...(columns.some(({ type }) => type === 'IMAGE') ? [] : (['anomaly'] as const))];
+}
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
-  const [kind, setKind] = useState<KindOfRun>('rows');
+  const [kind, setKind] = useState<keyof typeof runKinds>('rows');
   const [text, setText] = useState<string | null>(null);
   return (
     <Loaded what="the columns" query={query}>
@@ -103,23 +109,22 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
                 Paste or drop YAML or JSON
               </button>
             </p>
-            <SelectField
-              label="Kind of run"
-              className="max-w-md"
-              value={kind}
-              hint={kindHints[kind]}
-              choices={[
-                { value: 'rows', label: 'Predict rows' },
-                ...(canForecast(version.columns) ? [{ value: 'forecast', label: 'Forecast over time' }] : []),
-                { value: 'anomaly', label: 'Find unusual rows' },
-              ]}
-              onValue={(next) => setKind(next as KindOfRun)}
-            />
+            {kindsFor(version.columns).length > 1 && (
+              <SelectField
+                label="Kind of run"
+                className="max-w-md"
+                value={kind}
+                hint={runKinds[kind].hint}
+                choices={kindsFor(version.columns).map((value) => ({ value, label: runKinds[value].label }))}
+                onValue={(chosen) => setKind(chosen as typeof kind)}
+              />
+            )}
+            {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
             {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'survival' && <SurvivalForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
             {kind === 'anomaly' && (
               <AnomalyForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} onText={setText} />
             )}
-            {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
           </>
         );
       }}
@@ -159,6 +164,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
+  const [personalisation, setPersonalisation] = useState(() => personalisationDraft(schema));
   const [terms, setTerms] = useState(usualTerms);
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
@@ -166,7 +172,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   const { refusal } = submitRun;
   const targetColumn = columns.find((column) => column.name === target);
   const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
-  const features = featuresOf(columns, choices, target);
+  const features = featuresOf(columns, choices, target).filter(({ name }) => name !== headColumnOf(personalisation));
   const names = features.map(({ name }) => name);
   const report = useQuery(TargetReportDocument, {
     variables: { id: dataset.id, target, type: typeOfTarget.toUpperCase() as TargetType },
@@ -180,6 +186,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     'modelName',
     'datasetVersionId',
     ...termPaths,
+    ...personalisationPaths(schema, personalisation),
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
@@ -191,6 +198,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
     ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
     ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
+    ...personalisationInput(schema, personalisation),
   };
 
   async function submit(event: FormEvent) {
@@ -350,6 +358,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
           </Card>
         </div>
       </div>
+      <PersonalisationFields schema={schema} columns={columns} target={target} draft={personalisation} problemAt={(path) => problemOf(refusal, path)} onDraft={setPersonalisation} />
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>
