@@ -3,6 +3,7 @@ import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchPredict } from './predict.ts';
+import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -19,6 +20,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   predict: benchPredict,
+  quota: benchQuota,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,
