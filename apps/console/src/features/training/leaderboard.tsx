@@ -2,6 +2,7 @@ import { Badge } from '../../design/badge.tsx';
 import { formatBytes, formatNumber, formatShare, words } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { RunQuery } from '../../gql/graphql.ts';
+import { forecastColumns } from './forecast-view.tsx';
 import { familyName } from './run-state.tsx';
 
 export type Trial = NonNullable<RunQuery['run']>['trials'][number];
@@ -40,6 +41,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
         { header: 'Parameters', className: 'min-w-56 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
         { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreTest) },
         { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreVal) },
+        ...forecastColumns(trials),
         { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.predTimeMsP50) },
         { header: 'fit_time_s', hint: 'Time to train', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.fitTimeSeconds) },
         { header: 'size_bytes', hint: 'Size of the package', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatBytes(trial.sizeBytes) },
