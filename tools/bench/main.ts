@@ -2,6 +2,7 @@ import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
@@ -10,6 +11,7 @@ import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
+import { benchSurvival } from './survival.ts';
 import { benchTenancy } from './tenancy.ts';
 import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
@@ -19,6 +21,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,
   resume: benchResume,
@@ -27,6 +30,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
+  survival: benchSurvival,
   tenancy: benchTenancy,
   train: benchTrain,
   trees: benchTrees,
