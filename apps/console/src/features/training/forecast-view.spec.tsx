@@ -38,9 +38,9 @@ it('draws values, back-test, forecast and interval of the chosen series, with th
 });
 
 it('puts coverage and pinball loss on the leaderboard of forecasts, and on no other', () => {
-  const columns = forecastColumns([{ metrics }]);
+  const columns = forecastColumns<{ metrics: unknown }>([{ metrics }]);
   expect(columns.map(({ header, cell }) => [header, cell({ metrics })])).toEqual([['coverage', '90.0 %'], ['pinball', '1.5']]);
-  expect(forecastColumns([{ metrics: { test: { type: 'regression' } } }, { metrics: null }])).toEqual([]);
+  expect(forecastColumns<{ metrics: unknown }>([{ metrics: { test: { type: 'regression' } } }, { metrics: null }])).toEqual([]);
 });
 
 it('says why nothing is drawn ahead where the steps to come lack what is known in advance', () => {

@@ -39,8 +39,8 @@ export function forecastOf(metrics: unknown): { series: ForecastSeries[]; warnin
 }
 
 /** What a leaderboard shows of forecasts beside their score: how honest their intervals were. Empty where there are none. */
-export function forecastColumns(trials: readonly { metrics: unknown }[]): Column<{ metrics: unknown }>[] {
-  const testOf = ({ metrics }: { metrics: unknown }) => (metrics as { test?: Partial<ForecastEvaluation> } | null)?.test;
+export function forecastColumns<Trial extends { metrics: unknown }>(trials: readonly Trial[]): Column<Trial>[] {
+  const testOf = ({ metrics }: { metrics?: unknown }) => (metrics as { test?: Partial<ForecastEvaluation> } | null)?.test;
   if (!trials.some((trial) => testOf(trial)?.type === 'forecasting')) return [];
   const shape = { align: 'right', className: 'whitespace-nowrap' } as const;
   return [
