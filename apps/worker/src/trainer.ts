@@ -4,10 +4,11 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runAnomaly } from './anomaly-run.ts';
 import { runForecast } from './forecast-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { timeOneRow } from './time-one-row.ts';
@@ -57,14 +58,13 @@ async function run(job: TrainerJob): Promise<void> {
     if (pausing) abort.abort();
     return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
   const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
   const table = asTable(await readTable(job.datasetPath, [...features, ...aside]));
 
-  const file = path.join(job.workDirectory, checkpointFile);
-  let savedAt = performance.now();
   const outcome = await train({
     table,
     spec,
@@ -72,18 +72,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint: {
-      // Most epochs are so short that saving each would cost more than it could win back.
-      isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
-      load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
-      async save(bytes) {
-        savedAt = performance.now();
-        await fs.writeFile(`${file}.partial`, bytes);
-        await fs.rename(`${file}.partial`, file);
-        await send({ type: 'checkpoint', file: checkpointFile });
-        if (pausing) abort.abort();
-      },
-    },
+    checkpoint: checkpointsOf(job),
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -94,6 +83,24 @@ async function run(job: TrainerJob): Promise<void> {
     });
   }
   await publish(job, outcome, table);
+}
+
+/** Where the progress of a job is kept; a run that is to pause is over with its next checkpoint. */
+function checkpointsOf(job: TrainerJob): CheckpointStore {
+  const file = path.join(job.workDirectory, checkpointFile);
+  let savedAt = performance.now();
+  return {
+    // Most epochs are so short that saving each would cost more than it could win back.
+    isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
+    load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
+    async save(bytes) {
+      savedAt = performance.now();
+      await fs.writeFile(`${file}.partial`, bytes);
+      await fs.rename(`${file}.partial`, file);
+      await send({ type: 'checkpoint', file: checkpointFile });
+      if (pausing) abort.abort();
+    },
+  };
 }
 
 async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
@@ -134,7 +141,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -174,6 +181,12 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
+/** What can be read off a model itself. */
+function explained({ pipeline }: Trial) {
+  const coefficients = coefficientsOf(pipeline);
+  return coefficients && { coefficients };
+}
+
 /** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
 function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
   const { train: learned, validation, test } = split;
@@ -196,7 +209,7 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),

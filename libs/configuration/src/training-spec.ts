@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { anomalySchema } from './anomaly.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
 import type { SpecProblem } from './spec-problem.ts';
@@ -81,6 +82,11 @@ const earlyStopSchema = z
       title: 'Smallest improvement',
       description: 'A validation loss counts as better only if it is lower by more than this.',
     }),
+    refit: z.boolean().optional().meta({
+      title: 'Learn again',
+      description:
+        'Once the best epoch is known, learns again from all training rows, those held back too, for as many epochs. A search goes by its own rules.',
+    }),
   })
   .meta({ title: 'Early stop' });
 
@@ -148,6 +154,7 @@ export const selectionMetrics = {
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
   mase: { task: 'forecasting', direction: 'lower' },
+  massVolume: { task: 'anomaly_detection', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -159,7 +166,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts; for anomalies prAuc with a label, massVolume without.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -201,9 +208,9 @@ export const trainingSpecSchema = z
       title: 'Input features',
       description: 'The columns to predict from. Their order is the order in which a model expects them.',
     }),
-    outputFeatures: z.array(outputFeatureSchema).length(1).meta({
+    outputFeatures: z.array(outputFeatureSchema).max(1).meta({
       title: 'Output features',
-      description: 'The column to predict: exactly one.',
+      description: 'The column to predict: exactly one. Of an anomaly detection: the label to judge it by, or none.',
     }),
     split: splitSchema.prefault({}),
     models: z.array(modelSchema).max(50).optional().meta({
@@ -214,6 +221,7 @@ export const trainingSpecSchema = z
     }),
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
+    anomaly: anomalySchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
@@ -223,6 +231,9 @@ export const trainingSpecSchema = z
     }
     if (spec.inputFeatures.length === 0 && !spec.forecast) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
+    }
+    if (spec.outputFeatures.length === 0 && !spec.anomaly) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, exact: true, path: ['outputFeatures'], input: spec.outputFeatures, message: 'No target' });
     }
     return { ...spec, models };
   })

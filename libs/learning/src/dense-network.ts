@@ -1,6 +1,6 @@
 import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
 import { descend, type DescentState, type EpochResult } from './gradient-descent.ts';
-import { dataLoss, type Examples, gather, lossAndGradients, networkOutputs } from './network-pass.ts';
+import { dataLoss, type Examples, gather, type LossOptions, lossAndGradients, networkOutputs } from './network-pass.ts';
 import { foldNetwork, initialWeights, type InputBlock, planNetwork, weightsOfPlan } from './network-plan.ts';
 import type { Pacer } from './pacer.ts';
 import type { DenseLayer } from './pipeline.ts';
@@ -21,6 +21,8 @@ export interface DenseTraining {
   blocks: InputBlock[];
   /** Number of classes, or 0 for a regression. */
   classes: number;
+  /** Instead of a class or one number: how many outputs, and what their loss is. There are no validation losses then. */
+  objective?: { outputs: number; loss: NonNullable<LossOptions['objective']> } | undefined;
   /** How much a row of each class counts, also in the losses that are reported; null: all alike. */
   classWeights: Float64Array | null;
   train: Examples;
@@ -31,6 +33,8 @@ export interface DenseTraining {
   trial: number;
   resume: DenseState | null;
   pacer: Pacer;
+  /** Ends after so many epochs of the schedule; null for all of them. */
+  stopAfter?: number | null;
   /** Called after each epoch; `outputs` are the network's outputs for the validation rows, if any. */
   onEpoch(state: DenseState, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
@@ -40,11 +44,11 @@ export interface DenseTraining {
  * for numbers.
  */
 export async function trainDense(training: DenseTraining): Promise<DenseOutcome> {
-  const { settings, trainer, train, validation, classes, classWeights, seed, trial, resume, pacer, onEpoch } = training;
-  const plan = planNetwork(settings, training.blocks, classes);
-  const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout };
+  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial, resume, pacer, stopAfter, onEpoch } = training;
+  const plan = planNetwork(settings, training.blocks, classes, objective?.outputs);
+  const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, objective: objective?.loss };
   const outcome = await descend<DenseLayer[]>({
-    trainer, seed, trial, resume, pacer, onEpoch,
+    trainer, seed, trial, resume, pacer, stopAfter, onEpoch,
     rows: train.rows,
     parts: weightsOfPlan(plan),
     batchNorm: settings.batchNorm,

@@ -68,6 +68,8 @@ export interface Descent<Network> {
   trial: number;
   resume: DescentState<Network> | null;
   pacer: Pacer;
+  /** Ends after so many epochs of the schedule; null for all of them. */
+  stopAfter?: number | null | undefined;
   /** Called after each epoch; `outputs` are those for the rows held back, if any. */
   onEpoch(state: DescentState<Network>, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
@@ -98,7 +100,7 @@ export async function descend<Network>(descent: Descent<Network>): Promise<Desce
   const batchSize = trainer.batchSize ?? batchSizeFor(rows);
   const steps = stepsOf(rows, batchSize, descent.batchNorm);
 
-  while (state.epoch < trainer.epochs && !(earlyStop && descent.validate && state.waited >= earlyStop.patience)) {
+  while (state.epoch < (descent.stopAfter ?? trainer.epochs) && !(earlyStop && descent.validate && state.waited >= earlyStop.patience)) {
     const epoch = state.epoch + 1;
     const frozen = descent.frozen?.(epoch) ?? [];
     // What is drawn depends on the epoch alone, so that a resumed run draws as an uninterrupted one.

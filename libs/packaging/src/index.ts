@@ -9,6 +9,7 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
@@ -25,6 +26,7 @@ export type {
 } from './fitted-pipeline.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
+  buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
   DamagedPackageError,

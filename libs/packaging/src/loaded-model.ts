@@ -11,6 +11,8 @@ export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
+  /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
+  anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
@@ -73,8 +75,9 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
-    outputs:
-      signature.output.type === 'number'
+    outputs: signature.anomaly
+      ? ['score float64 1', 'isAnomaly bool 1', ...(signature.anomaly.hasContributions ? [`contributions float64 ${signature.inputs.length}`] : [])]
+      : signature.output.type === 'number'
         ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
         : ['label string', `probabilities float32 ${signature.output.classes.length}`],
   };
@@ -118,6 +121,19 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
     }
     const outputs = await session.run(feeds);
+    if (signature.anomaly) {
+      const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
+      const parts = contributions && (contributions.data as Float64Array);
+      const width = signature.inputs.length;
+      for (let row = 0; row < count; row++) {
+        const own = parts && Array.from(parts.subarray(row * width, (row + 1) * width), (part) => finite(part, start + row));
+        predictions.push({
+          value: finite((score!.data as Float64Array)[row]!, start + row),
+          anomaly: { isAnomaly: Boolean((isAnomaly!.data as Uint8Array)[row]), ...(own ? { contributions: own } : {}) },
+        });
+      }
+      return;
+    }
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;

@@ -1,6 +1,6 @@
 import { intervalCoverageOf, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkColumns, checkInstances, checkList, intervalEnds, isBarePicture, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, intervalEnds, isBarePicture, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -40,12 +40,14 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
+  if (signature.anomaly) return anomaliesByRow(signature, predictions);
   if (intervalCoverageOf(signature) !== null) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
   if (signature.output.type === 'number') return plainPredictions(predictions);
   return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
+  if (signature.anomaly) return anomaliesByOutput(predictions);
   if (intervalCoverageOf(signature) !== null) {
     return { prediction: plainPredictions(predictions), lower: intervalEnds(predictions, 'lower'), upper: intervalEnds(predictions, 'upper') };
   }
