@@ -2,6 +2,7 @@ import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchImages } from './images.ts';
 import { benchPredict } from './predict.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
@@ -18,6 +19,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  images: benchImages,
   predict: benchPredict,
   resume: benchResume,
   revocation: benchRevocation,

@@ -22,7 +22,7 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
   parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
   epochs: (_settings, { trainer }) => trainer.epochs,
 
-  async fit({ data, spec, settings, model, seed, rows, validation, pacer, resume, onEpoch }) {
+  async fit({ data, spec, settings, model, seed, rows, validation, epochs: stopAfter, pacer, resume, onEpoch }) {
     const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
     const elapsed = (): number => (performance.now() - begun) / 1000;
     const { name } = spec.inputFeatures[0]!;
@@ -49,7 +49,7 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
     const isAugmented = augmentation.flipHorizontal || augmentation.flipVertical || augmentation.shift > 0 || augmentation.rotation > 0 || augmentation.brightness > 0;
     const length = size * size * image.channels;
     const outcome = await descend<ConvolutionNetwork>({
-      trainer: spec.trainer, seed, trial: model, pacer,
+      trainer: spec.trainer, seed, trial: model, pacer, stopAfter,
       rows: rows.length,
       parts: weightsOfConvolutions(plan),
       batchNorm: settings.batchNorm,
