@@ -6,7 +6,7 @@ import { readTable } from '@millrace/datasets';
 import {
   type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
-import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { runForecast } from './forecast-run.ts';
@@ -70,6 +70,7 @@ async function run(job: TrainerJob): Promise<void> {
     spec,
     backend,
     signal: abort.signal,
+    bases: await Promise.all(job.bases.map(async (base) => base && readConvolutions(new Map([['model.onnx', await fs.readFile(base.graphPath)]])))),
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: checkpointsOf(job),
@@ -149,6 +150,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         spec: job.spec,
         family: trial.family,
         parameters: trial.parameters,
+        ...(job.bases[trial.model] ? { parentModelVersionId: job.bases[trial.model]!.modelVersionId } : {}),
         backend: outcome.backend,
         rows: rowsOf(outcome),
       }),

@@ -10,7 +10,7 @@ import type { Fit, FitOutcome } from './families/family.ts';
 import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
-import type { FittedPipeline } from './pipeline.ts';
+import type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
 import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
@@ -38,6 +38,8 @@ export interface TrainOptions {
   /** Seed of initial weights and of the order of rows. Default: the split's seed. */
   seed?: number | undefined;
   checkpoint?: CheckpointStore | undefined;
+  /** By the place of a model whose settings name a base: the convolutions to begin with. */
+  bases?: readonly (ConvolutionLayer[] | null)[] | undefined;
   signal?: AbortSignal | undefined;
   /** Told of progress; awaited, so that a slow listener slows the training instead of piling up. */
   onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined;
@@ -199,6 +201,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     await emit({ type: 'trial-started', trial: model, trials: models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
+      base: options.bases?.[model] ?? undefined,
       current: progress.current?.model === model ? progress.current : null,
       pacer: createPacer(signal),
     });
@@ -237,6 +240,7 @@ interface TrialRun {
   save(trial: number, current: Progress['current']): Promise<void>;
   current: Progress['current'];
   pacer: Pacer;
+  base?: ConvolutionLayer[] | undefined;
 }
 
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
@@ -251,7 +255,7 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     const { current } = run;
     const isRepeat = compared !== null;
     return family.fit({
-      data, spec, settings, model, seed, rows, validation: heldBack, pacer,
+      data, spec, settings, model, seed, rows, validation: heldBack, pacer, base: run.base,
       epochs: compared?.bestEpoch ?? null,
       resume: current && (current.compared !== null) === isRepeat ? current.fit : null,
       async onEpoch(state, result, metrics) {

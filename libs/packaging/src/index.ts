@@ -37,6 +37,7 @@ export {
   type VerifiedPackage,
   verifyPackage,
 } from './model-package.ts';
+export { readConvolutions } from './read-convolutions.ts';
 export {
   type ImageInput,
   type Signature,
