@@ -4,6 +4,7 @@ import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchImages } from './images.ts';
 import { benchPredict } from './predict.ts';
+import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -21,6 +22,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   forecast: benchForecast,
   images: benchImages,
   predict: benchPredict,
+  quota: benchQuota,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,

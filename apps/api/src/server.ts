@@ -27,6 +27,7 @@ import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
+import { serveUsageExport } from './modules/quota/usage-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { serveExport } from './modules/tenants/export-route.ts';
 import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
@@ -287,6 +288,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
   serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
+  serveUsageExport(app, { credentials, makeContext });
   serveAuditExport(app, { trail: auth.trail, access, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {

@@ -7,8 +7,8 @@ import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies,
 import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
 import { timeOneRow } from './time-one-row.ts';
-import { asTable } from './training-table.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { asTable } from './training-table.ts';
 
 type Trained = Extract<TrainAnomalyOutcome, { type: 'trained' }>;
 
@@ -29,7 +29,7 @@ export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint,
   const splitColumn = splitColumnOf(spec);
   const used = [...spec.inputFeatures, ...spec.outputFeatures];
   const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
+  const table: Table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
   const outcome = await trainAnomaly({
     table, spec, backend, signal, checkpoint,
     onEvent: (event) => send(event.type === 'epoch' ? { type: 'epoch', trial: event.trial, epoch: event.epoch, epochs: event.epochs, values: { loss: event.loss } } : event),

@@ -32,9 +32,3 @@ export function checkImages(spec: TrainingSpec, columns: readonly ColumnSummary[
   });
   return problems;
 }
-
-/** Of a run whose candidates read columns only. */
-export function refuseImages({ inputFeatures }: TrainingSpec): SpecProblem[] {
-  return inputFeatures.flatMap(({ name, type }, index): SpecProblem[] =>
-    type === 'image' ? [{ field: `inputFeatures[${index}].type`, message: `"${name}" holds pictures, which anomaly detection does not look at.`, remedy: 'Leave the column out, or tell classes apart instead.' }] : []);
-}

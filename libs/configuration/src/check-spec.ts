@@ -2,7 +2,7 @@ import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
-import { checkImages, refuseImages } from './check-images.ts';
+import { checkImages } from './check-images.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
@@ -66,8 +66,8 @@ export function needsValidation(spec: TrainingSpec): boolean {
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, anomaly } = spec;
   if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
-  if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
-  if (anomaly) return [...checkInputs(spec, columns), ...refuseImages(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
+  if (forecast) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkForecast({ ...spec, forecast }, columns)];
+  if (anomaly) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
@@ -75,6 +75,11 @@ export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSumma
     ...checkImages(spec, columns),
     ...checkSplit(spec, columns),
   ];
+}
+
+function refusePictures({ inputFeatures }: TrainingSpec): SpecProblem[] {
+  return inputFeatures.flatMap(({ name, type }, index) =>
+    type === 'image' ? [{ field: `inputFeatures[${index}].type`, message: `"${name}" holds pictures, which only a classification looks at.`, remedy: 'Leave it out.' }] : []);
 }
 
 /** Kinds of split that ask a column; the others ask none. */

@@ -44,11 +44,11 @@ export interface DenseTraining {
  * for numbers.
  */
 export async function trainDense(training: DenseTraining): Promise<DenseOutcome> {
-  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial, resume, pacer, stopAfter, onEpoch } = training;
+  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial, stopAfter, resume, pacer, onEpoch } = training;
   const plan = planNetwork(settings, training.blocks, classes, objective?.outputs);
   const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, objective: objective?.loss };
   const outcome = await descend<DenseLayer[]>({
-    trainer, seed, trial, resume, pacer, stopAfter, onEpoch,
+    trainer, seed, trial, stopAfter, resume, pacer, onEpoch,
     rows: train.rows,
     parts: weightsOfPlan(plan),
     batchNorm: settings.batchNorm,

@@ -66,10 +66,10 @@ export interface Descent<Network> {
   /** Names the streams of random numbers. */
   seed: number;
   trial: number;
+  /** Ends after so many epochs, while the learning rate falls as if all were to come; null or left out: all of them. */
+  stopAfter?: number | null | undefined;
   resume: DescentState<Network> | null;
   pacer: Pacer;
-  /** Ends after so many epochs of the schedule; null for all of them. */
-  stopAfter?: number | null | undefined;
   /** Called after each epoch; `outputs` are those for the rows held back, if any. */
   onEpoch(state: DescentState<Network>, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }

@@ -246,7 +246,7 @@ interface TrialRun {
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
 
 /** Fits one model, scores it on the rows held back and, learned anew from all training rows where that is right, on the test rows. */
-export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
+async function runTrial(run: TrialRun): Promise<TrialOutcome> {
   const { data, spec, settings, model, seed, pacer } = run;
   const { train, validation, test } = data.split;
   const family = familyOf(settings.family);

@@ -136,8 +136,8 @@ const signatureSchema = z
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
-  .refine((it) => it.inputs.length === 1 || !it.inputs.some((input) => input.type === 'image'), 'a picture is no input beside others')
   .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
+  .refine((it) => it.inputs.length === 1 || !it.inputs.some((input) => input.type === 'image'), 'a picture is no input beside others')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
