@@ -19,7 +19,7 @@ const rowsPerPass = 128;
 /** Blocks of convolutions with the largest of each 2 × 2 between them, the mean of each filter over the picture, and one dense layer. */
 export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator> = {
   learnsFromValidation: false,
-  parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
+  parameters: ({ family: _family, base, ...own }, { trainer }) => ({ ...own, ...(base ? { base } : {}), ...trainer }),
   epochs: (_settings, { trainer }) => trainer.epochs,
 
   async fit({ data, spec, settings, model, seed, rows, validation, epochs: stopAfter, pacer, base, resume, onEpoch }) {
