@@ -1,5 +1,6 @@
 import { decodeImage, fitImage } from '@millrace/images';
 import type { FittedPipeline, Row, Table } from '@millrace/learning';
+import { agreementRows } from './sample-rows.ts';
 
 /** The same rows as serving takes them and as the training engine does. */
 export interface SampledRows {
@@ -11,7 +12,7 @@ export interface SampledRows {
 const maxPixels = 2 ** 24;
 
 /** Pictures to compare the engines on: those of test rows first, then others. Serving gets them decoded, at the model's size. */
-export function samplePictures({ rows, pictures }: Table, image: NonNullable<FittedPipeline['image']>, testRows: Int32Array, most: number): SampledRows {
+export function samplePictures({ rows, pictures }: Table, image: NonNullable<FittedPipeline['image']>, testRows: Int32Array, most = agreementRows): SampledRows {
   const tested = new Set(testRows);
   const order = [...testRows, ...Array.from({ length: rows }, (_, row) => row).filter((row) => !tested.has(row))].slice(0, most);
   const files = order.map((row) => pictures!.values[row]!);

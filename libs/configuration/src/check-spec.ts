@@ -3,8 +3,10 @@ import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
 import { checkImages } from './check-images.ts';
+import { checkPersonalisation } from './personalisation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { checkSurvival } from './survival.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 
 /** What is known about a column before its values are read, such as a data set's profile holds. */
@@ -16,11 +18,13 @@ export interface ColumnSummary {
   missing: number;
   /** Different values, missing ones aside. */
   distinct: number;
+  /** The smallest, of numbers, where it is known. */
+  min?: number | undefined;
   /** Rows per value where they were counted; lets rare classes be refused early. */
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting' | 'anomaly_detection';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -31,6 +35,7 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
+  if (spec.survival) return 'survival';
   if (spec.anomaly) return 'anomaly_detection';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
@@ -38,7 +43,9 @@ export function taskOf(spec: TrainingSpec): Task {
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume' } as const;
+  const usual = {
+    classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume',
+  } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
@@ -64,8 +71,15 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast, anomaly } = spec;
+  const { personalisation } = spec;
+  return personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+}
+
+function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const { forecast, anomaly, survival } = spec;
   if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (survival && anomaly) return [{ field: 'anomaly', message: 'A run learns times or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (survival) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
   if (forecast) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkForecast({ ...spec, forecast }, columns)];
   if (anomaly) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [

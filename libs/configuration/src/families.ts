@@ -125,7 +125,7 @@ const monotoneConstraints = z
   .prefault({})
   .meta({ title: 'Monotone constraints', description: 'For numbers and two classes (the probability of the second in the order of the classes).' });
 
-const boostedTreesSchema = z
+export const boostedTreesSchema = z
   .strictObject({
     family: z.literal('boosted_trees'),
     numIterations: z.int().min(1).max(10_000).default(100).meta({ title: 'Iterations', description: 'Trees one after another; with three classes or more, one for each class.' }),

@@ -24,6 +24,10 @@ export {
   minHistory,
   stepInput,
 } from './forecast.ts';
+export {
+  horizonInput, minObserved, type SurvivalDistribution, type SurvivalMetric, survivalMetrics, type SurvivalModelSettings, type SurvivalSettings,
+} from './survival.ts';
+export { type PersonalisationSettings } from './personalisation.ts';
 export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, readsImages, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';

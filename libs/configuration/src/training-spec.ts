@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { anomalySchema } from './anomaly.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
+import { personalisationSchema } from './personalisation.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { survivalSchema } from './survival.ts';
 import { readYaml } from './training-yaml.ts';
 
 const featureType = z.enum(['number', 'category', 'binary']);
@@ -154,6 +156,10 @@ export const selectionMetrics = {
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
   mase: { task: 'forecasting', direction: 'lower' },
+  integratedBrier: { task: 'survival', direction: 'lower' },
+  concordance: { task: 'survival', direction: 'higher' },
+  censoredLogLikelihood: { task: 'survival', direction: 'higher' },
+  maeObserved: { task: 'survival', direction: 'lower' },
   massVolume: { task: 'anomaly_detection', direction: 'lower' },
 } as const;
 
@@ -166,7 +172,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts; for anomalies prAuc with a label, massVolume without.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts, integratedBrier for survival; for anomalies prAuc with a label, massVolume without.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -221,12 +227,14 @@ export const trainingSpecSchema = z
     }),
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
+    survival: survivalSchema.optional(),
+    personalisation: personalisationSchema.optional(),
     anomaly: anomalySchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
-    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);
-    if (models.length === 0 && !isSearch(spec)) {
+    const models = spec.models ?? (isSearch(spec) || spec.survival ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);
+    if (models.length === 0 && !isSearch(spec) && !spec.survival) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
     if (spec.inputFeatures.length === 0 && !spec.forecast) {

@@ -10,5 +10,8 @@ export { type AnomalyTrial, trainAnomaly, type TrainAnomalyEvent, type TrainAnom
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
+export { type FittedSurvival, predictSurvival } from './survival/fitted-survival.ts';
+export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './survival/train-survival.ts';
+export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';

@@ -155,6 +155,28 @@ export interface FittedPipeline {
   image?: FittedImage;
   target: FittedTarget;
   estimator: FittedEstimator;
+  /** Corrects the answers of single groups. */
+  heads?: Heads;
+}
+
+/**
+ * A correction of the answers to rows of a group. With z the answer, standardised by the target's mean and scale (of classes:
+ * the logarithms of their probabilities), it is `z · (1 + slope) + Σ weight · input`, the first input being 1; then a
+ * softmax for classes. Rows of other groups are answered as without.
+ */
+export interface Heads {
+  /** Names the group of a row: the last feature, which the estimator does not read (it has no categories there). */
+  column: string;
+  /** All groups seen in training. */
+  groups: string[];
+  /** By group: 1 where its head is used. */
+  kept: Uint8Array;
+  /** Features that heads read beside the answer; a gap counts as their mean. */
+  inputs: { name: string; mean: number; scale: number }[];
+  /** [groups] */
+  slopes: Float64Array;
+  /** [groups, 1 + inputs, outputs] row by row; one output for a number, one for each class */
+  weights: Float64Array;
 }
 
 /**

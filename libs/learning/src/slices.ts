@@ -39,7 +39,8 @@ export function scoreSlices(data: PreparedData, spec: TrainingSpec, rows: Int32A
 
 const rowsAt = (rows: Int32Array, at: number[]) => Int32Array.from(at, (place) => rows[place]!);
 
-function scoresAt(scores: Scores, at: number[], rows: number): Scores {
+/** The answers at some places of those to `rows` rows. */
+export function scoresAt(scores: Scores, at: number[], rows: number): Scores {
   if (scores.type === 'values') return { type: 'values', predicted: Float64Array.from(at, (place) => scores.predicted[place]!) };
   const width = scores.probabilities.length / rows;
   return {

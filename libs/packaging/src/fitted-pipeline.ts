@@ -13,6 +13,26 @@ export interface FittedPipeline {
   image?: FittedImage;
   target: FittedTarget;
   estimator: FittedEstimator;
+  /** corrects the answers to rows of single groups */
+  heads?: Heads;
+}
+
+/**
+ * A correction of the answers to rows of a group: with z the answer, standardised by the target (of classes: the logarithms
+ * of their probabilities, held above 1e-6), it is `z · (1 + slope) + Σ weight · input`, the first input being 1; then a softmax for classes.
+ */
+export interface Heads {
+  /** names the group of a row: the last feature, which has no categories there and is read by no estimator */
+  column: string;
+  groups: string[];
+  /** by group: 1 where its head is used; other rows are answered as without */
+  kept: Uint8Array;
+  /** numeric features that heads read, standardised; a gap counts as the mean */
+  inputs: { name: string; mean: number; scale: number }[];
+  /** [groups] */
+  slopes: Float64Array;
+  /** [groups, 1 + inputs, outputs], row-major */
+  weights: Float64Array;
 }
 
 export type FittedFeature =
@@ -224,6 +244,7 @@ export function assertFitted(pipeline: FittedPipeline): void {
     assertTexts(target.classes, 'target.classes');
     assertAnswer(target);
   }
+  if (pipeline.heads) assertHeads(pipeline.heads, features, target);
   if (estimator.family === 'ensemble') {
     assertEnsemble(estimator, features, target);
     return;
@@ -248,6 +269,17 @@ export function assertFitted(pipeline: FittedPipeline): void {
     case 'random_forest':
       return assertTrees(estimator, features, target);
   }
+}
+
+function assertHeads({ column, groups, kept, inputs, slopes, weights }: Heads, features: readonly FittedFeature[], target: FittedTarget): void {
+  const last = features.at(-1);
+  ensure(last?.name === column && last.type === 'category' && last.categories.length === 0 && last.missingAllowed, 'heads.column', 'must be the last feature, without categories');
+  ensure(groups.length > 0, 'heads.groups', 'must not be empty');
+  assertTexts(groups, 'heads.groups');
+  ensure(inputs.every(({ name, mean, scale }) => Number.isFinite(mean) && isScale(scale) && features.some((own) => own.name === name && own.type === 'number')), 'heads.inputs', 'must be numbers among the features');
+  ensure(kept.length === groups.length && slopes.length === groups.length, 'heads.kept', 'must have an entry for each group');
+  ensure(weights.length === groups.length * (inputs.length + 1) * outputsOf(target), 'heads.weights', 'are of the wrong size');
+  ensure(slopes.every(Number.isFinite) && weights.every(Number.isFinite), 'heads.weights', 'hold a number that is not finite');
 }
 
 function assertAnswer({ classes, calibration, decision }: Extract<FittedTarget, { classes: string[] }>): void {

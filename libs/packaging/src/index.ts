@@ -24,11 +24,13 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedSurvival } from './fitted-survival.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
   buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
+  buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,
   type ModelPackage,
@@ -39,6 +41,7 @@ export {
 } from './model-package.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export {
+  furtherOutputs,
   type ImageInput,
   type Signature,
   type SignatureInput,

@@ -2,15 +2,20 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import { numbersOf, type Signature } from './signature.ts';
+import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
+export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction) & {
+  /** of a model with heads: whether one of them answered */
+  personalised?: boolean;
+};
 
 export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
+  /** of a survival model: the probability to live beyond the horizon */
+  survival?: number;
   /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
   anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
@@ -77,9 +82,10 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
     ],
     outputs: signature.anomaly
       ? ['score float64 1', 'isAnomaly bool 1', ...(signature.anomaly.hasContributions ? [`contributions float64 ${signature.inputs.length}`] : [])]
-      : signature.output.type === 'number'
-        ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
-        : ['label string', `probabilities float32 ${signature.output.classes.length}`],
+      : [
+          ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
+          ...graphOutputs(signature).map((name) => `${name} float64 1`),
+        ],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
@@ -134,14 +140,22 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       }
       return;
     }
+    const personalised = outputs['personalised']?.data as Float64Array | undefined;
+    const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
+      const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        if (lower && upper) predictions.push({ value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } });
-        else predictions.push(halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } });
+        if (lower && upper) {
+          const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
+          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+        } else {
+          const answer = halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } };
+          predictions.push(personalised ? { ...answer, ...mark(row) } : answer);
+        }
       }
       return;
     }
@@ -152,7 +166,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       for (let index = 0; index < classes; index++) {
         probabilities[index] = finite(scores[row * classes + index]!, start + row);
       }
-      predictions.push({ label: labels[row]!, probabilities });
+      predictions.push(personalised ? { label: labels[row]!, probabilities, ...mark(row) } : { label: labels[row]!, probabilities });
     }
   };
 

@@ -5,14 +5,18 @@ import { encodedWidth, type FittedFeature, type FittedImage, type FittedPipeline
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting' | 'anomaly_detection';
-  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts such as `exponential_smoothing` */
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, a family of forecasts such as `exponential_smoothing`, or of survival such as `accelerated_failure` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
   output: SignatureOutput;
   /** of a forecast: what its answers are about, so that they can be dated */
   forecast?: ForecastFacts | undefined;
+  /** of a survival model: what is answered where a row asks for no horizon, and how sure the interval is */
+  survival?: SurvivalFacts | undefined;
+  /** of a model with heads: the input that names a row's group, which may be missing or unknown */
+  personalisation?: { column: string; heads: number } | undefined;
   /** of an anomaly detection, whose output is the score: from where on a row is reported */
   anomaly?: AnomalyFacts | undefined;
   /** how the graph is fed */
@@ -31,6 +35,13 @@ export interface ForecastFacts {
   frequency: string;
   horizon: number;
   /** the share of values that are to lie between `lower` and `upper` */
+  intervalCoverage: number;
+}
+
+export interface SurvivalFacts {
+  /** the time to which survival is given; the input `horizon` of a row overrides it */
+  horizon: number;
+  /** the share of ends that are to lie between `lower` and `upper` */
   intervalCoverage: number;
 }
 
@@ -126,16 +137,19 @@ const anomalySchema = z.strictObject({ threshold: z.number(), falseAlarmRate: z.
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting', 'anomaly_detection']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'survival', 'anomaly_detection']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
     forecast: forecastSchema.optional(),
+    survival: z.strictObject({ horizon: z.number().positive(), intervalCoverage: z.number().gt(0).lt(1) }).optional(),
+    personalisation: z.strictObject({ column: z.string().min(1), heads: z.int().min(0) }).optional(),
     anomaly: anomalySchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
   .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
+  .refine((it) => (it.task === 'survival') === (it.survival !== undefined), 'a survival model tells its horizon, and nothing else does')
   .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
   .refine((it) => it.inputs.length === 1 || !it.inputs.some((input) => input.type === 'image'), 'a picture is no input beside others')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
@@ -151,7 +165,8 @@ export function parseSignature(value: unknown): { signature: Signature } | { com
 }
 
 export function signatureOf(pipeline: FittedPipeline): Signature {
-  const { features, image, target } = pipeline;
+  const { target, heads, image } = pipeline;
+  const features = namedFeatures(pipeline);
   return {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
@@ -166,7 +181,8 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
             classes: [...target.classes],
             ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
           },
-    graph: { missingCategory: missingCategoryOf(pipeline.features), rowsPerCall: rowsPerCallFor(effortOf(pipeline)) },
+    ...(heads ? { personalisation: { column: heads.column, heads: heads.kept.reduce((sum, own) => sum + own, 0) } } : {}),
+    graph: { missingCategory: missingCategoryOf(features), rowsPerCall: rowsPerCallFor(effortOf(pipeline)) },
   };
 }
 
@@ -191,9 +207,22 @@ export function numbersOf(input: SignatureInput): number {
 }
 
 /** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
-export function intervalCoverageOf({ forecast, output }: Signature): number | null {
-  if (forecast) return forecast.intervalCoverage;
+export function intervalCoverageOf({ forecast, survival, output }: Signature): number | null {
+  if (forecast ?? survival) return (forecast ?? survival)!.intervalCoverage;
   return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
+}
+
+type FurtherOutput = 'lower' | 'upper' | 'survival' | 'personalised';
+
+/** What the graph gives beside its prediction, in order. */
+export function graphOutputs({ forecast, survival, personalisation }: Signature): FurtherOutput[] {
+  return survival ? ['lower', 'upper', 'survival'] : forecast ? ['lower', 'upper'] : personalisation ? ['personalised'] : [];
+}
+
+/** What an answer has beside its prediction and probabilities, in order: numbers all of them. */
+export function furtherOutputs(signature: Signature): FurtherOutput[] {
+  const ends: FurtherOutput[] = intervalCoverageOf(signature) === null ? [] : ['lower', 'upper'];
+  return [...ends, ...graphOutputs(signature).filter((name) => !ends.includes(name))];
 }
 
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
@@ -213,13 +242,17 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     : signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...(intervalCoverageOf(signature) !== null ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
           { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },
         ];
-  return { inputs, outputs };
+  return { inputs, outputs: [...outputs, ...furtherOutputs(signature).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] }))] };
+}
+
+/** The features as callers know them: of heads, all groups that were seen. */
+function namedFeatures({ features, heads }: FittedPipeline): FittedFeature[] {
+  return features.map((feature) => (heads && feature.name === heads.column && feature.type !== 'number' ? { ...feature, categories: heads.groups } : feature));
 }
 
 /** The empty text, lengthened until it is no category of the model. */

@@ -14,6 +14,7 @@ import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
 import { declarePicture, writeConvolutions } from './write-convolutions.ts';
+import { writeHeads } from './write-heads.ts';
 import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
@@ -29,7 +30,8 @@ const DOUBLE = 11;
  * Inputs: `numbers` double [N, numeric features], NaN where missing; `categories` string [N, other features], the
  * signature's `missingCategory` where missing. An input without columns is left out. Of a picture instead `image` uint8
  * [N, height, width, channels].
- * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
+ * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1]; with heads, also `personalised`
+ * double [N, 1], 1 where one was used.
  */
 export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
   const { features, estimator } = pipeline;
@@ -43,7 +45,15 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
   });
 }
 
-function writePipeline(graph: OnnxGraph, { features, image, target, estimator }: FittedPipeline): void {
+/** Adds a pipeline to a graph, its inputs and outputs declared. */
+export function writePipeline(graph: OnnxGraph, { features, image, target, estimator, heads }: FittedPipeline): void {
+  if (heads) {
+    // What is written first are the answers of all rows alike; the label follows from the corrected ones.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    writePipeline(inner, { features, target: undecided(target), estimator });
+    return writeHeads(graph, captured.get(target.type === 'number' ? 'prediction' : 'probabilities')!, heads, features, target);
+  }
   if (target.type !== 'number' && (target.calibration || target.decision)) {
     // The estimator is written as if it answered by itself; nobody reads the label that it would give.
     const captured = new Map<string, string>();
@@ -72,6 +82,12 @@ function writePipeline(graph: OnnxGraph, { features, image, target, estimator }:
     case 'ensemble':
       return writeEnsemble(graph, estimator, target);
   }
+}
+
+function undecided(target: FittedTarget): FittedTarget {
+  if (target.type === 'number') return target;
+  const { decision: _decision, ...rest } = target;
+  return rest;
 }
 
 /** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */

@@ -1,7 +1,7 @@
 import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 import { readPictures } from './picture-tensor.ts';
-import { anomaliesByOutput, asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { anomaliesByOutput, asObject, checkColumns, checkPositional, furtherValue, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -175,8 +175,8 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
     outputs: wanted.map((name) =>
       name === 'prediction'
         ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : name === 'lower' || name === 'upper'
-          ? { name, datatype: 'FP64', shape: [count], data: intervalEnds(predictions, name) }
+        : name === 'lower' || name === 'upper' || name === 'survival' || name === 'personalised'
+          ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
           : {
               name,
               datatype: 'FP32',

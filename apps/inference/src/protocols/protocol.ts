@@ -1,4 +1,4 @@
-import { type CheckedRows, checkRows, checkVectors, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
+import { type CheckedRows, checkRows, checkVectors, type furtherOutputs, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
 import type { ServedEndpoint } from '@millrace/registry';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 
@@ -133,7 +133,9 @@ export function anomaliesByOutput(predictions: readonly Prediction[]): { score: 
   };
 }
 
-/** One end of the interval of each row, of a model that has one. */
-export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
-  return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
+/** What a model answers a row with beside its prediction, by the name of the output. */
+export function furtherValue(prediction: Prediction, name: ReturnType<typeof furtherOutputs>[number]): number | undefined {
+  if (name === 'personalised') return Number(prediction.personalised);
+  if (!('value' in prediction)) return undefined;
+  return name === 'survival' ? prediction.survival : prediction.interval?.[name];
 }
