@@ -1,5 +1,5 @@
 /** @jest-environment jsdom */
-import { cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react';
 import { useState } from 'react';
 import { curlLines } from './curl-lines.ts';
 import { SignatureForm } from './signature-form.tsx';
@@ -24,6 +24,26 @@ function Form({ onDraft }: { onDraft(draft: RowDraft): void }) {
   onDraft(draft);
   return <SignatureForm signature={signature} draft={draft} problemAt={() => null} onDraft={setDraft} />;
 }
+
+const pictures: Signature = {
+  task: 'classification', family: 'convolutional', inputs: [{ name: 'photo', type: 'image', required: true, width: 32, height: 24, channels: 1 }],
+  output: { name: 'label', type: 'category', classes: ['good', 'scratch'] },
+};
+
+it('a picture is a file to choose, asked for as base64 and not pasted into commands', async () => {
+  let draft = exampleRow(pictures);
+  const { rerender } = render(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={(next) => (draft = next)} />);
+  expect(readRow(pictures, draft)).toMatchObject({ type: 'incomplete', problems: [{ field: 'photo' }] });
+  fireEvent.change(screen.getByLabelText('photo'), { target: { files: [new File([Uint8Array.of(1, 2, 3)], 'part.png', { type: 'image/png' })] } });
+  await waitFor(() => expect(draft).toEqual({ photo: 'AQID' }));
+  rerender(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={() => undefined} />);
+  expect(screen.getByRole('img').getAttribute('src')).toBe('data:image/png;base64,AQID');
+  const read = readRow(pictures, draft);
+  expect(read).toEqual({ type: 'row', row: { photo: { b64: 'AQID' } } });
+  const lines = curlLines({ baseUrl: 'http://h', endpoint: 'parts', signature: pictures, row: read.type === 'row' ? read.row : {} }).map(({ text }) => text);
+  expect(lines[1]).toContain('{"instances":[{"photo":{"b64":"BASE64_OF_A_PNG_OR_JPEG_FILE"}}]}');
+  expect(lines[2]).toContain('"datatype":"BYTES","data":["BASE64_OF_A_PNG_OR_JPEG_FILE"]');
+});
 
 function type(label: RegExp | string, value: string) {
   fireEvent.change(screen.getByLabelText(label), { target: { value } });

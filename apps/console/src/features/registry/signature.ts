@@ -14,16 +14,17 @@ export interface Signature {
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
   | { name: string; type: 'date'; required: boolean; min: string; max: string; closed?: never }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true };
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true }
+  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; closed?: never };
 
 export function signatureOf(json: unknown): Signature | null {
   const candidate = json as Partial<Signature> | null;
   return candidate && Array.isArray(candidate.inputs) && candidate.output ? (candidate as Signature) : null;
 }
 
-/** A row as a form holds it: every value as text; '' stands for a missing one. */
+/** A row as a form holds it: every value as text, a picture as base64 of its file; '' stands for a missing one. */
 export type RowDraft = Record<string, string>;
-export type Row = Record<string, number | string | null>;
+export type Row = Record<string, number | string | { b64: string } | null>;
 
 /** A row to start from: the middle of each range, the first of the categories. */
 export function exampleRow(signature: Signature): RowDraft {
@@ -33,6 +34,7 @@ export function exampleRow(signature: Signature): RowDraft {
 /** Half way between the bounds, with no more digits than the range calls for. */
 function exampleOf(input: SignatureInput): string {
   if (input.type === 'date') return input.max;
+  if (input.type === 'image') return '';
   if (input.type !== 'number') return input.categories[0] ?? '';
   if (input.closed) return String(input.min);
   const span = input.max - input.min;
@@ -58,6 +60,10 @@ export function readRow(signature: Signature, draft: RowDraft): ReadRow {
     if (text === '' && !('categories' in input && input.categories.includes(''))) {
       row[input.name] = null;
       if (input.required) problems.push({ field: input.name, message: 'A value is missing.', remedy: 'This model needs one here.' });
+      continue;
+    }
+    if (input.type === 'image') {
+      row[input.name] = { b64: text };
       continue;
     }
     if (input.type === 'date' && Number.isNaN(Date.parse(text))) {

@@ -12,8 +12,12 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+<<<<<<< HEAD
 import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+=======
+import { canBeTarget, familiesFor, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+>>>>>>> images-ready
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
@@ -147,7 +151,8 @@ const parts = ['trainer', 'split', 'selection'] as const;
 
 function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFormProps) {
   const { columns } = version;
-  const families = schema.properties?.['models']?.items?.oneOf ?? [];
+  const families = familiesFor(schema.properties?.['models']?.items?.oneOf ?? [], columns);
+  const hasPictures = columns.some(({ type }) => type === 'IMAGE');
   const navigate = useNavigate();
   const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
   const [modelName, setModelName] = useState(dataset.name);
@@ -287,7 +292,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
           className="max-w-md"
           value={isSearch ? 'search' : 'listed'}
           hint={isSearch ? 'Families and settings are tried one after another until the time is up; the best are blended.' : 'You say which models are trained.'}
-          choices={[{ value: 'listed', label: 'Compare the models listed' }, { value: 'search', label: 'Search automatically' }]}
+          choices={[{ value: 'listed', label: 'Compare the models listed' }, ...(hasPictures ? [] : [{ value: 'search', label: 'Search automatically' }])]}
           onValue={(mode) => {
             const turnedOn = mode === 'search';
             setIsSearch(turnedOn);
