@@ -2,6 +2,7 @@ import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchPredict } from './predict.ts';
+import { benchRecommend } from './recommend.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -17,6 +18,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   predict: benchPredict,
+  recommend: benchRecommend,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,

@@ -4,11 +4,12 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runForecast } from './forecast-run.ts';
+import { runRecommendation } from './recommendation-run.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
@@ -55,14 +56,16 @@ async function run(job: TrainerJob): Promise<void> {
     if (pausing) abort.abort();
     return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
+  const checkpoint = checkpointsOf(job);
+  if (spec.recommendation) {
+    return runRecommendation(job, abort.signal, checkpoint, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+  }
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
   const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
   const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
 
-  const file = path.join(job.workDirectory, checkpointFile);
-  let savedAt = performance.now();
   const outcome = await train({
     table,
     spec,
@@ -70,18 +73,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint: {
-      // Most epochs are so short that saving each would cost more than it could win back.
-      isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
-      load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
-      async save(bytes) {
-        savedAt = performance.now();
-        await fs.writeFile(`${file}.partial`, bytes);
-        await fs.rename(`${file}.partial`, file);
-        await send({ type: 'checkpoint', file: checkpointFile });
-        if (pausing) abort.abort();
-      },
-    },
+    checkpoint,
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -92,6 +84,23 @@ async function run(job: TrainerJob): Promise<void> {
     });
   }
   await publish(job, outcome, table);
+}
+
+function checkpointsOf(job: TrainerJob): CheckpointStore {
+  const file = path.join(job.workDirectory, checkpointFile);
+  let savedAt = performance.now();
+  return {
+    // Most epochs are so short that saving each would cost more than it could win back.
+    isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
+    load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
+    async save(bytes) {
+      savedAt = performance.now();
+      await fs.writeFile(`${file}.partial`, bytes);
+      await fs.rename(`${file}.partial`, file);
+      await send({ type: 'checkpoint', file: checkpointFile });
+      if (pausing) abort.abort();
+    },
+  };
 }
 
 async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {

@@ -1,6 +1,7 @@
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
+import { checkRecommendation } from './recommendation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
@@ -18,7 +19,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'recommendation';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -29,13 +30,14 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
+  if (spec.recommendation) return 'recommendation';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase' } as const;
+  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', recommendation: spec.recommendation?.feedback === 'explicit' ? 'rmse' : 'ndcg' } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
@@ -61,8 +63,12 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast } = spec;
+  const { forecast, recommendation } = spec;
+  if (forecast && recommendation) {
+    return [{ field: 'recommendation', message: 'A run forecasts or recommends, not both.', remedy: 'Remove one of the two blocks.' }];
+  }
   if (forecast) return checkForecast({ ...spec, forecast }, columns);
+  if (recommendation) return checkRecommendation({ ...spec, recommendation }, columns);
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),

@@ -23,6 +23,14 @@ export {
   minHistory,
   stepInput,
 } from './forecast.ts';
+export {
+  excludeInput,
+  maxItems,
+  maxUsers,
+  type RecommendationMetric,
+  type RecommendationModelSettings,
+  type RecommendationSettings,
+} from './recommendation.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
+import { recommendationSchema } from './recommendation.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { readYaml } from './training-yaml.ts';
 
@@ -145,6 +146,10 @@ export const selectionMetrics = {
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
   mase: { task: 'forecasting', direction: 'lower' },
+  ndcg: { task: 'recommendation', direction: 'higher' },
+  hitRate: { task: 'recommendation', direction: 'higher' },
+  recallAtN: { task: 'recommendation', direction: 'higher' },
+  mrr: { task: 'recommendation', direction: 'higher' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -156,7 +161,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers and ratings, mase for forecasts, ndcg for recommendations.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -211,6 +216,7 @@ export const trainingSpecSchema = z
     }),
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
+    recommendation: recommendationSchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
@@ -218,7 +224,7 @@ export const trainingSpecSchema = z
     if (models.length === 0 && !isSearch(spec)) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
-    if (spec.inputFeatures.length === 0 && !spec.forecast) {
+    if (spec.inputFeatures.length === 0 && !spec.forecast && !spec.recommendation) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
     }
     return { ...spec, models };

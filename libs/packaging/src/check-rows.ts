@@ -33,12 +33,15 @@ export class ValidatedRows {
   readonly numbers: Float64Array;
   /** [count, other features] */
   readonly categories: string[];
+  /** by row: what was sent for the input that is a list; empty where there is none */
+  readonly lists: readonly (readonly string[])[];
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[]) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], lists: readonly (readonly string[])[] = []) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
     this.categories = categories;
+    this.lists = lists;
   }
 }
 
@@ -60,7 +63,9 @@ export function checkRows(signature: Signature, rows: unknown, limits: CheckLimi
 /** As `checkRows`, for positional rows: arrays in the order of the signature's inputs; an array of them, or one. */
 export function checkVectors(signature: Signature, vectors: unknown, limits: CheckLimits = {}): CheckedRows {
   const isNested = (item: unknown) => typeof item === 'object' && item !== null;
-  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && !vectors.some(isNested);
+  // A row may end with a list, and never begins with one.
+  const hasList = compile(signature).hasList;
+  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && (hasList ? !isNested(vectors[0]) : !vectors.some(isNested));
   return check(signature, isOneRow ? [vectors] : vectors, limits, readVector);
 }
 
@@ -77,6 +82,7 @@ interface Compiled {
   names: ReadonlySet<string>;
   numbers: number;
   categories: number;
+  hasList: boolean;
   missingCategory: string;
 }
 
@@ -93,7 +99,8 @@ function compile(signature: Signature): Compiled {
     known: inputs.map((input) => (input.type === 'number' ? null : new Set(input.categories))),
     names: new Set(inputs.map((input) => input.name)),
     numbers,
-    categories: inputs.length - numbers,
+    categories: inputs.filter((input) => input.type === 'category' || input.type === 'binary').length,
+    hasList: inputs.some((input) => input.type === 'list'),
     missingCategory: graph.missingCategory,
   };
   compiled.set(signature, fresh);
@@ -115,6 +122,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   const list = rows as unknown[];
   const numbers = new Float64Array(list.length * model.numbers);
   const categories = new Array<string>(list.length * model.categories);
+  const lists = model.hasList ? new Array<readonly string[]>(list.length).fill([]) : [];
   let nextNumber = 0;
   let nextCategory = 0;
   const report: Report = (problem) => problems.push(problem);
@@ -128,6 +136,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       const known = model.known[position]!;
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
+        if (input.type === 'list') continue;
         if (known === null) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
@@ -145,6 +154,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           warnings.push(outsideRange(input, number, index));
         }
         numbers[nextNumber++] = number;
+      } else if (input.type === 'list') {
+        lists[index] = checkTexts(input, value, index, known!, report, warnings);
       } else if (typeof value !== 'string') {
         report(notText(input, value, index));
       } else if (known?.has(value)) {
@@ -159,7 +170,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
     }
   }
   if (problems.length > 0) return { type: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
-  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories), warnings };
+  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, lists), warnings };
 }
 
 const readObject: RowReader = (row, index, { inputs, names }, report) => {
@@ -217,6 +228,34 @@ const readVector: RowReader = (row, index, { inputs }, report) => {
   }
   return (position) => row[position] as unknown;
 };
+
+/** More than this many of them were not chosen by a person or a catalogue. */
+const MAX_LISTED = 10_000;
+
+/** The texts of a list that the model knows; the others make no difference, and a warning says so. */
+function checkTexts(input: SignatureInput & { type: 'list' }, value: unknown, row: number, known: ReadonlySet<string>, report: Report, warnings: RowWarning[]): string[] {
+  const remedy = `Send a list of texts, such as ${JSON.stringify(input.categories.slice(0, 2))}, or leave it out.`;
+  if (!Array.isArray(value)) {
+    report({ row, field: input.name, code: 'not_a_list', message: `Row ${row} has ${describe(value)} for "${input.name}", which is a list.`, remedy });
+    return [];
+  }
+  if (value.length > MAX_LISTED) {
+    report({ row, field: input.name, code: 'too_large', message: `Row ${row} lists ${value.length} values for "${input.name}".`, remedy: `Send at most ${MAX_LISTED}.` });
+    return [];
+  }
+  const stranger = value.find((one) => typeof one !== 'string') as unknown;
+  if (stranger !== undefined || value.includes(undefined)) {
+    report({ row, field: input.name, code: 'not_text', message: `Row ${row} has ${describe(stranger)} within "${input.name}", which is a list of text.`, remedy });
+    return [];
+  }
+  const texts = [...new Set(value as string[])];
+  for (const text of texts) {
+    if (!known.has(text) && text !== '' && warnings.length < MAX_WARNINGS) {
+      warnings.push({ row, field: input.name, code: 'unseen_category', message: `Row ${row} lists "${shorten(text)}" for "${input.name}", which training never saw; it makes no difference.` });
+    }
+  }
+  return texts.filter((text) => known.has(text));
+}
 
 function checkCount(rows: unknown, maxRows: number): RowProblem | null {
   const whole = { row: null, field: 'rows' };
@@ -318,7 +357,7 @@ function describe(value: unknown): string {
 
 function example(inputs: readonly SignatureInput[]): string {
   const shown = inputs.slice(0, 3).map((input) => {
-    const value = input.min ?? input.categories?.[0] ?? '';
+    const value = input.type === 'list' ? input.categories.slice(0, 1) : (input.min ?? input.categories[0] ?? '');
     return `${JSON.stringify(input.name)}: ${JSON.stringify(value)}`;
   });
   return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;

@@ -21,10 +21,12 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedRecommender } from './fitted-recommender.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
   buildForecastPackage,
   buildPackage,
+  buildRecommenderPackage,
   DamagedPackageError,
   type Manifest,
   type ModelPackage,

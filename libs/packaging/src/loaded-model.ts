@@ -3,9 +3,16 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
 import type { Signature } from './signature.ts';
+import { leftOut } from './write-recommender.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
+export type Prediction = { label: string; probabilities: number[] } | NumberPrediction | ItemsPrediction;
+
+/** Best first; fewer than the signature's count where more is left out. */
+export interface ItemsPrediction {
+  items: string[];
+  scores: number[];
+}
 
 export interface NumberPrediction {
   value: number;
@@ -66,20 +73,30 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
   const numbers = signature.inputs.filter((input) => input.type === 'number').length;
-  const others = signature.inputs.length - numbers;
+  const lists = signature.inputs.filter((input) => input.type === 'list');
+  const others = signature.inputs.length - numbers - lists.length;
   const expected = {
     inputs: [
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
+      ...lists.map(({ name }) => `${name} string M`),
     ],
-    outputs:
-      signature.output.type === 'number'
-        ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
-        : ['label string', `probabilities float32 ${signature.output.classes.length}`],
+    outputs: outputsOf(signature),
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
   return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
+}
+
+function outputsOf({ output, forecast }: Signature): string[] {
+  switch (output.type) {
+    case 'number':
+      return ['prediction', ...(forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`);
+    case 'items':
+      return [`items string ${output.count}`, `scores float32 ${output.count}`];
+    default:
+      return ['label string', `probabilities float32 ${output.classes.length}`];
+  }
 }
 
 /** Name, type and the sizes after the number of rows. */
@@ -90,8 +107,10 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
 function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
-  const categoryCount = signature.inputs.length - numberCount;
-  const { rowsPerCall } = signature.graph;
+  const list = signature.inputs.find((input) => input.type === 'list');
+  const categoryCount = signature.inputs.length - numberCount - (list ? 1 : 0);
+  const { rowsPerCall, missingCategory } = signature.graph;
+  const { output } = signature;
   const classes = signature.output.classes?.length ?? 0;
   let closing: Promise<void> | undefined;
   let calls = 0;
@@ -109,7 +128,12 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
+    if (list) feeds[list.name] = listTensor(rows.lists.slice(start, end), missingCategory);
     const outputs = await session.run(feeds);
+    if (output.type === 'items') {
+      predictions.push(...itemsOf(outputs['items']!.data as string[], outputs['scores']!.data as Float32Array, output.count));
+      return;
+    }
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
@@ -164,6 +188,21 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   };
 
   return { signature, digest, predict, close };
+}
+
+/** Rows of different lengths, filled up with what stands for nothing. */
+function listTensor(lists: readonly (readonly string[])[], filler: string): Tensor {
+  const width = Math.max(1, ...lists.map(({ length }) => length));
+  return new Tensor('string', lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), [lists.length, width]);
+}
+
+/** Without the places after the last item that may be recommended. */
+function itemsOf(items: readonly string[], scores: Float32Array, count: number): ItemsPrediction[] {
+  return Array.from({ length: scores.length / count }, (_, row) => {
+    const own = Array.from(scores.subarray(row * count, (row + 1) * count));
+    const length = own.filter((score) => score > leftOut).length;
+    return { items: items.slice(row * count, row * count + length), scores: own.slice(0, length) };
+  });
 }
 
 function finite(value: number, row: number): number {

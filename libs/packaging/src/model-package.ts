@@ -4,10 +4,12 @@ import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
+import { assertRecommender, type FittedRecommender } from './fitted-recommender.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
+import { recommenderSignature, writeRecommender } from './write-recommender.ts';
 
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
@@ -89,6 +91,13 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a recommender. */
+export function buildRecommenderPackage(recommender: FittedRecommender, facts: PackageFacts): ModelPackage {
+  assertRecommender(recommender);
+  const signature = recommenderSignature(recommender);
+  return assemble(signature, writeRecommender(recommender, signature), facts);
 }
 
 function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {

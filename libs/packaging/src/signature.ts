@@ -4,8 +4,8 @@ import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.t
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting';
-  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts such as `exponential_smoothing` */
+  task: 'classification' | 'regression' | 'forecasting' | 'recommendation';
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts or recommenders such as `exponential_smoothing` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -34,7 +34,9 @@ export interface ForecastFacts {
 /** `closed`: there is no answer to other values than these; a number is then a whole one. */
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined };
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined }
+  /** several of the categories at once; the last input, if there is one */
+  | { name: string; type: 'list'; required: false; categories: string[]; min?: never; max?: never; closed?: never };
 
 export type SignatureOutput =
   | {
@@ -51,7 +53,9 @@ export type SignatureOutput =
       classes: string[];
       /** the label is `positiveClass` from this probability on; without it, the more probable class */
       decision?: { positiveClass: string; threshold: number };
-    };
+    }
+  /** of a recommendation: at most `count` items, best first, with scores */
+  | { name: string; type: 'items'; classes?: never; count: number; /** whether what a user had is left out */ excludesSeen: boolean };
 
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
@@ -73,6 +77,7 @@ const inputSchema = z.discriminatedUnion('type', [
     categories: z.array(z.string()),
     closed,
   }),
+  z.strictObject({ name, type: z.literal('list'), required: z.literal(false), categories: z.array(z.string()) }),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -86,6 +91,7 @@ const outputSchema = z.discriminatedUnion('type', [
     classes: z.array(z.string()).min(1),
     decision: z.strictObject({ positiveClass: z.string(), threshold: z.number() }).exactOptional(),
   }),
+  z.strictObject({ name, type: z.literal('items'), count: z.int().min(1), excludesSeen: z.boolean() }),
 ]);
 const forecastSchema = z.strictObject({
   lastObservation: z.string().min(1),
@@ -96,14 +102,16 @@ const forecastSchema = z.strictObject({
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'recommendation']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
     forecast: forecastSchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
-  .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
+  .refine((it) => (it.task === 'classification') === (it.output.type === 'category' || it.output.type === 'binary'), 'task and output differ')
+  .refine((it) => (it.task === 'recommendation') === (it.output.type === 'items'), 'items are recommended, and nothing else is')
+  .refine((it) => it.inputs.every(({ type }, at) => type !== 'list' || at === it.inputs.length - 1), 'a list stands before other inputs')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
@@ -149,17 +157,23 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
-    ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: [-1] }),
+    ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: type === 'list' ? [-1, -1] : [-1] }),
   );
+  const { output } = signature;
   const outputs: TensorMetadata[] =
-    signature.output.type === 'number'
+    output.type === 'items'
+      ? [
+          { name: 'items', datatype: 'BYTES', shape: [-1, output.count] },
+          { name: 'scores', datatype: 'FP32', shape: [-1, output.count] },
+        ]
+      : output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
           ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
-          { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },
+          { name: 'probabilities', datatype: 'FP32', shape: [-1, output.classes.length] },
         ];
   return { inputs, outputs };
 }

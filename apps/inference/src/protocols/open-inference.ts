@@ -1,6 +1,6 @@
 import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { asObject, checkColumns, checkPositional, intervalEnds, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -29,7 +29,8 @@ interface Tensor {
 
 /**
  * The infer request of the Open Inference Protocol v2, in JSON: one tensor for each feature, by name, of shape [N] or
- * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name.
+ * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name. What a recommendation is to
+ * leave out comes as [N, M], filled up with "".
  */
 export const readOpenInference: ReadRequest = (signature, body) => {
   const request = asObject(body, 'body', 'Send {"inputs": [{"name", "shape", "datatype", "data"}, …]}.');
@@ -44,7 +45,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : signature.forecast ? ['prediction', 'lower', 'upper'] : ['prediction']);
+const outputNames = (signature: Signature): string[] => (signature.output.type === 'items' ? ['items', 'scores'] : signature.output.type !== 'number' ? ['prediction', 'probabilities'] : signature.forecast ? ['prediction', 'lower', 'upper'] : ['prediction']);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -107,6 +108,11 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
     const feature = features.get(tensor.name);
     const field = tensor.name.slice(0, 60);
     if (columns.has(tensor.name)) problems.push(problem(field, 'duplicate_feature', `"${field}" was sent twice.`, 'Send each feature once.'));
+    if (feature?.type === 'list') {
+      problems.push(...checkDatatype(tensor, false, [field]));
+      columns.set(tensor.name, listsOf(tensor));
+      continue;
+    }
     if (tensor.columns !== 1) {
       const message = `"${field}" has ${tensor.columns} columns; a feature has one.`;
       problems.push(problem(field, 'wrong_length', message, 'Send it with the shape [rows] or [rows, 1].'));
@@ -117,6 +123,11 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
   }
   if (problems.length) throw invalidRows(problems);
   return checkColumns(signature, columns, 'tensor');
+}
+
+/** A row's values without those that only fill it up. */
+function listsOf({ rows, columns, data }: Tensor): unknown[][] {
+  return Array.from({ length: rows }, (_, row) => data.slice(row * columns, (row + 1) * columns).filter((value) => value !== ''));
 }
 
 function checkMatrix(signature: Signature, tensor: Tensor): CheckedRows {
@@ -157,6 +168,12 @@ function problem(field: string, code: string, message: string, remedy: string): 
 
 function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: string[]): object {
   const count = predictions.length;
+  if (signature.output.type === 'items') {
+    return {
+      model_name: served.endpoint.name, model_version: String(served.version.number), id: id ?? predictionId,
+      outputs: itemTensors(itemPredictions(predictions), signature.output.count).filter(({ name }) => wanted.includes(name)),
+    };
+  }
   return {
     model_name: served.endpoint.name,
     model_version: String(served.version.number),
@@ -174,4 +191,17 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
             },
     ),
   };
+}
+
+/** What stands in the place of an item that there is none of: the lowest FP32. */
+const noScore = -3.4028234663852886e38;
+
+/** Shorter lists are filled up with "" and the lowest score. */
+function itemTensors(lists: { items: string[]; scores: number[] }[], count: number) {
+  const filled = <T>(values: T[], filler: T) => [...values, ...new Array<T>(count - values.length).fill(filler)];
+  const shape = [lists.length, count];
+  return [
+    { name: 'items', datatype: 'BYTES', shape, data: lists.flatMap(({ items }) => filled(items, '')) },
+    { name: 'scores', datatype: 'FP32', shape, data: lists.flatMap(({ scores }) => filled(scores, noScore)) },
+  ];
 }

@@ -99,9 +99,14 @@ export function listed(names: readonly string[]): string {
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
 }
 
-/** The bare answer for each row: the label, or the value. */
-export function plainPredictions(predictions: readonly Prediction[]): (string | number)[] {
-  return predictions.map((prediction) => ('label' in prediction ? prediction.label : prediction.value));
+/** The bare answer for each row: the label, the value, or the items. */
+export function plainPredictions(predictions: readonly Prediction[]): (string | number | string[])[] {
+  return predictions.map((prediction) => ('label' in prediction ? prediction.label : 'items' in prediction ? prediction.items : prediction.value));
+}
+
+/** Of recommendations: items and scores of each row. */
+export function itemPredictions(predictions: readonly Prediction[]): { items: string[]; scores: number[] }[] {
+  return predictions.flatMap((prediction) => ('items' in prediction ? [{ items: prediction.items, scores: prediction.scores }] : []));
 }
 
 /** One end of the interval of each row of a forecast. */
