@@ -19,9 +19,9 @@ export async function explicitFactors({ data, settings, seed, pacer, resume, onR
   const width = rank + 1;
   const mean = meanOf(data);
   const byItem = transposed(data);
-  // Of each: its bias, then its factors.
+  // Of each: its bias, then its factors, which begin at a length of about 1: from near 0 the biases alone may be where it ends.
   const [users, items] = (resume?.arrays.map((array) => array.slice()) as [Float64Array, Float64Array] | undefined) ?? [
-    new Float64Array(data.users * width), beginning(data.items * width, rank, seed).map((value, at) => (at % width === 0 ? 0 : value)),
+    new Float64Array(data.users * width), beginning(data.items * width, rank, seed).map((value, at) => (at % width === 0 ? 0 : 4 * value)),
   ];
   for (let round = (resume?.round ?? 0) + 1; round <= iterations; round++) {
     for (const [side, solved, others] of [[data, users, items], [byItem, items, users]] as const) {
