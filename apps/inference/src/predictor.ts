@@ -1,10 +1,11 @@
 import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import type { Prediction, RowWarning } from '@millrace/packaging';
-import type { UsageJournal } from '@millrace/quota';
+import type { RowWarning } from '@millrace/packaging';
+import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { ModelCache } from './model-cache.ts';
+import { overQuota } from './over-quota.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 
@@ -27,6 +28,8 @@ export interface PredictionAnswer {
   /** everything but the run of the model itself */
   overheadMs: number;
   warnings: readonly RowWarning[];
+  /** of the limits of usage that it fell under */
+  limits: readonly LimitStanding[];
   /** the JSON text of the body */
   payload: string;
 }
@@ -35,6 +38,7 @@ export interface PredictorOptions {
   directory: Pick<EndpointDirectory, 'find' | 'names'>;
   models: ModelCache;
   journal: Pick<UsageJournal, 'record'>;
+  meter: Pick<Meter, 'take'>;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
 }
@@ -42,7 +46,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, journal, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, journal, meter, maxInFlight }: PredictorOptions) {
   let inFlight = 0;
 
   async function answer(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
@@ -56,42 +60,48 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
       const holding = models.hold(served.version);
       const held = holding instanceof Promise ? await holding : holding;
-      let predictions: Prediction[];
-      let reading: ReturnType<ReadRequest>;
-      let modelMs: number;
+      let metered: Metered | null = null;
       try {
-        reading = read(held.model.signature, call.body.value);
+        const reading = read(held.model.signature, call.body.value);
         if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
         if (call.body.hasNonFinite) throw nonFiniteJson();
+        const rows = reading.checked.rows.count;
+        const metering = meter.take({ actor, endpoint, rows });
+        const taken = metering instanceof Promise ? await metering : metering;
+        if (taken.type === 'refused') throw overQuota(taken);
+        metered = taken;
         const begun = performance.now();
-        predictions = await held.model.predict(reading.checked.rows);
-        modelMs = performance.now() - begun;
+        const predictions = await held.model.predict(reading.checked.rows);
+        const modelMs = performance.now() - begun;
+        const predictionId = newId('prediction');
+        const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
+        if (call.isGone()) throw callerGone();
+        // Nothing is served unbilled: the entry is safe before the answer leaves.
+        await journal.record({
+          tenantId: actor.tenantId,
+          requestId: predictionId,
+          at: new Date(),
+          actor: actorName(actor),
+          endpointId: served.endpoint.id,
+          modelVersionId: served.version.id,
+          rows,
+          units: rows,
+        });
+        return {
+          predictionId,
+          versionNumber: served.version.number,
+          rows,
+          overheadMs: performance.now() - call.startedAt - modelMs,
+          warnings: reading.checked.warnings,
+          limits: taken.standings(),
+          payload,
+        };
+      } catch (error) {
+        if (metered?.type === 'admitted') metered.giveBack();
+        throw error;
       } finally {
         held.release();
       }
-      const predictionId = newId('prediction');
-      const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
-      if (call.isGone()) throw callerGone();
-      const rows = predictions.length;
-      // Nothing is served unbilled: the entry is safe before the answer leaves.
-      await journal.record({
-        tenantId: actor.tenantId,
-        requestId: predictionId,
-        at: new Date(),
-        actor: actorName(actor),
-        endpointId: served.endpoint.id,
-        modelVersionId: served.version.id,
-        rows,
-        units: rows,
-      });
-      return {
-        predictionId,
-        versionNumber: served.version.number,
-        rows,
-        overheadMs: performance.now() - call.startedAt - modelMs,
-        warnings: reading.checked.warnings,
-        payload,
-      };
     } finally {
       inFlight--;
     }

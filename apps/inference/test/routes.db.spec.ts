@@ -44,7 +44,8 @@ describe('predictions', () => {
   it('a forecast: its metadata date the answers, and what was not forecast is refused by name', async () => {
     const other = await world.createTenant();
     await other.publish('visits', {
-      family: 'drift', target: 'visits', series: null, horizon: 2, point: Float64Array.of(3, 4), lower: Float64Array.of(2, 2.5), upper: Float64Array.of(4, 5.5),
+      family: 'drift', target: 'visits', series: null, horizon: 2, covariates: [], floor: Float64Array.of(0), below: Float64Array.of(1, 1.5), above: Float64Array.of(1, 1.5),
+      parts: [{ base: Float64Array.of(3, 4), unit: Float64Array.of(1, 1), logarithmic: Int32Array.of(0), head: null }],
       lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
     });
     const { text } = await other.createKey();
@@ -88,6 +89,20 @@ describe('predictions', () => {
     ]);
     const refused = await call(`${url}/predict`, { key: text, body: { features: { machine: 'm1', exclude: 'pump' } } });
     expect([refused.status, refused.json.error.problems?.[0] ?? refused.json.error]).toMatchObject([400, { code: 'not_a_list', field: 'exclude' }]);
+  });
+
+  it('a number with an interval: its metadata state the coverage, and the answers have both ends', async () => {
+    const other = await world.createTenant();
+    const { features, target, estimator } = mixedRegression();
+    await other.publish('worn', { features, target: { ...target, interval: { coverage: 0.9, halfWidth: 2 } } as typeof target, estimator });
+    const { text } = await other.createKey();
+    expect((await call(`${url}/v2/models/worn`, { key: text })).json).toMatchObject({
+      outputs: ['prediction', 'lower', 'upper'].map((name) => ({ name, datatype: 'FP64', shape: [-1] })),
+      parameters: { interval: { coverage: 0.9, halfWidth: 2 } },
+    });
+    const rows = [{ pressure: 2.5, material: 'steel' }];
+    expect((await call(`${url}/v1/models/worn:predict`, { key: text, body: { instances: rows } })).json).toEqual({ predictions: [{ prediction: 12.5, lower: 10.5, upper: 14.5 }] });
+    expect((await call(`${url}/predict`, { key: text, body: { model: 'worn', features: rows } })).json).toEqual({ prediction: [12.5] });
   });
 
   it('Open Inference Protocol: outputs as declared in the metadata, and the id that was sent', async () => {

@@ -43,6 +43,7 @@ export type {
   TenantKey,
   Trial,
   Upload,
+  UsageLimit,
   UsageRecord,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';

@@ -23,6 +23,7 @@ export const idPrefixes = {
   modelVersion: 'ver',
   endpoint: 'end',
   reservation: 'rsv',
+  usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
 } as const;

@@ -40,5 +40,6 @@ export {
   type SignatureInput,
   type SignatureOutput,
   type TensorMetadata,
+  intervalCoverageOf,
   tensorMetadata,
 } from './signature.ts';

@@ -101,6 +101,12 @@ function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
 function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+  declareInputs(graph, features);
+  return encodeColumns(graph, features, precision, { numbers: 'numbers', categories: 'categories' });
+}
+
+/** As `encodeRows`, from tensors of the numeric and of the other features. */
+export function encodeColumns(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double', from: { numbers: string; categories: string }): string {
   const numbers = features.filter((feature) => feature.type === 'number');
   const others = features.filter((feature) => feature.type !== 'number');
   const blocks: string[] = [];
@@ -108,12 +114,11 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   const starts = new Map<FittedFeature, number>();
   let width = 0;
 
-  declareInputs(graph, features);
   if (numbers.length > 0) {
     const columns = numbers.length;
     const row = (pick: (feature: (typeof numbers)[number]) => number) => graph.doubles(numbers.map(pick), [1, columns]);
-    const missing = graph.add('IsNaN', ['numbers']);
-    const filled = graph.add('Where', [missing, row((feature) => feature.fill), 'numbers']);
+    const missing = graph.add('IsNaN', [from.numbers]);
+    const filled = graph.add('Where', [missing, row((feature) => feature.fill), from.numbers]);
     const centred = graph.add('Sub', [filled, row((feature) => feature.mean)]);
     const scaled = graph.add('Div', [centred, row((feature) => feature.scale)]);
     blocks.push(precision === 'float' ? graph.add('Cast', [scaled], { to: FLOAT }) : scaled);
@@ -122,7 +127,7 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
 
   for (const [index, feature] of others.entries()) {
     if (feature.categories.length === 0) continue;
-    const column = graph.add('Gather', ['categories', graph.integers([index], [])], { axis: 1 });
+    const column = graph.add('Gather', [from.categories, graph.integers([index], [])], { axis: 1 });
     const oneHot = graph.add('OneHotEncoder', [column], { cats_strings: feature.categories, zeros: 1 });
     blocks.push(precision === 'double' ? graph.add('Cast', [oneHot], { to: DOUBLE }) : oneHot);
     starts.set(feature, width);
@@ -168,7 +173,7 @@ function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, t
   }
 }
 
-function activate(graph: OnnxGraph, values: string, activation: Activation): string {
+export function activate(graph: OnnxGraph, values: string, activation: Activation): string {
   switch (activation) {
     case 'linear':
       return values;

@@ -182,7 +182,7 @@ export function recommenderSignature({ family, user, item, users, items, topN, e
           ? { name: code.name, type: 'number' as const, required: false, min: code.min, max: code.max }
           : { name: code.name, type: code.type, required: false, categories: [...code.categories] },
       ),
-      { name: excludeInput, type: 'list', required: false, categories: [...items] },
+      { name: excludeInput, type: 'list', required: false, choices: [...items] },
     ],
     output: { name: item, type: 'items', count: Math.min(topN, items.length), excludesSeen },
     graph: { missingCategory, rowsPerCall: rowsPerCall(items.length, rule) },

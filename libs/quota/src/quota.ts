@@ -3,7 +3,9 @@ import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
+import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
+import { createUsageLimits } from './usage-limits.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -32,9 +34,19 @@ export type Quota = ReturnType<typeof createQuota>;
 export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
+    usageLimits: createUsageLimits({ database }),
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,
+
+    /** How large one table of the tenant may be: for whoever takes it in. */
+    tableLimits: readTableLimits,
+
+    /** The same for people. */
+    async showTableLimits(actor: Actor): Promise<TableLimits> {
+      requirePermission(actor, 'usage:read');
+      return database.forTenant(actor.tenantId).transaction((tx) => readTableLimits(tx, actor.tenantId));
+    },
 
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {

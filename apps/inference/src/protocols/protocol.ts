@@ -109,7 +109,7 @@ export function itemPredictions(predictions: readonly Prediction[]): { items: st
   return predictions.flatMap((prediction) => ('items' in prediction ? [{ items: prediction.items, scores: prediction.scores }] : []));
 }
 
-/** One end of the interval of each row of a forecast. */
+/** One end of the interval of each row, of a model that has one. */
 export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
   return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
 }

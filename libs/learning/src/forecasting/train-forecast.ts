@@ -1,13 +1,19 @@
 import type { ForecastMetric, TrainingSpec } from '@millrace/configuration';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { Problem } from '../table.ts';
-import { type BackTested, backTest, type BackTestPlan, planBackTest } from './back-test.ts';
+import { type BackTestPlan, originsOf, planBackTest } from './back-test.ts';
 import { durationText } from './calendar.ts';
+import { placeCovariates } from './covariates.ts';
 import { type ForecastChart, chartOf } from './forecast-chart.ts';
 import { type ForecastMetrics, naiveScale, type ScoredForecast, scoreForecasts } from './forecast-metrics.ts';
-import type { ForecastCandidate, ForecastFamily } from './forecaster.ts';
 import type { FittedForecast } from './fitted-forecast.ts';
-import { conformalWidths, intervalAround } from './intervals.ts';
+import type { ForecastPart } from './forecast-part.ts';
+import type { ForecastCandidate, ForecastFamily } from './forecaster.ts';
+import type { Panel } from './global-model.ts';
+import { conformalWidths, type ErrorsFrom, intervalAround } from './intervals.ts';
+import { lagTreesLearner } from './lag-trees.ts';
+import { type Learned, learnSeriesBySeries } from './learn-series.ts';
+import { learnTogether } from './learn-together.ts';
 import { collectSeries, type ForecastTable, type SeriesSet } from './series.ts';
 
 export interface TrainForecastOptions {
@@ -55,57 +61,54 @@ const mostForecasts = 2_000_000;
 interface Work {
   spec: TrainingSpec;
   settings: NonNullable<TrainingSpec['forecast']>;
-  set: SeriesSet;
+  panel: Panel;
   plans: BackTestPlan[];
   /** by series: what MASE divides by */
   scales: number[];
   pacer: Pacer;
 }
 
-/** By series: forecasts by origin, and after the last value. */
-interface Forecasts {
-  past: Float64Array[][];
-  future: Float64Array[];
-}
-
 /**
  * Tries every candidate, the naive and the seasonal naive forecast beside them, by rolling-origin back-tests, and makes the
  * forecast of each from all values, with an interval whose width comes from the errors of its back-tests. A series that was
- * never below zero is not forecast below it. Nothing is drawn by chance: the same data give the same forecast.
+ * never below zero is not forecast below it. The same data give the same forecast.
  */
 export async function trainForecast({ table, spec, signal, onTrial }: TrainForecastOptions): Promise<TrainForecastOutcome> {
   const settings = spec.forecast!;
   const set = collectSeries(table, settings);
   if (set.type === 'invalid') return set;
+  const placed = placeCovariates(table, spec.inputFeatures, set, settings.horizon);
+  if (placed.type === 'invalid') return placed;
   const { series } = set;
   const mostOrigins = Math.max(4, Math.min(60, Math.floor(mostForecasts / (series.length * settings.horizon))));
   const plans = series.map(({ values }) => planBackTest(values.length, settings.horizon, set.seasonLength, mostOrigins));
   const warnings = [...set.warnings, ...planWarnings(set, plans)];
   const scales = series.map(({ values }, at) => naiveScale(values.subarray(0, [...plans[at]!.validation, ...plans[at]!.test][0]), plans[at]!.seasonLength));
-  const work: Work = { spec, settings, set, plans, scales, pacer: createPacer(signal) };
+  const panel: Panel = { set, covariates: placed.covariates, horizon: settings.horizon };
+  const work: Work = { spec, settings, panel, plans, scales, pacer: createPacer(signal) };
 
   const candidates = candidatesOf(settings.models, plans.some((plan) => plan.seasonLength > 1));
-  const found = new Map<ForecastCandidate, { forecasts: Forecasts; parameters: Record<string, unknown>; seconds: number }>();
+  const found = new Map<ForecastCandidate, Learned & { seconds: number }>();
   const failures: { family: ForecastFamily; problem: Problem }[] = [];
   for (const [trial, candidate] of candidates.entries()) {
     const { family } = candidate;
     await onTrial?.({ trial, trials: candidates.length, family });
     const begun = performance.now();
-    const outcome = family === 'combination' ? combine([...found].filter(([of]) => !isNaive(of.family)).map(([, { forecasts }]) => forecasts)) : await learnAll(work, candidate);
+    const outcome = await learn(work, candidate, [...found].filter(([of]) => !isNaive(of.family)).map(([, learned]) => learned));
     if (!outcome) return { type: 'cancelled' };
     if (outcome.type === 'unfit') failures.push({ family, problem: outcome.problem });
-    else found.set(candidate, { forecasts: outcome.forecasts, parameters: outcome.parameters, seconds: (performance.now() - begun) / 1000 });
+    else found.set(candidate, { ...outcome, seconds: (performance.now() - begun) / 1000 });
   }
 
   const baseline = [...found].find(([{ family }]) => family === 'seasonal_naive') ?? [...found].find(([{ family }]) => family === 'naive');
-  const baselineScore = judge(work, baseline![1].forecasts).test;
-  const trials = [...found].map(([{ family }, { forecasts, parameters, seconds }]): ForecastTrial => {
-    const { validation, test } = judge(work, forecasts);
-    const fitted = fittedForecast(work, family, forecasts);
+  const baselineScore = judge(work, baseline![1].past).test;
+  const trials = [...found].map(([{ family }, { past, parts, parameters, seconds }]): ForecastTrial => {
+    const { validation, test } = judge(work, past);
+    const fitted = fittedForecast(work, family, past, parts);
     return {
       family, parameters, forecast: fitted, fitTimeSeconds: seconds,
       metrics: { validation, test, baseline: baselineScore },
-      chart: chartOf(set, fitted, forecasts.past.map((past) => past.at(-1)!)),
+      chart: chartOf(set, panel.covariates, fitted, past.map((own) => own.at(-1)!)),
     };
   });
   const selectionMetric = (spec.selection.metric ?? 'mase') as ForecastMetric;
@@ -139,59 +142,53 @@ function planWarnings({ series, seasonLength }: SeriesSet, plans: readonly BackT
   ];
 }
 
-type Learned = { type: 'learned'; forecasts: Forecasts; parameters: Record<string, unknown> } | { type: 'unfit'; problem: Problem };
-
-async function learnAll({ settings, set, plans, pacer }: Work, candidate: Exclude<ForecastCandidate, { family: 'combination' }>): Promise<Learned | null> {
-  const forecasts: Forecasts = { past: [], future: [] };
-  let single: BackTested | null = null;
-  for (const [at, { name, values }] of set.series.entries()) {
-    const tested = await backTest(candidate, values, plans[at]!, settings.horizon, pacer);
-    if (tested === null) return null;
-    const floor = floorOf(values);
-    const bounded = (point: Float64Array) => point.map((value) => Math.max(floor, value));
-    const future = tested === 'unfit' ? null : tested.forecaster.forecast(values, settings.horizon);
-    if (tested === 'unfit' || !future!.every(Number.isFinite)) return { type: 'unfit', problem: unfit(candidate.family, name) };
-    forecasts.past.push(tested.forecasts.map(bounded));
-    forecasts.future.push(bounded(future!));
-    single = tested;
-  }
-  const { family: _family, ...wishes } = candidate;
-  return { type: 'learned', forecasts, parameters: set.series.length === 1 ? single!.forecaster.parameters : { ...wishes, series: set.series.length } };
+/** What a candidate forecasts, held above the floor; null when the pacer said stop. */
+async function learn({ panel, plans, pacer }: Work, candidate: ForecastCandidate, others: readonly Learned[]): Promise<Learned | { type: 'unfit'; problem: Problem } | null> {
+  if (candidate.family === 'combination') return combine(others, panel);
+  const learned = candidate.family === 'lag_trees'
+    ? await learnTogether(panel, plans, lagTreesLearner(panel, candidate, pacer), pacer)
+    : await learnSeriesBySeries(panel, plans, candidate, pacer);
+  if (!learned) return null;
+  if (learned.type === 'unfit') return { type: 'unfit', problem: unfit(candidate.family, learned.series) };
+  const past = learned.past.map((origins, at) => {
+    const floor = floorOf(panel.set.series[at]!.values);
+    return origins.map((forecast) => forecast.map((value) => Math.max(floor, value)));
+  });
+  return { ...learned, past };
 }
 
-function combine(parts: readonly Forecasts[]): Learned {
-  if (parts.length < 2) {
+function combine(members: readonly Learned[], { set, horizon }: Panel): Learned | { type: 'unfit'; problem: Problem } {
+  if (members.length < 2) {
     return { type: 'unfit', problem: { field: 'forecast.models', message: 'Fewer than two candidates are left to combine.', remedy: 'Add another candidate.' } };
   }
-  const mean = (forecasts: Float64Array[]) => forecasts[0]!.map((_, step) => forecasts.reduce((sum, forecast) => sum + forecast[step]!, 0) / forecasts.length);
-  const [first] = parts as [Forecasts];
-  return {
-    type: 'learned',
-    parameters: { members: parts.length },
-    forecasts: {
-      past: first.past.map((origins, at) => origins.map((_, origin) => mean(parts.map(({ past }) => past[at]![origin]!)))),
-      future: first.future.map((_, at) => mean(parts.map(({ future }) => future[at]!))),
-    },
-  };
+  const mean = (forecasts: Float64Array[]) =>
+    forecasts.some(({ length }) => length === 0) ? new Float64Array() : forecasts[0]!.map((_, step) => forecasts.reduce((sum, forecast) => sum + forecast[step]!, 0) / forecasts.length);
+  const [first] = members as [Learned];
+  const past = first.past.map((origins, at) => origins.map((_, origin) => mean(members.map((member) => member.past[at]![origin]!))));
+  const parts = members.flatMap((member) => member.parts);
+  if (parts.some(({ head }) => head)) return { type: 'learned', past, parts, parameters: { members: members.length } };
+  const floors = set.series.map(({ values }) => floorOf(values));
+  const table: ForecastPart = { ...parts[0]!, base: mean(parts.map(({ base }) => base.map((value, cell) => Math.max(floors[Math.floor(cell / horizon)]!, value)))) };
+  return { type: 'learned', past, parts: [table], parameters: { members: members.length } };
 }
 
-/** Scores the back-tests; the intervals over the test values are calibrated by the validation values alone. */
-function judge({ settings, set, plans, scales }: Work, { past }: Forecasts): { validation: ForecastMetrics | null; test: ForecastMetrics } {
+/** Scores the back-tests. The interval around each test forecast is as wide as errors known at its origin say. */
+function judge({ settings, panel, plans, scales }: Work, past: Float64Array[][]): { validation: ForecastMetrics | null; test: ForecastMetrics } {
   const { horizon, intervalCoverage } = settings;
   const validation: ScoredForecast[][] = [];
   const test: ScoredForecast[][] = [];
-  set.series.forEach(({ values }, at) => {
+  panel.set.series.forEach(({ values }, at) => {
     const plan = plans[at]!;
-    const first = plan.validation.length;
+    const origins = originsOf(plan);
     const actual = (origin: number) => values.subarray(origin, origin + horizon);
-    const widths = first > 0 ? widthsFrom(values, plan, plan.validation, past[at]!, settings) : null;
-    validation.push(plan.validation.map((origin, index) => ({ actual: actual(origin), point: past[at]![index]!, interval: null })));
-    test.push(
-      plan.test.map((origin, index) => {
-        const point = past[at]![first + index]!;
-        return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, unitAt(values, origin, plan), floorOf(values)) };
-      }),
-    );
+    const scored = (origin: number, index: number): ScoredForecast => {
+      const point = past[at]![index]!;
+      const widths = widthsAt(values, plan, past[at]!, origin, settings);
+      return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, floorOf(values)) };
+    };
+    const first = plan.calibration.length;
+    validation.push(plan.validation.map((origin, index) => ({ actual: actual(origin), point: past[at]![first + index]!, interval: null })));
+    test.push(origins.slice(origins.length - plan.test.length).map((origin, index) => scored(origin, origins.length - plan.test.length + index)));
   });
   return {
     validation: validation.every((own) => own.length > 0) ? scoreForecasts(validation, scales, intervalCoverage) : null,
@@ -199,18 +196,13 @@ function judge({ settings, set, plans, scales }: Work, { past }: Forecasts): { v
   };
 }
 
-function fittedForecast({ spec, settings, set, plans }: Work, family: string, { past, future }: Forecasts): FittedForecast {
+function fittedForecast({ spec, settings, panel: { set, covariates }, plans }: Work, family: string, past: Float64Array[][], parts: ForecastPart[]): FittedForecast {
   const { horizon, intervalCoverage, seriesColumn } = settings;
-  const table = { point: new Float64Array(set.series.length * horizon), lower: new Float64Array(set.series.length * horizon), upper: new Float64Array(set.series.length * horizon) };
+  const reach = new Float64Array(set.series.length * horizon);
   let [sum, squares, count] = [0, 0, 0];
   set.series.forEach(({ values }, at) => {
-    const plan = plans[at]!;
-    const point = future[at]!;
-    const widths = widthsFrom(values, plan, [...plan.validation, ...plan.test], past[at]!, settings);
-    const { lower, upper } = intervalAround(point, widths, unitAt(values, values.length, plan), floorOf(values));
-    table.point.set(point, at * horizon);
-    table.lower.set(lower, at * horizon);
-    table.upper.set(upper, at * horizon);
+    const widths = widthsAt(values, plans[at]!, past[at]!, values.length, settings);
+    if (widths) reach.set(widths, at * horizon);
     for (const value of values) [sum, squares, count] = [sum + value, squares + value * value, count + 1];
   });
   return {
@@ -218,7 +210,11 @@ function fittedForecast({ spec, settings, set, plans }: Work, family: string, { 
     target: spec.outputFeatures[0]!.name,
     series: seriesColumn === undefined ? null : { column: seriesColumn, names: set.series.map(({ name }) => name) },
     horizon,
-    ...table,
+    covariates: parts.some(({ head }) => head) ? covariates.features : [],
+    parts,
+    floor: Float64Array.from(set.series, ({ values }) => floorOf(values)),
+    below: reach,
+    above: reach,
     lastObservation: new Date(set.calendar.timeOf(set.end)).toISOString(),
     frequency: durationText(set.calendar.frequency),
     intervalCoverage,
@@ -226,20 +222,27 @@ function fittedForecast({ spec, settings, set, plans }: Work, family: string, { 
   };
 }
 
-/** `origins` are the first of those that `past` has forecasts of. */
-function widthsFrom(values: Float64Array, plan: BackTestPlan, origins: readonly number[], past: readonly Float64Array[], { horizon, intervalCoverage }: Work['settings']): Float64Array {
-  const errors = origins.map((origin, index) => {
-    const unit = unitAt(values, origin, plan);
-    return past[index]!.map((value, step) => (values[origin + step]! - value) / unit);
-  });
-  return conformalWidths(errors, horizon, intervalCoverage, origins.at(-1)! + horizon - origins[0]!);
+/**
+ * Half the width of an interval at each step from an origin, in the target's unit, from the back-tests whose values are all
+ * known by then; null where there are none.
+ */
+function widthsAt(values: Float64Array, plan: BackTestPlan, past: readonly Float64Array[], origin: number, { horizon, intervalCoverage }: Work['settings']): Float64Array | null {
+  const errors: ErrorsFrom[] = [];
+  for (const [index, from] of originsOf(plan).entries()) {
+    if (from + horizon > origin || past[index]!.length === 0) continue;
+    const unit = unitAt(values, from, plan);
+    errors.push({ origin: from, errors: past[index]!.map((value, step) => (values[from + step]! - value) / unit) });
+  }
+  if (errors.length === 0) return null;
+  const unit = unitAt(values, origin, plan);
+  return conformalWidths(errors, horizon, intervalCoverage).map((width) => width * unit);
 }
 
 /** What errors are measured by: the naive error up to an origin, which grows where the values and their swings do. */
 const unitAt = (values: Float64Array, origin: number, { seasonLength }: BackTestPlan) => naiveScale(values.subarray(0, origin), seasonLength) || 1;
 
 /** Demand is not negative; what never was below zero is not forecast to be. */
-const floorOf = (values: Float64Array) => (values.every((value) => value >= 0) ? 0 : -Infinity);
+const floorOf = (values: Float64Array) => (values.every((value) => value >= 0) ? 0 : -Number.MAX_VALUE);
 
 function unfit(family: ForecastFamily, series: string): Problem {
   const of = series === '' ? 'the series' : `the series "${series}"`;

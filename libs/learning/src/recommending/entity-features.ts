@@ -50,7 +50,7 @@ export function describeEntities(
   });
   const codes = found.map(({ column, values }): FeatureCode => {
     const known = values.filter((value) => value !== null);
-    if (column.type !== 'number') return { name: column.name, type: column.type, categories: [...new Set(known as string[])].sort(inCodeUnitOrder) };
+    if (column.type !== 'number') return { name: column.name, type: column.type === 'binary' ? 'binary' : 'category', categories: [...new Set(known as string[])].sort(inCodeUnitOrder) };
     const numbers = known as number[];
     const mean = numbers.length > 0 ? numbers.reduce((sum, value) => sum + value, 0) / numbers.length : 0;
     const deviation = Math.sqrt(numbers.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, numbers.length));

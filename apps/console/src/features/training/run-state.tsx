@@ -44,6 +44,7 @@ const families: Record<string, string> = {
   ensemble: 'Ensemble',
   exponential_smoothing: 'Exponential smoothing',
   lag_linear: 'Lag regression',
+  lag_trees: 'Lag trees',
   drift: 'Drift',
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
