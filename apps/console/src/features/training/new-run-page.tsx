@@ -14,6 +14,7 @@ import { otherProblems, problemOf, type Problem, type Refusal } from '../../grap
 import { useVerb } from '../../graphql/use-verb.ts';
 import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
+import { canRecommend, RecommendationForm } from './recommendation-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
@@ -74,28 +75,43 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
   );
 }
 
+type Kind = 'rows' | 'forecast' | 'recommendation';
+
+const kindHints: Record<Kind, string> = {
+  rows: 'The model answers a row by its other columns.',
+  forecast: 'The model answers what the target will be at times to come.',
+  recommendation: 'The model answers which items go with a user: parts with machines, tools with customers.',
+};
+
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
-  const [isForecast, setIsForecast] = useState(false);
+  const [kind, setKind] = useState<Kind>('rows');
   return (
     <Loaded what="the columns" query={query}>
       {({ dataset }) => {
         if (!dataset?.latestVersion) return null;
         const version = dataset.latestVersion;
+        const kinds: { value: Kind; label: string }[] = [
+          { value: 'rows', label: 'Predict rows' },
+          ...(canForecast(version.columns) ? [{ value: 'forecast' as const, label: 'Forecast over time' }] : []),
+          ...(canRecommend(version.columns) ? [{ value: 'recommendation' as const, label: 'Recommend items' }] : []),
+        ];
         return (
           <>
-            {canForecast(version.columns) && (
+            {kinds.length > 1 && (
               <SelectField
                 label="Kind of run"
                 className="max-w-md"
-                value={isForecast ? 'forecast' : 'rows'}
-                hint={isForecast ? 'The model answers what the target will be at times to come.' : 'The model answers a row by its other columns.'}
-                choices={[{ value: 'rows', label: 'Predict rows' }, { value: 'forecast', label: 'Forecast over time' }]}
-                onValue={(kind) => setIsForecast(kind === 'forecast')}
+                value={kind}
+                hint={kindHints[kind]}
+                choices={kinds}
+                onValue={(value) => setKind(value as Kind)}
               />
             )}
-            {isForecast ? (
+            {kind === 'forecast' ? (
               <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
+            ) : kind === 'recommendation' ? (
+              <RecommendationForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
             ) : (
               <ConfigurationForm dataset={dataset} version={version} schema={schema} />
             )}

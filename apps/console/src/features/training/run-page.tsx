@@ -18,6 +18,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
+import { RecommendationCard } from './recommendation-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { searchCurveOf } from './search-curve.ts';
@@ -222,6 +223,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
         </Card>
       )}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <RecommendationCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
           <Curve

@@ -49,6 +49,10 @@ const families: Record<string, string> = {
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
   naive: 'Naive',
+  popularity: 'Popularity',
+  item_neighbours: 'Item neighbours',
+  matrix_factorisation: 'Matrix factorisation',
+  two_tower: 'Two-tower network',
 };
 
 export function familyName(family: string): string {
