@@ -31,7 +31,7 @@ const matrixFactorisationSchema = z
     iterations: z.int().min(1).max(500).default(15).meta({ title: 'Iterations', description: 'Times that all users, and then all items, are solved.' }),
     regularisation: z.number().positive().max(1e4).optional().meta({
       title: 'Regularisation',
-      description: 'Pulls factors towards 0. Default: 1 for implicit feedback; 0.1 for each rating of explicit feedback.',
+      description: 'Pulls factors towards 0. Default: three times the confidence for implicit feedback; 0.1 for each rating of explicit feedback.',
     }),
     confidence: z.number().positive().max(1e4).default(10).meta({
       title: 'Confidence',

@@ -6,7 +6,8 @@ import type { RecommenderFit, RecommenderOutcome } from './recommender.ts';
 
 type Settings = Extract<RecommendationModelSettings, { family: 'matrix_factorisation' }>;
 
-const usualRegularisation = 1;
+/** times the confidence */
+const usualRegularisation = 3;
 
 /**
  * Factors of users and items from implicit feedback (Hu, Koren & Volinsky 2008): minimises
@@ -15,7 +16,7 @@ const usualRegularisation = 1;
  * x = (YᵀY + Yᵀ(C - I)Y + λI)⁻¹ YᵀC p, where YᵀY is the same for all (their section 4).
  */
 export async function implicitFactors({ data, settings, seed, pacer, resume, onRound }: RecommenderFit<Settings>): Promise<RecommenderOutcome> {
-  const { factors: rank, iterations, confidence, regularisation = usualRegularisation } = settings;
+  const { factors: rank, iterations, confidence, regularisation = usualRegularisation * confidence } = settings;
   const byItem = transposed(data);
   const [users, items] = (resume?.arrays.map((array) => array.slice()) as [Float64Array, Float64Array] | undefined) ?? [new Float64Array(data.users * rank), beginning(data.items * rank, rank, seed)];
   const weigh = (strength: number) => confidence * Math.log2(1 + strength);

@@ -39,11 +39,14 @@ export interface PairBatch {
 export function lossAndSlopes({ users, items, userAt, itemAt, temperature, corrections }: PairBatch): { loss: number; slopes: [Float32Array[], Float32Array[]] } {
   return tf.tidy(() => {
     const [ofUsers, ofItems] = [tensorsOf(users), tensorsOf(items)];
-    const truth = tf.oneHot(tf.tensor1d(itemAt, 'int32'), items.entities.length);
+    // Pairs of one user share their logits, so that no row has to be gathered: how often each user has each item is enough.
+    const counts = new Float32Array(users.entities.length * items.entities.length);
+    userAt.forEach((user, pair) => (counts[user * items.entities.length + itemAt[pair]!]! += 1));
+    const truth = tf.tensor2d(counts, [users.entities.length, items.entities.length]);
     const lossOf = (...tensors: tf.Tensor[]): tf.Scalar => {
       const userVectors = vectors(users, tensors.slice(0, ofUsers.length));
       const itemVectors = vectors(items, tensors.slice(ofUsers.length));
-      const cosines = tf.matMul(tf.gather(userVectors, tf.tensor1d(userAt, 'int32')), itemVectors, false, true);
+      const cosines = tf.matMul(userVectors, itemVectors, false, true);
       const logits = tf.sub(tf.div(cosines, temperature), tf.tensor2d(corrections, [1, corrections.length]));
       return tf.div(tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(logits)))), userAt.length);
     };

@@ -26,7 +26,7 @@ const described: RecommendationTable = {
   userFeatures: [{ name: 'kind', type: 'category', values: [...orders.map(({ user }) => (user % 2 === 0 ? 'press' : 'saw')), null] }],
   itemFeatures: [{ name: 'side', type: 'number', values: Float64Array.of(...orders.map(({ item }) => (item < 10 ? -3 : 5)), 5) }],
 };
-const towers = [{ family: 'two_tower', factors: 8, hidden: 4, epochs: 12, batchSize: 32 }];
+const towers = [{ family: 'two_tower', factors: 8, hidden: 4, epochs: 12, batchSize: 128 }];
 
 function specOf(block: object, more: object = {}) {
   const parsed = parseTrainingSpec({ inputFeatures: [], outputFeatures: [{ name: 'item', type: 'category' }], recommendation: { userColumn: 'user', itemColumn: 'item', topN: 3, ...block }, ...more });
@@ -92,7 +92,7 @@ test('features stand for users and items that nobody knows', async () => {
   const all = recommend({ ...recommender, topN: 21, excludesSeen: false }, { user: 'u1' }).items;
   expect(all.indexOf('i99')).toBeLessThan(11);
   // Without features nothing is known of it, and it comes last.
-  const blind = await train({ models: towers }, { table: described });
+  const blind = await train({ models: [{ ...towers[0], epochs: 1 }] }, { table: { ...described, userFeatures: [], itemFeatures: [] } });
   expect(recommend({ ...blind.trials[0]!.recommender, topN: 21, excludesSeen: false }, { user: 'u1' }).items.at(-1)).toBe('i99');
 });
 
@@ -105,7 +105,7 @@ test('ratings: predictions are closer than mean ratings, and what is rated low i
 });
 
 test('stopped after any round and resumed, it ends as if it had not been; other data begin anew', async () => {
-  const block = { ...withFeatures, models: [{ family: 'matrix_factorisation', factors: 2, iterations: 3 }, { family: 'two_tower', factors: 4, hidden: 3, epochs: 3, batchSize: 64 }] };
+  const block = { ...withFeatures, models: [{ family: 'matrix_factorisation', factors: 2, iterations: 3 }, { family: 'two_tower', factors: 4, hidden: 3, epochs: 3, batchSize: 256 }] };
   const whole = await train(block, { table: described });
   let [saved, stops, resumed] = [null as Uint8Array | null, 0, [] as number[]];
   for (;;) {
@@ -123,8 +123,8 @@ test('stopped after any round and resumed, it ends as if it had not been; other 
     stops += 1;
     expect(outcome.type).toBe('cancelled');
   }
-  // two models of two fits of three rounds, and the end of each of three
-  expect(stops).toBe(15);
+  // two models of two fits of three rounds, and the end of each
+  expect(stops).toBe(14);
   expect(resumed).toContain(2);
   const events: string[] = [];
   await trainRecommender({ table, spec: specOf({ models: [{ family: 'popularity' }] }), onEvent: ({ type }) => void events.push(type), checkpoint: { load: () => Promise.resolve(saved), isDue: () => false, save: () => Promise.resolve() } });

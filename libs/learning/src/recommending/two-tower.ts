@@ -11,7 +11,7 @@ type Settings = Extract<RecommendationModelSettings, { family: 'two_tower' }>;
 /** How often a user or an item is shown as what its features say alone, so that these learn to stand for a new one. */
 const anonymity = 0.2;
 /** What Adagrad's sums of squares begin at. */
-const firstSquare = 0.1;
+const firstSquare = 1e-8;
 
 /**
  * One network for users, one for items; each makes a vector of length 1 from an embedding of who it is and, through a hidden layer,
