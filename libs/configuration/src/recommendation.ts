@@ -45,10 +45,10 @@ const twoTowerSchema = z
     family: z.literal('two_tower'),
     factors: factors.default(32),
     hidden: z.int().min(1).max(512).default(32).meta({ title: 'Hidden units', description: 'Of the layer between features and vector.' }),
-    epochs: z.int().min(1).max(10_000).default(30).meta({ title: 'Epochs', description: 'Passes over all that users had.' }),
-    batchSize: z.int().min(2).max(8192).default(256).meta({ title: 'Batch size', description: 'Pairs of a gradient step; the items of the others are what each pair is told apart from.' }),
+    epochs: z.int().min(1).max(10_000).default(15).meta({ title: 'Epochs', description: 'Passes over all that users had.' }),
+    batchSize: z.int().min(2).max(8192).default(512).meta({ title: 'Batch size', description: 'Pairs of a gradient step; the items of the others are what each pair is told apart from.' }),
     learningRate: z.number().positive().max(10).default(0.1).meta({ title: 'Learning rate', description: 'Of Adagrad.' }),
-    temperature: z.number().positive().max(10).default(0.1).meta({ title: 'Temperature', description: 'What the cosine of two vectors is divided by; less tells items apart more sharply.' }),
+    temperature: z.number().positive().max(10).default(0.3).meta({ title: 'Temperature', description: 'What the cosine of two vectors is divided by; less tells items apart more sharply.' }),
   })
   .meta({ title: 'Two-tower network', description: 'One network makes a vector of a user, one of an item, from what each is and from its features: also of new ones. Needs implicit feedback.' });
 

@@ -26,7 +26,7 @@ const described: RecommendationTable = {
   userFeatures: [{ name: 'kind', type: 'category', values: [...orders.map(({ user }) => (user % 2 === 0 ? 'press' : 'saw')), null] }],
   itemFeatures: [{ name: 'side', type: 'number', values: Float64Array.of(...orders.map(({ item }) => (item < 10 ? -3 : 5)), 5) }],
 };
-const towers = [{ family: 'two_tower', factors: 8, hidden: 4, epochs: 12, batchSize: 128 }];
+const towers = [{ family: 'two_tower', factors: 8, hidden: 4, epochs: 8, batchSize: 128 }];
 
 function specOf(block: object, more: object = {}) {
   const parsed = parseTrainingSpec({ inputFeatures: [], outputFeatures: [{ name: 'item', type: 'category' }], recommendation: { userColumn: 'user', itemColumn: 'item', topN: 3, ...block }, ...more });
@@ -107,7 +107,8 @@ test('ratings: predictions are closer than mean ratings, and what is rated low i
 test('stopped after any round and resumed, it ends as if it had not been; other data begin anew', async () => {
   const block = { ...withFeatures, models: [{ family: 'matrix_factorisation', factors: 2, iterations: 3 }, { family: 'two_tower', factors: 4, hidden: 3, epochs: 3, batchSize: 256 }] };
   const whole = await train(block, { table: described });
-  let [saved, stops, resumed] = [null as Uint8Array | null, 0, [] as number[]];
+  let [saved, stops] = [null as Uint8Array | null, 0];
+  const resumed: number[] = [];
   for (;;) {
     const abort = new AbortController();
     const outcome = await trainRecommender({
