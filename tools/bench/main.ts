@@ -1,3 +1,4 @@
+import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
@@ -14,6 +15,7 @@ import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
+  anomaly: benchAnomaly,
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,

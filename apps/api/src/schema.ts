@@ -28,6 +28,7 @@ import './modules/tenants/platform-types.ts';
 import './modules/training/run-types.ts';
 import './modules/training/run-mutations.ts';
 import './modules/training/run-pause-mutations.ts';
+import './modules/training/configuration-types.ts';
 import './modules/training/run-queue-types.ts';
 import './modules/training/run-subscription.ts';
 import { auditRootFields } from './audited-fields.ts';

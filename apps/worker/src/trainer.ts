@@ -4,10 +4,11 @@ import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type CheckpointStore, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runAnomaly } from './anomaly-run.ts';
 import { runForecast } from './forecast-run.ts';
 import { runRecommendation } from './recommendation-run.ts';
 import { timeOneRow } from './time-one-row.ts';
@@ -56,9 +57,9 @@ async function run(job: TrainerJob): Promise<void> {
     if (pausing) abort.abort();
     return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
-  const checkpoint = checkpointsOf(job);
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
   if (spec.recommendation) {
-    return runRecommendation(job, abort.signal, checkpoint, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    return runRecommendation(job, abort.signal, checkpointsOf(job), (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
@@ -73,7 +74,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint,
+    checkpoint: checkpointsOf(job),
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -86,6 +87,7 @@ async function run(job: TrainerJob): Promise<void> {
   await publish(job, outcome, table);
 }
 
+/** Where the progress of a job is kept; a run that is to pause is over with its next checkpoint. */
 function checkpointsOf(job: TrainerJob): CheckpointStore {
   const file = path.join(job.workDirectory, checkpointFile);
   let savedAt = performance.now();
@@ -141,7 +143,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -181,6 +183,12 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
+/** What can be read off a model itself. */
+function explained({ pipeline }: Trial) {
+  const coefficients = coefficientsOf(pipeline);
+  return coefficients && { coefficients };
+}
+
 /** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
 function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
   const { train: learned, validation, test } = split;
@@ -203,7 +211,7 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),

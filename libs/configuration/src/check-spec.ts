@@ -1,3 +1,4 @@
+import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
@@ -19,7 +20,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting' | 'recommendation';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'anomaly_detection' | 'recommendation';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -31,20 +32,21 @@ export const maxCategories = 1000;
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
   if (spec.recommendation) return 'recommendation';
+  if (spec.anomaly) return 'anomaly_detection';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', recommendation: spec.recommendation?.feedback === 'explicit' ? 'rmse' : 'ndcg' } as const;
+  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume', recommendation: spec.recommendation?.feedback === 'explicit' ? 'rmse' : 'ndcg' } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
 export type SplitType = NonNullable<TrainingSpec['split']['type']>;
 
 export function splitTypeOf(spec: TrainingSpec): SplitType {
-  return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
+  return spec.split.type ?? (taskOf(spec) === 'classification' || (spec.anomaly && spec.outputFeatures.length > 0) ? 'stratified' : 'random');
 }
 
 /**
@@ -63,11 +65,11 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast, recommendation } = spec;
-  if (forecast && recommendation) {
-    return [{ field: 'recommendation', message: 'A run forecasts or recommends, not both.', remedy: 'Remove one of the two blocks.' }];
-  }
+  const { forecast, anomaly, recommendation } = spec;
+  const blocks = [forecast, anomaly, recommendation].filter((block) => block !== undefined);
+  if (blocks.length > 1) return [{ field: recommendation ? 'recommendation' : 'anomaly', message: 'A run forecasts, detects anomalies or recommends, not several of them.', remedy: 'Keep one of the blocks.' }];
   if (forecast) return [...checkInputs(spec, columns), ...checkForecast({ ...spec, forecast }, columns)];
+  if (anomaly) return [...checkInputs(spec, columns), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   if (recommendation) return checkRecommendation({ ...spec, recommendation }, columns);
   return [
     ...checkInputs(spec, columns),
@@ -100,7 +102,7 @@ function checkSplit(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[]
   if (name === undefined) return [...problems, { field, message: `A split by ${type === 'grouped' ? 'group' : type} needs a column.`, remedy: 'Name the column to split by.' }];
   const column = columns.find((one) => one.name === name);
   if (!column) return [...problems, unknownColumn(field, name, columns)];
-  if (name === spec.outputFeatures[0]!.name) {
+  if (name === spec.outputFeatures[0]?.name) {
     problems.push({ field, message: `"${name}" is the target.`, remedy: 'Split by another column.' });
   } else if (column.distinct < 2) {
     problems.push({ field, message: `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}: there is nothing to split by.`, remedy: 'Split by another column.' });
@@ -124,7 +126,7 @@ export function checkTimeColumn(spec: TrainingSpec, columns: ColumnSummary[]): S
 
 function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const problems: SpecProblem[] = [];
-  const target = spec.outputFeatures[0]!.name;
+  const target = spec.outputFeatures[0]?.name;
   const seen = new Set<string>();
   spec.inputFeatures.forEach((input, index) => {
     const field = `inputFeatures[${index}]`;

@@ -1,3 +1,4 @@
+export { type AnomalyFamily, type AnomalyMetric, anomalyMetrics, type AnomalyModelSettings, type AnomalySettings } from './anomaly.ts';
 export {
   checkSpecAgainstColumns,
   checkTimeColumn,
@@ -10,7 +11,7 @@ export {
   type Task,
   taskOf,
 } from './check-spec.ts';
-export { completeSettings } from './families.ts';
+export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
   BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
@@ -31,6 +32,7 @@ export {
   type RecommendationModelSettings,
   type RecommendationSettings,
 } from './recommendation.ts';
+export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';

@@ -23,6 +23,7 @@ test('a recommendation needs users and items, and gets candidates that its feedb
   const explicit = { feedback: 'explicit', ratingColumn: 'stars', timeColumn: 'always' };
   expect([selectionMetricOf(specOf(explicit)), specOf(explicit).recommendation!.models.map(({ family }) => family)]).toEqual(['rmse', ['popularity', 'matrix_factorisation']]);
   expect(check(explicit, { selection: { metric: 'hitRate' } })).toEqual([]);
+  expect(specOf({}, { outputFeatures: [] })).toEqual(implicit);
   expect(parseTrainingSpec(specOf())).toEqual({ type: 'valid', spec: specOf() });
 });
 
@@ -51,7 +52,7 @@ test.each<[string, object, object, string, RegExp]>([
   ['a metric of ratings without ratings', {}, { selection: { metric: 'rmse' } }, 'selection.metric', /implicit feedback/],
   ['a search', {}, { selection: { timeLimitSeconds: 9 } }, 'selection.timeLimitSeconds', /models of rows only/],
   ['a split of rows', {}, { split: { type: 'random' } }, 'split.type', /share of what each user had/],
-  ['a forecast as well', {}, { forecast: { timeColumn: 'ordered', horizon: 3 } }, 'recommendation', /not both/],
+  ['a forecast as well', {}, { forecast: { timeColumn: 'ordered', horizon: 3 } }, 'recommendation', /not several/],
 ])('%s is refused', (_, block, change, field, message) => {
   expect(check(block, change)).toContainEqual({ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) });
 });

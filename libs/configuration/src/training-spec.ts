@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { anomalySchema } from './anomaly.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
 import { recommendationSchema } from './recommendation.ts';
@@ -82,6 +83,11 @@ const earlyStopSchema = z
       title: 'Smallest improvement',
       description: 'A validation loss counts as better only if it is lower by more than this.',
     }),
+    refit: z.boolean().optional().meta({
+      title: 'Learn again',
+      description:
+        'Once the best epoch is known, learns again from all training rows, those held back too, for as many epochs. A search goes by its own rules.',
+    }),
   })
   .meta({ title: 'Early stop' });
 
@@ -153,6 +159,7 @@ export const selectionMetrics = {
   hitRate: { task: 'recommendation', direction: 'higher' },
   recallAtN: { task: 'recommendation', direction: 'higher' },
   mrr: { task: 'recommendation', direction: 'higher' },
+  massVolume: { task: 'anomaly_detection', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -164,7 +171,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers and ratings, mase for forecasts, ndcg for recommendations.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers and ratings, mase for forecasts, ndcg for recommendations; for anomalies prAuc with a label, massVolume without.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -206,9 +213,9 @@ export const trainingSpecSchema = z
       title: 'Input features',
       description: 'The columns to predict from. Their order is the order in which a model expects them.',
     }),
-    outputFeatures: z.array(outputFeatureSchema).length(1).meta({
+    outputFeatures: z.array(outputFeatureSchema).max(1).meta({
       title: 'Output features',
-      description: 'The column to predict: exactly one.',
+      description: 'The column to predict: exactly one. Of an anomaly detection: the label to judge it by, or none. Of a recommendation: none, or the item.',
     }),
     split: splitSchema.prefault({}),
     models: z.array(modelSchema).max(50).optional().meta({
@@ -220,6 +227,7 @@ export const trainingSpecSchema = z
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
     recommendation: recommendationSchema.optional(),
+    anomaly: anomalySchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
@@ -230,7 +238,11 @@ export const trainingSpecSchema = z
     if (spec.inputFeatures.length === 0 && !spec.forecast && !spec.recommendation) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
     }
-    return { ...spec, models };
+    if (spec.outputFeatures.length === 0 && !spec.anomaly && !spec.recommendation) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, exact: true, path: ['outputFeatures'], input: spec.outputFeatures, message: 'No target' });
+    }
+    const item = spec.outputFeatures.length === 0 && spec.recommendation ? [{ name: spec.recommendation.itemColumn, type: 'category' as const }] : spec.outputFeatures;
+    return { ...spec, outputFeatures: item, models };
   })
   .meta({ title: 'Training configuration' });
 

@@ -1,6 +1,6 @@
 import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
 import { rateOfEpoch } from './learning-rate.ts';
-import { dataLoss, type Examples, gather, lossAndGradients, networkOutputs } from './network-pass.ts';
+import { dataLoss, type Examples, gather, type LossOptions, lossAndGradients, networkOutputs } from './network-pass.ts';
 import { foldNetwork, initialWeights, type InputBlock, planNetwork, type Statistics, type WeightPlan, weightsOfPlan } from './network-plan.ts';
 import { createOptimiser, type OptimiserState } from './optimiser.ts';
 import type { Pacer } from './pacer.ts';
@@ -46,6 +46,8 @@ export interface DenseTraining {
   blocks: InputBlock[];
   /** Number of classes, or 0 for a regression. */
   classes: number;
+  /** Instead of a class or one number: how many outputs, and what their loss is. There are no validation losses then. */
+  objective?: { outputs: number; loss: NonNullable<LossOptions['objective']> } | undefined;
   /** How much a row of each class counts, also in the losses that are reported; null: all alike. */
   classWeights: Float64Array | null;
   train: Examples;
@@ -57,6 +59,8 @@ export interface DenseTraining {
   resume: DenseState | null;
   pacer: Pacer;
   /** Called after each epoch; `outputs` are the network's outputs for the validation rows, if any. */
+  /** ends after so many epochs of the schedule; null for all of them */
+  stopAfter?: number | null;
   onEpoch(state: DenseState, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
 
@@ -74,8 +78,8 @@ const statisticsKept = 0.9;
  * every backend runs the same update.
  */
 export async function trainDense(training: DenseTraining): Promise<DenseOutcome> {
-  const { settings, trainer, train, validation, classes, classWeights, seed, trial } = training;
-  const plan = planNetwork(settings, training.blocks, classes);
+  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial } = training;
+  const plan = planNetwork(settings, training.blocks, classes, objective?.outputs);
   const parts = weightsOfPlan(plan);
   const isKernel = parts.map(({ role }) => role === 'kernel');
   const state: DenseState = training.resume
@@ -95,11 +99,11 @@ export async function trainDense(training: DenseTraining): Promise<DenseOutcome>
   const { earlyStop } = trainer;
   const { l1, l2 = totalL2 / train.rows } = trainer.regularization;
   const penalties = { l1, l2 };
-  const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout };
+  const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, objective: objective?.loss };
   const batchSize = trainer.batchSize ?? batchSizeFor(train.rows);
   const steps = stepsOf(train.rows, batchSize, settings.batchNorm);
 
-  while (state.epoch < trainer.epochs && !(earlyStop && validation && state.waited >= earlyStop.patience)) {
+  while (state.epoch < (training.stopAfter ?? trainer.epochs) && !(earlyStop && validation && state.waited >= earlyStop.patience)) {
     const epoch = state.epoch + 1;
     // What is drawn depends on the epoch alone, so that a resumed run draws as an uninterrupted one.
     const order = createRandom(seed, trial, epoch).permutation(train.rows);

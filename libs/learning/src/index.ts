@@ -1,9 +1,13 @@
-export { type BackendName, selectBackend } from './backend.ts';
+export { type Backend, type BackendName, selectBackend } from './backend.ts';
+export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export type { FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export { type FoldScores, scoreFolds } from './score-folds.ts';
 export type { ColumnData, Table } from './table.ts';
 export { type CheckpointStore, train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
+export type { FittedDetector } from './anomaly/detector.ts';
+export { detectAnomalies } from './anomaly/score-anomalies.ts';
+export { type AnomalyTrial, trainAnomaly, type TrainAnomalyEvent, type TrainAnomalyOutcome } from './anomaly/train-anomaly.ts';
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';

@@ -24,6 +24,8 @@ export interface LossOptions {
   dropout: number;
   /** Chooses the units to leave out. */
   random: Random;
+  /** What is to be learned, where it is neither a class nor one number: the loss of a batch, summed over its rows. */
+  objective?: ((outputs: tf.Tensor2D, batch: Examples) => tf.Scalar) | undefined;
 }
 
 export interface Slopes {
@@ -41,14 +43,17 @@ export interface Slopes {
 export function lossAndGradients(plan: NetworkPlan, weights: Float32Array[], batch: Examples, options: LossOptions): Slopes {
   const shapes = weightsOfPlan(plan);
   return tf.tidy(() => {
-    const truth = targetTensor(batch, options);
+    const { objective } = options;
+    const truth = objective ? null : targetTensor(batch, options);
     let statistics: Statistics = [];
     const lossOf = (...tensors: tf.Tensor[]): tf.Scalar => {
       const pass = forwardInTraining(plan, tensors, batch, options);
       ({ statistics } = pass);
-      const total = options.classes > 0
-        ? tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(pass.outputs))))
-        : tf.sum(tf.square(tf.sub(pass.outputs, truth)));
+      const total = !truth
+        ? objective!(pass.outputs as tf.Tensor2D, batch)
+        : options.classes > 0
+          ? tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(pass.outputs))))
+          : tf.sum(tf.square(tf.sub(pass.outputs, truth)));
       return tf.div(total, batch.rows);
     };
     const tensors = weights.map((weight, index) => tf.tensor(weight, shapes[index]!.shape));

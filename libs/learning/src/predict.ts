@@ -48,7 +48,8 @@ function withDateParts(features: FittedFeature[], table: Table): Table {
   return added.length > 0 ? { rows: table.rows, columns: [...table.columns, ...added] } : table;
 }
 
-function tableOf(features: FittedFeature[], rows: Row[]): Table {
+/** Rows as a table of the features' columns. */
+export function tableOf(features: FittedFeature[], rows: Row[]): Table {
   return { rows: rows.length, columns: features.map((feature) => columnOf(feature, rows)) };
 }
 

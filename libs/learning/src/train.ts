@@ -1,5 +1,5 @@
 import {
-  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
+  checkSpecAgainstColumns, isSearch, learnsByTrainer, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
   type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
@@ -275,7 +275,8 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer), answer.interval?.halfWidth);
       const { seconds, epochs, bestEpoch, history } = fit;
       const { learnsFromValidation: learnsMore } = family;
-      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
+      const isTold = spec.trainer.earlyStop?.refit === true && learnsByTrainer(settings);
+      if (isTold || (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings))) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
     }
   }
   if (compared) {

@@ -16,7 +16,7 @@ export type Agreement =
     };
 
 /** What the size of a difference is judged by. */
-type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type: 'items'; scale: number };
+type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type: 'items'; scale: number } | { type: 'anomaly'; threshold: number };
 
 /** Largest accepted difference of a probability; for a number or a score, of prediction / max(1, scale of the target). */
 const TOLERANCE = 1e-4;
@@ -25,7 +25,7 @@ const TOLERANCE = 1e-4;
  * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
  * by 1e-4 × max(1, target scale), and so may scores of items; items whose scores are nearer to each other may change places. Labels must be equal, except where the two labels' probabilities are themselves
  * within the tolerance of each other, or of the threshold between them: there the last bit of float32 decides, and neither
- * engine is wrong.
+ * engine is wrong. Scores of anomalies, and what features add to them, have no upper end: they may differ by 1e-4 of their size.
  */
 export function agree(
   fromPipeline: readonly Prediction[],
@@ -72,6 +72,7 @@ function compare(
   tolerance: number,
 ): Difference {
   if (left === undefined || right === undefined) return INCOMPARABLE;
+  if (target.type === 'anomaly') return compareAnomalies(left, right, target.threshold, tolerance);
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
     const [mine, yours] = [left.interval, right.interval];
@@ -103,6 +104,16 @@ function compareItems(left: ItemsPrediction, right: ItemsPrediction, tolerance: 
   const inPlace = left.scores.map((score, at) => distance(score, right.scores[at]!));
   const size = Math.max(...inPlace, ...differences([left, right]), ...differences([right, left]));
   return { size, sameLabel: size <= tolerance };
+}
+
+function compareAnomalies(left: Prediction, right: Prediction, threshold: number, tolerance: number): Difference {
+  if (!('value' in left) || !('value' in right) || !left.anomaly || !right.anomaly) return INCOMPARABLE;
+  const [mine, yours] = [left.anomaly.contributions ?? [], right.anomaly.contributions ?? []];
+  if (mine.length !== yours.length) return INCOMPARABLE;
+  const unit = Math.max(1, Math.abs(left.value));
+  const size = Math.max(distance(left.value, right.value), ...mine.map((part, at) => distance(part, yours[at]!))) / unit;
+  const isTie = Math.abs(left.value - threshold) / unit <= tolerance;
+  return { size, sameLabel: left.anomaly.isAnomaly === right.anomaly.isAnomaly || isTie };
 }
 
 /** NaN is far from everything, itself included. */

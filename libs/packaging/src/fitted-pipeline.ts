@@ -249,6 +249,18 @@ function assertNames(features: readonly FittedFeature[], target: FittedTarget): 
   ensure(!names.includes(target.name), 'target.name', 'is also an input feature');
 }
 
+/** The part of `assertFitted` that is about features alone. */
+export function assertFeatures(features: readonly FittedFeature[]): void {
+  ensure(features.length > 0 && features.every(({ name }) => name.length > 0), 'features', 'must have names');
+  assertTexts(features.map(({ name }) => name), 'features');
+  for (const feature of features) assertFeature(feature);
+}
+
+/** The part of `assertFitted` that is about trees of one output. */
+export function assertForest({ trees, codes }: Pick<TreeEnsemble<'boosted_trees'>, 'trees' | 'codes'>, features: readonly FittedFeature[]): void {
+  assertTrees({ outputs: 1, trees, codes }, features, { name: 'score', type: 'number', mean: 0, scale: 1 });
+}
+
 function assertFeature(feature: FittedFeature): void {
   const field = `features.${feature.name}`;
   if (feature.type !== 'number') {

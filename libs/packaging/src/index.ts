@@ -9,6 +9,7 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
@@ -24,6 +25,7 @@ export type {
 export type { FittedRecommender } from './fitted-recommender.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
+  buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
   buildRecommenderPackage,

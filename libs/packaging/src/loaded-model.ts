@@ -18,6 +18,8 @@ export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
+  /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
+  anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
@@ -88,7 +90,8 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
 }
 
-function outputsOf({ output, forecast }: Signature): string[] {
+function outputsOf({ output, forecast, anomaly, inputs }: Signature): string[] {
+  if (anomaly) return ['score float64 1', 'isAnomaly bool 1', ...(anomaly.hasContributions ? [`contributions float64 ${inputs.length}`] : [])];
   switch (output.type) {
     case 'number':
       return ['prediction', ...(forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`);
@@ -133,6 +136,19 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     const outputs = await session.run(feeds);
     if (output.type === 'items') {
       predictions.push(...itemsOf(outputs['items']!.data as string[], outputs['scores']!.data as Float32Array, output.count));
+      return;
+    }
+    if (signature.anomaly) {
+      const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
+      const parts = contributions && (contributions.data as Float64Array);
+      const width = signature.inputs.length;
+      for (let row = 0; row < count; row++) {
+        const own = parts && Array.from(parts.subarray(row * width, (row + 1) * width), (part) => finite(part, start + row));
+        predictions.push({
+          value: finite((score!.data as Float64Array)[row]!, start + row),
+          anomaly: { isAnomaly: Boolean((isAnomaly!.data as Uint8Array)[row]), ...(own ? { contributions: own } : {}) },
+        });
+      }
       return;
     }
     if (classes === 0) {

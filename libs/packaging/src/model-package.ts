@@ -3,10 +3,12 @@ import { gzipSync } from 'node:zlib';
 import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
+import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertRecommender, type FittedRecommender } from './fitted-recommender.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
+import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
 import { recommenderSignature, writeRecommender } from './write-recommender.ts';
@@ -98,6 +100,13 @@ export function buildRecommenderPackage(recommender: FittedRecommender, facts: P
   assertRecommender(recommender);
   const signature = recommenderSignature(recommender);
   return assemble(signature, writeRecommender(recommender, signature), facts);
+}
+
+/** As `buildPackage`, of a detector of anomalies. */
+export function buildDetectorPackage(detector: FittedDetector, facts: PackageFacts): ModelPackage {
+  assertDetector(detector);
+  const signature = detectorSignature(detector);
+  return assemble(signature, writeDetector(detector, signature), facts);
 }
 
 function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {

@@ -5,7 +5,7 @@ import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting' | 'recommendation';
+  task: 'classification' | 'regression' | 'forecasting' | 'anomaly_detection' | 'recommendation';
   /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, or a family of forecasts or recommenders such as `exponential_smoothing` */
   family: string;
   /** in the order of a positional row */
@@ -13,6 +13,8 @@ export interface Signature {
   output: SignatureOutput;
   /** of a forecast: what its answers are about, so that they can be dated */
   forecast?: ForecastFacts | undefined;
+  /** of an anomaly detection, whose output is the score: from where on a row is reported */
+  anomaly?: AnomalyFacts | undefined;
   /** how the graph is fed */
   graph: {
     /** the text that stands for a missing category; never one of the categories */
@@ -30,6 +32,15 @@ export interface ForecastFacts {
   horizon: number;
   /** the share of values that are to lie between `lower` and `upper` */
   intervalCoverage: number;
+}
+
+export interface AnomalyFacts {
+  /** a row whose score is above this is an anomaly */
+  threshold: number;
+  /** the share of normal rows that are expected above it */
+  falseAlarmRate: number;
+  /** whether an answer tells what each input adds to the score */
+  hasContributions: boolean;
 }
 
 /**
@@ -65,7 +76,7 @@ export type SignatureOutput =
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
   name: string;
-  datatype: 'FP64' | 'FP32' | 'BYTES';
+  datatype: 'FP64' | 'FP32' | 'BYTES' | 'BOOL';
   shape: number[];
 }
 
@@ -105,20 +116,23 @@ const forecastSchema = z.strictObject({
   horizon: z.int().min(1),
   intervalCoverage: z.number().gt(0).lt(1),
 });
+const anomalySchema = z.strictObject({ threshold: z.number(), falseAlarmRate: z.number().gt(0).max(1), hasContributions: z.boolean() });
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting', 'recommendation']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'anomaly_detection', 'recommendation']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
     forecast: forecastSchema.optional(),
+    anomaly: anomalySchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
   .refine((it) => (it.task === 'classification') === (it.output.type === 'category' || it.output.type === 'binary'), 'task and output differ')
   .refine((it) => (it.task === 'recommendation') === (it.output.type === 'items'), 'items are recommended, and nothing else is')
   .refine((it) => it.inputs.every(({ type }, at) => type !== 'list' || at === it.inputs.length - 1), 'a list stands before other inputs')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
+  .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
     (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
@@ -137,7 +151,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: features.flatMap((feature, index) => inputOf(feature, features, index)),
+    inputs: inputsOf(features),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -147,9 +161,11 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
             classes: [...target.classes],
             ...(target.decision ? { decision: { positiveClass: target.classes[target.decision.positive]!, threshold: target.decision.threshold } } : {}),
           },
-    graph: { missingCategory: missingCategory(pipeline), rowsPerCall: rowsPerCall(pipeline) },
+    graph: { missingCategory: missingCategoryOf(pipeline.features), rowsPerCall: rowsPerCallFor(effortOf(pipeline)) },
   };
 }
+
+export const inputsOf = (features: readonly FittedFeature[]): SignatureInput[] => features.flatMap((feature, index) => inputOf(feature, features, index));
 
 /** A date stands where its first part does. */
 function inputOf(feature: FittedFeature, features: readonly FittedFeature[], index: number): SignatureInput[] {
@@ -181,13 +197,18 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     ({ name, type }): TensorMetadata => ({ name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: type === 'list' ? [-1, -1] : [-1] }),
   );
   const { output } = signature;
-  const outputs: TensorMetadata[] =
-    output.type === 'items'
-      ? [
-          { name: 'items', datatype: 'BYTES', shape: [-1, output.count] },
-          { name: 'scores', datatype: 'FP32', shape: [-1, output.count] },
-        ]
-      : output.type === 'number'
+  const outputs: TensorMetadata[] = signature.anomaly
+    ? [
+        { name: 'score', datatype: 'FP64', shape: [-1] },
+        { name: 'isAnomaly', datatype: 'BOOL', shape: [-1] },
+        ...(signature.anomaly.hasContributions ? [{ name: 'contributions', datatype: 'FP64' as const, shape: [-1, inputs.length] }] : []),
+      ]
+    : output.type === 'items'
+    ? [
+        { name: 'items', datatype: 'BYTES', shape: [-1, output.count] },
+        { name: 'scores', datatype: 'FP32', shape: [-1, output.count] },
+      ]
+    : output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
           ...(intervalCoverageOf(signature) !== null ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
@@ -200,7 +221,7 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
 }
 
 /** The empty text, lengthened until it is no category of the model. */
-function missingCategory({ features }: FittedPipeline): string {
+export function missingCategoryOf(features: readonly FittedFeature[]): string {
   const taken = new Set(features.flatMap((feature) => (feature.type === 'number' ? [] : feature.categories)));
   let marker = '';
   while (taken.has(marker)) marker += '?';
@@ -214,8 +235,7 @@ const MAX_CALL_BYTES = 512 * 1024;
 const MAX_CALL_WORK = 50_000_000;
 
 /** Intermediate tensors stay small whatever the request, and other work gets its turn between calls. */
-function rowsPerCall(pipeline: FittedPipeline): number {
-  const { cells, work } = effortOf(pipeline);
+export function rowsPerCallFor({ cells, work }: { cells: number; work: number }): number {
   const rows = Math.min(MAX_ROWS_PER_CALL, MAX_CALL_BYTES / (8 * cells), MAX_CALL_WORK / work);
   return Math.max(1, Math.floor(rows));
 }

@@ -91,7 +91,7 @@ function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target:
 }
 
 /** Adds the inputs that the features need, and says which there are. */
-function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
+export function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
   const numbers = features.filter((feature) => feature.type === 'number').length;
   const others = features.length - numbers;
   if (numbers > 0) graph.input({ name: 'numbers', type: 'double', shape: [N, numbers] });
@@ -100,7 +100,7 @@ function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
 }
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
-function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+export function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
   declareInputs(graph, features);
   return encodeColumns(graph, features, precision, { numbers: 'numbers', categories: 'categories' });
 }

@@ -1,6 +1,6 @@
-import { type CheckedRows, intervalCoverageOf, type RowProblem, type Signature } from '@millrace/packaging';
+import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, intervalEnds, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { anomaliesByOutput, asObject, checkColumns, checkPositional, intervalEnds, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -45,7 +45,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type === 'items' ? ['items', 'scores'] : signature.output.type !== 'number' ? ['prediction', 'probabilities'] : intervalCoverageOf(signature) !== null ? ['prediction', 'lower', 'upper'] : ['prediction']);
+const outputNames = (signature: Signature): string[] => tensorMetadata(signature).outputs.map(({ name }) => name);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -168,16 +168,21 @@ function problem(field: string, code: string, message: string, remedy: string): 
 
 function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: string[]): object {
   const count = predictions.length;
-  if (signature.output.type === 'items') {
-    return {
-      model_name: served.endpoint.name, model_version: String(served.version.number), id: id ?? predictionId,
-      outputs: itemTensors(itemPredictions(predictions), signature.output.count).filter(({ name }) => wanted.includes(name)),
+  const ends = { model_name: served.endpoint.name, model_version: String(served.version.number), id: id ?? predictionId };
+  if (signature.anomaly) {
+    const found = anomaliesByOutput(predictions);
+    const tensors: Record<string, { datatype: string; shape: number[]; data: unknown[] }> = {
+      score: { datatype: 'FP64', shape: [count], data: found.score },
+      isAnomaly: { datatype: 'BOOL', shape: [count], data: found.isAnomaly },
+      contributions: { datatype: 'FP64', shape: [count, signature.inputs.length], data: found.contributions?.flat() ?? [] },
     };
+    return { ...ends, outputs: wanted.map((name) => ({ name, ...tensors[name]! })) };
+  }
+  if (signature.output.type === 'items') {
+    return { ...ends, outputs: itemTensors(itemPredictions(predictions), signature.output.count).filter(({ name }) => wanted.includes(name)) };
   }
   return {
-    model_name: served.endpoint.name,
-    model_version: String(served.version.number),
-    id: id ?? predictionId,
+    ...ends,
     outputs: wanted.map((name) =>
       name === 'prediction'
         ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }

@@ -99,14 +99,38 @@ export function listed(names: readonly string[]): string {
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
 }
 
-/** The bare answer for each row: the label, the value, or the items. */
-export function plainPredictions(predictions: readonly Prediction[]): (string | number | string[])[] {
-  return predictions.map((prediction) => ('label' in prediction ? prediction.label : 'items' in prediction ? prediction.items : prediction.value));
-}
-
 /** Of recommendations: items and scores of each row. */
 export function itemPredictions(predictions: readonly Prediction[]): { items: string[]; scores: number[] }[] {
   return predictions.flatMap((prediction) => ('items' in prediction ? [{ items: prediction.items, scores: prediction.scores }] : []));
+}
+
+/** The bare answer for each row: the label, the value, or the items; of an anomaly detection whether it is one, which the score alone does not tell. */
+export function plainPredictions(predictions: readonly Prediction[]): (string | number | boolean | string[])[] {
+  return predictions.map((prediction) => ('label' in prediction ? prediction.label : 'items' in prediction ? prediction.items : (prediction.anomaly?.isAnomaly ?? prediction.value)));
+}
+
+/** What an anomaly detection says of each row: as one object, contributions by the name of the feature. */
+export function anomaliesByRow({ inputs }: Signature, predictions: readonly Prediction[]): object[] {
+  return predictions.flatMap((prediction) => {
+    if (!('value' in prediction) || !prediction.anomaly) return [];
+    const { isAnomaly, contributions } = prediction.anomaly;
+    return [{
+      score: prediction.value,
+      isAnomaly,
+      ...(contributions ? { contributions: Object.fromEntries(inputs.map(({ name }, place) => [name, contributions[place]])) } : {}),
+    }];
+  });
+}
+
+/** The same by output: a value for each row, contributions as [rows][features] in the order of the signature. */
+export function anomaliesByOutput(predictions: readonly Prediction[]): { score: number[]; isAnomaly: boolean[]; contributions?: number[][] } {
+  const found = predictions.flatMap((prediction) => ('value' in prediction && prediction.anomaly ? [{ score: prediction.value, ...prediction.anomaly }] : []));
+  const parts = found.flatMap(({ contributions }) => (contributions ? [contributions] : []));
+  return {
+    score: found.map(({ score }) => score),
+    isAnomaly: found.map(({ isAnomaly }) => isAnomaly),
+    ...(parts.length > 0 ? { contributions: parts } : {}),
+  };
 }
 
 /** One end of the interval of each row, of a model that has one. */

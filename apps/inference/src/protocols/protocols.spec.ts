@@ -1,4 +1,4 @@
-import { buildForecastPackage, buildPackage, buildRecommenderPackage, type Prediction, type Signature } from '@millrace/packaging';
+import { buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type Prediction, type Signature } from '@millrace/packaging';
 import fc from 'fast-check';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
 import { RequestError } from '../request-error.ts';
@@ -263,5 +263,46 @@ describe('a recommendation', () => {
     ['text in place of a list', readTfServing, { inputs: { machine: ['m1'], exclude: ['belt'] } }, 'not_a_list 0 exclude'],
   ])('%s are named', (_name, reader, body, problem) => {
     expect(read(reader, signature, body)).toEqual([problem]);
+  });
+});
+
+describe('an anomaly detection', () => {
+  const number = (name: string) => ({ name, type: 'number' as const, min: 0, max: 9, mean: 5, scale: 2, fill: 5, missingAllowed: false });
+  const { signature } = buildDetectorPackage(
+    {
+      features: [number('speed'), number('torque')], threshold: 3, falseAlarmRate: 0.01,
+      scorer: { family: 'robust_z_score', combine: 'largest', columns: [{ type: 'number', centre: 5, scale: 1 }, { type: 'number', centre: 5, scale: 1 }] },
+    },
+    { metrics: {}, lineage: {} },
+  );
+  const plain = { ...signature, anomaly: { ...signature.anomaly!, hasContributions: false } };
+  const rows = [{ speed: 5, torque: 9 }, { speed: 4, torque: 5 }];
+  const predictions: Prediction[] = [{ value: 4, anomaly: { isAnomaly: true, contributions: [0, 4] } }, { value: 1, anomaly: { isAnomaly: false, contributions: [1, 0] } }];
+  const served = { endpoint: { name: 'press' }, version: { number: 1 } } as never;
+  const tensor = (name: string, datatype: string, data: unknown[], shape = [2]) => ({ name, datatype, shape, data });
+  const infer = { inputs: [tensor('speed', 'FP64', [5, 4]), tensor('torque', 'FP64', [9, 5])] };
+  const answer = (reader: ReadRequest, body: unknown, of = signature, said = predictions) => {
+    const { checked, write } = reader(of, body);
+    return checked.type === 'valid' ? write({ predictionId: 'p', served, signature: of, predictions: said }) : checked.problems;
+  };
+  const byRow = [{ score: 4, isAnomaly: true, contributions: { speed: 0, torque: 4 } }, { score: 1, isAnomaly: false, contributions: { speed: 1, torque: 0 } }];
+  const ends = { model_name: 'press', model_version: '1', id: 'p' };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: rows }, { prediction: [true, false] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: rows }, { predictions: byRow }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { speed: [5, 4], torque: [9, 5] } }, { outputs: { score: [4, 1], isAnomaly: [true, false], contributions: [[0, 4], [1, 0]] } }],
+    ['MLflow', readMlflow, { dataframe_records: rows }, { predictions: byRow }],
+    ['Open Inference Protocol', readOpenInference, infer, { ...ends, outputs: [tensor('score', 'FP64', [4, 1]), tensor('isAnomaly', 'BOOL', [true, false]), tensor('contributions', 'FP64', [0, 4, 1, 0], [2, 2])] }],
+    ['one output of it', readOpenInference, { ...infer, outputs: [{ name: 'isAnomaly' }] }, { ...ends, outputs: [tensor('isAnomaly', 'BOOL', [true, false])] }],
+  ])('answers %s with score, report and what each feature adds where there is room for it', (_name, reader, body, expected) => {
+    expect(answer(reader, body)).toEqual(expected);
+  });
+
+  it('leaves contributions out where the family has none', () => {
+    const said = predictions.map((prediction) => ({ value: (prediction as { value: number }).value, anomaly: { isAnomaly: false } }));
+    expect(answer(readTfServing, { instances: rows }, plain, said)).toEqual({ predictions: [{ score: 4, isAnomaly: false }, { score: 1, isAnomaly: false }] });
+    expect((answer(readOpenInference, infer, plain, said) as { outputs: unknown[] }).outputs).toHaveLength(2);
+    expect(() => answer(readOpenInference, { ...infer, outputs: [{ name: 'contributions' }] }, plain, said)).toThrow(/no output/);
   });
 });

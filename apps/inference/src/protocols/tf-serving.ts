@@ -1,6 +1,6 @@
 import { intervalCoverageOf, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkColumns, checkInstances, checkList, intervalEnds, itemPredictions, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, intervalEnds, itemPredictions, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -41,6 +41,7 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
+  if (signature.anomaly) return anomaliesByRow(signature, predictions);
   if (intervalCoverageOf(signature) !== null) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
   if (signature.output.type === 'items') return itemPredictions(predictions);
   if (signature.output.type === 'number') return plainPredictions(predictions);
@@ -48,6 +49,7 @@ function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
+  if (signature.anomaly) return anomaliesByOutput(predictions);
   if (intervalCoverageOf(signature) !== null) {
     return { prediction: plainPredictions(predictions), lower: intervalEnds(predictions, 'lower'), upper: intervalEnds(predictions, 'upper') };
   }

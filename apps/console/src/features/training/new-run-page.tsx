@@ -13,6 +13,8 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
+import { ConfigurationTextForm } from './configuration-text-form.tsx';
+import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
 import { canRecommend, RecommendationForm } from './recommendation-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
@@ -86,11 +88,13 @@ const kindHints: Record<Kind, string> = {
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
   const [kind, setKind] = useState<Kind>('rows');
+  const [text, setText] = useState<string | null>(null);
   return (
     <Loaded what="the columns" query={query}>
       {({ dataset }) => {
         if (!dataset?.latestVersion) return null;
         const version = dataset.latestVersion;
+        if (text !== null) return <ConfigurationTextForm datasetName={dataset.name} datasetVersionId={version.id} text={text} onText={setText} onLeave={() => setText(null)} />;
         const kinds: { value: Kind; label: string }[] = [
           { value: 'rows', label: 'Predict rows' },
           ...(canForecast(version.columns) ? [{ value: 'forecast' as const, label: 'Forecast over time' }] : []),
@@ -98,6 +102,12 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
         ];
         return (
           <>
+            <p className="text-[13.5px] text-steel-600">
+              You have the configuration as a file?{' '}
+              <button type="button" className="link" onClick={() => setText('')}>
+                Paste or drop YAML or JSON
+              </button>
+            </p>
             {kinds.length > 1 && (
               <SelectField
                 label="Kind of run"
@@ -113,7 +123,7 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
             ) : kind === 'recommendation' ? (
               <RecommendationForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
             ) : (
-              <ConfigurationForm dataset={dataset} version={version} schema={schema} />
+              <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />
             )}
           </>
         );
@@ -128,12 +138,14 @@ interface ConfigurationFormProps {
   dataset: Dataset;
   version: NonNullable<Dataset['latestVersion']>;
   schema: FieldSchema;
+  /** Goes on with the configuration as text. */
+  onText(text: string): void;
 }
 
 /** The parts of the configuration that are drawn from its schema alone. */
 const parts = ['trainer', 'split', 'selection'] as const;
 
-function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps) {
+function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFormProps) {
   const { columns } = version;
   const families = schema.properties?.['models']?.items?.oneOf ?? [];
   const navigate = useNavigate();
@@ -179,15 +191,16 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
     ...(isSearch ? [] : models.flatMap((draft, index) => pathsOf(familyOf(draft) ?? {}, draft, `models[${index}]`))),
   ]);
 
+  const spec = {
+    inputFeatures: features,
+    outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
+    ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
+    ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
+  };
+
   async function submit(event: FormEvent) {
     event.preventDefault();
     setSentFeatures(features.map((feature) => feature.name));
-    const spec = {
-      inputFeatures: features,
-      outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
-      ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
-      ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
-    };
     const submitted = await submitRun.run({
       input: {
         datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms),
@@ -345,6 +358,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>
+      <ConfigurationYaml spec={spec} onEdit={onText} />
       <div className="sticky bottom-0 -mx-6 flex items-center justify-end gap-4 border-t border-steel-200 bg-white/95 px-6 py-3 lg:-mx-9 lg:px-9">
         <p className="text-[13px] text-steel-500">
           {isSearch ? 'Automatic search' : `${models.length} ${models.length === 1 ? 'model' : 'models'}`} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}

@@ -16,6 +16,7 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { CoefficientsCard } from './coefficients-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
 import { RecommendationCard } from './recommendation-view.tsx';
@@ -222,6 +223,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
           />
         </Card>
       )}
+      {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <RecommendationCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
