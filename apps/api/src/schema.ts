@@ -16,6 +16,7 @@ import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';
 import './modules/quota/usage-limit-types.ts';
+import './modules/quota/usage-report-types.ts';
 import './modules/registry/model-types.ts';
 import './modules/registry/model-mutations.ts';
 import './modules/registry/predict-mutation.ts';

@@ -2,11 +2,14 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import { numbersOf, type Signature } from './signature.ts';
+import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 import { leftOut } from './write-recommender.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | NumberPrediction | ItemsPrediction;
+export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction | ItemsPrediction) & {
+  /** of a model with heads: whether one of them answered */
+  personalised?: boolean;
+};
 
 /** Best first; fewer than the signature's count where more is left out. */
 export interface ItemsPrediction {
@@ -18,6 +21,8 @@ export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
+  /** of a survival model: the probability to live beyond the horizon */
+  survival?: number;
   /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
   anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
@@ -79,6 +84,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   const lists = signature.inputs.filter((input) => input.type === 'list');
   const expected = {
     inputs: [
+      ...signature.inputs.flatMap((input) => (input.type === 'image' ? [`image uint8 ${input.height} ${input.width} ${input.channels}`] : [])),
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
       ...lists.map(({ name }) => `${name} string M`),
@@ -90,16 +96,14 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
 }
 
-function outputsOf({ output, forecast, anomaly, inputs }: Signature): string[] {
+function outputsOf(signature: Signature): string[] {
+  const { output, anomaly, inputs } = signature;
   if (anomaly) return ['score float64 1', 'isAnomaly bool 1', ...(anomaly.hasContributions ? [`contributions float64 ${inputs.length}`] : [])];
-  switch (output.type) {
-    case 'number':
-      return ['prediction', ...(forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`);
-    case 'items':
-      return [`items string ${output.count}`, `scores float32 ${output.count}`];
-    default:
-      return ['label string', `probabilities float32 ${output.classes.length}`];
-  }
+  if (output.type === 'items') return [`items string ${output.count}`, `scores float32 ${output.count}`];
+  return [
+    ...(output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${output.classes.length}`]),
+    ...graphOutputs(signature).map((name) => `${name} float64 1`),
+  ];
 }
 
 /** Name, type and the sizes after the number of rows. */
@@ -112,6 +116,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
   const list = signature.inputs.find((input) => input.type === 'list');
+  const image = signature.inputs.find((input) => input.type === 'image');
   const { rowsPerCall, missingCategory } = signature.graph;
   const { output } = signature;
   const classes = signature.output.classes?.length ?? 0;
@@ -133,6 +138,11 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
     if (list) feeds[list.name] = listTensor(rows.lists.slice(start, end), missingCategory);
+    if (image) {
+      const { height, width, channels } = image;
+      const size = height * width * channels;
+      feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
+    }
     const outputs = await session.run(feeds);
     if (output.type === 'items') {
       predictions.push(...itemsOf(outputs['items']!.data as string[], outputs['scores']!.data as Float32Array, output.count));
@@ -151,14 +161,22 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       }
       return;
     }
+    const personalised = outputs['personalised']?.data as Float64Array | undefined;
+    const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
+      const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        if (lower && upper) predictions.push({ value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } });
-        else predictions.push(halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } });
+        if (lower && upper) {
+          const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
+          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+        } else {
+          const answer = halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } };
+          predictions.push(personalised ? { ...answer, ...mark(row) } : answer);
+        }
       }
       return;
     }
@@ -169,7 +187,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       for (let index = 0; index < classes; index++) {
         probabilities[index] = finite(scores[row * classes + index]!, start + row);
       }
-      predictions.push({ label: labels[row]!, probabilities });
+      predictions.push(personalised ? { label: labels[row]!, probabilities, ...mark(row) } : { label: labels[row]!, probabilities });
     }
   };
 

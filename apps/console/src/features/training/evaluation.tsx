@@ -5,6 +5,7 @@ import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import { ForecastFigures, type ForecastEvaluation } from './forecast-view.tsx';
 import { RecommendationFigures, type RecommendationEvaluation } from './recommendation-view.tsx';
+import { SurvivalFigures, type SurvivalEvaluation } from './survival-view.tsx';
 
 interface ClassScore {
   label: string;
@@ -35,12 +36,13 @@ export type Evaluation =
     }
   | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number; coverage?: number | null }
   | ForecastEvaluation
-  | RecommendationEvaluation;
+  | RecommendationEvaluation
+  | SurvivalEvaluation;
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
   const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null;
-  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'recommendation' ? (json as Evaluation) : null;
+  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'survival' || type === 'recommendation' ? (json as Evaluation) : null;
 }
 
 /** The selection metric on the test rows with one value of a category. */
@@ -51,12 +53,13 @@ export interface Slice {
   score: number | null;
 }
 
-/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts, NDCG for recommendations. */
+/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts, the Brier score for survival, NDCG for recommendations. */
 export function headline(json: unknown): string {
   const evaluation = evaluationOf(json);
   if (!evaluation) return '–';
   if (evaluation.type === 'forecasting') return `MASE ${formatNumber(evaluation.mase)}`;
   if (evaluation.type === 'recommendation') return `NDCG@${evaluation.topN} ${formatNumber(evaluation.ndcg)}`;
+  if (evaluation.type === 'survival') return `Brier ${formatNumber(evaluation.integratedBrier)}`;
   return evaluation.type === 'classification' ? `F1 ${formatNumber(evaluation.f1)}` : `RMSE ${formatNumber(evaluation.rmse)}`;
 }
 
@@ -64,6 +67,7 @@ export function headline(json: unknown): string {
 export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluation: Evaluation; baseline: Evaluation | null; slices?: readonly Slice[] }) {
   if (evaluation.type === 'forecasting') return <ForecastFigures evaluation={evaluation} baseline={baseline?.type === 'forecasting' ? baseline : null} />;
   if (evaluation.type === 'recommendation') return <RecommendationFigures evaluation={evaluation} baseline={baseline?.type === 'recommendation' ? baseline : null} />;
+  if (evaluation.type === 'survival') return <SurvivalFigures evaluation={evaluation} baseline={baseline?.type === 'survival' ? baseline : null} />;
   return (
     <div className="space-y-6">
       <div className="grid grid-cols-2 gap-6 sm:grid-cols-3 xl:grid-cols-6">
@@ -138,7 +142,7 @@ export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluati
   );
 }
 
-function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | RecommendationEvaluation>, baseline: Evaluation | null) {
+function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation | RecommendationEvaluation>, baseline: Evaluation | null) {
   if (evaluation.type === 'regression') {
     const simple = baseline?.type === 'regression' ? baseline : null;
     return [

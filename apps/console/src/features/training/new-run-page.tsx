@@ -12,11 +12,13 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
+import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
+import { headColumnOf, personalisationDraft, PersonalisationFields, personalisationInput, personalisationPaths } from './personalisation-fields.tsx';
 import { canRecommend, RecommendationForm } from './recommendation-form.tsx';
+import { canSurvive, SurvivalForm } from './survival-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
@@ -77,17 +79,21 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
   );
 }
 
-type Kind = 'rows' | 'forecast' | 'recommendation';
-
-const kindHints: Record<Kind, string> = {
-  rows: 'The model answers a row by its other columns.',
-  forecast: 'The model answers what the target will be at times to come.',
-  recommendation: 'The model answers which items go with a user: parts with machines, tools with customers.',
+const runKinds = {
+  rows: { label: 'Predict rows', hint: 'The model answers a row by its other columns.' },
+  forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
+  survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
+  recommendation: { label: 'Recommend items', hint: 'The model answers which items go with a user: parts with machines, tools with customers.' },
 };
+
+/** What the columns allow. */
+function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
+  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : []), ...(canRecommend(columns) ? (['recommendation'] as const) : [])];
+}
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
-  const [kind, setKind] = useState<Kind>('rows');
+  const [kind, setKind] = useState<keyof typeof runKinds>('rows');
   const [text, setText] = useState<string | null>(null);
   return (
     <Loaded what="the columns" query={query}>
@@ -95,11 +101,6 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
         if (!dataset?.latestVersion) return null;
         const version = dataset.latestVersion;
         if (text !== null) return <ConfigurationTextForm datasetName={dataset.name} datasetVersionId={version.id} text={text} onText={setText} onLeave={() => setText(null)} />;
-        const kinds: { value: Kind; label: string }[] = [
-          { value: 'rows', label: 'Predict rows' },
-          ...(canForecast(version.columns) ? [{ value: 'forecast' as const, label: 'Forecast over time' }] : []),
-          ...(canRecommend(version.columns) ? [{ value: 'recommendation' as const, label: 'Recommend items' }] : []),
-        ];
         return (
           <>
             <p className="text-[13.5px] text-steel-600">
@@ -108,23 +109,20 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
                 Paste or drop YAML or JSON
               </button>
             </p>
-            {kinds.length > 1 && (
+            {kindsFor(version.columns).length > 1 && (
               <SelectField
                 label="Kind of run"
                 className="max-w-md"
                 value={kind}
-                hint={kindHints[kind]}
-                choices={kinds}
-                onValue={(value) => setKind(value as Kind)}
+                hint={runKinds[kind].hint}
+                choices={kindsFor(version.columns).map((value) => ({ value, label: runKinds[value].label }))}
+                onValue={(chosen) => setKind(chosen as typeof kind)}
               />
             )}
-            {kind === 'forecast' ? (
-              <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
-            ) : kind === 'recommendation' ? (
-              <RecommendationForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
-            ) : (
-              <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />
-            )}
+            {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
+            {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'survival' && <SurvivalForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'recommendation' && <RecommendationForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
           </>
         );
       }}
@@ -164,6 +162,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
+  const [personalisation, setPersonalisation] = useState(() => personalisationDraft(schema));
   const [terms, setTerms] = useState(usualTerms);
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
@@ -171,7 +170,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   const { refusal } = submitRun;
   const targetColumn = columns.find((column) => column.name === target);
   const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
-  const features = featuresOf(columns, choices, target);
+  const features = featuresOf(columns, choices, target).filter(({ name }) => name !== headColumnOf(personalisation));
   const names = features.map(({ name }) => name);
   const report = useQuery(TargetReportDocument, {
     variables: { id: dataset.id, target, type: typeOfTarget.toUpperCase() as TargetType },
@@ -185,6 +184,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     'modelName',
     'datasetVersionId',
     ...termPaths,
+    ...personalisationPaths(schema, personalisation),
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
@@ -196,6 +196,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
     ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
     ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
+    ...personalisationInput(schema, personalisation),
   };
 
   async function submit(event: FormEvent) {
@@ -355,6 +356,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
           </Card>
         </div>
       </div>
+      <PersonalisationFields schema={schema} columns={columns} target={target} draft={personalisation} problemAt={(path) => problemOf(refusal, path)} onDraft={setPersonalisation} />
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>

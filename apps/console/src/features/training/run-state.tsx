@@ -53,6 +53,8 @@ const families: Record<string, string> = {
   item_neighbours: 'Item neighbours',
   matrix_factorisation: 'Matrix factorisation',
   two_tower: 'Two-tower network',
+  accelerated_failure: 'Accelerated failure time',
+  kaplan_meier: 'Kaplan-Meier curve',
 };
 
 export function familyName(family: string): string {
