@@ -50,7 +50,7 @@ test.each<[string, object, string, RegExp]>([
   ['a metric of another task', { ...labelled, selection: { metric: 'rmse' } }, 'selection.metric', /does not measure/],
   ['the cost without costs', { ...labelled, selection: { metric: 'cost' } }, 'selection.metric', /no costs/],
   ['a stratified split without a label', { split: { type: 'stratified' } }, 'split.type', /needs a label/],
-  ['a forecast as well', { ...labelled, forecast: { timeColumn: 'day', horizon: 3 } }, 'anomaly', /not several/],
+  ['a forecast as well', { ...labelled, forecast: { timeColumn: 'day', horizon: 3 } }, 'anomaly', /not both/],
   ['an unknown family', { anomaly: { models: [{ family: 'oracle' }] } }, 'anomaly.models[0].family', /not known/],
 ])('%s is refused with field and remedy', (_, change, field, message) => {
   expect(problemsOf(change)).toEqual([{ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) }]);

@@ -52,7 +52,7 @@ test.each<[string, object, object, string, RegExp]>([
   ['a metric of ratings without ratings', {}, { selection: { metric: 'rmse' } }, 'selection.metric', /implicit feedback/],
   ['a search', {}, { selection: { timeLimitSeconds: 9 } }, 'selection.timeLimitSeconds', /models of rows only/],
   ['a split of rows', {}, { split: { type: 'random' } }, 'split.type', /share of what each user had/],
-  ['a forecast as well', {}, { forecast: { timeColumn: 'ordered', horizon: 3 } }, 'recommendation', /not several/],
+  ['a forecast as well', {}, { forecast: { timeColumn: 'ordered', horizon: 3 } }, 'recommendation', /does nothing else/],
 ])('%s is refused', (_, block, change, field, message) => {
   expect(check(block, change)).toContainEqual({ field, message: expect.stringMatching(message), remedy: expect.stringMatching(/./) });
 });
