@@ -27,13 +27,13 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
-/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
-let isMadeAnew = false;
+/** whether it saves where it is when it is broken off, or is quickly made anew: a pause then has no checkpoint to wait for */
+let savesWhenStopped = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
   if (message.type === 'pause') {
     pausing = true;
-    if (isMadeAnew) abort.abort();
+    if (savesWhenStopped) abort.abort();
     return undefined;
   }
   const work = message.type === 'probe' ? probe() : run(message.job);
@@ -55,15 +55,16 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  /** News of a run that ends when it is told to: told to pause, it has not ended. */
+  const sendPausing = (message: TrainerMessage) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message);
   if (spec.forecast || spec.survival) {
-    isMadeAnew = true;
+    savesWhenStopped = true;
     if (pausing) abort.abort();
-    return (spec.forecast ? runForecast : runSurvival)(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    if (spec.survival) return runSurvival(job, abort.signal, sendPausing);
+    return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
-  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
-  if (spec.recommendation) {
-    return runRecommendation(job, abort.signal, checkpointsOf(job), (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
-  }
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
+  if (spec.recommendation) return runRecommendation(job, abort.signal, checkpointsOf(job), sendPausing);
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);

@@ -45,7 +45,7 @@ const twoTowerSchema = z
     family: z.literal('two_tower'),
     factors: factors.default(32),
     hidden: z.int().min(1).max(512).default(32).meta({ title: 'Hidden units', description: 'Of the layer between features and vector.' }),
-    epochs: z.int().min(1).max(10_000).default(15).meta({ title: 'Epochs', description: 'Passes over all that users had.' }),
+    epochs: z.int().min(1).max(10_000).default(10).meta({ title: 'Epochs', description: 'Passes over all that users had.' }),
     batchSize: z.int().min(2).max(8192).default(512).meta({ title: 'Batch size', description: 'Pairs of a gradient step; the items of the others are what each pair is told apart from.' }),
     learningRate: z.number().positive().max(10).default(0.1).meta({ title: 'Learning rate', description: 'Of Adagrad.' }),
     temperature: z.number().positive().max(10).default(0.3).meta({ title: 'Temperature', description: 'What the cosine of two vectors is divided by; less tells items apart more sharply.' }),

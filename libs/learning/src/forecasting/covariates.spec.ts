@@ -113,7 +113,7 @@ describe('the rows of lag trees', () => {
     expect(of(8, 'season before')).toBeCloseTo((34 - 36) / 7, 12);
     expect([of(0, 'weekday'), of(5, 'weekday')]).toEqual([2, 0]);
     const changed = createLagFrame({ ...panel, set: { ...set, series: [{ name: '', start: 0, values: values.map((value, at) => (at >= 30 ? -1 : value)) }] } });
-    expect(changed.cellsAt(0, 30, 'season')).toEqual({ base, unit, rows });
+    expect(changed.cellsAt(0, 30, 'season')).toEqual({ base, unit, rows, level: 36 });
     expect([...frame.cellsAt(0, 30, 'level').base]).toEqual(new Array(9).fill(36));
   });
 

@@ -45,6 +45,8 @@ const families: Record<string, string> = {
   exponential_smoothing: 'Exponential smoothing',
   lag_linear: 'Lag regression',
   lag_trees: 'Lag trees',
+  gru: 'Recurrent network',
+  tcn: 'Convolutional network',
   drift: 'Drift',
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
