@@ -6,6 +6,7 @@ import { benchImages } from './images.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
+import { benchRecommend } from './recommend.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -26,6 +27,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,
+  recommend: benchRecommend,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,
