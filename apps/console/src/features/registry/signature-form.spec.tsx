@@ -154,3 +154,19 @@ describe('the form of a forecast', () => {
     expect(answerOf(forecast, { prediction: 3, lower: 2, upper: 4 })).toEqual({ prediction: 3, probabilities: null, interval: { lower: 2, upper: 4 } });
   });
 });
+
+describe('the form of a date', () => {
+  const dated: Signature = {
+    task: 'regression',
+    family: 'boosted_trees',
+    inputs: [{ name: 'when', type: 'date', required: true, min: '2025-01-01', max: '2026-03-31' }],
+    output: { name: 'load', type: 'number', interval: { coverage: 0.9, halfWidth: 2 } },
+  };
+
+  it('starts with the last day of training, and says at once what is no date', () => {
+    expect(readRow(dated, exampleRow(dated))).toEqual({ type: 'row', row: { when: '2026-03-31' } });
+    expect(readRow(dated, { when: '2026-04-01T14:30:00Z' })).toEqual({ type: 'row', row: { when: '2026-04-01T14:30:00Z' } });
+    expect(readRow(dated, { when: 'soon' })).toMatchObject({ type: 'incomplete', problems: [{ field: 'when', remedy: expect.stringMatching(/2026-03-31/) }] });
+    expect(readRow(dated, { when: ' ' })).toMatchObject({ type: 'incomplete' });
+  });
+});

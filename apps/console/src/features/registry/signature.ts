@@ -1,6 +1,6 @@
 /** What a model takes and gives, as a version's `signature` says. */
 export interface Signature {
-  task: 'classification' | 'regression' | 'forecasting' | 'survival';
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -8,6 +8,7 @@ export interface Signature {
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
   survival?: { horizon: number; intervalCoverage: number };
   personalisation?: { column: string; heads: number };
+  anomaly?: { threshold: number; falseAlarmRate: number; hasContributions: boolean };
 }
 
 export type SignatureInput =
@@ -98,12 +99,16 @@ export interface Answer {
   survival?: number;
   /** of a model with heads: whether one of them answered */
   isPersonalised?: boolean;
+  /** of an anomaly detection, whose prediction is the score; what adds most comes first, null where the family does not tell */
+  anomaly?: { isAnomaly: boolean; contributions: { label: string; value: number }[] | null };
 }
 
 /** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
 export function answerOf(signature: Signature, prediction: unknown): Answer | null {
   if (typeof prediction === 'string' || typeof prediction === 'number') return { prediction, probabilities: null };
-  if (typeof prediction !== 'object' || prediction === null || !('prediction' in prediction)) return null;
+  if (typeof prediction !== 'object' || prediction === null) return null;
+  if (signature.anomaly) return anomalyOf(prediction);
+  if (!('prediction' in prediction)) return null;
   const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
   if (typeof label !== 'string' && typeof label !== 'number') return null;
   const { lower, upper, survival, personalised } = prediction as { lower?: unknown; upper?: unknown; survival?: unknown; personalised?: unknown };
@@ -116,4 +121,11 @@ export function answerOf(signature: Signature, prediction: unknown): Answer | nu
   if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null, ...further };
   const listed = classes.map((name, index) => ({ label: name, probability: Number(probabilities[index] ?? 0) }));
   return { prediction: label, probabilities: listed.sort((a, b) => b.probability - a.probability), ...further };
+}
+
+function anomalyOf(prediction: object): Answer | null {
+  const { score, isAnomaly, contributions } = prediction as { score?: unknown; isAnomaly?: unknown; contributions?: Record<string, number> };
+  if (typeof score !== 'number' || typeof isAnomaly !== 'boolean') return null;
+  const listed = contributions ? Object.entries(contributions).map(([label, value]) => ({ label, value })) : null;
+  return { prediction: score, probabilities: null, anomaly: { isAnomaly, contributions: listed?.sort((a, b) => b.value - a.value) ?? null } };
 }

@@ -12,6 +12,7 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, familiesFor, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
@@ -81,12 +82,13 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
 const runKinds = {
   rows: { label: 'Predict rows', hint: 'The model answers a row by its other columns.' },
   forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
+  anomaly: { label: 'Find unusual rows', hint: 'The model answers how unusual a row is. No label is needed.' },
   survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
 };
 
 /** What the columns allow. */
 function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
-  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : [])];
+  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : []), ...(columns.some(({ type }) => type === 'IMAGE') ? [] : (['anomaly'] as const))];
 }
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
@@ -120,6 +122,9 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
             {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
             {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
             {kind === 'survival' && <SurvivalForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'anomaly' && (
+              <AnomalyForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} onText={setText} />
+            )}
           </>
         );
       }}
