@@ -2,6 +2,7 @@ import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchMetering } from './metering.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
@@ -19,6 +20,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  metering: benchMetering,
   predict: benchPredict,
   quota: benchQuota,
   resume: benchResume,
