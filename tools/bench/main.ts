@@ -3,6 +3,7 @@ import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
+import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
@@ -11,6 +12,7 @@ import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
+import { benchSurvival } from './survival.ts';
 import { benchTenancy } from './tenancy.ts';
 import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
@@ -21,6 +23,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,
+  personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,
   resume: benchResume,
@@ -29,6 +32,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
+  survival: benchSurvival,
   tenancy: benchTenancy,
   train: benchTrain,
   trees: benchTrees,

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { createDatasets, sampleRows } from '@millrace/datasets';
+import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
@@ -164,6 +164,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     async sampleRows(actor, datasetVersionId, count) {
       requirePermission(actor, 'dataset:read');
       return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => sampleRows(table, count));
+    },
+    async contactSheet(actor, datasetVersionId, perClass) {
+      requirePermission(actor, 'dataset:read');
+      return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => readContactSheet(table, perClass));
     },
     async reportOnTarget(actor, datasetVersionId, target) {
       requirePermission(actor, 'dataset:read');

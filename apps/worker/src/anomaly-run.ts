@@ -8,6 +8,7 @@ import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedMode
 import type { TrialRecord } from '@millrace/training';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { asTable } from './training-table.ts';
 
 type Trained = Extract<TrainAnomalyOutcome, { type: 'trained' }>;
 
@@ -28,7 +29,7 @@ export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint,
   const splitColumn = splitColumnOf(spec);
   const used = [...spec.inputFeatures, ...spec.outputFeatures];
   const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...used, ...aside]);
+  const table: Table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
   const outcome = await trainAnomaly({
     table, spec, backend, signal, checkpoint,
     onEvent: (event) => send(event.type === 'epoch' ? { type: 'epoch', trial: event.trial, epoch: event.epoch, epochs: event.epochs, values: { loss: event.loss } } : event),

@@ -5,6 +5,7 @@ import { answerForecast, type FittedForecast, type ForecastTable, type ForecastT
 import { agree, type Agreement, buildForecastPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
 type Trained = Extract<TrainForecastOutcome, { type: 'trained' }>;
@@ -38,7 +39,7 @@ async function readForecastTable({ datasetPath, spec }: TrainerJob): Promise<For
     ...(seriesColumn === undefined ? [] : [{ name: seriesColumn, type: 'category' as const }]),
   ];
   const [times, values, series] = (await readTable<'date' | 'number' | 'category'>(datasetPath, names)).columns;
-  const covariates = spec.inputFeatures.length > 0 ? (await readTable(datasetPath, spec.inputFeatures)).columns : [];
+  const covariates = spec.inputFeatures.length > 0 ? asTable(await readTable(datasetPath, spec.inputFeatures)).columns : [];
   return { times: times!.values as (string | null)[], values: values!.values as Float64Array, series: (series?.values as (string | null)[] | undefined) ?? null, covariates };
 }
 

@@ -1,24 +1,27 @@
-import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
+  type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
+import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { type SampledRows, samplePictures } from './sample-pictures.ts';
+import { sampleRows } from './sample-rows.ts';
+import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
  * The training process: one run, no database, no secret. It tells its worker what happens and leaves files in its work
  * folder. It ends with its worker, whatever it is doing.
  */
-
-const agreementRows = 200;
 
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
@@ -51,19 +54,19 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
-  if (spec.forecast) {
+  if (spec.forecast || spec.survival) {
     isMadeAnew = true;
     if (pausing) abort.abort();
-    return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    return (spec.forecast ? runForecast : runSurvival)(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
   }
   if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
-  const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
+  const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
+  const table = asTable(await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]));
 
-  const outcome = await train({
+  const outcome = await (spec.personalisation ? trainPersonalised : train)({
     table,
     spec,
     backend,
@@ -122,7 +125,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    const [row] = samples(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -139,7 +142,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -148,13 +151,13 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         family: trial.family,
         parameters: trial.parameters,
         backend: outcome.backend,
-        rows: rowsOf(outcome),
+        rows: dividedRows(outcome),
       }),
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(table, trial.pipeline, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      const rows = samples(table, trial.pipeline, outcome.split.test);
+      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
@@ -185,13 +188,6 @@ function explained({ pipeline }: Trial) {
   return coefficients && { coefficients };
 }
 
-/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
-function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
-  const { train: learned, validation, test } = split;
-  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
-  return { train: learned.length, validation: validation.length, test: test.length, dropped, testSha256 };
-}
-
 function trialRecord(
   trial: Trial,
   index: number,
@@ -207,8 +203,9 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, ...explained(trial), rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
+      ...(trial.personalisation ? { personalisation: trial.personalisation } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),
@@ -235,33 +232,17 @@ function searchedRecord(record: SearchRecord): TrialRecord {
   };
 }
 
-/** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
-  const rows: Row[] = [];
-  const columns = pipeline.features.map((feature) => {
-    const name = (feature.type === 'number' && feature.of?.column) || feature.name;
-    return { feature, column: table.columns.find((column) => column.name === name)! };
-  });
-  const take = (index: number): void => {
-    const row: Row = {};
-    for (const { feature, column } of columns) {
-      const value = column.values[index]!;
-      const missing = value === null || Number.isNaN(value);
-      if (missing && !feature.missingAllowed) return;
-      row[column.name] = missing ? null : column.type === 'number' && feature.type === 'number' ? value : String(value);
-    }
-    rows.push(row);
-  };
-  for (const index of testRows) if (rows.length < most) take(index);
-  const taken = new Set(testRows);
-  for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
-  return rows;
+/** The same rows, or pictures, for both engines. */
+function samples(table: Table, { features, image }: FittedPipeline, testRows: Int32Array, most?: number): SampledRows {
+  if (image) return samplePictures(table, image, testRows, most);
+  const rows = sampleRows(table, features, testRows, most);
+  return { served: rows, learned: rows };
 }
 
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
+  const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

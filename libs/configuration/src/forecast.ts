@@ -108,7 +108,7 @@ export function checkForecast(spec: ForecastSpec & { forecast: ForecastSettings 
     const column = find(name);
     if (name === forecast.timeColumn) report(`${field}.name`, `"${name}" is the time column, whose calendar is known anyway.`, 'Remove it from the input features.');
     else if (name === forecast.seriesColumn) report(`${field}.name`, `"${name}" tells the series apart.`, 'Remove it from the input features.');
-    else if (type === 'date') report(`${field}.type`, 'Beside a forecast only numbers and categories are read.', 'Leave the dates out: the calendar of the time column is known anyway.');
+    else if (type === 'date' || type === 'image') report(`${field}.type`, 'Beside a forecast only numbers and categories are read.', 'Leave the column out: of dates, the calendar of the time column is known anyway.');
     if (name === stepInput) report(`${field}.name`, `A forecast is asked by "${stepInput}", so no column may have that name.`, 'Rename the column.');
     if (column && type !== 'number' && column.distinct > maxCovariateCategories) {
       report(`${field}.type`, `"${name}" has ${column.distinct} different values; at most ${maxCovariateCategories} are read beside a forecast.`, 'Leave the column out, or merge rare values.');

@@ -2,8 +2,7 @@ export { type Backend, type BackendName, selectBackend } from './backend.ts';
 export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export type { FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
-export { type FoldScores, scoreFolds } from './score-folds.ts';
-export type { ColumnData, Table } from './table.ts';
+export type { ColumnData, ImageColumn, Table } from './table.ts';
 export { type CheckpointStore, train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
 export type { FittedDetector } from './anomaly/detector.ts';
 export { detectAnomalies } from './anomaly/score-anomalies.ts';
@@ -11,5 +10,8 @@ export { type AnomalyTrial, trainAnomaly, type TrainAnomalyEvent, type TrainAnom
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
+export { type FittedSurvival, predictSurvival } from './survival/fitted-survival.ts';
+export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './survival/train-survival.ts';
+export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';

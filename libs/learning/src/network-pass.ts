@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { type NetworkPlan, type Statistics, varianceFloor, weightsOfPlan } from './network-plan.ts';
 import type { Activation, DenseLayer } from './pipeline.ts';
 import type { Random } from './random.ts';
+import { tidily } from './tidily.ts';
 
 /** Encoded rows with their targets: [rows, width] row by row. */
 export interface Examples {
@@ -42,7 +43,7 @@ export interface Slopes {
  */
 export function lossAndGradients(plan: NetworkPlan, weights: Float32Array[], batch: Examples, options: LossOptions): Slopes {
   const shapes = weightsOfPlan(plan);
-  return tf.tidy(() => {
+  return tidily(() => {
     const { objective } = options;
     const truth = objective ? null : targetTensor(batch, options);
     let statistics: Statistics = [];
@@ -137,7 +138,7 @@ export function networkOutputs(layers: DenseLayer[], inputs: Float32Array, rows:
   const chunk = 2048;
   for (let start = 0; start < rows; start += chunk) {
     const end = Math.min(rows, start + chunk);
-    const part = tf.tidy(() => {
+    const part = tidily(() => {
       const x = tf.tensor2d(inputs.subarray(start * width, end * width), [end - start, width]);
       const last = layers.reduce((values: tf.Tensor, layer) => {
         const product = tf.matMul(values as tf.Tensor2D, tf.tensor2d(layer.kernel, [layer.inputs, layer.units]));

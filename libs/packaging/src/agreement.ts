@@ -71,14 +71,17 @@ function compare(
   target: ComparedTarget,
   tolerance: number,
 ): Difference {
-  if (left === undefined || right === undefined) return INCOMPARABLE;
+  if (left === undefined || right === undefined || left.personalised !== right.personalised) return INCOMPARABLE;
   if (target.type === 'anomaly') return compareAnomalies(left, right, target.threshold, tolerance);
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
     const [mine, yours] = [left.interval, right.interval];
     if ((mine === undefined) !== (yours === undefined)) return INCOMPARABLE;
     const ends = mine && yours ? [distance(mine.lower, yours.lower), distance(mine.upper, yours.upper)] : [];
-    return { size: Math.max(distance(left.value, right.value), ...ends), sameLabel: true };
+    if ((left.survival === undefined) !== (right.survival === undefined)) return INCOMPARABLE;
+    // A probability is judged by its own tolerance, whatever the scale of the target.
+    const chance = left.survival === undefined ? 0 : distance(left.survival, right.survival!) * (tolerance / TOLERANCE);
+    return { size: Math.max(distance(left.value, right.value), ...ends, chance), sameLabel: true };
   }
   if ('value' in left || 'value' in right) return INCOMPARABLE;
   const [mine, yours] = [left.probabilities, right.probabilities];

@@ -6,10 +6,12 @@ import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
+import { assertSurvival, type FittedSurvival } from './fitted-survival.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
+import { survivalSignature, writeSurvival } from './write-survival.ts';
 
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
@@ -91,6 +93,13 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a survival model: median, interval, and the probability to live beyond a horizon. */
+export function buildSurvivalPackage(model: FittedSurvival, facts: PackageFacts): ModelPackage {
+  assertSurvival(model);
+  const signature = survivalSignature(model);
+  return assemble(signature, writeSurvival(model, signature), facts);
 }
 
 /** As `buildPackage`, of a detector of anomalies. */

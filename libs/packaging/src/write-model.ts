@@ -13,6 +13,8 @@ import {
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
+import { declarePicture, writeConvolutions } from './write-convolutions.ts';
+import { writeHeads } from './write-heads.ts';
 import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
@@ -26,8 +28,10 @@ const DOUBLE = 11;
  * A pipeline as one ONNX graph, preprocessing and un-scaling inside.
  *
  * Inputs: `numbers` double [N, numeric features], NaN where missing; `categories` string [N, other features], the
- * signature's `missingCategory` where missing. An input without columns is left out.
- * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
+ * signature's `missingCategory` where missing. An input without columns is left out. Of a picture instead `image` uint8
+ * [N, height, width, channels].
+ * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1]; with heads, also `personalised`
+ * double [N, 1], 1 where one was used.
  */
 export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
   const { features, estimator } = pipeline;
@@ -41,19 +45,31 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
   });
 }
 
-function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+/** Adds a pipeline to a graph, its inputs and outputs declared. */
+export function writePipeline(graph: OnnxGraph, { features, image, target, estimator, heads }: FittedPipeline): void {
+  if (heads) {
+    // What is written first are the answers of all rows alike; the label follows from the corrected ones.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    writePipeline(inner, { features, target: undecided(target), estimator });
+    return writeHeads(graph, captured.get(target.type === 'number' ? 'prediction' : 'probabilities')!, heads, features, target);
+  }
   if (target.type !== 'number' && (target.calibration || target.decision)) {
     // The estimator is written as if it answered by itself; nobody reads the label that it would give.
     const captured = new Map<string, string>();
     const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
     const { calibration: _calibration, decision: _decision, ...plain } = target;
-    writePipeline(inner, { features, target: plain, estimator });
+    writePipeline(inner, { features, ...(image ? { image } : {}), target: plain, estimator });
     writeAnswer(graph, captured.get('probabilities')!, target);
     return;
   }
   switch (estimator.family) {
     case 'baseline':
-      return writeBaseline(graph, features, estimator, target);
+      return writeBaseline(graph, image ? declarePicture(graph, image) : declareInputs(graph, features)[0]!, estimator, target);
+    case 'convolutional': {
+      const scores = writeConvolutions(graph, image!, estimator);
+      return target.type === 'number' ? writeScaled(graph, scores, target) : writeLabel(graph, scores, scores, target.classes);
+    }
     case 'linear':
       return writeLinear(graph, encodeRows(graph, features, 'double'), estimator, target);
     case 'dense':
@@ -66,6 +82,12 @@ function writePipeline(graph: OnnxGraph, { features, target, estimator }: Fitted
     case 'ensemble':
       return writeEnsemble(graph, estimator, target);
   }
+}
+
+function undecided(target: FittedTarget): FittedTarget {
+  if (target.type === 'number') return target;
+  const { decision: _decision, ...rest } = target;
+  return rest;
 }
 
 /** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */
@@ -146,9 +168,8 @@ export function encodeColumns(graph: OnnxGraph, features: FittedFeature[], preci
 }
 
 /** The answer once for each row; of the inputs only their number of rows is read. */
-function writeBaseline(graph: OnnxGraph, features: FittedFeature[], { answer }: BaselineEstimator, target: FittedTarget): void {
-  const [input] = declareInputs(graph, features);
-  const count = graph.add('Shape', [input!], { start: 0, end: 1 });
+function writeBaseline(graph: OnnxGraph, input: string, { answer }: BaselineEstimator, target: FittedTarget): void {
+  const count = graph.add('Shape', [input], { start: 0, end: 1 });
   const shape = graph.add('Concat', [count, graph.integers([answer.length], [1])], { axis: 0 });
   writeScores(graph, graph.add('Expand', [graph.doubles(answer, [1, answer.length]), shape]), target);
 }

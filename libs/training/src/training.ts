@@ -247,6 +247,7 @@ function specColumns(version: DatasetVersion): ColumnSummary[] {
     distinct,
     // Only a complete list of values says which are rare.
     ...(summary.kind === 'values' && summary.top.length === distinct ? { counts: summary.top } : {}),
+    ...(summary.kind === 'numbers' ? { min: summary.min } : {}),
   }));
 }
 

@@ -1,4 +1,4 @@
-import { type CheckedRows, checkRows, checkVectors, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
+import { type CheckedRows, checkRows, checkVectors, type furtherOutputs, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
 import type { ServedEndpoint } from '@millrace/registry';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 
@@ -36,6 +36,11 @@ export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** Whether a value is the picture itself, `{"b64": …}`, and not a row that holds one. */
+export function isBarePicture({ inputs: [input] }: Signature, value: unknown): boolean {
+  return input?.type === 'image' && input.name !== 'b64' && typeof value === 'object' && value !== null && Object.hasOwn(value, 'b64');
+}
+
 /** Rows as a list whose elements are objects by feature name, or lists in the order of the features. */
 export function checkList(signature: Signature, rows: unknown): CheckedRows {
   return Array.isArray(rows) && Array.isArray(rows[0]) ? checkVectors(signature, rows, limits) : checkRows(signature, rows, limits);
@@ -43,7 +48,7 @@ export function checkList(signature: Signature, rows: unknown): CheckedRows {
 
 /** As TensorFlow Serving has it: a model with a single input may get its rows as bare values. */
 export function checkInstances(signature: Signature, instances: unknown): CheckedRows {
-  const isBare = signature.inputs.length === 1 && Array.isArray(instances) && (typeof instances[0] !== 'object' || instances[0] === null);
+  const isBare = signature.inputs.length === 1 && Array.isArray(instances) && (typeof instances[0] !== 'object' || instances[0] === null || isBarePicture(signature, instances[0]));
   if (isBare) return checkVectors(signature, instances.map((value: unknown) => [value]), limits);
   if (!Array.isArray(instances)) throw invalidRequest('instances', '"instances" is not a list.', 'Send a list of rows.');
   return checkList(signature, instances);
@@ -72,7 +77,7 @@ export function checkColumns(signature: Signature, columns: ReadonlyMap<string, 
   }
   for (const input of signature.inputs) {
     if (columns.has(input.name) || !input.required) continue;
-    const kind = input.type === 'number' ? 'numbers' : 'text';
+    const kind = input.type === 'number' ? 'numbers' : input.type === 'image' ? 'pictures' : 'text';
     problems.push(columnProblem('missing_feature', input.name, `There is no ${noun} "${input.name}".`, `Send a ${noun} "${input.name}" of ${kind}.`));
   }
   const count = counts.size === 0 ? 0 : Math.max(...counts);
@@ -128,7 +133,9 @@ export function anomaliesByOutput(predictions: readonly Prediction[]): { score: 
   };
 }
 
-/** One end of the interval of each row, of a model that has one. */
-export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
-  return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
+/** What a model answers a row with beside its prediction, by the name of the output. */
+export function furtherValue(prediction: Prediction, name: ReturnType<typeof furtherOutputs>[number]): number | undefined {
+  if (name === 'personalised') return Number(prediction.personalised);
+  if (!('value' in prediction)) return undefined;
+  return name === 'survival' ? prediction.survival : prediction.interval?.[name];
 }

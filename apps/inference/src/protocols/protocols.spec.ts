@@ -1,4 +1,4 @@
-import { buildDetectorPackage, buildForecastPackage, buildPackage, type Prediction, type Signature } from '@millrace/packaging';
+import { buildDetectorPackage, buildForecastPackage, buildPackage, buildSurvivalPackage, type Prediction, type Signature } from '@millrace/packaging';
 import fc from 'fast-check';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
 import { RequestError } from '../request-error.ts';
@@ -224,6 +224,54 @@ describe('a forecast', () => {
     ['an unknown series', { step: 1, site: 'west' }, 'value_not_offered 0 site'],
   ])('%s is named', (_name, row, problem) => {
     expect(answer(readSimplePredict, { features: row })).toEqual([problem]);
+  });
+});
+
+describe('a survival model', () => {
+  const features = [
+    { name: 'load', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false },
+    { name: 'horizon', type: 'number' as const, min: 0, max: 9, mean: 0, scale: 1, fill: 5, missingAllowed: true },
+  ];
+  const { signature } = buildSurvivalPackage(
+    { family: 'kaplan_meier', target: 'hours', features, horizon: 5, intervalCoverage: 0.8, spread: 1, answer: { type: 'curve', curve: { times: Float64Array.of(2, 4), survival: Float64Array.of(0.7, 0.4), end: 9 } } },
+    { metrics: {}, lineage: {} },
+  );
+  const predictions: Prediction[] = [{ value: 4, interval: { lower: 2, upper: 9 }, survival: 0.4 }, { value: 4, interval: { lower: 2, upper: 9 }, survival: 1 }];
+  const served = { endpoint: { name: 'life' }, version: { number: 1 } } as never;
+  const tensor = (name: string, data: unknown[]) => ({ name, datatype: 'FP64', shape: [2], data });
+  const infer = { inputs: [tensor('load', [0, 1])], outputs: [{ name: 'prediction' }, { name: 'survival' }] };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: [{ load: 0 }, { load: 1, horizon: 1 }] }, { prediction: [4, 4] }],
+    ['/predict by position', readSimplePredict, { features: [[0, null], [1, 1]] }, { prediction: [4, 4] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: [{ load: 0 }, { load: 1, horizon: 1 }] }, { predictions: [{ prediction: 4, lower: 2, upper: 9, survival: 0.4 }, { prediction: 4, lower: 2, upper: 9, survival: 1 }] }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { load: [0, 1], horizon: [null, 1] } }, { outputs: { prediction: [4, 4], lower: [2, 2], upper: [9, 9], survival: [0.4, 1] } }],
+    ['MLflow', readMlflow, { dataframe_records: [{ load: 0 }, { load: 1 }] }, { predictions: [4, 4] }],
+    ['Open Inference Protocol', readOpenInference, infer, { model_name: 'life', model_version: '1', id: 'p', outputs: [tensor('prediction', [4, 4]), tensor('survival', [0.4, 1])] }],
+  ])('answers %s, with the chance to live so long where there is room for it', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
+  });
+});
+
+describe('a model with heads', () => {
+  const features = [
+    { name: 'force', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false },
+    { name: 'press', type: 'category' as const, categories: [], missingAllowed: true },
+  ];
+  const heads = { column: 'press', groups: ['p1', 'p2'], kept: Uint8Array.of(1, 0), inputs: [], slopes: new Float64Array(2), weights: Float64Array.of(1, 0) };
+  const signature = signatureOf({ features, target: { name: 'drift', type: 'number', mean: 0, scale: 1 }, estimator: { family: 'baseline', answer: Float64Array.of(2) }, heads });
+  const predictions: Prediction[] = [{ value: 3, personalised: true }, { value: 2, personalised: false }];
+  const served = { endpoint: { name: 'drift' }, version: { number: 1 } } as never;
+  const tensor = (name: string, data: unknown[]) => ({ name, datatype: 'FP64', shape: [2], data });
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: [{ force: 0, press: 'p1' }, { force: 1, press: 'p7' }] }, { prediction: [3, 2] }],
+    ['TensorFlow Serving', readTfServing, { instances: [{ force: 0, press: 'p1' }, { force: 1 }] }, { predictions: [{ prediction: 3, personalised: 1 }, { prediction: 2, personalised: 0 }] }],
+    ['Open Inference Protocol', readOpenInference, { inputs: [tensor('force', [0, 1])] }, { model_name: 'drift', model_version: '1', id: 'p', outputs: [tensor('prediction', [3, 2]), tensor('personalised', [1, 0])] }],
+  ])('answers %s, and says where there is room for it whether a head was used', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
   });
 });
 

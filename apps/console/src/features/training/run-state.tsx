@@ -49,6 +49,8 @@ const families: Record<string, string> = {
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
   naive: 'Naive',
+  accelerated_failure: 'Accelerated failure time',
+  kaplan_meier: 'Kaplan-Meier curve',
 };
 
 export function familyName(family: string): string {
