@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { parseTrainingSpec } from '@millrace/configuration';
 import { answerForecast, type ColumnData, trainForecast } from '@millrace/learning';
 
@@ -15,14 +16,15 @@ const dataSets: { file: string; time: string; target: string; horizon: number; s
   // As if the weather were forecast without error: what covariates can do at best.
   { ...bikes, known: [...calendar, ...weather] },
 ];
-const families = ['exponential_smoothing', 'lag_linear', 'lag_trees', 'combination'];
+const allFamilies = ['exponential_smoothing', 'lag_linear', 'lag_trees', 'gru', 'tcn', 'combination'];
 const folder = path.resolve(import.meta.dirname, '../../../shared/data');
 
 /**
  * Every family, and what the product itself would have chosen, on the series of the shared data folder: learned from what lies
  * before an origin, scored on the horizon after it. MASE divides by the seasonal naive error before the first origin.
  */
-export async function benchForecast(): Promise<void> {
+export async function benchForecast(parameters: string[]): Promise<void> {
+  const { values: { families } } = parseArgs({ args: parameters, options: { families: { type: 'string', default: allFamilies.join(',') } } });
   for (const { file, time, target, horizon, season, known } of dataSets) {
     const [header, ...rows] = (await fs.readFile(path.join(folder, file), 'utf8')).trim().split('\n').map((line) => line.split(','));
     const column = (name: string) => rows.map((row) => row[header!.indexOf(name)]!);
@@ -35,7 +37,7 @@ export async function benchForecast(): Promise<void> {
     const parsed = parseTrainingSpec({
       inputFeatures: known,
       outputFeatures: [{ name: target, type: 'number' }],
-      forecast: { timeColumn: time, horizon, models: families.map((family) => ({ family })) },
+      forecast: { timeColumn: time, horizon, models: families.split(',').map((family) => ({ family })) },
     });
     if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
 

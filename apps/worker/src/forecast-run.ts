@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { readTable } from '@millrace/datasets';
-import { answerForecast, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
+import { answerForecast, type Backend, type CheckpointStore, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildForecastPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
 import { timeOneRow } from './time-one-row.ts';
@@ -14,13 +14,15 @@ type Trained = Extract<TrainForecastOutcome, { type: 'trained' }>;
 const agreementRows = 200;
 const packageFolder = 'package';
 
-/** A run whose configuration asks for a forecast. It is made anew when it was interrupted: the same data give the same one. */
-export async function runForecast(job: TrainerJob, signal: AbortSignal, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+/** A run whose configuration asks for a forecast. Interrupted, it goes on after the last candidate or epoch that was saved. */
+export async function runForecast(job: TrainerJob, how: { backend: Backend; checkpoint: CheckpointStore; signal: AbortSignal }, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
   const table = await readForecastTable(job);
   const outcome = await trainForecast({
     table,
     spec: job.spec,
-    signal,
+    ...how,
+    onResumed: (at) => send({ type: 'resumed', ...at }),
+    onEpoch: ({ trial, epoch, epochs, loss, valLoss }) => send({ type: 'epoch', trial, epoch, epochs, values: { loss, valLoss } }),
     onTrial: ({ trial, trials, family }) => send({ type: 'trial-started', trial, trials, family }),
   });
   if (outcome.type === 'cancelled') return send({ type: 'cancelled' });

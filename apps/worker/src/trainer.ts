@@ -6,7 +6,7 @@ import {
   type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
-import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
@@ -26,13 +26,13 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
-/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
-let isMadeAnew = false;
+/** whether it saves where it is when it is broken off, or is quickly made anew: a pause then has no checkpoint to wait for */
+let savesWhenStopped = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
   if (message.type === 'pause') {
     pausing = true;
-    if (isMadeAnew) abort.abort();
+    if (savesWhenStopped) abort.abort();
     return undefined;
   }
   const work = message.type === 'probe' ? probe() : run(message.job);
@@ -54,12 +54,15 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
+  /** News of a run that ends when it is told to: told to pause, it has not ended. */
+  const sendPausing = (message: TrainerMessage) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message);
   if (spec.forecast || spec.survival) {
-    isMadeAnew = true;
+    savesWhenStopped = true;
     if (pausing) abort.abort();
-    return (spec.forecast ? runForecast : runSurvival)(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    if (spec.survival) return runSurvival(job, abort.signal, sendPausing);
+    return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
-  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message) });
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
@@ -71,6 +74,7 @@ async function run(job: TrainerJob): Promise<void> {
     spec,
     backend,
     signal: abort.signal,
+    bases: await Promise.all(job.bases.map(async (base) => base && readConvolutions(new Map([['model.onnx', await fs.readFile(base.graphPath)]])))),
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: checkpointsOf(job),
@@ -150,6 +154,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         spec: job.spec,
         family: trial.family,
         parameters: trial.parameters,
+        ...(job.bases[trial.model] ? { parentModelVersionId: job.bases[trial.model]!.modelVersionId } : {}),
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),

@@ -60,10 +60,13 @@ describe('a forecast', () => {
     const submitted = await tenant.run(await tenant.dataset(planned), {
       inputFeatures: [{ name: 'action', type: 'binary' }],
       outputFeatures: spec.outputFeatures,
-      forecast: { timeColumn: 'day', horizon: 7, models: [{ family: 'lag_linear' }, { family: 'lag_trees', numIterations: 60 }, { family: 'combination' }] },
+      forecast: { timeColumn: 'day', horizon: 7, models: [{ family: 'lag_linear' }, { family: 'lag_trees', numIterations: 40 }, { family: 'tcn', units: 4, epochs: 2 }, { family: 'combination' }] },
     }, 'planned');
     const run = await until(submitted.id, isOver);
     expect(run).toMatchObject({ status: 'SUCCEEDED' });
+    expect(run.trials.map(({ family }) => family)).toContain('tcn');
+    // The curve of the network goes on through its fits.
+    expect(run.metrics.filter(({ trial }) => trial === 2).map(({ epoch }) => epoch).slice(0, 6)).toEqual([1, 2, 3, 4, 5, 6]);
     const best = run.trials.find((trial) => trial.best)!;
     expect(best.family).toMatch(/lag_|combination/);
     // The rows without visits tell the plan for the week to come, so all of it can be drawn.

@@ -34,6 +34,20 @@ const lagTreesSchema = z
   })
   .meta({ title: 'Lag trees', description: 'Boosted trees on lags, rolling figures, the calendar and columns known in advance: one model for all series and steps.' });
 
+const networkSettings = {
+  units: z.int().min(2).max(256).default(24).meta({ title: 'Units', description: 'Numbers of the state that the past is made into.' }),
+  context: z.int().min(2).max(512).optional().meta({ title: 'Context', description: 'How many values it looks back on, raised to a power of two. Default: two and a half seasons, 16 to 128.' }),
+  epochs: z.int().min(1).max(2000).default(40).meta({ title: 'Epochs', description: 'At most, for each part of the back-tests.' }),
+  patience: z.int().min(1).max(2000).default(6).meta({ title: 'Patience', description: 'Epochs without a lower loss on the newest values, which are held back, before it stops.' }),
+  learningRate: z.number().gt(0).max(1).default(0.005).meta({ title: 'Learning rate' }),
+};
+const gruSchema = z
+  .strictObject({ family: z.literal('gru'), ...networkSettings })
+  .meta({ title: 'Recurrent network', description: 'Gated recurrent units over the last values: one network for all series and steps. For many series, or long ones.' });
+const tcnSchema = z
+  .strictObject({ family: z.literal('tcn'), ...networkSettings })
+  .meta({ title: 'Convolutional network', description: 'Dilated causal convolutions over the last values: one network for all series and steps. For many series, or long ones.' });
+
 const driftSchema = z.strictObject({ family: z.literal('drift') }).meta({ title: 'Drift', description: 'Goes on along the line from the first value to the last.' });
 
 const combinationSchema = z
@@ -41,7 +55,7 @@ const combinationSchema = z
   .meta({ title: 'Combination', description: 'The mean of the other candidates, the naive ones aside.' });
 
 const forecastModelSchema = z
-  .discriminatedUnion('family', [exponentialSmoothingSchema, lagLinearSchema, lagTreesSchema, driftSchema, combinationSchema])
+  .discriminatedUnion('family', [exponentialSmoothingSchema, lagLinearSchema, lagTreesSchema, gruSchema, tcnSchema, driftSchema, combinationSchema])
   .meta({ title: 'Forecasting model' });
 
 /** One candidate of a forecast and what is asked of it. */
@@ -79,7 +93,7 @@ export const maxSeries = 500;
 /** Values of a covariate that is a category, at most. */
 const maxCovariateCategories = 100;
 /** Families that look at columns known in advance. */
-const readCovariates: readonly ForecastModelSettings['family'][] = ['lag_linear', 'lag_trees'];
+const readCovariates: readonly ForecastModelSettings['family'][] = ['lag_linear', 'lag_trees', 'gru', 'tcn'];
 /** Metrics by which a forecast may be selected. */
 export const forecastMetrics = ['mase', 'smape', 'rmse', 'mae'] as const;
 export type ForecastMetric = (typeof forecastMetrics)[number];

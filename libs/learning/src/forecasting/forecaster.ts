@@ -21,7 +21,7 @@ export interface Forecaster {
 /** A model to try: its family, and what is asked of it. */
 export type ForecastCandidate = ForecastModelSettings | { family: 'naive' } | { family: 'seasonal_naive' };
 /** One that learns from all series together. */
-export type GlobalCandidate = Extract<ForecastCandidate, { family: 'lag_trees' }>;
+export type GlobalCandidate = Extract<ForecastCandidate, { family: 'lag_trees' | 'gru' | 'tcn' }>;
 /** One that learns from each series by itself; a combination is made of others' forecasts. */
 export type SeriesCandidate = Exclude<ForecastCandidate, { family: GlobalCandidate['family'] | 'combination' }>;
 

@@ -14,7 +14,8 @@ export interface LagFrame {
   names: readonly string[];
   /** fewest values that an origin needs */
   shortest: number;
-  cellsAt(series: number, origin: number, reference: Reference): OriginCells;
+  /** `level`: the mean of the last values */
+  cellsAt(series: number, origin: number, reference: Reference): OriginCells & { level: number };
 }
 
 export function createLagFrame({ set, covariates, horizon }: Panel): LagFrame {
@@ -33,7 +34,7 @@ export function createLagFrame({ set, covariates, horizon }: Panel): LagFrame {
     ...Array.from({ length: width }, (_, at) => `usual covariate ${at}`),
   ];
 
-  function cellsAt(index: number, origin: number, reference: Reference): OriginCells {
+  function cellsAt(index: number, origin: number, reference: Reference) {
     const { values, start } = series[index]!;
     const meanOf = (from: number, to: number) => meanBetween(values, Math.max(0, from), to);
     const level = meanOf(origin - span, origin);
@@ -51,7 +52,7 @@ export function createLagFrame({ set, covariates, horizon }: Panel): LagFrame {
       for (let at = Math.max(0, origin - span); at < origin; at++) sum += covariates.cells[index]![at * width + cell]!;
       return sum / Math.min(span, origin);
     });
-    const cells: OriginCells = { base: new Float64Array(horizon), unit: new Float64Array(horizon).fill(unit), rows: new Float64Array(horizon * names.length) };
+    const cells = { level, base: new Float64Array(horizon), unit: new Float64Array(horizon).fill(unit), rows: new Float64Array(horizon * names.length) };
     for (let step = 0; step < horizon; step++) {
       const target = origin + step;
       const cycle = season * Math.ceil((step + 1) / season);

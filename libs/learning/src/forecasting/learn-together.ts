@@ -9,14 +9,14 @@ export type LearnUntil = (until: number, fit: { number: number; fits: number }) 
 
 /**
  * Lets one model learn from all series: once before each part of the back-tests, where no series' values after that step are
- * seen, and once from everything. `isCostly` spares the calibration. Null when the pacer said stop.
+ * seen, and once from everything. Null when the pacer said stop.
  */
 export async function learnTogether(
-  panel: Panel, plans: readonly BackTestPlan[], learn: LearnUntil, pacer: Pacer, isCostly = false,
+  panel: Panel, plans: readonly BackTestPlan[], learn: LearnUntil, pacer: Pacer,
 ): Promise<Learned | { type: 'unfit'; series: string } | null> {
   const { set, covariates, horizon } = panel;
   const { series } = set;
-  const points = pointsOf(panel, plans, isCostly);
+  const points = pointsOf(panel, plans);
   const past: Float64Array[][] = plans.map((plan) => originsOf(plan).map(() => new Float64Array()));
   const unfit = { type: 'unfit' as const, series: '' };
   for (const [number, from] of points.entries()) {
@@ -27,7 +27,7 @@ export async function learnTogether(
       for (const [index, origin] of originsOf(plan).entries()) {
         const step = series[at]!.start + origin;
         const isForWidth = index < plan.calibration.length;
-        if (step < from || step >= next || (isForWidth && (isCostly || model === 'unfit'))) continue;
+        if (step < from || step >= next || (isForWidth && model === 'unfit')) continue;
         if (model === 'unfit') return unfit;
         if (!(await pacer.mayContinue())) return null;
         past[at]![index] = forecastFrom(panel, model, at, origin);
@@ -42,10 +42,10 @@ export async function learnTogether(
 }
 
 /** The steps of the calendar from which the first series goes on to a new part of its plan. */
-function pointsOf({ set }: Panel, plans: readonly BackTestPlan[], isCostly: boolean): number[] {
+function pointsOf({ set }: Panel, plans: readonly BackTestPlan[]): number[] {
   const firstOf = (part: (plan: BackTestPlan) => number[]) =>
     plans.reduce((first, plan, at) => Math.min(first, set.series[at]!.start + (part(plan)[0] ?? Infinity)), Infinity);
-  const parts = [...(isCostly ? [] : [firstOf(({ calibration }) => calibration)]), firstOf(({ validation }) => validation), firstOf(({ test }) => test)];
+  const parts = [firstOf(({ calibration }) => calibration), firstOf(({ validation }) => validation), firstOf(({ test }) => test)];
   return [...new Set(parts.filter(Number.isFinite))].sort((a, b) => a - b);
 }
 

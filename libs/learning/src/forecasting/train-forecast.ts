@@ -1,19 +1,23 @@
 import type { ForecastMetric, TrainingSpec } from '@millrace/configuration';
+import { activateBackend, type Backend, currentBackend } from '../backend.ts';
+import type { EpochResult } from '../dense-network.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { Problem } from '../table.ts';
-import { type BackTestPlan, originsOf, planBackTest } from './back-test.ts';
-import { durationText } from './calendar.ts';
+import type { CheckpointStore } from '../train.ts';
+import { type BackTestPlan, planBackTest } from './back-test.ts';
 import { placeCovariates } from './covariates.ts';
 import { type ForecastChart, chartOf } from './forecast-chart.ts';
-import { type ForecastMetrics, naiveScale, type ScoredForecast, scoreForecasts } from './forecast-metrics.ts';
+import { type ForecastMetrics, naiveScale } from './forecast-metrics.ts';
 import type { FittedForecast } from './fitted-forecast.ts';
 import type { ForecastPart } from './forecast-part.ts';
 import type { ForecastCandidate, ForecastFamily } from './forecaster.ts';
 import type { Panel } from './global-model.ts';
-import { conformalWidths, type ErrorsFrom, intervalAround } from './intervals.ts';
+import { fingerprintOfForecast, type ForecastProgress, restoreForecasts, saveForecasts } from './forecast-progress.ts';
+import { fittedForecast, floorOf, type ForecastWork, judgeForecast } from './judge-forecast.ts';
 import { lagTreesLearner } from './lag-trees.ts';
 import { type Learned, learnSeriesBySeries } from './learn-series.ts';
 import { learnTogether } from './learn-together.ts';
+import { epochsOf, sequenceLearner, type SequenceProgress } from './sequence-learner.ts';
 import { collectSeries, type ForecastTable, type SeriesSet } from './series.ts';
 
 export interface TrainForecastOptions {
@@ -21,8 +25,16 @@ export interface TrainForecastOptions {
   /** must have `forecast` */
   spec: TrainingSpec;
   signal?: AbortSignal | undefined;
+  /** What networks compute on. Default: the current backend, or the best of this machine. */
+  backend?: Backend | undefined;
+  /** Finished candidates and the epochs of a network need not be made again. Also saved when it is stopped, if that is due. */
+  checkpoint?: CheckpointStore | undefined;
   /** Told of each candidate before it is tried; awaited. */
   onTrial?: ((trial: { trial: number; trials: number; family: ForecastFamily }) => void | Promise<void>) | undefined;
+  /** Told where it goes on from a checkpoint: the candidate, and the epochs that its network has had. */
+  onResumed?: ((at: { trial: number; epoch: number }) => void | Promise<void>) | undefined;
+  /** Told of each epoch of a network, which count through all of its fits; awaited. */
+  onEpoch?: ((epoch: { trial: number; epochs: number } & EpochResult) => void | Promise<void>) | undefined;
 }
 
 /** One candidate: what it forecasts, and how good it was in the past. */
@@ -58,22 +70,13 @@ export type TrainForecastOutcome =
 /** Forecasts for back-tests that are kept at a time: bounds memory for many long series. */
 const mostForecasts = 2_000_000;
 
-interface Work {
-  spec: TrainingSpec;
-  settings: NonNullable<TrainingSpec['forecast']>;
-  panel: Panel;
-  plans: BackTestPlan[];
-  /** by series: what MASE divides by */
-  scales: number[];
-  pacer: Pacer;
-}
-
 /**
  * Tries every candidate, the naive and the seasonal naive forecast beside them, by rolling-origin back-tests, and makes the
  * forecast of each from all values, with an interval whose width comes from the errors of its back-tests. A series that was
  * never below zero is not forecast below it. The same data give the same forecast.
  */
-export async function trainForecast({ table, spec, signal, onTrial }: TrainForecastOptions): Promise<TrainForecastOutcome> {
+export async function trainForecast(options: TrainForecastOptions): Promise<TrainForecastOutcome> {
+  const { table, spec, checkpoint } = options;
   const settings = spec.forecast!;
   const set = collectSeries(table, settings);
   if (set.type === 'invalid') return set;
@@ -85,25 +88,49 @@ export async function trainForecast({ table, spec, signal, onTrial }: TrainForec
   const warnings = [...set.warnings, ...planWarnings(set, plans)];
   const scales = series.map(({ values }, at) => naiveScale(values.subarray(0, [...plans[at]!.validation, ...plans[at]!.test][0]), plans[at]!.seasonLength));
   const panel: Panel = { set, covariates: placed.covariates, horizon: settings.horizon };
-  const work: Work = { spec, settings, panel, plans, scales, pacer: createPacer(signal) };
+  const work: ForecastWork = { spec, settings, panel, plans, scales };
+
+  const fingerprint = fingerprintOfForecast(table, spec);
+  const restored = await restoreForecasts(checkpoint, fingerprint);
+  const progress: ForecastProgress = restored ?? { finished: [], network: null };
+  if (restored) await options.onResumed?.({ trial: restored.finished.length, epoch: restored.network ? epochsOf(restored.network) : 0 });
 
   const candidates = candidatesOf(settings.models, plans.some((plan) => plan.seasonLength > 1));
+  const pacer = createPacer(options.signal);
+  for (const [trial, candidate] of candidates.entries()) {
+    if (trial < progress.finished.length) continue;
+    await options.onTrial?.({ trial, trials: candidates.length, family: candidate.family });
+    const begun = performance.now() - (progress.network?.seconds ?? 0) * 1000;
+    const outcome = await learn(work, candidate, {
+      pacer, trial,
+      others: progress.finished.flatMap((done, index) => (done.type === 'learned' && !isNaive(candidates[index]!.family) ? [done] : [])),
+      network: progress.network ?? { fits: [], current: null },
+      async onEpoch(network, result, epochs) {
+        progress.network = { ...network, seconds: (performance.now() - begun) / 1000 };
+        await options.onEpoch?.({ trial, epochs, ...result });
+        await saveForecasts(checkpoint, fingerprint, progress, result.epoch);
+      },
+      prepare: async () => activateBackend(options.backend ?? (await currentBackend())),
+    });
+    if (!outcome) {
+      await saveForecasts(checkpoint, fingerprint, progress, null);
+      return { type: 'cancelled' };
+    }
+    progress.finished.push(outcome.type === 'unfit' ? outcome : { ...outcome, seconds: (performance.now() - begun) / 1000 });
+    progress.network = null;
+    await saveForecasts(checkpoint, fingerprint, progress, null);
+  }
   const found = new Map<ForecastCandidate, Learned & { seconds: number }>();
   const failures: { family: ForecastFamily; problem: Problem }[] = [];
-  for (const [trial, candidate] of candidates.entries()) {
-    const { family } = candidate;
-    await onTrial?.({ trial, trials: candidates.length, family });
-    const begun = performance.now();
-    const outcome = await learn(work, candidate, [...found].filter(([of]) => !isNaive(of.family)).map(([, learned]) => learned));
-    if (!outcome) return { type: 'cancelled' };
-    if (outcome.type === 'unfit') failures.push({ family, problem: outcome.problem });
-    else found.set(candidate, { ...outcome, seconds: (performance.now() - begun) / 1000 });
-  }
+  progress.finished.forEach((done, index) => {
+    if (done.type === 'unfit') failures.push({ family: candidates[index]!.family, problem: done.problem });
+    else found.set(candidates[index]!, done);
+  });
 
   const baseline = [...found].find(([{ family }]) => family === 'seasonal_naive') ?? [...found].find(([{ family }]) => family === 'naive');
-  const baselineScore = judge(work, baseline![1].past).test;
+  const baselineScore = judgeForecast(work, baseline![1].past).test;
   const trials = [...found].map(([{ family }, { past, parts, parameters, seconds }]): ForecastTrial => {
-    const { validation, test } = judge(work, past);
+    const { validation, test } = judgeForecast(work, past);
     const fitted = fittedForecast(work, family, past, parts);
     return {
       family, parameters, forecast: fitted, fitTimeSeconds: seconds,
@@ -142,12 +169,37 @@ function planWarnings({ series, seasonLength }: SeriesSet, plans: readonly BackT
   ];
 }
 
+interface Attempt {
+  trial: number;
+  pacer: Pacer;
+  /** what a combination combines */
+  others: readonly Learned[];
+  /** what was learned before an interruption */
+  network: SequenceProgress;
+  onEpoch(network: SequenceProgress, result: EpochResult, epochs: number): Promise<void>;
+  /** makes tensors possible */
+  prepare(): Promise<void>;
+}
+
 /** What a candidate forecasts, held above the floor; null when the pacer said stop. */
-async function learn({ panel, plans, pacer }: Work, candidate: ForecastCandidate, others: readonly Learned[]): Promise<Learned | { type: 'unfit'; problem: Problem } | null> {
-  if (candidate.family === 'combination') return combine(others, panel);
-  const learned = candidate.family === 'lag_trees'
-    ? await learnTogether(panel, plans, lagTreesLearner(panel, candidate, pacer), pacer)
-    : await learnSeriesBySeries(panel, plans, candidate, pacer);
+async function learn({ spec, panel, plans }: ForecastWork, candidate: ForecastCandidate, { trial, pacer, others, network, onEpoch, prepare }: Attempt): Promise<Learned | { type: 'unfit'; problem: Problem } | null> {
+  let learned: Awaited<ReturnType<typeof learnTogether>>;
+  switch (candidate.family) {
+    case 'combination':
+      return combine(others, panel);
+    case 'lag_trees':
+      learned = await learnTogether(panel, plans, lagTreesLearner(panel, candidate, pacer), pacer);
+      break;
+    case 'gru':
+    case 'tcn': {
+      await prepare();
+      const learner = sequenceLearner({ panel, settings: candidate, seed: spec.split.seed, candidate: trial, pacer, progress: network, onEpoch });
+      learned = await learnTogether(panel, plans, learner, pacer);
+      break;
+    }
+    default:
+      learned = await learnSeriesBySeries(panel, plans, candidate, pacer);
+  }
   if (!learned) return null;
   if (learned.type === 'unfit') return { type: 'unfit', problem: unfit(candidate.family, learned.series) };
   const past = learned.past.map((origins, at) => {
@@ -171,78 +223,6 @@ function combine(members: readonly Learned[], { set, horizon }: Panel): Learned 
   const table: ForecastPart = { ...parts[0]!, base: mean(parts.map(({ base }) => base.map((value, cell) => Math.max(floors[Math.floor(cell / horizon)]!, value)))) };
   return { type: 'learned', past, parts: [table], parameters: { members: members.length } };
 }
-
-/** Scores the back-tests. The interval around each test forecast is as wide as errors known at its origin say. */
-function judge({ settings, panel, plans, scales }: Work, past: Float64Array[][]): { validation: ForecastMetrics | null; test: ForecastMetrics } {
-  const { horizon, intervalCoverage } = settings;
-  const validation: ScoredForecast[][] = [];
-  const test: ScoredForecast[][] = [];
-  panel.set.series.forEach(({ values }, at) => {
-    const plan = plans[at]!;
-    const origins = originsOf(plan);
-    const actual = (origin: number) => values.subarray(origin, origin + horizon);
-    const scored = (origin: number, index: number): ScoredForecast => {
-      const point = past[at]![index]!;
-      const widths = widthsAt(values, plan, past[at]!, origin, settings);
-      return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, floorOf(values)) };
-    };
-    const first = plan.calibration.length;
-    validation.push(plan.validation.map((origin, index) => ({ actual: actual(origin), point: past[at]![first + index]!, interval: null })));
-    test.push(origins.slice(origins.length - plan.test.length).map((origin, index) => scored(origin, origins.length - plan.test.length + index)));
-  });
-  return {
-    validation: validation.every((own) => own.length > 0) ? scoreForecasts(validation, scales, intervalCoverage) : null,
-    test: scoreForecasts(test, scales, intervalCoverage),
-  };
-}
-
-function fittedForecast({ spec, settings, panel: { set, covariates }, plans }: Work, family: string, past: Float64Array[][], parts: ForecastPart[]): FittedForecast {
-  const { horizon, intervalCoverage, seriesColumn } = settings;
-  const reach = new Float64Array(set.series.length * horizon);
-  let [sum, squares, count] = [0, 0, 0];
-  set.series.forEach(({ values }, at) => {
-    const widths = widthsAt(values, plans[at]!, past[at]!, values.length, settings);
-    if (widths) reach.set(widths, at * horizon);
-    for (const value of values) [sum, squares, count] = [sum + value, squares + value * value, count + 1];
-  });
-  return {
-    family,
-    target: spec.outputFeatures[0]!.name,
-    series: seriesColumn === undefined ? null : { column: seriesColumn, names: set.series.map(({ name }) => name) },
-    horizon,
-    covariates: parts.some(({ head }) => head) ? covariates.features : [],
-    parts,
-    floor: Float64Array.from(set.series, ({ values }) => floorOf(values)),
-    below: reach,
-    above: reach,
-    lastObservation: new Date(set.calendar.timeOf(set.end)).toISOString(),
-    frequency: durationText(set.calendar.frequency),
-    intervalCoverage,
-    scale: Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2)),
-  };
-}
-
-/**
- * Half the width of an interval at each step from an origin, in the target's unit, from the back-tests whose values are all
- * known by then; null where there are none.
- */
-function widthsAt(values: Float64Array, plan: BackTestPlan, past: readonly Float64Array[], origin: number, { horizon, intervalCoverage }: Work['settings']): Float64Array | null {
-  const errors: ErrorsFrom[] = [];
-  for (const [index, from] of originsOf(plan).entries()) {
-    if (from + horizon > origin || past[index]!.length === 0) continue;
-    const unit = unitAt(values, from, plan);
-    errors.push({ origin: from, errors: past[index]!.map((value, step) => (values[from + step]! - value) / unit) });
-  }
-  if (errors.length === 0) return null;
-  const unit = unitAt(values, origin, plan);
-  return conformalWidths(errors, horizon, intervalCoverage).map((width) => width * unit);
-}
-
-/** What errors are measured by: the naive error up to an origin, which grows where the values and their swings do. */
-const unitAt = (values: Float64Array, origin: number, { seasonLength }: BackTestPlan) => naiveScale(values.subarray(0, origin), seasonLength) || 1;
-
-/** Demand is not negative; what never was below zero is not forecast to be. */
-const floorOf = (values: Float64Array) => (values.every((value) => value >= 0) ? 0 : -Number.MAX_VALUE);
 
 function unfit(family: ForecastFamily, series: string): Problem {
   const of = series === '' ? 'the series' : `the series "${series}"`;
