@@ -16,6 +16,8 @@ export interface PredictionCall {
   body: { value: unknown; hasNonFinite: boolean };
   /** `performance.now()` when the request came in */
   startedAt: number;
+  /** under which it is billed; a new one if left out */
+  predictionId?: string | undefined;
   /** whether the caller has hung up */
   isGone(): boolean;
 }
@@ -73,7 +75,7 @@ export function createPredictor({ directory, models, journal, meter, maxInFlight
         const begun = performance.now();
         const predictions = await held.model.predict(reading.checked.rows);
         const modelMs = performance.now() - begun;
-        const predictionId = newId('prediction');
+        const predictionId = call.predictionId ?? newId('prediction');
         const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
         if (call.isGone()) throw callerGone();
         // Nothing is served unbilled: the entry is safe before the answer leaves.

@@ -6,12 +6,13 @@ import {
   type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
-import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
 import { materialsOf } from './materials.ts';
+import { runRecommendation } from './recommendation-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { sampleRows } from './sample-rows.ts';
 import { runSurvival } from './survival-run.ts';
@@ -64,6 +65,7 @@ async function run(job: TrainerJob): Promise<void> {
     return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
   if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
+  if (spec.recommendation) return runRecommendation(job, abort.signal, checkpointsOf(job), sendPausing);
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
@@ -75,6 +77,7 @@ async function run(job: TrainerJob): Promise<void> {
     spec,
     backend,
     signal: abort.signal,
+    bases: await Promise.all(job.bases.map(async (base) => base && readConvolutions(new Map([['model.onnx', await fs.readFile(base.graphPath)]])))),
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: checkpointsOf(job),
@@ -154,6 +157,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         spec: job.spec,
         family: trial.family,
         parameters: trial.parameters,
+        ...(job.bases[trial.model] ? { parentModelVersionId: job.bases[trial.model]!.modelVersionId } : {}),
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),

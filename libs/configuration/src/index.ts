@@ -13,7 +13,7 @@ export {
 } from './check-spec.ts';
 export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
-  BaselineSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+  BaselineSettings, BaseSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
 export {
   type ForecastMetric,
@@ -24,6 +24,14 @@ export {
   minHistory,
   stepInput,
 } from './forecast.ts';
+export {
+  excludeInput,
+  maxItems,
+  maxUsers,
+  type RecommendationMetric,
+  type RecommendationModelSettings,
+  type RecommendationSettings,
+} from './recommendation.ts';
 export {
   horizonInput, minObserved, type SurvivalDistribution, type SurvivalMetric, survivalMetrics, type SurvivalModelSettings, type SurvivalSettings,
 } from './survival.ts';

@@ -25,6 +25,7 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
@@ -34,6 +35,7 @@ export {
   buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
+  buildRecommenderPackage,
   buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,
@@ -44,6 +46,7 @@ export {
   verifyPackage,
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
+export { readConvolutions } from './read-convolutions.ts';
 export {
   furtherOutputs,
   type ImageInput,

@@ -53,7 +53,7 @@ export async function tryPackage(files: PackageFiles, samples: unknown): Promise
       const isStable = [together[row], inBatch[row]].every((other) => distance(single!, other) <= allowed(single!));
       if (!isStable) return refused('row_dependent', 'model', 'The answer to a row depends on the rows beside it, or changes from call to call.', 'Export the model for inference, with a variable number of rows.');
     }
-    if (signature.output.type !== 'number') {
+    if (signature.output.classes) {
       const odd = together.find((one) => !('probabilities' in one) || one.probabilities.some((p) => p < -tolerance || p > 1 + tolerance) || Math.abs(one.probabilities.reduce((a, b) => a + b, 0) - 1) > 1e-3);
       if (odd) return refused('not_probabilities', 'outputs', 'What the model gives for its classes are no probabilities: they do not add up to 1.', 'If they are values before Softmax or Sigmoid, say scores: logits in the signature.');
     }
@@ -97,6 +97,7 @@ function inventRows(signature: Signature): unknown[] {
         // PNG, one grey pixel: brought to the size that the model wants.
         if (input.type === 'image') return [input.name, { b64: greyPixel }];
         if (input.type === 'date') return [input.name, `2026-0${1 + (row % 9)}-15T06:00:00Z`];
+        if (input.type === 'list') return [input.name, input.choices.slice(row, row + 2)];
         if (input.type !== 'number') return [input.name, input.categories.length ? input.categories[(row + column) % input.categories.length]! : ''];
         const share = ((row * 5 + column * 3) % triedRows) / (triedRows - 1);
         const isOpen = input.max - input.min > 1e12;
@@ -111,18 +112,22 @@ function compare(samples: SampleRow[], answers: Prediction[], signature: Signatu
   let maxDifference = 0;
   for (const [index, sample] of samples.entries()) {
     const answer = answers[index]!;
-    const expected: Prediction | null =
-      'value' in answer
-        ? typeof sample.prediction === 'number' ? { value: sample.prediction } : null
-        : { label: String(sample.prediction), probabilities: sample.probabilities ?? answer.probabilities };
+    const expected = expectedOf(sample, answer);
     const difference = expected ? distance(expected, answer) : Infinity;
     if (difference > (expected ? allowed(expected) : 0)) {
-      const said = JSON.stringify('value' in answer ? answer.value : { [signature.output.name]: answer.label, probabilities: answer.probabilities.slice(0, 20) });
+      const said = JSON.stringify('value' in answer ? answer.value : 'items' in answer ? answer.items : { [signature.output.name]: answer.label, probabilities: answer.probabilities.slice(0, 20) });
       return refused('disagrees', `sampleRows[${index}].prediction`, `For sample row ${index} the model answers ${said.slice(0, 300)}, not ${JSON.stringify(sample.prediction).slice(0, 100)}.`, 'See whether columns and classes stand in the order of the model.');
     }
     maxDifference = Math.max(maxDifference, difference);
   }
   return { type: 'works', agreement: { type: 'agrees', rows: samples.length, maxDifference, tolerance } };
+}
+
+/** What the sample says, as a prediction of the answer's kind; of recommendations, which item comes first. Null when it cannot be one. */
+function expectedOf({ prediction, probabilities }: SampleRow, answer: Prediction): Prediction | null {
+  if ('value' in answer) return typeof prediction === 'number' ? { value: prediction } : null;
+  if ('items' in answer) return { items: [String(prediction), ...answer.items.slice(1)], scores: answer.scores };
+  return { label: String(prediction), probabilities: probabilities ?? answer.probabilities };
 }
 
 /** For a number in proportion to it: a foreign model's float32 knows no more than seven digits. */
@@ -131,6 +136,10 @@ const allowed = (expected: Prediction): number => ('value' in expected ? toleran
 function distance(left: Prediction, right: Prediction | undefined): number {
   if (right === undefined) return Infinity;
   if ('value' in left) return 'value' in right ? Math.abs(left.value - right.value) : Infinity;
-  if ('value' in right || left.label !== right.label || left.probabilities.length !== right.probabilities.length) return Infinity;
+  if ('items' in left) {
+    const isSame = 'items' in right && JSON.stringify(left.items) === JSON.stringify(right.items);
+    return isSame ? Math.max(0, ...left.scores.map((score, index) => Math.abs(score - right.scores[index]!))) : Infinity;
+  }
+  if ('value' in right || 'items' in right || left.label !== right.label || left.probabilities.length !== right.probabilities.length) return Infinity;
   return Math.max(...left.probabilities.map((share, index) => Math.abs(share - right.probabilities[index]!)));
 }

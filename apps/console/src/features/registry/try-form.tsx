@@ -79,15 +79,17 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-function AnswerView({ signature: { output, forecast, survival, personalisation }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
+function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
-      <div>
+      {answer.items ? (
+        <ItemsAnswer name={output.name} items={answer.items} excludesSeen={output.excludesSeen ?? false} />
+      ) : (<div>
         <p className="text-[13px] text-steel-500">{output.name}</p>
         <p data-testid="prediction" className="text-3xl font-semibold tracking-tight break-words text-steel-900">
           {typeof answer.prediction === 'number' ? formatNumber(answer.prediction) : answer.prediction}
         </p>
-      </div>
+      </div>)}
       {answer.interval && typeof answer.prediction === 'number' && (
         <IntervalBar coverage={(forecast ?? survival)?.intervalCoverage ?? output.interval?.coverage ?? null} value={answer.prediction} interval={answer.interval} />
       )}
@@ -104,6 +106,23 @@ function AnswerView({ signature: { output, forecast, survival, personalisation }
           Steps of {forecast.frequency} after {forecast.lastObservation.replace('T00:00:00.000Z', '')}.
         </p>
       )}
+      {answer.anomaly && anomaly && (
+        <>
+          <p className="text-sm text-steel-700">
+            <span data-testid="is-anomaly" className="font-medium">
+              {answer.anomaly.isAnomaly ? 'Unusual: above' : 'Usual: not above'}
+            </span>{' '}
+            the threshold {formatNumber(anomaly.threshold)}, which {formatShare(anomaly.falseAlarmRate)} of normal rows are expected to pass.
+          </p>
+          {answer.anomaly.contributions && (
+            <Bars
+              label="What adds to the score"
+              max={Math.max(...answer.anomaly.contributions.map(({ value }) => value))}
+              bars={answer.anomaly.contributions.map(({ label, value }, index) => ({ label, value, text: formatNumber(value), isMarked: index === 0 }))}
+            />
+          )}
+        </>
+      )}
       {answer.probabilities && (
         <Bars
           label="Probabilities"
@@ -119,6 +138,27 @@ function AnswerView({ signature: { output, forecast, survival, personalisation }
       <p className="border-t border-steel-100 pt-3 text-xs break-all text-steel-500">
         Answered by version {modelVersion} · request {requestId}
       </p>
+    </div>
+  );
+}
+
+/** Scores tell the order within one answer; their bars begin at the lowest of it. */
+function ItemsAnswer({ name, items, excludesSeen }: { name: string; items: NonNullable<Answer['items']>; excludesSeen: boolean }) {
+  const lowest = Math.min(0, ...items.map(({ score }) => score));
+  return (
+    <div className="space-y-3">
+      <p className="text-[13px] text-steel-500">
+        {name}, best first{excludesSeen ? ', without what was had' : ''}
+      </p>
+      {items.length === 0 ? (
+        <p className="text-steel-500">There is nothing left to recommend.</p>
+      ) : (
+        <Bars
+          label="Recommendations"
+          max={Math.max(...items.map(({ score }) => score - lowest))}
+          bars={items.map(({ item, score }, index) => ({ label: item, value: score - lowest, text: formatNumber(score), isMarked: index === 0 }))}
+        />
+      )}
     </div>
   );
 }

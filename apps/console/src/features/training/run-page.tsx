@@ -17,8 +17,10 @@ import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, Ru
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { CoefficientsCard } from './coefficients-view.tsx';
+import { AnomalyCards } from './anomaly-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
+import { RecommendationCard } from './recommendation-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { PersonalisationCard } from './personalisation-view.tsx';
 import { SurvivalCard } from './survival-view.tsx';
@@ -226,7 +228,9 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
       )}
       {trial && <PersonalisationCard name={familyName(trial.family)} metrics={trial.metrics} scoreTest={trial.scoreTest} />}
       {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <AnomalyCards name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <RecommendationCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <SurvivalCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
