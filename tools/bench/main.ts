@@ -7,6 +7,7 @@ import { benchImages } from './images.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
+import { benchRecommend } from './recommend.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -28,6 +29,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,
+  recommend: benchRecommend,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,

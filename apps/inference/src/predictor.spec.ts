@@ -12,7 +12,7 @@ const built = buildPackage(constant(7), { metrics: {}, lineage: {} });
 const served: ServedEndpoint = {
   endpoint: { id: 'end_1', name: 'seven' },
   version: {
-    id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, sizeBytes: built.sizeBytes, signature: built.signature,
+    id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, signer: null, sizeBytes: built.sizeBytes, signature: built.signature,
   },
 };
 const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: ['PREDICT'], models: [] };

@@ -29,6 +29,7 @@ export type {
   Membership,
   Model,
   ModelAlias,
+  ModelImport,
   ModelVersion,
   Person,
   Plan,
@@ -37,14 +38,17 @@ export type {
   RunEvent,
   RunMetric,
   Session,
+  SigningKey,
   SsoConnection,
   SsoIdentity,
   Tenant,
   TenantKey,
   Trial,
+  TrustedKey,
   Upload,
   UsageLimit,
   UsageRecord,
+  VersionReview,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';
 export type { default as PothosTypes } from './generated/pothos-types.ts';

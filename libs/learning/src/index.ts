@@ -1,5 +1,6 @@
 export { type Backend, type BackendName, selectBackend } from './backend.ts';
 export { type Coefficients, coefficientsOf } from './coefficients.ts';
+export { engineVersion } from './engine-version.ts';
 export type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export type { ColumnData, ImageColumn, Table } from './table.ts';
@@ -10,6 +11,9 @@ export { type AnomalyTrial, trainAnomaly, type TrainAnomalyEvent, type TrainAnom
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
+export { type FittedRecommender, recommend, type Recommendations } from './recommending/fitted-recommender.ts';
+export type { RecommendationTable } from './recommending/interactions.ts';
+export { type RecommenderTrial, trainRecommender, type TrainRecommenderOutcome } from './recommending/train-recommender.ts';
 export { type FittedSurvival, predictSurvival } from './survival/fitted-survival.ts';
 export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './survival/train-survival.ts';
 export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
