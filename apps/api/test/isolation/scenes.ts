@@ -80,6 +80,16 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('resumeRun', { id }, owner);
   },
 
+  async 'limits of predictions: a plan’s, and one that an operator raises'(stage) {
+    const { ask, change, acme, operator, anOwner } = onStage(stage);
+    const token = await operator();
+    await change('savePlan', { name: 'metered', limits: [], usage: [{ measure: 'ROWS', period: 'DAY', limit: 9, softLimit: 8 }] }, token);
+    await ask('query', 'plans', {}, token);
+    const { limit } = await change('setTenantUsageLimit', { tenantId: acme.tenantId, measure: 'ROWS', period: 'DAY', limit: 9 }, token);
+    await change('raiseUsageLimit', { tenantId: acme.tenantId, limitId: limit.id, by: 1, until: new Date(Date.now() + 86_400_000).toISOString(), reason: 'a trial' }, token);
+    await ask('query', 'usageLimits', {}, await anOwner());
+  },
+
   async 'a forgotten password'(stage) {
     const { change, operator, acme } = onStage(stage);
     const { email } = await stage.two.member(acme, 'VIEWER');
