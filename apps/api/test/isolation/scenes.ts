@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import type { IdentityProvider } from '@millrace/testkit';
+import { encodePng } from '@millrace/images';
+import { type IdentityProvider, zipOf } from '@millrace/testkit';
 import { password } from '../api-world.ts';
 import type { Asker, Matrix } from './matrix.ts';
 import type { TwoTenants } from './two-tenants.ts';
@@ -162,6 +163,20 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     const report = { root: 'query' as const, field: 'dataset', name: 'DatasetVersion.targetReport', text, slots: [] };
     stage.matrix.noteAnswered('query', await stage.matrix.ask(stage.owner, credential, report, { id: dataset.id, target: `whole-${canary}` }));
     await change('correctColumnTypes', { datasetId: dataset.id, columnTypes: [{ name: `part-${canary}`, type: 'CATEGORY' }] }, credential);
+  },
+
+  async 'pictures'(stage) {
+    const { change, anOwner, canary, world } = onStage(stage);
+    const credential = await anOwner();
+    const { upload } = await change('beginUpload', { filename: `pictures-${canary}.zip` }, credential);
+    const pictures = Array.from({ length: 6 }, (_, i) => ({ name: `${i % 2 ? 'good' : 'bad'}-${canary}/${canary}-${i}.png`, bytes: encodePng({ width: 6, height: 4, channels: 1, data: new Uint8Array(24).fill(i * 40) }) }));
+    await world.put(credential, `/uploads/${upload.id}`, new Uint8Array(zipOf([...pictures, { name: `good-${canary}/${canary}-broken.png`, bytes: Buffer.from('no picture') }])));
+    const { dataset } = await change('createDataset', { name: `pictures-${canary}`, uploadId: upload.id }, credential);
+    const text = `query Matrix($id: ID!) { dataset(id: $id) { __typename latestVersion { __typename
+      columns { __typename images { __typename png jpeg grey minWidth maxWidth minHeight maxHeight sizeBytes duplicates brokenCount classes { __typename label count } broken { __typename path message } } }
+      contactSheet { __typename label count images { __typename path dataUri } } } } }`;
+    const look = { root: 'query' as const, field: 'dataset', name: 'DatasetVersion.contactSheet', text, slots: [] };
+    stage.matrix.noteAnswered('query', await stage.matrix.ask(stage.owner, credential, look, { id: dataset.id }));
   },
 
   async 'an alias and an endpoint, removed'(stage) {
