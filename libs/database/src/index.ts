@@ -29,6 +29,7 @@ export type {
   Membership,
   Model,
   ModelAlias,
+  Rollout,
   ModelVersion,
   Person,
   Plan,

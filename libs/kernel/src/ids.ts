@@ -22,6 +22,7 @@ export const idPrefixes = {
   model: 'mdl',
   modelVersion: 'ver',
   endpoint: 'end',
+  rollout: 'rol',
   reservation: 'rsv',
   request: 'req',
   prediction: 'prd',

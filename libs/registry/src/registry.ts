@@ -25,7 +25,19 @@ export interface NewVersion {
 /** What the data plane needs to serve an endpoint. */
 export interface ServedEndpoint {
   endpoint: { id: string; name: string };
+  /** what the endpoint's alias points to, or the version that was asked for */
   version: ServedVersion;
+  /** whether the alias points to it */
+  isStable: boolean;
+  /** other versions that answer or are shown a share of its requests */
+  shares: ServedShare[];
+}
+
+/** Shares of the requests, in percent. */
+export interface ServedShare {
+  version: ServedVersion;
+  percent: number;
+  mirrorPercent: number;
 }
 
 export interface ServedVersion {
@@ -219,35 +231,43 @@ export function createRegistry({ database, storage }: RegistryOptions) {
       });
     },
 
-    /** The version that an endpoint serves, or the one with this number of the endpoint's model. Null when absent or not READY. */
+    /** What an endpoint serves, or the version with this number of the endpoint's model. Null when absent or not READY. */
     async resolveEndpoint(tenantId: string, name: string, versionNumber?: number): Promise<ServedEndpoint | null> {
       return database.forTenant(tenantId).transaction(async (tx) => {
         const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } }, include: { model: true } });
         if (!endpoint) return null;
+        const alias = await tx.modelAlias.findUnique({
+          where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
+          include: { version: true },
+        });
         const version =
           versionNumber === undefined
-            ? await tx.modelAlias
-                .findUnique({
-                  where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
-                  include: { version: true },
-                })
-                .then((alias) => alias?.version)
+            ? alias?.version
             : await tx.modelVersion.findUnique({
                 where: { tenantId_modelId_number: { tenantId, modelId: endpoint.modelId, number: versionNumber } },
               });
         if (!version || version.status !== 'READY') return null;
+        const served = (row: ModelVersion): ServedVersion => ({
+          id: row.id,
+          tenantId,
+          number: row.number,
+          modelName: endpoint.model.name,
+          packagePrefix: row.packagePrefix,
+          packageSha256: row.packageSha256,
+          sizeBytes: Number(row.sizeBytes),
+          signature: row.signature as unknown as Signature,
+        });
+        // A version that is asked for by its number answers alone.
+        const shares = versionNumber === undefined
+          ? await tx.trafficShare.findMany({ where: { tenantId, endpointId: endpoint.id, version: { status: 'READY' } }, include: { version: true }, orderBy: { versionId: 'asc' } })
+          : [];
         return {
           endpoint: { id: endpoint.id, name: endpoint.name },
-          version: {
-            id: version.id,
-            tenantId,
-            number: version.number,
-            modelName: endpoint.model.name,
-            packagePrefix: version.packagePrefix,
-            packageSha256: version.packageSha256,
-            sizeBytes: Number(version.sizeBytes),
-            signature: version.signature as unknown as Signature,
-          },
+          version: served(version),
+          isStable: version.id === alias?.versionId,
+          shares: shares
+            .filter(({ versionId }) => versionId !== version.id)
+            .map((share) => ({ version: served(share.version), percent: share.percent, mirrorPercent: share.mirrorPercent })),
         };
       });
     },
