@@ -1,1 +1,4 @@
-module.exports = require('../../jest.preset.cjs')(__dirname);
+const os = require('node:os');
+
+// Half of the whole suite's time is here, and much of it is waiting for Postgres: a second worker is worth it on two cores as well.
+module.exports = require('../../jest.preset.cjs')(__dirname, { maxWorkers: Math.max(2, os.availableParallelism() - 1) });

@@ -89,7 +89,7 @@ function refusalOf(outcome: Exclude<ReceiveUploadOutcome, { type: 'complete' }>,
     case 'already-complete':
       return refuse(409, 'The file of this upload has arrived already.', 'Begin a new upload for another file.');
     case 'too-large':
-      return refuse(413, `The file is larger than ${outcome.limitBytes} bytes.`, outcome.remedy);
+      return refuse(413, outcome.message, outcome.remedy);
     case 'incomplete':
       return refuse(400, `The transfer broke off after ${outcome.receivedBytes} bytes.`, outcome.remedy);
     case 'digest-mismatch':

@@ -112,3 +112,24 @@ describe('A data set', () => {
     expect(run.datasetVersion.dataset).toMatchObject({ name: expect.stringMatching(/^to be deleted \(deleted/), deletedAt: expect.any(String) });
   });
 });
+
+it('reads a file as its sender declared it, also when it is read again', async () => {
+  const begin = `mutation ($input: BeginUploadInput!) { beginUpload(input: $input) { ... on BeginUploadSuccess { url upload { id dialect { encoding delimiter decimalSign } } } ${error} } }`;
+  const declared = async (dialect: object, content: string): Promise<string> => {
+    const { url, upload } = await ask(begin, { input: { filename: 'data.csv', dialect } });
+    expect(upload.dialect).toEqual({ encoding: null, delimiter: null, decimalSign: null, ...dialect });
+    await world.put(ana.token, url, content);
+    return upload.id;
+  };
+  const create = (name: string, uploadId: string) =>
+    ask(`mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { ... on CreateDatasetSuccess { dataset { id } version { columns { name type } } } ... on RejectedFileError { problems { code field row } } } }`, { input: { name, uploadId } });
+  const rows = 'x;y\n1,234;a\n2,345;b\n';
+  expect(await create('misread', await declared({ delimiter: 'COMMA' }, 'x;y\n1;a\n'))).toEqual({ problems: [{ code: 'wrong_delimiter', field: 'file', row: 1 }] });
+  const { dataset, version } = await create('declared', await declared({ decimalSign: 'COMMA', delimiter: 'SEMICOLON' }, rows));
+  expect(version.columns).toMatchObject([{ name: 'x', type: 'NUMBER' }, { name: 'y', type: 'BINARY' }]);
+  const corrected = await ask(
+    `mutation ($input: CorrectColumnTypesInput!) { correctColumnTypes(input: $input) { ... on CorrectColumnTypesSuccess { version { columns { name type } } } ${error} } }`,
+    { input: { datasetId: dataset.id, columnTypes: [{ name: 'y', type: 'TEXT' }] } },
+  );
+  expect(corrected.version.columns).toMatchObject([{ type: 'NUMBER' }, { type: 'TEXT' }]);
+});

@@ -86,13 +86,15 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
     const { signature } = served.version;
+    const { forecast, output } = signature;
+    // What a forecast's steps mean, and what share of truths lies between the ends: without it nobody could read the answers.
+    const parameters = forecast ? { forecast } : output.type === 'number' && output.interval ? { interval: output.interval } : null;
     return {
       name: served.endpoint.name,
       versions: versions.map(String),
       platform: 'onnxruntime_onnx',
       ...tensorMetadata(signature),
-      // What a forecast's steps mean: without it nobody could date the answers.
-      ...(signature.forecast ? { parameters: { forecast: signature.forecast } } : {}),
+      ...(parameters && { parameters }),
     };
   }
 

@@ -63,6 +63,20 @@ describe('predictions', () => {
     expect([beyond.status, beyond.json.error.problems?.[0] ?? beyond.json.error]).toMatchObject([400, { code: 'value_not_offered', field: 'step' }]);
   });
 
+  it('a number with an interval: its metadata state the coverage, and the answers have both ends', async () => {
+    const other = await world.createTenant();
+    const { features, target, estimator } = mixedRegression();
+    await other.publish('worn', { features, target: { ...target, interval: { coverage: 0.9, halfWidth: 2 } } as typeof target, estimator });
+    const { text } = await other.createKey();
+    expect((await call(`${url}/v2/models/worn`, { key: text })).json).toMatchObject({
+      outputs: ['prediction', 'lower', 'upper'].map((name) => ({ name, datatype: 'FP64', shape: [-1] })),
+      parameters: { interval: { coverage: 0.9, halfWidth: 2 } },
+    });
+    const rows = [{ pressure: 2.5, material: 'steel' }];
+    expect((await call(`${url}/v1/models/worn:predict`, { key: text, body: { instances: rows } })).json).toEqual({ predictions: [{ prediction: 12.5, lower: 10.5, upper: 14.5 }] });
+    expect((await call(`${url}/predict`, { key: text, body: { model: 'worn', features: rows } })).json).toEqual({ prediction: [12.5] });
+  });
+
   it('Open Inference Protocol: outputs as declared in the metadata, and the id that was sent', async () => {
     const answer = await call(`${url}/v2/models/iris/infer`, { key, body: { id: 'mine', parameters: {}, inputs: [matrix] } });
     expect(answer.json).toEqual({

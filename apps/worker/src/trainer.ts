@@ -225,14 +225,17 @@ function searchedRecord(record: SearchRecord): TrialRecord {
 /** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
 function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
   const rows: Row[] = [];
-  const columns = pipeline.features.map((feature) => ({ feature, column: table.columns.find(({ name }) => name === feature.name)! }));
+  const columns = pipeline.features.map((feature) => {
+    const name = (feature.type === 'number' && feature.of?.column) || feature.name;
+    return { feature, column: table.columns.find((column) => column.name === name)! };
+  });
   const take = (index: number): void => {
     const row: Row = {};
     for (const { feature, column } of columns) {
       const value = column.values[index]!;
       const missing = value === null || Number.isNaN(value);
       if (missing && !feature.missingAllowed) return;
-      row[feature.name] = missing ? null : feature.type === 'number' ? value : String(value);
+      row[column.name] = missing ? null : column.type === 'number' && feature.type === 'number' ? value : String(value);
     }
     rows.push(row);
   };

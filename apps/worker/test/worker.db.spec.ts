@@ -75,7 +75,7 @@ describe('a worker', () => {
     const rows = Array.from({ length: 90 }, (_, i) => [(i * 37) % 90, `2026-${String(1 + (i % 9)).padStart(2, '0')}-15`, i % 2 ? 'a' : 'b'] as const);
     const version = await tenant.dataset(['x,day,y', ...rows.map((row) => row.join(','))].join('\n'));
     const spec = (k: number) => ({
-      inputFeatures: [{ name: 'x', type: 'number' }], outputFeatures: [{ name: 'y', type: 'category' }], models: [{ family: 'knn', k }],
+      inputFeatures: [{ name: 'x', type: 'number' }, { name: 'day', type: 'date' }], outputFeatures: [{ name: 'y', type: 'category' }], models: [{ family: 'knn', k }],
       split: { type: 'time', column: 'day', trainFraction: 0.8 },
     });
     const ended = [];
@@ -84,6 +84,10 @@ describe('a worker', () => {
     const latest = Int32Array.from(rows.flatMap(([, day], i) => (day >= '2026-08' ? [i] : [])));
     const testSha256 = createHash('sha256').update(Buffer.from(latest.buffer)).digest('hex');
     expect(divided).toEqual(Array(2).fill(['SUCCEEDED', null, { train: 70, validation: 0, test: 20, dropped: 0, testSha256 }]));
+    // The dates are learned from as well, as numbers; callers send them as text.
+    const { agreement, signature } = ended[0]!.modelVersion as { agreement: object; signature: object } | null ?? {};
+    expect(agreement).toMatchObject({ type: 'agrees' });
+    expect(signature).toMatchObject({ inputs: [{ name: 'x' }, { name: 'day', type: 'date', required: true, parts: ['month', 'weekday', 'day'], min: '2026-01-15', max: '2026-07-15' }] });
     await worker.close();
   });
 

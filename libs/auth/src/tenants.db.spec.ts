@@ -227,6 +227,7 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       en AS (INSERT INTO endpoints (id, tenant_id, name, model_id, alias_name, created_by) SELECT $8, id, 'e', $6, 'champion', 'system' FROM tenant),
       q AS (INSERT INTO tenant_queues (tenant_id) SELECT id FROM tenant),
       qc AS (INSERT INTO quota_counters (tenant_id, resource, limit_value) SELECT id, 'ACTIVE_RUNS', 1 FROM tenant),
+      tl AS (INSERT INTO tenant_table_limits (tenant_id, rows, columns) SELECT id, 1, 1 FROM tenant),
       re AS (INSERT INTO reservations (id, tenant_id, resource, amount, subject) SELECT $9, id, 'ACTIVE_RUNS', 1, 'x' FROM tenant),
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
       k AS (INSERT INTO api_keys (id, tenant_id, public_id, secret_hmac, last_four, alias, created_by) SELECT $10, id, $10, 'h', 'last', 'a', 'system' FROM tenant),

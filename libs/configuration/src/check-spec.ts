@@ -8,7 +8,7 @@ import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 /** What is known about a column before its values are read, such as a data set's profile holds. */
 export interface ColumnSummary {
   name: string;
-  /** `number`, `category`, `binary`, or another type of the data set, which no model family takes yet. */
+  /** `number`, `category`, `binary`, or `date`, or another type of the data set, which no model family takes. */
   type: string;
   rows: number;
   missing: number;
@@ -153,10 +153,26 @@ function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[
 }
 
 function checkType(field: string, feature: { name: string; type: string }, column: ColumnSummary): SpecProblem[] {
+  if (feature.type === 'date' || column.type === 'date') {
+    if (feature.type === column.type) return [];
+    const isColumn = column.type === 'date';
+    return [{
+      field,
+      message: isColumn ? `"${feature.name}" holds dates.` : `"${feature.name}" does not hold dates but ${column.type} values.`,
+      remedy: isColumn ? 'Use type "date" for an input; a target must be of another type.' : `Use type "${column.type}", or change the column's type in the data set.`,
+    }];
+  }
+  if (column.type === 'text') {
+    return [{
+      field,
+      message: `"${feature.name}" is free text, which no model family reads: a new row would hardly ever have a text that was seen before.`,
+      remedy: 'Leave the column out, or make it a category in the data set if its values repeat.',
+    }];
+  }
   if (!['number', 'category', 'binary'].includes(column.type)) {
     return [{
       field,
-      message: `"${feature.name}" is a ${column.type} column, which no model family takes yet.`,
+      message: `"${feature.name}" is a ${column.type} column, which no model family takes.`,
       remedy: 'Leave the column out, or change its type in the data set.',
     }];
   }

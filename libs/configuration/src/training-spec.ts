@@ -4,14 +4,17 @@ import { forecastSchema } from './forecast.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { readYaml } from './training-yaml.ts';
 
-const featureType = z.enum(['number', 'category', 'binary']).meta({
+const featureType = z.enum(['number', 'category', 'binary']);
+
+const inputType = z.enum(['number', 'category', 'binary', 'date']).meta({
   title: 'Type',
-  description: 'How the column is used: as a quantity, as one of several values, or as one of two values.',
+  description:
+    'How the column is used: as a quantity, as one of several values, as one of two values, or as a point in time, of which year, month, weekday, hour and day are learned from.',
 });
 
 const columnName = z.string().min(1).max(256).meta({ title: 'Column', description: 'Name of a column of the data set.' });
 
-const inputFeatureSchema = z.strictObject({ name: columnName, type: featureType }).meta({ title: 'Input feature' });
+const inputFeatureSchema = z.strictObject({ name: columnName, type: inputType }).meta({ title: 'Input feature' });
 
 const outputFeatureSchema = z
   .strictObject({

@@ -1,3 +1,4 @@
+import { type DecimalSign, wrongDecimalSign } from './file-dialect.ts';
 import { literal, type TableEngine } from './table-engine.ts';
 import type { ColumnType, FileProblem, FileWarning } from './table-file.ts';
 
@@ -56,13 +57,15 @@ export interface TypingChoice {
   wanted?: ColumnType;
   /** the file says that the cells are words: what looks like a number is none */
   isWords?: boolean;
+  /** as declared for the file */
+  decimalSign?: DecimalSign | undefined;
 }
 
 /**
  * Decides the type of the text column `column` of the table `raw`, or checks that it can have the type that the user
  * `wanted`. Nothing is bent to fit: one cell that isn't a number, and the column isn't one.
  */
-export async function typeColumn(engine: TableEngine, column: string, name: string, { wanted, isWords = false }: TypingChoice = {}): Promise<TypedColumn> {
+export async function typeColumn(engine: TableEngine, column: string, name: string, { wanted, isWords = false, decimalSign }: TypingChoice = {}): Promise<TypedColumn> {
   const distinctCells = `(SELECT ${column} AS v, count(*) AS n FROM raw WHERE ${column} IS NOT NULL GROUP BY 1)`;
   const count = (condition: string): string => `coalesce(sum(n) FILTER (${condition}), 0)::DOUBLE`;
   const number = 'TRY_CAST(v AS DOUBLE)';
@@ -78,7 +81,8 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
   const [filled, distinct, maxLength, marks, numbers, zeros, large, commas, decimals, points, commaZeros] = facts as [
     number, number, number, number, number, number, number, number, number, number, number];
   // One cell that leaves no doubt settles what the comma means in all; a point beside it would unsettle it again.
-  const hasDecimalComma = decimals > 0 && points === 0 && commaZeros === 0 && zeros === 0 && large === 0 && numbers + commas + marks === filled;
+  const onlyNumbers = commaZeros === 0 && zeros === 0 && large === 0 && numbers + commas + marks === filled;
+  const hasDecimalComma = onlyNumbers && points === 0 && (decimalSign === ',' ? commas : decimals) > 0;
 
   const warnings: FileWarning[] = [];
   const warn = (code: string, message: string): void => {
@@ -94,7 +98,7 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
   const asNumber = (): TypedColumn =>
     typed('number', marks === 0 ? `CAST(${column} AS DOUBLE)` : `CASE WHEN ${column} NOT IN (${markList}) THEN CAST(${column} AS DOUBLE) END`);
   const asDecimalComma = (): TypedColumn => {
-    warn('decimal_comma_read', 'Cells such as “1,5” are read as numbers with a decimal comma.');
+    if (decimalSign === undefined) warn('decimal_comma_read', 'Cells such as “1,5” are read as numbers with a decimal comma.');
     return typed('number', `CASE WHEN ${column} NOT IN (${markList}) THEN CAST(replace(${column}, ',', '.') AS DOUBLE) END`);
   };
   const asWords = (columnType: ColumnType): TypedColumn => typed(columnType, column);
@@ -124,6 +128,14 @@ export async function typeColumn(engine: TableEngine, column: string, name: stri
     return { all: row![0] === true, wholeDays: row![1] === true };
   };
   const asDate = (wholeDays: boolean): TypedColumn => typed('date', `CAST(${instantOf(column)} AS ${wholeDays ? 'DATE' : 'TIMESTAMP'})`);
+
+  if (!isWords && (wanted === undefined || wanted === 'number')) {
+    const isOther = decimalSign === ',' ? points > 0 : decimalSign === '.' && hasDecimalComma;
+    if (decimalSign && onlyNumbers && isOther) {
+      const { cell, dataRow } = await firstExcept(decimalSign === ',' ? `NOT contains(v, '.')` : `NOT contains(v, ',')`);
+      return { type: 'mismatch', problem: wrongDecimalSign(name, decimalSign, dataRow, cell) };
+    }
+  }
 
   switch (wanted) {
     case 'number': {

@@ -70,6 +70,9 @@ const usedBytes = async (): Promise<number> => Number((await quota.listCounters(
 const limitBytes = (limit: number) =>
   test.asOwner(`INSERT INTO quota_counters (tenant_id, resource, limit_value) VALUES ($1, 'STORAGE_BYTES', $2)
     ON CONFLICT (tenant_id, resource) DO UPDATE SET limit_value = $2`, [tenantId, limit]);
+const limitTables = (rows: number, columns: number, fileMb: number | null = null) =>
+  test.asOwner(`INSERT INTO tenant_table_limits (tenant_id, rows, columns, file_mb) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (tenant_id) DO UPDATE SET rows = $2, columns = $3, file_mb = $4`, [tenantId, rows, columns, fileMb]);
 const auditTrail = () =>
   test.asOwner<{ action: string; result: string }>('SELECT action, result FROM audit_events WHERE tenant_id = $1 ORDER BY id', [tenantId]);
 
@@ -92,8 +95,8 @@ describe('An upload', () => {
   const failures: [string, () => AsyncIterable<Uint8Array>, object, object, RegExp][] = [
     ['is cut off half way', () => bytes('half', new Error('aborted')), {}, { type: 'incomplete', receivedBytes: 4 }, /broke off after 4 bytes/],
     ['is shorter than announced', () => bytes('half'), { contentLength: 8 }, { type: 'incomplete', receivedBytes: 4, expectedBytes: 8 }, /4 of 8 bytes/],
-    ['grows over the cap', () => bytes('12345', '67890', '1'), { maxBytes: 10 }, { type: 'too-large', limitBytes: 10 }, /larger than 10/],
-    ['is announced over the cap', () => bytes('12345678901'), { maxBytes: 10, contentLength: 11 }, { type: 'too-large', limitBytes: 10 }, /larger than 10/],
+    ['grows over the cap', () => bytes('12345', '67890', '1'), { maxBytes: 10 }, { type: 'too-large', limitBytes: 10 }, /larger than the 10 bytes/],
+    ['is announced over the cap', () => bytes('12345678901'), { maxBytes: 10, contentLength: 11 }, { type: 'too-large', limitBytes: 10 }, /larger than the 10 bytes/],
     ['has another digest than announced', () => bytes('wrong'), { sha256: '0'.repeat(64) }, { type: 'digest-mismatch' }, /announced/],
   ];
   it.each(failures)('that %s is FAILED with the reason, leaves nothing, and can be sent again', async (_name, source, options, expected, failure) => {
@@ -434,5 +437,44 @@ describe('A data set that grows, is corrected and goes', () => {
     expect(await datasets.deleteDataset(stranger, datasetId)).toEqual({ type: 'dataset-not-found' });
     expect(await datasets.correctColumnTypes(stranger, { datasetId, columnTypes: { x: 'category' } })).toEqual({ type: 'dataset-not-found' });
     await expect(datasets.deleteDataset({ ...engineer, role: 'VIEWER' } as Actor, datasetId)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+});
+
+describe('The limits of a tenant’s plan', () => {
+  const create = async (content: string) => datasets.createDataset(engineer, { name: newId('dataset'), uploadId: await upload(content) });
+
+  it('say how many rows and columns a table has, also one that is appended to, and whose limit it is', async () => {
+    await limitTables(3, 3);
+    const created = await create(table);
+    if (created.type !== 'created') throw new Error(created.type);
+    await limitTables(2, 3);
+    expect(await create(table)).toMatchObject({
+      type: 'rejected-file',
+      problems: [{ code: 'too_many_rows', field: 'file', row: 4, message: expect.stringMatching(/more than 2 rows; your tenant may have 2/), remedy: expect.stringMatching(/or ask your operator/) }],
+    });
+    await limitTables(3, 2);
+    expect(await create(table)).toMatchObject({ type: 'rejected-file', problems: [{ code: 'too_many_columns', message: expect.stringMatching(/your tenant may have 2/) }] });
+    await limitTables(4, 3);
+    const [datasetId, more] = [created.dataset.id, 'x,y,label\n1,2,a\n3,4,b\n'];
+    expect(await datasets.appendRows(engineer, { datasetId, uploadId: await upload(more) })).toMatchObject({
+      type: 'rejected-file', problems: [{ code: 'too_many_rows', message: expect.stringMatching(/has 5 rows; your tenant may have 4/) }],
+    });
+    await limitTables(5, 3);
+    expect(await datasets.appendRows(engineer, { datasetId, uploadId: await upload(more) })).toMatchObject({ type: 'added', version: { rowCount: 5 } });
+    expect(await storedKeys()).toHaveLength(7); // two versions, and the files that came
+  });
+
+  it('say how large a file may be, where that is less than what the server takes', async () => {
+    await limitTables(10, 10, 1);
+    const begun = await datasets.beginUpload(engineer, { filename: 'large.csv' });
+    if (begun.type !== 'begun') throw new Error(begun.type);
+    expect(begun.maxBytes).toBe(1_000_000);
+    const large = () => bytes('x'.repeat(1_000_001));
+    const tooLarge = { type: 'too-large', limitBytes: 1_000_000, message: expect.stringMatching(/your tenant/), remedy: expect.stringMatching(/operator/) };
+    for (const contentLength of [undefined, 1_000_001]) {
+      expect(await datasets.receiveUpload(engineer, begun.upload.id, large(), { maxBytes: 2_000_000, ...(contentLength && { contentLength }) })).toMatchObject(tooLarge);
+    }
+    expect(await datasets.receiveUpload(engineer, begun.upload.id, large(), { maxBytes: 500_000 })).toMatchObject({ limitBytes: 500_000, message: expect.stringMatching(/this server/) });
+    expect(await usedBytes()).toBe(0);
   });
 });

@@ -11,7 +11,7 @@ export interface DatasetsDependencies {
   database: Database;
   storage: ArtefactStore;
   quota: Quota;
-  /** of one table; those left out have the values of `defaultFileLimits` */
+  /** of one table, beside its rows and columns, which the tenant's plan limits; those left out have the values of `defaultFileLimits` */
   limits?: Partial<FileLimits>;
 }
 

@@ -1,17 +1,19 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { readColumnNames } from './column-names.ts';
+import { type Delimiter, wrongDelimiter } from './file-dialect.ts';
 import { recogniseOtherFormat } from './file-signature.ts';
+import { tooManyColumns, tooManyRows } from './size-problems.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
 
 /** `longestLine` and `bytes` are of the normalised rows. */
 export type DelimitedText =
-  | { type: 'read'; names: string[]; rowCount: number; longestLine: number; bytes: number; delimiter: ',' | ';' | '\t' | '|'; warnings: FileWarning[] }
+  | { type: 'read'; names: string[]; rowCount: number; longestLine: number; bytes: number; delimiter: Delimiter; warnings: FileWarning[] }
   | { type: 'rejected'; problems: FileProblem[] };
 
 const headBytes = 256 * 1024;
 /** Small enough that other requests of the process get their turn between two chunks. */
 const chunkBytes = 256 * 1024;
-const delimiters = [',', ';', '\t', '|'] as const;
+const delimiters: readonly Delimiter[] = [',', ';', '\t', '|'];
 const maxRaggedRows = 5;
 
 const TAB = 9;
@@ -31,13 +33,13 @@ const COMMA = 44;
 export async function normaliseDelimitedText(
   source: string,
   target: string,
-  limits: FileLimits,
-  signal?: AbortSignal,
+  /** `delimiter`: as declared; found from the first rows where it isn't */
+  { limits, signal, delimiter }: { limits: FileLimits; signal?: AbortSignal | undefined; delimiter?: Delimiter | undefined },
 ): Promise<DelimitedText> {
   const input = await open(source, 'r');
   try {
     const head = await readHead(input);
-    const start = lookAtStart(head);
+    const start = lookAtStart(head, delimiter);
     if (start.type === 'rejected') return start;
 
     const output = await open(target, 'w', 0o600);
@@ -80,7 +82,7 @@ async function writeAll(output: FileHandle, bytes: Uint8Array): Promise<void> {
 
 type Start = { type: 'text'; delimiter: number; offset: number; line: number } | { type: 'rejected'; problems: FileProblem[] };
 
-function lookAtStart(head: Uint8Array): Start {
+function lookAtStart(head: Uint8Array, wanted: Delimiter | undefined): Start {
   const reject = (code: string, message: string, remedy: string): Start => ({
     type: 'rejected',
     problems: [{ code, field: 'file', message, remedy }],
@@ -98,8 +100,21 @@ function lookAtStart(head: Uint8Array): Start {
   const text = head.subarray(markEnd);
   // Excel's own way to name the delimiter, and the only line that isn't part of the table.
   const declared = /^sep=([,;\t|])(\r\n|\r|\n)/i.exec(Buffer.from(text.subarray(0, 16)).toString('latin1'));
+  if (declared && wanted !== undefined && declared[1] !== wanted) return { type: 'rejected', problems: [wrongDelimiter(wanted, 1, declared[1] as Delimiter)] };
   if (declared) return { type: 'text', delimiter: declared[1]!.charCodeAt(0), offset: markEnd + declared[0].length, line: 2 };
-  return { type: 'text', delimiter: sniffDelimiter(text), offset: markEnd, line: 1 };
+  const found = sniffDelimiter(text);
+  if (wanted === undefined) return { type: 'text', delimiter: found, offset: markEnd, line: 1 };
+  const columns = (delimiter: number): number => countCells(text, delimiter)[0] ?? 0;
+  if (columns(wanted.charCodeAt(0)) < 2 && columns(found) > 1) {
+    return { type: 'rejected', problems: [wrongDelimiter(wanted, firstLine(text), String.fromCharCode(found) as Delimiter)] };
+  }
+  return { type: 'text', delimiter: wanted.charCodeAt(0), offset: markEnd, line: 1 };
+}
+
+/** Of the header: blank lines may go before it. */
+function firstLine(text: Uint8Array): number {
+  const before = /^\s*/.exec(Buffer.from(text.subarray(0, 4096)).toString('latin1'))![0];
+  return before.split(/\r\n|\r|\n/).length;
 }
 
 function begins(bytes: Uint8Array, start: number[]): boolean {
@@ -311,7 +326,7 @@ class RowReader {
     this.state = BEFORE;
     const count = this.cellEnds.length;
     if (count >= this.limits.maxColumns + 1 && this.names === null) {
-      this.refuse('too_many_columns', `The table has more than ${this.limits.maxColumns} columns.`, 'Leave out the columns that the model needs not, or split the table.', this.rowLine);
+      this.refuseFor(tooManyColumns({ limit: this.limits.maxColumns, line: this.rowLine }));
     }
   }
 
@@ -369,7 +384,7 @@ class RowReader {
 
   private countRow(): void {
     if (this.rowCount < this.limits.maxRows) this.rowCount++;
-    else this.refuse('too_many_rows', `The table has more than ${this.limits.maxRows} rows.`, 'Upload fewer rows, such as a sample or a shorter time span.', this.rowLine);
+    else this.refuseFor(tooManyRows({ limit: this.limits.maxRows, line: this.rowLine }));
   }
 
   private emitRow(cellEnds: number[]): void {
@@ -424,7 +439,11 @@ class RowReader {
   }
 
   private refuse(code: string, message: string, remedy: string, row?: number, field = 'file'): void {
-    this.problems.push({ code, field, message, remedy, ...(row === undefined ? {} : { row }) });
+    this.refuseFor({ code, field, message, remedy, ...(row === undefined ? {} : { row }) });
+  }
+
+  private refuseFor(problem: FileProblem): void {
+    this.problems.push(problem);
     this.stopped = true;
   }
 

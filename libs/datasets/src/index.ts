@@ -9,6 +9,8 @@ export {
 } from './dataset-versions.ts';
 export type { DatasetProfile, VersionRefusal } from './version-store.ts';
 export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
+export { type DecimalSign, type Delimiter, type FileDialect } from './file-dialect.ts';
+export type { TextEncoding } from './text-encoding.ts';
 export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
 export {
   type ColumnFlag,

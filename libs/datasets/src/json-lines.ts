@@ -2,6 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { readColumnNames } from './column-names.ts';
+import { tooManyColumns, tooManyRows } from './size-problems.ts';
 import type { FileLimits, FileProblem } from './table-file.ts';
 
 export type JsonLines =
@@ -28,7 +29,7 @@ export async function normaliseJsonLines(source: string, target: string, limits:
     if (parsed.type === 'rejected') return reject(parsed.problem);
     rowCount++;
     if (rowCount > limits.maxRows) {
-      return reject({ code: 'too_many_rows', field: 'file', row: read.line, message: `The table has more than ${limits.maxRows} rows.`, remedy: 'Upload fewer rows, such as a sample or a shorter time span.' });
+      return reject(tooManyRows({ limit: limits.maxRows, line: read.line }));
     }
     for (const [name, value] of Object.entries(parsed.row)) {
       const unfit = problemOfValue(name, value, read.line, limits);
@@ -42,7 +43,7 @@ export async function normaliseJsonLines(source: string, target: string, limits:
       if (value !== null && kinds[at] !== 'other') kinds[at] = typeof value === 'string' ? 'words' : 'other';
     }
     if (positions.size > limits.maxColumns) {
-      return reject({ code: 'too_many_columns', field: 'file', row: read.line, message: `The table has more than ${limits.maxColumns} columns.`, remedy: 'Leave out the members that the model needs not.' });
+      return reject(tooManyColumns({ limit: limits.maxColumns, line: read.line }));
     }
   }
   if (rowCount === 0 || positions.size === 0) {

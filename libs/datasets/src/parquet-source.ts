@@ -1,6 +1,7 @@
 import { DomainError } from '@millrace/kernel';
 import { readColumnNames } from './column-names.ts';
 import { literal, quotedName, TableTooLargeError, type TableEngine } from './table-engine.ts';
+import { tooManyColumns, tooManyRows } from './size-problems.ts';
 import type { FileLimits, FileProblem } from './table-file.ts';
 
 /** `expressions`: SQL that gives the cell of each column as text. `bytes`: of all cells. */
@@ -21,7 +22,7 @@ export async function inspectParquet(engine: TableEngine, source: string, limits
   try {
     const columns = (await engine.rows(`DESCRIBE SELECT * FROM ${from}`)) as [string, string][];
     if (columns.length > limits.maxColumns) {
-      return reject({ code: 'too_many_columns', field: 'file', message: `The table has ${columns.length} columns; ${limits.maxColumns} are allowed.`, remedy: 'Leave out the columns that the model needs not, or split the table.' });
+      return reject(tooManyColumns({ limit: limits.maxColumns, found: columns.length }));
     }
     const named = readColumnNames(columns.map(([name]) => name), 1, limits);
     if (named.type === 'rejected') return reject(...named.problems.map(({ row: _row, ...problem }) => problem));
@@ -33,7 +34,7 @@ export async function inspectParquet(engine: TableEngine, source: string, limits
     const [rowCount, bytes] = row;
     if (rowCount === 0) return reject({ code: 'no_rows', field: 'file', message: 'The file has no row of data.', remedy: 'Upload the file that holds the data.' });
     if (rowCount > limits.maxRows) {
-      return reject({ code: 'too_many_rows', field: 'file', message: `The table has ${rowCount} rows; ${limits.maxRows} are allowed.`, remedy: 'Upload fewer rows, such as a sample or a shorter time span.' });
+      return reject(tooManyRows({ limit: limits.maxRows, found: rowCount }));
     }
     const words = new Set(columns.flatMap(([, type], i) => (wordTypes.test(type) ? [i] : [])));
     const long = await findLongCell(engine, from, [...words].map((i) => ({ name: named.names[i]!, column: quotedName(columns[i]![0]) })), limits);

@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/kernel';
+import { defaultTableLimits } from '@millrace/quota';
 
 /** What a column holds. `number` is stored as float64, `date` as a point in time (UTC), all others as text. */
 export type ColumnType = 'number' | 'category' | 'binary' | 'text' | 'date';
@@ -62,6 +63,7 @@ export interface ColumnProfile {
 }
 
 export interface FileLimits {
+  /** this and the rows are the tenant's own, by its plan */
   maxColumns: number;
   maxRows: number;
   /** of one cell, in bytes of UTF-8 */
@@ -76,8 +78,8 @@ export interface FileLimits {
 }
 
 export const defaultFileLimits: FileLimits = {
-  maxColumns: 1000,
-  maxRows: 5_000_000,
+  maxColumns: defaultTableLimits.columns,
+  maxRows: defaultTableLimits.rows,
   maxCellBytes: 64 * 1024,
   maxRowBytes: 1024 * 1024,
   maxNameLength: 128,

@@ -5,6 +5,7 @@ import { profileColumn } from './column-profile.ts';
 import { typeColumn } from './column-typing.ts';
 import { warnAboutValues } from './column-warnings.ts';
 import { warnAboutRows } from './row-warnings.ts';
+import { decimalSignOf, type Delimiter, type FileDialect } from './file-dialect.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
 import { bytesPerRow, isParquet, loadSources, rowsPerGroup } from './table-source.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
@@ -15,6 +16,8 @@ export interface InspectOptions {
   limits?: Partial<FileLimits>;
   /** types that the user corrected, by column name */
   overrides?: Readonly<Record<string, ColumnType>>;
+  /** what was declared of each file, in their order */
+  dialects?: readonly FileDialect[];
   signal?: AbortSignal;
 }
 
@@ -30,7 +33,7 @@ interface Inspected {
   columns: ColumnProfile[];
   rowCount: number;
   /** null where the file isn't delimited text */
-  delimiter: ',' | ';' | '\t' | '|' | null;
+  delimiter: Delimiter | null;
   warnings: FileWarning[];
 }
 
@@ -72,14 +75,16 @@ export async function importTable({ sourcePath, morePaths = [], targetPath, ...o
 async function parseTable(
   sources: readonly string[],
   target: string,
-  { limits: givenLimits, overrides = {}, signal }: InspectOptions,
+  { limits: givenLimits, overrides = {}, dialects = [], signal }: InspectOptions,
 ): Promise<{ type: 'parsed'; inspected: Inspected } | Rejected> {
   const limits = { ...defaultFileLimits, ...givenLimits };
+  const decimal = decimalSignOf(dialects);
+  if (decimal.type === 'rejected') return decimal;
   try {
     const files = [target];
     for (const source of sources) if (await isParquet(source)) files.push(source);
     return await withTableEngine({ files, memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
-      const raw = await loadSources(engine, sources, { limits, signal });
+      const raw = await loadSources(engine, sources, { limits, signal, dialects });
       if (raw.type === 'rejected') return raw;
       const { names, rowCount } = raw;
       const wrongOverrides = checkOverrides(overrides, names);
@@ -95,6 +100,7 @@ async function parseTable(
         const typed = await typeColumn(engine, `c${i}`, name, {
           ...(Object.hasOwn(overrides, name) ? { wanted: overrides[name]! } : {}),
           isWords: raw.words.has(i),
+          decimalSign: decimal.sign,
         });
         if (typed.type === 'mismatch') {
           problems.push(typed.problem);

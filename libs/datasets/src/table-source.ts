@@ -1,9 +1,11 @@
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { normaliseDelimitedText } from './delimited-text.ts';
+import { contradictionOf, type Delimiter, type FileDialect, undeclarable, wrongEncoding } from './file-dialect.ts';
 import { isJsonLines, recogniseOtherFormat } from './file-signature.ts';
 import { normaliseJsonLines } from './json-lines.ts';
 import { damaged, inspectParquet, isOfFile } from './parquet-source.ts';
+import { tooManyRows } from './size-problems.ts';
 import { literal, type TableEngine } from './table-engine.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
 import { encodingNames, encodingOf, isWindows1252, translateToUtf8, warnOfEncoding, type TextEncoding } from './text-encoding.ts';
@@ -16,7 +18,7 @@ export interface RawTable {
   rowCount: number;
   /** of the cells */
   bytes: number;
-  delimiter: ',' | ';' | '\t' | '|' | null;
+  delimiter: Delimiter | null;
   /** positions of the columns whose cells are words even if they look like numbers, because the file says so */
   words: ReadonlySet<number>;
   warnings: FileWarning[];
@@ -27,6 +29,8 @@ export type LoadOutcome = RawTable | { type: 'rejected'; problems: FileProblem[]
 interface LoadOptions {
   limits: FileLimits;
   signal: AbortSignal | undefined;
+  /** of each source, as declared */
+  dialects?: readonly FileDialect[];
 }
 
 /** What DuckDB adds to the bytes of each text value in memory. */
@@ -39,14 +43,21 @@ export async function isParquet(source: string): Promise<boolean> {
 }
 
 /** Reads a file of any format that can be a table into one form. */
-export async function loadSource(engine: TableEngine, source: string, target: string, options: LoadOptions): Promise<LoadOutcome> {
+async function loadSource(engine: TableEngine, source: string, target: string, dialect: FileDialect, options: LoadOptions): Promise<LoadOutcome> {
   const head = await headOf(source);
-  if (recogniseOtherFormat(head) === 'a Parquet file') return loadParquet(engine, source, target, options);
-  const encoding = encodingOf(head);
-  if (encoding !== 'utf-8') return loadTranslated(engine, source, target, encoding, options);
-  const loaded = await loadUtf8(engine, source, target, options);
+  if (recogniseOtherFormat(head) === 'a Parquet file') {
+    const unfit = undeclarable(dialect, 'Parquet');
+    return unfit ? { type: 'rejected', problems: [unfit] } : loadParquet(engine, source, target, options);
+  }
+  const { encoding: declared } = dialect;
+  const contradiction = declared && contradictionOf(head, declared);
+  if (contradiction) return { type: 'rejected', problems: [contradiction] };
+  const encoding = declared ?? encodingOf(head);
+  if (encoding !== 'utf-8') return loadTranslated(engine, source, target, encoding, dialect, options);
+  const loaded = await loadUtf8(engine, source, target, dialect, options);
+  if (declared) return loaded;
   const isMisread = loaded.type === 'rejected' && loaded.problems.some(({ code }) => code === 'wrong_encoding');
-  return isMisread && (await isWindows1252(source)) ? loadTranslated(engine, source, target, 'windows-1252', options) : loaded;
+  return isMisread && (await isWindows1252(source)) ? loadTranslated(engine, source, target, 'windows-1252', dialect, options) : loaded;
 }
 
 async function headOf(source: string): Promise<Uint8Array> {
@@ -59,32 +70,36 @@ async function headOf(source: string): Promise<Uint8Array> {
   }
 }
 
-async function loadTranslated(engine: TableEngine, source: string, target: string, encoding: TextEncoding, options: LoadOptions): Promise<LoadOutcome> {
+async function loadTranslated(engine: TableEngine, source: string, target: string, encoding: TextEncoding, dialect: FileDialect, options: LoadOptions): Promise<LoadOutcome> {
   const translated = path.join(engine.folder, 'translated.txt');
   try {
-    if (!(await translateToUtf8(source, translated, encoding, options.signal))) {
+    const wrongLine = await translateToUtf8(source, translated, encoding, options.signal);
+    if (wrongLine !== null && dialect.encoding) return { type: 'rejected', problems: [wrongEncoding(encoding, wrongLine, 'its bytes make no sense in it')] };
+    if (wrongLine !== null) {
       return {
         type: 'rejected',
         problems: [{ code: 'wrong_encoding', field: 'file', message: `The file looks like ${encodingNames[encoding]}, but not all of it is.`, remedy: 'Save the file as UTF-8 (in Excel: “CSV UTF-8”) and upload it again.' }],
       };
     }
-    const loaded = await loadUtf8(engine, translated, target, options);
-    return loaded.type === 'loaded' ? { ...loaded, warnings: [...warnOfEncoding(encoding), ...loaded.warnings] } : loaded;
+    const loaded = await loadUtf8(engine, translated, target, dialect, options);
+    return loaded.type === 'loaded' && !dialect.encoding ? { ...loaded, warnings: [...warnOfEncoding(encoding), ...loaded.warnings] } : loaded;
   } finally {
     await rm(translated, { force: true });
   }
 }
 
-async function loadUtf8(engine: TableEngine, source: string, target: string, { limits, signal }: LoadOptions): Promise<LoadOutcome> {
+async function loadUtf8(engine: TableEngine, source: string, target: string, dialect: FileDialect, { limits, signal }: LoadOptions): Promise<LoadOutcome> {
   const plainFile = path.join(engine.folder, 'rows.csv');
   try {
     if (isJsonLines(await headOf(source))) {
+      const unfit = undeclarable(dialect, 'JSON Lines');
+      if (unfit) return { type: 'rejected', problems: [unfit] };
       const rows = await normaliseJsonLines(source, plainFile, limits, signal);
       if (rows.type === 'rejected') return rows;
       await loadText(engine, plainFile, target, rows, rowsPerGroup(rows, limits));
       return { ...rows, type: 'loaded', file: target, delimiter: null, warnings: [] };
     }
-    const text = await normaliseDelimitedText(source, plainFile, limits, signal);
+    const text = await normaliseDelimitedText(source, plainFile, { limits, signal, delimiter: dialect.delimiter });
     if (text.type === 'rejected') return text;
     await loadText(engine, plainFile, target, text, rowsPerGroup(text, limits));
     return { ...text, type: 'loaded', file: target, words: new Set() };
@@ -115,7 +130,7 @@ async function loadParquet(engine: TableEngine, source: string, target: string, 
 export async function loadSources(engine: TableEngine, sources: readonly string[], options: LoadOptions): Promise<LoadOutcome> {
   const tables: RawTable[] = [];
   for (const [i, source] of sources.entries()) {
-    const loaded = await loadSource(engine, source, path.join(engine.folder, `raw-${i}.parquet`), options);
+    const loaded = await loadSource(engine, source, path.join(engine.folder, `raw-${i}.parquet`), options.dialects?.[i] ?? {}, options);
     if (loaded.type === 'rejected') return loaded;
     const differing = tables[0] && problemsOfNames(tables[0].names, loaded.names);
     if (differing && differing.length > 0) return { type: 'rejected', problems: differing };
@@ -127,7 +142,7 @@ export async function loadSources(engine: TableEngine, sources: readonly string[
   if (rowCount > options.limits.maxRows) {
     return {
       type: 'rejected',
-      problems: [{ code: 'too_many_rows', field: 'file', message: `The table would have ${rowCount} rows; ${options.limits.maxRows} are allowed.`, remedy: 'Append fewer rows, or begin a new data set with the latest rows.' }],
+      problems: [tooManyRows({ limit: options.limits.maxRows, found: rowCount }, 'Append fewer rows, begin a new data set with the latest rows')],
     };
   }
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);

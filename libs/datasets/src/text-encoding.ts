@@ -50,23 +50,37 @@ export async function isWindows1252(source: string): Promise<boolean> {
   return strange > 0 && sound * 10 <= strange;
 }
 
-/** Writes a text anew in UTF-8, in pieces. False, with the target half written, where its bytes aren't in that encoding. */
-export async function translateToUtf8(source: string, target: string, encoding: TextEncoding, signal?: AbortSignal): Promise<boolean> {
+/** Writes a text anew in UTF-8, in pieces. Null; or, with the target half written, the line whose bytes aren't in that encoding. */
+export async function translateToUtf8(source: string, target: string, encoding: TextEncoding, signal?: AbortSignal): Promise<number | null> {
   const decoder = new TextDecoder(encoding, { fatal: true });
   const output = await open(target, 'w', 0o600);
+  let line = 1;
+  let current: Uint8Array | null = null;
   try {
     for await (const chunk of chunksOf(source)) {
       signal?.throwIfAborted();
-      await output.appendFile(decoder.decode(chunk, { stream: true }));
+      current = chunk;
+      const broken = encoding === 'windows-1252' ? chunk.findIndex((byte) => byte === 0 || meaningless.has(byte)) : -1;
+      if (broken !== -1) return line + lineEnds(Buffer.from(chunk.subarray(0, broken)).toString('latin1'));
+      const text = decoder.decode(chunk, { stream: true });
+      line += lineEnds(text);
+      await output.appendFile(text);
     }
+    current = null;
     await output.appendFile(decoder.decode());
-    return true;
+    return null;
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return false;
-    throw error;
+    if ((error as { code?: unknown }).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw error;
+    return current ? line + lineEnds(new TextDecoder(encoding).decode(current).split('\ufffd')[0]!) : line;
   } finally {
     await output.close();
   }
+}
+
+/** Line feeds, or carriage returns in a text that has none of them. */
+function lineEnds(text: string): number {
+  const count = (sign: string): number => text.split(sign).length - 1;
+  return count('\n') || count('\r');
 }
 
 export function warnOfEncoding(encoding: TextEncoding): FileWarning[] {

@@ -2,19 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, TenantTx, Upload } from '@millrace/database';
 import { DomainError, isId, newId, type Problem } from '@millrace/kernel';
-import type { Quota, QuotaExceeded } from '@millrace/quota';
+import type { Quota, QuotaExceeded, TableLimits } from '@millrace/quota';
+import type { FileDialect } from './file-dialect.ts';
 import type { ArtefactStore, PutOutcome } from '@millrace/storage';
 
 export interface BeginUploadInput {
   /** as the user named it: shown, never used as a path */
   filename: string;
   mediaType?: string | null;
+  /** how the file is to be read; what is left out is found from the file */
+  dialect?: FileDialect;
 }
 
-export type BeginUploadOutcome = { type: 'begun'; upload: Upload } | { type: 'invalid'; problems: Problem[] };
+/** `maxBytes`: the most that the tenant may send in one file; null for what the server takes. */
+export type BeginUploadOutcome = { type: 'begun'; upload: Upload; maxBytes: number | null } | { type: 'invalid'; problems: Problem[] };
 
 export interface ReceiveUploadOptions {
-  /** the cap of one upload */
+  /** the server's cap of one upload; the tenant's own may be lower */
   maxBytes: number;
   /** as the sender announced it: a stream of any other length is refused */
   contentLength?: number;
@@ -28,7 +32,7 @@ export type ReceiveUploadOutcome =
   | { type: 'upload-not-found' }
   /** an upload is received once; the row is the one that stands */
   | { type: 'already-complete'; upload: Upload }
-  | { type: 'too-large'; limitBytes: number; remedy: string }
+  | { type: 'too-large'; limitBytes: number; message: string; remedy: string }
   | { type: 'incomplete'; receivedBytes: number; expectedBytes?: number; remedy: string }
   | { type: 'digest-mismatch'; expectedSha256: string; actualSha256: string; remedy: string }
   | QuotaExceeded;
@@ -59,15 +63,19 @@ export function createUploads({ database, storage, quota }: Dependencies) {
   async function attempt(actor: Actor, uploadId: string, source: AsyncIterable<Uint8Array>, options: ReceiveUploadOptions): Promise<ReceiveUploadOutcome> {
     const { tenantId } = actor;
     const tenant = database.forTenant(tenantId);
-    const { maxBytes, contentLength, sha256, signal } = options;
+    const { contentLength, sha256, signal } = options;
+    let { maxBytes } = options;
+    let whose: Whose = 'server';
     const subject = `${uploadId}/${randomBytes(8).toString('hex')}`;
 
     const claim = await tenant.transaction(async (tx): Promise<ReceiveUploadOutcome | null> => {
       const upload = await tx.upload.findFirst({ where: { tenantId, id: uploadId } });
       if (!upload) return { type: 'upload-not-found' };
       if (upload.status === 'COMPLETE') return { type: 'already-complete', upload };
+      const own = ownCap(await quota.tableLimits(tx, tenantId));
+      if (own !== null && own < maxBytes) [maxBytes, whose] = [own, 'tenant'];
       if (contentLength !== undefined && contentLength > maxBytes) {
-        const refusal = tooLarge(maxBytes);
+        const refusal = tooLarge(maxBytes, whose);
         await fail(tx, actor, uploadId, uploadRefusalCodes[refusal.type], sentenceOf(refusal));
         return refusal;
       }
@@ -102,7 +110,7 @@ export function createUploads({ database, storage, quota }: Dependencies) {
       throw error;
     }
     if (stored.type !== 'stored') {
-      const refusal = refusalOf(stored);
+      const refusal = refusalOf(stored, whose);
       await giveUp(uploadRefusalCodes[refusal.type], sentenceOf(refusal));
       return refusal;
     }
@@ -151,12 +159,11 @@ export function createUploads({ database, storage, quota }: Dependencies) {
       if (problems.length > 0) return { type: 'invalid', problems };
 
       await clearAbandoned(tenantId, { database, storage, quota });
-      const upload = await database.forTenant(tenantId).transaction(async (tx) => {
-        const row = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, createdBy: actorName(actor) } });
-        await recordAudit(tx, actor, { action: 'upload.begin', subject: row.id, details: { filename } });
-        return row;
+      return database.forTenant(tenantId).transaction(async (tx) => {
+        const upload = await tx.upload.create({ data: { id: newId('upload'), tenantId, filename, mediaType, dialect: { ...input.dialect }, createdBy: actorName(actor) } });
+        await recordAudit(tx, actor, { action: 'upload.begin', subject: upload.id, details: { filename } });
+        return { type: 'begun', upload, maxBytes: ownCap(await quota.tableLimits(tx, tenantId)) };
       });
-      return { type: 'begun', upload };
     },
 
     /**
@@ -210,10 +217,15 @@ async function fail(tx: TenantTx, actor: Actor, uploadId: string, result: string
 
 type Refusal = Extract<ReceiveUploadOutcome, { type: 'too-large' | 'incomplete' | 'digest-mismatch' }>;
 
-function refusalOf(outcome: Exclude<PutOutcome, { type: 'stored' }>): Refusal {
+/** Whose limit a file went beyond. */
+type Whose = 'server' | 'tenant';
+
+const ownCap = ({ fileMb }: TableLimits): number | null => (fileMb === null ? null : fileMb * 1_000_000);
+
+function refusalOf(outcome: Exclude<PutOutcome, { type: 'stored' }>, whose: Whose): Refusal {
   switch (outcome.type) {
     case 'too-large':
-      return tooLarge(outcome.limitBytes);
+      return tooLarge(outcome.limitBytes, whose);
     case 'digest-mismatch':
       return { ...outcome, remedy: 'Send the file again: it was changed on its way, or the digest is of another file.' };
     case 'incomplete':
@@ -226,14 +238,19 @@ function refusalOf(outcome: Exclude<PutOutcome, { type: 'stored' }>): Refusal {
   }
 }
 
-function tooLarge(limitBytes: number): Refusal & { type: 'too-large' } {
-  return { type: 'too-large', limitBytes, remedy: 'Send a smaller file: fewer rows or columns, or several uploads.' };
+function tooLarge(limitBytes: number, whose: Whose): Refusal & { type: 'too-large' } {
+  return {
+    type: 'too-large',
+    limitBytes,
+    message: `The file is larger than the ${limitBytes} bytes that ${whose === 'tenant' ? 'your tenant may send in one' : 'this server takes'}.`,
+    remedy: `Send a smaller file: fewer rows or columns, or several uploads.${whose === 'tenant' ? ' Or ask your operator for a higher limit.' : ''}`,
+  };
 }
 
 function sentenceOf(refusal: Refusal): string {
   switch (refusal.type) {
     case 'too-large':
-      return `The file is larger than ${refusal.limitBytes} bytes.`;
+      return refusal.message;
     case 'digest-mismatch':
       return 'The file isn’t the one whose digest was announced.';
     case 'incomplete':

@@ -5,6 +5,7 @@ import type { Database, Dataset, DatasetVersion, Prisma, TenantDb, TenantTx, Upl
 import { isId, newId } from '@millrace/kernel';
 import type { Quota, QuotaExceeded } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
+import type { FileDialect } from './file-dialect.ts';
 import { createImportGate } from './import-gate.ts';
 import type { ColumnProfile, ColumnType, FileLimits, FileProblem, FileWarning } from './table-file.ts';
 import { importTable, type ImportOutcome } from './table-import.ts';
@@ -60,8 +61,13 @@ export function createVersionStore({ database, storage, quota, limits }: Depende
   async function store(actor: Actor, uploadIds: readonly string[], columnTypes: Readonly<Record<string, ColumnType>> = {}): Promise<StoredVersion | VersionRefusal> {
     const { tenantId } = actor;
     const tenant = database.forTenant(tenantId);
-    const found = await tenant.transaction((tx) => tx.upload.findMany({ where: { tenantId, id: { in: uploadIds.filter((id) => isId('upload', id)) } } }));
+    const { found, own } = await tenant.transaction(async (tx) => ({
+      found: await tx.upload.findMany({ where: { tenantId, id: { in: uploadIds.filter((id) => isId('upload', id)) } } }),
+      own: await quota.tableLimits(tx, tenantId),
+    }));
+    const ownLimits = { maxRows: own.rows, maxColumns: own.columns, ...limits };
     const keys: string[] = [];
+    const dialects: FileDialect[] = [];
     for (const id of uploadIds) {
       const upload = found.find((one) => one.id === id);
       if (!upload) return { type: 'upload-not-found' };
@@ -73,6 +79,7 @@ export function createVersionStore({ database, storage, quota, limits }: Depende
         };
       }
       keys.push(upload.objectKey);
+      dialects.push(upload.dialect as FileDialect);
     }
     const upload = found.find(({ id }) => id === uploadIds.at(-1))!;
 
@@ -81,7 +88,7 @@ export function createVersionStore({ database, storage, quota, limits }: Depende
     return withWorkFolder(async (folder) => {
       const targetPath = path.join(folder, 'table.parquet');
       const parsed = await throughGate(() =>
-        withLocalFiles(keys, ([sourcePath, ...morePaths]) => importTable({ sourcePath: sourcePath!, morePaths, targetPath, limits, overrides: columnTypes })),
+        withLocalFiles(keys, ([sourcePath, ...morePaths]) => importTable({ sourcePath: sourcePath!, morePaths, targetPath, dialects, limits: ownLimits, overrides: columnTypes })),
       );
       if (parsed.type === 'rejected') return { type: 'rejected-file', problems: parsed.problems };
 

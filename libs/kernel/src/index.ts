@@ -1,4 +1,5 @@
 export { type Clock, systemClock } from './clock.ts';
+export { dateOfDay, type DatePart, datePartOf, dateParts, readIsoDate } from './date-parts.ts';
 export { DomainError, type DomainErrorCode, type DomainErrorDetails, type Problem } from './domain-error.ts';
 export { parseEnvironment } from './environment.ts';
 export { idPrefixes, type IdKind, isId, newId } from './ids.ts';

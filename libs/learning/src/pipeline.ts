@@ -3,7 +3,7 @@ import type { Calibration } from './calibration.ts';
 import type { ConformalInterval } from './conformal-interval.ts';
 import type { Decision } from './decision.ts';
 import { categoryAt, findColumn, inCodeUnitOrder } from './table.ts';
-import type { ColumnData, FeatureType, Problem, Table } from './table.ts';
+import type { ColumnData, DateSource, FeatureType, Problem, Table } from './table.ts';
 import type { Tree } from './trees/tree.ts';
 
 /** What was learned about an input column from the training rows: enough to encode any later row the same way. */
@@ -24,6 +24,8 @@ export type FittedFeature =
       fill: number;
       /** Whether training rows had gaps here; if not, serving should refuse a missing value. */
       missingAllowed: boolean;
+      /** Of what dates it is a part, which is what callers send instead. */
+      of?: DateSource;
     }
   | {
       name: string;
@@ -130,7 +132,7 @@ export interface FittedPipeline {
  */
 export function fitFeatures(
   table: Table,
-  inputs: { name: string; type: FeatureType }[],
+  inputs: { name: string; type: FeatureType | 'date' }[],
   rows: Int32Array,
   scaling: 'standard' | 'none' = 'standard',
 ): { type: 'fitted'; features: FittedFeature[] } | { type: 'invalid'; problems: Problem[] } {
@@ -140,6 +142,7 @@ export function fitFeatures(
     const field = `inputFeatures[${index}].name`;
     const column = findColumn(table, input.name);
     if (!column) throw new Error(`No column ${input.name}; check the specification against the columns first`);
+    if (input.type === 'date') throw new Error(`Dates in ${input.name}; expand them first`);
     const fitted = input.type === 'number' ? fitNumber(column, rows, scaling) : fitCategory(column, input.type, rows);
     if (typeof fitted === 'string') {
       problems.push({ field, message: `Column "${input.name}" ${fitted}`, remedy: 'Mend the column or leave it out.' });
@@ -164,7 +167,7 @@ function fitNumber(column: ColumnData, rows: Int32Array, scaling: 'standard' | '
   const standard = min === max ? { mean: min, scale: 1 } : meanAndScale(known, missing, fill);
   const { mean, scale } = scaling === 'none' ? { mean: 0, scale: 1 } : standard;
   if (![min, max, fill, mean, scale].every(Number.isFinite)) return 'has values too large to compute with.';
-  return { name: column.name, type: 'number', min, max, mean, scale, fill, missingAllowed: missing > 0 };
+  return { name: column.name, type: 'number', min, max, mean, scale, fill, missingAllowed: missing > 0, ...(column.of && { of: column.of }) };
 }
 
 /** Mean and population standard deviation of the values and `extra` copies of `filler`, in two passes. */

@@ -1,14 +1,15 @@
 import { activateBackend, currentBackend } from './backend.ts';
 import { scoreRows } from './families/families.ts';
+import { partColumn } from './date-columns.ts';
 import { createPacer } from './pacer.ts';
 import type { FittedFeature, FittedPipeline } from './pipeline.ts';
-import type { ColumnData, Table } from './table.ts';
+import { type ColumnData, findColumn, type Table } from './table.ts';
 
-/** A row as callers send it: a value per feature; null (or absent) is missing. */
+/** A row as callers send it: a value per feature, a date for all parts of it; null (or absent) is missing. */
 export type Row = Record<string, number | string | null>;
 
-/** `probabilities` follow the order of the target's classes. A regression answers in the target's unit. */
-export type Prediction = { label: string; probabilities: number[] } | { value: number };
+/** `probabilities` follow the order of the target's classes. A regression answers in the target's unit, with an interval if one was learned. */
+export type Prediction = { label: string; probabilities: number[] } | { value: number; interval?: { lower: number; upper: number } };
 
 /** Raw results for many rows. */
 export type Scores =
@@ -21,12 +22,15 @@ export type Scores =
  */
 export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Promise<Prediction[]> {
   await activateBackend(await currentBackend());
-  const table = Array.isArray(rows) ? tableOf(pipeline.features, rows) : rows;
+  const table = Array.isArray(rows) ? tableOf(pipeline.features, rows) : withDateParts(pipeline.features, rows);
   const all = Int32Array.from({ length: table.rows }, (_, row) => row);
   const scores = await scoreRows(pipeline, table, all, createPacer());
   if (!scores) throw new Error('Prediction was interrupted');
   const { target } = pipeline;
-  if (scores.type === 'values') return Array.from(scores.predicted, (value) => ({ value }));
+  if (scores.type === 'values') {
+    const halfWidth = target.type === 'number' ? target.interval?.halfWidth : undefined;
+    return Array.from(scores.predicted, (value) => (halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } }));
+  }
   if (target.type === 'number') throw new Error('A regression has no classes');
   const width = target.classes.length;
   return Array.from(scores.predicted, (index, row) => ({
@@ -35,12 +39,30 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   }));
 }
 
+/** A table of raw dates with the columns that were made of them for training. */
+function withDateParts(features: FittedFeature[], table: Table): Table {
+  const added = features.flatMap((feature) => {
+    const dates = feature.type === 'number' && feature.of ? findColumn(table, feature.of.column) : null;
+    return dates && dates.type !== 'number' && feature.type === 'number' ? [partColumn(dates, feature.of!)] : [];
+  });
+  return added.length > 0 ? { rows: table.rows, columns: [...table.columns, ...added] } : table;
+}
+
 function tableOf(features: FittedFeature[], rows: Row[]): Table {
   return { rows: rows.length, columns: features.map((feature) => columnOf(feature, rows)) };
 }
 
 function columnOf(feature: FittedFeature, rows: Row[]): ColumnData {
   const { name } = feature;
+  if (feature.type === 'number' && feature.of) {
+    const { column } = feature.of;
+    const texts = rows.map((row) => {
+      const value = row[column] ?? null;
+      if (value !== null && typeof value !== 'string') throw new TypeError(`"${column}" must be a date as text, or null`);
+      return value;
+    });
+    return partColumn({ values: texts }, feature.of);
+  }
   if (feature.type === 'number') {
     const values = rows.map((row) => {
       const value = row[name] ?? null;

@@ -1,5 +1,6 @@
 import { needsValidation, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, currentBackend } from './backend.ts';
+import { expandDates } from './date-columns.ts';
 import { familyOf } from './families/families.ts';
 import type { Metrics } from './metrics.ts';
 import { createPacer } from './pacer.ts';
@@ -26,7 +27,10 @@ export async function scoreFolds(options: {
   folds: Int32Array;
   signal?: AbortSignal;
 }): Promise<{ type: 'scored'; models: FoldScores[] } | { type: 'cancelled' } | { type: 'invalid'; problems: Problem[] }> {
-  const { table, spec, folds, signal } = options;
+  const { folds, signal } = options;
+  const expanded = expandDates(options.table, options.spec);
+  if (expanded.type === 'invalid') return expanded;
+  const { table, spec } = expanded;
   await activateBackend(await currentBackend());
   const data = prepareData(table, spec);
   if (data.type === 'invalid') return data;

@@ -1,4 +1,5 @@
 import type { SpecProblem } from '@millrace/configuration';
+import type { DatePart } from '@millrace/kernel';
 
 /** Something in the configuration or the data that a person can mend. */
 export type Problem = SpecProblem;
@@ -6,10 +7,16 @@ export type Problem = SpecProblem;
 /** What a column is used as. `binary` is a category with at most two values. */
 export type FeatureType = 'number' | 'category' | 'binary';
 
-/** A column of values in memory. A missing value is NaN in a number column and null in the others. */
+/** Numbers that are a part of the dates of a column. */
+export interface DateSource {
+  column: string;
+  part: DatePart;
+}
+
+/** A column of values in memory. A missing value is NaN in a number column and null in the others. Dates are ISO 8601 text. */
 export type ColumnData =
-  | { name: string; type: 'number'; values: Float64Array }
-  | { name: string; type: 'category' | 'binary'; values: (string | null)[] };
+  | { name: string; type: 'number'; values: Float64Array; of?: DateSource }
+  | { name: string; type: 'category' | 'binary' | 'date'; values: (string | null)[] };
 
 /** Columns of equal length; the order of the columns has no meaning, the order of the rows is kept. */
 export interface Table {

@@ -3,6 +3,7 @@ import {
   type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
+import { expandDates } from './date-columns.ts';
 import type { EpochResult } from './dense-network.ts';
 import { familyOf, scoreRows } from './families/families.ts';
 import type { Fit, FitOutcome } from './families/family.ts';
@@ -141,9 +142,12 @@ function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
  * epoch and resumed from its checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainOutcome> {
-  const { table, spec, signal } = options;
-  const problems = [...checkSpecAgainstColumns(spec, summariseTable(table)), ...findInfinities(table, spec)];
+  const { signal } = options;
+  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
   if (problems.length > 0) return { type: 'invalid', problems };
+  const expanded = expandDates(options.table, options.spec);
+  if (expanded.type === 'invalid') return expanded;
+  const { table, spec } = expanded;
 
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);

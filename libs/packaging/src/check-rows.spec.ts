@@ -53,6 +53,29 @@ describe('checkRows', () => {
     expect(warnings).toEqual([]);
   });
 
+  describe('a date', () => {
+    const dated: Signature = {
+      ...signature,
+      inputs: [signature.inputs[0]!, { name: 'when', type: 'date', required: false, parts: ['month', 'hour', 'day'], min: '2025-01-01', max: '2026-01-01' }, signature.inputs[2]!],
+    };
+    const numbersOf = (row: unknown): number[] => [...validOf(Array.isArray(row) ? checkVectors(dated, [row]) : checkRows(dated, [row])).rows.numbers];
+
+    it('becomes the numbers of its parts, in the place of its feature', () => {
+      expect(numbersOf({ length: 5, when: '2026-03-31T14:30:00Z', width: 1 })).toEqual([5, 3, 14, 20_543, 1]);
+      expect(numbersOf([5, '2026-03-31T23:30:00-02:00', 1])).toEqual([5, 4, 1, 20_544, 1]);
+      expect(numbersOf({ length: 5, when: null, width: 1 })).toEqual([5, NaN, NaN, NaN, 1]);
+    });
+
+    it.each(['31.3.2026', '2026-02-30', '', 20_543, true, {}])('is refused as %p', (when) => {
+      expect(problemsOf(checkRows(dated, [{ ...good, when }].map(({ length, when: value }) => ({ length, when: value }))))).toMatchObject([{ row: 0, field: 'when', code: 'not_a_date', remedy: expect.stringMatching(/2026-01-01/) }]);
+    });
+
+    it('that is required must be there', () => {
+      const required: Signature = { ...dated, inputs: dated.inputs.map((input) => ({ ...input, required: true })) };
+      expect(problemsOf(checkRows(required, [{ length: 1, width: 1 }]))).toMatchObject([{ code: 'missing_feature', remedy: 'Send "when" as a date.' }]);
+    });
+  });
+
   it.each<[string, string, unknown]>([
     ['missing_feature', 'length', { colour: 'red' }],
     ['missing_feature', 'length', { ...good, length: undefined }],

@@ -1,5 +1,5 @@
-import type { Problem } from '@millrace/kernel';
-import type { Signature, SignatureInput } from './signature.ts';
+import { datePartOf, type Problem, readIsoDate } from '@millrace/kernel';
+import { numbersOf, type Signature, type SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
 export interface RowProblem extends Problem {
@@ -29,7 +29,7 @@ export class ValidatedRows {
   readonly count: number;
   /** which signature they fit: rows for one model are never fed to another */
   readonly layout: string;
-  /** [count, numeric features], NaN where missing */
+  /** [count, numbers of the graph], NaN where missing */
   readonly numbers: Float64Array;
   /** [count, other features] */
   readonly categories: string[];
@@ -72,7 +72,7 @@ export function layoutOf(signature: Signature): string {
 interface Compiled {
   layout: string;
   inputs: readonly SignatureInput[];
-  /** by index of the input: its known categories, null for a number */
+  /** by index of the input: its known categories, null for a number or date */
   known: ReadonlyArray<ReadonlySet<string> | null>;
   names: ReadonlySet<string>;
   numbers: number;
@@ -86,14 +86,14 @@ function compile(signature: Signature): Compiled {
   const ready = compiled.get(signature);
   if (ready !== undefined) return ready;
   const { inputs, graph } = signature;
-  const numbers = inputs.filter((input) => input.type === 'number').length;
+  const numbers = inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const fresh: Compiled = {
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? null])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? null])]),
     inputs,
-    known: inputs.map((input) => (input.type === 'number' ? null : new Set(input.categories))),
+    known: inputs.map((input) => (input.categories ? new Set(input.categories) : null)),
     names: new Set(inputs.map((input) => input.name)),
     numbers,
-    categories: inputs.length - numbers,
+    categories: inputs.filter((input) => input.categories).length,
     missingCategory: graph.missingCategory,
   };
   compiled.set(signature, fresh);
@@ -128,7 +128,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       const known = model.known[position]!;
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
-        if (known === null) numbers[nextNumber++] = NaN;
+        if (known === null) for (let i = numbersOf(input); i > 0; i--) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
         const problem = checkNumber(input, value, index);
@@ -145,6 +145,10 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           warnings.push(outsideRange(input, number, index));
         }
         numbers[nextNumber++] = number;
+      } else if (input.type === 'date') {
+        const moment = typeof value === 'string' ? readIsoDate(value) : null;
+        if (moment === null) report(notADate(input, value, index));
+        else for (const part of input.parts) numbers[nextNumber++] = datePartOf(moment, part);
       } else if (typeof value !== 'string') {
         report(notText(input, value, index));
       } else if (known?.has(value)) {
@@ -233,7 +237,7 @@ function checkCount(rows: unknown, maxRows: number): RowProblem | null {
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
-  const kind = input.type === 'number' ? 'a number' : 'text';
+  const kind = input.type === 'number' ? 'a number' : input.type === 'date' ? 'a date' : 'text';
   const [code, message] =
     value === null
       ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
@@ -275,6 +279,16 @@ function checkNumber(input: SignatureInput & { type: 'number' }, value: unknown,
   };
 }
 
+function notADate(input: SignatureInput & { type: 'date' }, value: unknown, row: number): RowProblem {
+  return {
+    row,
+    field: input.name,
+    code: 'not_a_date',
+    message: `Row ${row} has ${describe(value)} for "${input.name}", which is a date.`,
+    remedy: `Send text such as "${input.max}" or "${input.max}T14:30:00Z".`,
+  };
+}
+
 function notText(input: SignatureInput & { categories: string[] }, value: unknown, row: number): RowProblem {
   const spelled = typeof value === 'number' || typeof value === 'boolean' ? String(value) : input.categories[0];
   return {
@@ -289,7 +303,7 @@ function notText(input: SignatureInput & { categories: string[] }, value: unknow
 /** Of an input that is closed: there is no answer to other values. */
 function notOffered(input: SignatureInput, value: number | string, row: number): RowProblem {
   const message = `Row ${row} has ${describe(value)} for "${input.name}", which the model has no answer to.`;
-  const remedy = input.type === 'number' ? `Send a whole number from ${input.min} to ${input.max}.` : `Send one of ${list(input.categories)}.`;
+  const remedy = input.type === 'number' ? `Send a whole number from ${input.min} to ${input.max}.` : `Send one of ${list(input.categories ?? [])}.`;
   return { row, field: input.name, code: 'value_not_offered', message, remedy };
 }
 

@@ -1,4 +1,4 @@
-import { DomainError } from '@millrace/kernel';
+import { type DatePart, DomainError } from '@millrace/kernel';
 
 /**
  * A trained model as the training engine hands it over: preprocessing learned on the training split, and the estimator
@@ -27,6 +27,8 @@ export type FittedFeature =
       fill: number;
       /** true when the training rows had gaps; otherwise a served row must have the value */
       missingAllowed: boolean;
+      /** what dates it is a part of: a row has the date, under this name, instead. All parts of one stand together. */
+      of?: { column: string; part: DatePart };
     }
   | { name: string; type: 'category' | 'binary'; categories: string[]; missingAllowed: boolean };
 

@@ -38,5 +38,6 @@ export {
   type SignatureInput,
   type SignatureOutput,
   type TensorMetadata,
+  intervalCoverageOf,
   tensorMetadata,
 } from './signature.ts';

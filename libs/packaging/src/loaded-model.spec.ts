@@ -12,6 +12,7 @@ import {
   type LoadedModel,
   loadModel,
   type Prediction,
+  tensorMetadata,
   type ValidatedRows,
 } from './index.ts';
 
@@ -154,8 +155,37 @@ describe('probabilities that are corrected, and a threshold', () => {
     const interval = { coverage: 0.9, halfWidth: 2.5 };
     const model = await open({ features, target: { ...target, interval } as FittedPipeline['target'], estimator });
     expect(model.signature.output).toEqual({ name: target.name, type: 'number', interval });
+    expect(tensorMetadata(model.signature).outputs.map(({ name }) => name)).toEqual(['prediction', 'lower', 'upper']);
+    const checked = checkRows(model.signature, features.map(() => Object.fromEntries(features.map(({ name }, i) => [name, i]))));
+    if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+    const answers = await model.predict(checked.rows);
+    for (const answer of answers) {
+      if (!('value' in answer)) throw new Error('no number');
+      expect(answer).toEqual({ value: answer.value, interval: { lower: answer.value - 2.5, upper: answer.value + 2.5 } });
+    }
+    // What the training engine says of it has the same interval, or it is another answer.
+    expect(agree(answers, answers, { type: 'number', scale: 1 }).type).toBe('agrees');
+    expect(agree(answers.map((answer) => ('value' in answer ? { value: answer.value } : answer)), answers, { type: 'number', scale: 1 }).type).toBe('disagrees');
     const unfit = { ...target, interval: { coverage: 0.9, halfWidth: NaN } } as FittedPipeline['target'];
     expect(() => buildPackage({ features, target: unfit, estimator }, FACTS)).toThrow(/needs a coverage/);
+  });
+
+  it('gets the numbers of a date in their places, and names the date only', async () => {
+    const { features, target, estimator } = randomDense({ seed: 3, numbers: 4, categories: 1, classes: 0 }, []);
+    const month = features.findIndex((feature, index) => feature.type === 'number' && features[index + 1]?.type === 'number');
+    const day = month + 1;
+    expect(month).toBeGreaterThanOrEqual(0);
+    const parts = { [month]: 'month', [day]: 'day' } as const;
+    const dated = features.map((feature, index) => (feature.type === 'number' && parts[index] ? { ...feature, of: { column: 'when', part: parts[index] }, min: 0, max: 20_000 } : feature));
+    const model = await open({ features: dated, target, estimator });
+    expect(model.signature.inputs.map(({ name }) => name)).toEqual(features.flatMap(({ name }, index) => (index === month ? ['when'] : index === day ? [] : [name])));
+    expect(tensorMetadata(model.signature).inputs[month]).toEqual({ name: 'when', datatype: 'BYTES', shape: [-1] });
+    const rest = features.map((feature) => (feature.type === 'number' ? 1 : feature.categories[0]!));
+    const vector = rest.flatMap((value, index) => (index === month ? ['1970-04-11'] : index === day ? [] : [value]));
+    const checked = checkVectors(model.signature, [vector]);
+    if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+    const expected = predictPlainly({ features, target, estimator }, rest.map((value, index) => (index === month ? 4 : index === day ? 100 : value)));
+    expect(agree([expected], await model.predict(checked.rows), target)).toMatchObject({ type: 'agrees' });
   });
 
   it('is refused with a threshold for three classes, or a map that does not ascend', () => {

@@ -2,14 +2,14 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import type { Signature } from './signature.ts';
+import { numbersOf, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
 export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
 
 export interface NumberPrediction {
   value: number;
-  /** of a forecast: the interval that the value is to lie in */
+  /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
 }
 
@@ -65,8 +65,8 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
-  const numbers = signature.inputs.filter((input) => input.type === 'number').length;
-  const others = signature.inputs.length - numbers;
+  const numbers = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
@@ -89,10 +89,11 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
 
 function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
   const layout = layoutOf(signature);
-  const numberCount = signature.inputs.filter((input) => input.type === 'number').length;
-  const categoryCount = signature.inputs.length - numberCount;
+  const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const categoryCount = signature.inputs.filter((input) => input.categories).length;
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
+  const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
   let closing: Promise<void> | undefined;
   let calls = 0;
   let onIdle: (() => void) | undefined;
@@ -116,7 +117,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const upper = outputs['upper']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        predictions.push(lower && upper ? { value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } } : { value });
+        if (lower && upper) predictions.push({ value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } });
+        else predictions.push(halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } });
       }
       return;
     }

@@ -1,5 +1,6 @@
+import { dateOfDay, type DatePart, dateParts } from '@millrace/kernel';
 import { z } from 'zod';
-import { encodedWidth, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
@@ -31,10 +32,14 @@ export interface ForecastFacts {
   intervalCoverage: number;
 }
 
-/** `closed`: there is no answer to other values than these; a number is then a whole one. */
+/**
+ * `closed`: there is no answer to other values than these; a number is then a whole one. A date is ISO 8601 text; the graph
+ * gets its `parts`, in their order, among the numbers; `min` and `max` are the first and last day of training.
+ */
 export type SignatureInput =
-  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; closed?: true | undefined }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; closed?: true | undefined };
+  | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; parts?: never; closed?: true | undefined }
+  | { name: string; type: 'date'; required: boolean; parts: DatePart[]; min: string; max: string; categories?: never; closed?: never }
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined };
 
 export type SignatureOutput =
   | {
@@ -66,6 +71,7 @@ const inputSchema = z.discriminatedUnion('type', [
   z
     .strictObject({ name, type: z.literal('number'), required: z.boolean(), min: z.number(), max: z.number(), closed })
     .refine((input) => input.min <= input.max, 'min is above max'),
+  z.strictObject({ name, type: z.literal('date'), required: z.boolean(), parts: z.array(z.enum(dateParts)).min(1), min: z.string(), max: z.string() }),
   z.strictObject({
     name,
     type: z.enum(['category', 'binary']),
@@ -107,7 +113,7 @@ const signatureSchema = z
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => new Set(it.inputs.map((input) => input.name)).size === it.inputs.length, 'an input is named twice')
   .refine(
-    (it) => !it.inputs.some((i) => i.type !== 'number' && i.categories.includes(it.graph.missingCategory)),
+    (it) => !it.inputs.some((i) => 'categories' in i && i.categories.includes(it.graph.missingCategory)),
     'missingCategory is one of the categories',
   );
 
@@ -123,16 +129,7 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
     formatVersion: 1,
     task: target.type === 'number' ? 'regression' : 'classification',
     family: pipeline.estimator.family,
-    inputs: features.map((feature) =>
-      feature.type === 'number'
-        ? { name: feature.name, type: 'number', required: !feature.missingAllowed, min: feature.min, max: feature.max }
-        : {
-            name: feature.name,
-            type: feature.type,
-            required: !feature.missingAllowed,
-            categories: [...feature.categories],
-          },
-    ),
+    inputs: features.flatMap((feature, index) => inputOf(feature, features, index)),
     output:
       target.type === 'number'
         ? { name: target.name, type: 'number', ...(target.interval ? { interval: { ...target.interval } } : {}) }
@@ -146,6 +143,30 @@ export function signatureOf(pipeline: FittedPipeline): Signature {
   };
 }
 
+/** A date stands where its first part does. */
+function inputOf(feature: FittedFeature, features: readonly FittedFeature[], index: number): SignatureInput[] {
+  const required = !feature.missingAllowed;
+  if (feature.type !== 'number') return [{ name: feature.name, type: feature.type, required, categories: [...feature.categories] }];
+  const { of } = feature;
+  if (!of) return [{ name: feature.name, type: 'number', required, min: feature.min, max: feature.max }];
+  const sourceOf = (one: FittedFeature | undefined): string | undefined => (one?.type === 'number' ? one.of?.column : undefined);
+  if (sourceOf(features[index - 1]) === of.column) return [];
+  const siblings = features.flatMap((one) => (one.type === 'number' && one.of?.column === of.column ? [{ ...one, part: one.of.part }] : []));
+  const day = siblings.find(({ part }) => part === 'day')!;
+  return [{ name: of.column, type: 'date', required, parts: siblings.map(({ part }) => part), min: dateOfDay(day.min), max: dateOfDay(day.max) }];
+}
+
+/** How many of the graph's numbers an input is; 0 for text. */
+export function numbersOf(input: SignatureInput): number {
+  return input.type === 'number' ? 1 : (input.parts?.length ?? 0);
+}
+
+/** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
+export function intervalCoverageOf({ forecast, output }: Signature): number | null {
+  if (forecast) return forecast.intervalCoverage;
+  return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
+}
+
 /** The tensors of the signature: one input for each feature, so that clients may send columns by name. */
 export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]; outputs: TensorMetadata[] } {
   const inputs = signature.inputs.map(
@@ -155,7 +176,7 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     signature.output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
-          ...(signature.forecast ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
+          ...(intervalCoverageOf(signature) !== null ? (['lower', 'upper'] as const).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] })) : []),
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },

@@ -1,7 +1,7 @@
 import { type PersonActor, platformTenantId } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
-import { defaultLimits, defaultTrainingLimits } from './index.ts';
+import { defaultLimits, defaultTableLimits, defaultTrainingLimits } from './index.ts';
 
 let world: World;
 let operator: PersonActor;
@@ -59,6 +59,22 @@ describe('a plan', () => {
     const [row] = await world.db.asOwner<Record<string, unknown>>('DELETE FROM tenant_queues WHERE tenant_id = $1 RETURNING tenant_id', [tenant.tenantId]);
     await world.db.asOwner('INSERT INTO tenant_queues (tenant_id) VALUES ($1)', [row!['tenant_id']]);
     expect(await limits()).toEqual(defaultTrainingLimits);
+  });
+
+  it('says how large a table may be, and the default where it says nothing', async () => {
+    const tenant = await world.tenant();
+    const limits = () => world.quota.showTableLimits(tenant.owner.actor);
+    expect(await limits()).toEqual(defaultTableLimits);
+    const given = { name: 'long tables', description: '', limits: [], tables: { rows: 20_000_000, fileMb: 5000 } };
+    expect(await plans().save(operator, given)).toMatchObject({ type: 'saved', plan: { tables: { ...defaultTableLimits, rows: 20_000_000, fileMb: 5000 } } });
+    await plans().setForTenant(operator, tenant.tenantId, 'long tables');
+    expect(await limits()).toEqual({ rows: 20_000_000, columns: defaultTableLimits.columns, fileMb: 5000 });
+    await plans().save(operator, { ...given, tables: { columns: 50 } });
+    expect(await limits()).toEqual({ ...defaultTableLimits, columns: 50 });
+    const outcome = await plans().save(operator, { ...given, tables: { rows: 0, columns: 1.5, fileMb: -1 } });
+    expect(outcome.type === 'invalid' && outcome.problems.map(({ field }) => field)).toEqual(['tables.rows', 'tables.columns', 'tables.fileMb']);
+    await plans().setForTenant(operator, tenant.tenantId, null);
+    expect(await limits()).toEqual(defaultTableLimits);
   });
 
   it('takes nothing away from who has more, and gives nothing new until it is less', async () => {

@@ -2,12 +2,14 @@ import { type Actor, platformTenantId, recordAudit, requirePermission } from '@m
 import type { Database, Plan, SystemTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import { defaultLimits, type Limits, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
+import { setTableLimits, type TableLimits, tableLimitProblems, tableLimitsOf } from './table-limits.ts';
 import { setTrainingLimits, type TrainingLimits, trainingLimitProblems, trainingLimitsOf } from './training-limits.ts';
 
 /** Named limits. A tenant without a plan has the default ones. */
 export interface PlanView extends Pick<Plan, 'name' | 'description' | 'createdAt' | 'updatedAt'> {
   limits: Limits;
   training: TrainingLimits;
+  tables: TableLimits;
   tenantCount: number;
 }
 
@@ -18,6 +20,7 @@ export interface PlanInput {
   limits: readonly { resource: QuotaResource; limit: bigint }[];
   /** what is left out is as by default */
   training?: Partial<TrainingLimits>;
+  tables?: Partial<TableLimits>;
 }
 
 export type SavePlanOutcome = { type: 'saved'; plan: PlanView } | { type: 'invalid'; problems: Problem[] };
@@ -26,7 +29,7 @@ export type SetTenantPlanOutcome = { type: 'set' } | { type: 'tenant-not-found' 
 
 /** The same, with what the trail tells of it. */
 export type PlanSet =
-  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number>; training: Record<string, number | null> } }
+  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number>; training: Record<string, number | null>; tables: Record<string, number | null> } }
   | Exclude<SetTenantPlanOutcome, { type: 'set' }>;
 
 /** How much a tenant has and uses. Never what. */
@@ -60,7 +63,9 @@ export function createPlans({ database }: { database: Database }) {
       if (problems.length) return { type: 'invalid', problems };
       const limits = { ...defaultLimits, ...Object.fromEntries(input.limits.map(({ resource, limit }) => [resource, limit])) };
       const training = trainingLimitsOf(input.training ?? {});
-      const data = { description: input.description.trim(), limits: asJson(limits), training: { ...training } };
+      const tables = tableLimitsOf(input.tables ?? {});
+      const given = { limits: asJson(limits), training: { ...training }, tables: { ...tables } };
+      const data = { description: input.description.trim(), ...given };
       return database.system().transaction(async (tx): Promise<SavePlanOutcome> => {
         // Its row lock makes whoever is just giving the plan to a tenant wait.
         const plan = await tx.plan.upsert({ where: { name: input.name }, create: { name: input.name, ...data }, update: data });
@@ -68,9 +73,10 @@ export function createPlans({ database }: { database: Database }) {
         const ids = tenants.map(({ id }) => id);
         await setLimits(tx, ids, limits);
         await setTrainingLimits(tx, ids, training);
+        await setTableLimits(tx, ids, tables);
         // In the order of the ids, and the platform's own trail last, as everywhere: trails are locked one after another.
-        for (const tenantId of ids) await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: plan.name, limits: asJson(limits), training: { ...training } } });
-        await recordAudit(tx, actor, { action: 'plan.save', subject: plan.name, details: { limits: asJson(limits), training: { ...training }, tenants: ids.length } });
+        for (const tenantId of ids) await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: plan.name, ...given } });
+        await recordAudit(tx, actor, { action: 'plan.save', subject: plan.name, details: { ...given, tenants: ids.length } });
         return { type: 'saved', plan: viewOf(plan, ids.length) };
       });
     },
@@ -126,18 +132,21 @@ async function setPlan(tx: SystemTx, tenantId: string, planName: string | null):
   if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
   let limits: Limits = defaultLimits;
   let training = trainingLimitsOf({});
+  let tables = tableLimitsOf({});
   if (planName !== null) {
     // Locked, so that a change of the plan at this moment comes before or after.
-    const [locked] = await tx.$queryRaw<{ limits: unknown; training: unknown }[]>`SELECT limits, training FROM plans WHERE name = ${planName} FOR SHARE`;
+    const [locked] = await tx.$queryRaw<{ limits: unknown; training: unknown; tables: unknown }[]>`SELECT limits, training, tables FROM plans WHERE name = ${planName} FOR SHARE`;
     if (!locked) return { type: 'plan-not-found' };
     limits = limitsOf(locked.limits);
     training = trainingLimitsOf(locked.training);
+    tables = tableLimitsOf(locked.tables);
   }
   const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
   if (!count) return { type: 'tenant-not-found' };
   await setLimits(tx, [tenantId], limits);
   await setTrainingLimits(tx, [tenantId], training);
-  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits), training: { ...training } } };
+  await setTableLimits(tx, [tenantId], tables);
+  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits), training: { ...training }, tables: { ...tables } } };
 }
 
 async function setLimits(tx: SystemTx, tenantIds: string[], limits: Limits): Promise<void> {
@@ -157,12 +166,12 @@ function limitsOf(stored: unknown): Limits {
   return Object.fromEntries(resources.map((resource) => [resource, BigInt(values[resource] ?? defaultLimits[resource])])) as Limits;
 }
 
-function viewOf({ name, description, limits, training, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
-  return { name, description, limits: limitsOf(limits), training: trainingLimitsOf(training), createdAt, updatedAt, tenantCount };
+function viewOf({ name, description, limits, training, tables, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
+  return { name, description, limits: limitsOf(limits), training: trainingLimitsOf(training), tables: tableLimitsOf(tables), createdAt, updatedAt, tenantCount };
 }
 
-function planProblems({ name, description, limits, training = {} }: PlanInput): Problem[] {
-  const problems: Problem[] = trainingLimitProblems(training);
+function planProblems({ name, description, limits, training = {}, tables = {} }: PlanInput): Problem[] {
+  const problems: Problem[] = [...trainingLimitProblems(training), ...tableLimitProblems(tables)];
   if (!/^[A-Za-z0-9][A-Za-z0-9 _.-]{0,39}$/.test(name) || name.endsWith(' ')) {
     problems.push({ code: 'name_unfit', field: 'name', message: 'This is no name for a plan.', remedy: 'Use 1 to 40 letters, digits, spaces, hyphens, dots and underscores.' });
   }

@@ -3,6 +3,7 @@ import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
+import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
 
 export interface QuotaExceeded {
@@ -35,6 +36,15 @@ export function createQuota({ database }: { database: Database }) {
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,
+
+    /** How large one table of the tenant may be: for whoever takes it in. */
+    tableLimits: readTableLimits,
+
+    /** The same for people. */
+    async showTableLimits(actor: Actor): Promise<TableLimits> {
+      requirePermission(actor, 'usage:read');
+      return database.forTenant(actor.tenantId).transaction((tx) => readTableLimits(tx, actor.tenantId));
+    },
 
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {

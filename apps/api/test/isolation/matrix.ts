@@ -176,25 +176,15 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
       const slots = extra ? [...required, extra] : required;
       const choices = slots.map((slot) => thinned(ownValues(slot, tenant, () => freshName(tenant))));
       if (choices.some((values) => !values.length)) continue;
-      // Diagonally: every value of every slot comes up early, not only those of the last slot.
-      const combinations = choices.reduce((product, values) => product * values.length, 1);
-      const order = Array.from({ length: combinations }, (_, index) => index).sort((a, b) => weight(a, choices) - weight(b, choices));
-      for (const index of order) {
+      for (const places of diagonally(choices.map(({ length }) => length))) {
         if (left-- <= 0) return;
         yield slots.map((slot, position) => {
-          const value = choices[position]![digit(index, position, choices)];
+          const value = choices[position]![places[position]!];
           return { slot, value: typeof value === 'string' && /^f[0-9a-z]+-/.test(value) ? freshName(tenant) : value };
         });
       }
     }
   }
-
-  const digit = (index: number, position: number, choices: unknown[][]): number => {
-    let rest = index;
-    for (let i = 0; i < position; i++) rest = Math.floor(rest / choices[i]!.length);
-    return rest % choices[position]!.length;
-  };
-  const weight = (index: number, choices: unknown[][]): number => choices.reduce((sum, _, position) => sum + digit(index, position, choices), 0);
 
   /** All variables with which the root field shows its asker anything. */
   async function alive(asker: Asker, credential: string, { root, field }: Operation): Promise<Record<string, unknown>[]> {
@@ -352,4 +342,24 @@ const exclusive = ({ slots }: Operation): boolean => slots.length > 1 && slots.e
 
 function at(variables: Record<string, unknown>, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], variables);
+}
+
+/**
+ * All combinations of places, those whose places add up to least first: every value of every slot comes up early, not only
+ * those of the last slot. One at a time, since there are many more than are looked at.
+ */
+function* diagonally(lengths: readonly number[]): Generator<number[]> {
+  const most = lengths.reduce((sum, length) => sum + length - 1, 0);
+  for (let sum = 0; sum <= most; sum++) yield* summingTo(sum, lengths);
+}
+
+function* summingTo(sum: number, lengths: readonly number[]): Generator<number[]> {
+  const length = lengths.at(-1);
+  if (length === undefined) {
+    if (sum === 0) yield [];
+    return;
+  }
+  for (let place = 0; place < length && place <= sum; place++) {
+    for (const before of summingTo(sum - place, lengths.slice(0, -1))) yield [...before, place];
+  }
 }

@@ -1,4 +1,4 @@
-import type { CheckedRows, RowProblem, Signature } from '@millrace/packaging';
+import { type CheckedRows, intervalCoverageOf, type RowProblem, type Signature } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 import { asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
@@ -44,7 +44,7 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : signature.forecast ? ['prediction', 'lower', 'upper'] : ['prediction']);
+const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : intervalCoverageOf(signature) !== null ? ['prediction', 'lower', 'upper'] : ['prediction']);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);

@@ -104,7 +104,7 @@ export function plainPredictions(predictions: readonly Prediction[]): (string | 
   return predictions.map((prediction) => ('label' in prediction ? prediction.label : prediction.value));
 }
 
-/** One end of the interval of each row of a forecast. */
+/** One end of the interval of each row, of a model that has one. */
 export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
   return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
 }

@@ -168,6 +168,27 @@ describe('rows that do not fit', () => {
   });
 });
 
+describe('a number with an interval', () => {
+  const { features, target, estimator } = mixedRegression();
+  const signature = signatureOf({ features, target: { ...target, interval: { coverage: 0.9, halfWidth: 2 } } as typeof target, estimator });
+  const predictions: Prediction[] = [{ value: 3, interval: { lower: 1, upper: 5 } }];
+  const served = { endpoint: { name: 'wear' }, version: { number: 1 } } as never;
+  const row = { pressure: 1, material: 'steel' };
+  const tensor = (name: string, data: unknown[], datatype = 'FP64') => ({ name, datatype, shape: [1], data });
+  const infer = { inputs: [tensor('pressure', [1]), tensor('material', ['steel'], 'BYTES')] };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: row }, { prediction: [3] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: [row] }, { predictions: [{ prediction: 3, lower: 1, upper: 5 }] }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { pressure: [1], material: ['steel'] } }, { outputs: { prediction: [3], lower: [1], upper: [5] } }],
+    ['MLflow', readMlflow, { dataframe_records: [row] }, { predictions: [3] }],
+    ['Open Inference Protocol', readOpenInference, infer, { model_name: 'wear', model_version: '1', id: 'p', outputs: [tensor('prediction', [3]), tensor('lower', [1]), tensor('upper', [5])] }],
+    ['one output of it', readOpenInference, { ...infer, outputs: [{ name: 'lower' }] }, { model_name: 'wear', model_version: '1', id: 'p', outputs: [tensor('lower', [1])] }],
+  ])('answers %s as a forecast does', (_name, reader, body, expected) => {
+    expect(reader(signature, body).write({ predictionId: 'p', served, signature, predictions })).toEqual(expected);
+  });
+});
+
 describe('a forecast', () => {
   const { signature } = buildForecastPackage(
     {

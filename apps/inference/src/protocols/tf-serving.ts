@@ -1,4 +1,4 @@
-import type { Prediction, Signature } from '@millrace/packaging';
+import { intervalCoverageOf, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
 import { asObject, checkColumns, checkInstances, checkList, intervalEnds, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
@@ -40,13 +40,13 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
-  if (signature.forecast) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
+  if (intervalCoverageOf(signature) !== null) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
   if (signature.output.type === 'number') return plainPredictions(predictions);
   return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
-  if (signature.forecast) {
+  if (intervalCoverageOf(signature) !== null) {
     return { prediction: plainPredictions(predictions), lower: intervalEnds(predictions, 'lower'), upper: intervalEnds(predictions, 'upper') };
   }
   if (signature.output.type === 'number') return plainPredictions(predictions);

@@ -1,5 +1,6 @@
 import { selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, type Backend } from '../backend.ts';
+import { expandDates } from '../date-columns.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { prepareData } from '../prepared-data.ts';
@@ -19,7 +20,10 @@ export async function reproduceTrial(input: {
   backend: Backend;
   record: SearchRecord;
 }): Promise<{ pipeline: FittedPipeline; foldScores: (number | null)[]; outOfFold: Float64Array }> {
-  const { table, spec, record } = input;
+  const { record } = input;
+  const expanded = expandDates(input.table, input.spec);
+  if (expanded.type === 'invalid') throw new Error(expanded.problems[0]!.message);
+  const { table, spec } = expanded;
   await activateBackend(input.backend);
   const data = prepareData(table, spec);
   if (data.type === 'invalid') throw new Error(data.problems[0]!.message);

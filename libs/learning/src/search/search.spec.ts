@@ -1,6 +1,7 @@
 import { madeUpTable, specFor } from '../../test/sample-tables.ts';
 import { activateBackend, type Backend, selectBackend } from '../backend.ts';
 import { metricValue } from '../metrics.ts';
+import { predict } from '../predict.ts';
 import { encodeState } from '../state-codec.ts';
 import { train, type TrainEvent, type TrainOptions, type TrainOutcome } from '../train.ts';
 import { reproduceTrial } from './reproduce-trial.ts';
@@ -166,6 +167,11 @@ test('numbers are searched too, and tested on the rows that are asked for', asyn
   // By construction on the rows it was taken from, by its guarantee on others.
   expect(metrics.validation.coverage).toBeCloseTo(0.8, 1);
   expect(metrics.test.coverage).toBeGreaterThan(0.6);
+  const { halfWidth } = (pipeline.target as { interval: { halfWidth: number } }).interval;
+  for (const answer of (await predict(pipeline, table)).slice(0, 3)) {
+    if (!('value' in answer)) throw new Error('no number');
+    expect(answer.interval).toEqual({ lower: answer.value - halfWidth, upper: answer.value + halfWidth });
+  }
 });
 
 test('costs choose the threshold on out-of-fold predictions, and the answers obey it', async () => {

@@ -14,9 +14,10 @@ import {
   rejectedFileError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
 import { columnTypeEnum } from './dataset-types.ts';
+import { dialectOf, fileDialectInput } from './dialect-types.ts';
 
 const beginUploadSuccess = builder
-  .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string }>('BeginUploadSuccess')
+  .objectRef<{ __typename: 'BeginUploadSuccess'; uploadId: string; maxBytes: number | null }>('BeginUploadSuccess')
   .implement({
     description: 'The upload waits for its bytes.',
     fields: (t) => ({
@@ -32,8 +33,8 @@ const beginUploadSuccess = builder
       }),
       maxBytes: t.field({
         type: 'BigInt',
-        description: 'The most that is accepted.',
-        resolve: (_parent, _args, { services }) => BigInt(services.maxUploadBytes),
+        description: 'The most that is accepted: what the server takes, or what the tenant may send if that is less.',
+        resolve: ({ maxBytes }, _args, { services }) => BigInt(Math.min(services.maxUploadBytes, maxBytes ?? Infinity)),
       }),
     }),
   });
@@ -49,6 +50,7 @@ const beginUploadInput = builder.inputType('BeginUploadInput', {
   fields: (t) => ({
     filename: t.string({ required: true, description: 'Its name: shown, never used as a path.' }),
     mediaType: t.string({ description: 'Its media type, such as text/csv; never trusted.' }),
+    dialect: t.field({ type: fileDialectInput, description: 'How it is to be read, where it says too little of that itself.' }),
   }),
 });
 
@@ -220,10 +222,10 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'dataset:write' },
     description: 'Announces a file. Its bytes go to the address in the answer.',
     args: { input: t.arg({ type: beginUploadInput, required: true, description: 'The file.' }) },
-    resolve: async (_root, { input: { filename, mediaType } }, { services, signedIn }) => {
-      const outcome = await services.datasets.beginUpload(signedIn, { filename, ...(mediaType == null ? {} : { mediaType }) });
+    resolve: async (_root, { input: { filename, mediaType, dialect } }, { services, signedIn }) => {
+      const outcome = await services.datasets.beginUpload(signedIn, { filename, ...(mediaType == null ? {} : { mediaType }), ...(dialect && { dialect: dialectOf(dialect) }) });
       if (outcome.type === 'invalid') return invalidInput(outcome.problems);
-      return { __typename: 'BeginUploadSuccess' as const, uploadId: outcome.upload.id };
+      return { __typename: 'BeginUploadSuccess' as const, uploadId: outcome.upload.id, maxBytes: outcome.maxBytes };
     },
   }),
   createDataset: t.field({

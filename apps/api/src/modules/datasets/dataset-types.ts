@@ -1,7 +1,8 @@
 import { databaseEnums } from '@millrace/database';
-import type { ColumnProfile, DatasetProfile, FileWarning } from '@millrace/datasets';
+import type { ColumnProfile, DatasetProfile, FileDialect, FileWarning } from '@millrace/datasets';
 import { isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { fileDialectType } from './dialect-types.ts';
 import { columnWarningType, targetReportType, targetTypeEnum } from './target-report-types.ts';
 
 const uploadStatusEnum = builder.enumType(databaseEnums.UploadStatus, {
@@ -33,6 +34,7 @@ builder.prismaNode('Upload', {
   fields: (t) => ({
     filename: t.exposeString('filename', { description: 'As the user named it.' }),
     mediaType: t.exposeString('mediaType', { nullable: true, description: 'As the user declared it; never trusted.' }),
+    dialect: t.field({ type: fileDialectType, description: 'How it is read, as far as its sender declared it.', resolve: ({ dialect }) => dialect as FileDialect }),
     status: t.expose('status', { type: uploadStatusEnum, description: 'How far it is.' }),
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', nullable: true, description: 'Bytes; null until complete.' }),
     sha256: t.exposeString('sha256', { nullable: true, description: 'SHA-256 of the bytes; null until complete.' }),

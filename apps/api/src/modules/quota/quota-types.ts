@@ -1,4 +1,4 @@
-import type { QuotaCounterView, UsageSummary } from '@millrace/quota';
+import type { QuotaCounterView, TableLimits, UsageSummary } from '@millrace/quota';
 import { builder } from '../../schema-builder.ts';
 
 export const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounter').implement({
@@ -20,7 +20,22 @@ export const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').
   }),
 });
 
+export const tableLimitsType = builder.objectRef<TableLimits>('TableLimits').implement({
+  description: 'How large one table of a tenant may be. Part of its plan.',
+  fields: (t) => ({
+    rows: t.exposeInt('rows', { description: 'The most rows of one data set version.' }),
+    columns: t.exposeInt('columns', { description: 'The most columns.' }),
+    fileMb: t.exposeInt('fileMb', { nullable: true, description: 'The most of one uploaded file, in units of 1 000 000 bytes; null for what the server takes.' }),
+  }),
+});
+
 builder.queryFields((t) => ({
+  tableLimits: t.field({
+    type: tableLimitsType,
+    authScopes: { permission: 'usage:read' },
+    description: 'How large one table of the tenant may be.',
+    resolve: (_root, _args, { services, signedIn }) => services.quota.showTableLimits(signedIn),
+  }),
   quota: t.field({
     type: [quotaCounterType],
     authScopes: { permission: 'usage:read' },

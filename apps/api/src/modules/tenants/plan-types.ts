@@ -1,7 +1,8 @@
 import { databaseEnums } from '@millrace/database';
-import type { PlanView, QuotaResource, TrainingLimits } from '@millrace/quota';
+import type { PlanView, QuotaResource } from '@millrace/quota';
 import { invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { tableLimitsType } from '../quota/quota-types.ts';
 import { trainingLimitsType } from '../training/run-queue-types.ts';
 
 const quotaResourceEnum = builder.enumType(databaseEnums.QuotaResource, {
@@ -28,6 +29,7 @@ const planType = builder.objectRef<PlanView>('Plan').implement({
       resolve: ({ limits }) => (Object.entries(limits) as [QuotaResource, bigint][]).map(([resource, limit]) => ({ resource, limit })),
     }),
     training: t.expose('training', { type: trainingLimitsType, description: 'How its tenants’ runs share the workers, and what one run may have.' }),
+    tables: t.expose('tables', { type: tableLimitsType, description: 'How large one table of its tenants may be.' }),
     tenantCount: t.exposeInt('tenantCount', { description: 'How many tenants have it.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
@@ -64,6 +66,15 @@ const trainingLimitsInput = builder.inputType('TrainingLimitsInput', {
   }),
 });
 
+const tableLimitsInput = builder.inputType('TableLimitsInput', {
+  description: 'How large one table of a plan’s tenants may be; what is left out is as by default.',
+  fields: (t) => ({
+    rows: t.int({ description: 'The most rows; 5 000 000 if left out.' }),
+    columns: t.int({ description: 'The most columns; 1000 if left out.' }),
+    fileMb: t.int({ description: 'The most of one uploaded file, in units of 1 000 000 bytes; what the server takes if left out.' }),
+  }),
+});
+
 const savePlanInput = builder.inputType('SavePlanInput', {
   description: 'A plan to be made or changed.',
   fields: (t) => ({
@@ -71,6 +82,7 @@ const savePlanInput = builder.inputType('SavePlanInput', {
     description: t.string({ description: 'What it is for: at most 300 characters.' }),
     limits: t.field({ type: [planLimitInput], required: true, description: 'Its limits; a resource that is left out gets its default one.' }),
     training: t.field({ type: trainingLimitsInput, description: 'Limits of training; the default ones if left out.' }),
+    tables: t.field({ type: tableLimitsInput, description: 'Limits of one table; the default ones if left out.' }),
   }),
 });
 
@@ -90,13 +102,13 @@ builder.mutationField('savePlan', (t) =>
     authScopes: { permission: 'platform:write' },
     description: 'For operators: makes a plan, or changes the one of this name for all tenants that have it. Who has more than a new limit keeps it and gets nothing more.',
     args: { input: t.arg({ type: savePlanInput, required: true, description: 'The plan.' }) },
-    resolve: async (_root, { input: { name, description, limits, training } }, { services, signedIn }) => {
-      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}) });
+    resolve: async (_root, { input: { name, description, limits, training, tables } }, { services, signedIn }) => {
+      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}), tables: withoutNulls(tables ?? {}) });
       return outcome.type === 'invalid' ? invalidInput(outcome.problems) : { __typename: 'SavePlanSuccess' as const, plan: outcome.plan };
     },
   }),
 );
 
 /** Null says no more than leaving it out. */
-const withoutNulls = (given: { [Name in keyof TrainingLimits]?: TrainingLimits[Name] | null | undefined }): Partial<TrainingLimits> =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));
+const withoutNulls = <Given extends object>(given: Given): { [Name in keyof Given]?: NonNullable<Given[Name]> } =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined)) as { [Name in keyof Given]?: NonNullable<Given[Name]> };

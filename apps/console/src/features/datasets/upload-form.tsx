@@ -5,9 +5,10 @@ import { TextField } from '../../design/field.tsx';
 import { formatBytes } from '../../design/format.ts';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { AddDatasetVersionDocument, AppendDatasetRowsDocument, BeginUploadDocument, CreateDatasetDocument } from '../../gql/graphql.ts';
+import { AddDatasetVersionDocument, AppendDatasetRowsDocument, BeginUploadDocument, CreateDatasetDocument, type FileDialectInput } from '../../gql/graphql.ts';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { DialectFields } from './dialect-fields.tsx';
 import { sendFile } from './send-file.ts';
 
 type Phase = { type: 'choosing' } | { type: 'sending'; share: number } | { type: 'reading' };
@@ -27,6 +28,7 @@ export function UploadForm({ datasetId, isAppending = false, onDone, onCancel }:
   const [file, setFile] = useState<File | null>(null);
   const [name, setName] = useState('');
   const [description, setDescription] = useState('');
+  const [dialect, setDialect] = useState<FileDialectInput>({});
   const [phase, setPhase] = useState<Phase>({ type: 'choosing' });
   const [sendRefusal, setSendRefusal] = useState<Refusal | null>(null);
   const beginUpload = useVerb(BeginUploadDocument);
@@ -48,12 +50,12 @@ export function UploadForm({ datasetId, isAppending = false, onDone, onCancel }:
 
   /** The bytes on the server, as an upload id; null when refused or cancelled. */
   async function send(chosen: File): Promise<string | null> {
-    const begun = await beginUpload.run({ input: { filename: chosen.name, mediaType: chosen.type || 'application/octet-stream' } });
+    const begun = await beginUpload.run({ input: { filename: chosen.name, mediaType: chosen.type || 'application/octet-stream', dialect } });
     if (!begun) return null;
     if (chosen.size > Number(begun.maxBytes)) {
       setSendRefusal({
         code: 'file_too_large',
-        message: `The file has ${formatBytes(chosen.size)}; this server takes at most ${formatBytes(begun.maxBytes)}.`,
+        message: `The file has ${formatBytes(chosen.size)}; at most ${formatBytes(begun.maxBytes)} may be sent at once.`,
         remedy: 'Split the file, or leave out columns and rows that the model does not need.',
         problems: [],
       });
@@ -110,6 +112,7 @@ export function UploadForm({ datasetId, isAppending = false, onDone, onCancel }:
           />
         </div>
       )}
+      <DialectFields value={dialect} isDisabled={isBusy} onValue={setDialect} />
       {phase.type === 'sending' && <Progress label={`Sending ${file?.name ?? 'the file'}`} value={phase.share} />}
       {phase.type === 'reading' && <Progress label="Reading and profiling the columns" value={null} />}
       <div className="flex justify-end gap-2">

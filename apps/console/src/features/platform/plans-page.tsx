@@ -14,6 +14,7 @@ import { PlansDocument, SavePlanDocument, type PlanFieldsFragment, type QuotaRes
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { LimitFields, numbersOf, textsOf } from './limit-fields.tsx';
 
 const gigabyte = 1e9;
 
@@ -28,6 +29,12 @@ const trainingFields: readonly { name: TrainingLimitName; label: string }[] = [
   { name: 'computeSecondsPerMonth', label: 'Compute seconds a month' },
   { name: 'runMemoryMb', label: 'Memory of a run in MB' },
   { name: 'runMinutes', label: 'Minutes of a run' },
+];
+
+const tableFields: readonly { name: Exclude<keyof PlanFieldsFragment['tables'], '__typename'>; label: string }[] = [
+  { name: 'rows', label: 'Rows of a table' },
+  { name: 'columns', label: 'Columns of a table' },
+  { name: 'fileMb', label: 'File size in MB' },
 ];
 
 export function PlansPage() {
@@ -67,6 +74,7 @@ export function PlansPage() {
                   { header: 'Storage', align: 'right', cell: (plan) => formatBytes(limitOf(plan, 'STORAGE_BYTES')) },
                   { header: 'Weight', align: 'right', cell: ({ training }) => formatNumber(training.weight) },
                   { header: 'Runs at once', align: 'right', isExtra: true, cell: ({ training }) => formatCount(training.runningRuns) },
+                  { header: 'Rows of a table', align: 'right', isExtra: true, cell: ({ tables }) => formatCount(tables.rows) },
                   { header: 'Tenants', align: 'right', cell: ({ tenantCount }) => formatCount(tenantCount) },
                   { header: 'Changed', isExtra: true, cell: ({ updatedAt }) => formatMoment(updatedAt) },
                   {
@@ -95,7 +103,8 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
   const [description, setDescription] = useState(plan?.description ?? '');
   const [runs, setRuns] = useState(plan ? String(limitOf(plan, 'ACTIVE_RUNS') ?? '') : '');
   const [storage, setStorage] = useState(plan ? String(Number(limitOf(plan, 'STORAGE_BYTES') ?? 0) / gigabyte) : '');
-  const [training, setTraining] = useState(() => Object.fromEntries(trainingFields.map(({ name }) => [name, String(plan?.training[name] ?? '')])) as Record<TrainingLimitName, string>);
+  const [training, setTraining] = useState(() => textsOf(trainingFields, plan?.training));
+  const [tables, setTables] = useState(() => textsOf(tableFields, plan?.tables));
   const save = useVerb(SavePlanDocument, { refetchQueries: ['Plans'] });
 
   async function submit(event: FormEvent) {
@@ -104,11 +113,10 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
       ...(runs === '' ? [] : [{ resource: 'ACTIVE_RUNS' as const, limit: runs }]),
       ...(storage === '' ? [] : [{ resource: 'STORAGE_BYTES' as const, limit: String(Math.round(Number(storage) * gigabyte)) }]),
     ];
-    const given = Object.fromEntries(Object.entries(training).flatMap(([limit, value]) => (value === '' ? [] : [[limit, Number(value)]])));
-    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits, training: given } })) onClose();
+    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits, training: numbersOf(training), tables: numbersOf(tables) } })) onClose();
   }
 
-  const shown = ['name', 'description', ...trainingFields.map((field) => `training.${field.name}`)];
+  const shown = ['name', 'description', ...trainingFields.map((field) => `training.${field.name}`), ...tableFields.map((field) => `tables.${field.name}`)];
   return (
     <Dialog title={plan ? `Change ${plan.name}` : 'Create plan'} isOpen onClose={onClose}>
       <form onSubmit={(event) => void submit(event)} className="space-y-4">
@@ -127,21 +135,8 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
           <TextField label="Active runs" isOptional type="number" min={0} value={runs} onValue={setRuns} />
           <TextField label="Storage in GB" isOptional type="number" min={0} step="any" value={storage} onValue={setStorage} />
         </div>
-        <div className="grid grid-cols-2 gap-4">
-          {trainingFields.map((field) => (
-            <TextField
-              key={field.name}
-              label={field.label}
-              isOptional
-              type="number"
-              min={0}
-              step="any"
-              value={training[field.name]}
-              onValue={(value) => setTraining({ ...training, [field.name]: value })}
-              problem={problemOf(save.refusal, `training.${field.name}`)}
-            />
-          ))}
-        </div>
+        <LimitFields part="training" fields={trainingFields} values={training} onValues={setTraining} refusal={save.refusal} />
+        <LimitFields part="tables" fields={tableFields} values={tables} onValues={setTables} refusal={save.refusal} />
         <p className="text-[13px] text-steel-500">What is left empty gets its default limit. Nothing that a tenant has beyond a limit is taken away.</p>
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>

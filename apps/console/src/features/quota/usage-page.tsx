@@ -68,6 +68,17 @@ export function UsagePage() {
           }
         </Loaded>
       </Card>
+      <Card title="One table" description="How large a version of a data set may be. Your operator can raise it.">
+        <Loaded what="the limits of a table" query={query}>
+          {({ tableLimits: { rows, columns, fileMb } }) => (
+            <div className="grid gap-6 sm:grid-cols-3">
+              <Figure label="Rows" value={formatCount(rows)} note="at most, with what is appended" />
+              <Figure label="Columns" value={formatCount(columns)} note="at most" />
+              <Figure label="File" value={fileMb === null ? 'no own limit' : formatBytes(fileMb * 1e6)} note={fileMb === null ? 'what the server takes' : 'of one upload'} />
+            </div>
+          )}
+        </Loaded>
+      </Card>
     </Page>
   );
 }

@@ -36,6 +36,9 @@ export function SignatureForm({ signature, draft, problemAt, onDraft }: Signatur
             />
           );
         }
+        if (input.type === 'date') {
+          return <TextField key={input.name} {...common} placeholder="2026-03-31" autoComplete="off" hint={`A date, or a moment such as ${input.max}T14:30:00Z. Learnt from ${input.min} to ${input.max}`} />;
+        }
         const choices = input.categories.map((category) => ({ value: category, label: category === '' ? '(empty)' : category }));
         const hasEmpty = input.categories.includes('');
         return (

@@ -4,12 +4,13 @@ export interface Signature {
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
-  output: { name: string; type: string; classes?: string[] };
+  output: { name: string; type: string; classes?: string[]; interval?: { coverage: number; halfWidth: number } };
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
 }
 
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
+  | { name: string; type: 'date'; required: boolean; min: string; max: string; closed?: never }
   | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true };
 
 export function signatureOf(json: unknown): Signature | null {
@@ -28,6 +29,7 @@ export function exampleRow(signature: Signature): RowDraft {
 
 /** Half way between the bounds, with no more digits than the range calls for. */
 function exampleOf(input: SignatureInput): string {
+  if (input.type === 'date') return input.max;
   if (input.type !== 'number') return input.categories[0] ?? '';
   if (input.closed) return String(input.min);
   const span = input.max - input.min;
@@ -50,9 +52,13 @@ export function readRow(signature: Signature, draft: RowDraft): ReadRow {
   const row: Row = {};
   for (const input of signature.inputs) {
     const text = (draft[input.name] ?? '').trim();
-    if (text === '' && !(input.type !== 'number' && input.categories.includes(''))) {
+    if (text === '' && !('categories' in input && input.categories.includes(''))) {
       row[input.name] = null;
       if (input.required) problems.push({ field: input.name, message: 'A value is missing.', remedy: 'This model needs one here.' });
+      continue;
+    }
+    if (input.type === 'date' && Number.isNaN(Date.parse(text))) {
+      problems.push({ field: input.name, message: `“${text}” is not a date.`, remedy: 'Write it as 2026-03-31 or 2026-03-31T14:30:00Z.' });
       continue;
     }
     if (input.type !== 'number') {
@@ -78,7 +84,7 @@ export interface Answer {
   prediction: string | number;
   /** most probable first; null for a number */
   probabilities: { label: string; probability: number }[] | null;
-  /** of a forecast */
+  /** of a forecast, and of a number whose version states how far it may be off */
   interval?: { lower: number; upper: number };
 }
 

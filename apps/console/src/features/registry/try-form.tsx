@@ -6,6 +6,7 @@ import { formatNumber, formatShare } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { PredictDocument } from '../../gql/graphql.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { IntervalBar } from './interval-bar.tsx';
 import { SignatureForm } from './signature-form.tsx';
 import { answerOf, exampleRow, readRow, type Answer, type RowDraft, type RowProblem, type Signature } from './signature.ts';
 
@@ -87,10 +88,12 @@ function AnswerView({ signature: { output, forecast }, answered: { answer, model
           {typeof answer.prediction === 'number' ? formatNumber(answer.prediction) : answer.prediction}
         </p>
       </div>
-      {answer.interval && forecast && (
+      {answer.interval && typeof answer.prediction === 'number' && (
+        <IntervalBar coverage={forecast?.intervalCoverage ?? output.interval?.coverage ?? null} value={answer.prediction} interval={answer.interval} />
+      )}
+      {forecast && (
         <p className="text-sm text-steel-700">
-          With {formatShare(forecast.intervalCoverage)} between {formatNumber(answer.interval.lower)} and {formatNumber(answer.interval.upper)}. Steps of {forecast.frequency} after{' '}
-          {forecast.lastObservation.replace('T00:00:00.000Z', '')}.
+          Steps of {forecast.frequency} after {forecast.lastObservation.replace('T00:00:00.000Z', '')}.
         </p>
       )}
       {answer.probabilities && (

@@ -3,7 +3,7 @@ import type { ColumnType, TrainingColumnsQuery } from '../../gql/graphql.ts';
 export type TrainingColumn = NonNullable<NonNullable<TrainingColumnsQuery['dataset']>['latestVersion']>['columns'][number];
 
 /** How a training configuration uses a column. */
-export type FeatureType = 'number' | 'category' | 'binary';
+export type FeatureType = 'number' | 'category' | 'binary' | 'date';
 
 export interface ColumnChoice {
   isUsed: boolean;
@@ -12,18 +12,19 @@ export interface ColumnChoice {
 
 export type ColumnChoices = Record<string, ColumnChoice>;
 
-const featureTypes: Partial<Record<ColumnType, FeatureType>> = { NUMBER: 'number', CATEGORY: 'category', BINARY: 'binary' };
+const featureTypes: Partial<Record<ColumnType, FeatureType>> = { NUMBER: 'number', CATEGORY: 'category', BINARY: 'binary', DATE: 'date' };
 
-/** Free text and points in time cannot be learnt from yet. */
+/** Free text cannot be learnt from. */
 export function isUsable(column: Pick<TrainingColumn, 'type'>): boolean {
   return featureTypes[column.type] !== undefined;
 }
 
 /** Why a column is left out at first, in words; null if it is not. */
 export function reasonToLeaveOut(column: Pick<TrainingColumn, 'type' | 'flags'>): string | null {
-  if (!isUsable(column)) return column.type === 'DATE' ? 'Points in time cannot be used yet.' : 'Free text cannot be used yet.';
+  if (!isUsable(column)) return 'Free text: a new row would hardly have one that was seen before.';
   if (column.flags.includes('empty')) return 'Has no values.';
   if (column.flags.includes('constant')) return 'Always the same value.';
+  if (column.type === 'DATE') return 'A point in time: use it if the season, the hour or the trend matters.';
   if (column.flags.includes('identifier')) return 'Names the row instead of describing it.';
   return null;
 }
@@ -33,6 +34,16 @@ export function proposeChoices(columns: readonly TrainingColumn[]): ColumnChoice
   return Object.fromEntries(
     columns.map((column) => [column.name, { isUsed: reasonToLeaveOut(column) === null, type: featureTypes[column.type] ?? 'category' }]),
   );
+}
+
+/** Points in time cannot be predicted. */
+export function canBeTarget(column: Pick<TrainingColumn, 'type'>): boolean {
+  return isUsable(column) && column.type !== 'DATE';
+}
+
+/** How a column can be used: dates as such, and nothing else as dates. */
+export function typesFor(column: Pick<TrainingColumn, 'type'>): FeatureType[] {
+  return column.type === 'DATE' ? ['date'] : ['number', 'category', 'binary'];
 }
 
 /** Tables mostly have what is to be predicted in the last column. */

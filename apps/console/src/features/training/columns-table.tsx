@@ -1,7 +1,7 @@
 import { formatCount } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { Problem } from '../../graphql/refusal.ts';
-import { isUsable, reasonToLeaveOut, type ColumnChoice, type ColumnChoices, type FeatureType, type TrainingColumn } from './column-choice.ts';
+import { isUsable, reasonToLeaveOut, typesFor, type ColumnChoice, type ColumnChoices, type FeatureType, type TrainingColumn } from './column-choice.ts';
 
 interface ColumnsTableProps {
   columns: readonly TrainingColumn[];
@@ -11,7 +11,7 @@ interface ColumnsTableProps {
   onChoice(column: string, choice: ColumnChoice): void;
 }
 
-export const featureTypeNames: Record<FeatureType, string> = { number: 'Number', category: 'Category', binary: 'Two values' };
+export const featureTypeNames: Record<FeatureType, string> = { number: 'Number', category: 'Category', binary: 'Two values', date: 'Date' };
 
 /** Which columns to learn from, and as what. */
 export function ColumnsTable({ columns, choices, target, problemsOf, onChoice }: ColumnsTableProps) {
@@ -69,9 +69,9 @@ export function ColumnsTable({ columns, choices, target, problemsOf, onChoice }:
                   if (choice) onChoice(column.name, { ...choice, type: event.target.value as FeatureType });
                 }}
               >
-                {Object.entries(featureTypeNames).map(([type, name]) => (
+                {typesFor(column).map((type) => (
                   <option key={type} value={type}>
-                    {name}
+                    {featureTypeNames[type]}
                   </option>
                 ))}
               </select>

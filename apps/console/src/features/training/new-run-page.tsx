@@ -12,7 +12,7 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { featuresOf, isUsable, proposeChoices, proposeTarget, proposeTargetType, type FeatureType } from './column-choice.ts';
+import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
@@ -204,7 +204,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
             label="Target column"
             value={target}
             problem={problemOf(refusal, 'outputFeatures[0].name')}
-            choices={columns.filter(isUsable).map(({ name }) => ({ value: name, label: name }))}
+            choices={columns.filter(canBeTarget).map(({ name }) => ({ value: name, label: name }))}
             onValue={(name) => {
               setTarget(name);
               setTargetType(null);
@@ -216,7 +216,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
             value={typeOfTarget}
             hint={typeOfTarget === 'number' ? 'A regression: the model answers with a number.' : 'A classification: the model answers with a class.'}
             problem={problemOf(refusal, 'outputFeatures[0].type')}
-            choices={Object.entries(featureTypeNames).map(([value, label]) => ({ value, label }))}
+            choices={targetColumn ? typesFor(targetColumn).map((type) => ({ value: type, label: featureTypeNames[type] })) : []}
             onValue={(type) => setTargetType(type as FeatureType)}
           />
           {classes.length === 2 && (
