@@ -1,12 +1,15 @@
 import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import type { Prediction, RowWarning } from '@millrace/packaging';
+import type { Prediction, RowWarning, Signature } from '@millrace/packaging';
 import type { UsageJournal } from '@millrace/quota';
+import type { TrafficRecorder } from '@millrace/registry';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { ModelCache } from './model-cache.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import type { Shadow } from './shadow.ts';
+import { createTrafficTurns } from './traffic-turns.ts';
 
 export interface PredictionCall {
   actor: Actor;
@@ -23,6 +26,7 @@ export interface PredictionCall {
 export interface PredictionAnswer {
   predictionId: string;
   versionNumber: number;
+  variant: 'stable' | 'canary';
   rows: number;
   /** everything but the run of the model itself */
   overheadMs: number;
@@ -35,6 +39,8 @@ export interface PredictorOptions {
   directory: Pick<EndpointDirectory, 'find' | 'names'>;
   models: ModelCache;
   journal: Pick<UsageJournal, 'record'>;
+  traffic: Pick<TrafficRecorder, 'record'>;
+  shadow: Pick<Shadow, 'mirror'>;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
 }
@@ -42,7 +48,8 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, journal, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, journal, traffic, shadow, maxInFlight }: PredictorOptions) {
+  const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
   async function answer(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
@@ -54,23 +61,36 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
       const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
-      const holding = models.hold(served.version);
-      const held = holding instanceof Promise ? await holding : holding;
+      const { version, variant, mirrors } = takeTurn(served);
+      const begun = performance.now();
+      let outcome: 'answered' | 'refused' | 'error' = 'error';
       let predictions: Prediction[];
       let reading: ReturnType<ReadRequest>;
-      let modelMs: number;
+      let signature: Signature;
+      let modelMs = 0;
       try {
-        reading = read(held.model.signature, call.body.value);
-        if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
-        if (call.body.hasNonFinite) throw nonFiniteJson();
-        const begun = performance.now();
-        predictions = await held.model.predict(reading.checked.rows);
-        modelMs = performance.now() - begun;
+        const holding = models.hold(version);
+        const held = holding instanceof Promise ? await holding : holding;
+        try {
+          signature = held.model.signature;
+          outcome = 'refused';
+          reading = read(signature, call.body.value);
+          if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
+          if (call.body.hasNonFinite) throw nonFiniteJson();
+          outcome = 'error';
+          const modelBegun = performance.now();
+          predictions = await held.model.predict(reading.checked.rows);
+          modelMs = performance.now() - modelBegun;
+          outcome = 'answered';
+        } finally {
+          held.release();
+        }
       } finally {
-        held.release();
+        traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
       }
+      if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
       const predictionId = newId('prediction');
-      const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
+      const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
       if (call.isGone()) throw callerGone();
       const rows = predictions.length;
       // Nothing is served unbilled: the entry is safe before the answer leaves.
@@ -80,13 +100,14 @@ export function createPredictor({ directory, models, journal, maxInFlight }: Pre
         at: new Date(),
         actor: actorName(actor),
         endpointId: served.endpoint.id,
-        modelVersionId: served.version.id,
+        modelVersionId: version.id,
         rows,
         units: rows,
       });
       return {
         predictionId,
-        versionNumber: served.version.number,
+        versionNumber: version.number,
+        variant,
         rows,
         overheadMs: performance.now() - call.startedAt - modelMs,
         warnings: reading.checked.warnings,

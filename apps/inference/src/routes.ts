@@ -61,7 +61,7 @@ export function createRoutes(options: RouteOptions): Route[] {
       {
         actor: request.actor!,
         endpoint: model,
-        versionNumber: version,
+        versionNumber: version ?? pinnedVersion(request, model),
         body: bodyOf(request),
         startedAt: request.startedAt,
         isGone: () => request.raw.socket.destroyed,
@@ -72,7 +72,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     reply
       .header('x-millrace-prediction-id', answer.predictionId)
       .header('x-millrace-model-version', String(answer.versionNumber))
-      .header('x-millrace-variant', 'stable')
+      .header('x-millrace-variant', answer.variant)
       .header('x-millrace-cost-units', String(answer.rows))
       .header('x-millrace-overhead-ms', answer.overheadMs.toFixed(3))
       .header('content-type', 'application/json; charset=utf-8');
@@ -171,6 +171,12 @@ export function createRoutes(options: RouteOptions): Route[] {
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;
   return [params.model, versionNumber(params)];
+}
+
+/** The header with which a caller tries a version that others do not get yet. */
+function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
+  const sent = request.headers['x-millrace-model-version'];
+  return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
 
 /** What the content type parser made of the body; it isn't asked where there is neither a body nor a content type. */
