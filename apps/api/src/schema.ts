@@ -15,6 +15,7 @@ import './modules/auth/sso-mutations.ts';
 import './modules/datasets/dataset-types.ts';
 import './modules/datasets/dataset-mutations.ts';
 import './modules/quota/quota-types.ts';
+import './modules/quota/usage-limit-types.ts';
 import './modules/registry/model-types.ts';
 import './modules/registry/model-mutations.ts';
 import './modules/registry/predict-mutation.ts';

@@ -1,6 +1,7 @@
 import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
-import type { RequestLimiter, Standing } from '@millrace/quota';
+import type { Admission, RequestLimiter } from '@millrace/quota';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
 import { type Access, requireAccess, type Route } from './routes.ts';
 
@@ -24,19 +25,17 @@ export interface GateOptions {
  * @param isCounted whether a call counts against the key's limits
  */
 export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions) {
-  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void {
+  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (!actor) throw unauthenticated('This API key or access token is not valid.');
     request.actor = actor;
-    if (actor.type === 'key' && (actor.rpmLimit !== undefined || actor.maxParallelRequests !== undefined)) {
-      if (isCounted) admit(actor, request, reply);
-      else tell(limiter.look(actor.keyId, actor), reply);
-    }
-    requireAccess(actor, access);
+    if (actor.type !== 'key' || (actor.rpmLimit === undefined && actor.maxParallelRequests === undefined)) return requireAccess(actor, access);
+    if (!isCounted) return limiter.look(actor, actor).then((standing) => (tellKeyLimits(standing, reply), requireAccess(actor, access)));
+    const admission = limiter.admit(actor, actor);
+    return admission instanceof Promise ? admission.then((admitted) => admit(admitted, actor, request, reply)) : admit(admission, actor, request, reply);
   }
 
-  function admit(actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
-    const admission = limiter.admit(actor.keyId, actor);
-    tell(admission.standing, reply);
+  function admit(admission: Admission, actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
+    tellKeyLimits(admission.standing, reply);
     if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
     let isOpen = true;
     let isHandling = false;
@@ -51,6 +50,7 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
       isHandling = begins;
       releaseAtEnd();
     };
+    requireAccess(actor, access);
   }
 
   function originOf({ id, ip, headers }: FastifyRequest, credential: string): Origin {
@@ -64,7 +64,8 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
     if (credential === null) return done(unauthenticated('There is no API key.'));
     auth.authenticate(credential, originOf(request, credential)).then((actor) => {
       try {
-        enter(actor, request, reply);
+        const entering = enter(actor, request, reply);
+        if (entering) return void entering.then(() => done(), done);
       } catch (error) {
         return done(error as Error);
       }
@@ -85,26 +86,6 @@ export function handleWatched(handle: Route['handle']): Route['handle'] {
       handling(false);
     }
   }
-}
-
-/** On every answer to a key that has limits: what they are and what is left, as OpenAI's clients and as the IETF's draft know it. */
-function tell({ requests, parallel }: Standing, reply: FastifyReply): void {
-  const policies: string[] = [];
-  const states: string[] = [];
-  if (requests) {
-    const { limit, remaining, resetSeconds } = requests;
-    reply
-      .header('x-ratelimit-limit-requests', String(limit))
-      .header('x-ratelimit-remaining-requests', String(remaining))
-      .header('x-ratelimit-reset-requests', `${resetSeconds}s`);
-    policies.push(`"key";q=${limit};w=60`);
-    states.push(`"key";r=${remaining};t=${resetSeconds}`);
-  }
-  if (parallel) {
-    policies.push(`"key-parallel";q=${parallel.limit};qu="concurrent-requests"`);
-    states.push(`"key-parallel";r=${parallel.remaining}`);
-  }
-  reply.header('ratelimit-policy', policies.join(', ')).header('ratelimit', states.join(', '));
 }
 
 function overLimit({ rpmLimit, maxParallelRequests }: KeyActor, by: 'requests' | 'parallel', retryAfterSeconds: number): RequestError {

@@ -1,7 +1,7 @@
 import type { Actor } from '@millrace/auth';
 import { DomainError, silentLogger } from '@millrace/kernel';
 import { buildPackage } from '@millrace/packaging';
-import type { PredictionUsage } from '@millrace/quota';
+import type { Meter, PredictionUsage } from '@millrace/quota';
 import type { ServedEndpoint } from '@millrace/registry';
 import { constant } from '../test/sample-pipelines.ts';
 import { ModelCache } from './model-cache.ts';
@@ -19,10 +19,12 @@ const served: ServedEndpoint = {
 };
 const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: ['PREDICT'], models: [] };
 
-function createWorld(record: (entry: PredictionUsage) => Promise<void>) {
+const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [], giveBack: () => undefined });
+
+function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited) {
   const models = new ModelCache({ registry: { readPackage: () => Promise.resolve(built.files) }, maxBytes: 1e9, logger: silentLogger });
   const directory = { find: () => served, names: () => ['seven'] };
-  return createPredictor({ directory, models, journal: { record }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
+  return createPredictor({ directory, models, journal: { record }, meter: { take }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,
@@ -61,5 +63,19 @@ describe('a prediction', () => {
     const predictor = createWorld(() => Promise.reject(new DomainError('UNAVAILABLE', 'The disk is full.')));
     await expect(predictor.predict(call(), readSimplePredict)).rejects.toThrow('The disk is full.');
     expect(predictor.inFlight).toBe(0);
+  });
+
+  it('that was not made gives back what it was counted for', async () => {
+    let counted = 0;
+    const take: Meter['take'] = ({ rows }) => {
+      counted += rows;
+      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows) };
+    };
+    const body = { value: { features: [[1], [2]] }, hasNonFinite: false };
+    await expect(createWorld(() => Promise.reject(new Error('full')), take).predict(call({ body }), readSimplePredict)).rejects.toThrow('full');
+    await expect(createWorld(() => Promise.resolve(), take).predict(call({ body, isGone: () => true }), readSimplePredict)).rejects.toThrow();
+    expect(counted).toBe(0);
+    await createWorld(() => Promise.resolve(), take).predict(call({ body }), readSimplePredict);
+    expect(counted).toBe(2);
   });
 });

@@ -1,11 +1,12 @@
 import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import type { Prediction, RowWarning, Signature } from '@millrace/packaging';
-import type { UsageJournal } from '@millrace/quota';
-import type { TrafficRecorder } from '@millrace/registry';
+import type { RowWarning } from '@millrace/packaging';
+import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
+import type { ServedRequest, TrafficRecorder } from '@millrace/registry';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
-import type { ModelCache } from './model-cache.ts';
+import type { HeldModel, ModelCache } from './model-cache.ts';
+import { overQuota } from './over-quota.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
@@ -31,6 +32,8 @@ export interface PredictionAnswer {
   /** everything but the run of the model itself */
   overheadMs: number;
   warnings: readonly RowWarning[];
+  /** of the limits of usage that it fell under */
+  limits: readonly LimitStanding[];
   /** the JSON text of the body */
   payload: string;
 }
@@ -39,6 +42,7 @@ export interface PredictorOptions {
   directory: Pick<EndpointDirectory, 'find' | 'names'>;
   models: ModelCache;
   journal: Pick<UsageJournal, 'record'>;
+  meter: Pick<Meter, 'take'>;
   traffic: Pick<TrafficRecorder, 'record'>;
   shadow: Pick<Shadow, 'mirror'>;
   /** requests under way at a time; further ones are refused */
@@ -48,7 +52,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, journal, traffic, shadow, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight }: PredictorOptions) {
   const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
@@ -63,56 +67,61 @@ export function createPredictor({ directory, models, journal, traffic, shadow, m
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
       const { version, variant, mirrors } = takeTurn(served);
       const begun = performance.now();
-      let outcome: 'answered' | 'refused' | 'error' = 'error';
-      let predictions: Prediction[];
-      let reading: ReturnType<ReadRequest>;
-      let signature: Signature;
-      let modelMs = 0;
+      /** how the version fared; null while it is not its doing */
+      let outcome: ServedRequest['outcome'] | null = 'error';
+      let held: HeldModel | null = null;
+      let metered: Metered | null = null;
       try {
         const holding = models.hold(version);
-        const held = holding instanceof Promise ? await holding : holding;
-        try {
-          signature = held.model.signature;
-          outcome = 'refused';
-          reading = read(signature, call.body.value);
-          if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
-          if (call.body.hasNonFinite) throw nonFiniteJson();
-          outcome = 'error';
-          const modelBegun = performance.now();
-          predictions = await held.model.predict(reading.checked.rows);
-          modelMs = performance.now() - modelBegun;
-          outcome = 'answered';
-        } finally {
-          held.release();
-        }
+        held = holding instanceof Promise ? await holding : holding;
+        const { signature } = held.model;
+        outcome = 'refused';
+        const reading = read(signature, call.body.value);
+        if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
+        if (call.body.hasNonFinite) throw nonFiniteJson();
+        outcome = null;
+        const rows = reading.checked.rows.count;
+        const metering = meter.take({ actor, endpoint, rows });
+        const taken = metering instanceof Promise ? await metering : metering;
+        if (taken.type === 'refused') throw overQuota(taken);
+        metered = taken;
+        outcome = 'error';
+        const modelBegun = performance.now();
+        const predictions = await held.model.predict(reading.checked.rows);
+        const modelMs = performance.now() - modelBegun;
+        outcome = 'answered';
+        if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
+        const predictionId = newId('prediction');
+        const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
+        if (call.isGone()) throw callerGone();
+        // Nothing is served unbilled: the entry is safe before the answer leaves.
+        await journal.record({
+          tenantId: actor.tenantId,
+          requestId: predictionId,
+          at: new Date(),
+          actor: actorName(actor),
+          endpointId: served.endpoint.id,
+          modelVersionId: version.id,
+          rows,
+          units: rows,
+        });
+        return {
+          predictionId,
+          versionNumber: version.number,
+          variant,
+          rows,
+          overheadMs: performance.now() - call.startedAt - modelMs,
+          warnings: reading.checked.warnings,
+          limits: taken.standings(),
+          payload,
+        };
+      } catch (error) {
+        if (metered?.type === 'admitted') metered.giveBack();
+        throw error;
       } finally {
-        traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
+        held?.release();
+        if (outcome) traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
       }
-      if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
-      const predictionId = newId('prediction');
-      const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
-      if (call.isGone()) throw callerGone();
-      const rows = predictions.length;
-      // Nothing is served unbilled: the entry is safe before the answer leaves.
-      await journal.record({
-        tenantId: actor.tenantId,
-        requestId: predictionId,
-        at: new Date(),
-        actor: actorName(actor),
-        endpointId: served.endpoint.id,
-        modelVersionId: version.id,
-        rows,
-        units: rows,
-      });
-      return {
-        predictionId,
-        versionNumber: version.number,
-        variant,
-        rows,
-        overheadMs: performance.now() - call.startedAt - modelMs,
-        warnings: reading.checked.warnings,
-        payload,
-      };
     } finally {
       inFlight--;
     }

@@ -1,4 +1,5 @@
 import { DomainError, type DomainErrorCode, type Problem } from '@millrace/kernel';
+import type { LimitSource, LimitStanding } from '@millrace/quota';
 
 /** One thing wrong with a request; `row` counts from 0 and is null where the request as a whole is at fault. */
 export type RequestProblem = Problem & { row?: number | null };
@@ -9,7 +10,11 @@ export interface RequestErrorDetails {
   remedy: string;
   problems?: RequestProblem[];
   /** whose limit fired */
-  limitSource?: 'server' | 'key' | 'tenant' | 'model' | 'plan';
+  limitSource?: 'server' | LimitSource;
+  /** what it says, for programs */
+  limit?: { measure: string; period: string; most: number; remaining: number; resets_at: string | null };
+  /** of the limits that the request fell under, for the headers */
+  standings?: readonly LimitStanding[];
   retryAfterSeconds?: number;
   /** logged, never shown */
   cause?: unknown;
@@ -33,7 +38,7 @@ export class RequestError extends Error {
 
   /** As most routes write it. The Open Inference Protocol wants one sentence instead: see `oneSentence`. */
   toBody(): object {
-    const { field, row, remedy, limitSource, problems } = this.details;
+    const { field, row, remedy, limitSource, limit, problems } = this.details;
     return {
       error: {
         code: this.code,
@@ -42,6 +47,7 @@ export class RequestError extends Error {
         ...(row != null && { row }),
         remedy_hint: remedy,
         ...(limitSource && { limit_source: limitSource }),
+        ...(limit && { limit }),
         ...(problems && { problems: problems.map(({ remedy: remedy_hint, ...problem }) => ({ ...problem, remedy_hint })) }),
       },
     };

@@ -14,6 +14,7 @@ import { readOpenInference } from './protocols/open-inference.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
 import { readTfServing } from './protocols/tf-serving.ts';
+import { tellLimits } from './rate-headers.ts';
 import { modelNotFound, RequestError } from './request-error.ts';
 
 /** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
@@ -76,6 +77,7 @@ export function createRoutes(options: RouteOptions): Route[] {
       .header('x-millrace-cost-units', String(answer.rows))
       .header('x-millrace-overhead-ms', answer.overheadMs.toFixed(3))
       .header('content-type', 'application/json; charset=utf-8');
+    if (answer.limits.length) tellLimits(answer.limits, reply);
     if (answer.warnings.length) reply.header('x-millrace-warnings', warningsHeader(answer.warnings));
     return reply.send(answer.payload);
   }

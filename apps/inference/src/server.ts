@@ -4,7 +4,7 @@ import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
-import { createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
+import { createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -15,6 +15,7 @@ import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
+import { tellLimits } from './rate-headers.ts';
 import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createShadow } from './shadow.ts';
@@ -51,7 +52,7 @@ export interface InferenceOptions {
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
   trustedProxies?: TrustedProxies;
-  /** by which keys expire and their requests a minute are counted */
+  /** by which keys expire */
   clock?: Clock;
 }
 
@@ -80,7 +81,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
-  const predictor = createPredictor({ directory, models, journal, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
+  const meter = createMeter({ database, logger });
+  const limiter = createRequestLimiter({ database, logger });
+  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
   const metrics = createMetrics(models, predictor);
   let state: 'open' | 'draining' = 'open';
 
@@ -99,7 +102,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     logger,
     maxBodyBytes: options.maxBodyBytes ?? 8 * mebibyte,
     auth,
-    limiter: createRequestLimiter({ clock }),
+    limiter,
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
@@ -114,7 +117,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       await app.close();
       await shadow.close();
       await models.close();
-      await traffic.close();
+      await Promise.all([meter.close(), limiter.close(), traffic.close()]);
       await journal.close();
       await auth.trail.close();
       await database.close();
@@ -125,6 +128,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
   try {
     await auth.watchRevocations();
     await directory.start();
+    await meter.start();
+    limiter.start();
     await journal.start();
     traffic.start();
     const host = options.host ?? '127.0.0.1';
@@ -187,6 +192,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
       else logger.warn(fields, 'a request was put off');
     }
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"');
+    if (refusal.details.standings) tellLimits(refusal.details.standings, reply);
     if (refusal.details.retryAfterSeconds !== undefined) reply.header('retry-after', String(refusal.details.retryAfterSeconds));
     return reply
       .code(refusal.status)
@@ -305,7 +311,7 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
       'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
-      'x-millrace-cost-units', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
+      'x-millrace-cost-units', 'x-millrace-quota-notice', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],
     maxAge: 600,

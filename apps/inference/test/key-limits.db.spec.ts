@@ -6,18 +6,20 @@ import { constant } from './sample-pipelines.ts';
 let world: InferenceWorld;
 let tenant: TenantOfWorld;
 let url: string;
-let time = new Date();
 
 beforeAll(async () => {
   world = await createInferenceWorld();
   tenant = await world.createTenant();
   await tenant.publish('press', constant(7));
-  ({ url } = await world.start({ clock: { now: () => time } }));
+  ({ url } = await world.start());
 });
 afterAll(() => world.close());
 
 const body = { model: 'press', features: [1] };
 const predict = (key: string, sent: Sent = {}): Promise<Answer> => call(`${url}/predict`, { key, body, ...sent });
+/** Time goes by for rates, which are counted by the database's clock; servers believe a refusal for up to a second. */
+const pass = (ms: number): Promise<unknown> =>
+  world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$executeRaw`UPDATE usage_accounts SET full_at = full_at - make_interval(secs => ${ms / 1000}::float8)`);
 const limitHeaders = ({ headers }: Answer) =>
   ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests', 'ratelimit-policy', 'ratelimit'].map((name) => headers.get(name));
 
@@ -36,8 +38,9 @@ describe('a key with a limit of requests a minute', () => {
     expect(refused.json.error).toEqual({
       code: 'rate_limited', message: 'This key may make 3 requests a minute, and has.', limit_source: 'key', remedy_hint: expect.stringContaining('rpmLimit'),
     });
-    time = new Date(time.getTime() + 20_000);
-    expect([(await predict(text)).status, (await predict(text)).status]).toEqual([200, 429]);
+    await pass(20_000);
+    await eventually(() => predict(text), ({ status }) => status === 200);
+    expect((await predict(text)).status).toBe(429);
   });
 
   it('says so on the protocol that wants one sentence as well', async () => {
@@ -82,6 +85,15 @@ describe('a key with a limit of requests a minute', () => {
   it('does not use up another key’s requests', async () => {
     const [one, other] = [await tenant.createKey({ rpmLimit: 1 }), await tenant.createKey({ rpmLimit: 1 })];
     expect([(await predict(one.text)).status, (await predict(one.text)).status, (await predict(other.text)).status]).toEqual([200, 429, 200]);
+  });
+
+  it('has it from all servers together', async () => {
+    const { text } = await tenant.createKey({ rpmLimit: 4 });
+    const other = await world.start();
+    const ask = (at: string) => call(`${at}/predict`, { key: text, body });
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => ask(index % 2 ? url : other.url)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(4);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(8);
   });
 
   it('both of its secrets share the limit', async () => {

@@ -72,7 +72,9 @@ export type Channel =
   /** `tenant`: an endpoint, alias or version changed */
   | 'millrace_registry'
   /** `tenant:id` of the key, person or session whose rights changed; `tenant:*`: of everybody in it; `tenant:keys`: its artefact keys */
-  | 'millrace_access';
+  | 'millrace_access'
+  /** `tenant:account`: whoever holds a part of it gives it back; `tenant:*`: its limits of usage changed */
+  | 'millrace_usage';
 
 const tenantOfTransaction = new AsyncLocalStorage<string>();
 

@@ -44,6 +44,7 @@ export type {
   TenantKey,
   Trial,
   Upload,
+  UsageLimit,
   UsageRecord,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';

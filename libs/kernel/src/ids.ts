@@ -24,6 +24,7 @@ export const idPrefixes = {
   endpoint: 'end',
   rollout: 'rol',
   reservation: 'rsv',
+  usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
 } as const;

@@ -5,6 +5,7 @@ import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource
 import { createPlans } from './plans.ts';
 import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
+import { createUsageLimits } from './usage-limits.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -33,6 +34,7 @@ export type Quota = ReturnType<typeof createQuota>;
 export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
+    usageLimits: createUsageLimits({ database }),
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,

@@ -1,9 +1,19 @@
-import { type Clock, systemClock } from '@millrace/kernel';
+import { randomUUID } from 'node:crypto';
+import type { Database } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
+import { inTime, patienceMs } from './in-time.ts';
+import { LeasedRate } from './leased-rate.ts';
 
 export interface RequestLimits {
   /** requests a minute */
   rpmLimit?: number;
   maxParallelRequests?: number;
+}
+
+/** Whose limits these are. */
+export interface Limited {
+  tenantId: string;
+  keyId: string;
 }
 
 /** What is left of the limits that there are. */
@@ -17,101 +27,103 @@ export type Admission =
   | { type: 'admitted'; standing: Standing; /** must be called once the request has ended; calling it twice is harmless */ release(): void }
   | { type: 'refused'; by: 'requests' | 'parallel'; retryAfterSeconds: number; standing: Standing };
 
-interface Account {
-  /** requests on the account at that moment; as many as the limit go off in a minute, evenly */
-  level: number;
-  at: number;
+interface KeyAccount {
+  rate: LeasedRate;
   underWay: number;
 }
-
-const minuteMs = 60_000;
-/** Sums of fractions of a request are not exact: a request must not fail for that. */
-const rounding = 1e-6;
 
 export type RequestLimiter = ReturnType<typeof createRequestLimiter>;
 
 /**
- * Requests a minute (by GCRA, as a leaky bucket of one minute's size) and requests under way at a time, for any number of
- * callers. Each caller's account is two numbers and a count, whatever its limits, and is dropped when it has nothing to
- * say. Whoever was quiet for a minute may send a whole minute's requests at once; from then on they come back one by one,
- * evenly. So the first minute of a burst can see nearly twice the limit, every later one the limit.
- *
- * It counts what this process lets in. Several processes let in as many times the limit.
+ * The limits of a key: requests a minute, by all processes together (see `LeasedRate`), and requests under way at a time, in
+ * this process. Whoever was quiet for a minute may send a whole minute's requests at once; from then on they come back one
+ * by one, evenly. So the first minute of a burst can see nearly twice the limit, every later one the limit.
  */
-export function createRequestLimiter({ clock = systemClock, mostAccounts = 100_000 }: { clock?: Clock; mostAccounts?: number } = {}) {
-  /** in the order of their last admission, since each one puts its account at the end */
-  const accounts = new Map<string, Account>();
+export function createRequestLimiter({ database, logger }: { database: Database; logger: Logger }) {
+  const lessee = randomUUID();
+  const accounts = new Map<string, KeyAccount>();
+  let timer: NodeJS.Timeout | undefined;
 
-  /** A lowered limit leaves nobody with more than a minute to wait for, a clock set back neither. */
-  function levelOf(account: Account | undefined, rpmLimit: number, now: number): number {
-    if (!account) return 0;
-    const gone = (Math.max(0, now - account.at) * rpmLimit) / minuteMs;
-    return Math.max(0, Math.min(account.level, rpmLimit) - gone);
+  function accountOf({ tenantId, keyId }: Limited, rpmLimit: number | undefined): KeyAccount {
+    let account = accounts.get(keyId);
+    if (!account) {
+      account = { rate: new LeasedRate(database, tenantId, lessee, `rate.${keyId}`, rpmLimit ?? 1), underWay: 0 };
+      accounts.set(keyId, account);
+    }
+    if (rpmLimit !== undefined) account.rate.limit = rpmLimit;
+    return account;
   }
 
-  function standingOf({ rpmLimit, maxParallelRequests }: RequestLimits, account: Account | undefined, now: number): Standing {
-    const standing: Standing = {};
-    if (rpmLimit !== undefined) {
-      const level = levelOf(account, rpmLimit, now);
-      const resetSeconds = Math.max(0, Math.ceil((level / rpmLimit) * 60 - rounding));
-      standing.requests = { limit: rpmLimit, remaining: Math.floor(rpmLimit - level + rounding), resetSeconds };
-    }
-    if (maxParallelRequests !== undefined) {
-      standing.parallel = { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - (account?.underWay ?? 0)) };
-    }
-    return standing;
+  function standingOf({ rpmLimit, maxParallelRequests }: RequestLimits, { rate, underWay }: KeyAccount): Standing {
+    const { limit, remaining, resetSeconds } = rate.standing();
+    return {
+      ...(rpmLimit !== undefined && { requests: { limit, remaining, resetSeconds } }),
+      ...(maxParallelRequests !== undefined && { parallel: { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - underWay) } }),
+    };
   }
 
-  /** Of the two oldest accounts, those with nothing to say go: so many steps for each admission keep their number in bounds. */
-  function dropIdle(now: number): void {
-    let looked = 0;
-    for (const [id, account] of accounts) {
-      if (++looked > 2) return;
-      if (account.underWay > 0) {
-        // It must not hide the idle ones behind it.
-        accounts.delete(id);
-        accounts.set(id, account);
-      } else if (now - account.at >= minuteMs || accounts.size > mostAccounts) accounts.delete(id);
+  /** Null while it is not known whether there is room. */
+  function settle(limits: RequestLimits, account: KeyAccount): Admission | null {
+    const { rate } = account;
+    if (limits.maxParallelRequests !== undefined && account.underWay >= limits.maxParallelRequests) {
+      return { type: 'refused', by: 'parallel', retryAfterSeconds: 1, standing: standingOf(limits, account) };
+    }
+    if (limits.rpmLimit !== undefined) {
+      if (rate.has()) rate.spend();
+      else if (!rate.lacks()) return null;
+      else return { type: 'refused', by: 'requests', retryAfterSeconds: Math.max(1, rate.standing().retryAfterSeconds), standing: standingOf(limits, account) };
+    }
+    account.underWay++;
+    let isUnderWay = true;
+    return {
+      type: 'admitted',
+      standing: standingOf(limits, account),
+      release() {
+        if (isUnderWay) account.underWay--;
+        isUnderWay = false;
+      },
+    };
+  }
+
+  async function fetchAndSettle(limits: RequestLimits, account: KeyAccount): Promise<Admission> {
+    const end = performance.now() + patienceMs;
+    for (;;) {
+      await inTime(account.rate.obtain(), end);
+      const settled = settle(limits, account);
+      if (settled) return settled;
+    }
+  }
+
+  async function tick(): Promise<void> {
+    const now = performance.now();
+    for (const [keyId, { rate, underWay }] of accounts) {
+      await rate.tick(now).catch((error: unknown) => logger.warn({ keyId, error: String(error) }, 'requests that were set aside could not be given back yet'));
+      if (underWay === 0 && rate.isIdle(now)) accounts.delete(keyId);
     }
   }
 
   return {
-    /** @param id whose limits these are */
-    admit(id: string, limits: RequestLimits): Admission {
-      const now = clock.now().getTime();
-      const known = accounts.get(id);
-      const { rpmLimit, maxParallelRequests } = limits;
-      if (maxParallelRequests !== undefined && known !== undefined && known.underWay >= maxParallelRequests) {
-        return { type: 'refused', by: 'parallel', retryAfterSeconds: 1, standing: standingOf(limits, known, now) };
-      }
-      const account = known ?? { level: 0, at: now, underWay: 0 };
-      if (rpmLimit !== undefined) {
-        account.level = levelOf(known, rpmLimit, now);
-        account.at = now;
-        if (account.level + 1 > rpmLimit + rounding) {
-          const retryAfterSeconds = Math.max(1, Math.ceil(((account.level + 1 - rpmLimit) / rpmLimit) * 60 - rounding));
-          return { type: 'refused', by: 'requests', retryAfterSeconds, standing: standingOf(limits, account, now) };
-        }
-        account.level++;
-      }
-      account.underWay++;
-      accounts.delete(id);
-      accounts.set(id, account);
-      dropIdle(now);
-      let isUnderWay = true;
-      return {
-        type: 'admitted',
-        standing: standingOf(limits, account, now),
-        release() {
-          if (isUnderWay) account.underWay--;
-          isUnderWay = false;
-        },
-      };
+    start(): void {
+      let ticking = Promise.resolve();
+      timer = setInterval(() => (ticking = ticking.then(tick)), 1_000).unref();
     },
 
-    /** How matters stand, without counting anything. */
-    look(id: string, limits: RequestLimits): Standing {
-      return standingOf(limits, accounts.get(id), clock.now().getTime());
+    /** @throws DomainError UNAVAILABLE when requests cannot be counted */
+    admit(whose: Limited, limits: RequestLimits): Admission | Promise<Admission> {
+      const account = accountOf(whose, limits.rpmLimit);
+      return settle(limits, account) ?? fetchAndSettle(limits, account);
+    },
+
+    /** How matters stand, without counting anything. @throws DomainError UNAVAILABLE */
+    async look(whose: Limited, limits: RequestLimits): Promise<Standing> {
+      const account = accountOf(whose, limits.rpmLimit);
+      if (limits.rpmLimit !== undefined) await inTime(account.rate.refresh(), performance.now() + patienceMs);
+      return standingOf(limits, account);
+    },
+
+    async close(): Promise<void> {
+      clearInterval(timer);
+      await Promise.all([...accounts.values()].map(({ rate }) => rate.returnAll().catch(() => undefined)));
     },
 
     /** of accounts in memory */

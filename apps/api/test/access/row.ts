@@ -23,6 +23,10 @@ export interface Things {
   domainClaim: string;
   /** a tenant that operators can do with as they like */
   managedTenant: string;
+  /** of the key */
+  usageLimit: string;
+  /** of the managed tenant itself */
+  managedLimit: string;
 }
 
 /** Where rows are asked for. */

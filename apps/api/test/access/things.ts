@@ -37,6 +37,18 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     { id: acme.actor.tenantId },
     operator.token,
   );
+  const apiKey: string = apiKeys.data!['apiKeys'].edges[0].node.id;
+  const limited = await world.graphql(
+    `mutation ($id: String!) { setUsageLimit(input: { scope: KEY, subject: $id, measure: REQUESTS, period: MONTH, limit: "1000" }) { ... on SetUsageLimitSuccess { limit { id } } } }`,
+    { id: apiKey },
+    acme.token,
+  );
+  const managedTenant = (await world.tenant('managed')).actor.tenantId;
+  const managed = await world.graphql(
+    `mutation ($id: ID!) { setTenantUsageLimit(input: { tenantId: $id, measure: REQUESTS, period: MONTH, limit: "1000" }) { ... on SetTenantUsageLimitSuccess { limit { id } } } }`,
+    { id: managedTenant },
+    operator.token,
+  );
   return {
     tenant: acme.actor.tenantId,
     dataset: datasetId,
@@ -47,13 +59,15 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     modelVersion,
     modelName: 'canary-model',
     endpoint: 'canary-endpoint',
-    apiKey: apiKeys.data!['apiKeys'].edges[0].node.id,
+    apiKey,
     domainClaim: claimed.data!['claimDomain'].domainClaim.id,
     person: viewer.actor.personId,
     session: (await world.member(acme.actor.tenantId, 'VIEWER')).actor.sessionId,
     invitation: invited.data!['inviteMember'].invitation.id,
     grant: granted.data!['takeAccessGrant'].grant.id,
-    managedTenant: (await world.tenant('managed')).actor.tenantId,
+    managedTenant,
+    usageLimit: limited.data!['setUsageLimit'].limit.id,
+    managedLimit: managed.data!['setTenantUsageLimit'].limit.id,
   };
 }
 
@@ -76,5 +90,7 @@ export function nobodysThings(): Things {
     invitation: newId('invitation'),
     grant: newId('accessGrant'),
     managedTenant: newId('tenant'),
+    usageLimit: newId('usageLimit'),
+    managedLimit: newId('usageLimit'),
   };
 }

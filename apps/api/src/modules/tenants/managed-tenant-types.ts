@@ -1,18 +1,21 @@
 import { type Actor, platformTenantId, type TenantSummary } from '@millrace/auth';
 import { databaseEnums } from '@millrace/database';
 import { isId } from '@millrace/kernel';
-import type { TenantUse } from '@millrace/quota';
+import type { TenantUse, UsageLimitView } from '@millrace/quota';
 import { idConnection } from '../../id-connection.ts';
 import { builder, pageComplexity } from '../../schema-builder.ts';
 import type { Services } from '../../services.ts';
 import { quotaCounterType, usageSummaryType } from '../quota/quota-types.ts';
+import { usageLimitType } from '../quota/usage-limit-types.ts';
 
 const tenantStatusEnum = builder.enumType(databaseEnums.TenantStatus, {
   name: 'TenantStatus',
   description: 'ACTIVE is open. SUSPENDED: nobody of it gets in and nothing of it is served; all is kept. DELETED: likewise, and purged when its time is over.',
 });
 
-export interface ManagedTenant extends TenantSummary, TenantUse {}
+export interface ManagedTenant extends TenantSummary, TenantUse {
+  usageLimits: UsageLimitView[];
+}
 
 /** What the quota knows of these tenants this month, beside what is known of them already: one look for the whole page. */
 export async function withUse({ quota }: Services, actor: Actor, tenants: TenantSummary[]): Promise<ManagedTenant[]> {
@@ -20,7 +23,8 @@ export async function withUse({ quota }: Services, actor: Actor, tenants: Tenant
   const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth()));
   const to = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1));
   const uses = await quota.plans.summariseTenants(actor, tenants.map(({ id }) => id), from, to);
-  return tenants.map((tenant) => ({ ...tenant, ...uses.get(tenant.id)! }));
+  const limits = await quota.usageLimits.listForTenants(actor, tenants.map(({ id }) => id));
+  return tenants.map((tenant) => ({ ...tenant, ...uses.get(tenant.id)!, usageLimits: limits.get(tenant.id)! }));
 }
 
 export async function findManagedTenant(services: Services, actor: Actor, id: string): Promise<ManagedTenant | null> {
@@ -46,6 +50,7 @@ export const managedTenantType = builder.objectRef<ManagedTenant>('ManagedTenant
     memberCount: t.exposeInt('memberCount', { description: 'How many people are in it.' }),
     lastActivityAt: t.expose('lastActivityAt', { type: 'DateTime', nullable: true, description: 'When a session or key of it was last used, roughly.' }),
     quota: t.field({ type: [quotaCounterType], description: 'Its limits and what is used of them.', resolve: ({ counters }) => counters }),
+    usageLimits: t.field({ type: [usageLimitType], description: 'Limits of what it may predict, its own and its plan’s.', resolve: ({ usageLimits }) => usageLimits }),
     storageBytes: t.field({ type: 'BigInt', description: 'What it has in the artefact store.', resolve: (tenant) => usedOf(tenant, 'STORAGE_BYTES') }),
     activeRuns: t.int({ description: 'Its runs that are queued or running.', resolve: (tenant) => Number(usedOf(tenant, 'ACTIVE_RUNS')) }),
     usageThisMonth: t.field({ type: usageSummaryType, description: 'What it used since the month began, in UTC.', resolve: ({ usage }) => usage }),

@@ -1,0 +1,42 @@
+import type { LimitSource, LimitTerms, Metered } from '@millrace/quota';
+import { RequestError } from './request-error.ts';
+
+const whose: Record<LimitSource, (subject: string) => string> = {
+  key: () => 'This key',
+  tenant: () => 'Your tenant',
+  plan: () => 'By its plan, your tenant',
+  member: () => 'This member',
+  model: (name) => `Whoever calls the model "${name}"`,
+};
+
+const whoRaises: Record<LimitSource, string> = {
+  key: 'ask whoever manages the keys of your tenant for a higher limit',
+  tenant: 'ask your operator for a higher limit',
+  plan: 'ask your operator for another plan or a higher limit',
+  member: 'ask an administrator of your tenant for a higher limit',
+  model: 'ask an administrator of your tenant for a higher limit',
+};
+
+/** Which limit, whose, until when, and what to do about it. */
+export function overQuota({ by, needed, standings }: Extract<Metered, { type: 'refused' }>): RequestError {
+  const { terms, most, remaining, retrySeconds } = by;
+  const resetsAt = retrySeconds === null ? null : new Date(Date.now() + retrySeconds * 1000).toISOString();
+  const isTooLarge = needed > most && most > 0;
+  const allowance = `${whose[terms.source](terms.subject)} may predict ${most} ${wordOf(terms, most)} a ${terms.period}`;
+  const message = isTooLarge
+    ? `${allowance}, and this request has ${needed}.`
+    : `${allowance}; this request needs ${needed}, and ${remaining === 0 ? 'none is' : `${remaining} ${remaining === 1 ? 'is' : 'are'}`} left${resetsAt === null ? '' : ` until ${resetsAt}`}.`;
+  const sooner = isTooLarge ? 'Send fewer rows in one request' : remaining > 0 ? 'Send fewer rows, wait for the seconds in Retry-After' : 'Wait for the seconds in Retry-After';
+  return new RequestError(429, terms.isRate ? 'rate_limited' : 'quota_exceeded', message, {
+    limitSource: terms.source,
+    limit: { measure: terms.measure.toLowerCase(), period: terms.period, most, remaining, resets_at: resetsAt },
+    remedy: `${sooner}, or ${whoRaises[terms.source]}.`,
+    standings,
+    ...(!isTooLarge && retrySeconds !== null && { retryAfterSeconds: Math.max(1, retrySeconds) }),
+  });
+}
+
+const wordOf = ({ measure }: LimitTerms, count: number): string => {
+  const word = { REQUESTS: 'request', ROWS: 'row', UNITS: 'cost unit' }[measure];
+  return count === 1 ? word : `${word}s`;
+};

@@ -1,0 +1,107 @@
+import { createQuota } from '@millrace/quota';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { createDoor } from './door.ts';
+import { constant } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+let tenant: TenantOfWorld;
+let url: string;
+
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  tenant = await world.createTenant();
+  await tenant.publish('press', constant(7));
+  await tenant.publish('oven', constant(8));
+  ({ url } = await world.start());
+});
+afterAll(() => world.close());
+
+type Limit = Parameters<ReturnType<typeof createQuota>['usageLimits']['set']>[1];
+
+async function limit(input: Partial<Limit> & Pick<Limit, 'scope' | 'subject' | 'limit'>): Promise<void> {
+  const set = await createQuota(world).usageLimits.set(tenant.owner, { measure: 'ROWS', period: 'DAY', softLimit: null, ...input });
+  if (set.type !== 'set') throw new Error(JSON.stringify(set));
+}
+const predict = (key: string, rows: number, at = url, model = 'press') => call(`${at}/predict`, { key, body: { model, features: Array.from({ length: rows }, () => [1]) } });
+
+it('a refusal says which limit it is, whose, until when, and what to do; every answer says what is left', async () => {
+  const key = await tenant.createKey();
+  await limit({ scope: 'KEY', subject: key.id, limit: 10, softLimit: 8 });
+  await limit({ scope: 'KEY', subject: key.id, limit: 3, measure: 'REQUESTS' });
+  const first = await predict(key.text, 7);
+  expect(first.status).toBe(200);
+  expect([first.headers.get('x-ratelimit-limit-requests'), first.headers.get('x-ratelimit-remaining-requests')]).toEqual(['3', '2']);
+  expect(first.headers.get('x-ratelimit-reset-requests')).toMatch(/^\d+s$/);
+  expect(first.headers.get('ratelimit-policy')).toBe('"key-requests-day";q=3;w=86400, "key-rows-day";q=10;w=86400');
+  expect(first.headers.get('ratelimit')).toMatch(/^"key-requests-day";r=2;t=\d+, "key-rows-day";r=3;t=\d+$/);
+  expect(first.headers.get('x-millrace-quota-notice')).toBeNull();
+
+  const refused = await predict(key.text, 4);
+  expect(refused.status).toBe(429);
+  expect(refused.json.error).toEqual({
+    code: 'quota_exceeded',
+    message: expect.stringMatching(/^This key may predict 10 rows a day; this request needs 4, and 3 are left until 20\d\d-.*Z\.$/),
+    limit_source: 'key',
+    limit: { measure: 'rows', period: 'day', most: 10, remaining: 3, resets_at: expect.stringMatching(/^20\d\d-/) },
+    remedy_hint: expect.stringContaining('Send fewer rows'),
+  });
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(refused.headers.get('ratelimit')).toMatch(/"key-rows-day";r=3;t=/);
+
+  const tooLarge = await predict(key.text, 11);
+  expect([tooLarge.status, tooLarge.headers.get('retry-after'), tooLarge.json.error.message]).toEqual([429, null, 'This key may predict 10 rows a day, and this request has 11.']);
+
+  const near = await predict(key.text, 1);
+  expect([near.status, near.headers.get('x-millrace-quota-notice')]).toEqual([200, '"key-rows-day";used=8;soft=8;limit=10']);
+  expect((await predict(key.text, 1)).status).toBe(200);
+  const last = await predict(key.text, 1);
+  expect([last.status, last.json.error.limit.measure, last.headers.get('x-ratelimit-remaining-requests')]).toEqual([429, 'requests', '0']);
+  const infer = await call(`${url}/v2/models/press/infer`, { key: key.text, body: { inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP64', data: [1] }] } });
+  expect([infer.status, infer.headers.get('x-millrace-error-code')]).toEqual([429, 'quota_exceeded']);
+  expect(infer.json.error).toMatch(/^This key may predict 3 requests a day; this request needs 1, and none is left until .*Wait for the seconds/);
+});
+
+it('what is refused or wrong counts against nothing, and what was counted is what is billed', async () => {
+  const key = await tenant.createKey();
+  await limit({ scope: 'KEY', subject: key.id, limit: 5 });
+  for (const body of ['{', { model: 'press', features: ['x'] }, { model: 'absent', features: [1] }]) expect((await call(`${url}/predict`, { key: key.text, body })).status).toBeGreaterThanOrEqual(400);
+  const other = await world.start();
+  const answers = await Promise.all(Array.from({ length: 25 }, (_, index) => predict(key.text, 1, index % 2 ? url : other.url)));
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(5);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+  await other.close();
+  const billed = await eventually(() => tenant.ledger().then((lines) => lines.filter(({ actor }) => actor === `key:${key.id}`)), (lines) => lines.length >= 5);
+  expect(billed).toHaveLength(5);
+});
+
+it('the limit of a model holds for whoever calls it, that of a member for its own calls', async () => {
+  const [one, other] = [await tenant.createKey(), await tenant.createKey()];
+  await limit({ scope: 'MODEL', subject: 'oven', limit: 2 });
+  await limit({ scope: 'MEMBER', subject: tenant.owner.personId, limit: 1 });
+  const mine = () => predict(tenant.accessToken, 1);
+  const answers = [await predict(one.text, 1, url, 'oven'), await predict(other.text, 1, url, 'oven'), await predict(one.text, 1, url, 'oven'), await predict(one.text, 1), await mine(), await mine()];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 429, 200, 200, 429]);
+  expect(answers[2]!.json.error).toMatchObject({ limit_source: 'model', message: expect.stringContaining('the model "oven" may predict 2 rows a day') });
+  expect(answers[5]!.json.error).toMatchObject({ limit_source: 'member' });
+});
+
+it('serves nothing unmetered: without the database, what was reserved is spent, and then it is 503 within two seconds', async () => {
+  const key = await tenant.createKey();
+  await limit({ scope: 'KEY', subject: key.id, limit: 200 });
+  const door = await createDoor(world.settings.appDatabaseUrl);
+  const server = await world.start({ appDatabaseUrl: door.through(world.settings.appDatabaseUrl), systemDatabaseUrl: door.through(world.settings.systemDatabaseUrl) });
+  expect((await predict(key.text, 1, server.url)).status).toBe(200);
+  door.shut();
+  const begun = performance.now();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => predict(key.text, 1, server.url)));
+  expect(performance.now() - begun).toBeLessThan(10_000); // 2 s, on a machine that others load as well
+  const [admitted, refused] = [answers.filter(({ status }) => status === 200), answers.filter(({ status }) => status === 503)];
+  expect(admitted.length + refused.length).toBe(50);
+  expect(admitted.length).toBeLessThanOrEqual(20); // a tenth of what was left
+  expect(refused[0]!.json.error.code).toBe('unavailable');
+  expect(refused[0]!.headers.get('retry-after')).toBe('1');
+  door.open();
+  await eventually(() => predict(key.text, 1, server.url), ({ status }) => status === 200, 15_000);
+  await server.close();
+  await door.close();
+});

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import type { Actor } from '@millrace/auth';
+import type { Database } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
+import { type Account, type AccountStanding, RateAccount } from './account.ts';
+import { inTime, patienceMs } from './in-time.ts';
+import { LeasedAccount } from './leased-account.ts';
+import { LeasedRate } from './leased-rate.ts';
+import { type LimitTerms, termsOf } from './usage-limit.ts';
+
+/** A prediction that is about to be made. */
+export interface Charge {
+  actor: Actor;
+  /** its name */
+  endpoint: string;
+  rows: number;
+}
+
+export type LimitStanding = AccountStanding & { terms: LimitTerms };
+
+export type Metered =
+  | {
+      type: 'admitted';
+      /** of the limits that it falls under, as they stand now */
+      standings(): LimitStanding[];
+      /** for a prediction that was not made after all */
+      giveBack(): void;
+    }
+  | { type: 'refused'; by: LimitStanding; needed: number; standings: LimitStanding[] };
+
+/** The limits of a tenant, believed for so long without asking again, and so long at most while the database is away. */
+const believed = { renewAfterMs: 3_000, staleAfterMs: 10_000 };
+const forgottenAfterMs = 600_000;
+const mostCallers = 10_000;
+
+interface TenantMeter {
+  accounts: Map<string, Account>;
+  limits: LimitTerms[];
+  /** accounts by caller and endpoint */
+  byCaller: Map<string, Account[]>;
+  loadedAt: number;
+  usedAt: number;
+  loading: Promise<void> | null;
+}
+
+const free: Metered = { type: 'admitted', standings: () => [], giveBack: () => undefined };
+
+export type Meter = ReturnType<typeof createMeter>;
+
+/**
+ * Holds predictions to the limits of the tenant, its plan, keys, models and members, exactly, from any number of processes,
+ * mostly without asking the database: see `LeasedAccount` and `LeasedRate`.
+ */
+export function createMeter({ database, logger }: { database: Database; logger: Logger }) {
+  const lessee = randomUUID();
+  const tenants = new Map<string, TenantMeter>();
+  let timer: NodeJS.Timeout | undefined;
+  let stopListening: () => void = () => undefined;
+
+  async function load(tenantId: string, meter: TenantMeter): Promise<void> {
+    const begunAt = performance.now();
+    const rows = await database.forTenant(tenantId).transaction((tx) => tx.usageLimit.findMany({ where: { tenantId }, orderBy: [{ scope: 'asc' }, { subject: 'asc' }, { measure: 'asc' }, { period: 'asc' }] }));
+    meter.limits = rows.map(termsOf);
+    for (const terms of meter.limits) {
+      const account = meter.accounts.get(terms.id);
+      if (account && JSON.stringify(account.terms) !== JSON.stringify(terms)) account.terms = terms;
+    }
+    meter.byCaller.clear();
+    meter.loadedAt = begunAt;
+  }
+
+  function renew(tenantId: string, meter: TenantMeter): Promise<void> {
+    meter.loading ??= load(tenantId, meter).finally(() => (meter.loading = null));
+    return meter.loading;
+  }
+
+  /** @throws when its limits cannot be known */
+  function meterOf(tenantId: string): TenantMeter | Promise<TenantMeter> {
+    const now = performance.now();
+    let meter = tenants.get(tenantId);
+    if (!meter) {
+      meter = { accounts: new Map(), limits: [], byCaller: new Map(), loadedAt: -Infinity, usedAt: now, loading: null };
+      tenants.set(tenantId, meter);
+    }
+    meter.usedAt = now;
+    if (now < meter.loadedAt + believed.renewAfterMs) return meter;
+    const renewed = renew(tenantId, meter);
+    if (now < meter.loadedAt + believed.staleAfterMs) {
+      renewed.catch(() => undefined);
+      return meter;
+    }
+    return renewed.then(() => meter);
+  }
+
+  function accountFor(tenantId: string, terms: LimitTerms): Account {
+    return terms.isRate ? new RateAccount(new LeasedRate(database, tenantId, lessee, terms.id, terms.most), terms) : new LeasedAccount(database, tenantId, lessee, terms);
+  }
+
+  function accountsOf(meter: TenantMeter, { actor, endpoint }: Charge): Account[] {
+    const subject = actor.type === 'key' ? actor.keyId : actor.personId;
+    const caller = `${subject}/${endpoint}`;
+    const known = meter.byCaller.get(caller);
+    if (known) return known;
+    const accounts = meter.limits.filter((terms) => concerns(terms, actor, endpoint)).map((terms) => {
+      let account = meter.accounts.get(terms.id);
+      if (!account) meter.accounts.set(terms.id, (account = accountFor(actor.tenantId, terms)));
+      return account;
+    });
+    if (meter.byCaller.size >= mostCallers) meter.byCaller.clear();
+    meter.byCaller.set(caller, accounts);
+    return accounts;
+  }
+
+  /** All or none, at one moment: nothing is spent where another limit refuses. Null while something must be fetched first. */
+  function settle(accounts: Account[], rows: number): Metered | null {
+    const refusing = accounts.find((account) => account.lacks(unitsOf(account.terms, rows)));
+    if (refusing) return { type: 'refused', by: standingOf(refusing), needed: unitsOf(refusing.terms, rows), standings: accounts.map(standingOf) };
+    if (!accounts.every((account) => account.has(unitsOf(account.terms, rows)))) return null;
+    const windows = accounts.map((account) => account.spend(unitsOf(account.terms, rows)));
+    return {
+      type: 'admitted',
+      standings: () => accounts.map(standingOf),
+      giveBack: () => accounts.forEach((account, index) => account.giveBack(unitsOf(account.terms, rows), windows[index]!)),
+    };
+  }
+
+  async function fetchAndSettle(charge: Charge): Promise<Metered> {
+    const end = performance.now() + patienceMs;
+    for (;;) {
+      const accounts = accountsOf(await inTime(meterOf(charge.actor.tenantId), end), charge);
+      const settled = settle(accounts, charge.rows);
+      if (settled) return settled;
+      const short = accounts.filter((account) => !account.has(unitsOf(account.terms, charge.rows)));
+      await inTime(Promise.all(short.map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
+    }
+  }
+
+  async function tick(): Promise<void> {
+    const now = performance.now();
+    for (const [tenantId, meter] of tenants) {
+      for (const account of meter.accounts.values()) {
+        await account.tick(now).catch((error: unknown) => logger.warn({ tenantId, error: String(error) }, 'usage that was held ahead could not be given back yet'));
+      }
+      if (now > meter.usedAt + forgottenAfterMs && [...meter.accounts.values()].every((account) => account.isIdle(now))) tenants.delete(tenantId);
+    }
+  }
+
+  function notified(payload: string | null): void {
+    const [tenantId = '', accountId = ''] = payload?.split(':') ?? [];
+    for (const [id, meter] of tenants) {
+      if (payload !== null && id !== tenantId) continue;
+      if (payload === null || accountId === '*') {
+        // A load that is under way may have come too early.
+        const again = (): Promise<void> => renew(id, meter);
+        (meter.loading ? meter.loading.then(again, again) : again()).catch(() => (meter.loadedAt = -Infinity));
+      } else {
+        // Whoever asks has counted what lies here: it must be told even where nothing does any more.
+        meter.accounts.get(accountId)?.returnAll().catch(() => undefined);
+      }
+    }
+  }
+
+  return {
+    async start(): Promise<void> {
+      stopListening = await database.listen('millrace_usage', notified);
+      let ticking = Promise.resolve();
+      timer = setInterval(() => (ticking = ticking.then(tick)), 1_000).unref();
+    },
+
+    /** Counts a prediction against every limit that it falls under, or against none. @throws DomainError UNAVAILABLE */
+    take(charge: Charge): Metered | Promise<Metered> {
+      const meter = meterOf(charge.actor.tenantId);
+      if (!(meter instanceof Promise)) {
+        if (meter.limits.length === 0) return free;
+        const settled = settle(accountsOf(meter, charge), charge.rows);
+        if (settled) return settled;
+      }
+      return fetchAndSettle(charge);
+    },
+
+    /** Gives back what was held ahead. */
+    async close(): Promise<void> {
+      clearInterval(timer);
+      stopListening();
+      await Promise.all([...tenants.values()].flatMap(({ accounts }) => [...accounts.values()]).map((account) => account.returnAll().catch(() => undefined)));
+    },
+  };
+}
+
+function concerns({ source, subject }: LimitTerms, actor: Actor, endpoint: string): boolean {
+  if (source === 'key') return actor.type === 'key' && actor.keyId === subject;
+  if (source === 'member') return actor.type === 'person' && actor.personId === subject;
+  return source !== 'model' || endpoint === subject;
+}
+
+const unitsOf = ({ measure }: LimitTerms, rows: number): number => (measure === 'REQUESTS' ? 1 : rows);
+
+const standingOf = (account: Account): LimitStanding => ({ terms: account.terms, ...account.standing() });
