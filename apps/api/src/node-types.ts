@@ -16,6 +16,7 @@ const nodeTypes = {
   model: { typename: 'Model', permission: 'model:read' },
   modelVersion: { typename: 'ModelVersion', permission: 'model:read' },
   endpoint: { typename: 'Endpoint', permission: 'model:read' },
+  rollout: { typename: 'Rollout', permission: 'model:read' },
 } as const satisfies Partial<Record<IdKind, { typename: string; permission: Permission }>>;
 
 const kinds = Object.keys(nodeTypes) as (keyof typeof nodeTypes)[];

@@ -19,6 +19,8 @@ import './modules/quota/usage-limit-types.ts';
 import './modules/registry/model-types.ts';
 import './modules/registry/model-mutations.ts';
 import './modules/registry/predict-mutation.ts';
+import './modules/registry/rollout-types.ts';
+import './modules/registry/rollout-mutations.ts';
 import './modules/tenants/own-tenant-mutations.ts';
 import './modules/tenants/managed-tenant-types.ts';
 import './modules/tenants/managed-tenant-mutations.ts';

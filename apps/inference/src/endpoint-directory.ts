@@ -104,7 +104,7 @@ export class EndpointDirectory {
           return [share];
         } catch {
           this.#options.logger.error({ endpoint: endpoint.name, tenantId: share.version.tenantId, version: share.version.number }, 'a version that has a share of the traffic cannot be loaded; it gets none');
-          this.#options.traffic.record({ tenantId: share.version.tenantId, endpointId: endpoint.id, versionId: share.version.id, variant: 'canary', outcome: 'error', milliseconds: 0 });
+          this.#options.traffic.record({ tenantId: share.version.tenantId, endpointId: endpoint.id, versionId: share.version.id, variant: 'CANARY', outcome: 'error', milliseconds: 0 });
           return [];
         }
       }),

@@ -27,7 +27,7 @@ export interface PredictionCall {
 export interface PredictionAnswer {
   predictionId: string;
   versionNumber: number;
-  variant: 'stable' | 'canary';
+  variant: 'STABLE' | 'CANARY';
   rows: number;
   /** everything but the run of the model itself */
   overheadMs: number;

@@ -73,7 +73,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     reply
       .header('x-millrace-prediction-id', answer.predictionId)
       .header('x-millrace-model-version', String(answer.versionNumber))
-      .header('x-millrace-variant', answer.variant)
+      .header('x-millrace-variant', answer.variant.toLowerCase())
       .header('x-millrace-cost-units', String(answer.rows))
       .header('x-millrace-overhead-ms', answer.overheadMs.toFixed(3))
       .header('content-type', 'application/json; charset=utf-8');

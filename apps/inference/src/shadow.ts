@@ -34,7 +34,7 @@ export function createShadow({ models, traffic, maxInFlight }: ShadowOptions) {
   async function show(version: ServedVersion, { served, body, read, predictions }: MirroredRequest): Promise<void> {
     const begun = performance.now();
     const count = (outcome: 'answered' | 'differing' | 'refused' | 'error'): void =>
-      traffic.record({ tenantId: version.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'shadow', outcome, milliseconds: performance.now() - begun });
+      traffic.record({ tenantId: version.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'SHADOW', outcome, milliseconds: performance.now() - begun });
     try {
       const held = await models.hold(version);
       try {

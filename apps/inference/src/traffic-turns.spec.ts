@@ -35,6 +35,6 @@ it('a version with all of the traffic gets all of it, and is not shown its own r
 });
 
 it('what a caller is served is the stable version, unless they asked for another by its number', () => {
-  expect(createTrafficTurns()(served([]))).toMatchObject({ version: { number: 1 }, variant: 'stable' });
-  expect(createTrafficTurns()({ ...served([]), isStable: false })).toMatchObject({ variant: 'canary' });
+  expect(createTrafficTurns()(served([]))).toMatchObject({ version: { number: 1 }, variant: 'STABLE' });
+  expect(createTrafficTurns()({ ...served([]), isStable: false })).toMatchObject({ variant: 'CANARY' });
 });

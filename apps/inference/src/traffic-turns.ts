@@ -3,7 +3,7 @@ import type { ServedEndpoint, ServedVersion } from '@millrace/registry';
 /** Which version answers a request, and which ones are shown it as well. */
 export interface Turn {
   version: ServedVersion;
-  variant: 'stable' | 'canary';
+  variant: 'STABLE' | 'CANARY';
   mirrors: readonly ServedVersion[];
 }
 
@@ -18,14 +18,14 @@ export function createTrafficTurns(): (served: ServedEndpoint) => Turn {
   let point = 0;
   return (served) => {
     const { version, isStable, shares } = served;
-    const variant = isStable ? 'stable' : 'canary';
+    const variant = isStable ? 'STABLE' : 'CANARY';
     if (!shares.length) return { version, variant, mirrors: [] };
     point = (point + step) % 1;
     const mirrors = shares.filter(({ mirrorPercent }) => point * 100 < mirrorPercent).map((share) => share.version);
     let from = 0;
     for (const share of shares) {
       from += share.percent;
-      if (point * 100 < from) return { version: share.version, variant: 'canary', mirrors: mirrors.filter(({ id }) => id !== share.version.id) };
+      if (point * 100 < from) return { version: share.version, variant: 'CANARY', mirrors: mirrors.filter(({ id }) => id !== share.version.id) };
     }
     return { version, variant, mirrors };
   };

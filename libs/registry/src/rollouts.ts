@@ -171,7 +171,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
           await setAlias(tx, endpoint, endpoint.aliasName, previous.versionId, actorName(actor));
           if (stable) await setAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
         }
-        await recordAudit(tx, actor, { action: 'endpoint.roll-back', subject: endpoint.id, details: { name: endpoint.name, rollout: rollout?.id ?? null } });
+        await recordAudit(tx, actor, { action: 'endpoint.rollback', subject: endpoint.id, details: { name: endpoint.name, rollout: rollout?.id ?? null } });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'ended', endpoint, rollout };
       });
@@ -209,8 +209,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       return notify(tx, 'millrace_registry', tenantId);
     }
     const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
-    const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'canary');
-    const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'stable');
+    const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
+    const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
     const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
     const broken = candidate && enough ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
     if (broken) {

@@ -32,7 +32,7 @@ export function createTrafficRecorder({ database, logger, flushEveryMs = 1000 }:
         await database.forTenant(tenantId).transaction(
           (tx) => tx.$executeRaw`
             INSERT INTO traffic_counts AS t (tenant_id, endpoint_id, version_id, variant, slot, requests, errors, refused, differing, latency_counts)
-            SELECT ${tenantId}, e.id, v.id, c.variant, to_timestamp(floor(extract(epoch FROM now()) / ${trafficSlotSeconds}::int) * ${trafficSlotSeconds}::int),
+            SELECT ${tenantId}, e.id, v.id, c.variant::traffic_variant, to_timestamp(floor(extract(epoch FROM now()) / ${trafficSlotSeconds}::int) * ${trafficSlotSeconds}::int),
               c.requests, c.errors, c.refused, c.differing, ARRAY(SELECT jsonb_array_elements_text(c.latencies)::int)
             FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS c(endpoint text, version text, variant text, requests int, errors int, refused int, differing int, latencies jsonb)
             JOIN endpoints e ON e.tenant_id = ${tenantId} AND e.id = c.endpoint

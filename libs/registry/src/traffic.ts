@@ -6,7 +6,7 @@ export const trafficSlotSeconds = 5;
 /** Upper bounds of the classes of latency, in milliseconds: from 0.25, each a half octave wide; one more class is open. */
 export const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
 
-export type Variant = 'stable' | 'canary' | 'shadow';
+export type Variant = 'STABLE' | 'CANARY' | 'SHADOW';
 
 /** One answer of a version, or its failure to give one. */
 export interface ServedRequest {
@@ -90,7 +90,7 @@ export async function readTraffic(tx: TenantTx, tenantId: string, endpointId: st
   const rows = await tx.trafficCount.findMany({ where: { tenantId, endpointId, slot: { gte: slot } } });
   const byVersion = new Map<string, { versionId: string; variant: Variant; counts: TrafficCounts }>();
   for (const row of rows) {
-    const variant = row.variant as Variant;
+    const variant = row.variant;
     const key = `${row.versionId} ${variant}`;
     const known = byVersion.get(key) ?? { versionId: row.versionId, variant, counts: noTraffic() };
     byVersion.set(key, known);

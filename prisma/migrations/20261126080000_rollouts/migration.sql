@@ -1,5 +1,6 @@
 -- Several versions behind one endpoint: how its requests are divided, how each version fares, and the rollouts that shift
 -- them step by step.
+CREATE TYPE "traffic_variant" AS ENUM ('STABLE', 'CANARY', 'SHADOW');
 CREATE TYPE "rollout_status" AS ENUM ('RUNNING', 'SUCCEEDED', 'ROLLED_BACK', 'CANCELLED');
 
 CREATE TABLE "traffic_shares" (
@@ -21,7 +22,7 @@ CREATE TABLE "traffic_counts" (
     "tenant_id" TEXT NOT NULL,
     "endpoint_id" TEXT NOT NULL,
     "version_id" TEXT NOT NULL,
-    "variant" TEXT NOT NULL,
+    "variant" "traffic_variant" NOT NULL,
     "slot" TIMESTAMPTZ(3) NOT NULL,
     "requests" INTEGER NOT NULL,
     "errors" INTEGER NOT NULL,
@@ -29,8 +30,7 @@ CREATE TABLE "traffic_counts" (
     "differing" INTEGER NOT NULL,
     "latency_counts" INTEGER[] NOT NULL,
 
-    CONSTRAINT "traffic_counts_pkey" PRIMARY KEY ("tenant_id", "endpoint_id", "version_id", "variant", "slot"),
-    CONSTRAINT "traffic_counts_variant" CHECK (variant IN ('stable', 'canary', 'shadow'))
+    CONSTRAINT "traffic_counts_pkey" PRIMARY KEY ("tenant_id", "endpoint_id", "version_id", "variant", "slot")
 );
 CREATE INDEX "traffic_counts_tenant_id_slot_idx" ON "traffic_counts"("tenant_id", "slot");
 ALTER TABLE "traffic_counts" ADD CONSTRAINT "traffic_counts_tenant_id_fkey" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -38,6 +38,26 @@ export const registryRows: Rows = {
     needs: 'endpoint:predict',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.startRollout': {
+    operation: `mutation ($endpoint: String!) { startRollout(input: { endpointName: $endpoint, versionNumber: 2, bakeSeconds: 60 }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.promoteRollout': {
+    operation: `mutation ($endpoint: String!) { promoteRollout(input: { endpointName: $endpoint }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.setEndpointTraffic': {
+    operation: `mutation ($endpoint: String!) { setEndpointTraffic(input: { endpointName: $endpoint, traffic: [{ versionNumber: 1, percent: 50 }, { versionNumber: 2, percent: 50 }] }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.rollBackEndpoint': {
+    operation: `mutation ($endpoint: String!) { rollBackEndpoint(input: { endpointName: $endpoint }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
   'Mutation.deleteEndpoint': {
     operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
     needs: 'endpoint:write',

@@ -118,7 +118,8 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
   );
 
   // Runs and a version as a worker leaves them.
-  const [runningRun, failedRun, doneRun, modelId, versionId] = [newId('run'), newId('run'), newId('run'), newId('model'), newId('modelVersion')];
+  const [runningRun, failedRun, doneRun, otherRun] = [newId('run'), newId('run'), newId('run'), newId('run')];
+  const [modelId, versionId] = [newId('model'), newId('modelVersion')];
   const common = { tenantId, datasetVersionId: version.id, modelName: `model-${canary}`, spec: { ...spec, note: canary }, acknowledgedLeaks: [columns.twin], createdBy: `person:${owner.actor.personId}` };
   await database.forTenant(tenantId).transaction(async (tx) => {
     await tx.run.createMany({
@@ -129,6 +130,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
         },
         { ...common, id: failedRun, status: 'FAILED', finishedAt: new Date(), failureCode: `CODE_${canary}`, failureMessage: `failed ${canary}`, failureRemedy: `mend ${canary}` },
         { ...common, id: doneRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
+        { ...common, id: otherRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
       ],
     });
     for (const runId of [runningRun, failedRun, doneRun]) {
@@ -140,6 +142,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 } };
     await tx.modelVersion.create({ data: { ...shared, id: versionId, number: 1, status: 'READY', runId: doneRun } });
     await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}` } });
+    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 3, status: 'READY', runId: otherRun } });
     await tx.usageRecord.createMany({
       data: [{ tenantId, requestId: newId('prediction'), at: new Date(), kind: 'PREDICTION', actor: `person:${owner.actor.personId}`, rows: 4_321_567, units: 4_321_567 }],
     });
