@@ -9,7 +9,7 @@ import { build, context } from 'esbuild';
 const root = path.resolve(import.meta.dirname, '..');
 
 /** What is bundled: every file here becomes a program of its own in the project's `bundle` folder. */
-const entries = {
+export const entries = {
   'apps/api': ['src/main.ts'],
   'apps/inference': ['src/main.ts'],
   'apps/worker': ['src/main.ts', 'src/trainer.ts'],

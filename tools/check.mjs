@@ -12,8 +12,9 @@ ensureInstalled();
 step('generated code and schema.graphql');
 run(node, [path.join(root, 'tools/codegen.mjs'), '--check']);
 
-step('lock file, documents, project references');
+step('lock file, bundles, documents, project references');
 run(node, [path.join(root, 'tools/checks/lock-file.mjs')]);
+run(node, [path.join(root, 'tools/checks/bundled-packages.mjs')]);
 run(node, [path.join(root, 'tools/checks/documents.mjs')]);
 run(node, [path.join(root, 'tools/checks/references.mjs')]);
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { parseTrainingSpec } from '@millrace/configuration';
-import { selectBackend, train } from '@millrace/learning';
-import { readBaselines, readScoredDataset, type ScoredDataset, scoredDatasetNames } from './scored-data.ts';
+import { selectBackend } from '@millrace/learning';
+import { figuresOf, meanAndDeviation, scoreFolds } from './score-folds.ts';
+import { readBaselines, readScoredDataset, scoredDatasetNames } from './scored-data.ts';
 
 /** What is shown of a data set, by the kind of its target. */
 const figures = { category: ['accuracy'], binary: ['accuracy', 'f1', 'rocAuc'], number: ['rmse', 'mae'] } as const;
@@ -37,32 +37,9 @@ export async function benchFamilies(parameters: string[]): Promise<void> {
       if (reference) console.log(`${name} ${metric}, others: ${Object.entries(reference).map(([program, figure]) => `${program} ${figure}`).join('; ')}`);
     }
     for (const model of models) {
-      const { scores, seconds } = await scoreFolds(dataset, model, trainer, Number(values.seed));
-      const line = figures[dataset.target.type].map((metric) => `${metric} ${summary(scores.map((score) => score[metric] ?? NaN))}`);
-      console.log(`${name} ${JSON.stringify(model)}: ${line.join('; ')}; ${(seconds / scores.length).toFixed(2)} s a fold`);
+      const scores = await scoreFolds(dataset, model, { trainer, seed: Number(values.seed) });
+      const line = figures[dataset.target.type].map((metric) => `${metric} ${meanAndDeviation(figuresOf(scores, metric))}`);
+      console.log(`${name} ${JSON.stringify(model)}: ${line.join('; ')}; ${(scores.seconds / scores.metrics.length).toFixed(2)} s a fold`);
     }
   }
-}
-
-async function scoreFolds(
-  { table, inputs, target, folds }: ScoredDataset, model: object, trainer: object, seed: number,
-): Promise<{ scores: Record<string, number>[]; seconds: number }> {
-  const parsed = parseTrainingSpec({ inputFeatures: inputs, outputFeatures: [target], models: [model], trainer, split: { seed } });
-  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
-  const scores: Record<string, number>[] = [];
-  let seconds = 0;
-  for (const testRows of folds) {
-    const outcome = await train({ table, spec: parsed.spec, testRows });
-    if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
-    const trial = outcome.trials[outcome.best]!;
-    scores.push(trial.metrics.test as unknown as Record<string, number>);
-    seconds += trial.fitTimeSeconds;
-  }
-  return { scores, seconds };
-}
-
-function summary(values: number[]): string {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-  return `${mean.toPrecision(4)} ± ${deviation.toPrecision(2)}`;
 }

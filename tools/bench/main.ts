@@ -1,28 +1,36 @@
+import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
+import { benchQuota } from './quota.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
 import { benchSignIn } from './sign-in.ts';
 import { benchSignInFlood } from './sign-in-flood.ts';
 import { benchStorage } from './storage.ts';
+import { benchSurvival } from './survival.ts';
 import { benchTenancy } from './tenancy.ts';
 import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
+  anomaly: benchAnomaly,
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  personalisation: benchPersonalisation,
   predict: benchPredict,
+  quota: benchQuota,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,
   'sign-in': benchSignIn,
   'sign-in-flood': benchSignInFlood,
   storage: benchStorage,
+  survival: benchSurvival,
   tenancy: benchTenancy,
   train: benchTrain,
   trees: benchTrees,

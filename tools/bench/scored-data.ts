@@ -15,7 +15,7 @@ export interface ScoredDataset {
 
 type Target = ScoredDataset['target'];
 
-const folder = path.join(repositoryRoot, '../shared/data');
+export const folder = path.join(repositoryRoot, '../shared/data');
 
 /** Targets, and the columns to leave out: identifiers, and what gives the target away. */
 const descriptions: Record<string, { target: Target; leaveOut: string[] }> = {
@@ -64,13 +64,17 @@ export function readTable(file: string): Table {
   return { rows: cells.length, columns };
 }
 
-/** The sections of baselines.md that hold a figure of ours, by its name in the metrics. */
+/** The sections of baselines.md that hold a figure of ours, by what their titles begin with: its name in the metrics. */
 const sections: Record<string, string> = {
-  '## Classification: accuracy, mean ± std over 5 folds': 'accuracy',
-  '## Binary: F1 of the positive class': 'f1',
-  '## Binary: ROC-AUC': 'rocAuc',
-  '## Regression: RMSE': 'rmse',
-  '## Regression: MAE': 'mae',
+  'Classification: accuracy': 'accuracy',
+  'Classification: balanced accuracy': 'balancedAccuracy',
+  'Classification: macro F1': 'macroF1',
+  'Binary: F1': 'f1',
+  'Binary: ROC-AUC': 'rocAuc',
+  'Multiclass: ROC-AUC': 'rocAuc',
+  'Regression: RMSE': 'rmse',
+  'Regression: MAE': 'mae',
+  'Regression: R2': 'r2',
 };
 
 /** The figures of others: program to `mean ± deviation`, by `data set metric`. */
@@ -81,7 +85,7 @@ export function readBaselines(): Map<string, Record<string, string>> {
   let metric: string | undefined;
   let programs: string[] = [];
   for (const line of readFileSync(file, 'utf8').split('\n')) {
-    if (line.startsWith('## ')) metric = sections[line.trim()];
+    if (line.startsWith('## ')) metric = Object.entries(sections).find(([start]) => line.startsWith(`## ${start}`))?.[1];
     if (!metric || !line.startsWith('|') || line.startsWith('|---')) continue;
     const [name, ...figures] = line.split('|').slice(1, -1).map((cell) => cell.trim());
     if (name === 'data') programs = figures;

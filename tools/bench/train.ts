@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { parseTrainingSpec } from '@millrace/configuration';
-import { type ColumnData, selectBackend, type Table, train } from '@millrace/learning';
+import { type Backend, type ColumnData, selectBackend, type Table, train, trainForecast } from '@millrace/learning';
 import { say } from './servers.ts';
 
 /** What is trained, for how many steps: epochs, iterations or trees. */
@@ -40,6 +40,18 @@ export async function benchTrain(parameters: string[]): Promise<void> {
     }
     byBackend.set(prefer, await secondsAStep('dense', table, rounds));
     console.log(`  ${prefer.padEnd(11)} ${(byBackend.get('cpu')! / byBackend.get(prefer)!).toFixed(2).padStart(6)} times as many epochs a second`);
+  }
+
+  console.log('networks over sequences, epochs by backend, to plain JavaScript');
+  for (const family of ['gru', 'tcn'] as const) {
+    let reference: number | null = null;
+    for (const prefer of ['cpu', 'wasm', 'cuda'] as const) {
+      const backend = await selectBackend({ prefer }).catch(() => null);
+      if (backend?.name !== prefer) continue;
+      const seconds = await secondsAnEpoch(family, backend, rounds);
+      reference ??= seconds;
+      console.log(`  ${family.padEnd(5)} ${prefer.padEnd(5)} ${(reference / seconds).toFixed(2).padStart(6)} times as many epochs a second`);
+    }
   }
 
   const backend = await selectBackend();
@@ -87,6 +99,36 @@ async function secondsAStep(family: string, table: Table, rounds: number): Promi
     if (round > 0) least = Math.min(least, used / steps); // the first one warms up
   }
   return least;
+}
+
+/** CPU time of an epoch of 32 units over windows of 32 values, the least of some rounds; what happens between two epochs is theirs. */
+async function secondsAnEpoch(family: 'gru' | 'tcn', backend: Backend, rounds: number): Promise<number> {
+  const epochs = 2 + rounds;
+  const parsed = parseTrainingSpec({
+    inputFeatures: [],
+    outputFeatures: [{ name: 'y', type: 'number' }],
+    forecast: { timeColumn: 'day', horizon: 14, models: [{ family, units: 32, context: 32, epochs, patience: epochs }] },
+  });
+  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+  const days = 500;
+  const [{ values }] = madeUp(days, 4).columns as [ColumnData];
+  const table = {
+    times: Array.from({ length: days }, (_, day) => new Date(Date.UTC(2024, 0, 1 + day)).toISOString()),
+    series: null,
+    values: Float64Array.from(values as Float64Array, (value, day) => 10 + 3 * Math.sin(day * 0.9) + value),
+  };
+  const times: number[] = [];
+  let last = process.cpuUsage();
+  await trainForecast({
+    table, backend, spec: parsed.spec,
+    onEpoch({ epoch }) {
+      const { user, system } = process.cpuUsage(last);
+      last = process.cpuUsage();
+      // Those of the last part of the back-tests: the others have fewer windows.
+      if (epoch > 2 * epochs + 1 && epoch <= 3 * epochs) times.push((user + system) / 1e6);
+    },
+  });
+  return Math.min(...times);
 }
 
 /** Numbers of which the last column depends on the first ones, in a way that no family gets done with at once. */

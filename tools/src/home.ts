@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { masterKeyProblem, type MasterKeys, masterKeysOf } from '@millrace/auth';
+import { isProcessAlive } from '@millrace/kernel';
 
 /** What an installation keeps in its home beside its data. */
 export interface Secrets {
@@ -97,17 +98,9 @@ export async function runningSupervisor(home: string): Promise<number | null> {
   return owner && owner !== process.pid && (await isSupervisor(owner)) ? owner : null;
 }
 
-export function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch {
-    return false;
-  }
-}
-
 /** A process id may be in use again by something else after a crash or a restart of the machine. */
 async function isSupervisor(processId: number): Promise<boolean> {
-  if (!isAlive(processId)) return false;
+  if (!isProcessAlive(processId)) return false;
   const command = await fs.readFile(`/proc/${processId}/cmdline`, 'utf8').catch(() => null);
   return command === null || command.includes('supervisor');
 }

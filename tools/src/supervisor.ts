@@ -4,11 +4,11 @@ import net from 'node:net';
 import path from 'node:path';
 import { createAuth, createTenantKeyring, type MasterKeys, parseKey } from '@millrace/auth';
 import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
-import { parseEnvironment } from '@millrace/kernel';
+import { isProcessAlive, parseEnvironment } from '@millrace/kernel';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { z } from 'zod';
 import { runDemo } from './demo.ts';
-import { checkedMasterKeys, isAlive, makeSecrets, plainArtefactsMark, runningSupervisor } from './home.ts';
+import { checkedMasterKeys, makeSecrets, plainArtefactsMark, runningSupervisor } from './home.ts';
 import { consoleLogger, prefixLines, print } from './log-lines.ts';
 import { resealTenants } from './reseal.ts';
 
@@ -169,7 +169,7 @@ async function startPostgres(): Promise<string> {
   let restarting: Promise<void> | null = null;
   print(`postgres  | ready on port ${postgres.port}`);
   const watch = setInterval(() => {
-    if (stopping || restarting || isAlive(postgres.processId)) return;
+    if (stopping || restarting || isProcessAlive(postgres.processId)) return;
     print('postgres  | ended; starting again');
     restarting = begin()
       .then(

@@ -35,7 +35,7 @@ export const errorInterface = builder.interfaceRef<TypedError<string>>('Error').
   }),
 });
 
-const problemType = builder.objectRef<ProblemShape>('Problem').implement({
+export const problemType = builder.objectRef<ProblemShape>('Problem').implement({
   description: 'One thing that is wrong with an input.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Stable and made for programs, in snake_case.' }),

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { createDatasets, sampleRows } from '@millrace/datasets';
+import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
@@ -27,6 +27,7 @@ import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
+import { serveUsageExport } from './modules/quota/usage-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { startRolloutSweep } from './modules/registry/rollout-sweep.ts';
 import { serveExport } from './modules/tenants/export-route.ts';
@@ -168,6 +169,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       requirePermission(actor, 'dataset:read');
       return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => sampleRows(table, count));
     },
+    async contactSheet(actor, datasetVersionId, perClass) {
+      requirePermission(actor, 'dataset:read');
+      return datasets.withTable(database.forTenant(actor.tenantId), datasetVersionId, (table) => readContactSheet(table, perClass));
+    },
     async reportOnTarget(actor, datasetVersionId, target) {
       requirePermission(actor, 'dataset:read');
       return datasets.reportOnTarget(database.forTenant(actor.tenantId), datasetVersionId, target);
@@ -288,6 +293,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
   serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
+  serveUsageExport(app, { credentials, makeContext });
   serveAuditExport(app, { trail: auth.trail, access, credentials, makeContext, servePage });
   app.get('/healthz', async () => ({ alive: true }));
   app.get('/readyz', async (_request, reply) => {

@@ -1,5 +1,5 @@
 import type { Actor, Auth } from '@millrace/auth';
-import type { Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
+import type { ContactStrip, Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
 import type { Registry, Rollouts } from '@millrace/registry';
 import type { Training } from '@millrace/training';
@@ -14,6 +14,8 @@ export interface Services {
   datasets: Datasets;
   /** rows of a data set version, spread evenly over it */
   sampleRows(actor: Actor, datasetVersionId: string, count: number): Promise<SampleRow[]>;
+  /** a few small pictures of each class of a data set version; none where it has no pictures */
+  contactSheet(actor: Actor, datasetVersionId: string, perClass: number): Promise<ContactStrip[]>;
   /** how the columns of a data set version go with a target */
   reportOnTarget(actor: Actor, datasetVersionId: string, target: TargetChoice): Promise<TargetReport>;
   training: Training;

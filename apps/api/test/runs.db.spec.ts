@@ -73,6 +73,13 @@ describe('submitting', () => {
     const yaml = 'inputFeatures:\n  - { name: petal length (cm), type: number }\noutputFeatures:\n  - { name: species, type: category }\nmodels:\n  - family: knn\n    k: 4\n';
     const send = async (spec: string) => (await world.graphql(submit, { input: { datasetVersionId: versionId, modelName: 'iris', spec } }, ana.token)).data!['submitRun'];
     expect((await send(yaml.replace('k: 4', 'k: 0'))).problems).toMatchObject([{ field: 'spec.models[0].k', message: 'Line 7: The value is too small.' }]);
+    // What doesn't fit the data set is told with its line as well.
+    expect((await send(yaml.replace('petal length', 'petal weight'))).problems).toMatchObject([{ field: 'spec.inputFeatures[0].name', message: expect.stringMatching(/^Line 2: The data has no column "petal weight/) }]);
+    const read = async (spec: unknown) => (await world.graphql('query ($spec: JSON!) { trainingConfiguration(spec: $spec) { yaml problems { code field message } } }', { spec }, ana.token)).data!['trainingConfiguration'];
+    expect(await read(yaml.replace('k: 4', 'k: 0'))).toEqual({ yaml: null, problems: [{ code: 'invalid_spec', field: 'models[0].k', message: 'Line 7: The value is too small.' }] });
+    const normal = await read(yaml);
+    expect(normal).toEqual({ yaml: expect.stringContaining('earlyStop: null'), problems: [] });
+    expect(await read(normal.yaml)).toEqual(normal);
     const { run } = await send(yaml);
     expect(run.spec.models).toMatchObject([{ family: 'knn', k: 4 }]);
     const { data } = await world.graphql('query ($id: ID!) { run(id: $id) { specYaml } }', { id: run.id }, ana.token);

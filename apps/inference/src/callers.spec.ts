@@ -8,6 +8,7 @@ it('asks the ledger once for many who ask at once, and for each caller apart', a
   const callers = createCallers({
     keys: { own: async ({ keyId }) => ({ id: keyId }) as never },
     quota: {
+      spendOf: async () => new Map(),
       async ownUsage(caller) {
         asked.push((caller as KeyActor).keyId);
         return { total: asked.length, today: 0, thisWeek: 0, thisMonth: 0 };

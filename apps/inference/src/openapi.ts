@@ -31,7 +31,7 @@ const inferAnswer = {
 const inferNotes =
   'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text. ' +
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
-  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, and of a regression whose signature has an interval, `prediction`, `lower` and `upper`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
+  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
 const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
 const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
 const metadata = {
@@ -48,7 +48,7 @@ export const operations = {
     method: 'POST', path: '/predict', id: 'predict', tag: 'Simple', summary: 'Predict one row or several',
     description:
       '`features` is one row by position, a list of rows, or one row by name. `model` names the endpoint; it may be left out ' +
-      'where the key can call only one.',
+      'where the key can call only one. An anomaly detection answers true or false; its scores are on the other routes.',
     request: { features: Object.values(iris) },
     answer: json({ prediction: ['setosa'] }),
   },
@@ -76,7 +76,7 @@ export const operations = {
     method: 'POST', path: '/v1/models/{model}:predict', id: 'tfPredict', tag: 'TensorFlow Serving', summary: 'Predict rows or columns',
     description:
       '`instances` is a list of rows: objects by feature name, or lists in the order of the features. It is answered by `predictions`: ' +
-      'bare numbers for a regression, an object for each row of a classification, a forecast, or a regression whose signature has an interval: `prediction`, `lower` and `upper`. `inputs` holds columns and is answered by `outputs`.',
+      'bare numbers for a regression, an object for each row of a classification, a forecast, a survival model, a model with heads, an anomaly detection, or a regression whose signature has an interval: `prediction`, `lower` and `upper`. `inputs` holds columns and is answered by `outputs`.',
     request: { instances: [iris] },
     answer: json(predictions),
   },

@@ -20,17 +20,20 @@ const whoRaises: Record<LimitSource, string> = {
 /** Which limit, whose, until when, and what to do about it. */
 export function overQuota({ by, needed, standings }: Extract<Metered, { type: 'refused' }>): RequestError {
   const { terms, most, remaining, retrySeconds } = by;
+  const isBudget = terms.measure === 'UNITS';
   const resetsAt = retrySeconds === null ? null : new Date(Date.now() + retrySeconds * 1000).toISOString();
   const isTooLarge = needed > most && most > 0;
-  const allowance = `${whose[terms.source](terms.subject)} may predict ${most} ${wordOf(terms, most)} a ${terms.period}`;
+  const allowance = isBudget
+    ? `This key has a budget of ${most} cost units${terms.span === 0 ? '' : ` for each ${terms.period}`}`
+    : `${whose[terms.source](terms.subject)} may predict ${most} ${wordOf(terms, most)} a ${terms.period}`;
   const message = isTooLarge
     ? `${allowance}, and this request has ${needed}.`
     : `${allowance}; this request needs ${needed}, and ${remaining === 0 ? 'none is' : `${remaining} ${remaining === 1 ? 'is' : 'are'}`} left${resetsAt === null ? '' : ` until ${resetsAt}`}.`;
-  const sooner = isTooLarge ? 'Send fewer rows in one request' : remaining > 0 ? 'Send fewer rows, wait for the seconds in Retry-After' : 'Wait for the seconds in Retry-After';
-  return new RequestError(429, terms.isRate ? 'rate_limited' : 'quota_exceeded', message, {
+  const ways = [...(isTooLarge || remaining > 0 ? ['send fewer rows in one request'] : []), ...(isTooLarge || retrySeconds === null ? [] : ['wait for the seconds in Retry-After'])];
+  return new RequestError(isBudget ? 402 : 429, isBudget ? 'budget_exceeded' : terms.isRate ? 'rate_limited' : 'quota_exceeded', message, {
     limitSource: terms.source,
     limit: { measure: terms.measure.toLowerCase(), period: terms.period, most, remaining, resets_at: resetsAt },
-    remedy: `${sooner}, or ${whoRaises[terms.source]}.`,
+    remedy: sentence([...ways, isBudget ? 'ask whoever manages the keys of your tenant for a higher maxBudget' : whoRaises[terms.source]]),
     standings,
     ...(!isTooLarge && retrySeconds !== null && { retryAfterSeconds: Math.max(1, retrySeconds) }),
   });
@@ -40,3 +43,8 @@ const wordOf = ({ measure }: LimitTerms, count: number): string => {
   const word = { REQUESTS: 'request', ROWS: 'row', UNITS: 'cost unit' }[measure];
   return count === 1 ? word : `${word}s`;
 };
+
+function sentence(ways: string[]): string {
+  const text = ways.length > 1 ? `${ways.slice(0, -1).join(', ')}, or ${ways.at(-1)}` : ways[0]!;
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+}

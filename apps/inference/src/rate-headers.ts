@@ -27,9 +27,13 @@ export function tellLimits(standings: readonly LimitStanding[], reply: FastifyRe
   for (const standing of standings) {
     const { terms, most, used, remaining, resetSeconds, windowSeconds } = standing;
     const name = nameOf(terms);
+    if (terms.soft !== null && used >= terms.soft) notices.push(`"${name}";used=${used};soft=${terms.soft};limit=${most}`);
+    if (terms.measure === 'UNITS') {
+      reply.header('x-millrace-budget-remaining', String(remaining));
+      continue;
+    }
     policies.push(`"${name}";q=${most}${windowSeconds === null ? '' : `;w=${windowSeconds}`}`);
     states.push(`"${name}";r=${remaining}${resetSeconds === null ? '' : `;t=${resetSeconds}`}`);
-    if (terms.soft !== null && used >= terms.soft) notices.push(`"${name}";used=${used};soft=${terms.soft};limit=${most}`);
     if (terms.measure === 'REQUESTS' && (tightest === null || remaining < tightest.remaining)) tightest = standing;
   }
   const told = reply.getHeader('x-ratelimit-remaining-requests');
@@ -39,7 +43,7 @@ export function tellLimits(standings: readonly LimitStanding[], reply: FastifyRe
 }
 
 /** Such as `tenant-rows-month`: one of a kind for each caller and model. */
-const nameOf = ({ source, measure, period, isRate }: LimitTerms): string => (isRate ? `${source}-rate` : `${source}-${measure.toLowerCase()}-${period}`);
+const nameOf = ({ source, measure, period, isRate }: LimitTerms): string => (measure === 'UNITS' ? 'key-budget' : isRate ? `${source}-rate` : `${source}-${measure.toLowerCase()}-${period}`);
 
 function tellRequests(reply: FastifyReply, limit: number, remaining: number, resetSeconds: number): void {
   reply

@@ -88,9 +88,9 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
     const { signature } = served.version;
-    const { forecast, output } = signature;
-    // What a forecast's steps mean, and what share of truths lies between the ends: without it nobody could read the answers.
-    const parameters = forecast ? { forecast } : output.type === 'number' && output.interval ? { interval: output.interval } : null;
+    const { forecast, anomaly, survival, output } = signature;
+    // What a forecast's steps mean, to which horizon something survives, from which score on a row is reported, and what share of truths lies between the ends: without it nobody could read the answers.
+    const parameters = forecast ? { forecast } : anomaly ? { anomaly } : survival ? { survival } : output.type === 'number' && output.interval ? { interval: output.interval } : null;
     return {
       name: served.endpoint.name,
       versions: versions.map(String),

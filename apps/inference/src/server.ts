@@ -311,7 +311,7 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
       'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
-      'x-millrace-cost-units', 'x-millrace-quota-notice', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
+      'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],
     maxAge: 600,

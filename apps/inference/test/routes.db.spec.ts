@@ -44,7 +44,8 @@ describe('predictions', () => {
   it('a forecast: its metadata date the answers, and what was not forecast is refused by name', async () => {
     const other = await world.createTenant();
     await other.publish('visits', {
-      family: 'drift', target: 'visits', series: null, horizon: 2, point: Float64Array.of(3, 4), lower: Float64Array.of(2, 2.5), upper: Float64Array.of(4, 5.5),
+      family: 'drift', target: 'visits', series: null, horizon: 2, covariates: [], floor: Float64Array.of(0), below: Float64Array.of(1, 1.5), above: Float64Array.of(1, 1.5),
+      parts: [{ base: Float64Array.of(3, 4), unit: Float64Array.of(1, 1), logarithmic: Int32Array.of(0), head: null }],
       lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
     });
     const { text } = await other.createKey();

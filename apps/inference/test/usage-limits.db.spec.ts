@@ -105,3 +105,37 @@ it('serves nothing unmetered: without the database, what was reserved is spent, 
   await server.close();
   await door.close();
 });
+
+describe('a key with a budget', () => {
+  it('uses up its cost units exactly, is told what is left, and then is answered 402', async () => {
+    const key = await tenant.createKey({ maxBudget: 10, softBudget: 6, budgetDuration: '7d' });
+    const first = await predict(key.text, 4);
+    expect([first.status, first.headers.get('x-millrace-cost-units'), first.headers.get('x-millrace-budget-remaining'), first.headers.get('x-millrace-quota-notice')]).toEqual([200, '4', '6', null]);
+    const second = await predict(key.text, 4);
+    expect([second.headers.get('x-millrace-budget-remaining'), second.headers.get('x-millrace-quota-notice')]).toEqual(['2', '"key-budget";used=8;soft=6;limit=10']);
+    const refused = await predict(key.text, 3);
+    expect([refused.status, refused.headers.get('x-millrace-budget-remaining')]).toEqual([402, '2']);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(6 * 86_400);
+    expect(refused.json.error).toMatchObject({
+      code: 'budget_exceeded', limit_source: 'key', limit: { measure: 'units', most: 10, remaining: 2 },
+      message: expect.stringMatching(/^This key has a budget of 10 cost units for each 7d; this request needs 3, and 2 are left until /),
+      remedy_hint: expect.stringMatching(/maxBudget\.$/),
+    });
+    expect((await predict(key.text, 2)).status).toBe(200);
+    const own = await eventually(() => call(`${url}/v1/key`, { key: key.text }), ({ json }) => json.usage === 10, 10_000);
+    expect(own.json).toMatchObject({ limit: 10, limit_remaining: 0, limit_reset: expect.stringMatching(/^20\d\d-/), soft_budget: 6, budget_duration: '7d' });
+    await world.auth.keys.update(tenant.owner, key.id, { maxBudget: 12 });
+    await eventually(() => predict(key.text, 2), ({ status }) => status === 200, 2_000);
+    await world.auth.keys.update(tenant.owner, key.id, { maxBudget: null });
+    const free = await eventually(() => predict(key.text, 50), ({ status }) => status === 200, 2_000);
+    expect(free.headers.get('x-millrace-budget-remaining')).toBeNull();
+  });
+
+  it('without a duration has it once and for all', async () => {
+    const key = await tenant.createKey({ maxBudget: 1 });
+    expect((await predict(key.text, 1)).status).toBe(200);
+    const refused = await predict(key.text, 1);
+    expect([refused.status, refused.headers.get('retry-after'), refused.json.error.limit.resets_at]).toEqual([402, null, null]);
+    expect(refused.json.error.message).toBe('This key has a budget of 1 cost units; this request needs 1, and none is left.');
+  });
+});

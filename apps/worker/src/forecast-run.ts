@@ -1,10 +1,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { readTable } from '@millrace/datasets';
-import { answerForecast, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
+import { answerForecast, type Backend, type CheckpointStore, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildForecastPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
 type Trained = Extract<TrainForecastOutcome, { type: 'trained' }>;
@@ -13,12 +14,15 @@ type Trained = Extract<TrainForecastOutcome, { type: 'trained' }>;
 const agreementRows = 200;
 const packageFolder = 'package';
 
-/** A run whose configuration asks for a forecast. It is made anew when it was interrupted: the same data give the same one. */
-export async function runForecast(job: TrainerJob, signal: AbortSignal, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+/** A run whose configuration asks for a forecast. Interrupted, it goes on after the last candidate or epoch that was saved. */
+export async function runForecast(job: TrainerJob, how: { backend: Backend; checkpoint: CheckpointStore; signal: AbortSignal }, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+  const table = await readForecastTable(job);
   const outcome = await trainForecast({
-    table: await readForecastTable(job),
+    table,
     spec: job.spec,
-    signal,
+    ...how,
+    onResumed: (at) => send({ type: 'resumed', ...at }),
+    onEpoch: ({ trial, epoch, epochs, loss, valLoss }) => send({ type: 'epoch', trial, epoch, epochs, values: { loss, valLoss } }),
     onTrial: ({ trial, trials, family }) => send({ type: 'trial-started', trial, trials, family }),
   });
   if (outcome.type === 'cancelled') return send({ type: 'cancelled' });
@@ -26,7 +30,7 @@ export async function runForecast(job: TrainerJob, signal: AbortSignal, send: (m
     const [problem] = outcome.problems;
     return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
   }
-  await publish(job, outcome, send);
+  await publish(job, outcome, table, send);
 }
 
 async function readForecastTable({ datasetPath, spec }: TrainerJob): Promise<ForecastTable> {
@@ -37,11 +41,12 @@ async function readForecastTable({ datasetPath, spec }: TrainerJob): Promise<For
     ...(seriesColumn === undefined ? [] : [{ name: seriesColumn, type: 'category' as const }]),
   ];
   const [times, values, series] = (await readTable<'date' | 'number' | 'category'>(datasetPath, names)).columns;
-  return { times: times!.values as (string | null)[], values: values!.values as Float64Array, series: (series?.values as (string | null)[] | undefined) ?? null };
+  const covariates = spec.inputFeatures.length > 0 ? asTable(await readTable(datasetPath, spec.inputFeatures)).columns : [];
+  return { times: times!.values as (string | null)[], values: values!.values as Float64Array, series: (series?.values as (string | null)[] | undefined) ?? null, covariates };
 }
 
 /** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
-async function publish(job: TrainerJob, outcome: Trained, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+async function publish(job: TrainerJob, outcome: Trained, table: ForecastTable, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
@@ -59,9 +64,9 @@ async function publish(job: TrainerJob, outcome: Trained, send: (message: Traine
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(trial.forecast);
-      trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, rows[0])));
-      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.forecast, model, rows) };
+      const questions = sampleQuestions(trial.forecast, table);
+      trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, questions[0]?.row)));
+      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.forecast, model, questions, table) };
     } finally {
       await model.close();
     }
@@ -98,21 +103,35 @@ function trialRecord(trial: ForecastTrial, index: number, outcome: Trained, mode
   };
 }
 
-type ForecastRow = Record<string, number | string>;
+/** What is asked of a forecast, and the row of the table whose covariates the question has. */
+interface Question {
+  row: Record<string, number | string | null>;
+  at: number;
+}
 
-/** Steps of series, spread evenly over all of them. */
-function sampleRows({ series, horizon }: FittedForecast): ForecastRow[] {
+/** Steps of series, spread evenly over all of them; covariates as they are in the last rows that have all that is needed. */
+function sampleQuestions({ series, horizon, covariates }: FittedForecast, table: ForecastTable): Question[] {
+  const columns = covariates.map((feature) => ({ feature, column: table.covariates!.find(({ name }) => name === feature.name)! }));
+  const isMissing = (value: number | string | null | undefined) => value == null || Number.isNaN(value);
+  const usable = table.times.map((_, at) => at).filter((at) => columns.every(({ feature, column }) => feature.missingAllowed || !isMissing(column.values[at])));
   const all = (series?.names.length ?? 1) * horizon;
-  return Array.from({ length: Math.min(agreementRows, all) }, (_, at) => {
-    const cell = Math.floor((at * all) / Math.min(agreementRows, all));
-    return { step: (cell % horizon) + 1, ...(series ? { [series.column]: series.names[Math.floor(cell / horizon)]! } : {}) };
+  return Array.from({ length: Math.min(agreementRows, all) }, (_, index) => {
+    const cell = Math.floor((index * all) / Math.min(agreementRows, all));
+    const at = usable[usable.length - 1 - (index % usable.length)]!;
+    const known = columns.map(({ feature, column }) => {
+      const value = column.values[at]!;
+      return [feature.name, isMissing(value) ? null : feature.type === 'number' ? value : String(value)];
+    });
+    return { at, row: { step: (cell % horizon) + 1, ...(series ? { [series.column]: series.names[Math.floor(cell / horizon)]! } : {}), ...Object.fromEntries(known) } };
   });
 }
 
-async function compareEngines(forecast: FittedForecast, model: LoadedModel, rows: ForecastRow[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+async function compareEngines(forecast: FittedForecast, model: LoadedModel, questions: Question[], table: ForecastTable): Promise<Agreement> {
+  const checked = checkRows(model.signature, questions.map(({ row }) => row));
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  const learned = rows.map((row) => answerForecast(forecast, row['step'] as number, forecast.series ? String(row[forecast.series.column]) : null));
+  const known = { rows: table.times.length, columns: table.covariates ?? [] };
+  const learned = questions.map(({ row, at }) =>
+    answerForecast(forecast, row['step'] as number, forecast.series ? String(row[forecast.series.column]) : null, { table: known, row: at }));
   return agree(learned, await model.predict(checked.rows), { type: 'number', scale: forecast.scale });
 }
 

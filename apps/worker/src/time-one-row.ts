@@ -3,7 +3,7 @@ import { checkRows, type LoadedModel } from '@millrace/packaging';
 const timedPredictions = 50;
 
 /** The median time of predicting one row, in milliseconds; null where there is no row that fits. */
-export async function timeOneRow(model: LoadedModel, row: Record<string, number | string | null> | undefined): Promise<number | null> {
+export async function timeOneRow(model: LoadedModel, row: Record<string, unknown> | undefined): Promise<number | null> {
   if (!row) return null;
   const checked = checkRows(model.signature, [row]);
   if (checked.type === 'invalid') return null;

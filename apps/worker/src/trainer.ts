@@ -1,15 +1,21 @@
-import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import {
-  type Appraisal, type FittedPipeline, predict, type Row, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, type Trial,
+  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
+  type Trial,
 } from '@millrace/learning';
 import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { runAnomaly } from './anomaly-run.ts';
+import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { type SampledRows, samplePictures } from './sample-pictures.ts';
+import { sampleRows } from './sample-rows.ts';
+import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
+import { asTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -17,18 +23,16 @@ import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessag
  * folder. It ends with its worker, whatever it is doing.
  */
 
-const agreementRows = 200;
-
 const abort = new AbortController();
 process.on('disconnect', () => process.exit(1));
 let pausing = false;
-/** what has no checkpoint to wait for is broken off, and made anew when it goes on */
-let isMadeAnew = false;
+/** whether it saves where it is when it is broken off, or is quickly made anew: a pause then has no checkpoint to wait for */
+let savesWhenStopped = false;
 process.on('message', (message: WorkerMessage) => {
   if (message.type === 'cancel') return abort.abort();
   if (message.type === 'pause') {
     pausing = true;
-    if (isMadeAnew) abort.abort();
+    if (savesWhenStopped) abort.abort();
     return undefined;
   }
   const work = message.type === 'probe' ? probe() : run(message.job);
@@ -50,38 +54,29 @@ async function run(job: TrainerJob): Promise<void> {
   const backend = await selectBackend({ prefer: job.backend });
   await send({ type: 'started', backend: backend.name, backendDetail: backend.detail });
   const { spec } = job;
-  if (spec.forecast) {
-    isMadeAnew = true;
+  /** News of a run that ends when it is told to: told to pause, it has not ended. */
+  const sendPausing = (message: TrainerMessage) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message);
+  if (spec.forecast || spec.survival) {
+    savesWhenStopped = true;
     if (pausing) abort.abort();
-    return runForecast(job, abort.signal, (message) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message));
+    if (spec.survival) return runSurvival(job, abort.signal, sendPausing);
+    return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
+  if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);
-  const aside = splitColumn !== null && !features.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = await readTable(job.datasetPath, [...features, ...aside]);
+  const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
+  const table = asTable(await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]));
 
-  const file = path.join(job.workDirectory, checkpointFile);
-  let savedAt = performance.now();
-  const outcome = await train({
+  const outcome = await (spec.personalisation ? trainPersonalised : train)({
     table,
     spec,
     backend,
     signal: abort.signal,
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
-    checkpoint: {
-      // Most epochs are so short that saving each would cost more than it could win back.
-      isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
-      load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
-      async save(bytes) {
-        savedAt = performance.now();
-        await fs.writeFile(`${file}.partial`, bytes);
-        await fs.rename(`${file}.partial`, file);
-        await send({ type: 'checkpoint', file: checkpointFile });
-        if (pausing) abort.abort();
-      },
-    },
+    checkpoint: checkpointsOf(job),
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
   if (outcome.type === 'invalid') {
@@ -92,6 +87,24 @@ async function run(job: TrainerJob): Promise<void> {
     });
   }
   await publish(job, outcome, table);
+}
+
+/** Where the progress of a job is kept; a run that is to pause is over with its next checkpoint. */
+function checkpointsOf(job: TrainerJob): CheckpointStore {
+  const file = path.join(job.workDirectory, checkpointFile);
+  let savedAt = performance.now();
+  return {
+    // Most epochs are so short that saving each would cost more than it could win back.
+    isDue: () => pausing || performance.now() - savedAt >= job.checkpointEverySeconds * 1000,
+    load: async () => (job.checkpointPath ? fs.readFile(job.checkpointPath) : null),
+    async save(bytes) {
+      savedAt = performance.now();
+      await fs.writeFile(`${file}.partial`, bytes);
+      await fs.rename(`${file}.partial`, file);
+      await send({ type: 'checkpoint', file: checkpointFile });
+      if (pausing) abort.abort();
+    },
+  };
 }
 
 async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
@@ -115,7 +128,7 @@ async function appraise(pipeline: FittedPipeline, table: Table): Promise<Apprais
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(modelPackage.files);
   try {
-    const [row] = sampleRows(table, pipeline, new Int32Array(), 1);
+    const [row] = samples(table, pipeline, new Int32Array(), 1).served;
     return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
   } finally {
     await model.close();
@@ -132,7 +145,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -141,13 +154,13 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         family: trial.family,
         parameters: trial.parameters,
         backend: outcome.backend,
-        rows: rowsOf(outcome),
+        rows: dividedRows(outcome),
       }),
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(table, trial.pipeline, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows[0]);
+      const rows = samples(table, trial.pipeline, outcome.split.test);
+      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
     } finally {
@@ -172,11 +185,10 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   });
 }
 
-/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
-function rowsOf({ split, dropped }: Extract<TrainOutcome, { type: 'trained' }>) {
-  const { train: learned, validation, test } = split;
-  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
-  return { train: learned.length, validation: validation.length, test: test.length, dropped, testSha256 };
+/** What can be read off a model itself. */
+function explained({ pipeline }: Trial) {
+  const coefficients = coefficientsOf(pipeline);
+  return coefficients && { coefficients };
 }
 
 function trialRecord(
@@ -194,8 +206,9 @@ function trialRecord(
     family: trial.family,
     parameters: json(trial.parameters),
     metrics: json({
-      ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
+      ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
+      ...(trial.personalisation ? { personalisation: trial.personalisation } : {}),
     }),
     scoreVal: trial.search?.score ?? score(trial.metrics.validation),
     scoreTest: score(trial.metrics.test),
@@ -222,33 +235,17 @@ function searchedRecord(record: SearchRecord): TrialRecord {
   };
 }
 
-/** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, pipeline: FittedPipeline, testRows: Int32Array, most = agreementRows): Row[] {
-  const rows: Row[] = [];
-  const columns = pipeline.features.map((feature) => {
-    const name = (feature.type === 'number' && feature.of?.column) || feature.name;
-    return { feature, column: table.columns.find((column) => column.name === name)! };
-  });
-  const take = (index: number): void => {
-    const row: Row = {};
-    for (const { feature, column } of columns) {
-      const value = column.values[index]!;
-      const missing = value === null || Number.isNaN(value);
-      if (missing && !feature.missingAllowed) return;
-      row[column.name] = missing ? null : column.type === 'number' && feature.type === 'number' ? value : String(value);
-    }
-    rows.push(row);
-  };
-  for (const index of testRows) if (rows.length < most) take(index);
-  const taken = new Set(testRows);
-  for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
-  return rows;
+/** The same rows, or pictures, for both engines. */
+function samples(table: Table, { features, image }: FittedPipeline, testRows: Int32Array, most?: number): SampledRows {
+  if (image) return samplePictures(table, image, testRows, most);
+  const rows = sampleRows(table, features, testRows, most);
+  return { served: rows, learned: rows };
 }
 
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, rows: Row[]): Promise<Agreement> {
-  const checked = checkRows(model.signature, rows);
+async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
+  const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, rows), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

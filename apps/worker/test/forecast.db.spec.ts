@@ -53,6 +53,38 @@ describe('a forecast', () => {
     await worker.close();
   });
 
+  it('answers by what is known in advance, which whoever asks sends with the step', async () => {
+    const action = (day: number) => (day * 7) % 11 < 3;
+    const planned = ['day,action,visits', ...Array.from({ length: 97 }, (_, day) => `${dated(day)},${action(day) ? 'yes' : 'no'},${day < 90 ? truth(day, 1) + (action(day) ? 60 : 0) : ''}`)].join('\n');
+    const worker = await startTestWorker('planner');
+    const submitted = await tenant.run(await tenant.dataset(planned), {
+      inputFeatures: [{ name: 'action', type: 'binary' }],
+      outputFeatures: spec.outputFeatures,
+      forecast: { timeColumn: 'day', horizon: 7, models: [{ family: 'lag_linear' }, { family: 'lag_trees', numIterations: 40 }, { family: 'tcn', units: 4, epochs: 2 }, { family: 'combination' }] },
+    }, 'planned');
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED' });
+    expect(run.trials.map(({ family }) => family)).toContain('tcn');
+    // The curve of the network goes on through its fits.
+    expect(run.metrics.filter(({ trial }) => trial === 2).map(({ epoch }) => epoch).slice(0, 6)).toEqual([1, 2, 3, 4, 5, 6]);
+    const best = run.trials.find((trial) => trial.best)!;
+    expect(best.family).toMatch(/lag_|combination/);
+    // The rows without visits tell the plan for the week to come, so all of it can be drawn.
+    expect((best.metrics as { chart: { series: { point: (number | null)[] }[] } }).chart.series[0]!.point.slice(-7).every((value) => value !== null)).toBe(true);
+    expect(run.modelVersion).toMatchObject({ status: 'READY', agreement: { type: 'agrees' } });
+    const model = await loadModel(await world.registry.readPackage(run.modelVersion!));
+    expect(model.signature.inputs.map(({ name, required }) => [name, required])).toEqual([['step', true], ['action', true]]);
+    const ask = async (...rows: object[]) => {
+      const checked = checkRows(model.signature, rows);
+      return checked.type === 'valid' ? (await model.predict(checked.rows)).map((answer) => (answer as { value: number }).value) : checked.problems.map(({ code, field }) => `${code} ${field}`);
+    };
+    const [without, within] = (await ask({ step: 4, action: 'no' }, { step: 4, action: 'yes' })) as [number, number];
+    expect(Math.abs(within - without - 60)).toBeLessThan(15);
+    expect(await ask({ step: 4 })).toEqual(['missing_feature action']);
+    await model.close();
+    await worker.close();
+  });
+
   it('is refused before it is queued where the columns do not fit, with field and remedy', async () => {
     const version = await tenant.dataset(csv);
     const outcome = await world.training.submit(tenant.owner.actor, {
@@ -62,7 +94,7 @@ describe('a forecast', () => {
     });
     expect(outcome).toMatchObject({
       type: 'invalid',
-      problems: [{ field: 'spec.inputFeatures' }, { field: 'spec.forecast.horizon' }, { field: 'spec.forecast.timeColumn' }, { field: 'spec.forecast' }],
+      problems: [{ field: 'spec.forecast.horizon' }, { field: 'spec.forecast.timeColumn' }, { field: 'spec.forecast' }],
     });
   });
 

@@ -33,6 +33,18 @@ export interface KeyActor extends Origin {
   /** requests a minute that the data plane takes from it; absent for no limit of its own */
   rpmLimit?: number;
   maxParallelRequests?: number;
+  budget?: KeyBudget;
+}
+
+/** Cost units that a key may use up. */
+export interface KeyBudget {
+  max: number;
+  /** null for no notice before the end */
+  soft: number | null;
+  /** null where it never begins anew */
+  duration: string | null;
+  /** from here on its times are counted: when the key was made */
+  since: Date;
 }
 
 /** How the actor is named in `createdBy`, the audit trail and the ledger. */

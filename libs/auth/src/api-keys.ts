@@ -5,6 +5,7 @@ import { liesWithin, normalNetwork } from './address-list.ts';
 import { generateKey, hmacOf } from './api-key-format.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, isPlainText, textProblem } from './grounds.ts';
+import { budgetSeconds } from './key-budget.ts';
 import type { ApiKeyScope } from './permissions.ts';
 
 export interface ApiKeyInput {
@@ -19,6 +20,12 @@ export interface ApiKeyInput {
   rpmLimit?: number | null;
   /** requests under way at a time, likewise */
   maxParallelRequests?: number | null;
+  /** cost units that it may use up; null for no budget */
+  maxBudget?: number | null;
+  /** from here on it is said that the budget comes to its end */
+  softBudget?: number | null;
+  /** `1d`, `7d` or `30d`: then the budget begins anew; null for never */
+  budgetDuration?: string | null;
   /** the owner's own notes, as a JSON object */
   metadata?: Record<string, unknown>;
 }
@@ -53,6 +60,7 @@ const mostAddresses = 100;
 const mostMetadataBytes = 4096;
 export const longestOverlapSeconds = 30 * 86_400;
 const highestLimits = { rpmLimit: 1_000_000, maxParallelRequests: 10_000 };
+const highestBudget = 1_000_000_000_000;
 
 /** The credentials of partners and machines. */
 export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds) {
@@ -82,7 +90,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
       const { key, publicId, secret } = generateKey();
       const values = { models: [], addresses: [], expiresAt: null, ...valuesOf(input) };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<CreateApiKeyOutcome> => {
-        const beyond = boundProblems(await boundsOf(tx, actor), { rpmLimit: null, maxParallelRequests: null, ...values });
+        const beyond = boundProblems(await boundsOf(tx, actor), { rpmLimit: null, maxParallelRequests: null, maxBudget: null, ...values });
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const apiKey = await tx.apiKey.create({
           data: {
@@ -189,7 +197,7 @@ function requireScopeWithin(actor: Actor, scope: ApiKeyScope): void {
 }
 
 /** Ready to be stored: trimmed, in the normal spelling, without repetitions. */
-function valuesOf({ alias, models, addresses, expiresAt, blocked, rpmLimit, maxParallelRequests, metadata }: ApiKeyChanges) {
+function valuesOf({ alias, models, addresses, expiresAt, blocked, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, metadata }: ApiKeyChanges) {
   return {
     ...(alias !== undefined && { alias: alias.trim() }),
     ...(models !== undefined && { models: [...new Set(models)] }),
@@ -198,6 +206,9 @@ function valuesOf({ alias, models, addresses, expiresAt, blocked, rpmLimit, maxP
     ...(blocked !== undefined && { blocked }),
     ...(rpmLimit !== undefined && { rpmLimit }),
     ...(maxParallelRequests !== undefined && { maxParallelRequests }),
+    ...(maxBudget !== undefined && { maxBudget }),
+    ...(softBudget !== undefined && { softBudget }),
+    ...(budgetDuration !== undefined && { budgetDuration }),
     ...(metadata !== undefined && { metadata: JSON.parse(JSON.stringify(metadata)) as Prisma.InputJsonObject }),
   };
 }
@@ -238,6 +249,15 @@ function inputProblems(input: Partial<ApiKeyInput>, clock: Clock): Problem[] {
     if (limit == null || (Number.isInteger(limit) && limit >= 1 && limit <= highestLimits[field])) continue;
     problems.push(rangeProblem(field, name, 1, highestLimits[field]));
   }
+  for (const [field, name] of [['maxBudget', 'The budget'], ['softBudget', 'The soft budget']] as const) {
+    const budget = input[field];
+    if (budget == null || (Number.isInteger(budget) && budget >= 0 && budget <= highestBudget)) continue;
+    problems.push(rangeProblem(field, name, 0, highestBudget));
+  }
+  if (input.budgetDuration != null && !Object.hasOwn(budgetSeconds, input.budgetDuration)) {
+    const words = Object.keys(budgetSeconds).join(', ');
+    problems.push({ code: 'duration_unknown', field: 'budgetDuration', message: `A budget does not last that long.`, remedy: `Choose one of ${words}, or none for a budget that never begins anew.` });
+  }
   if (metadata !== undefined && !isStorable(metadata)) {
     problems.push({
       code: 'metadata_unfit',
@@ -254,7 +274,7 @@ function rangeProblem(field: string, what: string, least: number, most: number):
 }
 
 /** What of a key goes beyond the key that makes, changes or rotates it. To name none would mean all. */
-function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | keyof typeof highestLimits>): Problem[] {
+function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | 'maxBudget' | keyof typeof highestLimits>): Problem[] {
   if (!bounds) return [];
   const problems: Problem[] = [];
   if (bounds.models.length && !(key.models.length && key.models.every((name) => bounds.models.includes(name)))) {
@@ -266,7 +286,7 @@ function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models'
   if (bounds.expiresAt && !(key.expiresAt && key.expiresAt <= bounds.expiresAt)) {
     problems.push({ code: 'expiry_beyond_own', field: 'expiresAt', message: 'The key that makes this one ends sooner itself.', remedy: `Choose a time no later than ${bounds.expiresAt.toISOString()}.` });
   }
-  for (const [field, name] of [['rpmLimit', 'requests a minute'], ['maxParallelRequests', 'parallel requests']] as const) {
+  for (const [field, name] of [['rpmLimit', 'requests a minute'], ['maxParallelRequests', 'parallel requests'], ['maxBudget', 'cost units']] as const) {
     const [own, given] = [bounds[field], key[field]];
     if (own === null || (given !== null && given <= own)) continue;
     problems.push({ code: 'limit_beyond_own', field, message: `The key that makes this one has a limit of ${own} ${name} itself.`, remedy: `Give a limit of at most ${own}.` });

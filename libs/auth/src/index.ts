@@ -1,6 +1,7 @@
-export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission, requirePerson } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, type KeyBudget, mayCall, type Origin, type PersonActor, requirePermission, requirePerson } from './actor.ts';
 export { generateKey, parseKey } from './api-key-format.ts';
-export { type ApiKeyInput, type ApiKeyState, apiKeyState, longestOverlapSeconds } from './api-keys.ts';
+export { type ApiKeyInput, type ApiKeyState, apiKeyState, type ApiKeyView, longestOverlapSeconds } from './api-keys.ts';
+export { budgetSeconds, budgetWindow } from './key-budget.ts';
 export { recordAudit } from './audit.ts';
 export { type BrokenLink, type ChainHead, type ChainState, verifyChain } from './audit-chain.ts';
 export { type Auth, createAuth } from './auth.ts';

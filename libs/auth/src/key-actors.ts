@@ -134,7 +134,7 @@ function pepperOf(stored: string | null | undefined, given: readonly string[]): 
   return given.map((hmac) => timingSafeEqual(Buffer.from(hmac, 'hex'), bytes)).indexOf(true);
 }
 
-function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests }: ApiKey): KeyActor {
+function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, createdAt }: ApiKey): KeyActor {
   return {
     type: 'key',
     tenantId,
@@ -143,5 +143,6 @@ function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests }
     models,
     ...(rpmLimit !== null && { rpmLimit }),
     ...(maxParallelRequests !== null && { maxParallelRequests }),
+    ...(maxBudget !== null && { budget: { max: maxBudget, soft: softBudget, duration: budgetDuration, since: createdAt } }),
   };
 }

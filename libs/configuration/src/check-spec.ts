@@ -1,8 +1,12 @@
+import { checkAnomaly } from './anomaly.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
+import { checkImages } from './check-images.ts';
+import { checkPersonalisation } from './personalisation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { checkSurvival } from './survival.ts';
 import type { SelectionMetric, TrainingSpec } from './training-spec.ts';
 
 /** What is known about a column before its values are read, such as a data set's profile holds. */
@@ -14,11 +18,13 @@ export interface ColumnSummary {
   missing: number;
   /** Different values, missing ones aside. */
   distinct: number;
+  /** The smallest, of numbers, where it is known. */
+  min?: number | undefined;
   /** Rows per value where they were counted; lets rare classes be refused early. */
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -29,20 +35,24 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
+  if (spec.survival) return 'survival';
+  if (spec.anomaly) return 'anomaly_detection';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
 }
 
 /** What the best model is best at. */
 export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
-  const usual = { classification: 'f1', regression: 'rmse', forecasting: 'mase' } as const;
+  const usual = {
+    classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume',
+  } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
 
 export type SplitType = NonNullable<TrainingSpec['split']['type']>;
 
 export function splitTypeOf(spec: TrainingSpec): SplitType {
-  return spec.split.type ?? (taskOf(spec) === 'classification' ? 'stratified' : 'random');
+  return spec.split.type ?? (taskOf(spec) === 'classification' || (spec.anomaly && spec.outputFeatures.length > 0) ? 'stratified' : 'random');
 }
 
 /**
@@ -61,14 +71,29 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast } = spec;
-  if (forecast) return checkForecast({ ...spec, forecast }, columns);
+  const { personalisation } = spec;
+  return personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+}
+
+function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
+  const { forecast, anomaly, survival } = spec;
+  if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (survival && anomaly) return [{ field: 'anomaly', message: 'A run learns times or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (survival) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
+  if (forecast) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkForecast({ ...spec, forecast }, columns)];
+  if (anomaly) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];
   return [
     ...checkInputs(spec, columns),
     ...checkTarget(spec, columns),
     ...checkSettings(spec, columns),
+    ...checkImages(spec, columns),
     ...checkSplit(spec, columns),
   ];
+}
+
+function refusePictures({ inputFeatures }: TrainingSpec): SpecProblem[] {
+  return inputFeatures.flatMap(({ name, type }, index) =>
+    type === 'image' ? [{ field: `inputFeatures[${index}].type`, message: `"${name}" holds pictures, which only a classification looks at.`, remedy: 'Leave it out.' }] : []);
 }
 
 /** Kinds of split that ask a column; the others ask none. */
@@ -94,7 +119,7 @@ function checkSplit(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[]
   if (name === undefined) return [...problems, { field, message: `A split by ${type === 'grouped' ? 'group' : type} needs a column.`, remedy: 'Name the column to split by.' }];
   const column = columns.find((one) => one.name === name);
   if (!column) return [...problems, unknownColumn(field, name, columns)];
-  if (name === spec.outputFeatures[0]!.name) {
+  if (name === spec.outputFeatures[0]?.name) {
     problems.push({ field, message: `"${name}" is the target.`, remedy: 'Split by another column.' });
   } else if (column.distinct < 2) {
     problems.push({ field, message: `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}: there is nothing to split by.`, remedy: 'Split by another column.' });
@@ -118,7 +143,7 @@ export function checkTimeColumn(spec: TrainingSpec, columns: ColumnSummary[]): S
 
 function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const problems: SpecProblem[] = [];
-  const target = spec.outputFeatures[0]!.name;
+  const target = spec.outputFeatures[0]?.name;
   const seen = new Set<string>();
   spec.inputFeatures.forEach((input, index) => {
     const field = `inputFeatures[${index}]`;
@@ -153,6 +178,11 @@ function checkInputs(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[
 }
 
 function checkType(field: string, feature: { name: string; type: string }, column: ColumnSummary): SpecProblem[] {
+  if ((feature.type === 'image') !== (column.type === 'image')) {
+    return [feature.type === 'image'
+      ? { field, message: `"${feature.name}" holds no pictures but ${column.type} values.`, remedy: 'Choose a column of pictures, or another type.' }
+      : { field, message: `"${feature.name}" holds pictures.`, remedy: 'As an input, use type "image"; as a target, choose another column.' }];
+  }
   if (feature.type === 'date' || column.type === 'date') {
     if (feature.type === column.type) return [];
     const isColumn = column.type === 'date';
@@ -169,7 +199,7 @@ function checkType(field: string, feature: { name: string; type: string }, colum
       remedy: 'Leave the column out, or make it a category in the data set if its values repeat.',
     }];
   }
-  if (!['number', 'category', 'binary'].includes(column.type)) {
+  if (!['number', 'category', 'binary', 'image'].includes(column.type)) {
     return [{
       field,
       message: `"${feature.name}" is a ${column.type} column, which no model family takes.`,

@@ -125,7 +125,7 @@ const monotoneConstraints = z
   .prefault({})
   .meta({ title: 'Monotone constraints', description: 'For numbers and two classes (the probability of the second in the order of the classes).' });
 
-const boostedTreesSchema = z
+export const boostedTreesSchema = z
   .strictObject({
     family: z.literal('boosted_trees'),
     numIterations: z.int().min(1).max(10_000).default(100).meta({ title: 'Iterations', description: 'Trees one after another; with three classes or more, one for each class.' }),
@@ -177,9 +177,35 @@ const randomForestSchema = z
     description: 'The mean of many large trees on drawn rows. Hard to get wrong; takes gaps and categories as they are.',
   });
 
+const augmentationSchema = z
+  .strictObject({
+    flipHorizontal: z.boolean().default(false).meta({ title: 'Mirror left and right', description: 'Right where a part may lie either way; wrong for writing.' }),
+    flipVertical: z.boolean().default(false).meta({ title: 'Mirror top and bottom' }),
+    shift: z.number().min(0).max(0.5).default(0.08).meta({ title: 'Shift', description: 'Up to this share of the side, in both directions.' }),
+    rotation: z.number().min(0).max(180).default(8).meta({ title: 'Rotation (degrees)', description: 'Up to so many, either way.' }),
+    brightness: z.number().min(0).max(0.9).default(0.1).meta({ title: 'Brightness', description: 'Up to this share lighter or darker.' }),
+  })
+  .meta({ title: 'Augmentation', description: 'Each training step sees the pictures changed at random by this much, so that what does not matter is not learned. Never used for validation, test or serving.' });
+
+const convolutionalSchema = z
+  .strictObject({
+    family: z.literal('convolutional'),
+    imageSize: z.int().min(8).max(256).default(32).meta({ title: 'Picture size', description: 'Side in pixels of the square that every picture is brought to. Twice the side takes four times as long.' }),
+    colour: z.enum(['auto', 'grey', 'colour']).default('auto').meta({ title: 'Colour', description: 'auto: grey where all training pictures are.' }),
+    blocks: z.int().min(1).max(6).default(3).meta({ title: 'Blocks', description: 'Each halves the picture and sees twice as far.' }),
+    layersPerBlock: z.int().min(1).max(3).default(1).meta({ title: 'Layers of a block', description: 'Convolutions of 3 × 3 one after another.' }),
+    filters: z.int().min(4).max(128).default(16).meta({ title: 'Filters', description: 'Of the first block; each further block has twice as many, 256 at most.' }),
+    batchNorm: z.boolean().default(true).meta({ title: 'Batch normalisation', description: 'Keeps the sums of each layer at mean 0 and deviation 1; lets deep networks learn faster.' }),
+    dropout: z.number().min(0).max(0.9).default(0.2).meta({ title: 'Dropout', description: 'Share of what the last block found that each training step leaves out.' }),
+    augmentation: augmentationSchema.prefault({}),
+    classWeight,
+    labelSmoothing: z.number().min(0).max(0.5).default(0).meta({ title: 'Label smoothing', description: 'Share of certainty that is taken from the true class and spread over all of them.' }),
+  })
+  .meta({ title: 'Convolutional network', description: 'Learns from pictures: small filters that find edges, then shapes, then what tells the classes apart.' });
+
 /** One candidate of a training configuration: a family and its hyper-parameters. */
 export const modelSchema = z.discriminatedUnion('family', [
-  baselineSchema, linearSchema, nearestNeighboursSchema, denseSchema, boostedTreesSchema, randomForestSchema,
+  baselineSchema, linearSchema, nearestNeighboursSchema, denseSchema, boostedTreesSchema, randomForestSchema, convolutionalSchema,
 ]).meta({ title: 'Model' });
 
 export type ModelSettings = z.output<typeof modelSchema>;
@@ -189,6 +215,7 @@ export type LinearSettings = Extract<ModelSettings, { family: 'linear' }>;
 export type NearestNeighboursSettings = Extract<ModelSettings, { family: 'knn' }>;
 export type DenseSettings = Extract<ModelSettings, { family: 'dense' }>;
 export type BoostedTreesSettings = Extract<ModelSettings, { family: 'boosted_trees' }>;
+export type ConvolutionalSettings = Extract<ModelSettings, { family: 'convolutional' }>;
 export type RandomForestSettings = Extract<ModelSettings, { family: 'random_forest' }>;
 
 /** Settings of a family with its defaults filled in. Throws on what the family does not know: for settings made by code. */
@@ -198,5 +225,5 @@ export function completeSettings(settings: { family: ModelFamily } & Record<stri
 
 /** Whether a model learns in epochs as the trainer says, and so may stop early on validation rows. */
 export function learnsByTrainer(model: ModelSettings): boolean {
-  return model.family === 'dense' || (model.family === 'linear' && model.solver === 'gradient_descent');
+  return model.family === 'dense' || model.family === 'convolutional' || (model.family === 'linear' && model.solver === 'gradient_descent');
 }

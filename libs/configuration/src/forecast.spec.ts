@@ -7,6 +7,9 @@ const columns: ColumnSummary[] = [
   { name: 'visitor', type: 'text', rows: 300, missing: 0, distinct: 290_000 },
   { name: 'visits', type: 'number', rows: 300, missing: 20, distinct: 200 },
   { name: 'step', type: 'category', rows: 300, missing: 0, distinct: 3 },
+  { name: 'holiday', type: 'binary', rows: 300, missing: 0, distinct: 2 },
+  { name: 'due', type: 'date', rows: 300, missing: 0, distinct: 90 },
+  { name: 'order', type: 'category', rows: 300, missing: 0, distinct: 250 },
 ];
 const valid = { outputFeatures: [{ name: 'visits', type: 'number' }], inputFeatures: [], forecast: { timeColumn: 'day', seriesColumn: 'site', horizon: 14 } };
 
@@ -22,6 +25,7 @@ test('a forecast needs no input features, and gets candidates that work', () => 
   expect(parsed.type === 'valid' && taskOf(parsed.spec)).toBe('forecasting');
   expect(check({})).toEqual([]);
   expect(check({ selection: { metric: 'smape' } })).toEqual([]);
+  expect(check({ inputFeatures: [{ name: 'holiday', type: 'binary' }] })).toEqual([]);
 });
 
 test('without a forecast, input features are needed as ever', () => {
@@ -33,7 +37,14 @@ test('without a forecast, input features are needed as ever', () => {
 });
 
 test.each<[string, object, object, string, RegExp]>([
-  ['other columns to learn from', { inputFeatures: [{ name: 'site', type: 'category' }] }, {}, 'inputFeatures', /past of its target only/],
+  ['a column known in advance that nobody looks at', { inputFeatures: [{ name: 'holiday', type: 'binary' }] }, { models: [{ family: 'drift' }] }, 'inputFeatures', /None of the candidates looks/],
+  ['a column known in advance that is not there', { inputFeatures: [{ name: 'weather', type: 'number' }] }, {}, 'inputFeatures[0].name', /no column "weather"/],
+  ['the target known in advance', { inputFeatures: [{ name: 'visits', type: 'number' }] }, {}, 'inputFeatures[0].name', /is the target/],
+  ['the series known in advance', { inputFeatures: [{ name: 'site', type: 'category' }] }, {}, 'inputFeatures[0].name', /tells the series apart/],
+  ['the time known in advance', { inputFeatures: [{ name: 'day', type: 'category' }] }, {}, 'inputFeatures[0].name', /is the time column/],
+  ['dates beside those of the time column', { inputFeatures: [{ name: 'due', type: 'date' }] }, {}, 'inputFeatures[0].type', /only numbers and categories/],
+  ['a column named as the step is', { inputFeatures: [{ name: 'step', type: 'category' }] }, {}, 'inputFeatures[0].name', /no column may have that name/],
+  ['a category of too many values', { inputFeatures: [{ name: 'order', type: 'category' }] }, {}, 'inputFeatures[0].type', /250 different values; at most 100/],
   ['a target that is no number', { outputFeatures: [{ name: 'site', type: 'category' }] }, { seriesColumn: undefined }, 'outputFeatures[0].type', /predicts a quantity/],
   ['an unknown target', { outputFeatures: [{ name: 'sales', type: 'number' }] }, {}, 'outputFeatures[0].name', /no column "sales"/],
   ['an unknown time', {}, { timeColumn: 'date' }, 'forecast.timeColumn', /no column "date"/],

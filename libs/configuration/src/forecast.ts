@@ -25,6 +25,29 @@ const lagLinearSchema = z
   })
   .meta({ title: 'Lag regression', description: 'Each change as a weighted sum of the changes before it, by ridge regression.' });
 
+const lagTreesSchema = z
+  .strictObject({
+    family: z.literal('lag_trees'),
+    numIterations: z.int().min(1).max(5000).default(300).meta({ title: 'Iterations', description: 'Trees at most; the newest part of the history, held back, says how many are kept.' }),
+    learningRate: z.number().gt(0).max(1).default(0.08).meta({ title: 'Learning rate', description: 'How much each tree adds.' }),
+    numLeaves: z.int().min(2).max(255).default(12).meta({ title: 'Leaves', description: 'Leaves of a tree at most.' }),
+  })
+  .meta({ title: 'Lag trees', description: 'Boosted trees on lags, rolling figures, the calendar and columns known in advance: one model for all series and steps.' });
+
+const networkSettings = {
+  units: z.int().min(2).max(256).default(24).meta({ title: 'Units', description: 'Numbers of the state that the past is made into.' }),
+  context: z.int().min(2).max(512).optional().meta({ title: 'Context', description: 'How many values it looks back on, raised to a power of two. Default: two and a half seasons, 16 to 128.' }),
+  epochs: z.int().min(1).max(2000).default(40).meta({ title: 'Epochs', description: 'At most, for each part of the back-tests.' }),
+  patience: z.int().min(1).max(2000).default(6).meta({ title: 'Patience', description: 'Epochs without a lower loss on the newest values, which are held back, before it stops.' }),
+  learningRate: z.number().gt(0).max(1).default(0.005).meta({ title: 'Learning rate' }),
+};
+const gruSchema = z
+  .strictObject({ family: z.literal('gru'), ...networkSettings })
+  .meta({ title: 'Recurrent network', description: 'Gated recurrent units over the last values: one network for all series and steps. For many series, or long ones.' });
+const tcnSchema = z
+  .strictObject({ family: z.literal('tcn'), ...networkSettings })
+  .meta({ title: 'Convolutional network', description: 'Dilated causal convolutions over the last values: one network for all series and steps. For many series, or long ones.' });
+
 const driftSchema = z.strictObject({ family: z.literal('drift') }).meta({ title: 'Drift', description: 'Goes on along the line from the first value to the last.' });
 
 const combinationSchema = z
@@ -32,7 +55,7 @@ const combinationSchema = z
   .meta({ title: 'Combination', description: 'The mean of the other candidates, the naive ones aside.' });
 
 const forecastModelSchema = z
-  .discriminatedUnion('family', [exponentialSmoothingSchema, lagLinearSchema, driftSchema, combinationSchema])
+  .discriminatedUnion('family', [exponentialSmoothingSchema, lagLinearSchema, lagTreesSchema, gruSchema, tcnSchema, driftSchema, combinationSchema])
   .meta({ title: 'Forecasting model' });
 
 /** One candidate of a forecast and what is asked of it. */
@@ -67,6 +90,10 @@ export type ForecastSettings = z.output<typeof forecastSchema>;
 export const stepInput = 'step';
 /** Series of one forecast, at most. */
 export const maxSeries = 500;
+/** Values of a covariate that is a category, at most. */
+const maxCovariateCategories = 100;
+/** Families that look at columns known in advance. */
+const readCovariates: readonly ForecastModelSettings['family'][] = ['lag_linear', 'lag_trees', 'gru', 'tcn'];
 /** Metrics by which a forecast may be selected. */
 export const forecastMetrics = ['mase', 'smape', 'rmse', 'mae'] as const;
 export type ForecastMetric = (typeof forecastMetrics)[number];
@@ -75,7 +102,8 @@ export const minHistory = 10;
 
 interface ForecastSpec {
   forecast?: ForecastSettings | undefined;
-  inputFeatures: { name: string }[];
+  /** covariates: columns that are known in advance, for the steps to come as well */
+  inputFeatures: { name: string; type: string }[];
   outputFeatures: { name: string; type: string }[];
   selection: Record<string, unknown>;
 }
@@ -89,8 +117,19 @@ export function checkForecast(spec: ForecastSpec & { forecast: ForecastSettings 
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
   const unknown = (field: string, name: string) => report(field, `The data has no column "${name}".`, `Columns are: ${columns.slice(0, 20).map((column) => column.name).join(', ')}.`);
 
-  if (spec.inputFeatures.length > 0) {
-    report('inputFeatures', 'A forecast reads the past of its target only; other columns cannot help it yet.', 'Leave the list empty.');
+  spec.inputFeatures.forEach(({ name, type }, index) => {
+    const field = `inputFeatures[${index}]`;
+    const column = find(name);
+    if (name === forecast.timeColumn) report(`${field}.name`, `"${name}" is the time column, whose calendar is known anyway.`, 'Remove it from the input features.');
+    else if (name === forecast.seriesColumn) report(`${field}.name`, `"${name}" tells the series apart.`, 'Remove it from the input features.');
+    else if (type === 'date' || type === 'image') report(`${field}.type`, 'Beside a forecast only numbers and categories are read.', 'Leave the column out: of dates, the calendar of the time column is known anyway.');
+    if (name === stepInput) report(`${field}.name`, `A forecast is asked by "${stepInput}", so no column may have that name.`, 'Rename the column.');
+    if (column && type !== 'number' && column.distinct > maxCovariateCategories) {
+      report(`${field}.type`, `"${name}" has ${column.distinct} different values; at most ${maxCovariateCategories} are read beside a forecast.`, 'Leave the column out, or merge rare values.');
+    }
+  });
+  if (spec.inputFeatures.length > 0 && !forecast.models.some(({ family }) => readCovariates.includes(family))) {
+    report('inputFeatures', 'None of the candidates looks at columns that are known in advance.', `Leave the list empty, or add one of: ${readCovariates.join(', ')}.`);
   }
   const values = find(target.name);
   if (target.type !== 'number') report('outputFeatures[0].type', 'A forecast predicts a quantity.', 'Use type "number".');

@@ -1,3 +1,4 @@
+export { type AnomalyFamily, type AnomalyMetric, anomalyMetrics, type AnomalyModelSettings, type AnomalySettings } from './anomaly.ts';
 export {
   checkSpecAgainstColumns,
   checkTimeColumn,
@@ -10,9 +11,9 @@ export {
   type Task,
   taskOf,
 } from './check-spec.ts';
-export { completeSettings } from './families.ts';
+export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
-  BaselineSettings, BoostedTreesSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+  BaselineSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
 export {
   type ForecastMetric,
@@ -23,7 +24,12 @@ export {
   minHistory,
   stepInput,
 } from './forecast.ts';
+export {
+  horizonInput, minObserved, type SurvivalDistribution, type SurvivalMetric, survivalMetrics, type SurvivalModelSettings, type SurvivalSettings,
+} from './survival.ts';
+export { type PersonalisationSettings } from './personalisation.ts';
+export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
-export { isSearch, maxSearchTrials, parseTrainingSpec, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
+export { isSearch, maxSearchTrials, parseTrainingSpec, readsImages, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';
 export type { SelectionMetric, TrainerSettings, TrainingSpec } from './training-spec.ts';
 export { writeTrainingYaml } from './training-yaml.ts';

@@ -72,7 +72,7 @@ test('the JSON Schema asks only for what has no default and refuses unknown keys
 test('each family declares its hyper-parameters with defaults', () => {
   const { items } = (trainingSpecJsonSchema['properties'] as { models: { items: { oneOf: { title: string; description: string; properties: Record<string, { const?: string; default?: unknown }> }[] } } }).models;
   const families = Object.fromEntries(items.oneOf.map((family) => [family.properties['family']!.const!, family]));
-  expect(Object.keys(families)).toEqual(['baseline', 'linear', 'knn', 'dense', 'boosted_trees', 'random_forest']);
+  expect(Object.keys(families)).toEqual(['baseline', 'linear', 'knn', 'dense', 'boosted_trees', 'random_forest', 'convolutional']);
   for (const { title, description } of items.oneOf) expect([title, description]).toEqual([expect.any(String), expect.stringMatching(/\.$/)]);
   expect(families['knn']).toMatchObject({ properties: { k: { default: 5, minimum: 1 } } });
   expect(families['dense']).toMatchObject({ properties: { hiddenLayers: { default: [128, 64] } } });

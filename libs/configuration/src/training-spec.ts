@@ -1,15 +1,18 @@
 import { z } from 'zod';
+import { anomalySchema } from './anomaly.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
+import { personalisationSchema } from './personalisation.ts';
 import type { SpecProblem } from './spec-problem.ts';
+import { survivalSchema } from './survival.ts';
 import { readYaml } from './training-yaml.ts';
 
 const featureType = z.enum(['number', 'category', 'binary']);
 
-const inputType = z.enum(['number', 'category', 'binary', 'date']).meta({
+const inputType = z.enum(['number', 'category', 'binary', 'date', 'image']).meta({
   title: 'Type',
   description:
-    'How the column is used: as a quantity, as one of several values, as one of two values, or as a point in time, of which year, month, weekday, hour and day are learned from.',
+    'How the column is used: as a quantity, as one of several values, as one of two values, as a point in time, of which year, month, weekday, hour and day are learned from, or as a picture.',
 });
 
 const columnName = z.string().min(1).max(256).meta({ title: 'Column', description: 'Name of a column of the data set.' });
@@ -81,6 +84,11 @@ const earlyStopSchema = z
       title: 'Smallest improvement',
       description: 'A validation loss counts as better only if it is lower by more than this.',
     }),
+    refit: z.boolean().optional().meta({
+      title: 'Learn again',
+      description:
+        'Once the best epoch is known, learns again from all training rows, those held back too, for as many epochs. A search goes by its own rules.',
+    }),
   })
   .meta({ title: 'Early stop' });
 
@@ -148,6 +156,11 @@ export const selectionMetrics = {
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
   mase: { task: 'forecasting', direction: 'lower' },
+  integratedBrier: { task: 'survival', direction: 'lower' },
+  concordance: { task: 'survival', direction: 'higher' },
+  censoredLogLikelihood: { task: 'survival', direction: 'higher' },
+  maeObserved: { task: 'survival', direction: 'lower' },
+  massVolume: { task: 'anomaly_detection', direction: 'lower' },
 } as const;
 
 export type SelectionMetric = keyof typeof selectionMetrics;
@@ -159,7 +172,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts, integratedBrier for survival; for anomalies prAuc with a label, massVolume without.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -201,32 +214,43 @@ export const trainingSpecSchema = z
       title: 'Input features',
       description: 'The columns to predict from. Their order is the order in which a model expects them.',
     }),
-    outputFeatures: z.array(outputFeatureSchema).length(1).meta({
+    outputFeatures: z.array(outputFeatureSchema).max(1).meta({
       title: 'Output features',
-      description: 'The column to predict: exactly one.',
+      description: 'The column to predict: exactly one. Of an anomaly detection: the label to judge it by, or none.',
     }),
     split: splitSchema.prefault({}),
     models: z.array(modelSchema).max(50).optional().meta({
       title: 'Models',
       description:
-        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network. ' +
+        'The candidates. Each is trained; the best by the selection metric is marked. Default: a dense network, for pictures a convolutional one. ' +
         'In a search: the families to search, these settings first. Default: all families.',
     }),
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
+    survival: survivalSchema.optional(),
+    personalisation: personalisationSchema.optional(),
+    anomaly: anomalySchema.optional(),
     selection: selectionSchema.prefault({}),
   })
   .transform((spec, context) => {
-    const models = spec.models ?? (isSearch(spec) ? [] : [modelSchema.parse({ family: 'dense' })]);
-    if (models.length === 0 && !isSearch(spec)) {
+    const models = spec.models ?? (isSearch(spec) || spec.survival ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);
+    if (models.length === 0 && !isSearch(spec) && !spec.survival) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
     if (spec.inputFeatures.length === 0 && !spec.forecast) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
     }
+    if (spec.outputFeatures.length === 0 && !spec.anomaly) {
+      context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, exact: true, path: ['outputFeatures'], input: spec.outputFeatures, message: 'No target' });
+    }
     return { ...spec, models };
   })
   .meta({ title: 'Training configuration' });
+
+/** Whether the models learn from pictures rather than from columns of numbers and words. */
+export function readsImages({ inputFeatures }: { inputFeatures: readonly { type: string }[] }): boolean {
+  return inputFeatures.some(({ type }) => type === 'image');
+}
 
 /** Whether the models are to be found by a search, within a time or a number of trials, rather than listed. */
 export function isSearch({ selection }: { selection: z.output<typeof selectionSchema> }): boolean {

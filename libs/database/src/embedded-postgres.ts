@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
-import type { Logger } from '@millrace/kernel';
+import { isProcessAlive, type Logger } from '@millrace/kernel';
 import pg from 'pg';
 import { freePort } from './free-port.ts';
 
@@ -267,7 +267,7 @@ async function runningServer(dataDirectory: string, cluster: ClusterFile, logger
     if (!lock) return null;
     const lines = lock.split('\n');
     const [processId, port] = [Number(lines[0]), Number(lines[3])];
-    if (!port || !isAlive(processId)) return null;
+    if (!port || !isProcessAlive(processId)) return null;
     const client = new pg.Client({ connectionString: urlFor({ ...cluster, port }, 'postgres', 'postgres'), connectionTimeoutMillis: 2000 });
     try {
       await client.connect();
@@ -289,15 +289,6 @@ async function runningServer(dataDirectory: string, cluster: ClusterFile, logger
 /** Starting up, shutting down or recovering, or too busy to answer in time; not: nobody there, or somebody who refuses us. */
 function isNoAnswerYet({ code, message }: NodeJS.ErrnoException): boolean {
   return code === '57P03' || /timeout|terminated unexpectedly/i.test(message);
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 async function ensureDatabase(cluster: ClusterFile, database: string): Promise<void> {

@@ -7,6 +7,8 @@ export {
   type DatasetVersionView,
   type DeriveVersionOutcome,
 } from './dataset-versions.ts';
+export { type ContactStrip, readContactSheet } from './contact-sheet.ts';
+export type { ImageSummary } from './image-summary.ts';
 export type { DatasetProfile, VersionRefusal } from './version-store.ts';
 export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
 export { type DecimalSign, type Delimiter, type FileDialect } from './file-dialect.ts';

@@ -18,6 +18,8 @@ export interface TableEngine {
   run(sql: string): Promise<void>;
   /** Counts must be cast to DOUBLE: 64-bit integers come as `bigint`. */
   rows(sql: string): Promise<unknown[][]>;
+  /** Adds rows to a table of texts and blobs, in its columns' order. */
+  append(table: string, rows: readonly (readonly (string | Uint8Array)[])[]): Promise<void>;
   /** Streams the result in the order of its rows. */
   chunks(sql: string): AsyncIterable<DuckDBDataChunk>;
 }
@@ -90,6 +92,21 @@ function engineOn(connection: DuckDBConnection, folder: string, signal: AbortSig
     folder,
     run: (sql) => translated(async () => void (await connection.run(sql))),
     rows: (sql) => translated(async () => (await connection.runAndReadAll(sql)).getRowsJS()),
+    append: (table, rows) =>
+      translated(async () => {
+        const appender = await connection.createAppender(table);
+        try {
+          for (const row of rows) {
+            for (const value of row) {
+              if (typeof value === 'string') appender.appendVarchar(value);
+              else appender.appendBlob(value);
+            }
+            appender.endRow();
+          }
+        } finally {
+          appender.closeSync();
+        }
+      }),
     async *chunks(sql) {
       const result = await translated(() => connection.stream(sql));
       for (;;) {

@@ -1,8 +1,9 @@
 import type { Problem } from '@millrace/kernel';
 import { defaultTableLimits } from '@millrace/quota';
+import type { ImageSummary } from './image-summary.ts';
 
-/** What a column holds. `number` is stored as float64, `date` as a point in time (UTC), all others as text. */
-export type ColumnType = 'number' | 'category' | 'binary' | 'text' | 'date';
+/** What a column holds. `number` is stored as float64, `date` as a point in time (UTC), `image` as the bytes of a PNG or JPEG file, all others as text. */
+export type ColumnType = 'number' | 'category' | 'binary' | 'text' | 'date' | 'image';
 
 /** Why a file is refused. `field` is the column's name, or `file`. */
 export interface FileProblem extends Problem {
@@ -50,6 +51,7 @@ export type ColumnSummary =
       maxLength: number;
     }
   | { kind: 'dates'; min: string; max: string }
+  | ImageSummary
   | { kind: 'nothing' };
 
 /** One column of a data set version. Plain JSON. */

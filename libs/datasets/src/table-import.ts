@@ -4,11 +4,14 @@ import path from 'node:path';
 import { profileColumn } from './column-profile.ts';
 import { typeColumn } from './column-typing.ts';
 import { warnAboutValues } from './column-warnings.ts';
+import { isImageArchive } from './image-archive.ts';
+import { importImages } from './image-import.ts';
 import { warnAboutRows } from './row-warnings.ts';
 import { decimalSignOf, type Delimiter, type FileDialect } from './file-dialect.ts';
 import { literal, quotedName, TableTooLargeError, withTableEngine, type TableEngine } from './table-engine.ts';
 import { bytesPerRow, isParquet, loadSources, rowsPerGroup } from './table-source.ts';
 import { defaultFileLimits, type ColumnProfile, type ColumnType, type FileLimits, type FileProblem, type FileWarning } from './table-file.ts';
+import { typesKey } from './types-key.ts';
 import { withWorkFolder } from './work-folder.ts';
 
 export interface InspectOptions {
@@ -43,16 +46,13 @@ export type ImportOutcome = ({ type: 'imported'; sizeBytes: number } & Inspected
 
 const columnTypes: readonly ColumnType[] = ['number', 'category', 'binary', 'text', 'date'];
 
-/** Key of the Parquet file's own metadata that keeps the column types: Parquet can't tell a category from a text. */
-export const typesKey = 'millrace_column_types';
-
-/** Parses, types and profiles a table (delimited text, JSON Lines or Parquet) without keeping anything. */
+/** Parses, types and profiles a table (delimited text, JSON Lines, Parquet, or a zip archive of pictures) without keeping anything. */
 export async function inspectFile(sourcePath: string, options: InspectOptions = {}): Promise<InspectOutcome> {
   const outcome = await withWorkFolder((folder) => parseTable([sourcePath], path.join(folder, 'typed.parquet'), options));
   return outcome.type === 'rejected' ? outcome : { type: 'tabular', ...outcome.inspected };
 }
 
-/** Parses a table once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
+/** Parses a table, or archives of pictures, once: typed, profiled, and stored as Parquet with the same column names, rows in their order. */
 export async function importTable({ sourcePath, morePaths = [], targetPath, ...options }: ImportOptions): Promise<ImportOutcome> {
   const target = path.resolve(targetPath);
   const part = `${target}.${randomUUID()}.part`;
@@ -81,6 +81,11 @@ async function parseTable(
   const decimal = decimalSignOf(dialects);
   if (decimal.type === 'rejected') return decimal;
   try {
+    const archives = await Promise.all(sources.map(isImageArchive));
+    if (archives.every(Boolean)) return await importImages(sources, target, limits, overrides, signal);
+    if (archives.some(Boolean)) {
+      return { type: 'rejected', problems: [{ code: 'mixed_formats', field: 'file', message: 'A table and an archive of pictures can’t be one data set.', remedy: 'Append files of the data set’s own kind.' }] };
+    }
     const files = [target];
     for (const source of sources) if (await isParquet(source)) files.push(source);
     return await withTableEngine({ files, memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {

@@ -2,12 +2,14 @@ import { DomainError } from '@millrace/kernel';
 import { isoTextOf } from './column-profile.ts';
 import { literal, quotedName, withTableEngine, type TableEngine } from './table-engine.ts';
 import { defaultFileLimits, type ColumnType } from './table-file.ts';
-import { typesKey } from './table-import.ts';
+import { typesKey } from './types-key.ts';
 
-/** A column in memory. Missing: NaN in a column of numbers, null in any other. Dates are ISO 8601 text. */
+/** A column in memory. Missing: NaN in a column of numbers, null in any other. Dates are ISO 8601 text, images the bytes of their files. */
 export type TableColumn<T extends ColumnType = ColumnType> = T extends 'number'
   ? { name: string; type: T; values: Float64Array }
-  : { name: string; type: T; values: (string | null)[] };
+  : T extends 'image'
+    ? { name: string; type: T; values: (Uint8Array | null)[] }
+    : { name: string; type: T; values: (string | null)[] };
 
 export interface Table<T extends ColumnType = ColumnType> {
   rows: number;
@@ -30,7 +32,7 @@ export async function readTable<T extends ColumnType = ColumnType>(
   return onParquet(parquetPath, signal, async (engine, stored) => {
     const wanted = columns ?? [...stored.types].map(([name, type]) => ({ name, type: type as T }));
     const selection = wanted.map(({ name, type }, i) => `${expressionFor(name, type, stored.types.get(name))} AS c${i}`);
-    const readers = wanted.map(({ type }) => (type === 'number' ? numberReader(stored.rows) : wordReader(stored.rows)));
+    const readers = wanted.map(({ type }) => (type === 'number' ? numberReader(stored.rows) : type === 'image' ? imageReader(stored.rows) : wordReader(stored.rows)));
     let row = 0;
     if (wanted.length > 0) {
       for await (const chunk of engine.chunks(`SELECT ${selection.join(', ')} FROM read_parquet(${literal(parquetPath)})`)) {
@@ -53,14 +55,14 @@ export async function readTable<T extends ColumnType = ColumnType>(
   });
 }
 
-/** At most `count` rows spread evenly over the file, the same ones every time. Numbers stay numbers, the rest is text. */
+/** At most `count` rows spread evenly over the file, the same ones every time. Numbers stay numbers, the rest is text; of an image it is the size. */
 export async function sampleRows(parquetPath: string, count: number): Promise<SampleRow[]> {
   return onParquet(parquetPath, undefined, async (engine, stored) => {
     const taken = Math.min(count, stored.rows);
     if (taken <= 0) return [];
     const positions = Array.from({ length: taken }, (_, i) => Math.floor((i * stored.rows) / taken));
     const names = [...stored.types.keys()];
-    const selection = names.map((name) => expressionFor(name, stored.types.get(name)!, stored.types.get(name))).join(', ');
+    const selection = names.map((name) => (stored.types.get(name) === 'image' ? `octet_length(${quotedName(name)}) || ' bytes'` : expressionFor(name, stored.types.get(name)!, stored.types.get(name)))).join(', ');
     const rows = await engine.rows(`
       SELECT ${selection} FROM read_parquet(${literal(parquetPath)}, file_row_number = true)
       WHERE file_row_number IN (${positions.join(', ')}) ORDER BY file_row_number`);
@@ -91,6 +93,7 @@ function expressionFor(name: string, type: ColumnType, stored: ColumnType | unde
   if (stored === undefined) throw unreadable(name, 'There is no such column in the data set.');
   const column = quotedName(name);
   if (type === 'date' && stored !== 'date') throw unreadable(name, `A column of type ${stored} can’t be read as dates.`);
+  if ((type === 'image') !== (stored === 'image')) throw unreadable(name, `A column of type ${stored} can’t be read as ${type}.`);
   if (type === 'number' && stored === 'date') throw unreadable(name, 'A column of dates can’t be read as numbers.');
   return stored === 'date' ? isoTextOf(column) : column;
 }
@@ -103,7 +106,7 @@ function unreadable(name: string, message: string): DomainError {
 }
 
 interface ColumnReader {
-  values: Float64Array | (string | null)[];
+  values: Float64Array | (string | null)[] | (Uint8Array | null)[];
   /** the first value that can't be read */
   wrong: string | null;
   take(row: number, value: unknown): void;
@@ -118,6 +121,18 @@ function numberReader(rows: number): ColumnReader {
       const number = value === null ? NaN : typeof value === 'string' ? numberIn(value) : Number(value);
       if (value !== null && Number.isNaN(number)) this.wrong ??= String(value);
       values[row] = number;
+    },
+  };
+}
+
+function imageReader(rows: number): ColumnReader {
+  const values = new Array<Uint8Array | null>(rows).fill(null);
+  return {
+    values,
+    wrong: null,
+    take(row, value) {
+      // The engine's own memory is gone with the chunk.
+      values[row] = value === null ? null : Uint8Array.from((value as { bytes: Uint8Array }).bytes);
     },
   };
 }

@@ -84,7 +84,7 @@ export function reportOnTarget(parquetPath: string, target: TargetChoice, { sign
       await engine.run(`UPDATE target SET y = (y - (SELECT favg(y) FROM target)) / (SELECT greatest(stddev_pop(y), 1e-300) FROM target)`);
     } else report.warnings.push(...(await warnOfImbalance(engine, target.name, { rows: rowsUsed, classes: distinct })));
 
-    const columns = [...types].filter(([name]) => name !== target.name).map(([name, type]) => ({ name, type }));
+    const columns = [...types].filter(([name, type]) => name !== target.name && type !== 'image').map(([name, type]) => ({ name, type }));
     const signs: ValueSign[] = [];
     for (let from = 0; from < columns.length; from += columnsAtOnce) {
       const some = columns.slice(from, from + columnsAtOnce);

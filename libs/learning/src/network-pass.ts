@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { type NetworkPlan, type Statistics, varianceFloor, weightsOfPlan } from './network-plan.ts';
 import type { Activation, DenseLayer } from './pipeline.ts';
 import type { Random } from './random.ts';
+import { tidily } from './tidily.ts';
 
 /** Encoded rows with their targets: [rows, width] row by row. */
 export interface Examples {
@@ -24,6 +25,8 @@ export interface LossOptions {
   dropout: number;
   /** Chooses the units to leave out. */
   random: Random;
+  /** What is to be learned, where it is neither a class nor one number: the loss of a batch, summed over its rows. */
+  objective?: ((outputs: tf.Tensor2D, batch: Examples) => tf.Scalar) | undefined;
 }
 
 export interface Slopes {
@@ -40,15 +43,18 @@ export interface Slopes {
  */
 export function lossAndGradients(plan: NetworkPlan, weights: Float32Array[], batch: Examples, options: LossOptions): Slopes {
   const shapes = weightsOfPlan(plan);
-  return tf.tidy(() => {
-    const truth = targetTensor(batch, options);
+  return tidily(() => {
+    const { objective } = options;
+    const truth = objective ? null : targetTensor(batch, options);
     let statistics: Statistics = [];
     const lossOf = (...tensors: tf.Tensor[]): tf.Scalar => {
       const pass = forwardInTraining(plan, tensors, batch, options);
       ({ statistics } = pass);
-      const total = options.classes > 0
-        ? tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(pass.outputs))))
-        : tf.sum(tf.square(tf.sub(pass.outputs, truth)));
+      const total = !truth
+        ? objective!(pass.outputs as tf.Tensor2D, batch)
+        : options.classes > 0
+          ? tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(pass.outputs))))
+          : tf.sum(tf.square(tf.sub(pass.outputs, truth)));
       return tf.div(total, batch.rows);
     };
     const tensors = weights.map((weight, index) => tf.tensor(weight, shapes[index]!.shape));
@@ -132,7 +138,7 @@ export function networkOutputs(layers: DenseLayer[], inputs: Float32Array, rows:
   const chunk = 2048;
   for (let start = 0; start < rows; start += chunk) {
     const end = Math.min(rows, start + chunk);
-    const part = tf.tidy(() => {
+    const part = tidily(() => {
       const x = tf.tensor2d(inputs.subarray(start * width, end * width), [end - start, width]);
       const last = layers.reduce((values: tf.Tensor, layer) => {
         const product = tf.matMul(values as tf.Tensor2D, tf.tensor2d(layer.kernel, [layer.inputs, layer.units]));

@@ -31,14 +31,14 @@ export interface WeightPlan {
 /** What is added to the variance before its root is taken. */
 export const varianceFloor = 1e-3;
 
-/** The shape of a network for `classes` classes (0: one linear output). */
-export function planNetwork(settings: Pick<DenseSettings, 'hiddenLayers' | 'activation' | 'batchNorm' | 'residual'>, blocks: InputBlock[], classes: number): NetworkPlan {
+/** The shape of a network for `classes` classes (0: `values` linear outputs). */
+export function planNetwork(settings: Pick<DenseSettings, 'hiddenLayers' | 'activation' | 'batchNorm' | 'residual'>, blocks: InputBlock[], classes: number, values = 1): NetworkPlan {
   const { hiddenLayers, activation, batchNorm, residual } = settings;
   const sizes = [blocks.reduce((sum, block) => sum + (block.type === 'cells' ? block.cells : block.size), 0), ...hiddenLayers];
   const hidden = hiddenLayers.map((units, index): LayerPlan => ({
     inputs: sizes[index]!, units, activation, normalised: batchNorm, residual: residual && index > 0 && sizes[index] === units,
   }));
-  const last = { inputs: sizes[sizes.length - 1]!, units: classes || 1, activation: classes > 0 ? ('softmax' as const) : ('linear' as const) };
+  const last = { inputs: sizes[sizes.length - 1]!, units: classes || values, activation: classes > 0 ? ('softmax' as const) : ('linear' as const) };
   return { blocks, layers: [...hidden, { ...last, normalised: false, residual: false }] };
 }
 

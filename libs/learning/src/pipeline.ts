@@ -75,6 +75,25 @@ export interface EnsembleMember {
   estimator: Exclude<FittedEstimator, { family: 'ensemble' }>;
 }
 
+/** The picture that a model looks at, as it is brought into its shape before the model sees it. */
+export interface FittedImage {
+  name: string;
+  width: number;
+  height: number;
+  /** 1: grey */
+  channels: 1 | 3;
+}
+
+/** A convolution of 3 × 3 with padding, `relu(x * kernel + bias)`; a pooled one takes the largest of each 2 × 2 before the relu. */
+export interface ConvolutionLayer {
+  inputs: number;
+  filters: number;
+  /** [3, 3, inputs, filters] row by row */
+  kernel: Float32Array;
+  bias: Float32Array;
+  pooled: boolean;
+}
+
 export type FittedEstimator =
   /** The weighted mean of the members' probabilities, or of their values in the target's unit. */
   | { family: 'ensemble'; members: EnsembleMember[] }
@@ -91,6 +110,16 @@ export type FittedEstimator =
       bias: Float64Array;
     }
   | { family: 'dense'; layers: DenseLayer[] }
+  | {
+      /** Pixels in [0, 255], less `mean` and by `scale`, through the layers; the mean of each filter over the picture; softmax. */
+      family: 'convolutional';
+      /** [channels] */
+      mean: Float32Array;
+      scale: Float32Array;
+      layers: ConvolutionLayer[];
+      /** [filters of the last layer, classes] row by row, and [classes] */
+      head: { kernel: Float32Array; bias: Float32Array };
+    }
   | {
       family: 'knn';
       k: number;
@@ -121,18 +150,42 @@ export interface TreeEnsemble<Family extends 'boosted_trees' | 'random_forest'> 
 
 /** A trained model with its preprocessing: everything that a prediction needs, as plain data. */
 export interface FittedPipeline {
+  /** empty where it reads a picture */
   features: FittedFeature[];
+  image?: FittedImage;
   target: FittedTarget;
   estimator: FittedEstimator;
+  /** Corrects the answers of single groups. */
+  heads?: Heads;
+}
+
+/**
+ * A correction of the answers to rows of a group. With z the answer, standardised by the target's mean and scale (of classes:
+ * the logarithms of their probabilities), it is `z · (1 + slope) + Σ weight · input`, the first input being 1; then a
+ * softmax for classes. Rows of other groups are answered as without.
+ */
+export interface Heads {
+  /** Names the group of a row: the last feature, which the estimator does not read (it has no categories there). */
+  column: string;
+  /** All groups seen in training. */
+  groups: string[];
+  /** By group: 1 where its head is used. */
+  kept: Uint8Array;
+  /** Features that heads read beside the answer; a gap counts as their mean. */
+  inputs: { name: string; mean: number; scale: number }[];
+  /** [groups] */
+  slopes: Float64Array;
+  /** [groups, 1 + inputs, outputs] row by row; one output for a number, one for each class */
+  weights: Float64Array;
 }
 
 /**
  * Learns the preprocessing from the given rows: median, mean and standard deviation of numbers, the values of
- * categories. Problems are those that only the training rows can show.
+ * categories. Pictures are passed over. Problems are those that only the training rows can show.
  */
 export function fitFeatures(
   table: Table,
-  inputs: { name: string; type: FeatureType | 'date' }[],
+  inputs: { name: string; type: FeatureType | 'date' | 'image' }[],
   rows: Int32Array,
   scaling: 'standard' | 'none' = 'standard',
 ): { type: 'fitted'; features: FittedFeature[] } | { type: 'invalid'; problems: Problem[] } {
@@ -140,6 +193,8 @@ export function fitFeatures(
   const features: FittedFeature[] = [];
   inputs.forEach((input, index) => {
     const field = `inputFeatures[${index}].name`;
+    // A picture has nothing to be learned but its size, which the model says: `FittedPipeline.image`.
+    if (input.type === 'image') return;
     const column = findColumn(table, input.name);
     if (!column) throw new Error(`No column ${input.name}; check the specification against the columns first`);
     if (input.type === 'date') throw new Error(`Dates in ${input.name}; expand them first`);

@@ -2,14 +2,18 @@ import { activateBackend, currentBackend } from './backend.ts';
 import { scoreRows } from './families/families.ts';
 import { partColumn } from './date-columns.ts';
 import { createPacer } from './pacer.ts';
+import { headsOfRows } from './personalisation/apply-heads.ts';
 import type { FittedFeature, FittedPipeline } from './pipeline.ts';
 import { type ColumnData, findColumn, type Table } from './table.ts';
 
 /** A row as callers send it: a value per feature, a date for all parts of it; null (or absent) is missing. */
 export type Row = Record<string, number | string | null>;
 
-/** `probabilities` follow the order of the target's classes. A regression answers in the target's unit, with an interval if one was learned. */
-export type Prediction = { label: string; probabilities: number[] } | { value: number; interval?: { lower: number; upper: number } };
+/**
+ * `probabilities` follow the order of the target's classes. A regression answers in the target's unit, with an interval if one was learned.
+ * `personalised`, of a model with heads: whether one was used.
+ */
+export type Prediction = ({ label: string; probabilities: number[] } | { value: number; interval?: { lower: number; upper: number } }) & { personalised?: boolean };
 
 /** Raw results for many rows. */
 export type Scores =
@@ -26,16 +30,19 @@ export async function predict(pipeline: FittedPipeline, rows: Row[] | Table): Pr
   const all = Int32Array.from({ length: table.rows }, (_, row) => row);
   const scores = await scoreRows(pipeline, table, all, createPacer());
   if (!scores) throw new Error('Prediction was interrupted');
-  const { target } = pipeline;
+  const { target, heads } = pipeline;
+  const own = heads ? headsOfRows(heads, table, all) : null;
+  const mark = (row: number) => (own ? { personalised: own[row]! >= 0 } : {});
   if (scores.type === 'values') {
     const halfWidth = target.type === 'number' ? target.interval?.halfWidth : undefined;
-    return Array.from(scores.predicted, (value) => (halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } }));
+    return Array.from(scores.predicted, (value, row) => ({ value, ...(halfWidth === undefined ? {} : { interval: { lower: value - halfWidth, upper: value + halfWidth } }), ...mark(row) }));
   }
   if (target.type === 'number') throw new Error('A regression has no classes');
   const width = target.classes.length;
   return Array.from(scores.predicted, (index, row) => ({
     label: target.classes[index]!,
     probabilities: Array.from(scores.probabilities.subarray(row * width, (row + 1) * width)),
+    ...mark(row),
   }));
 }
 
@@ -48,7 +55,8 @@ function withDateParts(features: FittedFeature[], table: Table): Table {
   return added.length > 0 ? { rows: table.rows, columns: [...table.columns, ...added] } : table;
 }
 
-function tableOf(features: FittedFeature[], rows: Row[]): Table {
+/** Rows as a table of the features' columns. */
+export function tableOf(features: FittedFeature[], rows: Row[]): Table {
   return { rows: rows.length, columns: features.map((feature) => columnOf(feature, rows)) };
 }
 

@@ -28,7 +28,7 @@ export interface PreparedData {
 export function findInfinities(table: Table, spec: TrainingSpec): Problem[] {
   const used = [
     ...spec.inputFeatures.map(({ name }, index) => ({ name, field: `inputFeatures[${index}].name` })),
-    { name: spec.outputFeatures[0]!.name, field: 'outputFeatures[0].name' },
+    ...spec.outputFeatures.map(({ name }) => ({ name, field: 'outputFeatures[0].name' })),
   ];
   return used.flatMap(({ name, field }) => {
     const column = findColumn(table, name);

@@ -49,7 +49,8 @@ export async function restoreProgress(
 /** Tells whether a checkpoint continues this very run: same data, configuration and seed. */
 export function fingerprintOf(table: Table, spec: TrainingSpec, seed: number, testRows?: Int32Array): string {
   const hash = createHash('sha256').update(JSON.stringify({ spec, seed, rows: table.rows, testRows: testRows && Array.from(testRows) }));
-  for (const { name } of [...spec.inputFeatures, ...spec.outputFeatures]) {
+  for (const image of table.pictures?.values ?? []) hash.update(`${image?.length ?? -1}:`).update(image ?? '');
+  for (const { name } of [...spec.inputFeatures.filter(({ type }) => type !== 'image'), ...spec.outputFeatures]) {
     const column = findColumn(table, name)!;
     hash.update(column.type);
     if (column.type === 'number') {

@@ -20,7 +20,7 @@ const mostValues = 20;
 /** The score on each value of each category among the inputs, the frequent values of each column first. */
 export function scoreSlices(data: PreparedData, spec: TrainingSpec, rows: Int32Array, scores: Scores, metric: SelectionMetric): Slice[] {
   return spec.inputFeatures.flatMap(({ name, type }) => {
-    if (type === 'number') return [];
+    if (type === 'number' || type === 'image') return [];
     const column = findColumn(data.table, name)!;
     const places = new Map<string | null, number[]>();
     rows.forEach((row, at) => {
@@ -39,7 +39,8 @@ export function scoreSlices(data: PreparedData, spec: TrainingSpec, rows: Int32A
 
 const rowsAt = (rows: Int32Array, at: number[]) => Int32Array.from(at, (place) => rows[place]!);
 
-function scoresAt(scores: Scores, at: number[], rows: number): Scores {
+/** The answers at some places of those to `rows` rows. */
+export function scoresAt(scores: Scores, at: number[], rows: number): Scores {
   if (scores.type === 'values') return { type: 'values', predicted: Float64Array.from(at, (place) => scores.predicted[place]!) };
   const width = scores.probabilities.length / rows;
   return {

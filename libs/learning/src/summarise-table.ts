@@ -7,7 +7,9 @@ const countedValues = 10_000;
 
 /** The summary of each column of a table. Values are counted unless there are very many different ones. */
 export function summariseTable(table: Table): ColumnSummary[] {
-  return table.columns.map((column) => {
+  const { pictures } = table;
+  const images = pictures ? [{ name: pictures.name, type: 'image', rows: table.rows, missing: pictures.values.filter((value) => value === null).length, distinct: table.rows }] : [];
+  return [...images, ...table.columns.map((column) => {
     const counts = new Map<string | number, number>();
     let missing = 0;
     for (let row = 0; row < table.rows; row++) {
@@ -26,5 +28,5 @@ export function summariseTable(table: Table): ColumnSummary[] {
         ? undefined
         : listed.sort((a, b) => b.count - a.count || inCodeUnitOrder(a.value, b.value)),
     };
-  });
+  })];
 }

@@ -18,10 +18,19 @@ export type ColumnData =
   | { name: string; type: 'number'; values: Float64Array; of?: DateSource }
   | { name: string; type: 'category' | 'binary' | 'date'; values: (string | null)[] };
 
+/** A column of pictures: the bytes of PNG or JPEG files. */
+export interface ImageColumn {
+  name: string;
+  type: 'image';
+  values: (Uint8Array | null)[];
+}
+
 /** Columns of equal length; the order of the columns has no meaning, the order of the rows is kept. */
 export interface Table {
   rows: number;
   columns: ColumnData[];
+  /** what a network for pictures learns from; it is an input only */
+  pictures?: ImageColumn | undefined;
 }
 
 /**

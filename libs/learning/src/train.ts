@@ -1,5 +1,5 @@
 import {
-  checkSpecAgainstColumns, isSearch, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
+  checkSpecAgainstColumns, isSearch, learnsByTrainer, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
   type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
@@ -10,6 +10,7 @@ import type { Fit, FitOutcome } from './families/family.ts';
 import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
+import type { PersonalisationReport } from './personalisation/train-personalised.ts';
 import type { FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
@@ -100,6 +101,8 @@ export interface Trial {
   epochs: number;
   bestEpoch: number;
   history: EpochResult[];
+  /** Where the configuration asks for heads: what they made of it. The test metrics are then those with heads. */
+  personalisation?: PersonalisationReport;
   /** Of a search, except for its ensemble: how it came about. */
   search?: SearchRecord;
   appraisal?: Appraisal | null;
@@ -242,7 +245,7 @@ interface TrialRun {
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
 
 /** Fits one model, scores it on the rows held back and, learned anew from all training rows where that is right, on the test rows. */
-export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
+async function runTrial(run: TrialRun): Promise<TrialOutcome> {
   const { data, spec, settings, model, seed, pacer } = run;
   const { train, validation, test } = data.split;
   const family = familyOf(settings.family);
@@ -275,7 +278,8 @@ export async function runTrial(run: TrialRun): Promise<TrialOutcome> {
       validationMetrics = scoresToMetrics(data, validation, applyAnswer(heldOut, answer), answer.interval?.halfWidth);
       const { seconds, epochs, bestEpoch, history } = fit;
       const { learnsFromValidation: learnsMore } = family;
-      if (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings)) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
+      const isTold = spec.trainer.earlyStop?.refit === true && learnsByTrainer(settings);
+      if (isTold || (typeof learnsMore === 'boolean' ? learnsMore : learnsMore(settings))) compared = { seconds, epochs, bestEpoch, history, validation: validationMetrics, answer };
     }
   }
   if (compared) {

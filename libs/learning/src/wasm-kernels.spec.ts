@@ -34,6 +34,10 @@ const samples: Record<string, Sample> = {
   'conv2d 3x3 same': { shapes: [[2, 6, 5, 2], [3, 3, 2, 4]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 1, 'same')) },
   'conv2d 3x3 stride 2 same': { shapes: [[2, 7, 7, 3], [3, 3, 3, 2]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 2, 'same')) },
   'conv2d 2x3 valid': { shapes: [[2, 5, 5, 2], [2, 3, 2, 3]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, [2, 1], 'valid')) },
+  'conv2d 3x2 valid': { shapes: [[2, 6, 5, 3], [3, 2, 3, 2]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 1, 'valid')) },
+  'conv2d 4x4 same': { shapes: [[1, 6, 7, 2], [4, 4, 2, 3]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 1, 'same')) },
+  'conv2d 5x5 same, wider than the picture': { shapes: [[2, 3, 3, 2], [5, 5, 2, 2]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 1, 'same')) },
+  'conv2d 3x3 stride 2 valid': { shapes: [[2, 8, 6, 2], [3, 3, 2, 3]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 2, 'valid')) },
   'conv2d 1x1': { shapes: [[1, 4, 4, 3], [1, 1, 3, 5]], loss: (x, f) => squares(tf.conv2d(x as T4, f as T4, 1, 'same')) },
   'depthwiseConv2d same': {
     shapes: [[2, 5, 5, 3], [3, 3, 3, 2]], loss: (x, f) => squares(tf.depthwiseConv2d(x as T4, f as T4, 1, 'same')),
@@ -42,6 +46,7 @@ const samples: Record<string, Sample> = {
     shapes: [[1, 7, 6, 2], [3, 2, 2, 1]], loss: (x, f) => squares(tf.depthwiseConv2d(x as T4, f as T4, 2, 'valid')),
   },
   'maxPool 2x2': { shapes: [[2, 6, 6, 3]], loss: (x) => squares(tf.maxPool(x as T4, 2, 2, 'valid')) },
+  'maxPool 2x2, odd sides': { shapes: [[2, 7, 5, 3]], loss: (x) => squares(tf.maxPool(x as T4, 2, 2, 'valid')) },
   'maxPool 3x3 stride 2 same': { shapes: [[2, 7, 7, 2]], loss: (x) => squares(tf.maxPool(x as T4, 3, 2, 'same')) },
   'maxPool overlapping': { shapes: [[2, 5, 5, 2]], loss: (x) => squares(tf.maxPool(x as T4, 2, 1, 'valid')) },
   'relu': { shapes: [[6, 5]], loss: (x) => squares(tf.relu(x)) },

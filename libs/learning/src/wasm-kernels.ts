@@ -7,7 +7,8 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
  * - UnsortedSegmentSum (gradient of gather and embedding), Conv2DBackpropFilter and both depthwise back-propagations
  *   are missing;
  * - MaxPoolGrad drops the gradient of some windows without a word;
- * - BatchMatMul is fast only without transposes, and every gradient of a dense layer transposes.
+ * - BatchMatMul is fast only without transposes, and every gradient of a dense layer transposes;
+ * - Conv2DBackpropInput is a plain loop.
  *
  * They work on views of the wasm heap. A view dies when the heap grows, so each kernel allocates first and takes its
  * views afterwards.
@@ -18,7 +19,7 @@ export function registerWasmKernels(): void {
   replaceKernel('DepthwiseConv2dNativeBackpropFilter', depthwiseBackpropFilter);
   replaceKernel('DepthwiseConv2dNativeBackpropInput', depthwiseBackpropInput);
   replaceKernel('MaxPoolGrad', maxPoolGrad);
-  wrapMatMul();
+  wrapOnce();
 }
 
 type Kernel = (call: KernelCall) => tf.TensorInfo;
@@ -79,7 +80,7 @@ function convolutionWindow(inputShape: Shape4, filterShape: Shape4, attrs: Convo
   );
 }
 
-/** dFilter = columns(x)ᵀ · dy: the patches under each output are laid out as rows, then one matrix product. */
+/** dFilter = patches(x) · dy: what lies under each tap of the filter is laid out as a row, then one matrix product. */
 const conv2dBackpropFilter: Kernel = ({ inputs, attrs, backend }) => {
   const x = inputs['x']!;
   const dy = inputs['dy']!;
@@ -87,40 +88,80 @@ const conv2dBackpropFilter: Kernel = ({ inputs, attrs, backend }) => {
   if (options.dataFormat === 'NCHW') throw new Error('Conv2DBackpropFilter on wasm takes NHWC only');
   const filterShape = options.filterShape!;
   const conv = convolutionWindow(x.shape as Shape4, filterShape, options, false);
-  const patch = conv.filterHeight * conv.filterWidth * conv.inChannels;
+  const taps = conv.filterHeight * conv.filterWidth * conv.inChannels;
   const outputs = conv.batchSize * conv.outHeight * conv.outWidth;
-  const columns = backend.makeOutput([1, outputs, patch], 'float32');
-  layOutPatches(conv, floats(backend, x), floats(backend, columns));
+  const patches = backend.makeOutput([1, taps, outputs], 'float32');
+  layOutPatches(conv, floats(backend, x), floats(backend, patches));
   const product = kernelOf('BatchMatMul')({
-    inputs: { a: columns, b: { dataId: dy.dataId, dtype: dy.dtype, shape: [1, outputs, conv.outChannels] } },
-    attrs: { transposeA: true, transposeB: false },
+    inputs: { a: patches, b: { dataId: dy.dataId, dtype: dy.dtype, shape: [1, outputs, conv.outChannels] } },
+    attrs: { transposeA: false, transposeB: false },
     backend,
   });
-  backend.disposeData(columns.dataId);
+  backend.disposeData(patches.dataId);
   return { dataId: product.dataId, dtype: product.dtype, shape: filterShape };
 };
 
-function layOutPatches(conv: Window, image: Floats, columns: Floats): void {
-  const channels = conv.inChannels;
+/** [taps, outputs]: a tap is a place of the filter and a channel. Written in order, which matters more than reading so. */
+function layOutPatches(conv: Window, image: Floats, patches: Floats): void {
+  const { batchSize, inHeight, inWidth, outHeight, outWidth, inChannels: channels, strideHeight, strideWidth, padInfo } = conv;
+  const step = strideWidth * channels;
   let to = 0;
-  for (let batch = 0; batch < conv.batchSize; batch++) {
-    for (let outY = 0; outY < conv.outHeight; outY++) {
-      for (let outX = 0; outX < conv.outWidth; outX++) {
-        for (let tapY = 0; tapY < conv.filterHeight; tapY++) {
-          const y = outY * conv.strideHeight + tapY * conv.dilationHeight - conv.padInfo.top;
-          for (let tapX = 0; tapX < conv.filterWidth; tapX++) {
-            const x = outX * conv.strideWidth + tapX * conv.dilationWidth - conv.padInfo.left;
-            if (y < 0 || y >= conv.inHeight || x < 0 || x >= conv.inWidth) {
-              for (let channel = 0; channel < channels; channel++) columns[to++] = 0;
+  for (let tapY = 0; tapY < conv.filterHeight; tapY++) {
+    for (let tapX = 0; tapX < conv.filterWidth; tapX++) {
+      const left = tapX * conv.dilationWidth - padInfo.left;
+      const first = Math.min(outWidth, Math.max(0, Math.ceil(-left / strideWidth)));
+      const last = Math.max(first, Math.min(outWidth, Math.floor((inWidth - 1 - left) / strideWidth) + 1));
+      for (let channel = 0; channel < channels; channel++) {
+        for (let batch = 0; batch < batchSize; batch++) {
+          for (let outY = 0; outY < outHeight; outY++) {
+            const y = outY * strideHeight + tapY * conv.dilationHeight - padInfo.top;
+            if (y < 0 || y >= inHeight) {
+              patches.fill(0, to, to + outWidth);
             } else {
-              let from = ((batch * conv.inHeight + y) * conv.inWidth + x) * channels;
-              for (let channel = 0; channel < channels; channel++) columns[to++] = image[from++]!;
+              patches.fill(0, to, to + first);
+              let from = ((batch * inHeight + y) * inWidth + first * strideWidth + left) * channels + channel;
+              for (let outX = first; outX < last; outX++, from += step) patches[to + outX] = image[from]!;
+              patches.fill(0, to + last, to + outWidth);
             }
+            to += outWidth;
           }
         }
       }
     }
   }
+}
+
+/**
+ * With a stride of 1 the gradient of the input is a convolution itself: of dy, with the filter turned by half a turn and its
+ * channels exchanged. The forward kernel does that several times faster than the shipped one, which other strides keep.
+ */
+function withFastInputGradient(shipped: Kernel): Kernel {
+  return ({ inputs, attrs, backend }) => {
+    const dy = inputs['dy']!;
+    const filter = inputs['filter']!;
+    const options = attrs as unknown as ConvolutionAttributes;
+    const conv = convolutionWindow(options.inputShape!, filter.shape as Shape4, options, false);
+    const isPlain = conv.strideHeight === 1 && conv.strideWidth === 1 && conv.dilationHeight === 1 && conv.dilationWidth === 1 && (options.dataFormat ?? 'NHWC') === 'NHWC';
+    const { filterHeight, filterWidth, inChannels, outChannels } = conv;
+    const [top, left] = [filterHeight - 1 - conv.padInfo.top, filterWidth - 1 - conv.padInfo.left];
+    const [bottom, right] = [filterHeight - 1 - conv.padInfo.bottom, filterWidth - 1 - conv.padInfo.right];
+    if (!isPlain || Math.min(top, left, bottom, right) < 0) return shipped({ inputs, attrs, backend });
+    const turned = backend.makeOutput([filterHeight, filterWidth, outChannels, inChannels], 'float32');
+    const [to, from] = [floats(backend, turned), floats(backend, filter)];
+    const places = filterHeight * filterWidth;
+    for (let place = 0; place < places; place++) {
+      for (let own = 0; own < inChannels; own++) {
+        for (let other = 0; other < outChannels; other++) to[((places - 1 - place) * outChannels + other) * inChannels + own] = from[(place * inChannels + own) * outChannels + other]!;
+      }
+    }
+    const gradient = kernelOf('Conv2D')({
+      inputs: { x: dy, filter: turned },
+      attrs: { strides: [1, 1], dilations: [1, 1], dataFormat: 'NHWC', pad: [[0, 0], [top, bottom], [left, right], [0, 0]] },
+      backend,
+    });
+    backend.disposeData(turned.dataId);
+    return gradient;
+  };
 }
 
 /** Calls back for every (output pixel, filter tap) whose input pixel lies inside the image, with flat offsets. */
@@ -190,6 +231,10 @@ const maxPoolGrad: Kernel = ({ inputs, attrs, backend }) => {
   const values = floats(backend, input);
   const dy = floats(backend, inputs['dy']!);
   const channels = pool.inChannels;
+  if (isHalving(pool)) {
+    shareHalves(pool, values, dy, gradient);
+    return result;
+  }
   for (let batch = 0; batch < pool.batchSize; batch++) {
     for (let outY = 0; outY < pool.outHeight; outY++) {
       const top = outY * pool.strideHeight - pool.padInfo.top;
@@ -216,12 +261,44 @@ const maxPoolGrad: Kernel = ({ inputs, attrs, backend }) => {
   return result;
 };
 
-let matMulIsWrapped = false;
+type Pool = ReturnType<typeof tf.backend_util.computePool2DInfo>;
+
+/** The usual pooling: windows of 2 × 2 side by side, none over the edge. */
+const isHalving = ({ strideHeight, strideWidth, effectiveFilterHeight, effectiveFilterWidth, padInfo }: Pool): boolean =>
+  [strideHeight, strideWidth, effectiveFilterHeight, effectiveFilterWidth].every((size) => size === 2) && Object.values(padInfo).every((pad) => pad === 0 || typeof pad !== 'number');
+
+function shareHalves({ batchSize, inHeight, inWidth, outHeight, outWidth, inChannels: channels }: Pool, values: Floats, dy: Floats, gradient: Floats): void {
+  const row = inWidth * channels;
+  let output = 0;
+  for (let batch = 0; batch < batchSize; batch++) {
+    for (let outY = 0; outY < outHeight; outY++) {
+      for (let outX = 0; outX < outWidth; outX++) {
+        let at = ((batch * inHeight + 2 * outY) * inWidth + 2 * outX) * channels;
+        for (let channel = 0; channel < channels; channel++, at++) {
+          let winner = at;
+          let best = values[at]!;
+          if (values[at + channels]! > best) best = values[(winner = at + channels)]!;
+          if (values[at + row]! > best) best = values[(winner = at + row)]!;
+          if (values[at + row + channels]! > best) winner = at + row + channels;
+          gradient[winner] = dy[output++]!;
+        }
+      }
+    }
+  }
+}
+
+let isWrapped = false;
+
+/** What builds on a shipped kernel takes its place once: twice, and it would build on itself. */
+function wrapOnce(): void {
+  if (isWrapped) return;
+  isWrapped = true;
+  wrapMatMul();
+  replaceKernel('Conv2DBackpropInput', withFastInputGradient(kernelOf('Conv2DBackpropInput')));
+}
 
 /** Transposes first and multiplies then: the product's fast path takes untransposed matrices only. */
 function wrapMatMul(): void {
-  if (matMulIsWrapped) return;
-  matMulIsWrapped = true;
   const config = tf.getKernel('BatchMatMul', 'wasm');
   const multiply = config.kernelFunc as unknown as Kernel;
   const transpose = kernelOf('Transpose');

@@ -16,7 +16,7 @@ export type Agreement =
     };
 
 /** What the size of a difference is judged by. */
-type ComparedTarget = FittedTarget | { type: 'number'; scale: number };
+type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type: 'anomaly'; threshold: number };
 
 /** Largest accepted difference of a probability; for a number, of prediction / max(1, scale of the target). */
 const TOLERANCE = 1e-4;
@@ -25,7 +25,7 @@ const TOLERANCE = 1e-4;
  * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
  * by 1e-4 × max(1, target scale). Labels must be equal, except where the two labels' probabilities are themselves
  * within the tolerance of each other, or of the threshold between them: there the last bit of float32 decides, and neither
- * engine is wrong.
+ * engine is wrong. Scores of anomalies, and what features add to them, have no upper end: they may differ by 1e-4 of their size.
  */
 export function agree(
   fromPipeline: readonly Prediction[],
@@ -71,13 +71,17 @@ function compare(
   target: ComparedTarget,
   tolerance: number,
 ): Difference {
-  if (left === undefined || right === undefined) return INCOMPARABLE;
+  if (left === undefined || right === undefined || left.personalised !== right.personalised) return INCOMPARABLE;
+  if (target.type === 'anomaly') return compareAnomalies(left, right, target.threshold, tolerance);
   if (target.type === 'number') {
     if (!('value' in left) || !('value' in right)) return INCOMPARABLE;
     const [mine, yours] = [left.interval, right.interval];
     if ((mine === undefined) !== (yours === undefined)) return INCOMPARABLE;
     const ends = mine && yours ? [distance(mine.lower, yours.lower), distance(mine.upper, yours.upper)] : [];
-    return { size: Math.max(distance(left.value, right.value), ...ends), sameLabel: true };
+    if ((left.survival === undefined) !== (right.survival === undefined)) return INCOMPARABLE;
+    // A probability is judged by its own tolerance, whatever the scale of the target.
+    const chance = left.survival === undefined ? 0 : distance(left.survival, right.survival!) * (tolerance / TOLERANCE);
+    return { size: Math.max(distance(left.value, right.value), ...ends, chance), sameLabel: true };
   }
   if ('value' in left || 'value' in right) return INCOMPARABLE;
   const [mine, yours] = [left.probabilities, right.probabilities];
@@ -89,6 +93,16 @@ function compare(
   const { decision } = target;
   const isTie = (values: number[]) => (decision ? Math.abs(values[decision.positive]! - decision.threshold) : Math.abs(values[a]! - values[b]!)) <= tolerance;
   return { size, sameLabel: a >= 0 && b >= 0 && isTie(mine) && isTie(yours) };
+}
+
+function compareAnomalies(left: Prediction, right: Prediction, threshold: number, tolerance: number): Difference {
+  if (!('value' in left) || !('value' in right) || !left.anomaly || !right.anomaly) return INCOMPARABLE;
+  const [mine, yours] = [left.anomaly.contributions ?? [], right.anomaly.contributions ?? []];
+  if (mine.length !== yours.length) return INCOMPARABLE;
+  const unit = Math.max(1, Math.abs(left.value));
+  const size = Math.max(distance(left.value, right.value), ...mine.map((part, at) => distance(part, yours[at]!))) / unit;
+  const isTie = Math.abs(left.value - threshold) / unit <= tolerance;
+  return { size, sameLabel: left.anomaly.isAnomaly === right.anomaly.isAnomaly || isTie };
 }
 
 /** NaN is far from everything, itself included. */

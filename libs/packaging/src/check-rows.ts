@@ -1,4 +1,5 @@
 import { datePartOf, type Problem, readIsoDate } from '@millrace/kernel';
+import { maxTotalPixels, readPicture } from './read-picture.ts';
 import { numbersOf, type Signature, type SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
@@ -22,6 +23,8 @@ export type CheckedRows =
 export interface CheckLimits {
   /** rows in one request; 10,000 unless told */
   maxRows?: number;
+  /** of all pictures in one request; eight million unless told */
+  maxPixels?: number;
 }
 
 /** Rows that were found to fit a signature, packed as the graph takes them. Made by the checks below only. */
@@ -33,12 +36,15 @@ export class ValidatedRows {
   readonly numbers: Float64Array;
   /** [count, other features] */
   readonly categories: string[];
+  /** [count, height, width, channels] where the model looks at a picture */
+  readonly pixels: Uint8Array;
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[]) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array()) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
     this.categories = categories;
+    this.pixels = pixels;
   }
 }
 
@@ -77,6 +83,8 @@ interface Compiled {
   names: ReadonlySet<string>;
   numbers: number;
   categories: number;
+  /** of one row, times channels */
+  pixels: number;
   missingCategory: string;
 }
 
@@ -88,12 +96,13 @@ function compile(signature: Signature): Compiled {
   const { inputs, graph } = signature;
   const numbers = inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const fresh: Compiled = {
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? null])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels] : null)])]),
     inputs,
     known: inputs.map((input) => (input.categories ? new Set(input.categories) : null)),
     names: new Set(inputs.map((input) => input.name)),
     numbers,
     categories: inputs.filter((input) => input.categories).length,
+    pixels: inputs.reduce((sum, input) => sum + (input.type === 'image' ? input.width * input.height * input.channels : 0), 0),
     missingCategory: graph.missingCategory,
   };
   compiled.set(signature, fresh);
@@ -117,6 +126,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   const categories = new Array<string>(list.length * model.categories);
   let nextNumber = 0;
   let nextCategory = 0;
+  const pixels = new Uint8Array(list.length * model.pixels);
+  let pixelsLeft = limits.maxPixels ?? maxTotalPixels;
   const report: Report = (problem) => problems.push(problem);
 
   for (let index = 0; index < list.length && problems.length < MAX_PROBLEMS; index++) {
@@ -128,6 +139,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       const known = model.known[position]!;
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
+        if (input.type === 'image') continue;
         if (known === null) for (let i = numbersOf(input); i > 0; i--) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
@@ -145,6 +157,14 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           warnings.push(outsideRange(input, number, index));
         }
         numbers[nextNumber++] = number;
+      } else if (input.type === 'image') {
+        const picture = readPicture(input, value, index, pixelsLeft);
+        if ('problem' in picture) {
+          report(picture.problem);
+          continue;
+        }
+        pixels.set(picture.data, index * model.pixels);
+        pixelsLeft -= picture.pixels;
       } else if (input.type === 'date') {
         const moment = typeof value === 'string' ? readIsoDate(value) : null;
         if (moment === null) report(notADate(input, value, index));
@@ -163,7 +183,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
     }
   }
   if (problems.length > 0) return { type: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
-  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories), warnings };
+  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, pixels), warnings };
 }
 
 const readObject: RowReader = (row, index, { inputs, names }, report) => {
@@ -237,7 +257,7 @@ function checkCount(rows: unknown, maxRows: number): RowProblem | null {
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
-  const kind = input.type === 'number' ? 'a number' : input.type === 'date' ? 'a date' : 'text';
+  const kind = { number: 'a number', date: 'a date', image: '{"b64": …} with a PNG or JPEG file', category: 'text', binary: 'text' }[input.type];
   const [code, message] =
     value === null
       ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
@@ -332,7 +352,7 @@ function describe(value: unknown): string {
 
 function example(inputs: readonly SignatureInput[]): string {
   const shown = inputs.slice(0, 3).map((input) => {
-    const value = input.min ?? input.categories?.[0] ?? '';
+    const value = input.type === 'image' ? { b64: '…' } : (input.min ?? input.categories?.[0] ?? '');
     return `${JSON.stringify(input.name)}: ${JSON.stringify(value)}`;
   });
   return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;

@@ -8,9 +8,31 @@ import { type DatePart, DomainError } from '@millrace/kernel';
  * category gives one cell per known category, 1 at the row's own and 0 elsewhere, all 0 when it is missing or unseen.
  */
 export interface FittedPipeline {
+  /** empty where it reads a picture */
   features: FittedFeature[];
+  image?: FittedImage;
   target: FittedTarget;
   estimator: FittedEstimator;
+  /** corrects the answers to rows of single groups */
+  heads?: Heads;
+}
+
+/**
+ * A correction of the answers to rows of a group: with z the answer, standardised by the target (of classes: the logarithms
+ * of their probabilities, held above 1e-6), it is `z · (1 + slope) + Σ weight · input`, the first input being 1; then a softmax for classes.
+ */
+export interface Heads {
+  /** names the group of a row: the last feature, which has no categories there and is read by no estimator */
+  column: string;
+  groups: string[];
+  /** by group: 1 where its head is used; other rows are answered as without */
+  kept: Uint8Array;
+  /** numeric features that heads read, standardised; a gap counts as the mean */
+  inputs: { name: string; mean: number; scale: number }[];
+  /** [groups] */
+  slopes: Float64Array;
+  /** [groups, 1 + inputs, outputs], row-major */
+  weights: Float64Array;
 }
 
 export type FittedFeature =
@@ -31,6 +53,14 @@ export type FittedFeature =
       of?: { column: string; part: DatePart };
     }
   | { name: string; type: 'category' | 'binary'; categories: string[]; missingAllowed: boolean };
+
+/** The picture that a model looks at: brought to this size and these channels (1: grey) before the graph sees it. */
+export interface FittedImage {
+  name: string;
+  width: number;
+  height: number;
+  channels: 1 | 3;
+}
 
 export type FittedTarget =
   | {
@@ -63,7 +93,7 @@ export type Calibration =
 
 export type FittedEstimator =
   | BaselineEstimator | LinearEstimator | DenseEstimator | NearestNeighboursEstimator | TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>
-  | EnsembleEstimator;
+  | EnsembleEstimator | ConvolutionalEstimator;
 
 /** The same answer for every row: the share of each class, or one value in the unit of the target. */
 export interface BaselineEstimator {
@@ -97,6 +127,29 @@ export interface DenseEstimator {
     /** [units] */
     bias: Float32Array;
   }>;
+}
+
+/**
+ * A network for pictures in float32: pixels in [0, 255], less `mean` and by `scale`; convolutions of 3 × 3 with one pixel of
+ * zeros around, a pooled one followed by the largest of each 2 × 2, then relu; the mean of each filter over the picture;
+ * the head and a softmax over the classes.
+ */
+export interface ConvolutionalEstimator {
+  family: 'convolutional';
+  /** [channels] */
+  mean: Float32Array;
+  scale: Float32Array;
+  layers: Array<{
+    inputs: number;
+    filters: number;
+    pooled: boolean;
+    /** [3, 3, inputs, filters], row-major */
+    kernel: Float32Array;
+    /** [filters] */
+    bias: Float32Array;
+  }>;
+  /** [filters of the last layer, classes], row-major; [classes] */
+  head: { kernel: Float32Array; bias: Float32Array };
 }
 
 /** Votes of the k nearest training rows by Euclidean distance in float64, ties to the row that came first. */
@@ -177,8 +230,9 @@ export function encodedWidth(features: readonly FittedFeature[]): number {
  * Such a pipeline is a bug of the trainer, so this throws (`INVALID`) and names the part.
  */
 export function assertFitted(pipeline: FittedPipeline): void {
-  const { features, target, estimator } = pipeline;
-  assertNames(features, target);
+  const { features, image, target, estimator } = pipeline;
+  assertNames(image ? [image] : features, target);
+  ensure(!image || features.length === 0, 'features', 'are read beside a picture');
   for (const feature of features) assertFeature(feature);
   if (target.type === 'number') {
     ensure(isScale(target.scale) && Number.isFinite(target.mean), 'target', 'needs a finite mean and a scale above 0');
@@ -190,11 +244,17 @@ export function assertFitted(pipeline: FittedPipeline): void {
     assertTexts(target.classes, 'target.classes');
     assertAnswer(target);
   }
+  if (pipeline.heads) assertHeads(pipeline.heads, features, target);
   if (estimator.family === 'ensemble') {
     assertEnsemble(estimator, features, target);
     return;
   }
+  if (estimator.family === 'convolutional') return assertConvolutions(estimator, image, target);
   const width = encodedWidth(features);
+  if (image) {
+    ensure(estimator.family === 'baseline', 'image', 'is read by a family that has no eyes for it');
+    return assertBaseline(estimator, target);
+  }
   ensure(width > 0, 'features', 'encode to an empty row: no number and no known category');
   switch (estimator.family) {
     case 'baseline':
@@ -209,6 +269,17 @@ export function assertFitted(pipeline: FittedPipeline): void {
     case 'random_forest':
       return assertTrees(estimator, features, target);
   }
+}
+
+function assertHeads({ column, groups, kept, inputs, slopes, weights }: Heads, features: readonly FittedFeature[], target: FittedTarget): void {
+  const last = features.at(-1);
+  ensure(last?.name === column && last.type === 'category' && last.categories.length === 0 && last.missingAllowed, 'heads.column', 'must be the last feature, without categories');
+  ensure(groups.length > 0, 'heads.groups', 'must not be empty');
+  assertTexts(groups, 'heads.groups');
+  ensure(inputs.every(({ name, mean, scale }) => Number.isFinite(mean) && isScale(scale) && features.some((own) => own.name === name && own.type === 'number')), 'heads.inputs', 'must be numbers among the features');
+  ensure(kept.length === groups.length && slopes.length === groups.length, 'heads.kept', 'must have an entry for each group');
+  ensure(weights.length === groups.length * (inputs.length + 1) * outputsOf(target), 'heads.weights', 'are of the wrong size');
+  ensure(slopes.every(Number.isFinite) && weights.every(Number.isFinite), 'heads.weights', 'hold a number that is not finite');
 }
 
 function assertAnswer({ classes, calibration, decision }: Extract<FittedTarget, { classes: string[] }>): void {
@@ -241,12 +312,43 @@ function assertEnsemble({ members }: EnsembleEstimator, features: readonly Fitte
   ensure(Math.abs(total - 1) < 1e-9, 'estimator.members', 'have weights that do not add up to 1');
 }
 
-function assertNames(features: readonly FittedFeature[], target: FittedTarget): void {
+function assertConvolutions({ mean, scale, layers, head }: ConvolutionalEstimator, image: FittedImage | undefined, target: FittedTarget): void {
+  ensure(image !== undefined && target.type !== 'number', 'image', 'is missing, or the target has no classes');
+  let [inputs, side] = [image.channels as number, Math.min(image.width, image.height)];
+  ensure([image.width, image.height].every((size) => Number.isInteger(size) && size > 0), 'image', 'needs a size');
+  ensure(mean.length === inputs && scale.length === inputs && mean.every(Number.isFinite) && scale.every(isScale), 'estimator.scale', 'needs a finite mean and a scale above 0 for each channel');
+  ensure(layers.length > 0, 'estimator.layers', 'must not be empty');
+  for (const [index, layer] of layers.entries()) {
+    const field = `estimator.layers[${index}]`;
+    ensure(layer.inputs === inputs, field, `takes ${layer.inputs} inputs but gets ${inputs}`);
+    ensure(layer.kernel.length === 9 * layer.inputs * layer.filters && layer.bias.length === layer.filters && layer.filters > 0, field, 'is of the wrong size');
+    ensure(layer.kernel.every(Number.isFinite) && layer.bias.every(Number.isFinite), field, 'has a number that is not finite');
+    inputs = layer.filters;
+    if (layer.pooled) side = Math.floor(side / 2);
+    ensure(side > 0, field, 'leaves nothing of the picture');
+  }
+  ensure(head.bias.length === target.classes.length && head.kernel.length === inputs * head.bias.length, 'estimator.head', 'is of the wrong size');
+  ensure(head.kernel.every(Number.isFinite) && head.bias.every(Number.isFinite), 'estimator.head', 'has a number that is not finite');
+}
+
+function assertNames(features: readonly { name: string }[], target: FittedTarget): void {
   ensure(features.length > 0, 'features', 'must not be empty');
   const names = features.map((feature) => feature.name);
   assertTexts(names, 'features');
   ensure(names.every((name) => name.length > 0) && target.name.length > 0, 'features', 'must have names');
   ensure(!names.includes(target.name), 'target.name', 'is also an input feature');
+}
+
+/** The part of `assertFitted` that is about features alone. */
+export function assertFeatures(features: readonly FittedFeature[]): void {
+  ensure(features.length > 0 && features.every(({ name }) => name.length > 0), 'features', 'must have names');
+  assertTexts(features.map(({ name }) => name), 'features');
+  for (const feature of features) assertFeature(feature);
+}
+
+/** The part of `assertFitted` that is about trees of one output. */
+export function assertForest({ trees, codes }: Pick<TreeEnsemble<'boosted_trees'>, 'trees' | 'codes'>, features: readonly FittedFeature[]): void {
+  assertTrees({ outputs: 1, trees, codes }, features, { name: 'score', type: 'number', mean: 0, scale: 1 });
 }
 
 function assertFeature(feature: FittedFeature): void {

@@ -9,22 +9,28 @@ export {
   type RowWarning,
   type ValidatedRows,
 } from './check-rows.ts';
+export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
 export type {
   Activation,
   DecisionTree,
+  ConvolutionalEstimator,
   DenseEstimator,
   FittedEstimator,
   FittedFeature,
+  FittedImage,
   FittedPipeline,
   FittedTarget,
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedSurvival } from './fitted-survival.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
+  buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
+  buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,
   type ModelPackage,
@@ -34,6 +40,8 @@ export {
   verifyPackage,
 } from './model-package.ts';
 export {
+  furtherOutputs,
+  type ImageInput,
   type Signature,
   type SignatureInput,
   type SignatureOutput,

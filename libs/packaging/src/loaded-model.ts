@@ -2,15 +2,22 @@ import { DomainError } from '@millrace/kernel';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
-import { numbersOf, type Signature } from './signature.ts';
+import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = { label: string; probabilities: number[] } | NumberPrediction;
+export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction) & {
+  /** of a model with heads: whether one of them answered */
+  personalised?: boolean;
+};
 
 export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
+  /** of a survival model: the probability to live beyond the horizon */
+  survival?: number;
+  /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
+  anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
 
 /** A package in memory, ready to predict. Safe to call from many requests at once. */
@@ -69,13 +76,16 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
   const others = signature.inputs.filter((input) => input.categories).length;
   const expected = {
     inputs: [
+      ...signature.inputs.flatMap((input) => (input.type === 'image' ? [`image uint8 ${input.height} ${input.width} ${input.channels}`] : [])),
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
     ],
-    outputs:
-      signature.output.type === 'number'
-        ? ['prediction', ...(signature.forecast ? ['lower', 'upper'] : [])].map((name) => `${name} float64 1`)
-        : ['label string', `probabilities float32 ${signature.output.classes.length}`],
+    outputs: signature.anomaly
+      ? ['score float64 1', 'isAnomaly bool 1', ...(signature.anomaly.hasContributions ? [`contributions float64 ${signature.inputs.length}`] : [])]
+      : [
+          ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
+          ...graphOutputs(signature).map((name) => `${name} float64 1`),
+        ],
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
@@ -91,6 +101,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
+  const image = signature.inputs.find((input) => input.type === 'image');
   const { rowsPerCall } = signature.graph;
   const classes = signature.output.classes?.length ?? 0;
   const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
@@ -110,15 +121,41 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
+    if (image) {
+      const { height, width, channels } = image;
+      const size = height * width * channels;
+      feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
+    }
     const outputs = await session.run(feeds);
+    if (signature.anomaly) {
+      const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
+      const parts = contributions && (contributions.data as Float64Array);
+      const width = signature.inputs.length;
+      for (let row = 0; row < count; row++) {
+        const own = parts && Array.from(parts.subarray(row * width, (row + 1) * width), (part) => finite(part, start + row));
+        predictions.push({
+          value: finite((score!.data as Float64Array)[row]!, start + row),
+          anomaly: { isAnomaly: Boolean((isAnomaly!.data as Uint8Array)[row]), ...(own ? { contributions: own } : {}) },
+        });
+      }
+      return;
+    }
+    const personalised = outputs['personalised']?.data as Float64Array | undefined;
+    const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
+      const survival = outputs['survival']?.data as Float64Array | undefined;
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
-        if (lower && upper) predictions.push({ value, interval: { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) } });
-        else predictions.push(halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } });
+        if (lower && upper) {
+          const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
+          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+        } else {
+          const answer = halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } };
+          predictions.push(personalised ? { ...answer, ...mark(row) } : answer);
+        }
       }
       return;
     }
@@ -129,7 +166,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       for (let index = 0; index < classes; index++) {
         probabilities[index] = finite(scores[row * classes + index]!, start + row);
       }
-      predictions.push({ label: labels[row]!, probabilities });
+      predictions.push(personalised ? { label: labels[row]!, probabilities, ...mark(row) } : { label: labels[row]!, probabilities });
     }
   };
 

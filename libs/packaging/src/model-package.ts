@@ -3,11 +3,15 @@ import { gzipSync } from 'node:zlib';
 import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
+import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
+import { assertSurvival, type FittedSurvival } from './fitted-survival.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
+import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
+import { survivalSignature, writeSurvival } from './write-survival.ts';
 
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
@@ -89,6 +93,20 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a survival model: median, interval, and the probability to live beyond a horizon. */
+export function buildSurvivalPackage(model: FittedSurvival, facts: PackageFacts): ModelPackage {
+  assertSurvival(model);
+  const signature = survivalSignature(model);
+  return assemble(signature, writeSurvival(model, signature), facts);
+}
+
+/** As `buildPackage`, of a detector of anomalies. */
+export function buildDetectorPackage(detector: FittedDetector, facts: PackageFacts): ModelPackage {
+  assertDetector(detector);
+  const signature = detectorSignature(detector);
+  return assemble(signature, writeDetector(detector, signature), facts);
 }
 
 function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {

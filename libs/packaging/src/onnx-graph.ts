@@ -33,7 +33,7 @@ export interface TensorType {
 export type Attributes = Record<string, number | number[] | string | string[] | Float64Array | OnnxGraph>;
 
 /** TensorProto.DataType */
-const elementTypes = { float: 1, int64: 7, string: 8, double: 11 } as const;
+const elementTypes = { float: 1, uint8: 2, int64: 7, string: 8, bool: 9, double: 11 } as const;
 
 /** AttributeProto.AttributeType */
 const attributeTypes = { int: 2, string: 3, tensor: 4, graph: 5, ints: 7, strings: 8 } as const;

@@ -13,6 +13,8 @@ import {
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
+import { declarePicture, writeConvolutions } from './write-convolutions.ts';
+import { writeHeads } from './write-heads.ts';
 import { writeTreeScores } from './write-trees.ts';
 
 /** The number of rows, known when the graph runs. */
@@ -26,8 +28,10 @@ const DOUBLE = 11;
  * A pipeline as one ONNX graph, preprocessing and un-scaling inside.
  *
  * Inputs: `numbers` double [N, numeric features], NaN where missing; `categories` string [N, other features], the
- * signature's `missingCategory` where missing. An input without columns is left out.
- * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1].
+ * signature's `missingCategory` where missing. An input without columns is left out. Of a picture instead `image` uint8
+ * [N, height, width, channels].
+ * Outputs: `label` string [N] and `probabilities` float [N, C], or `prediction` double [N, 1]; with heads, also `personalised`
+ * double [N, 1], 1 where one was used.
  */
 export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint8Array {
   const { features, estimator } = pipeline;
@@ -41,19 +45,31 @@ export function writeModel(pipeline: FittedPipeline, signature: Signature): Uint
   });
 }
 
-function writePipeline(graph: OnnxGraph, { features, target, estimator }: FittedPipeline): void {
+/** Adds a pipeline to a graph, its inputs and outputs declared. */
+export function writePipeline(graph: OnnxGraph, { features, image, target, estimator, heads }: FittedPipeline): void {
+  if (heads) {
+    // What is written first are the answers of all rows alike; the label follows from the corrected ones.
+    const captured = new Map<string, string>();
+    const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
+    writePipeline(inner, { features, target: undecided(target), estimator });
+    return writeHeads(graph, captured.get(target.type === 'number' ? 'prediction' : 'probabilities')!, heads, features, target);
+  }
   if (target.type !== 'number' && (target.calibration || target.decision)) {
     // The estimator is written as if it answered by itself; nobody reads the label that it would give.
     const captured = new Map<string, string>();
     const inner = graph.within({ input: (tensor) => graph.input(tensor), output: (value, { name }) => void captured.set(name, value) });
     const { calibration: _calibration, decision: _decision, ...plain } = target;
-    writePipeline(inner, { features, target: plain, estimator });
+    writePipeline(inner, { features, ...(image ? { image } : {}), target: plain, estimator });
     writeAnswer(graph, captured.get('probabilities')!, target);
     return;
   }
   switch (estimator.family) {
     case 'baseline':
-      return writeBaseline(graph, features, estimator, target);
+      return writeBaseline(graph, image ? declarePicture(graph, image) : declareInputs(graph, features)[0]!, estimator, target);
+    case 'convolutional': {
+      const scores = writeConvolutions(graph, image!, estimator);
+      return target.type === 'number' ? writeScaled(graph, scores, target) : writeLabel(graph, scores, scores, target.classes);
+    }
     case 'linear':
       return writeLinear(graph, encodeRows(graph, features, 'double'), estimator, target);
     case 'dense':
@@ -66,6 +82,12 @@ function writePipeline(graph: OnnxGraph, { features, target, estimator }: Fitted
     case 'ensemble':
       return writeEnsemble(graph, estimator, target);
   }
+}
+
+function undecided(target: FittedTarget): FittedTarget {
+  if (target.type === 'number') return target;
+  const { decision: _decision, ...rest } = target;
+  return rest;
 }
 
 /** Every member is written as it would be alone, on the shared inputs; what would be its outputs is added up by weight. */
@@ -91,7 +113,7 @@ function writeEnsemble(graph: OnnxGraph, { members }: EnsembleEstimator, target:
 }
 
 /** Adds the inputs that the features need, and says which there are. */
-function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
+export function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
   const numbers = features.filter((feature) => feature.type === 'number').length;
   const others = features.length - numbers;
   if (numbers > 0) graph.input({ name: 'numbers', type: 'double', shape: [N, numbers] });
@@ -100,7 +122,13 @@ function declareInputs(graph: OnnxGraph, features: FittedFeature[]): string[] {
 }
 
 /** Raw columns to encoded rows [N, width], standardised in double whatever `precision` the estimator wants. */
-function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+export function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double'): string {
+  declareInputs(graph, features);
+  return encodeColumns(graph, features, precision, { numbers: 'numbers', categories: 'categories' });
+}
+
+/** As `encodeRows`, from tensors of the numeric and of the other features. */
+export function encodeColumns(graph: OnnxGraph, features: FittedFeature[], precision: 'float' | 'double', from: { numbers: string; categories: string }): string {
   const numbers = features.filter((feature) => feature.type === 'number');
   const others = features.filter((feature) => feature.type !== 'number');
   const blocks: string[] = [];
@@ -108,12 +136,11 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
   const starts = new Map<FittedFeature, number>();
   let width = 0;
 
-  declareInputs(graph, features);
   if (numbers.length > 0) {
     const columns = numbers.length;
     const row = (pick: (feature: (typeof numbers)[number]) => number) => graph.doubles(numbers.map(pick), [1, columns]);
-    const missing = graph.add('IsNaN', ['numbers']);
-    const filled = graph.add('Where', [missing, row((feature) => feature.fill), 'numbers']);
+    const missing = graph.add('IsNaN', [from.numbers]);
+    const filled = graph.add('Where', [missing, row((feature) => feature.fill), from.numbers]);
     const centred = graph.add('Sub', [filled, row((feature) => feature.mean)]);
     const scaled = graph.add('Div', [centred, row((feature) => feature.scale)]);
     blocks.push(precision === 'float' ? graph.add('Cast', [scaled], { to: FLOAT }) : scaled);
@@ -122,7 +149,7 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
 
   for (const [index, feature] of others.entries()) {
     if (feature.categories.length === 0) continue;
-    const column = graph.add('Gather', ['categories', graph.integers([index], [])], { axis: 1 });
+    const column = graph.add('Gather', [from.categories, graph.integers([index], [])], { axis: 1 });
     const oneHot = graph.add('OneHotEncoder', [column], { cats_strings: feature.categories, zeros: 1 });
     blocks.push(precision === 'double' ? graph.add('Cast', [oneHot], { to: DOUBLE }) : oneHot);
     starts.set(feature, width);
@@ -141,9 +168,8 @@ function encodeRows(graph: OnnxGraph, features: FittedFeature[], precision: 'flo
 }
 
 /** The answer once for each row; of the inputs only their number of rows is read. */
-function writeBaseline(graph: OnnxGraph, features: FittedFeature[], { answer }: BaselineEstimator, target: FittedTarget): void {
-  const [input] = declareInputs(graph, features);
-  const count = graph.add('Shape', [input!], { start: 0, end: 1 });
+function writeBaseline(graph: OnnxGraph, input: string, { answer }: BaselineEstimator, target: FittedTarget): void {
+  const count = graph.add('Shape', [input], { start: 0, end: 1 });
   const shape = graph.add('Concat', [count, graph.integers([answer.length], [1])], { axis: 0 });
   writeScores(graph, graph.add('Expand', [graph.doubles(answer, [1, answer.length]), shape]), target);
 }
@@ -168,7 +194,7 @@ function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, t
   }
 }
 
-function activate(graph: OnnxGraph, values: string, activation: Activation): string {
+export function activate(graph: OnnxGraph, values: string, activation: Activation): string {
   switch (activation) {
     case 'linear':
       return values;

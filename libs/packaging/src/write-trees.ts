@@ -14,6 +14,11 @@ const DOUBLE = 11;
  */
 export function writeTreeScores(graph: OnnxGraph, features: readonly FittedFeature[], { outputs, trees, codes }: Trees): string {
   const { rows, columns } = writeTreeRows(graph, features, codes);
+  return writeTreeSums(graph, rows, columns, { outputs, trees, codes });
+}
+
+/** As `writeTreeScores`, for rows as trees read them, double [N, any]; `columns` tells where each feature stands. */
+export function writeTreeSums(graph: OnnxGraph, rows: string, columns: Int32Array, { outputs, trees, codes }: Trees): string {
   const nodes = new NodeAttributes();
   trees.forEach((tree, number) => nodes.addTree(tree, number, outputs, columns, codes));
   return graph.add('TreeEnsembleRegressor', [rows], nodes.attributes(outputs));

@@ -69,6 +69,7 @@ function answerPlainly({ features, target, estimator }: FittedPipeline, row: Cel
     return { label: target.classes[values.indexOf(Math.max(...values))]!, probabilities: values };
   }
 
+  if (estimator.family === 'convolutional') throw new Error('Pictures have a plain engine of their own, in convolutions.spec.ts');
   const { rows, width, targets, k } = estimator;
   const neighbours = Array.from(targets, (value, index) => {
     let squared = 0;

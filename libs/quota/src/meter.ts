@@ -6,7 +6,7 @@ import { type Account, type AccountStanding, RateAccount } from './account.ts';
 import { inTime, patienceMs } from './in-time.ts';
 import { LeasedAccount } from './leased-account.ts';
 import { LeasedRate } from './leased-rate.ts';
-import { type LimitTerms, termsOf } from './usage-limit.ts';
+import { budgetTerms, type LimitTerms, termsOf } from './usage-limit.ts';
 
 /** A prediction that is about to be made. */
 export interface Charge {
@@ -97,13 +97,16 @@ export function createMeter({ database, logger }: { database: Database; logger: 
   }
 
   function accountsOf(meter: TenantMeter, { actor, endpoint }: Charge): Account[] {
+    const budget = actor.type === 'key' ? actor.budget : undefined;
     const subject = actor.type === 'key' ? actor.keyId : actor.personId;
-    const caller = `${subject}/${endpoint}`;
+    const caller = budget ? `${subject}/${endpoint}/${budget.max}/${budget.soft}/${budget.duration}` : `${subject}/${endpoint}`;
     const known = meter.byCaller.get(caller);
     if (known) return known;
-    const accounts = meter.limits.filter((terms) => concerns(terms, actor, endpoint)).map((terms) => {
+    const ofKey = actor.type === 'key' ? budgetTerms(actor) : null;
+    const accounts = [...meter.limits.filter((terms) => concerns(terms, actor, endpoint)), ...(ofKey ? [ofKey] : [])].map((terms) => {
       let account = meter.accounts.get(terms.id);
       if (!account) meter.accounts.set(terms.id, (account = accountFor(actor.tenantId, terms)));
+      else if (terms === ofKey) account.terms = terms; // the key has changed
       return account;
     });
     if (meter.byCaller.size >= mostCallers) meter.byCaller.clear();
@@ -171,7 +174,7 @@ export function createMeter({ database, logger }: { database: Database; logger: 
     take(charge: Charge): Metered | Promise<Metered> {
       const meter = meterOf(charge.actor.tenantId);
       if (!(meter instanceof Promise)) {
-        if (meter.limits.length === 0) return free;
+        if (meter.limits.length === 0 && !(charge.actor.type === 'key' && charge.actor.budget)) return free;
         const settled = settle(accountsOf(meter, charge), charge.rows);
         if (settled) return settled;
       }

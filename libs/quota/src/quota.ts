@@ -1,11 +1,13 @@
-import { type Actor, actorName, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, budgetWindow, requirePermission } from '@millrace/auth';
 import type { Database, TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
 import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
+import { addToHours } from './usage-hours.ts';
 import { createUsageLimits } from './usage-limits.ts';
+import { reportUsage, type UsageReport, type UsageReportRequest } from './usage-report.ts';
 
 export interface QuotaExceeded {
   type: 'quota-exceeded';
@@ -25,6 +27,18 @@ export interface ReserveInput {
   subject: string;
 }
 
+export interface KeyWithBudget {
+  id: string;
+  budgetDuration: string | null;
+  createdAt: Date;
+}
+
+export interface KeySpend {
+  spend: number;
+  /** null where the budget never begins anew */
+  resetAt: Date | null;
+}
+
 export type Quota = ReturnType<typeof createQuota>;
 
 /**
@@ -35,6 +49,8 @@ export function createQuota({ database }: { database: Database }) {
   return {
     plans: createPlans({ database }),
     usageLimits: createUsageLimits({ database }),
+
+    reportUsage: (actor: Actor, request: UsageReportRequest): Promise<UsageReport> => reportUsage(database, actor, request),
 
     /** How the tenant's training runs share the workers, and what one of them may have. */
     trainingLimits: readTrainingLimits,
@@ -117,6 +133,21 @@ export function createQuota({ database }: { database: Database }) {
       return new Map(rows.map(({ actor: name, ...summary }) => [name, summary]));
     },
 
+    /** Cost units that these keys have used up of their budgets, by the ledger, since the present time of each began. */
+    async spendOf(actor: Actor, keys: readonly KeyWithBudget[]): Promise<Map<string, KeySpend>> {
+      if (keys.some(({ id }) => actor.type !== 'key' || id !== actor.keyId)) requirePermission(actor, 'usage:read');
+      const now = new Date();
+      const windows = keys.map(({ budgetDuration, createdAt }) => budgetWindow(budgetDuration, createdAt, now));
+      const rows = await database.forTenant(actor.tenantId).transaction(
+        (tx) => tx.$queryRaw<{ id: string; spend: number }[]>`
+          SELECT k.id, coalesce(sum(u.units), 0)::float8 AS spend
+          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[]) AS k (id, since)
+          LEFT JOIN usage_records u ON u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since
+          GROUP BY k.id`,
+      );
+      return new Map(keys.map(({ id }, index) => [id, { spend: rows.find((row) => row.id === id)?.spend ?? 0, resetAt: windows[index]!.to }]));
+    },
+
     /** What the actor itself has used. */
     async ownUsage(actor: Actor): Promise<OwnUsage> {
       const [row] = await database.forTenant(actor.tenantId).transaction(
@@ -134,9 +165,11 @@ export function createQuota({ database }: { database: Database }) {
     /** Enters the compute seconds of a run into the ledger: once, however often a run is finished. */
     async recordTraining(tx: TenantTx, entry: { tenantId: string; runId: string; actor: string; computeSeconds: number; gpuSeconds: number }): Promise<void> {
       await tx.$executeRaw`
-        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units, gpu_units)
-        VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds}, ${entry.gpuSeconds})
-        ON CONFLICT DO NOTHING`;
+        WITH entered AS (
+          INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units, gpu_units)
+          VALUES (${entry.tenantId}, ${entry.runId}, now(), 'TRAINING', ${entry.actor}, ${entry.computeSeconds}, ${entry.gpuSeconds})
+          ON CONFLICT DO NOTHING RETURNING *)
+        ${addToHours}`;
     },
   };
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { DomainError, isProcessAlive, type Logger } from '@millrace/kernel';
+import { addToHours } from './usage-hours.ts';
 
 export interface PredictionUsage {
   tenantId: string;
@@ -190,11 +191,13 @@ export class UsageJournal {
     for (const [tenantId, list] of byTenant) {
       const inserted = this.#options.database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`
-          INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
-          SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
-          FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
-            "endpointId" text, "modelVersionId" text, rows int, units float8)
-          ON CONFLICT DO NOTHING`,
+          WITH entered AS (
+            INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
+            SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
+            FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+              "endpointId" text, "modelVersionId" text, rows int, units float8)
+            ON CONFLICT DO NOTHING RETURNING *)
+          ${addToHours}`,
       );
       await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }

@@ -1,3 +1,4 @@
+import { budgetSeconds, type KeyActor } from '@millrace/auth';
 import type { UsageLimit } from '@millrace/database';
 
 export type UsageScope = UsageLimit['scope'];
@@ -51,4 +52,23 @@ export function termsOf(row: UsageLimit): LimitTerms {
 /** The limit at a moment, with what it is raised by. */
 export function mostAt({ most, raise }: Pick<LimitTerms, 'most' | 'raise'>, now: number): number {
   return raise !== null && now < raise.until ? most + raise.by : most;
+}
+
+/** A key's budget as a limit; null where it has none. */
+export function budgetTerms({ keyId, budget }: KeyActor): LimitTerms | null {
+  if (!budget) return null;
+  const { max, soft, duration, since } = budget;
+  return {
+    id: `budget.${keyId}`,
+    source: 'key',
+    subject: keyId,
+    measure: 'UNITS',
+    period: duration ?? 'ever',
+    most: Math.floor(max),
+    isRate: false,
+    soft,
+    raise: null,
+    span: duration === null ? 0 : budgetSeconds[duration]!,
+    anchor: since.getTime(),
+  };
 }

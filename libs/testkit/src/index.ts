@@ -6,3 +6,4 @@ export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWor
 export { looksForRowsOfAnybody, shapeOf, tapSql, type SqlTapOptions, withoutTenantFilter } from './sql-tap.ts';
 export { type Column, type ForeignKey, type Inspection, openInspection, type Table } from './inspection.ts';
 export { interleaveTenants, type InterleavingOptions, type InterleavingResult, seededRandom, startDisturbing } from './interleaving.ts';
+export { type ArchiveEntry, zipOf } from './zip-archive.ts';

@@ -46,7 +46,7 @@ export interface TenantInWorld {
   owner: MemberInWorld;
   apiKey(scopes?: ApiKeyScope[], models?: string[]): Promise<string>;
   /** a data set of this text */
-  dataset(csv: string): Promise<DatasetVersion>;
+  dataset(content: string | Uint8Array): Promise<DatasetVersion>;
   iris(): Promise<DatasetVersion>;
   /** of iris: k-nearest neighbours unless told otherwise */
   run(version: DatasetVersion, spec?: object, modelName?: string): Promise<Run>;
@@ -137,7 +137,7 @@ async function createTenantInWorld(world: World): Promise<TenantInWorld> {
       if (outcome.type !== 'created') throw new Error(JSON.stringify(outcome));
       return outcome.key;
     },
-    dataset: (csv) => dataset(Buffer.from(csv)),
+    dataset: (content) => dataset(typeof content === 'string' ? Buffer.from(content) : content),
     iris: async () => dataset(await fs.readFile(sampleData('iris'))),
     async run(version, spec = irisSpec, modelName = 'iris') {
       const outcome = await training.submit(owner.actor, { datasetVersionId: version.id, modelName, spec });

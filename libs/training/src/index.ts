@@ -22,4 +22,4 @@ export {
   type Training,
 } from './training.ts';
 export type { WorkerAnnouncement } from './worker-roll.ts';
-export { type TrainingSpec, trainingSpecJsonSchema, writeTrainingYaml } from '@millrace/configuration';
+export { parseTrainingSpec, type TrainingSpec, trainingSpecJsonSchema, writeTrainingYaml } from '@millrace/configuration';

@@ -1,5 +1,5 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
+import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, locateProblems, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
@@ -93,11 +93,12 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
       if (!found) return { type: 'dataset-version-not-found' };
       const columns = specColumns(found);
       const misfits = [...checkSpecAgainstColumns(parsed.spec, columns), ...checkTimeColumn(parsed.spec, columns)];
-      if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
+      if (misfits.length) return { type: 'invalid', problems: locateProblems(input.spec, misfits).map(asProblem) };
       const inputs = parsed.spec.inputFeatures.map(({ name }) => name);
       const acknowledged = [...new Set(input.acknowledgedLeaks ?? [])].filter((name) => inputs.includes(name));
       // Reads the table, so outside the transaction: a version never changes.
-      const { leaks } = inputs.length ? await datasets.reportOnTarget(tenant, found.id, parsed.spec.outputFeatures[0]!) : { leaks: [] };
+      const target = parsed.spec.outputFeatures[0];
+      const { leaks } = inputs.length && target ? await datasets.reportOnTarget(tenant, found.id, target) : { leaks: [] };
       const open = leaks.filter(({ columns }) => columns.every((name) => inputs.includes(name)) && !columns.every((name) => acknowledged.includes(name)));
       if (open.length) return { type: 'leaking', leaks: open, columns: [...new Set(open.flatMap(({ columns }) => columns))] };
       return tenant.transaction(async (tx): Promise<SubmitOutcome> => {
@@ -107,7 +108,7 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
         const task = taskOf(parsed.spec).toUpperCase() as Uppercase<Task>;
         if (model && model.task !== task) {
-          const message = `The model ${input.modelName} is for ${model.task.toLowerCase()}, this run for ${task.toLowerCase()}.`;
+          const message = `The model ${input.modelName} is for ${taskName(model.task)}, this run for ${taskName(task)}.`;
           return { type: 'model-conflict', modelName: input.modelName, message };
         }
         const allowed = await quota.trainingLimits(tx, tenantId);
@@ -246,8 +247,11 @@ function specColumns(version: DatasetVersion): ColumnSummary[] {
     distinct,
     // Only a complete list of values says which are rare.
     ...(summary.kind === 'values' && summary.top.length === distinct ? { counts: summary.top } : {}),
+    ...(summary.kind === 'numbers' ? { min: summary.min } : {}),
   }));
 }
+
+const taskName = (task: string): string => task.toLowerCase().replaceAll('_', ' ');
 
 function asProblem(problem: SpecProblem): Problem {
   const atRoot = problem.field === '(configuration)';

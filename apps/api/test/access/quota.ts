@@ -3,6 +3,10 @@ import { error, type Rows } from './row.ts';
 export const quotaRows: Rows = {
   'Query.usage': { operation: '{ usage(from: "2020-01-01T00:00:00Z", to: "2030-01-01T00:00:00Z") { predictions rows } }', needs: 'usage:read' },
   'Query.tableLimits': { operation: '{ tableLimits { rows columns fileMb } }', needs: 'usage:read' },
+  'Query.usageReport': {
+    operation: '{ usageReport(from: "2026-01-01T00:00:00Z", to: "2026-12-31T00:00:00Z", by: [DAY, ACTOR, ENDPOINT]) { time actor endpoint rows } }',
+    needs: 'usage:read',
+  },
   'Query.usageLimits': { operation: '{ usageLimits { id scope subject limit used } }', needs: 'usage:read' },
   'Mutation.setUsageLimit': {
     operation: `mutation ($id: String!) { setUsageLimit(input: { scope: KEY, subject: $id, measure: ROWS, period: DAY, limit: "100" }) { ${error} ... on SetUsageLimitSuccess { limit { id } } } }`,

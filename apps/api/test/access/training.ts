@@ -20,6 +20,7 @@ export const trainingRows: Rows = {
   },
   'Query.trainingLimits': { operation: '{ trainingLimits { weight runningRuns computeSecondsPerMonth runMemoryMb runMinutes } }', needs: 'run:read' },
   'Query.trainingConfigurationSchema': { operation: '{ trainingConfigurationSchema }', needs: 'signed-in' },
+  'Query.trainingConfiguration': { operation: '{ trainingConfiguration(spec: "models: 1") { yaml problems { field message } } }', needs: 'signed-in' },
   'Mutation.submitRun': {
     operation: `mutation ($version: ID!, $spec: JSON!) { submitRun(input: { datasetVersionId: $version, modelName: "m", spec: $spec }) { ${error} } }`,
     needs: 'run:submit',

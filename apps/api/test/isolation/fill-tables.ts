@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { idPrefixes, type IdKind, newId } from '@millrace/kernel';
 import type { Column, Inspection, Table } from '@millrace/testkit';
 
@@ -101,7 +101,9 @@ async function insertRow(inspection: Inspection, table: Table, tenantId: string,
 async function valueFor(inspection: Inspection, table: Table, column: Column, tenantId: string, marks: Marks, attempt: number): Promise<unknown> {
   const { name, type, nullable, hasDefault } = column;
   if (name === 'tenant_id') return tenantId;
-  if (name === 'id') return newId(kindOf(table.name));
+  // An account has the id of what it is the account of.
+  if (name === 'id' && table.name !== 'usage_accounts') return newId(kindOf(table.name));
+  if (type === 'uuid') return randomUUID();
   if (type === 'text') return textFor(name, marks);
   if (type === '_text') return [marks.canary];
   if (type === 'jsonb') return JSON.stringify({ [marks.canary]: 'VIEWER' });

@@ -1,6 +1,7 @@
-import { type CheckedRows, intervalCoverageOf, type RowProblem, type Signature } from '@millrace/packaging';
+import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
-import { asObject, checkColumns, checkPositional, intervalEnds, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { readPictures } from './picture-tensor.ts';
+import { anomaliesByOutput, asObject, checkColumns, checkPositional, furtherValue, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -40,11 +41,13 @@ export const readOpenInference: ReadRequest = (signature, body) => {
   const wanted = readOutputs(signature, own(request, 'outputs'));
   const inputs = own(request, 'inputs');
   if (!Array.isArray(inputs) || inputs.length === 0) throw invalidRequest('inputs', 'There are no "inputs".', 'Send a list of tensors.');
+  const [image] = signature.inputs;
+  if (image?.type === 'image') return { checked: readPictures(signature, image, inputs), write: (outcome) => writeAnswer(outcome, id, wanted) };
   const tensors = inputs.map((input: unknown, index) => readTensor(input, index));
   return { checked: checkTensors(signature, tensors), write: (outcome) => writeAnswer(outcome, id, wanted) };
 };
 
-const outputNames = (signature: Signature): string[] => (signature.output.type !== 'number' ? ['prediction', 'probabilities'] : intervalCoverageOf(signature) !== null ? ['prediction', 'lower', 'upper'] : ['prediction']);
+const outputNames = (signature: Signature): string[] => tensorMetadata(signature).outputs.map(({ name }) => name);
 
 function readOutputs(signature: Signature, outputs: unknown): string[] {
   const names = outputNames(signature);
@@ -157,15 +160,23 @@ function problem(field: string, code: string, message: string, remedy: string): 
 
 function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: string[]): object {
   const count = predictions.length;
+  const ends = { model_name: served.endpoint.name, model_version: String(served.version.number), id: id ?? predictionId };
+  if (signature.anomaly) {
+    const found = anomaliesByOutput(predictions);
+    const tensors: Record<string, { datatype: string; shape: number[]; data: unknown[] }> = {
+      score: { datatype: 'FP64', shape: [count], data: found.score },
+      isAnomaly: { datatype: 'BOOL', shape: [count], data: found.isAnomaly },
+      contributions: { datatype: 'FP64', shape: [count, signature.inputs.length], data: found.contributions?.flat() ?? [] },
+    };
+    return { ...ends, outputs: wanted.map((name) => ({ name, ...tensors[name]! })) };
+  }
   return {
-    model_name: served.endpoint.name,
-    model_version: String(served.version.number),
-    id: id ?? predictionId,
+    ...ends,
     outputs: wanted.map((name) =>
       name === 'prediction'
         ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : name === 'lower' || name === 'upper'
-          ? { name, datatype: 'FP64', shape: [count], data: intervalEnds(predictions, name) }
+        : name === 'lower' || name === 'upper' || name === 'survival' || name === 'personalised'
+          ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
           : {
               name,
               datatype: 'FP32',

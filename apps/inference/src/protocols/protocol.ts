@@ -1,4 +1,4 @@
-import { type CheckedRows, checkRows, checkVectors, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
+import { type CheckedRows, checkRows, checkVectors, type furtherOutputs, type Prediction, type RowProblem, type Signature } from '@millrace/packaging';
 import type { ServedEndpoint } from '@millrace/registry';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 
@@ -36,6 +36,11 @@ export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** Whether a value is the picture itself, `{"b64": …}`, and not a row that holds one. */
+export function isBarePicture({ inputs: [input] }: Signature, value: unknown): boolean {
+  return input?.type === 'image' && input.name !== 'b64' && typeof value === 'object' && value !== null && Object.hasOwn(value, 'b64');
+}
+
 /** Rows as a list whose elements are objects by feature name, or lists in the order of the features. */
 export function checkList(signature: Signature, rows: unknown): CheckedRows {
   return Array.isArray(rows) && Array.isArray(rows[0]) ? checkVectors(signature, rows, limits) : checkRows(signature, rows, limits);
@@ -43,7 +48,7 @@ export function checkList(signature: Signature, rows: unknown): CheckedRows {
 
 /** As TensorFlow Serving has it: a model with a single input may get its rows as bare values. */
 export function checkInstances(signature: Signature, instances: unknown): CheckedRows {
-  const isBare = signature.inputs.length === 1 && Array.isArray(instances) && (typeof instances[0] !== 'object' || instances[0] === null);
+  const isBare = signature.inputs.length === 1 && Array.isArray(instances) && (typeof instances[0] !== 'object' || instances[0] === null || isBarePicture(signature, instances[0]));
   if (isBare) return checkVectors(signature, instances.map((value: unknown) => [value]), limits);
   if (!Array.isArray(instances)) throw invalidRequest('instances', '"instances" is not a list.', 'Send a list of rows.');
   return checkList(signature, instances);
@@ -72,7 +77,7 @@ export function checkColumns(signature: Signature, columns: ReadonlyMap<string, 
   }
   for (const input of signature.inputs) {
     if (columns.has(input.name) || !input.required) continue;
-    const kind = input.type === 'number' ? 'numbers' : 'text';
+    const kind = input.type === 'number' ? 'numbers' : input.type === 'image' ? 'pictures' : 'text';
     problems.push(columnProblem('missing_feature', input.name, `There is no ${noun} "${input.name}".`, `Send a ${noun} "${input.name}" of ${kind}.`));
   }
   const count = counts.size === 0 ? 0 : Math.max(...counts);
@@ -99,12 +104,38 @@ export function listed(names: readonly string[]): string {
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
 }
 
-/** The bare answer for each row: the label, or the value. */
-export function plainPredictions(predictions: readonly Prediction[]): (string | number)[] {
-  return predictions.map((prediction) => ('label' in prediction ? prediction.label : prediction.value));
+/** The bare answer for each row: the label, or the value; of an anomaly detection whether it is one, which the score alone does not tell. */
+export function plainPredictions(predictions: readonly Prediction[]): (string | number | boolean)[] {
+  return predictions.map((prediction) => ('label' in prediction ? prediction.label : (prediction.anomaly?.isAnomaly ?? prediction.value)));
 }
 
-/** One end of the interval of each row, of a model that has one. */
-export function intervalEnds(predictions: readonly Prediction[], end: 'lower' | 'upper'): number[] {
-  return predictions.flatMap((prediction) => ('value' in prediction && prediction.interval ? [prediction.interval[end]] : []));
+/** What an anomaly detection says of each row: as one object, contributions by the name of the feature. */
+export function anomaliesByRow({ inputs }: Signature, predictions: readonly Prediction[]): object[] {
+  return predictions.flatMap((prediction) => {
+    if (!('value' in prediction) || !prediction.anomaly) return [];
+    const { isAnomaly, contributions } = prediction.anomaly;
+    return [{
+      score: prediction.value,
+      isAnomaly,
+      ...(contributions ? { contributions: Object.fromEntries(inputs.map(({ name }, place) => [name, contributions[place]])) } : {}),
+    }];
+  });
+}
+
+/** The same by output: a value for each row, contributions as [rows][features] in the order of the signature. */
+export function anomaliesByOutput(predictions: readonly Prediction[]): { score: number[]; isAnomaly: boolean[]; contributions?: number[][] } {
+  const found = predictions.flatMap((prediction) => ('value' in prediction && prediction.anomaly ? [{ score: prediction.value, ...prediction.anomaly }] : []));
+  const parts = found.flatMap(({ contributions }) => (contributions ? [contributions] : []));
+  return {
+    score: found.map(({ score }) => score),
+    isAnomaly: found.map(({ isAnomaly }) => isAnomaly),
+    ...(parts.length > 0 ? { contributions: parts } : {}),
+  };
+}
+
+/** What a model answers a row with beside its prediction, by the name of the output. */
+export function furtherValue(prediction: Prediction, name: ReturnType<typeof furtherOutputs>[number]): number | undefined {
+  if (name === 'personalised') return Number(prediction.personalised);
+  if (!('value' in prediction)) return undefined;
+  return name === 'survival' ? prediction.survival : prediction.interval?.[name];
 }

@@ -1,4 +1,4 @@
-import { buildForecastPackage, buildPackage, type Prediction, type Signature } from '@millrace/packaging';
+import { buildDetectorPackage, buildForecastPackage, buildPackage, buildSurvivalPackage, type Prediction, type Signature } from '@millrace/packaging';
 import fc from 'fast-check';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
 import { RequestError } from '../request-error.ts';
@@ -193,7 +193,8 @@ describe('a forecast', () => {
   const { signature } = buildForecastPackage(
     {
       family: 'naive', target: 'visits', series: { column: 'site', names: ['north', 'south'] }, horizon: 2, lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 1,
-      point: Float64Array.of(1, 2, 3, 4), lower: Float64Array.of(0, 1, 2, 3), upper: Float64Array.of(2, 3, 4, 5),
+      covariates: [], floor: Float64Array.of(0, 0), below: new Float64Array(4).fill(1), above: new Float64Array(4).fill(1),
+      parts: [{ base: Float64Array.of(1, 2, 3, 4), unit: new Float64Array(4).fill(1), logarithmic: new Int32Array(2), head: null }],
     },
     { metrics: {}, lineage: {} },
   );
@@ -223,5 +224,94 @@ describe('a forecast', () => {
     ['an unknown series', { step: 1, site: 'west' }, 'value_not_offered 0 site'],
   ])('%s is named', (_name, row, problem) => {
     expect(answer(readSimplePredict, { features: row })).toEqual([problem]);
+  });
+});
+
+describe('a survival model', () => {
+  const features = [
+    { name: 'load', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false },
+    { name: 'horizon', type: 'number' as const, min: 0, max: 9, mean: 0, scale: 1, fill: 5, missingAllowed: true },
+  ];
+  const { signature } = buildSurvivalPackage(
+    { family: 'kaplan_meier', target: 'hours', features, horizon: 5, intervalCoverage: 0.8, spread: 1, answer: { type: 'curve', curve: { times: Float64Array.of(2, 4), survival: Float64Array.of(0.7, 0.4), end: 9 } } },
+    { metrics: {}, lineage: {} },
+  );
+  const predictions: Prediction[] = [{ value: 4, interval: { lower: 2, upper: 9 }, survival: 0.4 }, { value: 4, interval: { lower: 2, upper: 9 }, survival: 1 }];
+  const served = { endpoint: { name: 'life' }, version: { number: 1 } } as never;
+  const tensor = (name: string, data: unknown[]) => ({ name, datatype: 'FP64', shape: [2], data });
+  const infer = { inputs: [tensor('load', [0, 1])], outputs: [{ name: 'prediction' }, { name: 'survival' }] };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: [{ load: 0 }, { load: 1, horizon: 1 }] }, { prediction: [4, 4] }],
+    ['/predict by position', readSimplePredict, { features: [[0, null], [1, 1]] }, { prediction: [4, 4] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: [{ load: 0 }, { load: 1, horizon: 1 }] }, { predictions: [{ prediction: 4, lower: 2, upper: 9, survival: 0.4 }, { prediction: 4, lower: 2, upper: 9, survival: 1 }] }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { load: [0, 1], horizon: [null, 1] } }, { outputs: { prediction: [4, 4], lower: [2, 2], upper: [9, 9], survival: [0.4, 1] } }],
+    ['MLflow', readMlflow, { dataframe_records: [{ load: 0 }, { load: 1 }] }, { predictions: [4, 4] }],
+    ['Open Inference Protocol', readOpenInference, infer, { model_name: 'life', model_version: '1', id: 'p', outputs: [tensor('prediction', [4, 4]), tensor('survival', [0.4, 1])] }],
+  ])('answers %s, with the chance to live so long where there is room for it', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
+  });
+});
+
+describe('a model with heads', () => {
+  const features = [
+    { name: 'force', type: 'number' as const, min: 0, max: 1, mean: 0, scale: 1, fill: 0, missingAllowed: false },
+    { name: 'press', type: 'category' as const, categories: [], missingAllowed: true },
+  ];
+  const heads = { column: 'press', groups: ['p1', 'p2'], kept: Uint8Array.of(1, 0), inputs: [], slopes: new Float64Array(2), weights: Float64Array.of(1, 0) };
+  const signature = signatureOf({ features, target: { name: 'drift', type: 'number', mean: 0, scale: 1 }, estimator: { family: 'baseline', answer: Float64Array.of(2) }, heads });
+  const predictions: Prediction[] = [{ value: 3, personalised: true }, { value: 2, personalised: false }];
+  const served = { endpoint: { name: 'drift' }, version: { number: 1 } } as never;
+  const tensor = (name: string, data: unknown[]) => ({ name, datatype: 'FP64', shape: [2], data });
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: [{ force: 0, press: 'p1' }, { force: 1, press: 'p7' }] }, { prediction: [3, 2] }],
+    ['TensorFlow Serving', readTfServing, { instances: [{ force: 0, press: 'p1' }, { force: 1 }] }, { predictions: [{ prediction: 3, personalised: 1 }, { prediction: 2, personalised: 0 }] }],
+    ['Open Inference Protocol', readOpenInference, { inputs: [tensor('force', [0, 1])] }, { model_name: 'drift', model_version: '1', id: 'p', outputs: [tensor('prediction', [3, 2]), tensor('personalised', [1, 0])] }],
+  ])('answers %s, and says where there is room for it whether a head was used', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    expect(checked.type === 'valid' ? write({ predictionId: 'p', served, signature, predictions }) : checked.problems).toEqual(expected);
+  });
+});
+
+describe('an anomaly detection', () => {
+  const number = (name: string) => ({ name, type: 'number' as const, min: 0, max: 9, mean: 5, scale: 2, fill: 5, missingAllowed: false });
+  const { signature } = buildDetectorPackage(
+    {
+      features: [number('speed'), number('torque')], threshold: 3, falseAlarmRate: 0.01,
+      scorer: { family: 'robust_z_score', combine: 'largest', columns: [{ type: 'number', centre: 5, scale: 1 }, { type: 'number', centre: 5, scale: 1 }] },
+    },
+    { metrics: {}, lineage: {} },
+  );
+  const plain = { ...signature, anomaly: { ...signature.anomaly!, hasContributions: false } };
+  const rows = [{ speed: 5, torque: 9 }, { speed: 4, torque: 5 }];
+  const predictions: Prediction[] = [{ value: 4, anomaly: { isAnomaly: true, contributions: [0, 4] } }, { value: 1, anomaly: { isAnomaly: false, contributions: [1, 0] } }];
+  const served = { endpoint: { name: 'press' }, version: { number: 1 } } as never;
+  const tensor = (name: string, datatype: string, data: unknown[], shape = [2]) => ({ name, datatype, shape, data });
+  const infer = { inputs: [tensor('speed', 'FP64', [5, 4]), tensor('torque', 'FP64', [9, 5])] };
+  const answer = (reader: ReadRequest, body: unknown, of = signature, said = predictions) => {
+    const { checked, write } = reader(of, body);
+    return checked.type === 'valid' ? write({ predictionId: 'p', served, signature: of, predictions: said }) : checked.problems;
+  };
+  const byRow = [{ score: 4, isAnomaly: true, contributions: { speed: 0, torque: 4 } }, { score: 1, isAnomaly: false, contributions: { speed: 1, torque: 0 } }];
+  const ends = { model_name: 'press', model_version: '1', id: 'p' };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: rows }, { prediction: [true, false] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: rows }, { predictions: byRow }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { speed: [5, 4], torque: [9, 5] } }, { outputs: { score: [4, 1], isAnomaly: [true, false], contributions: [[0, 4], [1, 0]] } }],
+    ['MLflow', readMlflow, { dataframe_records: rows }, { predictions: byRow }],
+    ['Open Inference Protocol', readOpenInference, infer, { ...ends, outputs: [tensor('score', 'FP64', [4, 1]), tensor('isAnomaly', 'BOOL', [true, false]), tensor('contributions', 'FP64', [0, 4, 1, 0], [2, 2])] }],
+    ['one output of it', readOpenInference, { ...infer, outputs: [{ name: 'isAnomaly' }] }, { ...ends, outputs: [tensor('isAnomaly', 'BOOL', [true, false])] }],
+  ])('answers %s with score, report and what each feature adds where there is room for it', (_name, reader, body, expected) => {
+    expect(answer(reader, body)).toEqual(expected);
+  });
+
+  it('leaves contributions out where the family has none', () => {
+    const said = predictions.map((prediction) => ({ value: (prediction as { value: number }).value, anomaly: { isAnomaly: false } }));
+    expect(answer(readTfServing, { instances: rows }, plain, said)).toEqual({ predictions: [{ score: 4, isAnomaly: false }, { score: 1, isAnomaly: false }] });
+    expect((answer(readOpenInference, infer, plain, said) as { outputs: unknown[] }).outputs).toHaveLength(2);
+    expect(() => answer(readOpenInference, { ...infer, outputs: [{ name: 'contributions' }] }, plain, said)).toThrow(/no output/);
   });
 });

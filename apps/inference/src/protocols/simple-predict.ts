@@ -1,5 +1,5 @@
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkList, checkNamed, checkPositional, type JsonObject, listed, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { asObject, checkInstances, checkList, checkNamed, isBarePicture, checkPositional, type JsonObject, listed, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"features": [5.1, 3.5, 1.4, 0.2]}, or {"features": {"name": value, …}}.';
 const known = ['features', 'model'];
@@ -19,7 +19,10 @@ export const readSimplePredict: ReadRequest = (signature, body) => {
   }
   const features = own(request, 'features');
   if (features === undefined) throw invalidRequest('features', 'There is no "features".', remedy);
-  const checked = Array.isArray(features)
+  const [first] = Array.isArray(features) ? features : [features];
+  const checked = isBarePicture(signature, first)
+    ? checkInstances(signature, Array.isArray(features) ? features : [features])
+    : Array.isArray(features)
     ? isListOfRows(features)
       ? checkList(signature, features)
       : checkPositional(signature, features)

@@ -1,6 +1,6 @@
-import { intervalCoverageOf, type Prediction, type Signature } from '@millrace/packaging';
+import { furtherOutputs, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { asObject, checkColumns, checkInstances, checkList, intervalEnds, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, furtherValue, isBarePicture, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -28,7 +28,7 @@ export const readTfServing: ReadRequest = (signature, body) => {
 
 /** Columns by feature name, or a list of rows. */
 export function checkInputs(signature: Signature, inputs: unknown) {
-  if (Array.isArray(inputs)) return checkList(signature, inputs);
+  if (Array.isArray(inputs)) return isBarePicture(signature, inputs[0]) ? checkInstances(signature, inputs) : checkList(signature, inputs);
   const columns = new Map<string, unknown[]>();
   for (const [name, values] of Object.entries(asObject(inputs, 'inputs', remedy))) {
     if (!Array.isArray(values)) throw invalidRequest(name.slice(0, 80), `"${name.slice(0, 80)}" is not a list.`, 'Send a list of values for each feature.');
@@ -40,18 +40,22 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 }
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
-  if (intervalCoverageOf(signature) !== null) return predictions.map((prediction) => 'value' in prediction && { prediction: prediction.value, ...prediction.interval });
-  if (signature.output.type === 'number') return plainPredictions(predictions);
-  return predictions.map((prediction) => 'label' in prediction && { prediction: prediction.label, probabilities: prediction.probabilities });
+  if (signature.anomaly) return anomaliesByRow(signature, predictions);
+  const further = furtherOutputs(signature);
+  if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
+  return predictions.map((prediction) => ({
+    ...('label' in prediction ? { prediction: prediction.label, probabilities: prediction.probabilities } : { prediction: prediction.value }),
+    ...Object.fromEntries(further.map((name) => [name, furtherValue(prediction, name)])),
+  }));
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
-  if (intervalCoverageOf(signature) !== null) {
-    return { prediction: plainPredictions(predictions), lower: intervalEnds(predictions, 'lower'), upper: intervalEnds(predictions, 'upper') };
-  }
-  if (signature.output.type === 'number') return plainPredictions(predictions);
+  if (signature.anomaly) return anomaliesByOutput(predictions);
+  const further = furtherOutputs(signature);
+  if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return {
     prediction: plainPredictions(predictions),
-    probabilities: predictions.map((prediction) => 'label' in prediction && prediction.probabilities),
+    ...(signature.output.type === 'number' ? {} : { probabilities: predictions.map((prediction) => 'label' in prediction && prediction.probabilities) }),
+    ...Object.fromEntries(further.map((name) => [name, predictions.map((prediction) => furtherValue(prediction, name))])),
   };
 }

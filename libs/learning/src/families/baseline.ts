@@ -19,7 +19,10 @@ export const baseline: Family<BaselineSettings, BaselineEstimator> = {
     const answer = data.target.task === 'classification'
       ? classShares(data, rows, data.target.classes.length)
       : Float64Array.of(averageOf(data, rows, settings.average));
-    const pipeline = { features: fitted.features, target: fitTarget(data, rows), estimator: { family: 'baseline' as const, answer } };
+    const picture = spec.inputFeatures.find(({ type }) => type === 'image');
+    // It looks at no pixel, so the smallest picture will do.
+    const image = picture ? { image: { name: picture.name, width: 1, height: 1, channels: 1 as const } } : {};
+    const pipeline = { features: fitted.features, ...image, target: fitTarget(data, rows), estimator: { family: 'baseline' as const, answer } };
     return { type: 'fitted', fit: { pipeline, seconds: (performance.now() - begun) / 1000, epochs: 0, bestEpoch: 0, history: [] } };
   },
 

@@ -75,7 +75,7 @@ function batchSizesFor(rows: number): number[] {
 
 /** Trains a network on encoded rows; `estimatorOf` says what its layers are. */
 export async function fitByDescent(
-  { data, model, seed, rows, validation, pacer, resume, onEpoch }: FitJob,
+  { data, model, seed, rows, validation, epochs: stopAfter, pacer, resume, onEpoch }: FitJob,
   features: FittedFeature[],
   target: FittedTarget,
   settings: Omit<DenseSettings, 'family'>,
@@ -98,6 +98,7 @@ export async function fitByDescent(
     validation: validation.length > 0 ? examplesOf(data, features, [], target, validation) : null,
     seed,
     trial: model,
+    stopAfter,
     resume: (resume?.state ?? null) as DenseState | null,
     pacer,
     onEpoch: (state, result, outputs) =>

@@ -2,11 +2,13 @@ import type { ModelFamily, ModelSettings } from '@millrace/configuration';
 import { blendScores } from '../blend.ts';
 import { applyAnswer } from '../fit-answer.ts';
 import type { Pacer } from '../pacer.ts';
+import { applyHeads } from '../personalisation/apply-heads.ts';
 import type { FittedEstimator, FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { Table } from '../table.ts';
 import { baseline } from './baseline.ts';
 import { boostedTrees } from './boosted-trees.ts';
+import { convolutional } from './convolutional.ts';
 import { dense } from './dense.ts';
 import type { Family } from './family.ts';
 import { knn } from './knn.ts';
@@ -20,6 +22,7 @@ const families: { [Name in ModelFamily]: Family<Extract<ModelSettings, { family:
   dense,
   boosted_trees: boostedTrees,
   random_forest: randomForest,
+  convolutional,
 };
 
 /** The family of these settings; it takes only its own. */
@@ -30,7 +33,9 @@ export const familyNames = Object.keys(families) as ModelFamily[];
 /** Answers rows of a table with a trained pipeline; null when the pacer said stop. */
 export async function scoreRows(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {
   const scores = await scoreEstimator(pipeline, table, rows, pacer);
-  return scores && pipeline.target.type !== 'number' ? applyAnswer(scores, pipeline.target) : scores;
+  if (!scores) return null;
+  const answers = pipeline.target.type === 'number' ? scores : applyAnswer(scores, pipeline.target);
+  return pipeline.heads ? applyHeads(answers, pipeline.heads, pipeline.target, table, rows) : answers;
 }
 
 async function scoreEstimator(pipeline: FittedPipeline, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null> {

@@ -17,7 +17,7 @@ export interface Family<Settings extends ModelSettings = ModelSettings, Estimato
   score(pipeline: FittedPipeline & { estimator: Estimator }, table: Table, rows: Int32Array, pacer: Pacer): Promise<Scores | null>;
   /**
    * Whether, once compared on the validation rows, it learns again from these as well. Right for a family that does not
-   * need them to know when to stop, or needs no more of them than the number of epochs.
+   * need them to know when to stop, or needs no more of them than the number of epochs. Others do when `earlyStop.refit` says so.
    */
   learnsFromValidation: boolean | ((settings: Settings) => boolean);
   /** What the leaderboard shows beside the family's name. */

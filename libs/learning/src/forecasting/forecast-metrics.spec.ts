@@ -42,16 +42,21 @@ test('back-tests judge by other values than they choose by, and forecast known v
 
 test('a width is the order statistic that the coverage asks for', () => {
   const errors = Array.from({ length: 19 }, (_, index) => of((index + 1) * (index % 2 === 0 ? 1 : -1)));
-  expect(conformalWidths(errors, 1, 0.9, 19)[0]).toBeCloseTo(18, 12);
-  expect(conformalWidths(errors, 1, 0.5, 19)[0]).toBeCloseTo(10, 12);
-  expect(conformalWidths(errors.slice(0, 3), 1, 0.9, 3)[0]).toBeCloseTo(3, 12);
+  const everyOrigin = errors.map((own, origin) => ({ origin, errors: own }));
+  expect(conformalWidths(everyOrigin, 1, 0.9)[0]).toBeCloseTo(18, 12);
+  expect(conformalWidths(everyOrigin, 1, 0.5)[0]).toBeCloseTo(10, 12);
+  expect(conformalWidths(everyOrigin.slice(0, 3), 1, 0.9)[0]).toBeCloseTo(3, 12);
   // Of nineteen errors that share nine values, the sample is nine: all of them are needed for nine of ten.
-  expect(conformalWidths(errors, 1, 0.9, 9)[0]).toBeCloseTo(19, 12);
-  expect(intervalAround(of(5), of(4), 2, 0)).toEqual({ lower: of(0), upper: of(13) });
+  expect(conformalWidths(errors.map((own, index) => ({ origin: Math.floor(index / 2.2), errors: own })), 1, 0.9)[0]).toBeCloseTo(19, 12);
+  // Twelve steps a window: of sixty values ten are a sample, and 11 · 0.9 / 10 of all errors is the last but one.
+  const long = Array.from({ length: 25 }, (_, index) => ({ origin: 2 * index, errors: new Float64Array(12).fill(index + 1) }));
+  expect(conformalWidths(long, 12, 0.9)[11]).toBeCloseTo(25, 12);
+  expect(conformalWidths(long, 12, 0.6)[11]).toBeCloseTo(17, 12);
+  expect(intervalAround(of(5), of(8), 0)).toEqual({ lower: of(0), upper: of(13) });
 });
 
 test('widths never fall with the step', () => {
-  const halves = conformalWidths([of(1, 3, 2, 5), of(-1, -3, -2, -5)], 4, 0.5, 8);
+  const halves = conformalWidths([of(1, 3, 2, 5), of(-1, -3, -2, -5)].map((errors, index) => ({ origin: 4 * index, errors })), 4, 0.5);
   expect([...halves]).toEqual([...halves].sort((a, b) => a - b));
   expect(halves[1]).toBe(halves[2]);
 });
@@ -67,7 +72,7 @@ test('intervals of random walks hold the stated share of what comes, at near and
   let [within, near, far] = [0, 0, 0];
   const repetitions = 400;
   for (let repetition = 0; repetition < repetitions; repetition++) {
-    const halves = conformalWidths(Array.from({ length: 40 }, walk), horizon, 0.9, 40 * horizon);
+    const halves = conformalWidths(Array.from({ length: 40 }, (_, index) => ({ origin: index * horizon, errors: walk() })), horizon, 0.9);
     const hits = Array.from(walk(), (error, step) => Math.abs(error) <= halves[step]!);
     within += hits.filter(Boolean).length;
     near += Number(hits[0]);

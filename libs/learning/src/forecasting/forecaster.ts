@@ -1,11 +1,10 @@
 import type { ForecastModelSettings } from '@millrace/configuration';
+import { type CovariateEffect, estimateEffect, withoutEffect } from './covariate-effect.ts';
 import { fitSmoothing, forecastSmoothing } from './exponential-smoothing.ts';
 import { fitLagRegression, forecastLagRegression } from './lag-regression.ts';
 import { findPattern } from './seasonal-pattern.ts';
 
-/** The families that learn from a series; a combination is made of others' forecasts. */
-export type LearnedForecastFamily = Exclude<ForecastModelSettings['family'], 'combination'> | 'naive' | 'seasonal_naive';
-export type ForecastFamily = LearnedForecastFamily | 'combination';
+export type ForecastFamily = ForecastModelSettings['family'] | 'naive' | 'seasonal_naive';
 
 /** What was learned from the beginning of a series. */
 export interface Forecaster {
@@ -13,19 +12,46 @@ export interface Forecaster {
   parameters: Record<string, unknown>;
   /**
    * The next `horizon` values of a history that begins where the learned one began and may be longer: it is gone through
-   * with what was learned, without learning anew.
+   * with what was learned, without learning anew. With an effect of covariates these are what it is added to, on its scale.
    */
   forecast(history: Float64Array, horizon: number): Float64Array;
+  effect?: CovariateEffect;
 }
 
 /** A model to try: its family, and what is asked of it. */
 export type ForecastCandidate = ForecastModelSettings | { family: 'naive' } | { family: 'seasonal_naive' };
+/** One that learns from all series together. */
+export type GlobalCandidate = Extract<ForecastCandidate, { family: 'lag_trees' | 'gru' | 'tcn' }>;
+/** One that learns from each series by itself; a combination is made of others' forecasts. */
+export type SeriesCandidate = Exclude<ForecastCandidate, { family: GlobalCandidate['family'] | 'combination' }>;
+
+/** Columns known in advance beside a series: [values and more, width], row by row. */
+export interface SeriesCovariates {
+  cells: Float64Array;
+  width: number;
+}
 
 /** Exponential smoothing looks back so far at most: what is older moves no state. */
 const longestMemory = 3000;
 
-/** Learns from a whole series. Null where it is too short for the family. `seasonLength` is 1 without a season. */
-export function learnForecaster(candidate: Exclude<ForecastCandidate, { family: 'combination' }>, values: Float64Array, seasonLength: number): Forecaster | null {
+/**
+ * Learns from a whole series. Null where it is too short for the family. `seasonLength` is 1 without a season; `covariates`
+ * are for the families that look at them.
+ */
+export function learnForecaster(candidate: SeriesCandidate, values: Float64Array, seasonLength: number, covariates: SeriesCovariates | null = null): Forecaster | null {
+  if (candidate.family !== 'lag_linear' || !covariates) return learnFromPast(candidate, values, seasonLength);
+  const { cells, width } = covariates;
+  const effect = estimateEffect(values, cells, width, seasonLength, candidate.lags);
+  const inner = effect && learnFromPast(candidate, withoutEffect(effect, values, cells), seasonLength, false);
+  if (!inner) return null;
+  return {
+    parameters: { ...inner.parameters, logarithmic: effect.isLogarithmic, covariates: width },
+    effect,
+    forecast: (history, horizon) => inner.forecast(withoutEffect(effect, history, cells), horizon),
+  };
+}
+
+function learnFromPast(candidate: SeriesCandidate, values: Float64Array, seasonLength: number, mayTakeLogarithms = true): Forecaster | null {
   switch (candidate.family) {
     case 'naive':
       return { parameters: {}, forecast: (history, horizon) => new Float64Array(horizon).fill(history.at(-1)!) };
@@ -49,7 +75,7 @@ export function learnForecaster(candidate: Exclude<ForecastCandidate, { family: 
       if (!smoothing) return null;
       // Few repetitions of a long season cannot pay for a state at each of its positions.
       if (season === undefined && smoothing.form.season === 'none') {
-        const adjusted = withoutPattern(values, seasonLength, (rest) => learnForecaster({ ...candidate, season: 'none' }, rest, 1));
+        const adjusted = withoutPattern(values, seasonLength, (rest) => learnFromPast({ ...candidate, season: 'none' }, rest, 1));
         if (adjusted) return adjusted;
       }
       const { alpha, beta, gamma, phi } = smoothing.parameters;
@@ -63,10 +89,10 @@ export function learnForecaster(candidate: Exclude<ForecastCandidate, { family: 
       };
     }
     case 'lag_linear': {
-      const model = fitLagRegression(values, seasonLength, candidate.lags);
+      const model = fitLagRegression(values, seasonLength, candidate.lags, mayTakeLogarithms);
       if (!model) return null;
       if (seasonLength > 1 && model.lags.at(-1)! < seasonLength) {
-        const adjusted = withoutPattern(values, seasonLength, (rest) => learnForecaster(candidate, rest, 1));
+        const adjusted = withoutPattern(values, seasonLength, (rest) => learnFromPast(candidate, rest, 1, mayTakeLogarithms));
         if (adjusted) return adjusted;
       }
       return { parameters: { lags: model.lags, logarithmic: model.isLogarithmic }, forecast: (history, horizon) => forecastLagRegression(model, history, horizon) };

@@ -1,5 +1,5 @@
 import { maxSeries, minHistory } from '@millrace/configuration';
-import { inCodeUnitOrder, type Problem } from '../table.ts';
+import { type ColumnData, inCodeUnitOrder, type Problem } from '../table.ts';
 import { type Calendar, calendarOf, durationText, usualSeason } from './calendar.ts';
 
 /** The columns of a forecast, as they were read. */
@@ -10,6 +10,8 @@ export interface ForecastTable {
   series: (string | null)[] | null;
   /** NaN where missing */
   values: Float64Array;
+  /** columns known in advance, row by row; rows after the last value may have them for the steps to come */
+  covariates?: ColumnData[] | undefined;
 }
 
 export interface Series {

@@ -1,6 +1,6 @@
 import { parseTrainingSpec } from '@millrace/configuration';
 import { createRandom } from '../random.ts';
-import { answerForecast } from './fitted-forecast.ts';
+import { answerCell, answerForecast, type FittedForecast } from './fitted-forecast.ts';
 import { learnForecaster } from './forecaster.ts';
 import { fitLagRegression, forecastLagRegression } from './lag-regression.ts';
 import { findPattern } from './seasonal-pattern.ts';
@@ -11,6 +11,9 @@ const day = (index: number) => new Date(Date.UTC(2026, 0, 1 + index)).toISOStrin
 const random = createRandom(3);
 const weekly = (count: number, size: number) =>
   Float64Array.from({ length: count }, (_, index) => size * (100 + index / 5 + [0, 4, 9, 5, 20, 40, 25][index % 7]! + 6 * (random.uniform() - 0.5)));
+/** What a forecast without covariates says of every series and step. */
+const answers = (forecast: FittedForecast) =>
+  (forecast.series?.names ?? ['']).flatMap((_, series) => Array.from({ length: forecast.horizon }, (_step, step) => answerCell(forecast, series, step, new Float64Array())));
 const single = (values: Float64Array): ForecastTable => ({ times: Array.from(values, (_, index) => day(index)), series: null, values });
 
 function specOf(forecast: object, more: object = {}) {
@@ -45,8 +48,8 @@ describe('a forecast', () => {
 
   it('combines by the mean', async () => {
     const { trials } = await train(single(weekly(80, 1)));
-    const [smoothing, lags, combination] = trials.map(({ forecast }) => forecast.point);
-    combination!.forEach((value, step) => expect(value).toBeCloseTo((smoothing![step]! + lags![step]!) / 2, 9));
+    const [smoothing, lags, combination] = trials.map(({ forecast }) => answers(forecast));
+    combination!.forEach(({ value }, step) => expect(value).toBeCloseTo((smoothing![step]!.value + lags![step]!.value) / 2, 9));
   });
 
   it('keeps series apart: each is forecast as if it were alone', async () => {
@@ -54,8 +57,7 @@ describe('a forecast', () => {
     const both: ForecastTable = { times: [...a, ...b].map((_, index) => day(index % 60)), series: [...a, ...b].map((_, index) => (index < 60 ? 'a' : 'b')), values: Float64Array.of(...a, ...b) };
     const together = (await train(both, { seriesColumn: 'site' })).trials[0]!;
     const alone = (await train(single(b))).trials[0]!;
-    expect([...together.forecast.point.subarray(7)]).toEqual([...alone.forecast.point]);
-    expect([...together.forecast.lower.subarray(7)]).toEqual([...alone.forecast.lower]);
+    expect(answers(together.forecast).slice(7)).toEqual(answers(alone.forecast));
     expect(together.chart.series.map(({ name, times, backTest }) => [name, times.length, backTest.filter((value) => value !== null).length])).toEqual([['a', 67, 7], ['b', 67, 7]]);
   });
 
@@ -70,7 +72,7 @@ describe('a forecast', () => {
 
   it('is never below zero where the values never were', async () => {
     const { trials } = await train(single(Float64Array.from({ length: 60 }, (_, index) => Math.max(0, 60 - 1.2 * index))), { models: [{ family: 'drift' }] });
-    expect(Math.min(...trials[0]!.forecast.point, ...trials[0]!.forecast.lower)).toBe(0);
+    expect(Math.min(...answers(trials[0]!.forecast).flatMap(({ value, interval }) => [value, interval.lower]))).toBe(0);
   });
 
   it('goes on without a candidate that the values do not allow, and says why', async () => {

@@ -1,13 +1,23 @@
 import type { ForecastMetric, TrainingSpec } from '@millrace/configuration';
+import { activateBackend, type Backend, currentBackend } from '../backend.ts';
+import type { EpochResult } from '../dense-network.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { Problem } from '../table.ts';
-import { type BackTested, backTest, type BackTestPlan, planBackTest } from './back-test.ts';
-import { durationText } from './calendar.ts';
+import type { CheckpointStore } from '../train.ts';
+import { type BackTestPlan, planBackTest } from './back-test.ts';
+import { placeCovariates } from './covariates.ts';
 import { type ForecastChart, chartOf } from './forecast-chart.ts';
-import { type ForecastMetrics, naiveScale, type ScoredForecast, scoreForecasts } from './forecast-metrics.ts';
-import type { ForecastCandidate, ForecastFamily } from './forecaster.ts';
+import { type ForecastMetrics, naiveScale } from './forecast-metrics.ts';
 import type { FittedForecast } from './fitted-forecast.ts';
-import { conformalWidths, intervalAround } from './intervals.ts';
+import type { ForecastPart } from './forecast-part.ts';
+import type { ForecastCandidate, ForecastFamily } from './forecaster.ts';
+import type { Panel } from './global-model.ts';
+import { fingerprintOfForecast, type ForecastProgress, restoreForecasts, saveForecasts } from './forecast-progress.ts';
+import { fittedForecast, floorOf, type ForecastWork, judgeForecast } from './judge-forecast.ts';
+import { lagTreesLearner } from './lag-trees.ts';
+import { type Learned, learnSeriesBySeries } from './learn-series.ts';
+import { learnTogether } from './learn-together.ts';
+import { epochsOf, sequenceLearner, type SequenceProgress } from './sequence-learner.ts';
 import { collectSeries, type ForecastTable, type SeriesSet } from './series.ts';
 
 export interface TrainForecastOptions {
@@ -15,8 +25,16 @@ export interface TrainForecastOptions {
   /** must have `forecast` */
   spec: TrainingSpec;
   signal?: AbortSignal | undefined;
+  /** What networks compute on. Default: the current backend, or the best of this machine. */
+  backend?: Backend | undefined;
+  /** Finished candidates and the epochs of a network need not be made again. Also saved when it is stopped, if that is due. */
+  checkpoint?: CheckpointStore | undefined;
   /** Told of each candidate before it is tried; awaited. */
   onTrial?: ((trial: { trial: number; trials: number; family: ForecastFamily }) => void | Promise<void>) | undefined;
+  /** Told where it goes on from a checkpoint: the candidate, and the epochs that its network has had. */
+  onResumed?: ((at: { trial: number; epoch: number }) => void | Promise<void>) | undefined;
+  /** Told of each epoch of a network, which count through all of its fits; awaited. */
+  onEpoch?: ((epoch: { trial: number; epochs: number } & EpochResult) => void | Promise<void>) | undefined;
 }
 
 /** One candidate: what it forecasts, and how good it was in the past. */
@@ -52,60 +70,72 @@ export type TrainForecastOutcome =
 /** Forecasts for back-tests that are kept at a time: bounds memory for many long series. */
 const mostForecasts = 2_000_000;
 
-interface Work {
-  spec: TrainingSpec;
-  settings: NonNullable<TrainingSpec['forecast']>;
-  set: SeriesSet;
-  plans: BackTestPlan[];
-  /** by series: what MASE divides by */
-  scales: number[];
-  pacer: Pacer;
-}
-
-/** By series: forecasts by origin, and after the last value. */
-interface Forecasts {
-  past: Float64Array[][];
-  future: Float64Array[];
-}
-
 /**
  * Tries every candidate, the naive and the seasonal naive forecast beside them, by rolling-origin back-tests, and makes the
  * forecast of each from all values, with an interval whose width comes from the errors of its back-tests. A series that was
- * never below zero is not forecast below it. Nothing is drawn by chance: the same data give the same forecast.
+ * never below zero is not forecast below it. The same data give the same forecast.
  */
-export async function trainForecast({ table, spec, signal, onTrial }: TrainForecastOptions): Promise<TrainForecastOutcome> {
+export async function trainForecast(options: TrainForecastOptions): Promise<TrainForecastOutcome> {
+  const { table, spec, checkpoint } = options;
   const settings = spec.forecast!;
   const set = collectSeries(table, settings);
   if (set.type === 'invalid') return set;
+  const placed = placeCovariates(table, spec.inputFeatures, set, settings.horizon);
+  if (placed.type === 'invalid') return placed;
   const { series } = set;
   const mostOrigins = Math.max(4, Math.min(60, Math.floor(mostForecasts / (series.length * settings.horizon))));
   const plans = series.map(({ values }) => planBackTest(values.length, settings.horizon, set.seasonLength, mostOrigins));
   const warnings = [...set.warnings, ...planWarnings(set, plans)];
   const scales = series.map(({ values }, at) => naiveScale(values.subarray(0, [...plans[at]!.validation, ...plans[at]!.test][0]), plans[at]!.seasonLength));
-  const work: Work = { spec, settings, set, plans, scales, pacer: createPacer(signal) };
+  const panel: Panel = { set, covariates: placed.covariates, horizon: settings.horizon };
+  const work: ForecastWork = { spec, settings, panel, plans, scales };
+
+  const fingerprint = fingerprintOfForecast(table, spec);
+  const restored = await restoreForecasts(checkpoint, fingerprint);
+  const progress: ForecastProgress = restored ?? { finished: [], network: null };
+  if (restored) await options.onResumed?.({ trial: restored.finished.length, epoch: restored.network ? epochsOf(restored.network) : 0 });
 
   const candidates = candidatesOf(settings.models, plans.some((plan) => plan.seasonLength > 1));
-  const found = new Map<ForecastCandidate, { forecasts: Forecasts; parameters: Record<string, unknown>; seconds: number }>();
-  const failures: { family: ForecastFamily; problem: Problem }[] = [];
+  const pacer = createPacer(options.signal);
   for (const [trial, candidate] of candidates.entries()) {
-    const { family } = candidate;
-    await onTrial?.({ trial, trials: candidates.length, family });
-    const begun = performance.now();
-    const outcome = family === 'combination' ? combine([...found].filter(([of]) => !isNaive(of.family)).map(([, { forecasts }]) => forecasts)) : await learnAll(work, candidate);
-    if (!outcome) return { type: 'cancelled' };
-    if (outcome.type === 'unfit') failures.push({ family, problem: outcome.problem });
-    else found.set(candidate, { forecasts: outcome.forecasts, parameters: outcome.parameters, seconds: (performance.now() - begun) / 1000 });
+    if (trial < progress.finished.length) continue;
+    await options.onTrial?.({ trial, trials: candidates.length, family: candidate.family });
+    const begun = performance.now() - (progress.network?.seconds ?? 0) * 1000;
+    const outcome = await learn(work, candidate, {
+      pacer, trial,
+      others: progress.finished.flatMap((done, index) => (done.type === 'learned' && !isNaive(candidates[index]!.family) ? [done] : [])),
+      network: progress.network ?? { fits: [], current: null },
+      async onEpoch(network, result, epochs) {
+        progress.network = { ...network, seconds: (performance.now() - begun) / 1000 };
+        await options.onEpoch?.({ trial, epochs, ...result });
+        await saveForecasts(checkpoint, fingerprint, progress, result.epoch);
+      },
+      prepare: async () => activateBackend(options.backend ?? (await currentBackend())),
+    });
+    if (!outcome) {
+      await saveForecasts(checkpoint, fingerprint, progress, null);
+      return { type: 'cancelled' };
+    }
+    progress.finished.push(outcome.type === 'unfit' ? outcome : { ...outcome, seconds: (performance.now() - begun) / 1000 });
+    progress.network = null;
+    await saveForecasts(checkpoint, fingerprint, progress, null);
   }
+  const found = new Map<ForecastCandidate, Learned & { seconds: number }>();
+  const failures: { family: ForecastFamily; problem: Problem }[] = [];
+  progress.finished.forEach((done, index) => {
+    if (done.type === 'unfit') failures.push({ family: candidates[index]!.family, problem: done.problem });
+    else found.set(candidates[index]!, done);
+  });
 
   const baseline = [...found].find(([{ family }]) => family === 'seasonal_naive') ?? [...found].find(([{ family }]) => family === 'naive');
-  const baselineScore = judge(work, baseline![1].forecasts).test;
-  const trials = [...found].map(([{ family }, { forecasts, parameters, seconds }]): ForecastTrial => {
-    const { validation, test } = judge(work, forecasts);
-    const fitted = fittedForecast(work, family, forecasts);
+  const baselineScore = judgeForecast(work, baseline![1].past).test;
+  const trials = [...found].map(([{ family }, { past, parts, parameters, seconds }]): ForecastTrial => {
+    const { validation, test } = judgeForecast(work, past);
+    const fitted = fittedForecast(work, family, past, parts);
     return {
       family, parameters, forecast: fitted, fitTimeSeconds: seconds,
       metrics: { validation, test, baseline: baselineScore },
-      chart: chartOf(set, fitted, forecasts.past.map((past) => past.at(-1)!)),
+      chart: chartOf(set, panel.covariates, fitted, past.map((own) => own.at(-1)!)),
     };
   });
   const selectionMetric = (spec.selection.metric ?? 'mase') as ForecastMetric;
@@ -139,107 +169,60 @@ function planWarnings({ series, seasonLength }: SeriesSet, plans: readonly BackT
   ];
 }
 
-type Learned = { type: 'learned'; forecasts: Forecasts; parameters: Record<string, unknown> } | { type: 'unfit'; problem: Problem };
-
-async function learnAll({ settings, set, plans, pacer }: Work, candidate: Exclude<ForecastCandidate, { family: 'combination' }>): Promise<Learned | null> {
-  const forecasts: Forecasts = { past: [], future: [] };
-  let single: BackTested | null = null;
-  for (const [at, { name, values }] of set.series.entries()) {
-    const tested = await backTest(candidate, values, plans[at]!, settings.horizon, pacer);
-    if (tested === null) return null;
-    const floor = floorOf(values);
-    const bounded = (point: Float64Array) => point.map((value) => Math.max(floor, value));
-    const future = tested === 'unfit' ? null : tested.forecaster.forecast(values, settings.horizon);
-    if (tested === 'unfit' || !future!.every(Number.isFinite)) return { type: 'unfit', problem: unfit(candidate.family, name) };
-    forecasts.past.push(tested.forecasts.map(bounded));
-    forecasts.future.push(bounded(future!));
-    single = tested;
-  }
-  const { family: _family, ...wishes } = candidate;
-  return { type: 'learned', forecasts, parameters: set.series.length === 1 ? single!.forecaster.parameters : { ...wishes, series: set.series.length } };
+interface Attempt {
+  trial: number;
+  pacer: Pacer;
+  /** what a combination combines */
+  others: readonly Learned[];
+  /** what was learned before an interruption */
+  network: SequenceProgress;
+  onEpoch(network: SequenceProgress, result: EpochResult, epochs: number): Promise<void>;
+  /** makes tensors possible */
+  prepare(): Promise<void>;
 }
 
-function combine(parts: readonly Forecasts[]): Learned {
-  if (parts.length < 2) {
+/** What a candidate forecasts, held above the floor; null when the pacer said stop. */
+async function learn({ spec, panel, plans }: ForecastWork, candidate: ForecastCandidate, { trial, pacer, others, network, onEpoch, prepare }: Attempt): Promise<Learned | { type: 'unfit'; problem: Problem } | null> {
+  let learned: Awaited<ReturnType<typeof learnTogether>>;
+  switch (candidate.family) {
+    case 'combination':
+      return combine(others, panel);
+    case 'lag_trees':
+      learned = await learnTogether(panel, plans, lagTreesLearner(panel, candidate, pacer), pacer);
+      break;
+    case 'gru':
+    case 'tcn': {
+      await prepare();
+      const learner = sequenceLearner({ panel, settings: candidate, seed: spec.split.seed, candidate: trial, pacer, progress: network, onEpoch });
+      learned = await learnTogether(panel, plans, learner, pacer);
+      break;
+    }
+    default:
+      learned = await learnSeriesBySeries(panel, plans, candidate, pacer);
+  }
+  if (!learned) return null;
+  if (learned.type === 'unfit') return { type: 'unfit', problem: unfit(candidate.family, learned.series) };
+  const past = learned.past.map((origins, at) => {
+    const floor = floorOf(panel.set.series[at]!.values);
+    return origins.map((forecast) => forecast.map((value) => Math.max(floor, value)));
+  });
+  return { ...learned, past };
+}
+
+function combine(members: readonly Learned[], { set, horizon }: Panel): Learned | { type: 'unfit'; problem: Problem } {
+  if (members.length < 2) {
     return { type: 'unfit', problem: { field: 'forecast.models', message: 'Fewer than two candidates are left to combine.', remedy: 'Add another candidate.' } };
   }
-  const mean = (forecasts: Float64Array[]) => forecasts[0]!.map((_, step) => forecasts.reduce((sum, forecast) => sum + forecast[step]!, 0) / forecasts.length);
-  const [first] = parts as [Forecasts];
-  return {
-    type: 'learned',
-    parameters: { members: parts.length },
-    forecasts: {
-      past: first.past.map((origins, at) => origins.map((_, origin) => mean(parts.map(({ past }) => past[at]![origin]!)))),
-      future: first.future.map((_, at) => mean(parts.map(({ future }) => future[at]!))),
-    },
-  };
+  const mean = (forecasts: Float64Array[]) =>
+    forecasts.some(({ length }) => length === 0) ? new Float64Array() : forecasts[0]!.map((_, step) => forecasts.reduce((sum, forecast) => sum + forecast[step]!, 0) / forecasts.length);
+  const [first] = members as [Learned];
+  const past = first.past.map((origins, at) => origins.map((_, origin) => mean(members.map((member) => member.past[at]![origin]!))));
+  const parts = members.flatMap((member) => member.parts);
+  if (parts.some(({ head }) => head)) return { type: 'learned', past, parts, parameters: { members: members.length } };
+  const floors = set.series.map(({ values }) => floorOf(values));
+  const table: ForecastPart = { ...parts[0]!, base: mean(parts.map(({ base }) => base.map((value, cell) => Math.max(floors[Math.floor(cell / horizon)]!, value)))) };
+  return { type: 'learned', past, parts: [table], parameters: { members: members.length } };
 }
-
-/** Scores the back-tests; the intervals over the test values are calibrated by the validation values alone. */
-function judge({ settings, set, plans, scales }: Work, { past }: Forecasts): { validation: ForecastMetrics | null; test: ForecastMetrics } {
-  const { horizon, intervalCoverage } = settings;
-  const validation: ScoredForecast[][] = [];
-  const test: ScoredForecast[][] = [];
-  set.series.forEach(({ values }, at) => {
-    const plan = plans[at]!;
-    const first = plan.validation.length;
-    const actual = (origin: number) => values.subarray(origin, origin + horizon);
-    const widths = first > 0 ? widthsFrom(values, plan, plan.validation, past[at]!, settings) : null;
-    validation.push(plan.validation.map((origin, index) => ({ actual: actual(origin), point: past[at]![index]!, interval: null })));
-    test.push(
-      plan.test.map((origin, index) => {
-        const point = past[at]![first + index]!;
-        return { actual: actual(origin), point, interval: widths && intervalAround(point, widths, unitAt(values, origin, plan), floorOf(values)) };
-      }),
-    );
-  });
-  return {
-    validation: validation.every((own) => own.length > 0) ? scoreForecasts(validation, scales, intervalCoverage) : null,
-    test: scoreForecasts(test, scales, intervalCoverage),
-  };
-}
-
-function fittedForecast({ spec, settings, set, plans }: Work, family: string, { past, future }: Forecasts): FittedForecast {
-  const { horizon, intervalCoverage, seriesColumn } = settings;
-  const table = { point: new Float64Array(set.series.length * horizon), lower: new Float64Array(set.series.length * horizon), upper: new Float64Array(set.series.length * horizon) };
-  let [sum, squares, count] = [0, 0, 0];
-  set.series.forEach(({ values }, at) => {
-    const plan = plans[at]!;
-    const point = future[at]!;
-    const widths = widthsFrom(values, plan, [...plan.validation, ...plan.test], past[at]!, settings);
-    const { lower, upper } = intervalAround(point, widths, unitAt(values, values.length, plan), floorOf(values));
-    table.point.set(point, at * horizon);
-    table.lower.set(lower, at * horizon);
-    table.upper.set(upper, at * horizon);
-    for (const value of values) [sum, squares, count] = [sum + value, squares + value * value, count + 1];
-  });
-  return {
-    family,
-    target: spec.outputFeatures[0]!.name,
-    series: seriesColumn === undefined ? null : { column: seriesColumn, names: set.series.map(({ name }) => name) },
-    horizon,
-    ...table,
-    lastObservation: new Date(set.calendar.timeOf(set.end)).toISOString(),
-    frequency: durationText(set.calendar.frequency),
-    intervalCoverage,
-    scale: Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2)),
-  };
-}
-
-/** `origins` are the first of those that `past` has forecasts of. */
-function widthsFrom(values: Float64Array, plan: BackTestPlan, origins: readonly number[], past: readonly Float64Array[], { horizon, intervalCoverage }: Work['settings']): Float64Array {
-  const errors = origins.map((origin, index) => {
-    const unit = unitAt(values, origin, plan);
-    return past[index]!.map((value, step) => (values[origin + step]! - value) / unit);
-  });
-  return conformalWidths(errors, horizon, intervalCoverage, origins.at(-1)! + horizon - origins[0]!);
-}
-
-/** What errors are measured by: the naive error up to an origin, which grows where the values and their swings do. */
-const unitAt = (values: Float64Array, origin: number, { seasonLength }: BackTestPlan) => naiveScale(values.subarray(0, origin), seasonLength) || 1;
-
-/** Demand is not negative; what never was below zero is not forecast to be. */
-const floorOf = (values: Float64Array) => (values.every((value) => value >= 0) ? 0 : -Infinity);
 
 function unfit(family: ForecastFamily, series: string): Problem {
   const of = series === '' ? 'the series' : `the series "${series}"`;

@@ -83,10 +83,10 @@ export function specFor(spec: TrainingSpec, { trainer: patch }: Pick<Candidate, 
   };
 }
 
-/** Those that the configuration lists, all where it lists none; a baseline is on every leaderboard. */
+/** Those that the configuration lists, where it lists none all that read columns; a baseline is on every leaderboard. */
 function familiesOf(spec: TrainingSpec): ModelFamily[] {
   const listed = new Set(spec.models.map(({ family }) => family));
-  return familyNames.filter((family) => listed.size === 0 || listed.has(family) || family === 'baseline');
+  return familyNames.filter((family) => (listed.size === 0 && family !== 'convolutional') || listed.has(family) || family === 'baseline');
 }
 
 /** What the configuration says of a family and the point leaves open, such as monotone constraints, holds for every candidate. */

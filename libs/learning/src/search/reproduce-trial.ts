@@ -3,6 +3,7 @@ import { activateBackend, type Backend } from '../backend.ts';
 import { expandDates } from '../date-columns.ts';
 import { createPacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
+import { sharedRows } from '../personalisation/head-rows.ts';
 import { prepareData } from '../prepared-data.ts';
 import type { Table } from '../table.ts';
 import { completeCandidate, finalPipeline, type FoldWork, tryCandidate } from './evaluation.ts';
@@ -25,7 +26,8 @@ export async function reproduceTrial(input: {
   if (expanded.type === 'invalid') throw new Error(expanded.problems[0]!.message);
   const { table, spec } = expanded;
   await activateBackend(input.backend);
-  const data = prepareData(table, spec);
+  const shared = spec.personalisation ? sharedRows(table, spec) : { table };
+  const data = prepareData(shared.table, spec, shared.testRows);
   if (data.type === 'invalid') throw new Error(data.problems[0]!.message);
   const plan = planFolds(data, input.seed ?? spec.split.seed);
   const metric = selectionMetricOf(spec);

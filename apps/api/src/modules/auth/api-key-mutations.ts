@@ -70,6 +70,9 @@ const createApiKeyInput = builder.inputType('CreateApiKeyInput', {
     expiresAt: t.field({ type: 'DateTime', description: 'When it stops working; null for never.' }),
     rpmLimit: t.int({ description: 'Requests a minute that an inference server takes from it: 1 to 1000000; null for no limit of its own.' }),
     maxParallelRequests: t.int({ description: 'Requests under way at a time, likewise: 1 to 10000.' }),
+    maxBudget: t.float({ description: 'Cost units (one a row) that it may use up: 0 to 10^12; null for no budget.' }),
+    softBudget: t.float({ description: 'From here on answers say that the budget comes to its end; null for no such notice.' }),
+    budgetDuration: t.string({ description: '1d, 7d or 30d: then the budget begins anew; null for never.' }),
     metadata: t.field({ type: 'JSON', description: 'Your own notes on it: a JSON object of at most 4096 bytes.' }),
   }),
 });
@@ -85,6 +88,9 @@ const updateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
     blocked: t.boolean({ description: 'true puts it out of use, false back into use.' }),
     rpmLimit: t.int({ description: 'Requests a minute: 1 to 1000000; null for no limit of its own.' }),
     maxParallelRequests: t.int({ description: 'Requests under way at a time: 1 to 10000; null for no limit of its own.' }),
+    maxBudget: t.float({ description: 'Cost units (one a row) that it may use up: 0 to 10^12; null for no budget.' }),
+    softBudget: t.float({ description: 'From here on answers say that the budget comes to its end; null for no such notice.' }),
+    budgetDuration: t.string({ description: '1d, 7d or 30d: then the budget begins anew; null for never. Another one begins it anew at once.' }),
     metadata: t.field({ type: 'JSON', description: 'Your own notes on it, all of them anew: a JSON object of at most 4096 bytes.' }),
   }),
 });
@@ -137,13 +143,16 @@ builder.mutationFields((t) => ({
     description: 'Makes an API key and shows its text once.',
     args: { input: t.arg({ type: createApiKeyInput, required: true, description: 'The key.' }) },
     resolve: async (_root, { input }, { services, signedIn }) => {
-      const { alias, scopes, models, addresses, expiresAt = null, rpmLimit = null, maxParallelRequests = null, metadata } = input;
+      const { alias, scopes, models, addresses, expiresAt = null, rpmLimit = null, maxParallelRequests = null, maxBudget = null, softBudget = null, budgetDuration = null, metadata } = input;
       const outcome = await services.auth.keys.create(signedIn, {
         alias,
         scopes,
         expiresAt,
         rpmLimit,
         maxParallelRequests,
+        maxBudget,
+        softBudget,
+        budgetDuration,
         ...unlessNull('models', models),
         ...unlessNull('addresses', addresses),
         ...unlessNull('metadata', metadata as Record<string, unknown> | null | undefined),
@@ -159,7 +168,7 @@ builder.mutationFields((t) => ({
     description: 'Changes what an API key may do and where, blocks or unblocks it.',
     args: { input: t.arg({ type: updateApiKeyInput, required: true, description: 'The key and its changes.' }) },
     resolve: async (_root, { input }, { services, signedIn }) => {
-      const { id, alias, models, addresses, expiresAt, blocked, rpmLimit, maxParallelRequests, metadata } = input;
+      const { id, alias, models, addresses, expiresAt, blocked, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, metadata } = input;
       const outcome = await ofKey(id, () =>
         services.auth.keys.update(signedIn, id, {
           ...unlessNull('alias', alias),
@@ -169,6 +178,9 @@ builder.mutationFields((t) => ({
           ...unlessNull('blocked', blocked),
           ...unlessLeftOut('rpmLimit', rpmLimit),
           ...unlessLeftOut('maxParallelRequests', maxParallelRequests),
+          ...unlessLeftOut('maxBudget', maxBudget),
+          ...unlessLeftOut('softBudget', softBudget),
+          ...unlessLeftOut('budgetDuration', budgetDuration),
           ...unlessNull('metadata', metadata as Record<string, unknown> | null | undefined),
         }),
       );

@@ -1,7 +1,8 @@
-import { type ApiKeyState, apiKeyState } from '@millrace/auth';
+import { type ApiKeyState, apiKeyState, budgetWindow } from '@millrace/auth';
 import { databaseEnums } from '@millrace/database';
-import type { UsageSummary } from '@millrace/quota';
+import type { KeySpend, KeyWithBudget, UsageSummary } from '@millrace/quota';
 import { createBatch } from '../../batch.ts';
+import type { RequestContext } from '../../request-context.ts';
 import { usageSummaryType } from '../quota/quota-types.ts';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 
@@ -28,6 +29,12 @@ const usageThisMonth = createBatch<string, UsageSummary>((names, { services, sig
   return services.quota.summariseUsageOf(signedIn, names, monthBegan, new Date(now.getTime() + 60_000));
 });
 
+const spends = createBatch<KeyWithBudget, KeySpend>((keys, { services, signedIn }) =>
+  services.quota.spendOf(signedIn, keys).then((byId) => new Map(keys.map((key) => [key, byId.get(key.id)!]))),
+);
+const spendOf = async ({ id, budgetDuration, createdAt }: KeyWithBudget, context: RequestContext): Promise<KeySpend> =>
+  (await spends({ id, budgetDuration, createdAt }, context))!;
+
 builder.prismaNode('ApiKey', {
   id: { field: 'id', description: 'key_…' },
   nullable: true,
@@ -42,6 +49,11 @@ builder.prismaNode('ApiKey', {
     blocked: t.exposeBoolean('blocked', { description: 'Whether it is put out of use for a while.' }),
     rpmLimit: t.exposeInt('rpmLimit', { nullable: true, description: 'Requests a minute that an inference server takes from it; null for no limit of its own.' }),
     maxParallelRequests: t.exposeInt('maxParallelRequests', { nullable: true, description: 'Requests under way at a time, likewise.' }),
+    maxBudget: t.exposeFloat('maxBudget', { nullable: true, description: 'Cost units (one a row) that it may use up; null for no budget.' }),
+    softBudget: t.exposeFloat('softBudget', { nullable: true, description: 'From here on answers say that the budget comes to its end.' }),
+    budgetDuration: t.exposeString('budgetDuration', { nullable: true, description: '1d, 7d or 30d since it was made: then the budget begins anew; null for never.' }),
+    budgetResetAt: t.field({ type: 'DateTime', nullable: true, description: 'When the budget begins anew; null for never.', resolve: ({ budgetDuration, createdAt }) => budgetWindow(budgetDuration, createdAt, new Date()).to }),
+    spend: t.float({ description: 'Cost units that it has used up since its budget began, by the ledger, which is a few seconds behind.', resolve: async (key, _args, context) => (await spendOf(key, context)).spend }),
     metadata: t.expose('metadata', { type: 'JSON', description: 'Your own notes on it: a JSON object.' }),
     publicId: t.exposeString('publicId', { description: 'The part of its text after mr_live_, which is no secret: tells which key stands in a leak.' }),
     lastFour: t.exposeString('lastFour', { description: 'Its last four characters, to tell keys apart.' }),

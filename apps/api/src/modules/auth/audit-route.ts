@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { AccessFeed } from '../../access-feed.ts';
 import type { ServePage } from '../../console-routes.ts';
 import type { Credentials, Presented } from '../../credentials.ts';
+import { csvLineOf } from '../../csv-line.ts';
 import { originOf, type RequestContext, type RequestOrigin } from '../../request-context.ts';
 import { readMoment } from '../../scalars.ts';
 
@@ -36,7 +37,7 @@ const columns = {
 
 const formats = {
   jsonl: { type: 'application/jsonl; charset=utf-8', head: '', write: (line: Line) => `${JSON.stringify(line)}\n` },
-  csv: { type: 'text/csv; charset=utf-8', head: csvHead(), write: csvLine },
+  csv: { type: 'text/csv; charset=utf-8', head: csvLineOf(Object.keys(columns)), write: (line: Line) => csvLineOf(Object.values(columns).map((of) => of(line))) },
 };
 type Format = keyof typeof formats;
 
@@ -80,17 +81,3 @@ function readTime(field: string, value: unknown): Date | null {
 }
 
 const unfit = (field: string, message: string, remedy: string): DomainError => new DomainError('INVALID', message, { field, remedy });
-
-function csvHead(): string {
-  return `${Object.keys(columns).join(',')}\r\n`;
-}
-
-function csvLine(line: Line): string {
-  return `${Object.values(columns).map((of) => csvCell(of(line))).join(',')}\r\n`;
-}
-
-/** A spreadsheet would run what looks like a formula, and others choose some of these texts (their user agent, for one). */
-function csvCell(value: string | null): string {
-  const harmless = /^[=+\-@\t\r]/.test(value ?? '') ? `'${value}` : (value ?? '');
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
-}

@@ -3,6 +3,7 @@ import type { ColumnProfile, DatasetProfile, FileDialect, FileWarning } from '@m
 import { isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 import { fileDialectType } from './dialect-types.ts';
+import { contactStripType, imageSummaryType } from './image-types.ts';
 import { columnWarningType, targetReportType, targetTypeEnum } from './target-report-types.ts';
 
 const uploadStatusEnum = builder.enumType(databaseEnums.UploadStatus, {
@@ -23,6 +24,7 @@ export const columnTypeEnum = builder.enumType('ColumnType', {
     BINARY: { value: 'binary', description: 'One of two values.' },
     TEXT: { value: 'text', description: 'Free text.' },
     DATE: { value: 'date', description: 'Points in time, in UTC.' },
+    IMAGE: { value: 'image', description: 'Pictures: PNG or JPEG files.' },
   } as const,
 });
 
@@ -122,9 +124,17 @@ const columnProfileType = builder.objectRef<ColumnShape>('ColumnProfile').implem
       description: 'Last point in time.',
       resolve: ({ summary }) => (summary.kind === 'dates' ? summary.max : null),
     }),
+    images: t.field({
+      type: imageSummaryType,
+      nullable: true,
+      description: 'What its pictures are like; null for other columns.',
+      resolve: ({ summary }) => (summary.kind === 'images' ? summary : null),
+    }),
     warnings: t.expose('warnings', { type: [columnWarningType], description: 'What a good engineer would look at first.' }),
   }),
 });
+
+const hasImages = ({ columns }: DatasetProfile): boolean => columns.some(({ type }) => type === 'image');
 
 function suggestedType({ columns }: DatasetProfile, target: string): 'number' | 'category' {
   const column = columns.find(({ name }) => name === target);
@@ -172,6 +182,14 @@ builder.prismaNode('DatasetVersion', {
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     dataset: t.relation('dataset', { description: 'The data set that it is a version of.' }),
     upload: t.relation('upload', { description: 'The file that it was made from.' }),
+    contactSheet: t.field({
+      type: [contactStripType],
+      args: { perClass: t.arg.int({ defaultValue: 8, description: 'So many pictures of each class at most: 1 to 20.' }) },
+      complexity: 500, // reads a file
+      description: 'Small pictures of each class, the 50 largest classes; empty where the data are no pictures.',
+      resolve: (version, { perClass }, { services, signedIn }) =>
+        hasImages(version.profile as unknown as DatasetProfile) ? services.contactSheet(signedIn, version.id, Math.min(20, Math.max(1, perClass ?? 8))) : [],
+    }),
     sampleRows: t.field({
       type: ['JSON'],
       args: { first: t.arg.int({ defaultValue: 20, description: 'So many rows at most: 1 to 100.' }) },

@@ -146,10 +146,11 @@ export function ApiKeysPage() {
   );
 }
 
-function Limits({ apiKey: { rpmLimit, maxParallelRequests, addresses } }: { apiKey: ApiKeyFieldsFragment }) {
+function Limits({ apiKey: { rpmLimit, maxParallelRequests, maxBudget, spend, budgetDuration, addresses } }: { apiKey: ApiKeyFieldsFragment }) {
   const limits = [
     ...(rpmLimit === null ? [] : [`${formatCount(rpmLimit)} a minute`]),
     ...(maxParallelRequests === null ? [] : [`${formatCount(maxParallelRequests)} at a time`]),
+    ...(maxBudget === null ? [] : [`${formatCount(spend)} of ${formatCount(maxBudget)} cost units${budgetDuration === null ? '' : ` for ${budgetDuration}`}`]),
     ...(addresses.length === 0 ? [] : [`from ${addresses.join(', ')}`]),
   ];
   return <span className="text-[13px]">{limits.length === 0 ? 'None of its own' : limits.join('; ')}</span>;
@@ -175,6 +176,9 @@ interface KeyLimits {
   addresses: string;
   rpmLimit: string;
   maxParallelRequests: string;
+  maxBudget: string;
+  softBudget: string;
+  budgetDuration: string;
 }
 
 interface KeyForm extends KeyLimits {
@@ -182,7 +186,7 @@ interface KeyForm extends KeyLimits {
   days: string;
 }
 
-const blankForm: KeyForm = { alias: '', scopes: ['PREDICT'], models: [], days: '', addresses: '', rpmLimit: '', maxParallelRequests: '' };
+const blankForm: KeyForm = { alias: '', scopes: ['PREDICT'], models: [], days: '', addresses: '', rpmLimit: '', maxParallelRequests: '', maxBudget: '', softBudget: '', budgetDuration: '' };
 
 const lifetimes = [
   { value: '', label: 'Never' },
@@ -192,18 +196,28 @@ const lifetimes = [
 ];
 
 const momentIn = (days: string): string => new Date(Date.now() + Number(days) * 86_400_000).toISOString();
-const shownFields = ['alias', 'expiresAt', 'addresses', 'rpmLimit', 'maxParallelRequests'];
+const shownFields = ['alias', 'expiresAt', 'addresses', 'rpmLimit', 'maxParallelRequests', 'maxBudget', 'softBudget'];
+
+const budgetDurations = [
+  { value: '', label: 'Once and for all' },
+  { value: '1d', label: 'For each day' },
+  { value: '7d', label: 'For 7 days' },
+  { value: '30d', label: 'For 30 days' },
+];
 
 /** `addresses.1` is about the field with the addresses. */
 const isShown = (field: string): boolean => shownFields.includes(field.split(/[.[]/, 1)[0]!);
 
-function inputOf({ alias, models, addresses, rpmLimit, maxParallelRequests }: KeyLimits) {
+function inputOf({ alias, models, addresses, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration }: KeyLimits) {
   return {
     alias: alias.trim(),
     models,
     addresses: addresses.split(/[\s,;]+/).filter((address) => address !== ''),
     rpmLimit: rpmLimit === '' ? null : Number(rpmLimit),
     maxParallelRequests: maxParallelRequests === '' ? null : Number(maxParallelRequests),
+    maxBudget: maxBudget === '' ? null : Number(maxBudget),
+    softBudget: softBudget === '' ? null : Number(softBudget),
+    budgetDuration: budgetDuration || null,
   };
 }
 
@@ -260,6 +274,28 @@ function LimitFields({ form, endpointNames, refusal, onForm }: LimitFieldsProps)
           onValue={(maxParallelRequests) => onForm({ ...form, maxParallelRequests })}
           problem={problemOf(refusal, 'maxParallelRequests')}
         />
+      </div>
+      <div className="grid grid-cols-3 gap-4">
+        <TextField
+          label="Budget"
+          isOptional
+          type="number"
+          min={0}
+          hint="Cost units: one a row."
+          value={form.maxBudget}
+          onValue={(maxBudget) => onForm({ ...form, maxBudget })}
+          problem={problemOf(refusal, 'maxBudget')}
+        />
+        <TextField
+          label="Notice from"
+          isOptional
+          type="number"
+          min={0}
+          value={form.softBudget}
+          onValue={(softBudget) => onForm({ ...form, softBudget })}
+          problem={problemOf(refusal, 'softBudget')}
+        />
+        <SelectField label="It lasts" choices={budgetDurations} value={form.budgetDuration} onValue={(budgetDuration) => onForm({ ...form, budgetDuration })} />
       </div>
     </>
   );
@@ -378,6 +414,9 @@ function ChangeKeyDialog({ apiKey, onClose }: { apiKey: ApiKeyFieldsFragment; on
     addresses: apiKey.addresses.join(', '),
     rpmLimit: apiKey.rpmLimit?.toString() ?? '',
     maxParallelRequests: apiKey.maxParallelRequests?.toString() ?? '',
+    maxBudget: apiKey.maxBudget?.toString() ?? '',
+    softBudget: apiKey.softBudget?.toString() ?? '',
+    budgetDuration: apiKey.budgetDuration ?? '',
   }));
   const [days, setDays] = useState('keep');
   const update = useVerb(UpdateApiKeyDocument, { refetchQueries: ['ApiKeys'] });

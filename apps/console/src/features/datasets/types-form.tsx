@@ -12,7 +12,7 @@ interface TypesFormProps {
   onDone(): void;
 }
 
-const typeNames: Record<ColumnType, string> = { NUMBER: 'Number', CATEGORY: 'Category', BINARY: 'Two values', TEXT: 'Text', DATE: 'Date' };
+const typeNames: Record<ColumnType, string> = { NUMBER: 'Number', CATEGORY: 'Category', BINARY: 'Two values', TEXT: 'Text', DATE: 'Date', IMAGE: 'Picture' };
 
 /** Says what columns hold where the file was misread: makes a version with these types, read from the file anew. */
 export function TypesForm({ datasetId, columns, onDone }: TypesFormProps) {

@@ -9,6 +9,8 @@ import { Progress } from '../../design/progress.tsx';
 import { UsageDocument } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { periodOfDays } from './period.ts';
+import { UsageCharts } from './usage-charts.tsx';
+import { UsageLimitsCard } from './usage-limits-card.tsx';
 
 const spans = [7, 30, 90];
 
@@ -45,6 +47,8 @@ export function UsagePage() {
           )}
         </Loaded>
       </Card>
+      <UsageCharts days={days} />
+      <UsageLimitsCard />
       <Card title="Quota" description="Reserved before work starts, so that a limit is never passed.">
         <Loaded what="the quota" query={query}>
           {({ quota }) =>

@@ -1,11 +1,13 @@
 /** What a model takes and gives, as a version's `signature` says. */
 export interface Signature {
-  task: 'classification' | 'regression' | 'forecasting';
+  task: 'classification' | 'regression' | 'forecasting' | 'survival';
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
   output: { name: string; type: string; classes?: string[]; interval?: { coverage: number; halfWidth: number } };
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
+  survival?: { horizon: number; intervalCoverage: number };
+  personalisation?: { column: string; heads: number };
 }
 
 export type SignatureInput =
@@ -86,6 +88,10 @@ export interface Answer {
   probabilities: { label: string; probability: number }[] | null;
   /** of a forecast, and of a number whose version states how far it may be off */
   interval?: { lower: number; upper: number };
+  /** of a survival model: the probability to live beyond the horizon */
+  survival?: number;
+  /** of a model with heads: whether one of them answered */
+  isPersonalised?: boolean;
 }
 
 /** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
@@ -94,10 +100,14 @@ export function answerOf(signature: Signature, prediction: unknown): Answer | nu
   if (typeof prediction !== 'object' || prediction === null || !('prediction' in prediction)) return null;
   const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
   if (typeof label !== 'string' && typeof label !== 'number') return null;
-  const { lower, upper } = prediction as { lower?: unknown; upper?: unknown };
-  if (typeof lower === 'number' && typeof upper === 'number') return { prediction: label, probabilities: null, interval: { lower, upper } };
+  const { lower, upper, survival, personalised } = prediction as { lower?: unknown; upper?: unknown; survival?: unknown; personalised?: unknown };
+  const further = {
+    ...(typeof lower === 'number' && typeof upper === 'number' ? { interval: { lower, upper } } : {}),
+    ...(typeof survival === 'number' ? { survival } : {}),
+    ...(typeof personalised === 'number' ? { isPersonalised: personalised === 1 } : {}),
+  };
   const { classes } = signature.output;
-  if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null };
+  if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null, ...further };
   const listed = classes.map((name, index) => ({ label: name, probability: Number(probabilities[index] ?? 0) }));
-  return { prediction: label, probabilities: listed.sort((a, b) => b.probability - a.probability) };
+  return { prediction: label, probabilities: listed.sort((a, b) => b.probability - a.probability), ...further };
 }

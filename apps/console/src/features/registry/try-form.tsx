@@ -79,7 +79,7 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-function AnswerView({ signature: { output, forecast }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
+function AnswerView({ signature: { output, forecast, survival, personalisation }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       <div>
@@ -89,7 +89,15 @@ function AnswerView({ signature: { output, forecast }, answered: { answer, model
         </p>
       </div>
       {answer.interval && typeof answer.prediction === 'number' && (
-        <IntervalBar coverage={forecast?.intervalCoverage ?? output.interval?.coverage ?? null} value={answer.prediction} interval={answer.interval} />
+        <IntervalBar coverage={(forecast ?? survival)?.intervalCoverage ?? output.interval?.coverage ?? null} value={answer.prediction} interval={answer.interval} />
+      )}
+      {answer.survival !== undefined && (
+        <p className="text-sm text-steel-700">
+          {formatShare(answer.survival)} to go on beyond the horizon{survival ? `, ${formatNumber(survival.horizon)} unless the row says otherwise` : ''}.
+        </p>
+      )}
+      {answer.isPersonalised !== undefined && personalisation && (
+        <p className="text-sm text-steel-700">{answer.isPersonalised ? `Answered by the head of this ${personalisation.column}.` : 'Answered by the shared model: there is no head for this row.'}</p>
       )}
       {forecast && (
         <p className="text-sm text-steel-700">

@@ -4,6 +4,7 @@ import { Figure } from '../../design/facts.tsx';
 import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import { ForecastFigures, type ForecastEvaluation } from './forecast-view.tsx';
+import { SurvivalFigures, type SurvivalEvaluation } from './survival-view.tsx';
 
 interface ClassScore {
   label: string;
@@ -33,12 +34,13 @@ export type Evaluation =
       confusionMatrix: { labels: string[]; counts: number[][] };
     }
   | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number; coverage?: number | null }
-  | ForecastEvaluation;
+  | ForecastEvaluation
+  | SurvivalEvaluation;
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
   const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null;
-  return type === 'classification' || type === 'regression' || type === 'forecasting' ? (json as Evaluation) : null;
+  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'survival' ? (json as Evaluation) : null;
 }
 
 /** The selection metric on the test rows with one value of a category. */
@@ -49,17 +51,19 @@ export interface Slice {
   score: number | null;
 }
 
-/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts. */
+/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts, the Brier score for survival. */
 export function headline(json: unknown): string {
   const evaluation = evaluationOf(json);
   if (!evaluation) return '–';
   if (evaluation.type === 'forecasting') return `MASE ${formatNumber(evaluation.mase)}`;
+  if (evaluation.type === 'survival') return `Brier ${formatNumber(evaluation.integratedBrier)}`;
   return evaluation.type === 'classification' ? `F1 ${formatNumber(evaluation.f1)}` : `RMSE ${formatNumber(evaluation.rmse)}`;
 }
 
 /** Scores on held-back rows, beside those of the simplest answer there is. */
 export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluation: Evaluation; baseline: Evaluation | null; slices?: readonly Slice[] }) {
   if (evaluation.type === 'forecasting') return <ForecastFigures evaluation={evaluation} baseline={baseline?.type === 'forecasting' ? baseline : null} />;
+  if (evaluation.type === 'survival') return <SurvivalFigures evaluation={evaluation} baseline={baseline?.type === 'survival' ? baseline : null} />;
   return (
     <div className="space-y-6">
       <div className="grid grid-cols-2 gap-6 sm:grid-cols-3 xl:grid-cols-6">
@@ -134,7 +138,7 @@ export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluati
   );
 }
 
-function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation>, baseline: Evaluation | null) {
+function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation>, baseline: Evaluation | null) {
   if (evaluation.type === 'regression') {
     const simple = baseline?.type === 'regression' ? baseline : null;
     return [

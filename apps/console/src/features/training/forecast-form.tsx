@@ -8,6 +8,7 @@ import { SubmitRunDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import type { TrainingColumn } from './column-choice.ts';
+import { coveredFeatures, KnownColumns, knowableColumns } from './known-columns.tsx';
 import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
 
@@ -42,14 +43,18 @@ export function ForecastForm({ datasetName, datasetVersionId, columns, schema }:
   const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
   const [chosen, setChosen] = useState<readonly string[]>(() => ['exponential_smoothing', 'lag_linear', 'combination']);
 
+  const [known, setKnown] = useState<readonly string[]>([]);
+  const knowable = knowableColumns(columns, [target, timeColumn, seriesColumn]);
+  const inputFeatures = coveredFeatures(knowable, known);
+
   const { refusal } = submitRun;
-  const shownPaths = new Set(['modelName', 'outputFeatures[0].name', 'forecast.timeColumn', 'forecast.seriesColumn', ...pathsOf(settingsSchema, settings, 'forecast')]);
+  const shownPaths = new Set(['modelName', 'inputFeatures', 'outputFeatures[0].name', 'forecast.timeColumn', 'forecast.seriesColumn', ...pathsOf(settingsSchema, settings, 'forecast')]);
   const choicesOf = (names: string[]) => names.map((name) => ({ value: name, label: name }));
 
   async function submit(event: FormEvent) {
     event.preventDefault();
     const spec = {
-      inputFeatures: [],
+      inputFeatures,
       outputFeatures: [{ name: target, type: 'number' }],
       forecast: {
         ...(valueOf(settingsSchema, settings) as object),
@@ -96,6 +101,7 @@ export function ForecastForm({ datasetName, datasetVersionId, columns, schema }:
           />
         </div>
       </Card>
+      <KnownColumns columns={knowable} chosen={known} problem={problemOf(refusal, 'inputFeatures')} onChosen={setKnown} />
       <Card title="Models to compare" description="Judged by forecasts of the past. The naive and the seasonal naive forecast are always among them.">
         <div className="grid gap-4 sm:grid-cols-2">
           {families.map((family) => (

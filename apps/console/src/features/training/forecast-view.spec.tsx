@@ -3,6 +3,8 @@ import { cleanup, fireEvent, render, screen, within } from '@testing-library/rea
 import { EvaluationView, evaluationOf, headline } from './evaluation.tsx';
 import { canForecast } from './forecast-form.tsx';
 import { ForecastCard } from './forecast-view.tsx';
+import { coveredFeatures, KnownColumns, knowableColumns } from './known-columns.tsx';
+import type { TrainingColumn } from './column-choice.ts';
 
 afterEach(cleanup);
 
@@ -33,6 +35,34 @@ it('draws values, back-test, forecast and interval of the chosen series, with th
   fireEvent.change(screen.getByLabelText('Series'), { target: { value: '1' } });
   const cells = within(screen.getByRole('table', { hidden: true })).getAllByRole('cell', { hidden: true }).map((cell) => cell.textContent);
   expect(cells.slice(-5)).toEqual(['–', '–', '400', '300', '500']);
+});
+
+it('says why nothing is drawn ahead where the steps to come lack what is known in advance', () => {
+  const bare = { ...series('north', 10), point: [null, null, null, null], lower: [null, null, null, null], upper: [null, null, null, null] };
+  render(<ForecastCard name="Lag trees" metrics={{ ...metrics, chart: { series: [bare] } }} />);
+  expect(screen.getByText(/add rows without a target value/)).toBeTruthy();
+});
+
+describe('columns known in advance', () => {
+  const column = (name: string, type: string, flags: string[] = []) => ({ name, type, flags }) as unknown as TrainingColumn;
+  const columns = [column('day', 'DATE'), column('site', 'CATEGORY'), column('action', 'NUMBER', ['two_valued']), column('remark', 'TEXT'), column('heat', 'NUMBER'), column('visits', 'NUMBER')];
+
+  it('are offered unless they have another part or cannot be learnt from, and none is chosen at first', () => {
+    const knowable = knowableColumns(columns, ['visits', 'day', 'site']);
+    expect(knowable.map(({ name }) => name)).toEqual(['action', 'heat']);
+    const heard: string[][] = [];
+    const onChosen = (names: string[]) => void heard.push(names);
+    const problem = { field: 'inputFeatures', code: 'X', message: 'None looks at them.', remedy: 'Add lag_trees.', row: null };
+    render(<KnownColumns columns={knowable} chosen={['heat']} problem={problem as never} onChosen={onChosen} />);
+    expect(screen.getByRole('alert').textContent).toBe('None looks at them. Add lag_trees.');
+    fireEvent.click(screen.getByLabelText('action'));
+    fireEvent.click(screen.getByLabelText('heat'));
+    expect(heard).toEqual([['heat', 'action'], []]);
+  });
+
+  it('are sent with the type that their values have', () => {
+    expect(coveredFeatures(columns, ['heat', 'action'])).toEqual([{ name: 'action', type: 'binary' }, { name: 'heat', type: 'number' }]);
+  });
 });
 
 it('is not there for a model of rows', () => {

@@ -72,6 +72,11 @@ export function ForecastCard({ name, metrics }: { name: string; metrics: unknown
             {warnings.join(' ')}
           </Notice>
         )}
+        {point.every((value) => value === null) && (
+          <Notice title="It depends on what is known in advance">
+            The data do not have these columns for the steps to come, so nothing can be drawn. Ask the version with them, or add rows without a target value that have them.
+          </Notice>
+        )}
         {series.length > 1 && (
           <SelectField label="Series" className="max-w-xs" value={String(chosen)} choices={series.map((own, index) => ({ value: String(index), label: own.name }))} onValue={(value) => setChosen(Number(value))} />
         )}

@@ -2,6 +2,7 @@ import { Badge } from '../../design/badge.tsx';
 import { formatBytes, formatNumber, formatShare, words } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { RunQuery } from '../../gql/graphql.ts';
+import { baseScoreOf } from './personalisation-view.tsx';
 import { familyName } from './run-state.tsx';
 
 export type Trial = NonNullable<RunQuery['run']>['trials'][number];
@@ -16,6 +17,7 @@ interface LeaderboardProps {
 export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
   // In a search most trials fail to become a model: those with a score on the test rows come first.
   const isSearch = trials.some(({ metrics }) => typeof metrics === 'object' && metrics !== null && 'search' in metrics);
+  const isPersonalised = trials.some(({ metrics }) => baseScoreOf(metrics) !== null);
   const rank = (trial: Trial) => Number(trial.best) * 4 + Number(trial.scoreTest !== null) * 2 + Number(trial.scoreVal !== null);
   const ranked = [...trials].sort((a, b) => rank(b) - rank(a) || a.number - b.number);
   return (
@@ -39,6 +41,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
         },
         { header: 'Parameters', className: 'min-w-56 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
         { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreTest) },
+        ...(isPersonalised ? [{ header: 'score_base', hint: 'The shared model alone, on the same rows', align: 'right' as const, className: 'whitespace-nowrap', cell: (trial: Trial) => formatNumber(baseScoreOf(trial.metrics)) }] : []),
         { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreVal) },
         { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.predTimeMsP50) },
         { header: 'fit_time_s', hint: 'Time to train', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.fitTimeSeconds) },

@@ -12,8 +12,12 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
-import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType } from './column-choice.ts';
+import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+import { ConfigurationTextForm } from './configuration-text-form.tsx';
+import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
+import { headColumnOf, personalisationDraft, PersonalisationFields, personalisationInput, personalisationPaths } from './personalisation-fields.tsx';
+import { canSurvive, SurvivalForm } from './survival-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
@@ -74,31 +78,48 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
   );
 }
 
+const runKinds = {
+  rows: { label: 'Predict rows', hint: 'The model answers a row by its other columns.' },
+  forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
+  survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
+};
+
+/** What the columns allow. */
+function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
+  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : [])];
+}
+
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
   const query = useQuery(TrainingColumnsDocument, { variables: { id: datasetId } });
-  const [isForecast, setIsForecast] = useState(false);
+  const [kind, setKind] = useState<keyof typeof runKinds>('rows');
+  const [text, setText] = useState<string | null>(null);
   return (
     <Loaded what="the columns" query={query}>
       {({ dataset }) => {
         if (!dataset?.latestVersion) return null;
         const version = dataset.latestVersion;
+        if (text !== null) return <ConfigurationTextForm datasetName={dataset.name} datasetVersionId={version.id} text={text} onText={setText} onLeave={() => setText(null)} />;
         return (
           <>
-            {canForecast(version.columns) && (
+            <p className="text-[13.5px] text-steel-600">
+              You have the configuration as a file?{' '}
+              <button type="button" className="link" onClick={() => setText('')}>
+                Paste or drop YAML or JSON
+              </button>
+            </p>
+            {kindsFor(version.columns).length > 1 && (
               <SelectField
                 label="Kind of run"
                 className="max-w-md"
-                value={isForecast ? 'forecast' : 'rows'}
-                hint={isForecast ? 'The model answers what the target will be at times to come.' : 'The model answers a row by its other columns.'}
-                choices={[{ value: 'rows', label: 'Predict rows' }, { value: 'forecast', label: 'Forecast over time' }]}
-                onValue={(kind) => setIsForecast(kind === 'forecast')}
+                value={kind}
+                hint={runKinds[kind].hint}
+                choices={kindsFor(version.columns).map((value) => ({ value, label: runKinds[value].label }))}
+                onValue={(chosen) => setKind(chosen as typeof kind)}
               />
             )}
-            {isForecast ? (
-              <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />
-            ) : (
-              <ConfigurationForm dataset={dataset} version={version} schema={schema} />
-            )}
+            {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
+            {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'survival' && <SurvivalForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
           </>
         );
       }}
@@ -112,12 +133,14 @@ interface ConfigurationFormProps {
   dataset: Dataset;
   version: NonNullable<Dataset['latestVersion']>;
   schema: FieldSchema;
+  /** Goes on with the configuration as text. */
+  onText(text: string): void;
 }
 
 /** The parts of the configuration that are drawn from its schema alone. */
 const parts = ['trainer', 'split', 'selection'] as const;
 
-function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps) {
+function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFormProps) {
   const { columns } = version;
   const families = schema.properties?.['models']?.items?.oneOf ?? [];
   const navigate = useNavigate();
@@ -136,6 +159,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const [settings, setSettings] = useState(
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
+  const [personalisation, setPersonalisation] = useState(() => personalisationDraft(schema));
   const [terms, setTerms] = useState(usualTerms);
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
@@ -143,7 +167,7 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
   const { refusal } = submitRun;
   const targetColumn = columns.find((column) => column.name === target);
   const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
-  const features = featuresOf(columns, choices, target);
+  const features = featuresOf(columns, choices, target).filter(({ name }) => name !== headColumnOf(personalisation));
   const names = features.map(({ name }) => name);
   const report = useQuery(TargetReportDocument, {
     variables: { id: dataset.id, target, type: typeOfTarget.toUpperCase() as TargetType },
@@ -157,21 +181,24 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
     'modelName',
     'datasetVersionId',
     ...termPaths,
+    ...personalisationPaths(schema, personalisation),
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
     ...(isSearch ? [] : models.flatMap((draft, index) => pathsOf(familyOf(draft) ?? {}, draft, `models[${index}]`))),
   ]);
 
+  const spec = {
+    inputFeatures: features,
+    outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
+    ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
+    ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
+    ...personalisationInput(schema, personalisation),
+  };
+
   async function submit(event: FormEvent) {
     event.preventDefault();
     setSentFeatures(features.map((feature) => feature.name));
-    const spec = {
-      inputFeatures: features,
-      outputFeatures: [{ name: target, type: typeOfTarget, ...(classes.length === 2 && positiveClass ? { positiveClass } : {}) }],
-      ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
-      ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
-    };
     const submitted = await submitRun.run({
       input: {
         datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms),
@@ -326,9 +353,11 @@ function ConfigurationForm({ dataset, version, schema }: ConfigurationFormProps)
           </Card>
         </div>
       </div>
+      <PersonalisationFields schema={schema} columns={columns} target={target} draft={personalisation} problemAt={(path) => problemOf(refusal, path)} onDraft={setPersonalisation} />
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>
+      <ConfigurationYaml spec={spec} onEdit={onText} />
       <div className="sticky bottom-0 -mx-6 flex items-center justify-end gap-4 border-t border-steel-200 bg-white/95 px-6 py-3 lg:-mx-9 lg:px-9">
         <p className="text-[13px] text-steel-500">
           {isSearch ? 'Automatic search' : `${models.length} ${models.length === 1 ? 'model' : 'models'}`} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}

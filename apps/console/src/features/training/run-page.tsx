@@ -16,9 +16,12 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, RunProgressDocument, type RunQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { CoefficientsCard } from './coefficients-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
+import { PersonalisationCard } from './personalisation-view.tsx';
+import { SurvivalCard } from './survival-view.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
 import { searchCurveOf } from './search-curve.ts';
 import { deviceNames, familyName, isFinal, RunState, shareDone, timeUsed, whereabouts } from './run-state.tsx';
@@ -221,7 +224,10 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
           />
         </Card>
       )}
+      {trial && <PersonalisationCard name={familyName(trial.family)} metrics={trial.metrics} scoreTest={trial.scoreTest} />}
+      {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <SurvivalCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>
           <Curve

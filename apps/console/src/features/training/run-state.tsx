@@ -44,10 +44,15 @@ const families: Record<string, string> = {
   ensemble: 'Ensemble',
   exponential_smoothing: 'Exponential smoothing',
   lag_linear: 'Lag regression',
+  lag_trees: 'Lag trees',
+  gru: 'Recurrent network',
+  tcn: 'Convolutional network',
   drift: 'Drift',
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
   naive: 'Naive',
+  accelerated_failure: 'Accelerated failure time',
+  kaplan_meier: 'Kaplan-Meier curve',
 };
 
 export function familyName(family: string): string {

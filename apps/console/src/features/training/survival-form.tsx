@@ -1,0 +1,157 @@
+import { useQuery } from '@apollo/client/react';
+import { useNavigate } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+import { Button } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { SubmitRunDocument, TargetReportDocument } from '../../gql/graphql.ts';
+import { otherProblems, problemOf } from '../../graphql/refusal.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+import { featuresOf, proposeChoices, type TrainingColumn } from './column-choice.ts';
+import { ColumnsTable } from './columns-table.tsx';
+import { LeakNotice } from './leak-notice.tsx';
+import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
+import { SchemaFields } from './schema-fields.tsx';
+
+interface SurvivalFormProps {
+  datasetId: string;
+  datasetName: string;
+  datasetVersionId: string;
+  columns: readonly TrainingColumn[];
+  /** of the whole training configuration */
+  schema: FieldSchema;
+}
+
+const eventsOf = <Column extends Pick<TrainingColumn, 'flags' | 'type'>>(columns: readonly Column[]) =>
+  columns.filter(({ type, flags }) => type === 'BINARY' || flags.includes('two_valued'));
+
+/** Remaining life needs a time, and a column that says whether its end was seen. */
+export function canSurvive(columns: readonly Pick<TrainingColumn, 'type' | 'flags'>[]): boolean {
+  return columns.some(({ type, flags }) => type === 'NUMBER' && !flags.includes('two_valued')) && eventsOf(columns).length > 0;
+}
+
+/** The value that most likely stands for an end. */
+export function proposeEnd(values: readonly string[]): string {
+  return values.find((value) => /^(1|true|yes|y|failed|failure|dead|event|ja)$/i.test(value)) ?? values.at(-1) ?? '';
+}
+
+/** Starts a run that learns the time to an end from rows of which some were still running. */
+export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns, schema }: SurvivalFormProps) {
+  const navigate = useNavigate();
+  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { eventColumn: _event, observedValue: _value, models, ...others } = schema.properties?.['survival']?.properties ?? {};
+  const settingsSchema: FieldSchema = { properties: others };
+  const splitSchema = schema.properties?.['split'] ?? {};
+  const families = models?.items?.oneOf ?? [];
+  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
+  const valuesOf = (name: string) => columns.find((column) => column.name === name)?.topValues.map(({ value }) => value) ?? [];
+  const times = columns.filter(({ type, flags }) => type === 'NUMBER' && !flags.includes('two_valued')).map(({ name }) => name);
+  const events = eventsOf(columns).map(({ name }) => name);
+
+  const [modelName, setModelName] = useState(datasetName);
+  const [target, setTarget] = useState(() => times.at(-1) ?? '');
+  const [eventColumn, setEventColumn] = useState(() => events.at(-1) ?? '');
+  const [observedValue, setObservedValue] = useState(() => proposeEnd(valuesOf(eventColumn)));
+  const [choices, setChoices] = useState(() => proposeChoices(columns));
+  const [acknowledged, setAcknowledged] = useState<string[]>([]);
+  const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
+  const [split, setSplit] = useState(() => draftOf(splitSchema) as DraftObject);
+  const [chosen, setChosen] = useState<readonly string[]>(() => families.map(nameOf));
+  const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
+
+  const { refusal } = submitRun;
+  const features = featuresOf(columns, choices, target).filter(({ name }) => name !== eventColumn);
+  const names = features.map(({ name }) => name);
+  const report = useQuery(TargetReportDocument, { variables: { id: datasetId, target, type: 'NUMBER' }, skip: target === '' });
+  const leaks = report.data?.dataset?.latestVersion?.targetReport.leaks ?? [];
+  const shownPaths = new Set([
+    'modelName', 'outputFeatures[0].name', 'survival.eventColumn', 'survival.observedValue',
+    ...pathsOf(settingsSchema, settings, 'survival'), ...pathsOf(splitSchema, split, 'split'),
+    ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
+  ]);
+  const choicesOf = (values: readonly string[]) => values.map((value) => ({ value, label: value }));
+  const problemAt = (path: string) => problemOf(refusal, path);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setSentFeatures(names);
+    const spec = {
+      inputFeatures: features,
+      outputFeatures: [{ name: target, type: 'number' }],
+      split: valueOf(splitSchema, split),
+      survival: {
+        ...(valueOf(settingsSchema, settings) as object), eventColumn, observedValue,
+        models: families.map(nameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
+      },
+    };
+    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) } });
+    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
+    else window.scrollTo({ top: 0, behavior: 'smooth' });
+  }
+
+  return (
+    <form noValidate onSubmit={(event) => void submit(event)} className="space-y-6">
+      <RefusalNotice refusal={refusal} problems={otherProblems(refusal, (field) => shownPaths.has(field))} />
+      <Card title="What ends, and when">
+        <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
+          <SelectField label="Time column" value={target} hint="The time to the end, or to when a row was last looked at." choices={choicesOf(times)} problem={problemAt('outputFeatures[0].name')} onValue={setTarget} />
+          <SelectField
+            label="Event column"
+            value={eventColumn}
+            hint="Says whether the end was seen."
+            choices={choicesOf(events)}
+            problem={problemAt('survival.eventColumn')}
+            onValue={(name) => {
+              setEventColumn(name);
+              setObservedValue(proposeEnd(valuesOf(name)));
+            }}
+          />
+          <SelectField
+            label="Value of an end"
+            value={observedValue}
+            hint="Rows with another value were still running."
+            choices={choicesOf(valuesOf(eventColumn))}
+            problem={problemAt('survival.observedValue')}
+            onValue={setObservedValue}
+          />
+          <SchemaFields schema={settingsSchema} draft={settings} path="survival" problemAt={problemAt} onDraft={setSettings} />
+          <TextField label="Model name" required value={modelName} onValue={setModelName} hint="A success becomes the next version of this model." problem={problemAt('modelName')} />
+        </div>
+      </Card>
+      <Card title="What to learn from" description={`${features.length} columns chosen`} isFlush>
+        <ColumnsTable
+          columns={columns.filter(({ name }) => name !== eventColumn)}
+          choices={choices}
+          target={target}
+          problemsOf={(column) => (sentFeatures.includes(column) ? ['name', 'type'].flatMap((part) => problemAt(`inputFeatures[${sentFeatures.indexOf(column)}].${part}`) ?? []) : [])}
+          onChoice={(column, choice) => setChoices({ ...choices, [column]: choice })}
+        />
+      </Card>
+      <LeakNotice leaks={leaks} features={names} acknowledged={acknowledged} onAcknowledged={setAcknowledged} />
+      <Card title="Models to compare" description="The Kaplan-Meier curve, which answers every row alike, is always among them.">
+        <div className="grid gap-4 sm:grid-cols-2">
+          {families.map((family) => (
+            <CheckField
+              key={nameOf(family)}
+              label={family.title ?? nameOf(family)}
+              hint={family.description}
+              isChecked={chosen.includes(nameOf(family))}
+              onChecked={(isOn) => setChosen(isOn ? [...chosen, nameOf(family)] : chosen.filter((name) => name !== nameOf(family)))}
+            />
+          ))}
+        </div>
+      </Card>
+      <Card title="Split" description="Which rows are learnt from, and which are kept to judge the result.">
+        <div className="grid gap-4 sm:grid-cols-2">
+          <SchemaFields schema={splitSchema} draft={split} path="split" problemAt={problemAt} onDraft={setSplit} />
+        </div>
+      </Card>
+      <div className="flex justify-end">
+        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
+          Start run
+        </Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { splitColumnOf } from '@millrace/configuration';
+import { readTable } from '@millrace/datasets';
+import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies, type FittedDetector, type Row, type Table, trainAnomaly, type TrainAnomalyOutcome } from '@millrace/learning';
+import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import type { TrialRecord } from '@millrace/training';
+import { timeOneRow } from './time-one-row.ts';
+import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { asTable } from './training-table.ts';
+
+type Trained = Extract<TrainAnomalyOutcome, { type: 'trained' }>;
+
+interface Surroundings {
+  backend: Backend;
+  signal: AbortSignal;
+  checkpoint: CheckpointStore;
+  send(message: TrainerMessage): Promise<void>;
+}
+
+/** Rows on which the engines are compared. */
+const agreementRows = 200;
+const packageFolder = 'package';
+
+/** A run whose configuration asks for an anomaly detection. */
+export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint, send }: Surroundings): Promise<void> {
+  const { spec } = job;
+  const splitColumn = splitColumnOf(spec);
+  const used = [...spec.inputFeatures, ...spec.outputFeatures];
+  const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
+  const table: Table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
+  const outcome = await trainAnomaly({
+    table, spec, backend, signal, checkpoint,
+    onEvent: (event) => send(event.type === 'epoch' ? { type: 'epoch', trial: event.trial, epoch: event.epoch, epochs: event.epochs, values: { loss: event.loss } } : event),
+  });
+  if (outcome.type === 'cancelled') return send({ type: 'cancelled' });
+  if (outcome.type === 'invalid') {
+    const [problem] = outcome.problems;
+    return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
+  }
+  await publish(job, outcome, table, send);
+}
+
+/** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
+async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Surroundings['send']): Promise<void> {
+  const trials: TrialRecord[] = [];
+  let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
+  for (const [index, trial] of outcome.trials.entries()) {
+    const modelPackage = buildDetectorPackage(trial.detector, {
+      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      lineage: json({
+        modelVersionId: job.modelVersionId,
+        runId: job.runId,
+        datasetVersionId: job.datasetVersionId,
+        spec: job.spec,
+        family: trial.family,
+        parameters: trial.parameters,
+        backend: outcome.backend,
+        rows: rowsOf(outcome),
+      }),
+    });
+    const model = await loadModel(modelPackage.files);
+    try {
+      const rows = sampleRows(table, trial.detector, outcome.split.test);
+      trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, rows[0])));
+      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.detector, model, rows) };
+    } finally {
+      await model.close();
+    }
+  }
+  const { modelPackage, agreement } = best!;
+  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
+  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
+  await send({
+    type: 'trained',
+    trials,
+    metrics: json(outcome.trials[outcome.best]!.metrics.test),
+    agreement,
+    packageFolder,
+    packageSha256: modelPackage.digest,
+    packageSizeBytes: modelPackage.sizeBytes,
+    packageSizeGzBytes: modelPackage.gzipBytes,
+  });
+}
+
+function trialRecord(trial: AnomalyTrial, index: number, outcome: Trained, modelPackage: ModelPackage, predTimeMsP50: number | null): TrialRecord {
+  const { selectionMetric, anomalousClass, warnings } = outcome;
+  return {
+    number: index,
+    family: trial.family,
+    parameters: json(trial.parameters),
+    metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric, anomalies: { ...trial.report, falseAlarmRate: trial.detector.falseAlarmRate, anomalousClass }, warnings }),
+    scoreVal: trial.metrics.validation[selectionMetric],
+    scoreTest: trial.metrics.test[selectionMetric],
+    fitTimeSeconds: trial.fitTimeSeconds,
+    predTimeMsP50,
+    sizeBytes: modelPackage.sizeBytes,
+    sizeGzBytes: modelPackage.gzipBytes,
+    best: index === outcome.best,
+  };
+}
+
+/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
+function rowsOf({ split: { train, validation, test }, dropped }: Trained) {
+  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
+  return { train: train.length, validation: validation.length, test: test.length, dropped, testSha256 };
+}
+
+/** Test rows, without those that serving would refuse as incomplete. */
+function sampleRows(table: Table, { features }: FittedDetector, testRows: Int32Array): Row[] {
+  const columns = features.map((feature) => {
+    const source = (feature.type === 'number' && feature.of?.column) || feature.name;
+    const { name, type, values } = table.columns.find((column) => column.name === source)!;
+    return { name, type, values, missingAllowed: feature.missingAllowed };
+  });
+  const rows: Row[] = [];
+  for (const at of testRows) {
+    if (rows.length === agreementRows) break;
+    const cells = columns.map(({ name, type, values }) => {
+      const value = values[at] ?? NaN;
+      return [name, Number.isNaN(value) ? null : type === 'number' ? (value as number) : String(value)] as const;
+    });
+    if (cells.every(([, value], place) => value !== null || columns[place]!.missingAllowed)) rows.push(Object.fromEntries(cells));
+  }
+  return rows;
+}
+
+async function compareEngines(detector: FittedDetector, model: LoadedModel, rows: Row[]): Promise<Agreement> {
+  const checked = checkRows(model.signature, rows);
+  if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
+  return agree(await detectAnomalies(detector, rows), await model.predict(checked.rows), { type: 'anomaly', threshold: detector.threshold });
+}
+
+/** Plain JSON of plain data: the same values, without the types. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
+const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

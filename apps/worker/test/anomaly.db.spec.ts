@@ -1,0 +1,63 @@
+import { checkRows, loadModel } from '@millrace/packaging';
+import type { TenantInWorld, World } from '@millrace/testkit';
+import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
+
+/** Torque follows speed, but in every 20th row, which the label calls a failure. */
+const rows = 600;
+const isBad = (row: number) => row % 20 === 7;
+const torqueOf = (row: number) => (isBad(row) ? ((row * 37) % 101) + 40 : 140 - ((row * 37) % 101)) + ((row * 13) % 7);
+const dayOf = (row: number) => new Date(Date.UTC(2026, 0, 1 + (row % 28))).toISOString().slice(0, 10);
+const csv = ['day,speed,torque,mode,failed', ...Array.from({ length: rows }, (_, row) => `${dayOf(row)},${(row * 37) % 101},${torqueOf(row)},${row % 3 ? 'a' : 'b'},${isBad(row) ? 'yes' : 'no'}`)].join('\n');
+const spec = {
+  inputFeatures: [{ name: 'day', type: 'date' }, { name: 'speed', type: 'number' }, { name: 'torque', type: 'number' }, { name: 'mode', type: 'category' }],
+  outputFeatures: [{ name: 'failed', type: 'binary', positiveClass: 'yes' }],
+  trainer: { epochs: 15, learningRate: 0.02 },
+  anomaly: { falseAlarmRate: 0.05, learnFrom: 'normal', models: [{ family: 'robust_z_score' }, { family: 'isolation_forest', numTrees: 20 }, { family: 'autoencoder', hiddenLayers: [8], codeSize: 2 }] },
+};
+
+let world: World;
+let tenant: TenantInWorld;
+let startTestWorker: WorkerWorld['startTestWorker'];
+let until: WorkerWorld['until'];
+beforeAll(async () => {
+  ({ world, tenant, startTestWorker, until } = await createWorkerWorld());
+});
+afterAll(() => world.close());
+
+describe('an anomaly detection', () => {
+  it('goes from a data set to a version that reports rows, and beats the baseline', async () => {
+    const worker = await startTestWorker('detector');
+    const submitted = await tenant.run(await tenant.dataset(csv), spec, 'failures');
+    const run = await until(submitted.id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+    expect(run.trials.map(({ family }) => family).sort()).toEqual(['autoencoder', 'baseline', 'isolation_forest', 'robust_z_score']);
+    const best = run.trials.find((trial) => trial.best)!;
+    expect(best.scoreTest!).toBeGreaterThan(3 * run.trials.find(({ family }) => family === 'baseline')!.scoreTest!);
+    expect(best.metrics).toMatchObject({
+      selectionMetric: 'prAuc', warnings: [], rows: { test: 120, testSha256: expect.any(String) }, test: { type: 'anomaly_detection', rows: 120 },
+      anomalies: { anomalousClass: 'yes', histogram: { edges: expect.any(Array) }, rows: expect.any(Array) },
+    });
+
+    const version = run.modelVersion!;
+    expect(version).toMatchObject({ status: 'READY', agreement: { type: 'agrees', rows: 120 } });
+    const { task } = await world.db.database.forTenant(tenant.tenantId).transaction((tx) => tx.model.findFirstOrThrow({ where: { name: 'failures' } }));
+    expect(task).toBe('ANOMALY_DETECTION');
+    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    expect(model.signature.anomaly!.falseAlarmRate).toBeLessThanOrEqual(0.05);
+    const checked = checkRows(model.signature, [{ day: '2026-01-14', speed: 50, torque: 93, mode: 'a' }, { day: '2026-01-14', speed: 5, torque: 900, mode: 'a' }]);
+    const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];
+    expect(answers).toMatchObject([{ anomaly: { isAnomaly: false } }, { anomaly: { isAnomaly: true } }]);
+    // A date counts as one input, however many numbers are made of it.
+    expect(answers.map((answer) => 'value' in answer && answer.anomaly?.contributions?.length)).toEqual([4, 4]);
+    await model.close();
+    await worker.close();
+  });
+
+  it('is refused before it is queued where the configuration does not fit, with field and remedy', async () => {
+    const version = await tenant.dataset(csv);
+    const outcome = await world.training.submit(tenant.owner.actor, {
+      datasetVersionId: version.id, modelName: 'refused', spec: { ...spec, outputFeatures: [], anomaly: { learnFrom: 'normal', falseAlarmRate: 0.001 } },
+    });
+    expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.anomaly.learnFrom' }, { field: 'spec.anomaly.falseAlarmRate' }] });
+  });
+});

@@ -1,0 +1,1 @@
+ALTER TYPE "model_task" ADD VALUE 'SURVIVAL';
