@@ -212,7 +212,9 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
     const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
     const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
-    const broken = candidate && enough ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
+    // What cannot even be loaded gets no requests to be judged by.
+    const isDead = row.baked && candidate?.errorRate === 1;
+    const broken = candidate && (enough || isDead) ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
     if (broken) {
       await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
       await end(tx, rollout, 'ROLLED_BACK', broken);
