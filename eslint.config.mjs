@@ -20,7 +20,7 @@ const mayImport = {
   registry: ['packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
   training: ['registry', 'configuration', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   testkit: ['*'],
-  api: ['training', 'registry', 'datasets', 'quota', 'auth', 'outbound', 'storage', 'database', 'kernel'],
+  api: ['training', 'registry', 'datasets', 'images', 'quota', 'auth', 'outbound', 'storage', 'database', 'kernel'],
   inference: ['registry', 'packaging', 'quota', 'auth', 'storage', 'database', 'kernel'],
   worker: ['training', 'learning', 'images', 'configuration', 'packaging', 'registry', 'datasets', 'quota', 'auth', 'storage', 'database', 'kernel'],
   console: [],

@@ -15,7 +15,7 @@ type Figures = Record<(typeof metrics)[number], number[]>;
 export async function benchAnomaly(parameters: string[]): Promise<void> {
   const { values } = parseArgs({
     args: parameters,
-    options: { rate: { type: 'string', default: '0.01' }, models: { type: 'string' }, trainer: { type: 'string', default: '{}' }, python: { type: 'string' } },
+    options: { rate: { type: 'string', default: '0.01' }, models: { type: 'string' }, trainer: { type: 'string', default: '{}' }, python: { type: 'string' }, folds: { type: 'string', default: '5' }, from: { type: 'string', default: 'all,normal' } },
   });
   const dataSet = readScoredDataset('ai4i2020');
   if (!dataSet) {
@@ -26,17 +26,17 @@ export async function benchAnomaly(parameters: string[]): Promise<void> {
   await selectBackend({ prefer: 'wasm' });
   console.log(`| learned from | family | ${metrics.join(' | ')} | stated rate | seconds |`);
   console.log(`|---|---|${metrics.map(() => '---').join('|')}|---|---|`);
-  for (const learnFrom of ['all', 'normal'] as const) {
+  for (const learnFrom of values.from.split(',')) {
     const found = new Map<string, { figures: Figures; stated: number[]; seconds: number[] }>();
-    for (const [fold] of dataSet.folds.entries()) {
+    for (const fold of dataSet.folds.slice(0, Number(values.folds)).keys()) {
       say(`${learnFrom}, fold ${fold}`);
       const { spec, table } = configurationOf(dataSet, fold, {
         falseAlarmRate: Number(values.rate), learnFrom, ...(values.models ? { models: JSON.parse(values.models) as object[] } : {}),
       }, JSON.parse(values.trainer) as object);
       const outcome = await trainAnomaly({ table, spec });
       if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
-      for (const trial of outcome.trials) {
-        const name = `${trial.family} ${'combine' in trial.parameters ? String(trial.parameters['combine']) : ''}`;
+      for (const [index, trial] of outcome.trials.entries()) {
+        const name = nameOf(spec.anomaly!.models[index] ?? { family: 'baseline' });
         const own = found.get(name) ?? { figures: Object.fromEntries(metrics.map((metric) => [metric, []])) as unknown as Figures, stated: [], seconds: [] };
         found.set(name, own);
         for (const metric of metrics) own.figures[metric].push(trial.metrics.test[metric] ?? NaN);
@@ -94,6 +94,11 @@ async function compareWithPython({ table, inputs, target, folds }: ScoredDataset
   const running = promisify(execFile)(python, ['-c', script]);
   running.child.stdin!.end(JSON.stringify({ x, y, folds: folds.map((rows) => Array.from(rows)) }));
   console.log((await running).stdout.trim());
+}
+
+/** `autoencoder hiddenLayers 32, codeSize 3`. */
+function nameOf({ family, ...settings }: { family: string }): string {
+  return `${family} ${Object.entries(settings).map(([name, value]) => `${name} ${String(value)}`).join(', ')}`.trim();
 }
 
 const meanOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

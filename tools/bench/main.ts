@@ -2,6 +2,7 @@ import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchImages } from './images.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
@@ -21,6 +22,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  images: benchImages,
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,

@@ -10,13 +10,14 @@ import { say } from './servers.ts';
 
 /**
  * Trainings that are killed (-9) after random epochs and gone on with, over and over: each must end with what an
- * uninterrupted one has learned, bit for bit. Kills are dealt out in turn among the candidates.
+ * uninterrupted one has learned, bit for bit. Each candidate gets its share of the kills.
+ * `npm run bench -- resume [--kills 50 --candidates adam,random_forest]`
  */
 export async function benchResume(parameters: string[]): Promise<void> {
-  const { values } = parseArgs({ args: parameters, options: { kills: { type: 'string', default: '50' } } });
+  const { values } = parseArgs({ args: parameters, options: { kills: { type: 'string', default: '50' }, candidates: { type: 'string', default: Object.keys(candidates).join(',') } } });
   const wanted = Number(values.kills);
   const folder = await fs.mkdtemp(path.join(tmpdir(), 'millrace-resume-'));
-  const names = Object.keys(candidates);
+  const names = values.candidates.split(',');
   const undisturbed = new Map<string, string>();
   const tally = new Map(names.map((name) => [name, { kills: 0, trainings: 0, differing: 0 }]));
   try {
@@ -25,21 +26,20 @@ export async function benchResume(parameters: string[]): Promise<void> {
       undisturbed.set(name, (await attempt(name, folder, Infinity))!);
       await fs.rm(path.join(folder, `${name}.checkpoint`));
     }
-    let kills = 0;
-    for (let turn = 0; kills < wanted; turn++) {
-      const name = names[turn % names.length]!;
+    for (const [place, name] of names.entries()) {
       const own = tally.get(name)!;
-      let digest: string | null = null;
-      while (digest === null) {
-        say(`${kills} of ${wanted} kills: ${name}`);
-        digest = await attempt(name, folder, kills < wanted ? 1 + Math.floor(Math.random() * 12) : Infinity);
-        if (digest !== null) continue;
-        kills += 1;
-        own.kills += 1;
+      const share = Math.floor(((place + 1) * wanted) / names.length) - Math.floor((place * wanted) / names.length);
+      while (own.kills < share) {
+        let digest: string | null = null;
+        while (digest === null) {
+          say(`${name}: ${own.kills} of ${share} kills`);
+          digest = await attempt(name, folder, own.kills < share ? 1 + Math.floor(Math.random() * 12) : Infinity);
+          if (digest === null) own.kills += 1;
+        }
+        own.trainings += 1;
+        if (digest !== undisturbed.get(name)) own.differing += 1;
+        await fs.rm(path.join(folder, `${name}.checkpoint`));
       }
-      own.trainings += 1;
-      if (digest !== undisturbed.get(name)) own.differing += 1;
-      await fs.rm(path.join(folder, `${name}.checkpoint`));
     }
   } finally {
     await fs.rm(folder, { recursive: true, force: true });

@@ -1,3 +1,5 @@
+import { encodePng } from '@millrace/images';
+import { zipOf } from '@millrace/testkit';
 import { createApiWorld, type Member, type World } from './api-world.ts';
 
 let world: World;
@@ -37,6 +39,24 @@ function partsAndWhole(): string {
   });
   return ['a,b,other,whole', ...rows].join('\n');
 }
+
+describe('Pictures', () => {
+  it('come as an archive, are told about and shown, and are nobody else’s', async () => {
+    const archive = zipOf([...'abcdef'].map((name, i) => ({ name: `${i % 2 ? 'good' : 'bad'}/${name}.png`, bytes: encodePng({ width: 6, height: 4, channels: 1, data: new Uint8Array(24).fill(i * 40) }) })));
+    const { version } = await made('parts in pictures', archive);
+    const look = `query ($id: ID!) { node(id: $id) { ... on DatasetVersion { rowCount columns { name type images { png grey minWidth brokenCount sizeBytes classes { label count } broken { path } } }
+      contactSheet(perClass: 2) { label count images { path dataUri } } sampleRows(first: 1) } } }`;
+    const shown = await ask(look, { id: version.id });
+    expect(shown.columns.map(({ type }: { type: string }) => type)).toEqual(['TEXT', 'IMAGE', 'CATEGORY']);
+    expect(shown.columns[1].images).toMatchObject({ png: 6, grey: 6, minWidth: 6, brokenCount: 0, broken: [], classes: [{ label: 'bad', count: 3 }, { label: 'good', count: 3 }] });
+    expect(shown.contactSheet.map(({ label, images }: { label: string; images: object[] }) => [label, images.length])).toEqual([['bad', 2], ['good', 2]]);
+    expect(shown.contactSheet[0].images[0]).toEqual({ path: 'bad/a.png', dataUri: expect.stringMatching(/^data:image\/png;base64,iVBOR/) });
+    const { version: table } = await made('no pictures', 'a,b\n1,2\n');
+    expect((await ask(look, { id: table.id })).contactSheet).toEqual([]);
+    const eve = await world.tenant('eve-of-pictures');
+    expect(await ask(look, { id: version.id }, eve)).toBeNull();
+  });
+});
 
 describe('A target', () => {
   const report = `query ($id: ID!, $target: String!, $type: TargetType!) { node(id: $id) { ... on DatasetVersion { targetReport(target: $target, type: $type) {

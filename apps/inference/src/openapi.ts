@@ -29,7 +29,7 @@ const inferAnswer = {
   ],
 };
 const inferNotes =
-  'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text. ' +
+  'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text and for dates (ISO 8601). ' +
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
   '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
 const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
@@ -120,7 +120,7 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
 };
 
 const rowCodes =
-  'missing_feature, unknown_feature, not_a_number, not_finite, too_large, null_value, not_text, wrong_length, wrong_datatype, ' +
+  'missing_feature, unknown_feature, not_a_number, not_finite, too_large, null_value, not_text, not_a_date, wrong_length, wrong_datatype, ' +
   'duplicate_feature, not_an_object, not_a_list, too_many_rows, no_rows';
 
 /** The OpenAPI 3.1 document, from the routes themselves. */

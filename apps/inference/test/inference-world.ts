@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type ApiKeyInput, type Auth, createAuth, createTenantKeyring, masterKeysOf, type PersonActor } from '@millrace/auth';
 import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { agree, buildForecastPackage, buildPackage, type FittedForecast, type FittedPipeline } from '@millrace/packaging';
+import { agree, buildDetectorPackage, buildForecastPackage, buildPackage, type FittedDetector, type FittedForecast, type FittedPipeline } from '@millrace/packaging';
 import { createRegistry, type Registry } from '@millrace/registry';
 import { type ArtefactStore, createFileStore, createSealedStore } from '@millrace/storage';
 import { createTestDatabase, testSecrets } from '@millrace/testkit';
@@ -32,9 +32,9 @@ export interface TenantOfWorld {
   refreshToken: string;
   createKey(input?: Partial<ApiKeyInput>): Promise<{ id: string; text: string }>;
   /** Stores a package and enters it as the next version of the model. */
-  addVersion(modelName: string, pipeline: FittedPipeline | FittedForecast): Promise<ModelVersion>;
+  addVersion(modelName: string, pipeline: FittedPipeline | FittedForecast | FittedDetector): Promise<ModelVersion>;
   /** Makes a new version the one that an endpoint of the same name serves. */
-  publish(endpointName: string, pipeline: FittedPipeline | FittedForecast): Promise<{ version: ModelVersion; endpoint: Endpoint }>;
+  publish(endpointName: string, pipeline: FittedPipeline | FittedForecast | FittedDetector): Promise<{ version: ModelVersion; endpoint: Endpoint }>;
   ledger(): Promise<UsageRecord[]>;
 }
 
@@ -135,9 +135,9 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           return { id: outcome.apiKey.id, text: outcome.key };
         },
 
-        async addVersion(modelName: string, pipeline: FittedPipeline | FittedForecast) {
+        async addVersion(modelName: string, pipeline: FittedPipeline | FittedForecast | FittedDetector) {
           const facts = { metrics: {}, lineage: {} };
-          const modelPackage = 'estimator' in pipeline ? buildPackage(pipeline, facts) : buildForecastPackage(pipeline, facts);
+          const modelPackage = 'estimator' in pipeline ? buildPackage(pipeline, facts) : 'scorer' in pipeline ? buildDetectorPackage(pipeline, facts) : buildForecastPackage(pipeline, facts);
           const versionId = newId('modelVersion');
           await registry.storePackage(tenantId, versionId, modelPackage);
           const run = await insertRun();
@@ -148,7 +148,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           );
         },
 
-        async publish(endpointName: string, pipeline: FittedPipeline | FittedForecast) {
+        async publish(endpointName: string, pipeline: FittedPipeline | FittedForecast | FittedDetector) {
           const version = await tenant.addVersion(endpointName, pipeline);
           const outcome = await registry.publish(owner, { versionId: version.id, endpointName });
           if (outcome.type !== 'published') throw new Error(JSON.stringify(outcome));

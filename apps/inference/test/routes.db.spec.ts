@@ -64,6 +64,32 @@ describe('predictions', () => {
     expect([beyond.status, beyond.json.error.problems?.[0] ?? beyond.json.error]).toMatchObject([400, { code: 'value_not_offered', field: 'step' }]);
   });
 
+  it('an anomaly detection: its metadata tell the threshold, and every route says which rows are above it', async () => {
+    const other = await world.createTenant();
+    await other.publish('press', {
+      features: ['speed', 'torque'].map((name) => ({ name, type: 'number', min: 0, max: 9, mean: 5, scale: 2, fill: 5, missingAllowed: false })),
+      scorer: { family: 'robust_z_score', combine: 'largest', columns: [{ type: 'number', centre: 5, scale: 1 }, { type: 'number', centre: 5, scale: 2 }] },
+      threshold: 1.5, falseAlarmRate: 0.01,
+    });
+    const { text } = await other.createKey();
+    expect((await call(`${url}/v2/models/press`, { key: text })).json).toMatchObject({
+      outputs: [{ name: 'score', datatype: 'FP64', shape: [-1] }, { name: 'isAnomaly', datatype: 'BOOL', shape: [-1] }, { name: 'contributions', datatype: 'FP64', shape: [-1, 2] }],
+      parameters: { anomaly: { threshold: 1.5, falseAlarmRate: 0.01, hasContributions: true } },
+    });
+    const rows = [{ speed: 5, torque: 9 }, { speed: 4, torque: 5 }];
+    const said = [{ score: 2, isAnomaly: true, contributions: { speed: 0, torque: 2 } }, { score: 1, isAnomaly: false, contributions: { speed: 1, torque: 0 } }];
+    const answerTo = async (path: string, body: object) => (await call(`${url}${path}`, { key: text, body })).json;
+    expect(await answerTo('/predict', { features: rows })).toEqual({ prediction: [true, false] });
+    expect(await answerTo('/v1/models/press:predict', { instances: rows })).toEqual({ predictions: said });
+    expect(await answerTo('/models/press/invocations', { dataframe_records: rows })).toEqual({ predictions: said });
+    const { outputs } = await answerTo('/v2/models/press/infer', { inputs: [{ name: 'x', shape: [2, 2], datatype: 'FP64', data: [[5, 9], [4, 5]] }] });
+    expect(outputs).toEqual([
+      { name: 'score', datatype: 'FP64', shape: [2], data: [2, 1] },
+      { name: 'isAnomaly', datatype: 'BOOL', shape: [2], data: [true, false] },
+      { name: 'contributions', datatype: 'FP64', shape: [2, 2], data: [0, 2, 1, 0] },
+    ]);
+  });
+
   it('a number with an interval: its metadata state the coverage, and the answers have both ends', async () => {
     const other = await world.createTenant();
     const { features, target, estimator } = mixedRegression();

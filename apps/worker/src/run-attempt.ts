@@ -191,6 +191,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     const heart = setInterval(() => void beat(), beatEveryMs);
     try {
       const checkpointPath = await fetchCheckpoint();
+      const bases = await fetchBases();
       await storage.withLocalFile(claimed.datasetVersion.objectKey, async (datasetPath) => {
         startedAt = performance.now();
         const job: TrainerJob = {
@@ -200,6 +201,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
           datasetPath,
           spec: run.spec as unknown as TrainingSpec,
           checkpointPath,
+          bases,
           workDirectory: folder,
           backend: run.device === 'CPU' && options.backend === 'cuda' ? 'wasm' : options.backend,
           checkpointEverySeconds: options.checkpointEverySeconds,
@@ -217,6 +219,23 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       clearTimeout(reportTimer);
       await fs.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
+  }
+
+  async function fetchBases(): Promise<TrainerJob['bases']> {
+    const bases: TrainerJob['bases'] = [];
+    for (const [model, base] of claimed.bases.entries()) {
+      if (!base) {
+        bases.push(null);
+        continue;
+      }
+      const files = await options.registry.readPackage(base);
+      const verified = verifyPackage(files, { digest: base.packageSha256 });
+      if (verified.type === 'damaged') throw new Error(`The base of model ${model + 1} is damaged: ${verified.problems[0]?.message}`);
+      const graphPath = path.join(folder, `base-${model}.onnx`);
+      await fs.writeFile(graphPath, files.get('model.onnx')!);
+      bases.push({ modelVersionId: base.id, graphPath });
+    }
+    return bases;
   }
 
   async function fetchCheckpoint(): Promise<string | null> {

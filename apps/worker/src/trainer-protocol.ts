@@ -16,6 +16,8 @@ export interface TrainerJob {
   spec: TrainingSpec;
   /** an earlier attempt's checkpoint, if there is one */
   checkpointPath: string | null;
+  /** by the place of each model: the version that it begins with, and where the graph of its package lies */
+  bases: ({ modelVersionId: string; graphPath: string } | null)[];
   /** the process's own scratch folder */
   workDirectory: string;
   backend: BackendName;

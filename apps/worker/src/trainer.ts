@@ -6,7 +6,7 @@ import {
   type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
-import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
+import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
@@ -74,6 +74,7 @@ async function run(job: TrainerJob): Promise<void> {
     spec,
     backend,
     signal: abort.signal,
+    bases: await Promise.all(job.bases.map(async (base) => base && readConvolutions(new Map([['model.onnx', await fs.readFile(base.graphPath)]])))),
     onEvent: (event) => forward(event, job),
     appraise: (pipeline) => appraise(pipeline, table),
     checkpoint: checkpointsOf(job),
@@ -153,6 +154,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         spec: job.spec,
         family: trial.family,
         parameters: trial.parameters,
+        ...(job.bases[trial.model] ? { parentModelVersionId: job.bases[trial.model]!.modelVersionId } : {}),
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),

@@ -53,6 +53,23 @@ describe('an anomaly detection', () => {
     await worker.close();
   });
 
+  it('pauses within the training of an autoencoder, and goes on from there', async () => {
+    const worker = await startTestWorker('interrupted');
+    const long = { ...spec, trainer: { epochs: 20, batchSize: 16 }, anomaly: { ...spec.anomaly, models: [spec.anomaly.models[2]!] } };
+    const { id } = await tenant.run(await tenant.dataset(csv), long, 'paused');
+    await until(id, ({ metrics }) => metrics.length > 0);
+    expect((await world.training.pause(tenant.owner.actor, id)).type).toBe('pause-requested');
+    await until(id, ({ status }) => status === 'PAUSED');
+    await world.training.resume(tenant.owner.actor, id);
+    const run = await until(id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY' } });
+    const resumed = run.events.find(({ type }) => type === 'resumed')!;
+    expect(resumed.data).toMatchObject({ trial: 0 });
+    expect((resumed.data as { epoch: number }).epoch).toBeGreaterThan(0);
+    expect(run.metrics.map(({ epoch }) => epoch)).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
+    await worker.close();
+  });
+
   it('is refused before it is queued where the configuration does not fit, with field and remedy', async () => {
     const version = await tenant.dataset(csv);
     const outcome = await world.training.submit(tenant.owner.actor, {

@@ -1,5 +1,5 @@
 import { encodePng } from '@millrace/images';
-import { checkRows, loadModel } from '@millrace/packaging';
+import { checkRows, loadModel, readConvolutions } from '@millrace/packaging';
 import { zipOf, type TenantInWorld, type World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 
@@ -45,6 +45,28 @@ it('pictures go from an archive to a version that tells their classes apart', as
   const answers = checked.type === 'valid' ? await model.predict(checked.rows) : checked.problems;
   expect(answers).toMatchObject([{ label: 'scratch' }, { label: 'good' }]);
   await model.close();
+
+  expect(await world.registry.setAlias(tenant.owner.actor, { modelId: version.modelId, alias: 'champion', versionNumber: 1 })).toMatchObject({ type: 'set' });
+  const onBase = (base: object, more: object = {}) => ({ ...spec, models: [{ family: 'convolutional', imageSize: size, base: { model: 'parts', ...base }, ...more }], trainer: { epochs: 2 } });
+  const child = await until((await tenant.run(await tenant.dataset(archive), onBase({ alias: 'champion', freezeEpochs: 2 }), 'parts')).id, isOver);
+  expect(child).toMatchObject({ status: 'SUCCEEDED', spec: { models: [{ base: { model: 'parts', version: 1, freezeEpochs: 2 } }] }, modelVersion: { number: 2, agreement: { type: 'agrees' } } });
+  const [parentFiles, childFiles] = await Promise.all([version, child.modelVersion!].map((one) => world.registry.readPackage(one)));
+  expect(readConvolutions(childFiles!)).toEqual(readConvolutions(parentFiles!));
+  expect(JSON.parse(Buffer.from(childFiles!.get('lineage.json')!).toString())).toMatchObject({ parentModelVersionId: version.id });
+
+  const refused = async (of: object) => {
+    const outcome = await world.training.submit(tenant.owner.actor, { datasetVersionId: run.datasetVersionId, modelName: 'refused', spec: of });
+    return outcome.type === 'invalid' ? outcome.problems.map(({ field }) => field) : outcome.type;
+  };
+  expect(await refused(onBase({ model: 'nobody' }))).toEqual(['spec.models[0].base.model']);
+  expect(await refused(onBase({ version: 9 }))).toEqual(['spec.models[0].base.version']);
+  expect(await refused(onBase({ alias: 'none' }))).toEqual(['spec.models[0].base.alias']);
+  expect(await refused(onBase({ alias: 'a', version: 1 }))).toEqual(['spec.models[0].base.alias']);
+  expect(await refused(onBase({}, { imageSize: 8 }))).toEqual(['spec.models[0].imageSize']);
+  expect(await refused(onBase({}, { colour: 'colour' }))).toEqual(['spec.models[0].colour']);
+  const other = await world.tenant();
+  const theirs = await world.training.submit(other.owner.actor, { datasetVersionId: (await other.dataset(archive)).id, modelName: 'theirs', spec: onBase({}) });
+  expect(theirs).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.models[0].base.model' }] });
   await worker.close();
 });
 

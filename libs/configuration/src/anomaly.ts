@@ -41,6 +41,10 @@ const autoencoderSchema = z
       description: 'Numbers that a row is squeezed into. Default: half of the numbers that a row encodes to.',
     }),
     activation: z.enum(['relu', 'tanh', 'sigmoid', 'elu']).default('tanh').meta({ title: 'Activation', description: 'Between the layers.' }),
+    dropout: z.number().min(0).max(0.9).default(0.1).meta({
+      title: 'Dropout',
+      description: 'Share of the hidden units that each training step leaves out, against learning to copy: what is copied is never unusual.',
+    }),
   })
   .meta({
     title: 'Autoencoder',

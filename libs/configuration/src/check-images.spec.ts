@@ -28,6 +28,7 @@ test('whatever else is asked of pictures is refused by its field', () => {
   expect(fieldsOf({ inputFeatures: [{ name: 'image', type: 'category' }], models: [{ family: 'linear' }] })).toEqual(['inputFeatures[0].type']);
   expect(fieldsOf({ inputFeatures: [{ name: 'depth', type: 'image' }] })).toEqual(['inputFeatures[0].type']);
   expect(fieldsOf({ inputFeatures: [{ name: 'depth', type: 'number' }], models: [{ family: 'convolutional' }] })).toEqual(['models[0].family']);
+  expect(fieldsOf({ outputFeatures: [], anomaly: {} })).toContain('inputFeatures[0].type');
   const many = columns.map((column) => ({ ...column, rows: 20_000 }));
   expect(checkSpecAgainstColumns(spec({ models: [{ family: 'convolutional', imageSize: 256 }] }), many)).toMatchObject([{ field: 'models[0].imageSize', remedy: expect.stringContaining('133') }]);
 });

@@ -23,8 +23,9 @@ export function checkImages(spec: TrainingSpec, columns: readonly ColumnSummary[
     const field = `models[${index}]`;
     if (model.family === 'baseline') return;
     if (model.family !== 'convolutional') return report(`${field}.family`, `The family ${model.family} does not learn from pictures.`, 'Give convolutional or baseline.');
-    const { imageSize, blocks } = model;
-    if (imageSize < 2 ** blocks) report(`${field}.blocks`, `${blocks} blocks halve ${imageSize} pixels to nothing.`, `Give at most ${Math.floor(Math.log2(imageSize))}, or larger pictures.`);
+    const { imageSize, blocks, base } = model;
+    if (base?.version !== undefined && base.alias !== undefined) report(`${field}.base.alias`, 'A version and an alias are given at once.', 'Remove one of the two.');
+    if (!base && imageSize < 2 ** blocks) report(`${field}.blocks`, `${blocks} blocks halve ${imageSize} pixels to nothing.`, `Give at most ${Math.floor(Math.log2(imageSize))}, or larger pictures.`);
     if (rows * imageSize ** 2 * 3 > mostPixelBytes) {
       report(`${field}.imageSize`, `${rows} pictures of ${imageSize} × ${imageSize} pixels take more than ${mostPixelBytes / 2 ** 30} GB of memory.`, `Give at most ${Math.floor(Math.sqrt(mostPixelBytes / 3 / rows))}, or fewer pictures.`);
     }

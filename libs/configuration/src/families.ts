@@ -187,6 +187,16 @@ const augmentationSchema = z
   })
   .meta({ title: 'Augmentation', description: 'Each training step sees the pictures changed at random by this much, so that what does not matter is not learned. Never used for validation, test or serving.' });
 
+const baseSchema = z
+  .strictObject({
+    model: z.string().min(1).max(200).meta({ title: 'Model', description: 'A model of the own registry that looks at pictures.' }),
+    version: z.int().min(1).optional().meta({ title: 'Version', description: 'Its number.' }),
+    alias: z.string().min(1).max(100).optional().meta({ title: 'Alias', description: 'Instead of a number. Default: champion.' }),
+    freezeEpochs: z.int().min(0).max(100_000).default(5).meta({ title: 'Frozen epochs', description: 'For so many epochs its filters stay as they are and only the last layer learns.' }),
+  });
+
+export type BaseSettings = z.output<typeof baseSchema>;
+
 const convolutionalSchema = z
   .strictObject({
     family: z.literal('convolutional'),
@@ -198,6 +208,7 @@ const convolutionalSchema = z
     batchNorm: z.boolean().default(true).meta({ title: 'Batch normalisation', description: 'Keeps the sums of each layer at mean 0 and deviation 1; lets deep networks learn faster.' }),
     dropout: z.number().min(0).max(0.9).default(0.2).meta({ title: 'Dropout', description: 'Share of what the last block found that each training step leaves out.' }),
     augmentation: augmentationSchema.prefault({}),
+    base: baseSchema.nullable().default(null).meta({ title: 'Base', description: 'Begins with the filters of a model that was trained before. How many there are is as in the base; what is said of blocks, layers, filters and batch normalisation does not count.' }),
     classWeight,
     labelSmoothing: z.number().min(0).max(0.5).default(0).meta({ title: 'Label smoothing', description: 'Share of certainty that is taken from the true class and spread over all of them.' }),
   })

@@ -13,7 +13,7 @@ export {
 } from './check-spec.ts';
 export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
-  BaselineSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
+  BaselineSettings, BaseSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
 } from './families.ts';
 export {
   type ForecastMetric,

@@ -40,6 +40,10 @@ export function checkPersonalisation(spec: PersonalisedSpec, columns: ColumnSumm
   const { personalisation: { column: name, minRows, inputs }, split } = spec;
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
+  if (spec.inputFeatures.some(({ type }) => type === 'image')) {
+    report('personalisation', 'A model that reads pictures takes nothing else, so no group either.', 'Remove the block.');
+    return problems;
+  }
   const other = spec.forecast ? 'a forecast' : spec.survival ? 'a survival model' : spec.anomaly ? 'an anomaly detection' : null;
   if (other) {
     report('personalisation', `Heads correct numbers and classes, and ${other} gives other answers.`, 'Remove the block.');

@@ -46,6 +46,11 @@ export function planConvolutions(
   return { channels, layers, classes };
 }
 
+/** A plan with the layers of a trained network, whose normalisation has become part of them. */
+export function planOnBase(base: readonly ConvolutionLayer[], classes: number): ConvolutionPlan {
+  return { channels: base[0]!.inputs, layers: base.map(({ inputs, filters, pooled }) => ({ inputs, filters, pooled, normalised: false })), classes };
+}
+
 /** Kernel, bias and, if normalised, gain of each layer; then kernel and bias of the head. */
 export function weightsOfConvolutions({ layers, classes }: ConvolutionPlan): WeightPlan[] {
   const own = layers.flatMap(({ inputs, filters, normalised }): WeightPlan[] => [

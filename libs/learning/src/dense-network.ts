@@ -33,9 +33,9 @@ export interface DenseTraining {
   trial: number;
   resume: DenseState | null;
   pacer: Pacer;
-  /** Called after each epoch; `outputs` are the network's outputs for the validation rows, if any. */
-  /** ends after so many epochs of the schedule; null for all of them */
+  /** Ends after so many epochs of the schedule; null for all of them. */
   stopAfter?: number | null;
+  /** Called after each epoch; `outputs` are the network's outputs for the validation rows, if any. */
   onEpoch(state: DenseState, result: EpochResult, outputs: Float32Array | null): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
 import type { PersonalisationReport } from './personalisation/train-personalised.ts';
-import type { FittedPipeline } from './pipeline.ts';
+import type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
 import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
 import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
@@ -39,6 +39,8 @@ export interface TrainOptions {
   /** Seed of initial weights and of the order of rows. Default: the split's seed. */
   seed?: number | undefined;
   checkpoint?: CheckpointStore | undefined;
+  /** By the place of a model whose settings name a base: the convolutions to begin with. */
+  bases?: readonly (ConvolutionLayer[] | null)[] | undefined;
   signal?: AbortSignal | undefined;
   /** Told of progress; awaited, so that a slow listener slows the training instead of piling up. */
   onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined;
@@ -202,6 +204,7 @@ export async function train(options: TrainOptions): Promise<TrainOutcome> {
     await emit({ type: 'trial-started', trial: model, trials: models.length, family: settings.family, parameters });
     const outcome = await runTrial({
       data, spec, settings, parameters, model, seed, emit, save,
+      base: options.bases?.[model] ?? undefined,
       current: progress.current?.model === model ? progress.current : null,
       pacer: createPacer(signal),
     });
@@ -240,6 +243,7 @@ interface TrialRun {
   save(trial: number, current: Progress['current']): Promise<void>;
   current: Progress['current'];
   pacer: Pacer;
+  base?: ConvolutionLayer[] | undefined;
 }
 
 type TrialOutcome = { type: 'finished'; trial: Trial } | Exclude<FitOutcome, { type: 'fitted' }>;
@@ -254,7 +258,7 @@ async function runTrial(run: TrialRun): Promise<TrialOutcome> {
     const { current } = run;
     const isRepeat = compared !== null;
     return family.fit({
-      data, spec, settings, model, seed, rows, validation: heldBack, pacer,
+      data, spec, settings, model, seed, rows, validation: heldBack, pacer, base: run.base,
       epochs: compared?.bestEpoch ?? null,
       resume: current && (current.compared !== null) === isRepeat ? current.fit : null,
       async onEpoch(state, result, metrics) {

@@ -1,6 +1,6 @@
 import { encodePng, fitImage, type Pixels } from '@millrace/images';
 import { createRandom } from '../test/random-pipeline.ts';
-import { agree, buildPackage, checkRows, type FittedPipeline, type LoadedModel, loadModel, type Prediction, tensorMetadata } from './index.ts';
+import { agree, buildPackage, checkRows, type FittedPipeline, type LoadedModel, loadModel, type Prediction, readConvolutions, tensorMetadata } from './index.ts';
 
 const opened: LoadedModel[] = [];
 afterEach(async () => {
@@ -128,6 +128,13 @@ test('what is no picture is refused by name, before the model sees it', async ()
   vast.writeUInt32BE(5_000_000, 16);
   expect(checkRows(signature, [{ photo: { b64: vast.toString('base64') } }])).toMatchObject({ problems: [{ code: 'broken_image', message: expect.stringContaining('5000000 × 9 pixels') }] });
   expect(checkRows(signature, Array.from({ length: 4 }, () => ({ photo: good })), { maxPixels: 3 * 81 })).toMatchObject({ type: 'invalid', problems: [{ row: 3, field: 'photo', code: 'too_many_pixels' }] });
+});
+
+test('the convolutions of a package are read back as they were', () => {
+  const pipeline = randomNetwork(5, { width: 9, height: 8, channels: 3, filters: [4, 5], classes: 2 });
+  expect(readConvolutions(buildPackage(pipeline, { metrics: {}, lineage: {} }).files)).toEqual(pipeline.estimator.layers);
+  const baseline: FittedPipeline = { ...pipeline, estimator: { family: 'baseline', answer: Float64Array.of(0.5, 0.5) } };
+  expect(() => readConvolutions(buildPackage(baseline, { metrics: {}, lineage: {} }).files)).toThrow(/no convolutions/);
 });
 
 test('a network whose parts do not fit is not packaged', () => {

@@ -39,6 +39,7 @@ export {
   type VerifiedPackage,
   verifyPackage,
 } from './model-package.ts';
+export { readConvolutions } from './read-convolutions.ts';
 export {
   furtherOutputs,
   type ImageInput,

@@ -204,6 +204,20 @@ class GraphWriter implements OnnxGraph {
   }
 }
 
+/** What is read back of a node and of a constant of float32 numbers. */
+export interface ReadGraph {
+  node: { opType: string; input: string[]; output: string[] }[];
+  initializer: { name: string; dims: number[]; floats: Float32Array }[];
+}
+
+/** Reads the nodes and the float32 constants of a graph that was written here. */
+export function readOnnxGraph(bytes: Uint8Array): ReadGraph {
+  const type = messages.lookupType('ModelProto');
+  const { graph } = type.toObject(type.decode(bytes), { longs: Number, arrays: true }) as { graph: { node: ReadGraph['node']; initializer: { name: string; dims: number[]; dataType: number; rawData: Uint8Array }[] } };
+  const initializer = graph.initializer.filter(({ dataType }) => dataType === elementTypes.float).map(({ name, dims, rawData }) => ({ name, dims, floats: new Float32Array(Uint8Array.from(rawData).buffer) }));
+  return { node: graph.node, initializer };
+}
+
 /** A graph that `write` turns into the bytes of an ONNX model, with `metadata` as its metadata_props. */
 export function createOnnxGraph(name: string): OnnxGraph & { write(metadata: Record<string, string>): Uint8Array } {
   const graph = new GraphWriter(name, '');

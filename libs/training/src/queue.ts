@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { recordAudit } from '@millrace/auth';
+import type { TrainingSpec } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
 import { ModelTaskConflict, type NewVersion, type Registry } from '@millrace/registry';
+import { findBases } from './base-version.ts';
 import { claimNext } from './claim.ts';
 import { endRun, meterRun } from './run-cost.ts';
 import { appendEvent, transition } from './run-state.ts';
@@ -30,6 +32,8 @@ export interface ClaimedRun {
   lease: Lease;
   run: Run;
   datasetVersion: DatasetVersion;
+  /** by the place of each model: the version that it begins with, if any */
+  bases: Awaited<ReturnType<typeof findBases>>;
 }
 
 export interface EpochValues {
@@ -168,11 +172,10 @@ export function createRunQueue(options: RunQueueOptions) {
       });
       if (!claimed) return null;
       const lease = { ...claimed, token };
-      const row = await database.forTenant(claimed.tenantId).transaction((tx) =>
-        tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } }),
-      );
-      const { datasetVersion, ...run } = row;
-      return { lease, run, datasetVersion };
+      return database.forTenant(claimed.tenantId).transaction(async (tx) => {
+        const { datasetVersion, ...run } = await tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } });
+        return { lease, run, datasetVersion, bases: await findBases(tx, claimed.tenantId, run.spec as unknown as TrainingSpec) };
+      });
     },
 
     /**

@@ -5,6 +5,7 @@ import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
 import { newId, type Problem } from '@millrace/kernel';
 import { leastRunMemoryMb, type Quota, type QuotaExceeded, type TrainingLimits } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
+import { pinBases } from './base-version.ts';
 import { computeSecondsThisMonth } from './claim.ts';
 import { createQueuePlaces } from './queue-place.ts';
 import { endRun } from './run-cost.ts';
@@ -105,6 +106,8 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
         // Until the run stands, the data set can't be deleted.
         const kept = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${found.datasetId} AND deleted_at IS NULL FOR SHARE`;
         if (kept.length === 0) return { type: 'dataset-version-not-found' };
+        const unfitBases = await pinBases(tx, tenantId, parsed.spec);
+        if (unfitBases.length) return { type: 'invalid', problems: unfitBases };
         const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: input.modelName } } });
         const task = taskOf(parsed.spec).toUpperCase() as Uppercase<Task>;
         if (model && model.task !== task) {

@@ -34,7 +34,8 @@ const leastUsual = 1e-3;
 /**
  * An autoencoder (Hinton & Salakhutdinov, Science 313, 2006) on dense layers: hidden layers, a code, the same layers in reverse,
  * and as many outputs as a row encodes to. It learns to give back the standardised numbers (squared error) and the value of each
- * category (cross-entropy of a softmax over its block). A gap in a number is filled for the input and not asked of the output.
+ * category (cross-entropy of a softmax over its block). Units left out by chance, as in a denoising autoencoder (Vincent et al.
+ * 2008), keep a long training from learning to copy. A gap in a number is filled for the input and not asked of the output.
  *
  * The error of a feature is divided by its mean over the training rows, so that a column nobody could predict does not drown
  * the others; the score is the mean of these: about 1 for a usual row.
@@ -54,7 +55,7 @@ export async function fitAutoencoder(job: AutoencoderJob): Promise<AutoencoderOu
     targets: new Float32Array(rows.length),
   };
   const outcome = await trainDense({
-    settings: { hiddenLayers: [...settings.hiddenLayers, code, ...settings.hiddenLayers.toReversed()], activation: settings.activation, batchNorm: false, dropout: 0, residual: false, labelSmoothing: 0 },
+    settings: { hiddenLayers: [...settings.hiddenLayers, code, ...settings.hiddenLayers.toReversed()], activation: settings.activation, batchNorm: false, dropout: settings.dropout, residual: false, labelSmoothing: 0 },
     trainer: job.trainer,
     blocks: [{ type: 'cells', cells: width }],
     classes: 0,

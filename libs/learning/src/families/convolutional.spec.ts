@@ -163,6 +163,25 @@ test('it learns what only the shape shows, early stop keeps the best epoch, and 
   }
 });
 
+test('a base gives its filters: frozen for so many epochs, learned further after them', async () => {
+  const table = lines(60);
+  const parent = await trained({ table, spec: specOf({ filters: 5 }, { epochs: 2 }), backend: wasm });
+  const layersOf = (outcome: typeof parent) => {
+    const { estimator } = outcome.trials[0]!.pipeline;
+    return estimator.family === 'convolutional' ? estimator.layers : [];
+  };
+  const bases = [layersOf(parent)];
+  // What is said of blocks and filters does not count beside a base.
+  const child = (freezeEpochs: number) => trained({ table, bases, backend: wasm, seed: 3, spec: specOf({ base: { model: 'parts', freezeEpochs }, filters: 16, blocks: 1 }, { epochs: 2, optimizer: 'adamw' }) });
+  const frozen = await child(2);
+  expect(layersOf(frozen)).toEqual(bases[0]);
+  const { head } = frozen.trials[0]!.pipeline.estimator as { head: { kernel: Float32Array } };
+  expect(head.kernel).not.toEqual((parent.trials[0]!.pipeline.estimator as { head: { kernel: Float32Array } }).head.kernel);
+  const thawed = layersOf(await child(1));
+  expect(thawed.map(({ filters, pooled }) => [filters, pooled])).toEqual([[5, true], [10, true]]);
+  expect(thawed[0]!.kernel).not.toEqual(bases[0]![0]!.kernel);
+});
+
 test('a broken picture fails the model by name, colour is found or asked for', async () => {
   const table = lines(40);
   const broken = { ...table, pictures: { ...table.pictures!, values: table.pictures!.values.with(7, Buffer.from('no picture')) } };

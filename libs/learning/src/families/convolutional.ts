@@ -2,7 +2,7 @@ import type { ConvolutionalSettings } from '@millrace/configuration';
 import { augment, pixelScaleOf, standardise } from '../augmentation.ts';
 import { classWeightsOf } from '../class-weights.ts';
 import { type ImageBatch, imageOutputs, imageSlopes } from '../convolution-pass.ts';
-import { type ConvolutionNetwork, copyConvolutions, foldConvolutions, initialConvolutions, planConvolutions, weightsOfConvolutions } from '../convolution-plan.ts';
+import { type ConvolutionNetwork, copyConvolutions, foldConvolutions, initialConvolutions, planConvolutions, planOnBase, weightsOfConvolutions } from '../convolution-plan.ts';
 import { descend, type DescentState } from '../gradient-descent.ts';
 import { decodeColumn, pixelsOf } from '../image-pixels.ts';
 import { dataLoss } from '../network-pass.ts';
@@ -19,10 +19,10 @@ const rowsPerPass = 128;
 /** Blocks of convolutions with the largest of each 2 × 2 between them, the mean of each filter over the picture, and one dense layer. */
 export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator> = {
   learnsFromValidation: false,
-  parameters: ({ family: _family, ...own }, { trainer }) => ({ ...own, ...trainer }),
+  parameters: ({ family: _family, base, ...own }, { trainer }) => ({ ...own, ...(base ? { base } : {}), ...trainer }),
   epochs: (_settings, { trainer }) => trainer.epochs,
 
-  async fit({ data, spec, settings, model, seed, rows, validation, pacer, resume, onEpoch }) {
+  async fit({ data, spec, settings, model, seed, rows, validation, epochs: stopAfter, pacer, base, resume, onEpoch }) {
     const begun = performance.now() - (resume?.seconds ?? 0) * 1000;
     const elapsed = (): number => (performance.now() - begun) / 1000;
     const { name } = spec.inputFeatures[0]!;
@@ -31,7 +31,8 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
     if (!decoded) return { type: 'cancelled' };
     if (decoded.type === 'failed') return decoded;
     const { pictures } = decoded;
-    const isColour = settings.colour === 'colour' || (settings.colour === 'auto' && rows.some((row) => pictures.grey[row] === 0));
+    if (settings.base && !base) throw new Error('The base of a network for pictures was not handed over');
+    const isColour = base ? base[0]!.inputs === 3 : settings.colour === 'colour' || (settings.colour === 'auto' && rows.some((row) => pictures.grey[row] === 0));
     const image: FittedImage = { name, width: size, height: size, channels: isColour ? 3 : 1 };
     const target = fitTarget(data, rows);
     const classes = classesOf(target);
@@ -44,16 +45,23 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
     const targets = truthOf(rows);
     const heldTargets = Float32Array.from(truthOf(validation));
     const classWeights = classWeightsOf(settings.classWeight, target.classes, Float64Array.from(targets));
-    const plan = planConvolutions(settings, image.channels, classes);
+    const plan = base ? planOnBase(base, classes) : planConvolutions(settings, image.channels, classes);
+    const frozenEpochs = settings.base?.freezeEpochs ?? 0;
+    const parts = weightsOfConvolutions(plan);
     const { augmentation } = settings;
     const isAugmented = augmentation.flipHorizontal || augmentation.flipVertical || augmentation.shift > 0 || augmentation.rotation > 0 || augmentation.brightness > 0;
     const length = size * size * image.channels;
     const outcome = await descend<ConvolutionNetwork>({
-      trainer: spec.trainer, seed, trial: model, pacer,
+      trainer: spec.trainer, seed, trial: model, pacer, stopAfter,
       rows: rows.length,
-      parts: weightsOfConvolutions(plan),
-      batchNorm: settings.batchNorm,
-      initialWeights: () => initialConvolutions(plan, seed, model),
+      parts,
+      batchNorm: settings.batchNorm && !base,
+      initialWeights() {
+        const fresh = initialConvolutions(plan, seed, model);
+        return base ? [...base.flatMap(({ kernel, bias }) => [kernel.slice(), bias.slice()]), ...fresh.slice(-2)] : fresh;
+      },
+      // All but the head, which is new.
+      frozen: (epoch) => (epoch <= frozenEpochs ? parts.map((_, index) => index < parts.length - 2) : []),
       slopesOf(weights, places, random) {
         const values = new Float32Array(places.length * length);
         places.forEach((place, at) => {

@@ -1,7 +1,7 @@
 import type { ModelSettings, TrainingSpec } from '@millrace/configuration';
 import type { EpochResult } from '../dense-network.ts';
 import type { Pacer } from '../pacer.ts';
-import type { FittedEstimator, FittedPipeline, FittedTarget } from '../pipeline.ts';
+import type { ConvolutionLayer, FittedEstimator, FittedPipeline, FittedTarget } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
 import type { PreparedData } from '../prepared-data.ts';
 import type { FamilySearch } from '../search/search-space.ts';
@@ -42,6 +42,8 @@ export interface FitJob<Settings extends ModelSettings = ModelSettings> {
   /** as many as an earlier fit, with rows held back, found best; null to find out */
   epochs: number | null;
   pacer: Pacer;
+  /** filters to begin with, where the settings name a base */
+  base?: ConvolutionLayer[] | undefined;
   /** of an interrupted fit of the same model: what it gave to `onEpoch` last */
   resume: FitState | null;
   /** Called after each epoch with a state to go on from. Families without epochs never call it. */

@@ -41,12 +41,12 @@ function specOf(models: object[], horizon: number) {
 
 describe('columns known in advance', () => {
   it('move the answer as they moved the past, for lag regression and lag trees', async () => {
-    const { table, action } = actions(140, 5);
-    const outcome = await trainForecast({ table, spec: specOf([{ family: 'lag_linear' }, { family: 'lag_trees', numIterations: 80 }, { family: 'drift' }, { family: 'combination' }], 5) });
+    const { table, action } = actions(91, 5);
+    const outcome = await trainForecast({ table, spec: specOf([{ family: 'lag_linear' }, { family: 'lag_trees', numIterations: 40, learningRate: 0.15 }, { family: 'drift' }, { family: 'combination' }], 5) });
     if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
     expect(outcome.failures).toEqual([]);
     const asked = { rows: 2, columns: [{ name: 'action', type: 'category' as const, values: ['no', 'yes'] }] };
-    for (const [index, tolerance] of [[0, 8], [1, 16]] as const) {
+    for (const [index, tolerance] of [[0, 8], [1, 20]] as const) {
       const { forecast, chart, metrics } = outcome.trials[index]!;
       for (const [name, size] of [['s1', 40], ['s2', 80]] as const) {
         const [without, within] = [0, 1].map((row) => answerForecast(forecast, 3, name, { table: asked, row }).value);
@@ -54,7 +54,7 @@ describe('columns known in advance', () => {
       }
       // The rows to come have the column, so the chart shows what is forecast under it.
       const shown = chart.series[0]!.point.slice(-5) as number[];
-      shown.forEach((value, step) => expect(value).toBe(answerForecast(forecast, step + 1, 's1', { table: asked, row: Number(action[140 + step] === 'yes') }).value));
+      shown.forEach((value, step) => expect(value).toBe(answerForecast(forecast, step + 1, 's1', { table: asked, row: Number(action[91 + step] === 'yes') }).value));
       expect(metrics.test.mase!).toBeLessThan(metrics.baseline.mase! / 3);
     }
     const [linear, trees, drift, combination] = outcome.trials.map(({ forecast }) => forecast);

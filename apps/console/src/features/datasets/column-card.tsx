@@ -37,6 +37,10 @@ export function ColumnCard({ column, rowCount, onOpen }: { column: ColumnFieldsF
       <div className="mt-3 flex-1">
         {column.histogram.length > 0 ? (
           <Histogram label={`Histogram of ${column.name}`} bins={column.histogram} format={formatNumber} />
+        ) : column.images ? (
+          <p className="text-[13px] text-steel-600">
+            {formatCount(column.images.png)} PNG and {formatCount(column.images.jpeg)} JPEG files, in {formatCount(column.images.classes.length)} classes
+          </p>
         ) : column.earliest !== null ? (
           <p className="text-[13px] text-steel-600">
             {column.earliest} to {column.latest}

@@ -15,7 +15,7 @@ const torque: ColumnFieldsFragment = {
   __typename: 'ColumnProfile', name: 'torque', type: 'NUMBER', missing: 5, distinct: 80, min: 3.8, max: 76.6, mean: 39.99, std: 9.97,
   quantiles: { p1: 16, p5: 23, p25: 33, p50: 40.1, p75: 47, p95: 56, p99: 63 },
   histogram: [{ __typename: 'HistogramBin', from: 0, to: 40, count: 30 }, { __typename: 'HistogramBin', from: 40, to: 80, count: 65 }],
-  topValues: [], earliest: null, latest: null, flags: [],
+  topValues: [], earliest: null, latest: null, flags: [], images: null,
   warnings: [{ __typename: 'ColumnWarning', code: 'outliers', field: 'torque', message: 'One value lies far off.', remedy: 'Look at this row.' }],
 };
 

@@ -16,6 +16,7 @@ import { useVerb } from '../../graphql/use-verb.ts';
 import { Confirmation } from '../auth/confirmation.tsx';
 import { ColumnCard } from './column-card.tsx';
 import { ColumnDrawer } from './column-drawer.tsx';
+import { ContactSheet } from './contact-sheet.tsx';
 import { TargetCard } from './target-card.tsx';
 import { TypesForm } from './types-form.tsx';
 import { UploadForm } from './upload-form.tsx';
@@ -60,6 +61,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
   const mayWrite = useCan('dataset:write');
   const mayTrain = useCan('run:submit');
   const latest = dataset.latestVersion;
+  const images = latest?.columns.find((column) => column.images)?.images;
   const sampleColumns = latest?.columns.map((column) => column.name) ?? [];
   return (
     <Page
@@ -73,7 +75,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
               <Button kind="danger" onClick={() => setDialog('delete')}>
                 Delete
               </Button>
-              <Button onClick={() => setDialog('types')}>Correct types</Button>
+              {!images && <Button onClick={() => setDialog('types')}>Correct types</Button>}
               <Button onClick={() => setDialog('append')}>Append rows</Button>
               <Button onClick={() => setDialog('add')}>Add a version</Button>
             </>
@@ -97,6 +99,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
             </div>
           </Card>
           <WarningList label="Warnings about the table" warnings={latest.warnings} />
+          {images && <ContactSheet datasetId={dataset.id} images={images} />}
           <section aria-label="Columns">
             <h2 className="mb-3 text-[15px] font-semibold text-steel-900">Columns</h2>
             <div className="grid grid-cols-[repeat(auto-fill,minmax(205px,1fr))] gap-4">
@@ -110,7 +113,7 @@ function DatasetView({ dataset }: { dataset: NonNullable<DatasetQuery['dataset']
             rowCount={latest.rowCount}
             onClose={() => setOpenColumn(null)}
           />
-          <TargetCard datasetId={dataset.id} columns={latest.columns} />
+          {!images && <TargetCard datasetId={dataset.id} columns={latest.columns} />}
           <Card title="Sample rows" description="Spread evenly over the data." isFlush>
             <Table
               caption="Sample rows"

@@ -38,7 +38,7 @@ export function TypesForm({ datasetId, columns, onDone }: TypesFormProps) {
             value={chosen[name] ?? type}
             // A column may be called like a part of a path, so no path is taken apart here.
             problem={correct.refusal?.problems.find(({ field }) => field === name)}
-            choices={Object.entries(typeNames).map(([value, label]) => ({ value, label }))}
+            choices={Object.entries(typeNames).filter(([value]) => (value === 'IMAGE') === (type === 'IMAGE')).map(([value, label]) => ({ value, label }))}
             onValue={(value) => setChosen({ ...chosen, [name]: value as ColumnType })}
           />
         ))}

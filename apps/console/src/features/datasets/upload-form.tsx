@@ -163,12 +163,12 @@ function FileDrop({ file, isDisabled, onFile }: FileDropProps) {
         {file ? file.name : 'Choose a data file'}
       </label>
       <p className="mt-1 text-[13px] text-steel-500">
-        {file ? `${formatBytes(file.size)} · choose or drop another to replace it` : 'or drop it here. CSV or TSV with the names of the columns in the first line, JSON Lines, or Parquet.'}
+        {file ? `${formatBytes(file.size)} · choose or drop another to replace it` : 'or drop it here. CSV or TSV with the names of the columns in the first line, JSON Lines, Parquet, or a zip archive of pictures (PNG, JPEG) with a folder for each class.'}
       </p>
       <input
         id={id}
         type="file"
-        accept=".csv,.tsv,.txt,.jsonl,.ndjson,.json,.parquet,text/csv,text/tab-separated-values"
+        accept=".csv,.tsv,.txt,.jsonl,.ndjson,.json,.parquet,.zip,text/csv,text/tab-separated-values"
         disabled={isDisabled}
         onChange={(event) => {
           onFile(event.target.files?.[0]);

@@ -187,7 +187,7 @@ function SignatureTable({ signature }: { signature: Signature }) {
       role: 'Input',
       name: input.name,
       type: input.type,
-      values: input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}` : input.type === 'date' ? `${input.min} to ${input.max}` : input.categories.join(', '),
+      values: input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}` : input.type === 'date' ? `${input.min} to ${input.max}` : input.type === 'image' ? `PNG or JPEG, ${input.width} × ${input.height} pixels` : input.categories.join(', '),
       isRequired: input.required,
     })),
     { role: 'Output', name: output.name, type: output.type, values: output.classes?.join(', ') ?? 'a number', isRequired: true },

@@ -1,5 +1,5 @@
 /** @jest-environment jsdom */
-import { cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react';
 import { useState } from 'react';
 import { curlLines } from './curl-lines.ts';
 import { SignatureForm } from './signature-form.tsx';
@@ -24,6 +24,26 @@ function Form({ onDraft }: { onDraft(draft: RowDraft): void }) {
   onDraft(draft);
   return <SignatureForm signature={signature} draft={draft} problemAt={() => null} onDraft={setDraft} />;
 }
+
+const pictures: Signature = {
+  task: 'classification', family: 'convolutional', inputs: [{ name: 'photo', type: 'image', required: true, width: 32, height: 24, channels: 1 }],
+  output: { name: 'label', type: 'category', classes: ['good', 'scratch'] },
+};
+
+it('a picture is a file to choose, asked for as base64 and not pasted into commands', async () => {
+  let draft = exampleRow(pictures);
+  const { rerender } = render(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={(next) => (draft = next)} />);
+  expect(readRow(pictures, draft)).toMatchObject({ type: 'incomplete', problems: [{ field: 'photo' }] });
+  fireEvent.change(screen.getByLabelText('photo'), { target: { files: [new File([Uint8Array.of(1, 2, 3)], 'part.png', { type: 'image/png' })] } });
+  await waitFor(() => expect(draft).toEqual({ photo: 'AQID' }));
+  rerender(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={() => undefined} />);
+  expect(screen.getByRole('img').getAttribute('src')).toBe('data:image/png;base64,AQID');
+  const read = readRow(pictures, draft);
+  expect(read).toEqual({ type: 'row', row: { photo: { b64: 'AQID' } } });
+  const lines = curlLines({ baseUrl: 'http://h', endpoint: 'parts', signature: pictures, row: read.type === 'row' ? read.row : {} }).map(({ text }) => text);
+  expect(lines[1]).toContain('{"instances":[{"photo":{"b64":"BASE64_OF_A_PNG_OR_JPEG_FILE"}}]}');
+  expect(lines[2]).toContain('"datatype":"BYTES","data":["BASE64_OF_A_PNG_OR_JPEG_FILE"]');
+});
 
 function type(label: RegExp | string, value: string) {
   fireEvent.change(screen.getByLabelText(label), { target: { value } });
@@ -132,5 +152,21 @@ describe('the form of a forecast', () => {
 
   it('reads the interval of an answer', () => {
     expect(answerOf(forecast, { prediction: 3, lower: 2, upper: 4 })).toEqual({ prediction: 3, probabilities: null, interval: { lower: 2, upper: 4 } });
+  });
+});
+
+describe('the form of a date', () => {
+  const dated: Signature = {
+    task: 'regression',
+    family: 'boosted_trees',
+    inputs: [{ name: 'when', type: 'date', required: true, min: '2025-01-01', max: '2026-03-31' }],
+    output: { name: 'load', type: 'number', interval: { coverage: 0.9, halfWidth: 2 } },
+  };
+
+  it('starts with the last day of training, and says at once what is no date', () => {
+    expect(readRow(dated, exampleRow(dated))).toEqual({ type: 'row', row: { when: '2026-03-31' } });
+    expect(readRow(dated, { when: '2026-04-01T14:30:00Z' })).toEqual({ type: 'row', row: { when: '2026-04-01T14:30:00Z' } });
+    expect(readRow(dated, { when: 'soon' })).toMatchObject({ type: 'incomplete', problems: [{ field: 'when', remedy: expect.stringMatching(/2026-03-31/) }] });
+    expect(readRow(dated, { when: ' ' })).toMatchObject({ type: 'incomplete' });
   });
 });

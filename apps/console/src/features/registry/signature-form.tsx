@@ -1,5 +1,6 @@
 import { SelectField, TextField, type FieldProblem } from '../../design/field.tsx';
 import { formatNumber } from '../../design/format.ts';
+import { PictureField } from './picture-field.tsx';
 import { isOutside, type RowDraft, type Signature } from './signature.ts';
 
 interface SignatureFormProps {
@@ -38,6 +39,9 @@ export function SignatureForm({ signature, draft, problemAt, onDraft }: Signatur
         }
         if (input.type === 'date') {
           return <TextField key={input.name} {...common} placeholder="2026-03-31" autoComplete="off" hint={`A date, or a moment such as ${input.max}T14:30:00Z. Learnt from ${input.min} to ${input.max}`} />;
+        }
+        if (input.type === 'image') {
+          return <PictureField key={input.name} {...common} hint={`PNG or JPEG of any size; the model looks at ${input.width} × ${input.height} pixels${input.channels === 1 ? ', in grey' : ''}.`} />;
         }
         const choices = input.categories.map((category) => ({ value: category, label: category === '' ? '(empty)' : category }));
         const hasEmpty = input.categories.includes('');

@@ -1,6 +1,6 @@
 /** What a model takes and gives, as a version's `signature` says. */
 export interface Signature {
-  task: 'classification' | 'regression' | 'forecasting' | 'survival';
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -8,21 +8,23 @@ export interface Signature {
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
   survival?: { horizon: number; intervalCoverage: number };
   personalisation?: { column: string; heads: number };
+  anomaly?: { threshold: number; falseAlarmRate: number; hasContributions: boolean };
 }
 
 export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
   | { name: string; type: 'date'; required: boolean; min: string; max: string; closed?: never }
-  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true };
+  | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true }
+  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; closed?: never };
 
 export function signatureOf(json: unknown): Signature | null {
   const candidate = json as Partial<Signature> | null;
   return candidate && Array.isArray(candidate.inputs) && candidate.output ? (candidate as Signature) : null;
 }
 
-/** A row as a form holds it: every value as text; '' stands for a missing one. */
+/** A row as a form holds it: every value as text, a picture as base64 of its file; '' stands for a missing one. */
 export type RowDraft = Record<string, string>;
-export type Row = Record<string, number | string | null>;
+export type Row = Record<string, number | string | { b64: string } | null>;
 
 /** A row to start from: the middle of each range, the first of the categories. */
 export function exampleRow(signature: Signature): RowDraft {
@@ -32,6 +34,7 @@ export function exampleRow(signature: Signature): RowDraft {
 /** Half way between the bounds, with no more digits than the range calls for. */
 function exampleOf(input: SignatureInput): string {
   if (input.type === 'date') return input.max;
+  if (input.type === 'image') return '';
   if (input.type !== 'number') return input.categories[0] ?? '';
   if (input.closed) return String(input.min);
   const span = input.max - input.min;
@@ -57,6 +60,10 @@ export function readRow(signature: Signature, draft: RowDraft): ReadRow {
     if (text === '' && !('categories' in input && input.categories.includes(''))) {
       row[input.name] = null;
       if (input.required) problems.push({ field: input.name, message: 'A value is missing.', remedy: 'This model needs one here.' });
+      continue;
+    }
+    if (input.type === 'image') {
+      row[input.name] = { b64: text };
       continue;
     }
     if (input.type === 'date' && Number.isNaN(Date.parse(text))) {
@@ -92,12 +99,16 @@ export interface Answer {
   survival?: number;
   /** of a model with heads: whether one of them answered */
   isPersonalised?: boolean;
+  /** of an anomaly detection, whose prediction is the score; what adds most comes first, null where the family does not tell */
+  anomaly?: { isAnomaly: boolean; contributions: { label: string; value: number }[] | null };
 }
 
 /** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
 export function answerOf(signature: Signature, prediction: unknown): Answer | null {
   if (typeof prediction === 'string' || typeof prediction === 'number') return { prediction, probabilities: null };
-  if (typeof prediction !== 'object' || prediction === null || !('prediction' in prediction)) return null;
+  if (typeof prediction !== 'object' || prediction === null) return null;
+  if (signature.anomaly) return anomalyOf(prediction);
+  if (!('prediction' in prediction)) return null;
   const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
   if (typeof label !== 'string' && typeof label !== 'number') return null;
   const { lower, upper, survival, personalised } = prediction as { lower?: unknown; upper?: unknown; survival?: unknown; personalised?: unknown };
@@ -110,4 +121,11 @@ export function answerOf(signature: Signature, prediction: unknown): Answer | nu
   if (!classes || !Array.isArray(probabilities)) return { prediction: label, probabilities: null, ...further };
   const listed = classes.map((name, index) => ({ label: name, probability: Number(probabilities[index] ?? 0) }));
   return { prediction: label, probabilities: listed.sort((a, b) => b.probability - a.probability), ...further };
+}
+
+function anomalyOf(prediction: object): Answer | null {
+  const { score, isAnomaly, contributions } = prediction as { score?: unknown; isAnomaly?: unknown; contributions?: Record<string, number> };
+  if (typeof score !== 'number' || typeof isAnomaly !== 'boolean') return null;
+  const listed = contributions ? Object.entries(contributions).map(([label, value]) => ({ label, value })) : null;
+  return { prediction: score, probabilities: null, anomaly: { isAnomaly, contributions: listed?.sort((a, b) => b.value - a.value) ?? null } };
 }

@@ -79,7 +79,7 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-function AnswerView({ signature: { output, forecast, survival, personalisation }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
+function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       <div>
@@ -103,6 +103,23 @@ function AnswerView({ signature: { output, forecast, survival, personalisation }
         <p className="text-sm text-steel-700">
           Steps of {forecast.frequency} after {forecast.lastObservation.replace('T00:00:00.000Z', '')}.
         </p>
+      )}
+      {answer.anomaly && anomaly && (
+        <>
+          <p className="text-sm text-steel-700">
+            <span data-testid="is-anomaly" className="font-medium">
+              {answer.anomaly.isAnomaly ? 'Unusual: above' : 'Usual: not above'}
+            </span>{' '}
+            the threshold {formatNumber(anomaly.threshold)}, which {formatShare(anomaly.falseAlarmRate)} of normal rows are expected to pass.
+          </p>
+          {answer.anomaly.contributions && (
+            <Bars
+              label="What adds to the score"
+              max={Math.max(...answer.anomaly.contributions.map(({ value }) => value))}
+              bars={answer.anomaly.contributions.map(({ label, value }, index) => ({ label, value, text: formatNumber(value), isMarked: index === 0 }))}
+            />
+          )}
+        </>
       )}
       {answer.probabilities && (
         <Bars

@@ -3,7 +3,7 @@ import type { ColumnType, TrainingColumnsQuery } from '../../gql/graphql.ts';
 export type TrainingColumn = NonNullable<NonNullable<TrainingColumnsQuery['dataset']>['latestVersion']>['columns'][number];
 
 /** How a training configuration uses a column. */
-export type FeatureType = 'number' | 'category' | 'binary' | 'date';
+export type FeatureType = 'number' | 'category' | 'binary' | 'date' | 'image';
 
 export interface ColumnChoice {
   isUsed: boolean;
@@ -12,7 +12,7 @@ export interface ColumnChoice {
 
 export type ColumnChoices = Record<string, ColumnChoice>;
 
-const featureTypes: Partial<Record<ColumnType, FeatureType>> = { NUMBER: 'number', CATEGORY: 'category', BINARY: 'binary', DATE: 'date' };
+const featureTypes: Partial<Record<ColumnType, FeatureType>> = { NUMBER: 'number', CATEGORY: 'category', BINARY: 'binary', DATE: 'date', IMAGE: 'image' };
 
 /** Free text cannot be learnt from. */
 export function isUsable(column: Pick<TrainingColumn, 'type'>): boolean {
@@ -36,19 +36,20 @@ export function proposeChoices(columns: readonly TrainingColumn[]): ColumnChoice
   );
 }
 
-/** Points in time cannot be predicted. */
+/** Points in time and pictures cannot be predicted. */
 export function canBeTarget(column: Pick<TrainingColumn, 'type'>): boolean {
-  return isUsable(column) && column.type !== 'DATE';
+  return isUsable(column) && column.type !== 'DATE' && column.type !== 'IMAGE';
 }
 
-/** How a column can be used: dates as such, and nothing else as dates. */
+/** How a column can be used: dates and pictures as such, and nothing else as these. */
 export function typesFor(column: Pick<TrainingColumn, 'type'>): FeatureType[] {
+  if (column.type === 'IMAGE') return ['image'];
   return column.type === 'DATE' ? ['date'] : ['number', 'category', 'binary'];
 }
 
 /** Tables mostly have what is to be predicted in the last column. */
 export function proposeTarget(columns: readonly TrainingColumn[]): string {
-  return columns.findLast((column) => reasonToLeaveOut(column) === null)?.name ?? '';
+  return columns.findLast((column) => reasonToLeaveOut(column) === null && canBeTarget(column))?.name ?? '';
 }
 
 /** What the target's values ask for: two values are a yes or no even where they are written as 0 and 1. */
@@ -62,5 +63,14 @@ export function featuresOf(columns: readonly TrainingColumn[], choices: ColumnCh
   return columns.flatMap(({ name }) => {
     const choice = choices[name];
     return choice?.isUsed && name !== target ? [{ name, type: choice.type }] : [];
+  });
+}
+
+/** The families that learn from these columns: one has eyes, the others have not. A baseline looks at nothing. */
+export function familiesFor<Family extends { properties?: Record<string, { const?: unknown }> }>(families: readonly Family[], columns: readonly Pick<TrainingColumn, 'type'>[]): Family[] {
+  const hasPictures = columns.some(({ type }) => type === 'IMAGE');
+  return families.filter(({ properties }) => {
+    const name = properties?.['family']?.const;
+    return name === 'baseline' || (name === 'convolutional') === hasPictures;
   });
 }

@@ -11,7 +11,7 @@ interface ColumnsTableProps {
   onChoice(column: string, choice: ColumnChoice): void;
 }
 
-export const featureTypeNames: Record<FeatureType, string> = { number: 'Number', category: 'Category', binary: 'Two values', date: 'Date' };
+export const featureTypeNames: Record<FeatureType, string> = { number: 'Number', category: 'Category', binary: 'Two values', date: 'Date', image: 'Picture' };
 
 /** Which columns to learn from, and as what. */
 export function ColumnsTable({ columns, choices, target, problemsOf, onChoice }: ColumnsTableProps) {

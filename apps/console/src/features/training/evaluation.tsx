@@ -3,6 +3,7 @@ import { HeatMap } from '../../design/heat-map.tsx';
 import { Figure } from '../../design/facts.tsx';
 import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
+import { AnomalyFigures, type AnomalyEvaluation, anomalyHeadline } from './anomaly-view.tsx';
 import { ForecastFigures, type ForecastEvaluation } from './forecast-view.tsx';
 import { SurvivalFigures, type SurvivalEvaluation } from './survival-view.tsx';
 
@@ -35,12 +36,13 @@ export type Evaluation =
     }
   | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number; coverage?: number | null }
   | ForecastEvaluation
-  | SurvivalEvaluation;
+  | SurvivalEvaluation
+  | AnomalyEvaluation;
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
   const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null;
-  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'survival' ? (json as Evaluation) : null;
+  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'survival' || type === 'anomaly_detection' ? (json as Evaluation) : null;
 }
 
 /** The selection metric on the test rows with one value of a category. */
@@ -55,6 +57,7 @@ export interface Slice {
 export function headline(json: unknown): string {
   const evaluation = evaluationOf(json);
   if (!evaluation) return '–';
+  if (evaluation.type === 'anomaly_detection') return anomalyHeadline(evaluation);
   if (evaluation.type === 'forecasting') return `MASE ${formatNumber(evaluation.mase)}`;
   if (evaluation.type === 'survival') return `Brier ${formatNumber(evaluation.integratedBrier)}`;
   return evaluation.type === 'classification' ? `F1 ${formatNumber(evaluation.f1)}` : `RMSE ${formatNumber(evaluation.rmse)}`;
@@ -62,6 +65,7 @@ export function headline(json: unknown): string {
 
 /** Scores on held-back rows, beside those of the simplest answer there is. */
 export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluation: Evaluation; baseline: Evaluation | null; slices?: readonly Slice[] }) {
+  if (evaluation.type === 'anomaly_detection') return <AnomalyFigures evaluation={evaluation} baseline={baseline?.type === 'anomaly_detection' ? baseline : null} />;
   if (evaluation.type === 'forecasting') return <ForecastFigures evaluation={evaluation} baseline={baseline?.type === 'forecasting' ? baseline : null} />;
   if (evaluation.type === 'survival') return <SurvivalFigures evaluation={evaluation} baseline={baseline?.type === 'survival' ? baseline : null} />;
   return (
@@ -138,7 +142,7 @@ export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluati
   );
 }
 
-function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation>, baseline: Evaluation | null) {
+function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation | AnomalyEvaluation>, baseline: Evaluation | null) {
   if (evaluation.type === 'regression') {
     const simple = baseline?.type === 'regression' ? baseline : null;
     return [

@@ -2,7 +2,7 @@
 import { cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { EvaluationView, evaluationOf, headline } from './evaluation.tsx';
 import { canForecast } from './forecast-form.tsx';
-import { ForecastCard } from './forecast-view.tsx';
+import { ForecastCard, forecastColumns } from './forecast-view.tsx';
 import { coveredFeatures, KnownColumns, knowableColumns } from './known-columns.tsx';
 import type { TrainingColumn } from './column-choice.ts';
 
@@ -35,6 +35,12 @@ it('draws values, back-test, forecast and interval of the chosen series, with th
   fireEvent.change(screen.getByLabelText('Series'), { target: { value: '1' } });
   const cells = within(screen.getByRole('table', { hidden: true })).getAllByRole('cell', { hidden: true }).map((cell) => cell.textContent);
   expect(cells.slice(-5)).toEqual(['–', '–', '400', '300', '500']);
+});
+
+it('puts coverage and pinball loss on the leaderboard of forecasts, and on no other', () => {
+  const columns = forecastColumns<{ metrics: unknown }>([{ metrics }]);
+  expect(columns.map(({ header, cell }) => [header, cell({ metrics })])).toEqual([['coverage', '90.0 %'], ['pinball', '1.5']]);
+  expect(forecastColumns<{ metrics: unknown }>([{ metrics: { test: { type: 'regression' } } }, { metrics: null }])).toEqual([]);
 });
 
 it('says why nothing is drawn ahead where the steps to come lack what is known in advance', () => {

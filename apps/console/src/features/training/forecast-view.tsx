@@ -4,6 +4,7 @@ import { Figure } from '../../design/facts.tsx';
 import { SelectField } from '../../design/field.tsx';
 import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import { Notice } from '../../design/notice.tsx';
+import type { Column } from '../../design/table.tsx';
 import { TimeChart } from '../../design/time-chart.tsx';
 
 export interface ForecastEvaluation {
@@ -35,6 +36,17 @@ interface ForecastSeries {
 export function forecastOf(metrics: unknown): { series: ForecastSeries[]; warnings: string[] } | null {
   const { chart, warnings } = (metrics ?? {}) as { chart?: { series?: ForecastSeries[] }; warnings?: string[] };
   return chart?.series && chart.series.length > 0 ? { series: chart.series, warnings: warnings ?? [] } : null;
+}
+
+/** What a leaderboard shows of forecasts beside their score: how honest their intervals were. Empty where there are none. */
+export function forecastColumns<Trial extends { metrics: unknown }>(trials: readonly Trial[]): Column<Trial>[] {
+  const testOf = ({ metrics }: { metrics?: unknown }) => (metrics as { test?: Partial<ForecastEvaluation> } | null)?.test;
+  if (!trials.some((trial) => testOf(trial)?.type === 'forecasting')) return [];
+  const shape = { align: 'right', className: 'whitespace-nowrap' } as const;
+  return [
+    { header: 'coverage', hint: 'Share of the test values within the interval', ...shape, cell: (trial) => formatShare(testOf(trial)?.coverage) },
+    { header: 'pinball', hint: 'Mean loss of the two ends of the interval on the test values', ...shape, cell: (trial) => formatNumber(testOf(trial)?.pinball) },
+  ];
 }
 
 /** The figures of forecasts of the past, beside those of the seasonal naive one. */

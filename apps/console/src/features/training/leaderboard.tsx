@@ -2,6 +2,7 @@ import { Badge } from '../../design/badge.tsx';
 import { formatBytes, formatNumber, formatShare, words } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import type { RunQuery } from '../../gql/graphql.ts';
+import { forecastColumns } from './forecast-view.tsx';
 import { baseScoreOf } from './personalisation-view.tsx';
 import { familyName } from './run-state.tsx';
 
@@ -43,6 +44,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
         { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreTest) },
         ...(isPersonalised ? [{ header: 'score_base', hint: 'The shared model alone, on the same rows', align: 'right' as const, className: 'whitespace-nowrap', cell: (trial: Trial) => formatNumber(baseScoreOf(trial.metrics)) }] : []),
         { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreVal) },
+        ...forecastColumns(trials),
         { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.predTimeMsP50) },
         { header: 'fit_time_s', hint: 'Time to train', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.fitTimeSeconds) },
         { header: 'size_bytes', hint: 'Size of the package', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatBytes(trial.sizeBytes) },

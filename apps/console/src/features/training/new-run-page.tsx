@@ -12,7 +12,12 @@ import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumn
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+<<<<<<< HEAD
+import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+=======
+import { canBeTarget, familiesFor, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+>>>>>>> images-ready
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
@@ -81,12 +86,13 @@ export function NewRunPage({ datasetId }: { datasetId: string | undefined }) {
 const runKinds = {
   rows: { label: 'Predict rows', hint: 'The model answers a row by its other columns.' },
   forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
+  anomaly: { label: 'Find unusual rows', hint: 'The model answers how unusual a row is. No label is needed.' },
   survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
 };
 
 /** What the columns allow. */
 function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
-  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : [])];
+  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : []), ...(columns.some(({ type }) => type === 'IMAGE') ? [] : (['anomaly'] as const))];
 }
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
@@ -120,6 +126,9 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
             {kind === 'rows' && <ConfigurationForm dataset={dataset} version={version} schema={schema} onText={setText} />}
             {kind === 'forecast' && <ForecastForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
             {kind === 'survival' && <SurvivalForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
+            {kind === 'anomaly' && (
+              <AnomalyForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} onText={setText} />
+            )}
           </>
         );
       }}
@@ -142,7 +151,8 @@ const parts = ['trainer', 'split', 'selection'] as const;
 
 function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFormProps) {
   const { columns } = version;
-  const families = schema.properties?.['models']?.items?.oneOf ?? [];
+  const families = familiesFor(schema.properties?.['models']?.items?.oneOf ?? [], columns);
+  const hasPictures = columns.some(({ type }) => type === 'IMAGE');
   const navigate = useNavigate();
   const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
   const [modelName, setModelName] = useState(dataset.name);
@@ -282,7 +292,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
           className="max-w-md"
           value={isSearch ? 'search' : 'listed'}
           hint={isSearch ? 'Families and settings are tried one after another until the time is up; the best are blended.' : 'You say which models are trained.'}
-          choices={[{ value: 'listed', label: 'Compare the models listed' }, { value: 'search', label: 'Search automatically' }]}
+          choices={[{ value: 'listed', label: 'Compare the models listed' }, ...(hasPictures ? [] : [{ value: 'search', label: 'Search automatically' }])]}
           onValue={(mode) => {
             const turnedOn = mode === 'search';
             setIsSearch(turnedOn);

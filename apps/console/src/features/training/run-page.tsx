@@ -17,6 +17,7 @@ import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, Ru
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { CoefficientsCard } from './coefficients-view.tsx';
+import { AnomalyCards } from './anomaly-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
@@ -226,6 +227,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
       )}
       {trial && <PersonalisationCard name={familyName(trial.family)} metrics={trial.metrics} scoreTest={trial.scoreTest} />}
       {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <AnomalyCards name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <SurvivalCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
