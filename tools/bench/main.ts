@@ -2,10 +2,12 @@ import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
+import { benchMetering } from './metering.ts';
 import { benchImages } from './images.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
+import { benchRecommend } from './recommend.ts';
 import { benchResume } from './resume.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchSearch } from './search.ts';
@@ -22,10 +24,12 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   audit: benchAudit,
   families: benchFamilies,
   forecast: benchForecast,
+  metering: benchMetering,
   images: benchImages,
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,
+  recommend: benchRecommend,
   resume: benchResume,
   revocation: benchRevocation,
   search: benchSearch,

@@ -132,9 +132,11 @@ async function attempt(world: World, fleet: Fleet, configuration: Configuration,
   const barrier = new Promise<void>((resolve) => (opened = resolve));
   const clients = Array.from({ length: connections }, async (_, client) => {
     await barrier;
-    while (begun < attempts) {
+    for (let server = client; begun < attempts; ) {
       begun++;
-      await ask(agent, `${fleet.url(client)}/predict`, key.text, body, tally);
+      if (await ask(agent, `${fleet.url(server)}/predict`, key.text, body, tally)) continue;
+      begun--; // it never reached a server
+      server++;
     }
   });
   opened();
@@ -145,6 +147,10 @@ async function attempt(world: World, fleet: Fleet, configuration: Configuration,
     await fleet.replace(Math.floor(random() * processes), disturbance === 'kill' ? 'SIGKILL' : 'SIGTERM');
   }
   await Promise.all(clients);
+  // Whoever was refused while a server that went down still held some could have come again.
+  for (let more = 0; disturbance === 'restart' && more < 200 && tally.answered.size * unit < admissible; more++) {
+    await ask(agent, `${fleet.url(more)}/predict`, key.text, body, tally);
+  }
   agent.destroy();
 
   const faults: string[] = [];
@@ -172,7 +178,7 @@ async function attemptRate(world: World, fleet: Fleet, seconds: number): Promise
   const tally: Tally = { answered: new Set(), cutOff: 0, statuses: {} };
   const agent = new Agent({ keepAlive: true, maxSockets: 200 });
   const body = JSON.stringify({ model: 'iris', features: [[5.1, 3.5, 1.4, 0.2]] });
-  const asked: Promise<void>[] = [];
+  const asked: Promise<boolean>[] = [];
   say(`a rate of ${perMinute} a minute: all of it at once, then twice as many as come back, for ${seconds} seconds`);
   const begin = performance.now();
   for (let i = 0; i < 2 * perMinute; i++) asked.push(ask(agent, `${fleet.url(i)}/predict`, key.text, body, tally));
@@ -211,12 +217,12 @@ async function keyOf(world: World, tenant: TenantInWorld, rpmLimit: number | nul
   return { id: made.apiKey.id, text: made.key };
 }
 
-/** One attempt. One that never reached a server is no attempt: it is made again elsewhere. */
-function ask(agent: Agent, url: string, key: string, body: string, tally: Tally): Promise<void> {
+/** One attempt. @returns false when it never reached a server */
+function ask(agent: Agent, url: string, key: string, body: string, tally: Tally): Promise<boolean> {
   return new Promise((resolve) => {
     const note = (what: string): void => {
       tally.statuses[what] = (tally.statuses[what] ?? 0) + 1;
-      resolve();
+      resolve(what !== 'ECONNREFUSED');
     };
     const outgoing = request(url, { method: 'POST', agent, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'x-api-key': key } });
     let wasCut = false;

@@ -31,7 +31,7 @@ const inferAnswer = {
 const inferNotes =
   'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text and for dates (ISO 8601). ' +
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
-  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
+  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`; of a recommendation, `items` and `scores`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
 const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
 const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
 const metadata = {
@@ -76,7 +76,7 @@ export const operations = {
     method: 'POST', path: '/v1/models/{model}:predict', id: 'tfPredict', tag: 'TensorFlow Serving', summary: 'Predict rows or columns',
     description:
       '`instances` is a list of rows: objects by feature name, or lists in the order of the features. It is answered by `predictions`: ' +
-      'bare numbers for a regression, an object for each row of a classification, a forecast, a survival model, a model with heads, an anomaly detection, or a regression whose signature has an interval: `prediction`, `lower` and `upper`. `inputs` holds columns and is answered by `outputs`.',
+      'bare numbers for a regression, an object for each row of a classification, a forecast, a survival model, a model with heads, an anomaly detection, a recommendation (`items` and `scores`), or a regression whose signature has an interval: `prediction`, `lower` and `upper`. `inputs` holds columns and is answered by `outputs`.',
     request: { instances: [iris] },
     answer: json(predictions),
   },
@@ -105,16 +105,19 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
+  402: { codes: ['budget_exceeded'], meaning: 'The budget of the key is used up.' },
   403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
   404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
+  409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is not declared as JSON, or is compressed.' },
-  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'too_many_requests'], meaning: 'A limit of the key has fired: try again after the seconds in Retry-After.' },
+  422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
+  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
   503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
 };
@@ -158,7 +161,18 @@ const errorSchema = {
         field: { type: 'string' },
         row: { type: 'integer', minimum: 0 },
         remedy_hint: { type: 'string' },
-        limit_source: { type: 'string', enum: ['server', 'key', 'tenant', 'model', 'plan'] },
+        limit_source: { type: 'string', enum: ['server', 'key', 'tenant', 'model', 'plan', 'member'] },
+        limit: {
+          type: 'object',
+          description: 'Of a refusal by a limit of usage or a budget: what it counts, in which period, the most, what is left, and until when.',
+          properties: {
+            measure: { type: 'string', enum: ['requests', 'rows', 'units'] },
+            period: { type: 'string' },
+            most: { type: 'integer' },
+            remaining: { type: 'integer' },
+            resets_at: { type: ['string', 'null'], format: 'date-time' },
+          },
+        },
         problems: {
           type: 'array',
           description: `Everything that is wrong with the rows, up to 50. Codes: ${rowCodes}.`,
@@ -185,17 +199,28 @@ const predictionHeaders = {
   'x-millrace-model-version': 'the version that predicted',
   'x-millrace-variant': 'stable',
   'x-millrace-cost-units': 'what is billed: rows',
+  'x-millrace-budget-remaining': 'cost units that are left of the budget of the key, if it has one',
+  'x-millrace-quota-notice': 'limits whose soft limit is reached: "key-rows-month";used=80012;soft=80000;limit=100000',
+  'idempotent-replayed': 'true where the answer was given before, under the same Idempotency-Key',
   'x-millrace-overhead-ms': 'time spent on everything but the model itself',
   'x-millrace-warnings': 'what the model took but had not seen in training, as code;feature',
 };
 
-/** On every answer to a key that has limits of its own. */
+/** On every answer to whoever has limits. */
 const limitHeaders = {
-  'x-ratelimit-limit-requests': 'requests a minute that the key may make',
-  'x-ratelimit-remaining-requests': 'how many of them are left at this moment',
-  'x-ratelimit-reset-requests': 'until all of them are there again, such as 21s',
-  'ratelimit-policy': 'the same as the IETF has it: "key";q=600;w=60, and "key-parallel" for requests at a time',
+  'x-ratelimit-limit-requests': 'of the limits of requests the one with the fewest left: the most',
+  'x-ratelimit-remaining-requests': 'how many are left of it at this moment',
+  'x-ratelimit-reset-requests': 'until all of it is there again, such as 21s',
+  'ratelimit-policy': 'the same as the IETF has it: "key";q=600;w=60, "key-parallel" for requests at a time, "tenant-rows-month" and others like it for limits of usage',
   ratelimit: 'what is left: "key";r=512;t=9',
+};
+
+const idempotencyKey = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'Sent again with the same request within a day, it gets the same answer, and nothing is predicted or billed anew. A UUID, for instance.',
+  schema: { type: 'string', maxLength: 255 },
 };
 
 function describeOperation(operation: Operation): object {
@@ -214,7 +239,10 @@ function describeOperation(operation: Operation): object {
     summary: operation.summary,
     ...(operation.description && { description: operation.description }),
     ...(operation.isPublic && { security: [] }),
-    parameters: [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+    parameters: [
+      ...[...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+      ...(operation.method === 'POST' ? [idempotencyKey] : []),
+    ],
     ...(operation.request !== undefined && {
       requestBody: { required: true, content: { 'application/json': { schema: { type: 'object' }, example: operation.request } } },
     }),

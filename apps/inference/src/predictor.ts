@@ -19,6 +19,8 @@ export interface PredictionCall {
   body: { value: unknown; hasNonFinite: boolean };
   /** `performance.now()` when the request came in */
   startedAt: number;
+  /** under which it is billed; a new one if left out */
+  predictionId?: string | undefined;
   /** whether the caller has hung up */
   isGone(): boolean;
 }
@@ -91,7 +93,7 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
         const modelMs = performance.now() - modelBegun;
         outcome = 'answered';
         if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
-        const predictionId = newId('prediction');
+        const predictionId = call.predictionId ?? newId('prediction');
         const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
         if (call.isGone()) throw callerGone();
         // Nothing is served unbilled: the entry is safe before the answer leaves.

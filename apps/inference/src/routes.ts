@@ -1,6 +1,7 @@
 import { type Actor, can, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { createAnswerOnce } from './answer-once.ts';
 import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
@@ -42,6 +43,7 @@ export interface RouteOptions {
   models: ModelCache;
   metrics: Metrics;
   callers: Callers;
+  answerOnce: ReturnType<typeof createAnswerOnce>;
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
 }
@@ -53,33 +55,39 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, answerOnce, isReady } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
   async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
-    const answer = await predictor.predict(
-      {
-        actor: request.actor!,
-        endpoint: model,
-        versionNumber: version ?? pinnedVersion(request, model),
-        body: bodyOf(request),
-        startedAt: request.startedAt,
-        isGone: () => request.raw.socket.destroyed,
-      },
-      read,
-    );
-    metrics.predicted(answer.rows);
-    reply
-      .header('x-millrace-prediction-id', answer.predictionId)
-      .header('x-millrace-model-version', String(answer.versionNumber))
-      .header('x-millrace-variant', answer.variant.toLowerCase())
-      .header('x-millrace-cost-units', String(answer.rows))
-      .header('x-millrace-overhead-ms', answer.overheadMs.toFixed(3))
-      .header('content-type', 'application/json; charset=utf-8');
-    if (answer.limits.length) tellLimits(answer.limits, reply);
-    if (answer.warnings.length) reply.header('x-millrace-warnings', warningsHeader(answer.warnings));
-    return reply.send(answer.payload);
+    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+      const answer = await predictor.predict(
+        {
+          actor: request.actor!,
+          endpoint: model,
+          versionNumber: version ?? pinnedVersion(request, model),
+          body: bodyOf(request),
+          startedAt: request.startedAt,
+          predictionId,
+          isGone: () => request.raw.socket.destroyed,
+        },
+        read,
+      );
+      metrics.predicted(answer.rows);
+      if (answer.limits.length) tellLimits(answer.limits, reply);
+      return {
+        headers: {
+          'x-millrace-prediction-id': answer.predictionId,
+          'x-millrace-model-version': String(answer.versionNumber),
+          'x-millrace-variant': answer.variant.toLowerCase(),
+          'x-millrace-cost-units': String(answer.rows),
+          'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
+          ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
+        },
+        body: answer.payload,
+      };
+    });
+    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
   }
 
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));

@@ -1,13 +1,14 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
-import { createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
+import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
@@ -94,6 +95,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
   });
   const app = createApp({
@@ -239,11 +241,13 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
   app.decorateRequest('actor', null);
   app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);
+  app.decorateRequest('bodySha256', null);
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
       if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity') throw unsupportedMediaType('The body is compressed.');
+      if (request.headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(body).digest('hex');
       done(null, parseJsonBody(body as Buffer));
     } catch (error) {
       done(error as Error);
@@ -311,7 +315,7 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
       'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
-      'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
+      'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],
     maxAge: 600,

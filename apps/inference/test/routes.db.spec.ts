@@ -90,6 +90,33 @@ describe('predictions', () => {
     ]);
   });
 
+  it('a recommendation: a list for each row, over every route, and a stranger is told from a known user', async () => {
+    const other = await world.createTenant();
+    await other.publish('parts', {
+      family: 'popularity', user: 'machine', item: 'part', users: ['m1'], items: ['belt', 'pump', 'valve'], topN: 2, excludesSeen: true,
+      seen: { starts: Int32Array.of(0, 1), items: Int32Array.of(0) }, popularity: Float32Array.of(1, 0.5, 0.25), rule: { type: 'popularity' },
+    });
+    const { text } = await other.createKey();
+    expect((await call(`${url}/v2/models/parts`, { key: text })).json).toMatchObject({
+      inputs: [{ name: 'machine', datatype: 'BYTES', shape: [-1] }, { name: 'exclude', datatype: 'BYTES', shape: [-1, -1] }],
+      outputs: [{ name: 'items', datatype: 'BYTES', shape: [-1, 2] }, { name: 'scores', datatype: 'FP32', shape: [-1, 2] }],
+    });
+    const lists = [{ items: ['pump', 'valve'], scores: [0.5, 0.25] }, { items: ['belt', 'valve'], scores: [1, 0.25] }];
+    const instances = [{ machine: 'm1' }, { machine: 'm9', exclude: ['pump'] }];
+    const answer = await call(`${url}/v1/models/parts:predict`, { key: text, body: { instances } });
+    expect(answer.json).toEqual({ predictions: lists });
+    expect(answer.headers.get('x-millrace-warnings')).toBe('unseen_category;machine');
+    expect((await call(`${url}/models/parts/invocations`, { key: text, body: { dataframe_records: instances } })).json).toEqual({ predictions: lists });
+    expect((await call(`${url}/predict`, { key: text, body: { features: ['m1', ['pump']] } })).json).toEqual({ prediction: [['valve']] });
+    const tensors = [{ name: 'machine', shape: [2], datatype: 'BYTES', data: ['m1', 'm9'] }, { name: 'exclude', shape: [2, 2], datatype: 'BYTES', data: ['pump', 'valve', 'pump', ''] }];
+    expect((await call(`${url}/v2/models/parts/infer`, { key: text, body: { inputs: tensors } })).json.outputs).toEqual([
+      { name: 'items', datatype: 'BYTES', shape: [2, 2], data: ['', '', 'belt', 'valve'] },
+      { name: 'scores', datatype: 'FP32', shape: [2, 2], data: [-3.4028234663852886e38, -3.4028234663852886e38, 1, 0.25] },
+    ]);
+    const refused = await call(`${url}/predict`, { key: text, body: { features: { machine: 'm1', exclude: 'pump' } } });
+    expect([refused.status, refused.json.error.problems?.[0] ?? refused.json.error]).toMatchObject([400, { code: 'not_a_list', field: 'exclude' }]);
+  });
+
   it('a number with an interval: its metadata state the coverage, and the answers have both ends', async () => {
     const other = await world.createTenant();
     const { features, target, estimator } = mixedRegression();

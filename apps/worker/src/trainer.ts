@@ -11,6 +11,7 @@ import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { runRecommendation } from './recommendation-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { sampleRows } from './sample-rows.ts';
 import { runSurvival } from './survival-run.ts';
@@ -63,6 +64,7 @@ async function run(job: TrainerJob): Promise<void> {
     return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
   if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
+  if (spec.recommendation) return runRecommendation(job, abort.signal, checkpointsOf(job), sendPausing);
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);

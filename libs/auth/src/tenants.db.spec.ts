@@ -235,6 +235,7 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       tl AS (INSERT INTO tenant_table_limits (tenant_id, rows, columns) SELECT id, 1, 1 FROM tenant),
       re AS (INSERT INTO reservations (id, tenant_id, resource, amount, subject) SELECT $9, id, 'ACTIVE_RUNS', 1, 'x' FROM tenant),
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
+      ia AS (INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at) SELECT id, 'k', 's', 'p', now(), now() FROM tenant),
       uh AS (INSERT INTO usage_hours (tenant_id, hour, kind, actor, requests, rows, units) SELECT id, date_trunc('hour', now()), 'PREDICTION', 'system', 20, 0, 20 FROM tenant),
       ul AS (INSERT INTO usage_limits (id, tenant_id, scope, measure, period, limit_value, updated_by) SELECT 'lim_of_' || id, id, 'TENANT', 'ROWS', 'DAY', 1, 'system' FROM tenant),
       ua AS (INSERT INTO usage_accounts (tenant_id, id) SELECT id, 'lim_of_' || id FROM tenant),

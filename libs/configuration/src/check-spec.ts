@@ -4,6 +4,7 @@ import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
 import { checkImages } from './check-images.ts';
 import { checkPersonalisation } from './personalisation.ts';
+import { checkRecommendation } from './recommendation.ts';
 import { isSearch, selectionMetrics } from './training-spec.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { checkSurvival } from './survival.ts';
@@ -24,7 +25,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
-export type Task = 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
+export type Task = 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection' | 'recommendation';
 
 /** Fewer rows with a known target than this teach nothing. */
 export const minRows = 10;
@@ -35,6 +36,7 @@ export const maxCategories = 1000;
 
 export function taskOf(spec: TrainingSpec): Task {
   if (spec.forecast) return 'forecasting';
+  if (spec.recommendation) return 'recommendation';
   if (spec.survival) return 'survival';
   if (spec.anomaly) return 'anomaly_detection';
   return spec.outputFeatures[0]!.type === 'number' ? 'regression' : 'classification';
@@ -45,6 +47,7 @@ export function selectionMetricOf(spec: TrainingSpec): SelectionMetric {
   const { metric, costs } = spec.selection;
   const usual = {
     classification: 'f1', regression: 'rmse', forecasting: 'mase', survival: 'integratedBrier', anomaly_detection: spec.outputFeatures.length > 0 ? 'prAuc' : 'massVolume',
+    recommendation: spec.recommendation?.feedback === 'explicit' ? 'rmse' : 'ndcg',
   } as const;
   return metric ?? (costs ? 'cost' : usual[taskOf(spec)]);
 }
@@ -76,9 +79,11 @@ export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSumma
 }
 
 function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { forecast, anomaly, survival } = spec;
+  const { forecast, anomaly, survival, recommendation } = spec;
   if (forecast && anomaly) return [{ field: 'anomaly', message: 'A run forecasts or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
   if (survival && anomaly) return [{ field: 'anomaly', message: 'A run learns times or detects anomalies, not both.', remedy: 'Remove one of the two blocks.' }];
+  if (recommendation && (forecast ?? survival ?? anomaly)) return [{ field: 'recommendation', message: 'A run that recommends does nothing else.', remedy: 'Keep one of the blocks.' }];
+  if (recommendation) return checkRecommendation({ ...spec, recommendation }, columns);
   if (survival) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkSurvival({ ...spec, survival }, columns), ...checkSplit(spec, columns)];
   if (forecast) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkForecast({ ...spec, forecast }, columns)];
   if (anomaly) return [...checkInputs(spec, columns), ...refusePictures(spec), ...checkAnomaly({ ...spec, anomaly }, columns), ...checkSplit(spec, columns)];

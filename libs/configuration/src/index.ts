@@ -25,6 +25,14 @@ export {
   stepInput,
 } from './forecast.ts';
 export {
+  excludeInput,
+  maxItems,
+  maxUsers,
+  type RecommendationMetric,
+  type RecommendationModelSettings,
+  type RecommendationSettings,
+} from './recommendation.ts';
+export {
   horizonInput, minObserved, type SurvivalDistribution, type SurvivalMetric, survivalMetrics, type SurvivalModelSettings, type SurvivalSettings,
 } from './survival.ts';
 export { type PersonalisationSettings } from './personalisation.ts';

@@ -3,6 +3,7 @@ import { anomalySchema } from './anomaly.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
 import { personalisationSchema } from './personalisation.ts';
+import { recommendationSchema } from './recommendation.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { survivalSchema } from './survival.ts';
 import { readYaml } from './training-yaml.ts';
@@ -156,6 +157,10 @@ export const selectionMetrics = {
   mape: { task: 'regression', direction: 'lower' },
   smape: { task: 'regression', direction: 'lower' },
   mase: { task: 'forecasting', direction: 'lower' },
+  ndcg: { task: 'recommendation', direction: 'higher' },
+  hitRate: { task: 'recommendation', direction: 'higher' },
+  recallAtN: { task: 'recommendation', direction: 'higher' },
+  mrr: { task: 'recommendation', direction: 'higher' },
   integratedBrier: { task: 'survival', direction: 'lower' },
   concordance: { task: 'survival', direction: 'higher' },
   censoredLogLikelihood: { task: 'survival', direction: 'higher' },
@@ -172,7 +177,7 @@ const selectionSchema = z
   .strictObject({
     metric: z.enum(Object.keys(selectionMetrics) as [SelectionMetric, ...SelectionMetric[]]).optional().meta({
       title: 'Metric',
-      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers, mase for forecasts, integratedBrier for survival; for anomalies prAuc with a label, massVolume without.',
+      description: 'What the best model is best at. Default: cost where costs are given, else f1 for classes, rmse for numbers and ratings, mase for forecasts, ndcg for recommendations, integratedBrier for survival; for anomalies prAuc with a label, massVolume without.',
     }),
     timeLimitSeconds: z.number().min(1).max(86_400).optional().meta({
       title: 'Time limit (s)',
@@ -216,7 +221,7 @@ export const trainingSpecSchema = z
     }),
     outputFeatures: z.array(outputFeatureSchema).max(1).meta({
       title: 'Output features',
-      description: 'The column to predict: exactly one. Of an anomaly detection: the label to judge it by, or none.',
+      description: 'The column to predict: exactly one. Of an anomaly detection: the label to judge it by, or none. Of a recommendation: none, or the item.',
     }),
     split: splitSchema.prefault({}),
     models: z.array(modelSchema).max(50).optional().meta({
@@ -227,6 +232,7 @@ export const trainingSpecSchema = z
     }),
     trainer: trainerSchema.prefault({}),
     forecast: forecastSchema.optional(),
+    recommendation: recommendationSchema.optional(),
     survival: survivalSchema.optional(),
     personalisation: personalisationSchema.optional(),
     anomaly: anomalySchema.optional(),
@@ -237,13 +243,14 @@ export const trainingSpecSchema = z
     if (models.length === 0 && !isSearch(spec) && !spec.survival) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['models'], input: models, message: 'No model' });
     }
-    if (spec.inputFeatures.length === 0 && !spec.forecast) {
+    if (spec.inputFeatures.length === 0 && !spec.forecast && !spec.recommendation) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, path: ['inputFeatures'], input: spec.inputFeatures, message: 'No feature' });
     }
-    if (spec.outputFeatures.length === 0 && !spec.anomaly) {
+    if (spec.outputFeatures.length === 0 && !spec.anomaly && !spec.recommendation) {
       context.addIssue({ code: 'too_small', origin: 'array', minimum: 1, inclusive: true, exact: true, path: ['outputFeatures'], input: spec.outputFeatures, message: 'No target' });
     }
-    return { ...spec, models };
+    const item = spec.outputFeatures.length === 0 && spec.recommendation ? [{ name: spec.recommendation.itemColumn, type: 'category' as const }] : spec.outputFeatures;
+    return { ...spec, outputFeatures: item, models };
   })
   .meta({ title: 'Training configuration' });
 

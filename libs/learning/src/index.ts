@@ -10,6 +10,9 @@ export { type AnomalyTrial, trainAnomaly, type TrainAnomalyEvent, type TrainAnom
 export { answerForecast, type FittedForecast } from './forecasting/fitted-forecast.ts';
 export type { ForecastTable } from './forecasting/series.ts';
 export { type ForecastTrial, trainForecast, type TrainForecastOutcome } from './forecasting/train-forecast.ts';
+export { type FittedRecommender, recommend, type Recommendations } from './recommending/fitted-recommender.ts';
+export type { RecommendationTable } from './recommending/interactions.ts';
+export { type RecommenderTrial, trainRecommender, type TrainRecommenderOutcome } from './recommending/train-recommender.ts';
 export { type FittedSurvival, predictSurvival } from './survival/fitted-survival.ts';
 export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './survival/train-survival.ts';
 export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';

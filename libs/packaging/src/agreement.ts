@@ -1,5 +1,5 @@
 import type { FittedTarget } from './fitted-pipeline.ts';
-import type { Prediction } from './loaded-model.ts';
+import type { ItemsPrediction, Prediction } from './loaded-model.ts';
 
 export type Agreement =
   | { type: 'agrees'; rows: number; maxDifference: number; tolerance: number }
@@ -16,14 +16,14 @@ export type Agreement =
     };
 
 /** What the size of a difference is judged by. */
-type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type: 'anomaly'; threshold: number };
+type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type: 'items'; scale: number } | { type: 'anomaly'; threshold: number };
 
-/** Largest accepted difference of a probability; for a number, of prediction / max(1, scale of the target). */
+/** Largest accepted difference of a probability; for a number or a score, of prediction / max(1, scale of the target). */
 const TOLERANCE = 1e-4;
 
 /**
  * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
- * by 1e-4 × max(1, target scale). Labels must be equal, except where the two labels' probabilities are themselves
+ * by 1e-4 × max(1, target scale), and so may scores of items; items whose scores are nearer to each other may change places. Labels must be equal, except where the two labels' probabilities are themselves
  * within the tolerance of each other, or of the threshold between them: there the last bit of float32 decides, and neither
  * engine is wrong. Scores of anomalies, and what features add to them, have no upper end: they may differ by 1e-4 of their size.
  */
@@ -32,7 +32,7 @@ export function agree(
   fromPackage: readonly Prediction[],
   target: ComparedTarget,
 ): Agreement {
-  const tolerance = target.type === 'number' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
+  const tolerance = target.type === 'number' || target.type === 'items' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
   const rows = Math.max(fromPipeline.length, fromPackage.length);
   const differing: number[] = [];
   let maxDifference = 0;
@@ -83,7 +83,8 @@ function compare(
     const chance = left.survival === undefined ? 0 : distance(left.survival, right.survival!) * (tolerance / TOLERANCE);
     return { size: Math.max(distance(left.value, right.value), ...ends, chance), sameLabel: true };
   }
-  if ('value' in left || 'value' in right) return INCOMPARABLE;
+  if (target.type === 'items') return 'items' in left && 'items' in right ? compareItems(left, right, tolerance) : INCOMPARABLE;
+  if (!('label' in left) || !('label' in right)) return INCOMPARABLE;
   const [mine, yours] = [left.probabilities, right.probabilities];
   if (mine.length !== target.classes.length || yours.length !== target.classes.length) return INCOMPARABLE;
   const size = Math.max(...mine.map((value, index) => distance(value, yours[index]!)));
@@ -93,6 +94,19 @@ function compare(
   const { decision } = target;
   const isTie = (values: number[]) => (decision ? Math.abs(values[decision.positive]! - decision.threshold) : Math.abs(values[a]! - values[b]!)) <= tolerance;
   return { size, sameLabel: a >= 0 && b >= 0 && isTie(mine) && isTie(yours) };
+}
+
+/** Every item has the same score in both lists; one that only one of them has, nearly the score of the other's last. */
+function compareItems(left: ItemsPrediction, right: ItemsPrediction, tolerance: number): Difference {
+  if (left.items.length !== right.items.length) return INCOMPARABLE;
+  if (left.items.length === 0) return { size: 0, sameLabel: true };
+  const differences = ([mine, yours]: [ItemsPrediction, ItemsPrediction]) => {
+    const scores = new Map(yours.items.map((item, at) => [item, yours.scores[at]!]));
+    return mine.items.map((item, at) => distance(mine.scores[at]!, scores.get(item) ?? yours.scores.at(-1)!));
+  };
+  const inPlace = left.scores.map((score, at) => distance(score, right.scores[at]!));
+  const size = Math.max(...inPlace, ...differences([left, right]), ...differences([right, left]));
+  return { size, sameLabel: size <= tolerance };
 }
 
 function compareAnomalies(left: Prediction, right: Prediction, threshold: number, tolerance: number): Difference {

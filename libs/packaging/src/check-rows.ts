@@ -39,11 +39,15 @@ export class ValidatedRows {
   /** [count, height, width, channels] where the model looks at a picture */
   readonly pixels: Uint8Array;
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array()) {
+  /** by row: what was sent for the input that is a list; empty where there is none */
+  readonly lists: readonly (readonly string[])[];
+
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array(), lists: readonly (readonly string[])[] = []) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
     this.categories = categories;
+    this.lists = lists;
     this.pixels = pixels;
   }
 }
@@ -66,7 +70,9 @@ export function checkRows(signature: Signature, rows: unknown, limits: CheckLimi
 /** As `checkRows`, for positional rows: arrays in the order of the signature's inputs; an array of them, or one. */
 export function checkVectors(signature: Signature, vectors: unknown, limits: CheckLimits = {}): CheckedRows {
   const isNested = (item: unknown) => typeof item === 'object' && item !== null;
-  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && !vectors.some(isNested);
+  // A row may end with a list, and never begins with one.
+  const hasList = compile(signature).hasList;
+  const isOneRow = Array.isArray(vectors) && vectors.length > 0 && (hasList ? !isNested(vectors[0]) : !vectors.some(isNested));
   return check(signature, isOneRow ? [vectors] : vectors, limits, readVector);
 }
 
@@ -83,6 +89,7 @@ interface Compiled {
   names: ReadonlySet<string>;
   numbers: number;
   categories: number;
+  hasList: boolean;
   /** of one row, times channels */
   pixels: number;
   missingCategory: string;
@@ -96,12 +103,13 @@ function compile(signature: Signature): Compiled {
   const { inputs, graph } = signature;
   const numbers = inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const fresh: Compiled = {
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels] : null)])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels]   : input.type === 'list' ? input.choices : null)])]),
     inputs,
-    known: inputs.map((input) => (input.categories ? new Set(input.categories) : null)),
+    known: inputs.map((input) => (input.categories ? new Set(input.categories) : input.type === 'list' ? new Set(input.choices) : null)),
     names: new Set(inputs.map((input) => input.name)),
     numbers,
     categories: inputs.filter((input) => input.categories).length,
+    hasList: inputs.some((input) => input.type === 'list'),
     pixels: inputs.reduce((sum, input) => sum + (input.type === 'image' ? input.width * input.height * input.channels : 0), 0),
     missingCategory: graph.missingCategory,
   };
@@ -124,6 +132,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   const list = rows as unknown[];
   const numbers = new Float64Array(list.length * model.numbers);
   const categories = new Array<string>(list.length * model.categories);
+  const lists = model.hasList ? new Array<readonly string[]>(list.length).fill([]) : [];
   let nextNumber = 0;
   let nextCategory = 0;
   const pixels = new Uint8Array(list.length * model.pixels);
@@ -139,7 +148,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
       const known = model.known[position]!;
       if (value === undefined || value === null) {
         if (input.required) report(absent(input, index, value));
-        if (input.type === 'image') continue;
+        if (input.type === 'image' || input.type === 'list') continue;
         if (known === null) for (let i = numbersOf(input); i > 0; i--) numbers[nextNumber++] = NaN;
         else categories[nextCategory++] = model.missingCategory;
       } else if (input.type === 'number') {
@@ -157,6 +166,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
           warnings.push(outsideRange(input, number, index));
         }
         numbers[nextNumber++] = number;
+      } else if (input.type === 'list') {
+        lists[index] = checkTexts(input, value, index, known!, report, warnings);
       } else if (input.type === 'image') {
         const picture = readPicture(input, value, index, pixelsLeft);
         if ('problem' in picture) {
@@ -183,7 +194,7 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
     }
   }
   if (problems.length > 0) return { type: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
-  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, pixels), warnings };
+  return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, pixels, lists), warnings };
 }
 
 const readObject: RowReader = (row, index, { inputs, names }, report) => {
@@ -242,6 +253,34 @@ const readVector: RowReader = (row, index, { inputs }, report) => {
   return (position) => row[position] as unknown;
 };
 
+/** More than this many of them were not chosen by a person or a catalogue. */
+const MAX_LISTED = 10_000;
+
+/** The texts of a list that the model knows; the others make no difference, and a warning says so. */
+function checkTexts(input: SignatureInput & { type: 'list' }, value: unknown, row: number, known: ReadonlySet<string>, report: Report, warnings: RowWarning[]): string[] {
+  const remedy = `Send a list of texts, such as ${JSON.stringify(input.choices.slice(0, 2))}, or leave it out.`;
+  if (!Array.isArray(value)) {
+    report({ row, field: input.name, code: 'not_a_list', message: `Row ${row} has ${describe(value)} for "${input.name}", which is a list.`, remedy });
+    return [];
+  }
+  if (value.length > MAX_LISTED) {
+    report({ row, field: input.name, code: 'too_large', message: `Row ${row} lists ${value.length} values for "${input.name}".`, remedy: `Send at most ${MAX_LISTED}.` });
+    return [];
+  }
+  const stranger = value.find((one) => typeof one !== 'string') as unknown;
+  if (stranger !== undefined || value.includes(undefined)) {
+    report({ row, field: input.name, code: 'not_text', message: `Row ${row} has ${describe(stranger)} within "${input.name}", which is a list of text.`, remedy });
+    return [];
+  }
+  const texts = [...new Set(value as string[])];
+  for (const text of texts) {
+    if (!known.has(text) && text !== '' && warnings.length < MAX_WARNINGS) {
+      warnings.push({ row, field: input.name, code: 'unseen_category', message: `Row ${row} lists "${shorten(text)}" for "${input.name}", which training never saw; it makes no difference.` });
+    }
+  }
+  return texts.filter((text) => known.has(text));
+}
+
 function checkCount(rows: unknown, maxRows: number): RowProblem | null {
   const whole = { row: null, field: 'rows' };
   if (!Array.isArray(rows)) {
@@ -257,7 +296,7 @@ function checkCount(rows: unknown, maxRows: number): RowProblem | null {
 }
 
 function absent(input: SignatureInput, row: number, value: undefined | null): RowProblem {
-  const kind = { number: 'a number', date: 'a date', image: '{"b64": …} with a PNG or JPEG file', category: 'text', binary: 'text' }[input.type];
+  const kind = { number: 'a number', date: 'a date', image: '{"b64": …} with a PNG or JPEG file', category: 'text', binary: 'text', list: 'a list of text' }[input.type];
   const [code, message] =
     value === null
       ? ['null_value', `Row ${row} has null for "${input.name}", which had no gaps in training.`]
@@ -352,7 +391,7 @@ function describe(value: unknown): string {
 
 function example(inputs: readonly SignatureInput[]): string {
   const shown = inputs.slice(0, 3).map((input) => {
-    const value = input.type === 'image' ? { b64: '…' } : (input.min ?? input.categories?.[0] ?? '');
+    const value = input.type === 'image' ? { b64: '…' } : input.type === 'list' ? input.choices.slice(0, 1) : (input.min ?? input.categories?.[0] ?? '');
     return `${JSON.stringify(input.name)}: ${JSON.stringify(value)}`;
   });
   return `{${shown.join(', ')}${inputs.length > 3 ? ', …' : ''}}`;

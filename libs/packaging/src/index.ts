@@ -24,12 +24,14 @@ export type {
   NearestNeighboursEstimator,
   TreeEnsemble,
 } from './fitted-pipeline.ts';
+export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export {
   buildDetectorPackage,
   buildForecastPackage,
   buildPackage,
+  buildRecommenderPackage,
   buildSurvivalPackage,
   DamagedPackageError,
   type Manifest,

@@ -3,12 +3,19 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
 import { graphOutputs, numbersOf, type Signature } from './signature.ts';
+import { leftOut } from './write-recommender.ts';
 
 /** What a model says about one row. `probabilities` are in the order of the signature's classes. */
-export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction) & {
+export type Prediction = ({ label: string; probabilities: number[] } | NumberPrediction | ItemsPrediction) & {
   /** of a model with heads: whether one of them answered */
   personalised?: boolean;
 };
+
+/** Best first; fewer than the signature's count where more is left out. */
+export interface ItemsPrediction {
+  items: string[];
+  scores: number[];
+}
 
 export interface NumberPrediction {
   value: number;
@@ -74,22 +81,29 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
 function compareGraph(session: InferenceSession, signature: Signature): string | null {
   const numbers = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const others = signature.inputs.filter((input) => input.categories).length;
+  const lists = signature.inputs.filter((input) => input.type === 'list');
   const expected = {
     inputs: [
       ...signature.inputs.flatMap((input) => (input.type === 'image' ? [`image uint8 ${input.height} ${input.width} ${input.channels}`] : [])),
       ...(numbers > 0 ? [`numbers float64 ${numbers}`] : []),
       ...(others > 0 ? [`categories string ${others}`] : []),
+      ...lists.map(({ name }) => `${name} string M`),
     ],
-    outputs: signature.anomaly
-      ? ['score float64 1', 'isAnomaly bool 1', ...(signature.anomaly.hasContributions ? [`contributions float64 ${signature.inputs.length}`] : [])]
-      : [
-          ...(signature.output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${signature.output.classes.length}`]),
-          ...graphOutputs(signature).map((name) => `${name} float64 1`),
-        ],
+    outputs: outputsOf(signature),
   };
   const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
   return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
+}
+
+function outputsOf(signature: Signature): string[] {
+  const { output, anomaly, inputs } = signature;
+  if (anomaly) return ['score float64 1', 'isAnomaly bool 1', ...(anomaly.hasContributions ? [`contributions float64 ${inputs.length}`] : [])];
+  if (output.type === 'items') return [`items string ${output.count}`, `scores float32 ${output.count}`];
+  return [
+    ...(output.type === 'number' ? ['prediction float64 1'] : ['label string', `probabilities float32 ${output.classes.length}`]),
+    ...graphOutputs(signature).map((name) => `${name} float64 1`),
+  ];
 }
 
 /** Name, type and the sizes after the number of rows. */
@@ -101,8 +115,10 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
+  const list = signature.inputs.find((input) => input.type === 'list');
   const image = signature.inputs.find((input) => input.type === 'image');
-  const { rowsPerCall } = signature.graph;
+  const { rowsPerCall, missingCategory } = signature.graph;
+  const { output } = signature;
   const classes = signature.output.classes?.length ?? 0;
   const halfWidth = signature.output.type === 'number' ? signature.output.interval?.halfWidth : undefined;
   let closing: Promise<void> | undefined;
@@ -121,12 +137,17 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
       feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
     }
+    if (list) feeds[list.name] = listTensor(rows.lists.slice(start, end), missingCategory);
     if (image) {
       const { height, width, channels } = image;
       const size = height * width * channels;
       feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
     }
     const outputs = await session.run(feeds);
+    if (output.type === 'items') {
+      predictions.push(...itemsOf(outputs['items']!.data as string[], outputs['scores']!.data as Float32Array, output.count));
+      return;
+    }
     if (signature.anomaly) {
       const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
       const parts = contributions && (contributions.data as Float64Array);
@@ -203,6 +224,21 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   };
 
   return { signature, digest, predict, close };
+}
+
+/** Rows of different lengths, filled up with what stands for nothing. */
+function listTensor(lists: readonly (readonly string[])[], filler: string): Tensor {
+  const width = Math.max(1, ...lists.map(({ length }) => length));
+  return new Tensor('string', lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), [lists.length, width]);
+}
+
+/** Without the places after the last item that may be recommended. */
+function itemsOf(items: readonly string[], scores: Float32Array, count: number): ItemsPrediction[] {
+  return Array.from({ length: scores.length / count }, (_, row) => {
+    const own = Array.from(scores.subarray(row * count, (row + 1) * count));
+    const length = own.filter((score) => score > leftOut).length;
+    return { items: items.slice(row * count, row * count + length), scores: own.slice(0, length) };
+  });
 }
 
 function finite(value: number, row: number): number {

@@ -5,12 +5,14 @@ import { z } from 'zod';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
+import { assertRecommender, type FittedRecommender } from './fitted-recommender.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { assertSurvival, type FittedSurvival } from './fitted-survival.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
 import { writeModel } from './write-model.ts';
+import { recommenderSignature, writeRecommender } from './write-recommender.ts';
 import { survivalSignature, writeSurvival } from './write-survival.ts';
 
 /** The files of a package by path. */
@@ -93,6 +95,13 @@ export function buildForecastPackage(forecast: FittedForecast, facts: PackageFac
   assertForecast(forecast);
   const signature = forecastSignature(forecast);
   return assemble(signature, writeForecast(forecast, signature), facts);
+}
+
+/** As `buildPackage`, of a recommender. */
+export function buildRecommenderPackage(recommender: FittedRecommender, facts: PackageFacts): ModelPackage {
+  assertRecommender(recommender);
+  const signature = recommenderSignature(recommender);
+  return assemble(signature, writeRecommender(recommender, signature), facts);
 }
 
 /** As `buildPackage`, of a survival model: median, interval, and the probability to live beyond a horizon. */

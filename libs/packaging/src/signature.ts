@@ -5,8 +5,8 @@ import { encodedWidth, type FittedFeature, type FittedImage, type FittedPipeline
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {
   formatVersion: 1;
-  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
-  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, a family of forecasts such as `exponential_smoothing`, or of survival such as `accelerated_failure` */
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection' | 'recommendation';
+  /** `baseline`, `linear`, `dense`, `knn`, `boosted_trees`, `random_forest`, `ensemble`, a family of forecasts such as `exponential_smoothing`, of survival such as `accelerated_failure`, or of recommendations such as `popularity` */
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
@@ -62,6 +62,8 @@ export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; categories?: never; parts?: never; closed?: true | undefined }
   | { name: string; type: 'date'; required: boolean; parts: DatePart[]; min: string; max: string; categories?: never; closed?: never }
   | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; min?: never; max?: never; parts?: never; closed?: true | undefined }
+  /** several of the choices at once; the last input, if there is one */
+  | { name: string; type: 'list'; required: boolean; choices: string[]; categories?: never; min?: never; max?: never; parts?: never; closed?: never }
   | ImageInput;
 
 /** A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph. */
@@ -82,7 +84,9 @@ export type SignatureOutput =
       classes: string[];
       /** the label is `positiveClass` from this probability on; without it, the more probable class */
       decision?: { positiveClass: string; threshold: number };
-    };
+    }
+  /** of a recommendation: at most `count` items, best first, with scores */
+  | { name: string; type: 'items'; classes?: never; count: number; /** whether what a user had is left out */ excludesSeen: boolean };
 
 /** A tensor of the Open Inference Protocol v2; -1 stands for the number of rows. */
 export interface TensorMetadata {
@@ -105,6 +109,7 @@ const inputSchema = z.discriminatedUnion('type', [
     categories: z.array(z.string()),
     closed,
   }),
+  z.strictObject({ name, type: z.literal('list'), required: z.literal(false), choices: z.array(z.string()) }),
   z.strictObject({
     name,
     type: z.literal('image'),
@@ -126,6 +131,7 @@ const outputSchema = z.discriminatedUnion('type', [
     classes: z.array(z.string()).min(1),
     decision: z.strictObject({ positiveClass: z.string(), threshold: z.number() }).exactOptional(),
   }),
+  z.strictObject({ name, type: z.literal('items'), count: z.int().min(1), excludesSeen: z.boolean() }),
 ]);
 const forecastSchema = z.strictObject({
   lastObservation: z.string().min(1),
@@ -137,7 +143,7 @@ const anomalySchema = z.strictObject({ threshold: z.number(), falseAlarmRate: z.
 const signatureSchema = z
   .strictObject({
     formatVersion: z.literal(1),
-    task: z.enum(['classification', 'regression', 'forecasting', 'survival', 'anomaly_detection']),
+    task: z.enum(['classification', 'regression', 'forecasting', 'survival', 'anomaly_detection', 'recommendation']),
     family: z.string().min(1),
     inputs: z.array(inputSchema).min(1),
     output: outputSchema,
@@ -147,7 +153,9 @@ const signatureSchema = z
     anomaly: anomalySchema.optional(),
     graph: z.strictObject({ missingCategory: z.string(), rowsPerCall: z.int().min(1).max(65_536) }),
   })
-  .refine((it) => (it.task === 'classification') === (it.output.type !== 'number'), 'task and output differ')
+  .refine((it) => (it.task === 'classification') === (it.output.type === 'category' || it.output.type === 'binary'), 'task and output differ')
+  .refine((it) => (it.task === 'recommendation') === (it.output.type === 'items'), 'items are recommended, and nothing else is')
+  .refine((it) => it.inputs.every(({ type }, at) => type !== 'list' || at === it.inputs.length - 1), 'a list stands before other inputs')
   .refine((it) => (it.task === 'forecasting') === (it.forecast !== undefined), 'a forecast tells when it begins, and nothing else does')
   .refine((it) => (it.task === 'survival') === (it.survival !== undefined), 'a survival model tells its horizon, and nothing else does')
   .refine((it) => (it.task === 'anomaly_detection') === (it.anomaly !== undefined), 'an anomaly detection tells its threshold, and nothing else does')
@@ -231,21 +239,27 @@ export function tensorMetadata(signature: Signature): { inputs: TensorMetadata[]
     (input): TensorMetadata =>
       input.type === 'image'
         ? { name: input.name, datatype: 'UINT8', shape: [-1, input.height, input.width, input.channels] }
-        : { name: input.name, datatype: input.type === 'number' ? 'FP64' : 'BYTES', shape: [-1] },
+        : { name: input.name, datatype: input.type === 'number' ? 'FP64' : 'BYTES', shape: input.type === 'list' ? [-1, -1] : [-1] },
   );
+  const { output } = signature;
   const outputs: TensorMetadata[] = signature.anomaly
     ? [
         { name: 'score', datatype: 'FP64', shape: [-1] },
         { name: 'isAnomaly', datatype: 'BOOL', shape: [-1] },
         ...(signature.anomaly.hasContributions ? [{ name: 'contributions', datatype: 'FP64' as const, shape: [-1, inputs.length] }] : []),
       ]
-    : signature.output.type === 'number'
+    : output.type === 'items'
+    ? [
+        { name: 'items', datatype: 'BYTES', shape: [-1, output.count] },
+        { name: 'scores', datatype: 'FP32', shape: [-1, output.count] },
+      ]
+    : output.type === 'number'
       ? [
           { name: 'prediction', datatype: 'FP64', shape: [-1] },
         ]
       : [
           { name: 'prediction', datatype: 'BYTES', shape: [-1] },
-          { name: 'probabilities', datatype: 'FP32', shape: [-1, signature.output.classes.length] },
+          { name: 'probabilities', datatype: 'FP32', shape: [-1, output.classes.length] },
         ];
   return { inputs, outputs: [...outputs, ...furtherOutputs(signature).map((name): TensorMetadata => ({ name, datatype: 'FP64', shape: [-1] }))] };
 }

@@ -1,5 +1,8 @@
 import type { Calibration, LinearEstimator } from '../src/fitted-pipeline.ts';
-import type { Activation, FittedFeature, FittedPipeline, FittedTarget, Prediction, TreeEnsemble } from '../src/index.ts';
+import type { Activation, FittedFeature, FittedPipeline, FittedTarget, Prediction as AnyPrediction, TreeEnsemble } from '../src/index.ts';
+
+/** Of a row, which no recommender answers. */
+type Prediction = Exclude<AnyPrediction, { items: string[] }>;
 
 /** A raw value of a row; null where missing. */
 export type Cell = number | string | null;

@@ -1,7 +1,7 @@
 import { type PersonActor, platformTenantId } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
-import { defaultLimits, defaultTableLimits, defaultTrainingLimits } from './index.ts';
+import { defaultLimits, defaultTableLimits, defaultTrainingLimits, type PlanUsageLimit } from './index.ts';
 
 let world: World;
 let operator: PersonActor;
@@ -42,6 +42,28 @@ describe('a plan', () => {
 
     expect(await plans().setForTenant(operator, tenant.tenantId, null)).toEqual({ type: 'set' });
     expect(await limitOf(tenant)).toBe(defaultLimits.ACTIVE_RUNS);
+  });
+
+  it('limits what its tenants may predict; a limit that stays keeps what is used of it', async () => {
+    const tenant = await world.tenant();
+    const limits = async () => (await world.quota.usageLimits.list(tenant.owner.actor)).map(({ scope, measure, period, limit, used }) => [scope, measure, period, limit, used]);
+    const saveUsage = (usage: PlanUsageLimit[]) => plans().save(operator, { name: 'metered', description: '', limits: [], usage });
+    expect((await saveUsage([{ measure: 'ROWS', period: 'MONTH', limit: 100, softLimit: 80 }, { measure: 'REQUESTS', period: 'RATE', limit: 60, softLimit: null }])).type).toBe('saved');
+    await plans().setForTenant(operator, tenant.tenantId, 'metered');
+    expect(await limits()).toEqual([['PLAN', 'REQUESTS', 'RATE', 60, 0], ['PLAN', 'ROWS', 'MONTH', 100, 0]]);
+    const [, { id }] = (await world.quota.usageLimits.list(tenant.owner.actor)) as [unknown, { id: string }];
+    await world.db.asOwner(`INSERT INTO usage_accounts (tenant_id, id, window_start, used) VALUES ($1, $2, date_trunc('month', now(), 'UTC'), 7)`, [tenant.tenantId, id]);
+    const until = new Date(Date.now() + 3_600_000);
+    expect(await world.quota.usageLimits.raise(operator, { tenantId: tenant.tenantId, limitId: id, by: 50, until, reason: 'a trial' })).toMatchObject({ type: 'set', limit: { limit: 100, used: 7, raise: { by: 50, until, reason: 'a trial' } } });
+    await saveUsage([{ measure: 'ROWS', period: 'MONTH', limit: 200, softLimit: null }]);
+    await plans().save(operator, { name: 'metered', description: 'only its text', limits: [] });
+    expect(await limits()).toEqual([['PLAN', 'ROWS', 'MONTH', 200, 7]]);
+    expect((await world.quota.usageLimits.list(tenant.owner.actor))[0]!.raise).toMatchObject({ by: 50 });
+    expect(await saveUsage([{ measure: 'ROWS', period: 'RATE', limit: 1, softLimit: 5 }, { measure: 'ROWS', period: 'RATE', limit: 1, softLimit: null }])).toMatchObject({
+      type: 'invalid', problems: expect.arrayContaining([expect.objectContaining({ field: 'usage.0.measure' }), expect.objectContaining({ field: 'usage.0.softLimit' }), expect.objectContaining({ code: 'limits_twice' })]),
+    });
+    await plans().setForTenant(operator, tenant.tenantId, null);
+    expect(await limits()).toEqual([]);
   });
 
   it('says how its tenants share the workers and what a run may have, and the default where it says nothing', async () => {

@@ -1,7 +1,8 @@
-import { type Actor, platformTenantId, recordAudit, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, platformTenantId, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, Plan, SystemTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import { defaultLimits, type Limits, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
+import { planUsageOf, planUsageProblems, type PlanUsageLimit, setPlanUsage } from './plan-usage.ts';
 import { setTableLimits, type TableLimits, tableLimitProblems, tableLimitsOf } from './table-limits.ts';
 import { setTrainingLimits, type TrainingLimits, trainingLimitProblems, trainingLimitsOf } from './training-limits.ts';
 
@@ -10,6 +11,8 @@ export interface PlanView extends Pick<Plan, 'name' | 'description' | 'createdAt
   limits: Limits;
   training: TrainingLimits;
   tables: TableLimits;
+  /** of what its tenants may predict */
+  usage: PlanUsageLimit[];
   tenantCount: number;
 }
 
@@ -21,6 +24,8 @@ export interface PlanInput {
   /** what is left out is as by default */
   training?: Partial<TrainingLimits>;
   tables?: Partial<TableLimits>;
+  /** as they are if left out */
+  usage?: readonly PlanUsageLimit[];
 }
 
 export type SavePlanOutcome = { type: 'saved'; plan: PlanView } | { type: 'invalid'; problems: Problem[] };
@@ -29,7 +34,7 @@ export type SetTenantPlanOutcome = { type: 'set' } | { type: 'tenant-not-found' 
 
 /** The same, with what the trail tells of it. */
 export type PlanSet =
-  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number>; training: Record<string, number | null>; tables: Record<string, number | null> } }
+  | { type: 'set'; inTrail: { plan: string | null; limits: Record<string, number>; training: Record<string, number | null>; tables: Record<string, number | null>; usage: { measure: string; period: string; limit: number; softLimit: number | null }[] } }
   | Exclude<SetTenantPlanOutcome, { type: 'set' }>;
 
 /** How much a tenant has and uses. Never what. */
@@ -64,9 +69,10 @@ export function createPlans({ database }: { database: Database }) {
       const limits = { ...defaultLimits, ...Object.fromEntries(input.limits.map(({ resource, limit }) => [resource, limit])) };
       const training = trainingLimitsOf(input.training ?? {});
       const tables = tableLimitsOf(input.tables ?? {});
-      const given = { limits: asJson(limits), training: { ...training }, tables: { ...tables } };
-      const data = { description: input.description.trim(), ...given };
       return database.system().transaction(async (tx): Promise<SavePlanOutcome> => {
+        const usage = planUsageOf(input.usage ?? (await tx.plan.findUnique({ where: { name: input.name } }))?.usage ?? []);
+        const given = { limits: asJson(limits), training: { ...training }, tables: { ...tables }, usage: usage.map((limit) => ({ ...limit })) };
+        const data = { description: input.description.trim(), ...given };
         // Its row lock makes whoever is just giving the plan to a tenant wait.
         const plan = await tx.plan.upsert({ where: { name: input.name }, create: { name: input.name, ...data }, update: data });
         const tenants = await tx.tenant.findMany({ where: { planName: plan.name }, select: { id: true }, orderBy: { id: 'asc' } });
@@ -74,6 +80,7 @@ export function createPlans({ database }: { database: Database }) {
         await setLimits(tx, ids, limits);
         await setTrainingLimits(tx, ids, training);
         await setTableLimits(tx, ids, tables);
+        await setPlanUsage(tx, ids, usage, actorName(actor));
         // In the order of the ids, and the platform's own trail last, as everywhere: trails are locked one after another.
         for (const tenantId of ids) await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: { plan: plan.name, ...given } });
         await recordAudit(tx, actor, { action: 'plan.save', subject: plan.name, details: { ...given, tenants: ids.length } });
@@ -85,7 +92,7 @@ export function createPlans({ database }: { database: Database }) {
     async setForTenant(actor: Actor, tenantId: string, planName: string | null): Promise<SetTenantPlanOutcome> {
       requirePermission(actor, 'platform:write');
       return database.system().transaction(async (tx): Promise<SetTenantPlanOutcome> => {
-        const outcome = await setPlan(tx, tenantId, planName);
+        const outcome = await setPlan(tx, tenantId, planName, actorName(actor));
         if (outcome.type !== 'set') return outcome;
         await recordAudit(tx, actor, { tenantId, action: 'tenant.plan', subject: tenantId, details: outcome.inTrail });
         return { type: 'set' };
@@ -95,7 +102,7 @@ export function createPlans({ database }: { database: Database }) {
     /** The same in the transaction that makes the tenant, whose own line of the trail tells of it. */
     async setForNewTenant(tx: SystemTx, actor: Actor, tenantId: string, planName: string): Promise<PlanSet> {
       requirePermission(actor, 'platform:write');
-      return setPlan(tx, tenantId, planName);
+      return setPlan(tx, tenantId, planName, actorName(actor));
     },
 
     /** What these tenants have, and what they used from `from` (inclusive) to `to` (exclusive). */
@@ -128,25 +135,28 @@ export function createPlans({ database }: { database: Database }) {
   };
 }
 
-async function setPlan(tx: SystemTx, tenantId: string, planName: string | null): Promise<PlanSet> {
+async function setPlan(tx: SystemTx, tenantId: string, planName: string | null, by: string): Promise<PlanSet> {
   if (tenantId === platformTenantId) return { type: 'tenant-not-found' };
   let limits: Limits = defaultLimits;
   let training = trainingLimitsOf({});
   let tables = tableLimitsOf({});
+  let usage: PlanUsageLimit[] = [];
   if (planName !== null) {
     // Locked, so that a change of the plan at this moment comes before or after.
-    const [locked] = await tx.$queryRaw<{ limits: unknown; training: unknown; tables: unknown }[]>`SELECT limits, training, tables FROM plans WHERE name = ${planName} FOR SHARE`;
+    const [locked] = await tx.$queryRaw<{ limits: unknown; training: unknown; tables: unknown; usage: unknown }[]>`SELECT limits, training, tables, usage FROM plans WHERE name = ${planName} FOR SHARE`;
     if (!locked) return { type: 'plan-not-found' };
     limits = limitsOf(locked.limits);
     training = trainingLimitsOf(locked.training);
     tables = tableLimitsOf(locked.tables);
+    usage = planUsageOf(locked.usage);
   }
   const { count } = await tx.tenant.updateMany({ where: { id: tenantId }, data: { planName } });
   if (!count) return { type: 'tenant-not-found' };
   await setLimits(tx, [tenantId], limits);
   await setTrainingLimits(tx, [tenantId], training);
   await setTableLimits(tx, [tenantId], tables);
-  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits), training: { ...training }, tables: { ...tables } } };
+  await setPlanUsage(tx, [tenantId], usage, by);
+  return { type: 'set', inTrail: { plan: planName, limits: asJson(limits), training: { ...training }, tables: { ...tables }, usage: usage.map((limit) => ({ ...limit })) } };
 }
 
 async function setLimits(tx: SystemTx, tenantIds: string[], limits: Limits): Promise<void> {
@@ -166,12 +176,12 @@ function limitsOf(stored: unknown): Limits {
   return Object.fromEntries(resources.map((resource) => [resource, BigInt(values[resource] ?? defaultLimits[resource])])) as Limits;
 }
 
-function viewOf({ name, description, limits, training, tables, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
-  return { name, description, limits: limitsOf(limits), training: trainingLimitsOf(training), tables: tableLimitsOf(tables), createdAt, updatedAt, tenantCount };
+function viewOf({ name, description, limits, training, tables, usage, createdAt, updatedAt }: Plan, tenantCount: number): PlanView {
+  return { name, description, limits: limitsOf(limits), training: trainingLimitsOf(training), tables: tableLimitsOf(tables), usage: planUsageOf(usage), createdAt, updatedAt, tenantCount };
 }
 
-function planProblems({ name, description, limits, training = {}, tables = {} }: PlanInput): Problem[] {
-  const problems: Problem[] = [...trainingLimitProblems(training), ...tableLimitProblems(tables)];
+function planProblems({ name, description, limits, training = {}, tables = {}, usage = [] }: PlanInput): Problem[] {
+  const problems: Problem[] = [...trainingLimitProblems(training), ...tableLimitProblems(tables), ...planUsageProblems(usage)];
   if (!/^[A-Za-z0-9][A-Za-z0-9 _.-]{0,39}$/.test(name) || name.endsWith(' ')) {
     problems.push({ code: 'name_unfit', field: 'name', message: 'This is no name for a plan.', remedy: 'Use 1 to 40 letters, digits, spaces, hyphens, dots and underscores.' });
   }

@@ -1,7 +1,7 @@
-import type { CheckedRows, Signature } from '@millrace/packaging';
+import type { CheckedRows, Prediction, Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
 import {
-  anomaliesByRow, asObject, checkColumns, checkInstances, checkNamed, checkPositional, type JsonObject, listed, own, plainPredictions, type ReadRequest, refuseTooMany,
+  anomaliesByRow, asObject, checkColumns, checkInstances, checkNamed, checkPositional, itemPredictions, type JsonObject, listed, own, plainPredictions, type ReadRequest, refuseTooMany,
 } from './protocol.ts';
 import { checkInputs } from './tf-serving.ts';
 
@@ -19,7 +19,9 @@ export const readMlflow: ReadRequest = (signature, body) => {
   if (params !== undefined && params !== null && Object.keys(asObject(params, 'params', 'Leave "params" out.')).length) {
     throw invalidRequest('params', 'The model takes no parameters.', 'Leave "params" out.');
   }
-  return { checked: check(signature, given[0]!, request[given[0]!]), write: ({ predictions }) => ({ predictions: signature.anomaly ? anomaliesByRow(signature, predictions) : plainPredictions(predictions) }) };
+  const writePredictions = (predictions: readonly Prediction[]) =>
+    signature.anomaly ? anomaliesByRow(signature, predictions) : signature.output.type === 'items' ? itemPredictions(predictions) : plainPredictions(predictions);
+  return { checked: check(signature, given[0]!, request[given[0]!]), write: ({ predictions }) => ({ predictions: writePredictions(predictions) }) };
 };
 
 function check(signature: Signature, form: (typeof forms)[number], rows: unknown): CheckedRows {

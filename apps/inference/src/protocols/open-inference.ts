@@ -1,7 +1,7 @@
 import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
 import { readPictures } from './picture-tensor.ts';
-import { anomaliesByOutput, asObject, checkColumns, checkPositional, furtherValue, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { anomaliesByOutput, asObject, checkColumns, checkPositional, furtherValue, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -30,7 +30,8 @@ interface Tensor {
 
 /**
  * The infer request of the Open Inference Protocol v2, in JSON: one tensor for each feature, by name, of shape [N] or
- * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name.
+ * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name. What a recommendation is to
+ * leave out comes as [N, M], filled up with "".
  */
 export const readOpenInference: ReadRequest = (signature, body) => {
   const request = asObject(body, 'body', 'Send {"inputs": [{"name", "shape", "datatype", "data"}, …]}.');
@@ -110,6 +111,11 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
     const feature = features.get(tensor.name);
     const field = tensor.name.slice(0, 60);
     if (columns.has(tensor.name)) problems.push(problem(field, 'duplicate_feature', `"${field}" was sent twice.`, 'Send each feature once.'));
+    if (feature?.type === 'list') {
+      problems.push(...checkDatatype(tensor, false, [field]));
+      columns.set(tensor.name, listsOf(tensor));
+      continue;
+    }
     if (tensor.columns !== 1) {
       const message = `"${field}" has ${tensor.columns} columns; a feature has one.`;
       problems.push(problem(field, 'wrong_length', message, 'Send it with the shape [rows] or [rows, 1].'));
@@ -120,6 +126,11 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
   }
   if (problems.length) throw invalidRows(problems);
   return checkColumns(signature, columns, 'tensor');
+}
+
+/** A row's values without those that only fill it up. */
+function listsOf({ rows, columns, data }: Tensor): unknown[][] {
+  return Array.from({ length: rows }, (_, row) => data.slice(row * columns, (row + 1) * columns).filter((value) => value !== ''));
 }
 
 function checkMatrix(signature: Signature, tensor: Tensor): CheckedRows {
@@ -170,6 +181,9 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
     };
     return { ...ends, outputs: wanted.map((name) => ({ name, ...tensors[name]! })) };
   }
+  if (signature.output.type === 'items') {
+    return { ...ends, outputs: itemTensors(itemPredictions(predictions), signature.output.count).filter(({ name }) => wanted.includes(name)) };
+  }
   return {
     ...ends,
     outputs: wanted.map((name) =>
@@ -185,4 +199,17 @@ function writeAnswer({ predictions, predictionId, served, signature }: Outcome, 
             },
     ),
   };
+}
+
+/** What stands in the place of an item that there is none of: the lowest FP32. */
+const noScore = -3.4028234663852886e38;
+
+/** Shorter lists are filled up with "" and the lowest score. */
+function itemTensors(lists: { items: string[]; scores: number[] }[], count: number) {
+  const filled = <T>(values: T[], filler: T) => [...values, ...new Array<T>(count - values.length).fill(filler)];
+  const shape = [lists.length, count];
+  return [
+    { name: 'items', datatype: 'BYTES', shape, data: lists.flatMap(({ items }) => filled(items, '')) },
+    { name: 'scores', datatype: 'FP32', shape, data: lists.flatMap(({ scores }) => filled(scores, noScore)) },
+  ];
 }

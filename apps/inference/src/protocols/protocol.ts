@@ -104,9 +104,14 @@ export function listed(names: readonly string[]): string {
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
 }
 
-/** The bare answer for each row: the label, or the value; of an anomaly detection whether it is one, which the score alone does not tell. */
-export function plainPredictions(predictions: readonly Prediction[]): (string | number | boolean)[] {
-  return predictions.map((prediction) => ('label' in prediction ? prediction.label : (prediction.anomaly?.isAnomaly ?? prediction.value)));
+/** Of recommendations: items and scores of each row. */
+export function itemPredictions(predictions: readonly Prediction[]): { items: string[]; scores: number[] }[] {
+  return predictions.flatMap((prediction) => ('items' in prediction ? [{ items: prediction.items, scores: prediction.scores }] : []));
+}
+
+/** The bare answer for each row: the label, the value, or the items; of an anomaly detection whether it is one, which the score alone does not tell. */
+export function plainPredictions(predictions: readonly Prediction[]): (string | number | boolean | string[])[] {
+  return predictions.map((prediction) => ('label' in prediction ? prediction.label : 'items' in prediction ? prediction.items : (prediction.anomaly?.isAnomaly ?? prediction.value)));
 }
 
 /** What an anomaly detection says of each row: as one object, contributions by the name of the feature. */

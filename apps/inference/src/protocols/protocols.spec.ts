@@ -1,4 +1,4 @@
-import { buildDetectorPackage, buildForecastPackage, buildPackage, buildSurvivalPackage, type Prediction, type Signature } from '@millrace/packaging';
+import { buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, buildSurvivalPackage, type Prediction, type Signature } from '@millrace/packaging';
 import fc from 'fast-check';
 import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from '../../test/sample-pipelines.ts';
 import { RequestError } from '../request-error.ts';
@@ -224,6 +224,45 @@ describe('a forecast', () => {
     ['an unknown series', { step: 1, site: 'west' }, 'value_not_offered 0 site'],
   ])('%s is named', (_name, row, problem) => {
     expect(answer(readSimplePredict, { features: row })).toEqual([problem]);
+  });
+});
+
+describe('a recommendation', () => {
+  const { signature } = buildRecommenderPackage(
+    {
+      family: 'popularity', user: 'machine', item: 'part', users: ['m1'], items: ['belt', 'pump'], topN: 2, excludesSeen: true, seen: { starts: Int32Array.of(0, 1), items: Int32Array.of(0) },
+      popularity: Float32Array.of(1, 0.5), rule: { type: 'popularity' },
+    },
+    { metrics: {}, lineage: {} },
+  );
+  const rows = [{ machine: 'm1', exclude: ['belt', 'pump'] }, { machine: 'm2' }];
+  const predictions: Prediction[] = [{ items: ['pump'], scores: [0.5] }, { items: ['belt', 'pump'], scores: [1, 0.5] }];
+  const served = { endpoint: { name: 'parts' }, version: { number: 1 } } as never;
+  const tensor = (name: string, datatype: string, shape: number[], data: unknown[]) => ({ name, datatype, shape, data });
+  const lists = [['belt', 'pump'], []];
+  const scores = tensor('scores', 'FP32', [2, 2], [0.5, -3.4028234663852886e38, 1, 0.5]);
+  const infer = { inputs: [tensor('machine', 'BYTES', [2], ['m1', 'm2']), tensor('exclude', 'BYTES', [2, 2], ['belt', 'pump', '', ''])] };
+
+  it.each<[string, ReadRequest, unknown, unknown]>([
+    ['/predict', readSimplePredict, { features: rows }, { prediction: [['pump'], ['belt', 'pump']] }],
+    ['/predict by position', readSimplePredict, { features: [['m1', lists[0]], ['m2', null]] }, { prediction: [['pump'], ['belt', 'pump']] }],
+    ['TensorFlow Serving by row', readTfServing, { instances: rows }, { predictions }],
+    ['TensorFlow Serving by column', readTfServing, { inputs: { machine: ['m1', 'm2'], exclude: lists } }, { outputs: { items: [['pump'], ['belt', 'pump']], scores: [[0.5], [1, 0.5]] } }],
+    ['MLflow', readMlflow, { dataframe_split: { columns: ['exclude', 'machine'], data: [[lists[0], 'm1'], [[], 'm2']] } }, { predictions }],
+    ['Open Inference Protocol', readOpenInference, infer, { model_name: 'parts', model_version: '1', id: 'p', outputs: [tensor('items', 'BYTES', [2, 2], ['pump', '', 'belt', 'pump']), scores] }],
+    ['one output of it', readOpenInference, { ...infer, outputs: [{ name: 'scores' }] }, { model_name: 'parts', model_version: '1', id: 'p', outputs: [scores] }],
+  ])('is asked and answered by %s', (_name, reader, body, expected) => {
+    const { checked, write } = reader(signature, body);
+    if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+    expect([checked.rows.categories[0], checked.rows.lists]).toEqual(['m1', lists]);
+    expect(write({ predictionId: 'p', served, signature, predictions })).toEqual(expected);
+  });
+
+  it.each<[string, ReadRequest, unknown, string]>([
+    ['numbers to leave out', readOpenInference, { inputs: [infer.inputs[0], tensor('exclude', 'INT64', [2, 1], [1, 2])] }, 'wrong_datatype null exclude'],
+    ['text in place of a list', readTfServing, { inputs: { machine: ['m1'], exclude: ['belt'] } }, 'not_a_list 0 exclude'],
+  ])('%s are named', (_name, reader, body, problem) => {
+    expect(read(reader, signature, body)).toEqual([problem]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { furtherOutputs, type Prediction, type Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
-import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, furtherValue, isBarePicture, own, plainPredictions, type ReadRequest } from './protocol.ts';
+import { anomaliesByOutput, anomaliesByRow, asObject, checkColumns, checkInstances, checkList, furtherValue, isBarePicture, itemPredictions, own, plainPredictions, type ReadRequest } from './protocol.ts';
 
 const remedy = 'Send {"instances": [ … ]} (rows), or {"inputs": { … }} (columns).';
 
@@ -33,7 +33,8 @@ export function checkInputs(signature: Signature, inputs: unknown) {
   for (const [name, values] of Object.entries(asObject(inputs, 'inputs', remedy))) {
     if (!Array.isArray(values)) throw invalidRequest(name.slice(0, 80), `"${name.slice(0, 80)}" is not a list.`, 'Send a list of values for each feature.');
     // A column may come as [N, 1], which is how a tensor of one feature looks.
-    const isMatrix = values.length > 0 && values.every((value) => Array.isArray(value) && value.length === 1);
+    const isList = signature.inputs.some((input) => input.name === name && input.type === 'list');
+    const isMatrix = !isList && values.length > 0 && values.every((value) => Array.isArray(value) && value.length === 1);
     columns.set(name, isMatrix ? values.map((value: unknown[]) => value[0]) : values);
   }
   return checkColumns(signature, columns);
@@ -41,16 +42,21 @@ export function checkInputs(signature: Signature, inputs: unknown) {
 
 function byRow(signature: Signature, predictions: Prediction[]): unknown[] {
   if (signature.anomaly) return anomaliesByRow(signature, predictions);
+  if (signature.output.type === 'items') return itemPredictions(predictions);
   const further = furtherOutputs(signature);
   if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return predictions.map((prediction) => ({
-    ...('label' in prediction ? { prediction: prediction.label, probabilities: prediction.probabilities } : { prediction: prediction.value }),
+    ...('label' in prediction ? { prediction: prediction.label, probabilities: prediction.probabilities } : 'value' in prediction ? { prediction: prediction.value } : {}),
     ...Object.fromEntries(further.map((name) => [name, furtherValue(prediction, name)])),
   }));
 }
 
 function byOutput(signature: Signature, predictions: Prediction[]): unknown {
   if (signature.anomaly) return anomaliesByOutput(predictions);
+  if (signature.output.type === 'items') {
+    const lists = itemPredictions(predictions);
+    return { items: lists.map(({ items }) => items), scores: lists.map(({ scores }) => scores) };
+  }
   const further = furtherOutputs(signature);
   if (further.length === 0 && signature.output.type === 'number') return plainPredictions(predictions);
   return {

@@ -9,8 +9,8 @@ const scopeEnum = builder.enumType(databaseEnums.UsageScope, {
   description: 'Whose predictions a limit counts: TENANT and PLAN all of the tenant’s (set by operators), KEY those of one API key, MODEL those of one endpoint, MEMBER those of one person.',
 });
 const ownScopeEnum = builder.enumType('OwnUsageScope', { description: 'What a tenant sets limits for by itself.', values: ['KEY', 'MODEL', 'MEMBER'] as const });
-const measureEnum = builder.enumType(databaseEnums.UsageMeasure, { name: 'UsageMeasure', description: 'What a limit counts: REQUESTS that were answered, or ROWS in them.' });
-const periodEnum = builder.enumType(databaseEnums.UsagePeriod, {
+export const measureEnum = builder.enumType(databaseEnums.UsageMeasure, { name: 'UsageMeasure', description: 'What a limit counts: REQUESTS that were answered, or ROWS in them.' });
+export const periodEnum = builder.enumType(databaseEnums.UsagePeriod, {
   name: 'UsagePeriod',
   description: 'MINUTE, DAY and MONTH are those of the calendar, in UTC, and exact. RATE: requests a minute that come back one by one, evenly.',
 });

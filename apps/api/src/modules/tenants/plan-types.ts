@@ -1,8 +1,9 @@
 import { databaseEnums } from '@millrace/database';
-import type { PlanView, QuotaResource } from '@millrace/quota';
+import type { PlanUsageLimit, PlanView, QuotaResource } from '@millrace/quota';
 import { invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
 import { tableLimitsType } from '../quota/quota-types.ts';
+import { measureEnum, periodEnum } from '../quota/usage-limit-types.ts';
 import { trainingLimitsType } from '../training/run-queue-types.ts';
 
 const quotaResourceEnum = builder.enumType(databaseEnums.QuotaResource, {
@@ -18,6 +19,16 @@ const planLimit = builder.objectRef<{ resource: QuotaResource; limit: bigint }>(
   }),
 });
 
+const planUsageLimit = builder.objectRef<PlanUsageLimit>('PlanUsageLimit').implement({
+  description: 'How much a plan’s tenants may predict in a period.',
+  fields: (t) => ({
+    measure: t.expose('measure', { type: measureEnum, description: 'What it counts.' }),
+    period: t.expose('period', { type: periodEnum, description: 'When it begins anew.' }),
+    limit: t.field({ type: 'BigInt', description: 'The most.', resolve: ({ limit }) => BigInt(limit) }),
+    softLimit: t.field({ type: 'BigInt', nullable: true, description: 'From here on it is said that the limit comes near.', resolve: ({ softLimit }) => (softLimit === null ? null : BigInt(softLimit)) }),
+  }),
+});
+
 const planType = builder.objectRef<PlanView>('Plan').implement({
   description: 'Named limits that operators give to tenants. A tenant without a plan has the default ones.',
   fields: (t) => ({
@@ -29,6 +40,7 @@ const planType = builder.objectRef<PlanView>('Plan').implement({
       resolve: ({ limits }) => (Object.entries(limits) as [QuotaResource, bigint][]).map(([resource, limit]) => ({ resource, limit })),
     }),
     training: t.expose('training', { type: trainingLimitsType, description: 'How its tenants’ runs share the workers, and what one run may have.' }),
+    usage: t.expose('usage', { type: [planUsageLimit], description: 'How much each of its tenants may predict.' }),
     tables: t.expose('tables', { type: tableLimitsType, description: 'How large one table of its tenants may be.' }),
     tenantCount: t.exposeInt('tenantCount', { description: 'How many tenants have it.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
@@ -75,6 +87,16 @@ const tableLimitsInput = builder.inputType('TableLimitsInput', {
   }),
 });
 
+const planUsageLimitInput = builder.inputType('PlanUsageLimitInput', {
+  description: 'How much a plan’s tenants may predict in a period.',
+  fields: (t) => ({
+    measure: t.field({ type: measureEnum, required: true, description: 'What it counts.' }),
+    period: t.field({ type: periodEnum, required: true, description: 'When it begins anew.' }),
+    limit: t.field({ type: 'BigInt', required: true, description: 'The most: 0 to 10^12.' }),
+    softLimit: t.field({ type: 'BigInt', description: 'From here on it is said that the limit comes near; null for no such notice.' }),
+  }),
+});
+
 const savePlanInput = builder.inputType('SavePlanInput', {
   description: 'A plan to be made or changed.',
   fields: (t) => ({
@@ -82,6 +104,7 @@ const savePlanInput = builder.inputType('SavePlanInput', {
     description: t.string({ description: 'What it is for: at most 300 characters.' }),
     limits: t.field({ type: [planLimitInput], required: true, description: 'Its limits; a resource that is left out gets its default one.' }),
     training: t.field({ type: trainingLimitsInput, description: 'Limits of training; the default ones if left out.' }),
+    usage: t.field({ type: [planUsageLimitInput], description: 'Limits of what may be predicted; those that it has if left out.' }),
     tables: t.field({ type: tableLimitsInput, description: 'Limits of one table; the default ones if left out.' }),
   }),
 });
@@ -102,8 +125,8 @@ builder.mutationField('savePlan', (t) =>
     authScopes: { permission: 'platform:write' },
     description: 'For operators: makes a plan, or changes the one of this name for all tenants that have it. Who has more than a new limit keeps it and gets nothing more.',
     args: { input: t.arg({ type: savePlanInput, required: true, description: 'The plan.' }) },
-    resolve: async (_root, { input: { name, description, limits, training, tables } }, { services, signedIn }) => {
-      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}), tables: withoutNulls(tables ?? {}) });
+    resolve: async (_root, { input: { name, description, limits, training, tables, usage } }, { services, signedIn }) => {
+      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}), tables: withoutNulls(tables ?? {}), usage: (usage ?? []).map(({ limit, softLimit, ...rest }) => ({ ...rest, limit: Number(limit), softLimit: softLimit == null ? null : Number(softLimit) })) });
       return outcome.type === 'invalid' ? invalidInput(outcome.problems) : { __typename: 'SavePlanSuccess' as const, plan: outcome.plan };
     },
   }),

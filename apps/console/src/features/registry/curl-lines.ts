@@ -23,7 +23,10 @@ export function curlLines(input: { baseUrl: string; endpoint: string; signature:
   const tensors = signature.inputs
     // an input that is left out stands for a missing value
     .filter(({ name }) => row[name] !== null && row[name] !== undefined)
-    .map(({ name, type }) => ({ name, shape: [1], datatype: type === 'number' ? 'FP64' : 'BYTES', data: [type === 'image' ? pictureText : row[name]] }));
+    .map(({ name, type }) => {
+      const value = type === 'image' ? pictureText : row[name];
+      return { name, shape: Array.isArray(value) ? [1, value.length] : [1], datatype: type === 'number' ? 'FP64' : 'BYTES', data: Array.isArray(value) ? value : [value] };
+    });
   return [
     { label: 'Simple', text: curl(`${baseUrl}/predict`, { model: endpoint, features: values }) },
     { label: 'TensorFlow Serving', text: curl(`${baseUrl}/v1/models/${model}:predict`, { instances: [row] }) },

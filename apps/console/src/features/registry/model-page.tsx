@@ -187,10 +187,14 @@ function SignatureTable({ signature }: { signature: Signature }) {
       role: 'Input',
       name: input.name,
       type: input.type,
-      values: input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}` : input.type === 'date' ? `${input.min} to ${input.max}` : input.type === 'image' ? `PNG or JPEG, ${input.width} × ${input.height} pixels` : input.categories.join(', '),
+      values:
+        input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}`
+        : input.type === 'date' ? `${input.min} to ${input.max}`
+        : input.type === 'image' ? `PNG or JPEG, ${input.width} × ${input.height} pixels`
+        : firstOf(input.type === 'list' ? input.choices : input.categories),
       isRequired: input.required,
     })),
-    { role: 'Output', name: output.name, type: output.type, values: output.classes?.join(', ') ?? 'a number', isRequired: true },
+    { role: 'Output', name: output.name, type: output.type, values: output.classes?.join(', ') ?? (output.count === undefined ? 'a number' : `at most ${output.count}, best first, with scores`), isRequired: true },
   ];
   return (
     <Table
@@ -279,4 +283,10 @@ function PublishDialog({ model, version, onClose }: PublishDialogProps) {
       )}
     </Dialog>
   );
+}
+
+/** Of the names of all users and items only some: there may be thousands. */
+function firstOf(names: readonly string[]): string {
+  const most = 50;
+  return names.length > most ? `${names.slice(0, most).join(', ')} and ${formatCount(names.length - most)} more` : names.join(', ');
 }

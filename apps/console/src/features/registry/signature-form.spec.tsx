@@ -170,3 +170,41 @@ describe('the form of a date', () => {
     expect(readRow(dated, { when: ' ' })).toMatchObject({ type: 'incomplete' });
   });
 });
+
+describe('the form of a recommendation', () => {
+  const signature: Signature = {
+    task: 'recommendation',
+    family: 'popularity',
+    inputs: [
+      { name: 'machine', type: 'category', required: false, categories: Array.from({ length: 300 }, (_, at) => `m${at}`) },
+      { name: 'exclude', type: 'list', required: false, choices: ['belt', 'pump, large'] },
+    ],
+    output: { name: 'part', type: 'items', count: 2, excludesSeen: true },
+  };
+
+  it('takes a name out of many, or another, and a list of what is not wanted', () => {
+    let draft: RowDraft = {};
+    function Recommending() {
+      const [own, setOwn] = useState(() => exampleRow(signature));
+      draft = own;
+      return <SignatureForm signature={signature} draft={own} problemAt={() => null} onDraft={setOwn} />;
+    }
+    render(<Recommending />);
+    expect(readRow(signature, draft)).toEqual({ type: 'row', row: { machine: 'm0', exclude: null } });
+    type(/^machine/, 'somebody new');
+    type(/^exclude/, 'pump, large');
+    fireEvent.click(screen.getByRole('button', { name: 'Add' }));
+    expect(readRow(signature, draft)).toEqual({ type: 'row', row: { machine: 'somebody new', exclude: ['pump, large'] } });
+    type(/^exclude/, 'no such part');
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Add' }).disabled).toBe(true);
+    fireEvent.click(screen.getByRole('button', { name: 'Remove pump, large' }));
+    expect(readRow(signature, draft)).toMatchObject({ row: { exclude: null } });
+  });
+
+  it('reads items with their scores, and writes a list as a tensor of a row', () => {
+    expect(answerOf(signature, { items: ['belt', 'pump, large'], scores: [2, 1] })).toMatchObject({ items: [{ item: 'belt', score: 2 }, { item: 'pump, large', score: 1 }] });
+    const lines = curlLines({ baseUrl: 'http://x', endpoint: 'parts', signature, row: { machine: 'm1', exclude: ['belt'] } });
+    expect(lines[0]?.text).toContain('"features":["m1",["belt"]]');
+    expect(lines[2]?.text).toContain('{"name":"exclude","shape":[1,1],"datatype":"BYTES","data":["belt"]}');
+  });
+});

@@ -1,7 +1,11 @@
 import { SelectField, TextField, type FieldProblem } from '../../design/field.tsx';
-import { formatNumber } from '../../design/format.ts';
+import { formatCount, formatNumber } from '../../design/format.ts';
+import { ListField, NameField } from './name-fields.tsx';
 import { PictureField } from './picture-field.tsx';
 import { isOutside, type RowDraft, type Signature } from './signature.ts';
+
+/** More than these are no list that anybody would choose from. */
+const mostListed = 200;
 
 interface SignatureFormProps {
   signature: Signature;
@@ -43,6 +47,8 @@ export function SignatureForm({ signature, draft, problemAt, onDraft }: Signatur
         if (input.type === 'image') {
           return <PictureField key={input.name} {...common} hint={`PNG or JPEG of any size; the model looks at ${input.width} × ${input.height} pixels${input.channels === 1 ? ', in grey' : ''}.`} />;
         }
+        if (input.type === 'list') return <ListField key={input.name} {...common} choices={input.choices} />;
+        if (input.categories.length > mostListed && !input.closed) return <NameField key={input.name} {...common} names={input.categories} hint={`One of ${formatCount(input.categories.length)} that are known, or another.`} />;
         const choices = input.categories.map((category) => ({ value: category, label: category === '' ? '(empty)' : category }));
         const hasEmpty = input.categories.includes('');
         return (

@@ -1,10 +1,10 @@
 /** What a model takes and gives, as a version's `signature` says. */
 export interface Signature {
-  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection';
+  task: 'classification' | 'regression' | 'forecasting' | 'survival' | 'anomaly_detection' | 'recommendation';
   family: string;
   /** in the order of a positional row */
   inputs: SignatureInput[];
-  output: { name: string; type: string; classes?: string[]; interval?: { coverage: number; halfWidth: number } };
+  output: { name: string; type: string; classes?: string[]; interval?: { coverage: number; halfWidth: number }; /** of a recommendation */ count?: number; excludesSeen?: boolean };
   forecast?: { lastObservation: string; frequency: string; horizon: number; intervalCoverage: number };
   survival?: { horizon: number; intervalCoverage: number };
   personalisation?: { column: string; heads: number };
@@ -15,7 +15,8 @@ export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
   | { name: string; type: 'date'; required: boolean; min: string; max: string; closed?: never }
   | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true }
-  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; closed?: never };
+  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; closed?: never }
+  | { name: string; type: 'list'; required: boolean; choices: string[]; closed?: never };
 
 export function signatureOf(json: unknown): Signature | null {
   const candidate = json as Partial<Signature> | null;
@@ -24,7 +25,7 @@ export function signatureOf(json: unknown): Signature | null {
 
 /** A row as a form holds it: every value as text, a picture as base64 of its file; '' stands for a missing one. */
 export type RowDraft = Record<string, string>;
-export type Row = Record<string, number | string | { b64: string } | null>;
+export type Row = Record<string, number | string | string[] | { b64: string } | null>;
 
 /** A row to start from: the middle of each range, the first of the categories. */
 export function exampleRow(signature: Signature): RowDraft {
@@ -34,7 +35,7 @@ export function exampleRow(signature: Signature): RowDraft {
 /** Half way between the bounds, with no more digits than the range calls for. */
 function exampleOf(input: SignatureInput): string {
   if (input.type === 'date') return input.max;
-  if (input.type === 'image') return '';
+  if (input.type === 'image' || input.type === 'list') return '';
   if (input.type !== 'number') return input.categories[0] ?? '';
   if (input.closed) return String(input.min);
   const span = input.max - input.min;
@@ -66,6 +67,10 @@ export function readRow(signature: Signature, draft: RowDraft): ReadRow {
       row[input.name] = { b64: text };
       continue;
     }
+    if (input.type === 'list') {
+      row[input.name] = listIn(text);
+      continue;
+    }
     if (input.type === 'date' && Number.isNaN(Date.parse(text))) {
       problems.push({ field: input.name, message: `“${text}” is not a date.`, remedy: 'Write it as 2026-03-31 or 2026-03-31T14:30:00Z.' });
       continue;
@@ -81,6 +86,11 @@ export function readRow(signature: Signature, draft: RowDraft): ReadRow {
   return problems.length > 0 ? { type: 'incomplete', problems } : { type: 'row', row };
 }
 
+/** A list stands in a draft as JSON; none as ''. */
+export function listIn(text: string): string[] {
+  return text === '' ? [] : (JSON.parse(text) as string[]);
+}
+
 /** Whether the value lies outside of what the model has seen: it answers, but has no ground to stand on. */
 export function isOutside(input: SignatureInput, text: string): boolean {
   if (input.type !== 'number' || text.trim() === '') return false;
@@ -93,6 +103,8 @@ export interface Answer {
   prediction: string | number;
   /** most probable first; null for a number */
   probabilities: { label: string; probability: number }[] | null;
+  /** of a recommendation: best first */
+  items?: { item: string; score: number }[];
   /** of a forecast, and of a number whose version states how far it may be off */
   interval?: { lower: number; upper: number };
   /** of a survival model: the probability to live beyond the horizon */
@@ -103,11 +115,15 @@ export interface Answer {
   anomaly?: { isAnomaly: boolean; contributions: { label: string; value: number }[] | null };
 }
 
-/** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, or the bare value. */
+/** An answer of the data plane: `{prediction, probabilities}` in the order of the classes, `{items, scores}`, or the bare value. */
 export function answerOf(signature: Signature, prediction: unknown): Answer | null {
   if (typeof prediction === 'string' || typeof prediction === 'number') return { prediction, probabilities: null };
   if (typeof prediction !== 'object' || prediction === null) return null;
   if (signature.anomaly) return anomalyOf(prediction);
+  if ('items' in prediction) {
+    const { items, scores } = prediction as { items: string[]; scores: number[] };
+    return { prediction: items[0] ?? '', probabilities: null, items: items.map((item, at) => ({ item, score: scores[at] ?? 0 })) };
+  }
   if (!('prediction' in prediction)) return null;
   const { prediction: label, probabilities } = prediction as { prediction: unknown; probabilities?: unknown };
   if (typeof label !== 'string' && typeof label !== 'number') return null;

@@ -82,12 +82,14 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
 function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
-      <div>
+      {answer.items ? (
+        <ItemsAnswer name={output.name} items={answer.items} excludesSeen={output.excludesSeen ?? false} />
+      ) : (<div>
         <p className="text-[13px] text-steel-500">{output.name}</p>
         <p data-testid="prediction" className="text-3xl font-semibold tracking-tight break-words text-steel-900">
           {typeof answer.prediction === 'number' ? formatNumber(answer.prediction) : answer.prediction}
         </p>
-      </div>
+      </div>)}
       {answer.interval && typeof answer.prediction === 'number' && (
         <IntervalBar coverage={(forecast ?? survival)?.intervalCoverage ?? output.interval?.coverage ?? null} value={answer.prediction} interval={answer.interval} />
       )}
@@ -136,6 +138,27 @@ function AnswerView({ signature: { output, forecast, survival, personalisation, 
       <p className="border-t border-steel-100 pt-3 text-xs break-all text-steel-500">
         Answered by version {modelVersion} · request {requestId}
       </p>
+    </div>
+  );
+}
+
+/** Scores tell the order within one answer; their bars begin at the lowest of it. */
+function ItemsAnswer({ name, items, excludesSeen }: { name: string; items: NonNullable<Answer['items']>; excludesSeen: boolean }) {
+  const lowest = Math.min(0, ...items.map(({ score }) => score));
+  return (
+    <div className="space-y-3">
+      <p className="text-[13px] text-steel-500">
+        {name}, best first{excludesSeen ? ', without what was had' : ''}
+      </p>
+      {items.length === 0 ? (
+        <p className="text-steel-500">There is nothing left to recommend.</p>
+      ) : (
+        <Bars
+          label="Recommendations"
+          max={Math.max(...items.map(({ score }) => score - lowest))}
+          bars={items.map(({ item, score }, index) => ({ label: item, value: score - lowest, text: formatNumber(score), isMarked: index === 0 }))}
+        />
+      )}
     </div>
   );
 }

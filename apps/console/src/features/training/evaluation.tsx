@@ -5,6 +5,7 @@ import { formatCount, formatNumber, formatShare } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import { AnomalyFigures, type AnomalyEvaluation, anomalyHeadline } from './anomaly-view.tsx';
 import { ForecastFigures, type ForecastEvaluation } from './forecast-view.tsx';
+import { RecommendationFigures, type RecommendationEvaluation } from './recommendation-view.tsx';
 import { SurvivalFigures, type SurvivalEvaluation } from './survival-view.tsx';
 
 interface ClassScore {
@@ -37,12 +38,14 @@ export type Evaluation =
   | { type: 'regression'; rows: number; rmse: number; mae: number; r2: number | null; mape?: number | null; smape?: number; coverage?: number | null }
   | ForecastEvaluation
   | SurvivalEvaluation
-  | AnomalyEvaluation;
+  | AnomalyEvaluation
+  | RecommendationEvaluation;
 
 /** The scores in a JSON field; null where there are none, or of a kind that this console does not know. */
 export function evaluationOf(json: unknown): Evaluation | null {
   const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null;
-  return type === 'classification' || type === 'regression' || type === 'forecasting' || type === 'survival' || type === 'anomaly_detection' ? (json as Evaluation) : null;
+  const known = ['classification', 'regression', 'forecasting', 'survival', 'anomaly_detection', 'recommendation'];
+  return typeof type === 'string' && known.includes(type) ? (json as Evaluation) : null;
 }
 
 /** The selection metric on the test rows with one value of a category. */
@@ -53,12 +56,13 @@ export interface Slice {
   score: number | null;
 }
 
-/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts, the Brier score for survival. */
+/** The one number by which people speak of a result: F1 for classes, RMSE for numbers, MASE for forecasts, the Brier score for survival, NDCG for recommendations. */
 export function headline(json: unknown): string {
   const evaluation = evaluationOf(json);
   if (!evaluation) return '–';
   if (evaluation.type === 'anomaly_detection') return anomalyHeadline(evaluation);
   if (evaluation.type === 'forecasting') return `MASE ${formatNumber(evaluation.mase)}`;
+  if (evaluation.type === 'recommendation') return `NDCG@${evaluation.topN} ${formatNumber(evaluation.ndcg)}`;
   if (evaluation.type === 'survival') return `Brier ${formatNumber(evaluation.integratedBrier)}`;
   return evaluation.type === 'classification' ? `F1 ${formatNumber(evaluation.f1)}` : `RMSE ${formatNumber(evaluation.rmse)}`;
 }
@@ -67,6 +71,7 @@ export function headline(json: unknown): string {
 export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluation: Evaluation; baseline: Evaluation | null; slices?: readonly Slice[] }) {
   if (evaluation.type === 'anomaly_detection') return <AnomalyFigures evaluation={evaluation} baseline={baseline?.type === 'anomaly_detection' ? baseline : null} />;
   if (evaluation.type === 'forecasting') return <ForecastFigures evaluation={evaluation} baseline={baseline?.type === 'forecasting' ? baseline : null} />;
+  if (evaluation.type === 'recommendation') return <RecommendationFigures evaluation={evaluation} baseline={baseline?.type === 'recommendation' ? baseline : null} />;
   if (evaluation.type === 'survival') return <SurvivalFigures evaluation={evaluation} baseline={baseline?.type === 'survival' ? baseline : null} />;
   return (
     <div className="space-y-6">
@@ -142,7 +147,7 @@ export function EvaluationView({ evaluation, baseline, slices = [] }: { evaluati
   );
 }
 
-function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation | AnomalyEvaluation>, baseline: Evaluation | null) {
+function figuresOf(evaluation: Exclude<Evaluation, ForecastEvaluation | SurvivalEvaluation | AnomalyEvaluation | RecommendationEvaluation>, baseline: Evaluation | null) {
   if (evaluation.type === 'regression') {
     const simple = baseline?.type === 'regression' ? baseline : null;
     return [

@@ -18,6 +18,7 @@ import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
 import { headColumnOf, personalisationDraft, PersonalisationFields, personalisationInput, personalisationPaths } from './personalisation-fields.tsx';
+import { canRecommend, RecommendationForm } from './recommendation-form.tsx';
 import { canSurvive, SurvivalForm } from './survival-form.tsx';
 import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { LeakNotice } from './leak-notice.tsx';
@@ -84,11 +85,18 @@ const runKinds = {
   forecast: { label: 'Forecast over time', hint: 'The model answers what the target will be at times to come.' },
   anomaly: { label: 'Find unusual rows', hint: 'The model answers how unusual a row is. No label is needed.' },
   survival: { label: 'Remaining life', hint: 'The model answers how long it goes on, learning from rows that were still running as well.' },
+  recommendation: { label: 'Recommend items', hint: 'The model answers which items go with a user: parts with machines, tools with customers.' },
 };
 
 /** What the columns allow. */
 function kindsFor(columns: readonly TrainingColumn[]): (keyof typeof runKinds)[] {
-  return ['rows', ...(canForecast(columns) ? (['forecast'] as const) : []), ...(canSurvive(columns) ? (['survival'] as const) : []), ...(columns.some(({ type }) => type === 'IMAGE') ? [] : (['anomaly'] as const))];
+  return [
+    'rows',
+    ...(canForecast(columns) ? (['forecast'] as const) : []),
+    ...(canSurvive(columns) ? (['survival'] as const) : []),
+    ...(canRecommend(columns) ? (['recommendation'] as const) : []),
+    ...(columns.some(({ type }) => type === 'IMAGE') ? [] : (['anomaly'] as const)),
+  ];
 }
 
 function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema }) {
@@ -125,6 +133,7 @@ function RunForm({ datasetId, schema }: { datasetId: string; schema: FieldSchema
             {kind === 'anomaly' && (
               <AnomalyForm datasetId={dataset.id} datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} onText={setText} />
             )}
+            {kind === 'recommendation' && <RecommendationForm datasetName={dataset.name} datasetVersionId={version.id} columns={version.columns} schema={schema} />}
           </>
         );
       }}

@@ -20,6 +20,7 @@ import { CoefficientsCard } from './coefficients-view.tsx';
 import { AnomalyCards } from './anomaly-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
+import { RecommendationCard } from './recommendation-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { PersonalisationCard } from './personalisation-view.tsx';
 import { SurvivalCard } from './survival-view.tsx';
@@ -229,6 +230,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
       {trial && <CoefficientsCard key={trial.number} name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <AnomalyCards name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <ForecastCard name={familyName(trial.family)} metrics={trial.metrics} />}
+      {trial && <RecommendationCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {trial && <SurvivalCard name={familyName(trial.family)} metrics={trial.metrics} />}
       {curve && curve.epochs.length > 0 && (
         <Card title="Loss" description={curveName}>

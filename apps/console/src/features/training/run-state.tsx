@@ -54,6 +54,10 @@ const families: Record<string, string> = {
   combination: 'Combination',
   seasonal_naive: 'Seasonal naive',
   naive: 'Naive',
+  popularity: 'Popularity',
+  item_neighbours: 'Item neighbours',
+  matrix_factorisation: 'Matrix factorisation',
+  two_tower: 'Two-tower network',
   accelerated_failure: 'Accelerated failure time',
   kaplan_meier: 'Kaplan-Meier curve',
 };

@@ -1,0 +1,171 @@
+import { useNavigate } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+import { Button } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { SubmitRunDocument } from '../../gql/graphql.ts';
+import { otherProblems, problemOf } from '../../graphql/refusal.ts';
+import { useVerb } from '../../graphql/use-verb.ts';
+import type { TrainingColumn } from './column-choice.ts';
+import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
+import { SchemaFields } from './schema-fields.tsx';
+
+interface RecommendationFormProps {
+  datasetName: string;
+  datasetVersionId: string;
+  columns: readonly TrainingColumn[];
+  /** of the whole training configuration */
+  schema: FieldSchema;
+}
+
+type Describes = 'nothing' | 'user' | 'item';
+
+/** A recommendation needs two columns of names. */
+export function canRecommend(columns: readonly Pick<TrainingColumn, 'type'>[]): boolean {
+  return columns.filter(({ type }) => type === 'CATEGORY' || type === 'TEXT').length >= 2;
+}
+
+/** The only family that learns from ratings, and the one that reads features. */
+const ofRatings = ['popularity', 'matrix_factorisation'];
+const ofFeatures = 'two_tower';
+
+/** Starts a run that learns which items go with which users. */
+export function RecommendationForm({ datasetName, datasetVersionId, columns, schema }: RecommendationFormProps) {
+  const navigate = useNavigate();
+  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const namesOf = (...types: TrainingColumn['type'][]) => columns.filter(({ type }) => types.includes(type)).map(({ name }) => name);
+  const block = schema.properties?.['recommendation'] ?? {};
+  const { feedback: _feedback, topN, excludeSeen, models } = block.properties ?? {};
+  const settingsSchema: FieldSchema = { ...block, properties: { ...(topN ? { topN } : {}), ...(excludeSeen ? { excludeSeen } : {}) } };
+  const families = models?.items?.oneOf ?? [];
+  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
+
+  const names = namesOf('CATEGORY', 'TEXT', 'BINARY', 'NUMBER');
+  const [modelName, setModelName] = useState(datasetName);
+  const [userColumn, setUserColumn] = useState(() => namesOf('CATEGORY', 'TEXT')[0] ?? '');
+  const [itemColumn, setItemColumn] = useState(() => namesOf('CATEGORY', 'TEXT')[1] ?? '');
+  const [ratingColumn, setRatingColumn] = useState('');
+  const [timeColumn, setTimeColumn] = useState(() => namesOf('DATE')[0] ?? '');
+  const [feedback, setFeedback] = useState('implicit');
+  const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
+  const [left, setLeft] = useState<readonly string[]>([]);
+  const [drafts, setDrafts] = useState(() => Object.fromEntries(families.map((family) => [nameOf(family), draftOf(family) as DraftObject])));
+  const [described, setDescribed] = useState<Record<string, Describes>>({});
+
+  const others = columns.filter(({ name, type }) => ['NUMBER', 'CATEGORY', 'BINARY'].includes(type) && ![userColumn, itemColumn, ratingColumn, timeColumn].includes(name));
+  const featuresOf = (whose: Describes) => others.filter(({ name }) => described[name] === whose).map(({ name, type }) => ({ name, type: type.toLowerCase() }));
+  const offered = families.filter((family) => feedback === 'implicit' || ofRatings.includes(nameOf(family)));
+  const chosen = offered.filter((family) => !left.includes(nameOf(family)));
+
+  const { refusal } = submitRun;
+  const shownPaths = new Set([
+    'modelName', 'recommendation.userColumn', 'recommendation.itemColumn', 'recommendation.ratingColumn', 'recommendation.timeColumn',
+    ...pathsOf(settingsSchema, settings, 'recommendation'),
+    ...chosen.flatMap((family, index) => pathsOf(family, drafts[nameOf(family)]!, `recommendation.models[${index}]`)),
+  ]);
+  const choicesOf = (listed: string[]) => listed.map((name) => ({ value: name, label: name }));
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    const readsFeatures = chosen.some((family) => nameOf(family) === ofFeatures);
+    const spec = {
+      inputFeatures: [],
+      outputFeatures: [{ name: itemColumn, type: 'category' }],
+      recommendation: {
+        ...(valueOf(settingsSchema, settings) as object),
+        userColumn,
+        itemColumn,
+        ...(ratingColumn === '' ? {} : { ratingColumn }),
+        ...(timeColumn === '' ? {} : { timeColumn }),
+        feedback,
+        ...(readsFeatures ? { userFeatures: featuresOf('user'), itemFeatures: featuresOf('item') } : {}),
+        models: chosen.map((family) => valueOf(family, drafts[nameOf(family)]!)),
+      },
+    };
+    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec } });
+    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
+    else window.scrollTo({ top: 0, behavior: 'smooth' });
+  }
+
+  return (
+    <form noValidate onSubmit={(event) => void submit(event)} className="space-y-6">
+      <RefusalNotice refusal={refusal} problems={otherProblems(refusal, (field) => shownPaths.has(field))} />
+      <Card title="What to recommend">
+        <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
+          <SelectField
+            label="User column" hint="Who is recommended to: a machine, a line, a customer." value={userColumn} choices={choicesOf(names)}
+            problem={problemOf(refusal, 'recommendation.userColumn')} onValue={setUserColumn}
+          />
+          <SelectField
+            label="Item column" hint="What is recommended: a spare part, a tool, a supplier." value={itemColumn} choices={choicesOf(names)}
+            problem={problemOf(refusal, 'recommendation.itemColumn')} onValue={setItemColumn}
+          />
+          <SelectField
+            label="What a row says" value={feedback}
+            choices={[{ value: 'implicit', label: 'The user had the item' }, { value: 'explicit', label: 'How good the item was' }]}
+            hint={feedback === 'implicit' ? 'Implicit feedback.' : 'Explicit feedback: the rating column holds it.'} onValue={setFeedback}
+          />
+          <SelectField
+            label={feedback === 'implicit' ? 'Amount column' : 'Rating column'} value={ratingColumn}
+            choices={[{ value: '', label: feedback === 'implicit' ? 'Each row counts 1' : 'None' }, ...choicesOf(namesOf('NUMBER'))]}
+            problem={problemOf(refusal, 'recommendation.ratingColumn')} onValue={setRatingColumn}
+          />
+          <SelectField
+            label="Time column" hint="What is tested is what users had last." value={timeColumn}
+            choices={[{ value: '', label: 'None: drawn by the seed' }, ...choicesOf(namesOf('DATE', 'NUMBER'))]}
+            problem={problemOf(refusal, 'recommendation.timeColumn')} onValue={setTimeColumn}
+          />
+          <SchemaFields schema={settingsSchema} draft={settings} path="recommendation" problemAt={(path) => problemOf(refusal, path)} onDraft={setSettings} />
+          <TextField
+            label="Model name" required value={modelName} hint="A success becomes the next version of this model."
+            problem={problemOf(refusal, 'modelName')} onValue={setModelName}
+          />
+        </div>
+      </Card>
+      {feedback === 'implicit' && others.length > 0 && (
+        <Card title="What describes them" description="Columns that say the same in each row of one user, or of one item. The two-tower network reads them, and so knows something of new ones.">
+          <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
+            {others.map(({ name }) => (
+              <SelectField
+                key={name} label={name} value={described[name] ?? 'nothing'}
+                choices={[{ value: 'nothing', label: 'Not used' }, { value: 'user', label: 'Describes the user' }, { value: 'item', label: 'Describes the item' }]}
+                onValue={(value) => setDescribed({ ...described, [name]: value as Describes })}
+              />
+            ))}
+          </div>
+        </Card>
+      )}
+      <Card title="Models to compare" description="Judged by what users had last. Popularity is always among them.">
+        <div className="grid gap-4 sm:grid-cols-2">
+          {offered.map((family) => {
+            const name = nameOf(family);
+            const isOn = !left.includes(name);
+            const path = `recommendation.models[${chosen.indexOf(family)}]`;
+            return (
+              <div key={name}>
+                <CheckField label={family.title ?? name} hint={family.description} isChecked={isOn} onChecked={(on) => setLeft(on ? left.filter((other) => other !== name) : [...left, name])} />
+                {isOn && Object.keys(family.properties ?? {}).length > 1 && (
+                  <details className="mt-2 ml-7">
+                    <summary className="text-[13px] font-medium text-steel-700">Settings</summary>
+                    <div className="mt-3 grid gap-4 sm:grid-cols-2">
+                      <SchemaFields
+                        schema={family} draft={drafts[name]!} path={path} problemAt={(at) => problemOf(refusal, at)}
+                        onDraft={(next) => setDrafts({ ...drafts, [name]: { ...next, family: name } })}
+                      />
+                    </div>
+                  </details>
+                )}
+              </div>
+            );
+          })}
+        </div>
+      </Card>
+      <div className="flex justify-end">
+        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
+          Start run
+        </Button>
+      </div>
+    </form>
+  );
+}

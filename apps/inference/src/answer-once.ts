@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { type Actor, actorName } from '@millrace/auth';
+import type { Logger } from '@millrace/kernel';
+import type { Idempotency, IdempotentRequest, KeptAnswer } from '@millrace/quota';
+import type { FastifyRequest } from 'fastify';
+import { RequestError } from './request-error.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** SHA-256 of the body, where the request has an Idempotency-Key */
+    bodySha256: string | null;
+  }
+}
+
+export const idempotencyHeader = 'idempotency-key';
+
+export interface AnswerOnceOptions {
+  idempotency: Idempotency;
+  logger: Logger;
+}
+
+/**
+ * Serves a request that has an Idempotency-Key once: sent again, it gets the same answer, and is neither predicted nor billed
+ * anew. What was refused may be sent again. @throws RequestError 400, 409, 422
+ */
+export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
+  const underWay = new Map<string, string>();
+
+  return async (request: FastifyRequest, actor: Actor, answer: (predictionId?: string) => Promise<KeptAnswer>): Promise<KeptAnswer> => {
+    const given = request.headers[idempotencyHeader];
+    if (given === undefined) return answer();
+    if (typeof given !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(given)) {
+      throw new RequestError(400, 'idempotency_key_unfit', 'The Idempotency-Key is no text of 1 to 255 printable characters.', { remedy: 'Send a UUID, anew for each request.' });
+    }
+    const asked = {
+      tenantId: actor.tenantId,
+      key: `${actorName(actor)} ${given}`,
+      sha256: createHash('sha256').update(`${request.method} ${request.url}\n${request.bodySha256 ?? ''}`).digest('hex'),
+    };
+    // Of many at once, only the first asks the database.
+    const slot = `${asked.tenantId} ${asked.key}`;
+    const other = underWay.get(slot);
+    if (other !== undefined) throw other === asked.sha256 ? isUnderWay(1) : isReused();
+    underWay.set(slot, asked.sha256);
+    try {
+      return await serve(asked, answer);
+    } finally {
+      underWay.delete(slot);
+    }
+  };
+
+  async function serve(asked: IdempotentRequest, answer: (predictionId: string) => Promise<KeptAnswer>): Promise<KeptAnswer> {
+    const begun = await idempotency.begin(asked);
+    switch (begun.type) {
+      case 'answered':
+        return { ...begun.answer, headers: { ...begun.answer.headers, 'idempotent-replayed': 'true' } };
+      case 'running':
+        throw isUnderWay(begun.retryAfterSeconds);
+      case 'other-request':
+        throw isReused();
+      case 'begun': {
+        let answered: KeptAnswer;
+        try {
+          answered = await answer(begun.predictionId);
+        } catch (error) {
+          await idempotency.giveUp(asked).catch(() => undefined); // its lock ends by itself
+          throw error;
+        }
+        // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.
+        await idempotency.keep(asked, answered).catch((error: unknown) => logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key'));
+        return answered;
+      }
+    }
+  }
+}
+
+const isUnderWay = (retryAfterSeconds: number): RequestError =>
+  new RequestError(409, 'request_under_way', 'A request with this Idempotency-Key is under way.', { remedy: 'Send it again after the seconds in Retry-After.', retryAfterSeconds });
+
+const isReused = (): RequestError =>
+  new RequestError(422, 'idempotency_key_reused', 'Another request had this Idempotency-Key.', { remedy: 'Send a key of its own with each request; the same one only with the same request.' });

@@ -1,0 +1,69 @@
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { constant } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+let tenant: TenantOfWorld;
+let key: string;
+let urls: string[];
+
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  tenant = await world.createTenant();
+  await tenant.publish('press', constant(7));
+  key = (await tenant.createKey()).text;
+  urls = [(await world.start()).url, (await world.start()).url];
+});
+afterAll(() => world.close());
+
+const ask = (idempotencyKey: string, { at = urls[0]!, as = key, features = [1] as unknown, path = '/predict' } = {}) =>
+  call(at + path, { key: as, headers: { 'idempotency-key': idempotencyKey }, body: path === '/predict' ? { model: 'press', features } : { instances: features } });
+const idOf = ({ headers }: { headers: Headers }): string | null => headers.get('x-millrace-prediction-id');
+const billed = async (id: string | null): Promise<number> => (await tenant.ledger()).filter(({ requestId }) => requestId === id).length;
+const inTenant = (sql: string) => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$executeRawUnsafe(sql));
+
+it('a hundred equal requests at once, to two servers, have one effect: each gets that answer or 409', async () => {
+  const before = (await tenant.ledger()).length;
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => ask('many', { at: urls[index % 2]! })));
+  const good = answers.filter(({ status }) => status === 200);
+  const waiting = answers.filter(({ status }) => status === 409);
+  expect(good.length).toBeGreaterThan(0);
+  expect(good.length + waiting.length).toBe(100);
+  expect(new Set(good.map((answer) => `${answer.text} ${idOf(answer)}`)).size).toBe(1);
+  expect(waiting.every(({ headers, json }) => headers.get('retry-after') === '1' && json.error.code === 'request_under_way')).toBe(true);
+  const again = await ask('many', { at: urls[1]! });
+  expect([again.status, again.text, idOf(again), again.headers.get('idempotent-replayed')]).toEqual([200, good[0]!.text, idOf(good[0]!), 'true']);
+  await eventually(() => billed(idOf(again)), (count) => count === 1);
+  expect((await tenant.ledger()).length).toBe(before + 1);
+});
+
+it('another body or route under the same key is 422, and another caller’s key is another key', async () => {
+  const first = await ask('mine');
+  expect([first.status, first.headers.get('idempotent-replayed')]).toEqual([200, null]);
+  for (const other of [await ask('mine', { features: [2] }), await ask('mine', { features: [[1]], path: '/v1/models/press:predict' })]) {
+    expect([other.status, other.json.error.code]).toEqual([422, 'idempotency_key_reused']);
+  }
+  const stranger = await world.createTenant();
+  await stranger.publish('press', constant(8));
+  const theirs = await ask('mine', { as: (await stranger.createKey()).text });
+  const colleague = await ask('mine', { as: (await tenant.createKey()).text });
+  expect([theirs.json, colleague.json, colleague.headers.get('idempotent-replayed')]).toEqual([{ prediction: [8] }, { prediction: [7] }, null]);
+});
+
+it('what was refused may be sent again', async () => {
+  const wrong = await ask('refused', { features: ['x'] });
+  const right = await ask('refused');
+  expect([wrong.status, right.status]).toEqual([400, 200]);
+  for (const odd of ['', 'a b', 'x'.repeat(256)]) expect((await ask(odd)).json.error.code).toBe('idempotency_key_unfit');
+});
+
+it('a request over which a server died is done again under its id, and so billed once; an answer is kept for a day', async () => {
+  const first = await ask('died');
+  await inTenant(`UPDATE idempotency_answers SET body = NULL, headers = NULL WHERE key LIKE '% died'`); // as if it had died before it could keep the answer
+  expect((await ask('died')).status).toBe(409);
+  await inTenant(`UPDATE idempotency_answers SET locked_until = now() - interval '1 second' WHERE key LIKE '% died'`);
+  const again = await ask('died', { at: urls[1]! });
+  expect([again.status, idOf(again)]).toEqual([200, idOf(first)]);
+  await eventually(() => billed(idOf(first)), (count) => count === 1);
+  await inTenant(`UPDATE idempotency_answers SET expires_at = expires_at - interval '24 hours' WHERE key LIKE '% died'`);
+  expect(idOf(await ask('died'))).not.toBe(idOf(first));
+});
