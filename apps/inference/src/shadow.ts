@@ -66,8 +66,9 @@ export function createShadow({ models, traffic, maxInFlight }: ShadowOptions) {
   };
 }
 
-/** One says the same as the other: the same label, or the same number but for rounding. */
+/** One says the same as the other: the same label, the same items in the same order, or the same number but for rounding. */
 function agrees(a: Prediction, b: Prediction): boolean {
   if ('label' in a || 'label' in b) return 'label' in a && 'label' in b && a.label === b.label;
+  if ('items' in a || 'items' in b) return 'items' in a && 'items' in b && a.items.join('\n') === b.items.join('\n');
   return Math.abs(a.value - b.value) <= tolerance * Math.max(Math.abs(a.value), Math.abs(b.value));
 }
