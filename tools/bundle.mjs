@@ -12,7 +12,7 @@ const root = path.resolve(import.meta.dirname, '..');
 export const entries = {
   'apps/api': ['src/main.ts'],
   'apps/inference': ['src/main.ts'],
-  'apps/worker': ['src/main.ts', 'src/trainer.ts'],
+  'apps/worker': ['src/main.ts', 'src/trainer.ts', 'src/importer.ts'],
   tools: ['src/supervisor.ts', 'src/doctor.ts'],
 };
 

@@ -26,6 +26,7 @@ export default defineConfig({
       '/uploads': { target: api },
       '/auth': { target: api },
       '/export': { target: api },
+      '^/models/[^/]+/versions/[^/]+/package$': { target: api },
       '/usage/export': { target: api },
     },
   },

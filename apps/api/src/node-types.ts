@@ -15,6 +15,7 @@ const nodeTypes = {
   run: { typename: 'Run', permission: 'run:read' },
   model: { typename: 'Model', permission: 'model:read' },
   modelVersion: { typename: 'ModelVersion', permission: 'model:read' },
+  modelImport: { typename: 'ModelImport', permission: 'model:read' },
   endpoint: { typename: 'Endpoint', permission: 'model:read' },
   rollout: { typename: 'Rollout', permission: 'model:read' },
 } as const satisfies Partial<Record<IdKind, { typename: string; permission: Permission }>>;

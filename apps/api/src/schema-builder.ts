@@ -16,12 +16,13 @@ import { bigIntScalar, dateTimeScalar, jsonScalar } from './scalars.ts';
 type WithoutSecret<Name extends keyof PothosTypes, Column extends PropertyKey> = Omit<PothosTypes[Name], 'Shape'> & {
   Shape: Omit<PothosTypes[Name]['Shape'], Column>;
 };
-interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey' | 'Session' | 'Invitation' | 'SsoConnection'> {
+interface ReadTypes extends Omit<PothosTypes, 'Person' | 'ApiKey' | 'Session' | 'Invitation' | 'SsoConnection' | 'SigningKey'> {
   Person: WithoutSecret<'Person', 'passwordHash' | 'totpSealed' | 'totpLastStep'>;
   ApiKey: WithoutSecret<'ApiKey', 'secretHmac' | 'previousHmac'>;
   Session: WithoutSecret<'Session', 'tokenHash'>;
   Invitation: WithoutSecret<'Invitation', 'tokenHash'>;
   SsoConnection: WithoutSecret<'SsoConnection', 'secretSealed'>;
+  SigningKey: WithoutSecret<'SigningKey', 'wrapped' | 'masterKeyId'>;
 }
 
 export interface SchemaTypes {

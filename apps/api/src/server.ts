@@ -27,6 +27,7 @@ import { createMail, type MailSettings } from './mail.ts';
 import { createMetrics } from './metrics.ts';
 import { serveAuditExport } from './modules/auth/audit-route.ts';
 import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
+import { servePackages } from './modules/registry/package-route.ts';
 import { serveUsageExport } from './modules/quota/usage-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
 import { startRolloutSweep } from './modules/registry/rollout-sweep.ts';
@@ -178,7 +179,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       return datasets.reportOnTarget(database.forTenant(actor.tenantId), datasetVersionId, target);
     },
     training: createTraining({ database, quota, datasets, storage }),
-    registry: createRegistry({ database, storage }),
+    registry: createRegistry({ database, storage, keyring }),
     rollouts,
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
@@ -291,6 +292,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
   await serveUploads(app, { datasets, trail: auth.trail, metrics, access, maxBytes: maxUploadBytes, credentials, makeContext });
   serveExport(app, { auth, storage, access, logger, scratchDirectory: options.scratchDirectory, version, credentials, makeContext });
+  servePackages(app, { registry: services.registry, access, logger, credentials, makeContext });
   serveSso(app, { sso: auth.sso, credentials, redirectUri: services.ssoRedirectUri });
   const servePage = await serveConsole(app, options.consoleDirectory);
   serveUsageExport(app, { credentials, makeContext });

@@ -14,7 +14,7 @@ function createShelf() {
       const built = buildPackage(pipeline, { metrics: {}, lineage: {} });
       packages.set(id, built);
       return {
-        id, tenantId: 'ten_1', number: 1, modelName: 'm', packagePrefix: id, packageSha256: built.digest, sizeBytes: built.sizeBytes, signature: built.signature,
+        id, tenantId: 'ten_1', number: 1, modelName: 'm', packagePrefix: id, packageSha256: built.digest, signer: null, sizeBytes: built.sizeBytes, signature: built.signature,
       };
     },
     damage(id: string): void {

@@ -116,7 +116,7 @@ export class ModelCache {
         remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
       });
     }
-    return loadModel(await registry.readPackage(version), { digest: version.packageSha256 });
+    return loadModel(await registry.readPackage(version), { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
   }
 
   #makeRoom(): void {

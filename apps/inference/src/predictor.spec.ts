@@ -14,7 +14,7 @@ const served: ServedEndpoint = {
   isStable: true,
   shares: [],
   version: {
-    id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, sizeBytes: built.sizeBytes, signature: built.signature,
+    id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, signer: null, sizeBytes: built.sizeBytes, signature: built.signature,
   },
 };
 const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: ['PREDICT'], models: [] };

@@ -76,7 +76,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
   const { tokenSecret, retiredTokenSecrets = [], keyPepper, retiredKeyPeppers = [], clock = systemClock } = options;
   const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
-  const registry = createRegistry({ database, storage });
+  const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
   const traffic = createTrafficRecorder({ database, logger });

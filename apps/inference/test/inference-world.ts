@@ -69,7 +69,7 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
   const masterKeys = masterKeysOf(testSecrets.masterKey);
   const keyring = createTenantKeyring({ database, masterKeys, logger: silentLogger });
   const storage = createSealedStore({ inner: createFileStore({ root: storageDirectory }), keyring, scratchDirectory });
-  const registry = createRegistry({ database, storage });
+  const registry = createRegistry({ database, storage, keyring });
   const auth = createAuth({ database, tokenSecret, keyPepper, logger: silentLogger });
   const servers: RunningInference[] = [];
   let tenants = 0;

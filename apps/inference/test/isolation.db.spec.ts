@@ -53,7 +53,7 @@ async function createSide(value: number): Promise<Side> {
     await tenant.publish(shared, constant(value)),
     await tenant.publish(shared, constant(value + 1)),
   ];
-  const needles = [canary, tenant.tenantId, tenant.owner.personId, tenant.owner.sessionId, ...versions.flatMap(({ version, endpoint }) => [version.id, version.modelId, version.runId, version.packageSha256, endpoint.id])];
+  const needles = [canary, tenant.tenantId, tenant.owner.personId, tenant.owner.sessionId, ...versions.flatMap(({ version, endpoint }) => [version.id, version.modelId, version.runId!, version.packageSha256, endpoint.id])];
   return { tenant, canary, needles };
 }
 

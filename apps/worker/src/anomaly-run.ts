@@ -6,6 +6,7 @@ import { readTable } from '@millrace/datasets';
 import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies, type FittedDetector, type Row, type Table, trainAnomaly, type TrainAnomalyOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 import { asTable } from './training-table.ts';
@@ -59,6 +60,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         backend: outcome.backend,
         rows: rowsOf(outcome),
       }),
+      materials: materialsOf(job),
     });
     const model = await loadModel(modelPackage.files);
     try {

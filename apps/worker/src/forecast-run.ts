@@ -4,6 +4,7 @@ import { readTable } from '@millrace/datasets';
 import { answerForecast, type Backend, type CheckpointStore, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildForecastPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { asTable } from './training-table.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
@@ -61,6 +62,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: ForecastTable, 
         parameters: trial.parameters,
         rows: outcome.rows,
       }),
+      materials: materialsOf(job),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -4,13 +4,14 @@ import { createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
-import { createRegistry } from '@millrace/registry';
+import { createImportQueue, createRegistry } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createRunQueue } from '@millrace/training';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from 'prom-client';
 import { readEnvironment } from './environment.ts';
 import { findGpu } from './find-gpu.ts';
+import { startImportLoop } from './import-loop.ts';
 import { startWorker } from './worker.ts';
 
 const environment = readEnvironment();
@@ -25,16 +26,17 @@ const database = createDatabase({
   systemUrl: environment.MILLRACE_WORKER_DATABASE_URL.reveal(),
   logger,
 });
+const keyring = createTenantKeyring({
+  database,
+  masterKeys: masterKeysOf(environment.MILLRACE_MASTER_KEY.reveal(), environment.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
+  logger,
+});
 const storage = createSealedStore({
   inner: createFileStore({ root: environment.MILLRACE_STORAGE_DIRECTORY }),
-  keyring: createTenantKeyring({
-    database,
-    masterKeys: masterKeysOf(environment.MILLRACE_MASTER_KEY.reveal(), environment.MILLRACE_RETIRED_MASTER_KEYS.map((key) => key.reveal())),
-    logger,
-  }),
+  keyring,
   scratchDirectory: path.join(environment.MILLRACE_WORK_DIRECTORY, 'millrace-scratch'),
 });
-const registry = createRegistry({ database, storage });
+const registry = createRegistry({ database, storage, keyring });
 const queue = createRunQueue({
   database,
   quota: createQuota({ database }),
@@ -43,12 +45,13 @@ const queue = createRunQueue({
   leaseSeconds: environment.MILLRACE_WORKER_LEASE_SECONDS,
 });
 
-// The training process lies beside this program: bundled both, or both TypeScript in development.
+// The training process and the importing one lie beside this program: all bundled, or all TypeScript in development.
 const extension = path.extname(import.meta.filename);
-const trainer = {
-  entry: path.join(import.meta.dirname, `trainer${extension}`),
+const programBeside = (name: string) => ({
+  entry: path.join(import.meta.dirname, `${name}${extension}`),
   execArgv: extension === '.ts' ? ['--import', 'tsx'] : ['--enable-source-maps'],
-};
+});
+const trainer = programBeside('trainer');
 const worker = await startWorker({
   database,
   queue,
@@ -63,6 +66,15 @@ const worker = await startWorker({
   checkpointEverySeconds: environment.MILLRACE_CHECKPOINT_SECONDS,
   trainer,
   ...(environment.MILLRACE_BACKEND === 'cuda' ? { findGpu: () => findGpu(trainer) } : {}),
+});
+const importLoop = await startImportLoop({
+  database,
+  imports: createImportQueue({ database, registry }),
+  registry,
+  storage,
+  logger,
+  workDirectory: environment.MILLRACE_WORK_DIRECTORY,
+  importer: programBeside('importer'),
 });
 
 const metrics = new MetricsRegistry();
@@ -101,7 +113,7 @@ async function shutDown(signal: string): Promise<void> {
   draining = true;
   logger.info({ signal, runs: worker.runningRuns() }, 'shutting down; runs in hand are given back');
   setTimeout(() => process.exit(1), 10_000).unref();
-  await worker.close();
+  await Promise.all([worker.close(), importLoop.close()]);
   server.close();
   server.closeAllConnections();
   await database.close();

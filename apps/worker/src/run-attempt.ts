@@ -197,6 +197,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         const job: TrainerJob = {
           runId: run.id,
           datasetVersionId: run.datasetVersionId,
+          datasetSha256: claimed.datasetVersion.sha256,
           modelVersionId,
           datasetPath,
           spec: run.spec as unknown as TrainingSpec,
@@ -333,6 +334,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage },
     });
     if (outcome !== 'recorded') await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
+    else await options.registry.retainBeside(lease.tenantId, modelVersionId);
     logger.info({ runId: run.id, modelVersionId, outcome, seconds: (resultArrived - startedAt) / 1000 }, 'training finished');
     return outcome !== 'lost';
   }

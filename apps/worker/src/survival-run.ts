@@ -7,6 +7,7 @@ import { agree, type Agreement, buildSurvivalPackage, checkRows, type LoadedMode
 import type { TrialRecord } from '@millrace/training';
 import { dividedRows } from './divided-rows.ts';
 import { sampleRows } from './sample-rows.ts';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 import { asTable } from './training-table.ts';
@@ -53,6 +54,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Se
         parameters: trial.parameters,
         rows,
       }),
+      materials: materialsOf(job),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -10,6 +10,8 @@ export type WorkerMessage = { type: 'job'; job: TrainerJob } | { type: 'cancel' 
 export interface TrainerJob {
   runId: string;
   datasetVersionId: string;
+  /** of the Parquet file, for the bill of materials */
+  datasetSha256: string;
   modelVersionId: string;
   /** Parquet */
   datasetPath: string;

@@ -11,6 +11,7 @@ import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { materialsOf } from './materials.ts';
 import { runRecommendation } from './recommendation-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { sampleRows } from './sample-rows.ts';
@@ -160,6 +161,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),
+      materials: materialsOf(job, outcome.backend.name),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -117,7 +117,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 async function removeLeftovers(workDirectory: string, logger: Logger): Promise<void> {
   await fs.mkdir(workDirectory, { recursive: true });
   for (const name of await fs.readdir(workDirectory)) {
-    const owner = /^run_[0-9a-z]{26}-(\d+)$/.exec(name)?.[1];
+    const owner = /^(?:run|imp)_[0-9a-z]{26}-(\d+)$/.exec(name)?.[1];
     if (!owner || isProcessAlive(Number(owner))) continue;
     // The killed worker's training process may be writing its last lines there; if it outlasts the retries, the next start clears up.
     await fs.rm(path.join(workDirectory, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }).catch((error: unknown) => {

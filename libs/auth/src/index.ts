@@ -20,6 +20,7 @@ export type { DatabaseHealth } from './platform.ts';
 export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
+export { type KeySignature, keyIdOf } from './signing-keys.ts';
 export { type SsoConnectionInput, ssoRoles } from './sso-connections.ts';
 export type { SsoRefusalCode } from './sso-sign-in.ts';
 export type { ExportSummary, TenantExport } from './tenant-export.ts';

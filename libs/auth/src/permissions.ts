@@ -17,7 +17,10 @@ export const permissionTexts = {
   'run:submit': 'Submit training runs.',
   'run:cancel': 'Cancel, pause and resume training runs.',
   'model:read': 'See models, versions, aliases and endpoints.',
-  'model:write': 'Move and delete aliases.',
+  'model:write': 'Move and delete aliases, import and delete model versions, and describe them.',
+  'model:export': 'Download the packages of model versions.',
+  'model:approve': 'Approve and reject model versions, and say what a champion must be.',
+  'model:trust': 'Say whose model packages are trusted.',
   'endpoint:write': 'Create, publish to and delete endpoints.',
   'endpoint:predict': 'Call endpoints.',
   'usage:read': 'See quotas and usage.',
@@ -34,8 +37,8 @@ export const permissions = Object.keys(permissionTexts) as Permission[];
 
 const read: Permission[] = ['tenant:read', 'dataset:read', 'run:read', 'model:read', 'usage:read'];
 const train: Permission[] = ['dataset:write', 'run:submit', 'run:cancel'];
-const publish: Permission[] = ['model:write', 'endpoint:write'];
-const administer: Permission[] = ['member:read', 'member:write', 'sso:write', 'grant:write', 'key:read', 'key:write', 'audit:read'];
+const publish: Permission[] = ['model:write', 'model:export', 'endpoint:write'];
+const administer: Permission[] = ['member:read', 'member:write', 'sso:write', 'grant:write', 'key:read', 'key:write', 'audit:read', 'model:approve', 'model:trust'];
 const operate: Permission[] = ['platform:read', 'platform:write', 'platform:grant'];
 
 export const permissionsOfRole: Record<Role, readonly Permission[]> = {
@@ -55,7 +58,7 @@ export const permissionsOfScope: Record<ApiKeyScope, readonly Permission[]> = {
 };
 
 /** What would outlast an operator's access grant: its holder makes no keys, members or ways in, whatever the role. */
-export const permissionsBeyondGrants: readonly Permission[] = ['member:write', 'key:write', 'sso:write'];
+export const permissionsBeyondGrants: readonly Permission[] = ['member:write', 'key:write', 'sso:write', 'model:trust'];
 
 /** From the least to the most: nobody gives a role above their own. */
 export const rolesByRank: readonly Role[] = ['VIEWER', 'ENGINEER', 'ADMIN', 'OWNER'];

@@ -1,12 +1,14 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Database, notify, type SystemTx, type TenantKey } from '@millrace/database';
 import { type Clock, DomainError, type Logger, systemClock } from '@millrace/kernel';
 import { recordAudit } from './audit.ts';
 import { ExpiringCache } from './expiring-cache.ts';
+import { createKeyWrapping } from './key-wrapping.ts';
 import type { MasterKeys } from './master-key.ts';
+import { createSigningKeys } from './signing-keys.ts';
 
 export interface TenantKeyringOptions {
-  /** its system role is millrace_system, or millrace_worker, which may do no more than `current` and `find` */
+  /** its system role is millrace_system, or millrace_worker, which may do no more than `current`, `find` and `sign` */
   database: Database;
   masterKeys: MasterKeys;
   logger: Logger;
@@ -17,7 +19,7 @@ export interface RewrapReport {
   /** were wrapped with the current master key already */
   current: number;
   rewrapped: number;
-  /** `tenant version` of keys whose master key is not among those given */
+  /** `tenant version`, or `tenant key` of a signing key, of keys whose master key is not among those given */
   unknown: string[];
 }
 
@@ -28,8 +30,6 @@ const heldForMs = 60_000;
 const mostHeld = 10_000;
 /** of the column */
 const highestVersion = 2 ** 31 - 1;
-const nonceBytes = 12;
-const tagBytes = 16;
 
 interface Held {
   tenantId: string;
@@ -43,7 +43,8 @@ interface Held {
  * which does not: neither a dump of the database nor a copy of the artefacts opens anything.
  */
 export function createTenantKeyring({ database, masterKeys, logger, clock = systemClock }: TenantKeyringOptions) {
-  const masterKeyById = new Map([masterKeys.current, ...masterKeys.retired].map(({ id, key }) => [id, key]));
+  const wrapping = createKeyWrapping(masterKeys);
+  const signing = createSigningKeys({ database, wrapping, logger });
   const currentKeys = new ExpiringCache<Held & { key: Uint8Array }>(heldForMs, mostHeld, clock);
   const keysByVersion = new ExpiringCache<Held>(heldForMs, mostHeld, clock);
   let watching: Promise<unknown> | null = null;
@@ -75,29 +76,11 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
   }
 
   function wrap(tenantId: string, version: number, key: Uint8Array): Pick<TenantKey, 'tenantId' | 'version' | 'wrapped' | 'masterKeyId'> {
-    const nonce = randomBytes(nonceBytes);
-    const sealing = createCipheriv('aes-256-gcm', masterKeys.current.key, nonce, { authTagLength: tagBytes }).setAAD(whose(tenantId, version));
-    const wrapped = Buffer.concat([nonce, sealing.update(key), sealing.final(), sealing.getAuthTag()]).toString('base64url');
-    return { tenantId, version, wrapped, masterKeyId: masterKeys.current.id };
+    return { tenantId, version, ...wrapping.wrap(key, whose(tenantId, version)) };
   }
 
-  function unwrap({ tenantId, version, wrapped, masterKeyId }: TenantKey): Uint8Array {
-    const masterKey = masterKeyById.get(masterKeyId);
-    if (!masterKey) {
-      throw new Error(
-        `Key ${version} of tenant ${tenantId} is wrapped with master key ${masterKeyId}, which is not here (here: ${[...masterKeyById.keys()].join(', ')}). Give it as the master key, or as a retired one.`,
-      );
-    }
-    const bytes = Buffer.from(wrapped, 'base64url');
-    const end = bytes.length - tagBytes;
-    try {
-      const opening = createDecipheriv('aes-256-gcm', masterKey, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
-        .setAAD(whose(tenantId, version))
-        .setAuthTag(bytes.subarray(end));
-      return new Uint8Array(Buffer.concat([opening.update(bytes.subarray(nonceBytes, end)), opening.final()]));
-    } catch (cause) {
-      throw new Error(`Key ${version} of tenant ${tenantId} is not what was stored. Restore the table tenant_keys from a backup.`, { cause });
-    }
+  function unwrap(row: TenantKey): Uint8Array {
+    return wrapping.unwrap(row, whose(row.tenantId, row.version), `Key ${row.version} of tenant ${row.tenantId}`, 'tenant_keys');
   }
 
   async function latest(tx: SystemTx, tenantId: string): Promise<TenantKey | null> {
@@ -143,6 +126,9 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
       return key;
     },
 
+    /** Signs with the tenant's key for model packages, which is made at its first use. @throws DomainError NOT_FOUND */
+    sign: signing.sign,
+
     /** Gives the tenant a new key; the earlier ones keep opening what they sealed. @throws DomainError NOT_FOUND */
     async rotate(tenantId: string): Promise<{ version: number }> {
       const version = await database.system().transaction(async (tx) => {
@@ -162,6 +148,7 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
     async destroy(tenantId: string): Promise<{ versions: number }> {
       const versions = await database.system().transaction(async (tx) => {
         const { count } = await tx.tenantKey.deleteMany({ where: { tenantId } });
+        await signing.destroy(tx, tenantId);
         if (count > 0) await recordAudit(tx, { type: 'system', tenantId }, { action: 'tenant.destroy_keys', subject: tenantId, details: { versions: count } });
         await notify(tx, 'millrace_access', `${tenantId}:keys`);
         return count;
@@ -174,14 +161,26 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
     /** Wraps all keys with the current master key, so that retired ones are needed no more. */
     async rewrap(onProgress?: (done: number, total: number) => void): Promise<RewrapReport> {
       const report: RewrapReport = { current: 0, rewrapped: 0, unknown: [] };
-      const all = await database.system().transaction((tx) => tx.tenantKey.findMany({ orderBy: [{ tenantId: 'asc' }, { version: 'asc' }] }));
-      for (const [index, row] of all.entries()) {
-        const { tenantId, version, masterKeyId } = row;
-        if (masterKeyId === masterKeys.current.id) report.current++;
-        else if (!masterKeyById.has(masterKeyId)) report.unknown.push(`${tenantId} ${version}`);
+      const { sealing, signed } = await database.system().transaction(async (tx) => ({
+        sealing: await tx.tenantKey.findMany({ orderBy: [{ tenantId: 'asc' }, { version: 'asc' }] }),
+        signed: await signing.list(tx),
+      }));
+      const all = [
+        ...sealing.map((row) => ({
+          ...row,
+          name: `${row.tenantId} ${row.version}`,
+          async rewrap(tx: SystemTx) {
+            const { tenantId, version, masterKeyId } = row;
+            await tx.tenantKey.updateMany({ where: { tenantId, version, masterKeyId }, data: wrap(tenantId, version, unwrap(row)) });
+          },
+        })),
+        ...signed.map((row) => ({ ...row, name: `${row.tenantId} ${row.keyId}`, rewrap: (tx: SystemTx) => signing.rewrap(tx, row) })),
+      ];
+      for (const [index, { masterKeyId, name, rewrap }] of all.entries()) {
+        if (masterKeyId === wrapping.currentId) report.current++;
+        else if (!wrapping.isKnown(masterKeyId)) report.unknown.push(name);
         else {
-          const data = wrap(tenantId, version, unwrap(row));
-          await database.system().transaction((tx) => tx.tenantKey.updateMany({ where: { tenantId, version, masterKeyId }, data }));
+          await database.system().transaction(rewrap);
           report.rewrapped++;
         }
         onProgress?.(index + 1, all.length);
@@ -191,4 +190,4 @@ export function createTenantKeyring({ database, masterKeys, logger, clock = syst
   };
 }
 
-const whose = (tenantId: string, version: number): Buffer => Buffer.from(`millrace tenant key ${tenantId} ${version}`);
+const whose = (tenantId: string, version: number): string => `millrace tenant key ${tenantId} ${version}`;

@@ -39,6 +39,7 @@ export function createTenantPurge({ database, logger }: Grounds) {
         SELECT 1 FROM tenants WHERE id = ${tenantId} AND status = 'DELETED' AND purge_after <= now() FOR UPDATE`;
       if (!due.length) return false;
       await tx.tenantKey.deleteMany({ where: { tenantId } });
+      await tx.signingKey.deleteMany({ where: { tenantId } });
       await notify(tx, 'millrace_access', `${tenantId}:keys`);
       return true;
     });

@@ -42,7 +42,7 @@ const uniqueAcrossTenants: Record<string, string> = {
 /** Ids are random: nobody can guess one that is taken. */
 const idsOf = new Set([
   'sessions', 'api_keys', 'audit_events', 'uploads', 'datasets', 'dataset_versions', 'reservations', 'models', 'model_versions', 'endpoints', 'runs', 'invitations',
-  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'rollouts',
+  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts',
 ]);
 
 /** Columns with the name of a secret that the application may read, and why. */
@@ -51,6 +51,7 @@ const harmlessColumns: Record<string, string> = {
   'people.password_changed_at': 'when, not what',
   'people.totp_confirmed_at': 'when, not what',
   'runs.lease_token': 'fences workers off; worth nothing without the database',
+  'model_imports.lease_token': 'fences workers off; worth nothing without the database',
   'domain_claims.challenge': 'is published in the DNS',
 };
 
@@ -60,6 +61,7 @@ const tableOf: Record<keyof typeof secretColumns, string> = {
   session: 'sessions',
   invitation: 'invitations',
   ssoConnection: 'sso_connections',
+  signingKey: 'signing_keys',
 };
 
 const inPublic = `c.relnamespace = 'public'::regnamespace`;
@@ -183,7 +185,7 @@ const rules = {
   'the worker reads no secret but the keys of artefacts': () =>
     names(
       `SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-       WHERE ${inPublic} AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT IN ('runs', 'run_events', 'tenant_queues', 'workers', 'tenants', 'tenant_keys')
+       WHERE ${inPublic} AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT IN ('runs', 'run_events', 'tenant_queues', 'workers', 'tenants', 'tenant_keys', 'signing_keys', 'model_imports')
          AND has_column_privilege('millrace_worker', c.oid, a.attnum, 'SELECT')`,
     ),
 

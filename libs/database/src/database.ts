@@ -24,6 +24,7 @@ export const secretColumns = {
   session: { tokenHash: true },
   invitation: { tokenHash: true },
   ssoConnection: { secretSealed: true },
+  signingKey: { wrapped: true, masterKeyId: true },
 } as const;
 
 type TenantClient = PrismaClient<never, typeof secretColumns>;

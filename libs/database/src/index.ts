@@ -29,6 +29,7 @@ export type {
   Membership,
   Model,
   ModelAlias,
+  ModelImport,
   Rollout,
   ModelVersion,
   Person,
@@ -38,14 +39,17 @@ export type {
   RunEvent,
   RunMetric,
   Session,
+  SigningKey,
   SsoConnection,
   SsoIdentity,
   Tenant,
   TenantKey,
   Trial,
+  TrustedKey,
   Upload,
   UsageLimit,
   UsageRecord,
+  VersionReview,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';
 export type { default as PothosTypes } from './generated/pothos-types.ts';

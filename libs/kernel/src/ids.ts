@@ -21,6 +21,8 @@ export const idPrefixes = {
   run: 'run',
   model: 'mdl',
   modelVersion: 'ver',
+  modelImport: 'imp',
+  versionReview: 'rvw',
   endpoint: 'end',
   rollout: 'rol',
   reservation: 'rsv',

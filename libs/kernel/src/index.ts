@@ -5,6 +5,7 @@ export { parseEnvironment } from './environment.ts';
 export { idPrefixes, type IdKind, isId, newId } from './ids.ts';
 export { createLogScrubber } from './log-scrubber.ts';
 export { type Logger, sendConsoleTo, silentLogger } from './logger.ts';
+export { millraceVersion } from './millrace-version.ts';
 export { originsSetting } from './origins.ts';
 export { isProcessAlive } from './process-alive.ts';
 export { Secret, secretsIn } from './secret.ts';

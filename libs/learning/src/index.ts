@@ -1,5 +1,6 @@
 export { type Backend, type BackendName, selectBackend } from './backend.ts';
 export { type Coefficients, coefficientsOf } from './coefficients.ts';
+export { engineVersion } from './engine-version.ts';
 export type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export type { ColumnData, ImageColumn, Table } from './table.ts';

@@ -1,4 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
+export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {
   type CheckedRows,
@@ -26,7 +27,10 @@ export type {
 } from './fitted-pipeline.ts';
 export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
+export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
+export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
+export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {
   buildDetectorPackage,
   buildForecastPackage,
@@ -41,6 +45,7 @@ export {
   type VerifiedPackage,
   verifyPackage,
 } from './model-package.ts';
+export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export {
   furtherOutputs,
@@ -52,3 +57,4 @@ export {
   intervalCoverageOf,
   tensorMetadata,
 } from './signature.ts';
+export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';

@@ -1,5 +1,6 @@
 import { DomainError } from '@millrace/kernel';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type * as onnxruntime from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
 import { graphOutputs, numbersOf, type Signature } from './signature.ts';
@@ -46,11 +47,14 @@ export interface LoadOptions {
   threads?: number;
   /** the package's digest as noted at publication, to refuse a package that was exchanged as a whole */
   digest?: string;
+  /** the public key that must have signed it; see `verifyPackage` */
+  signer?: string;
 }
 
 /** Verifies a package and loads it into ONNX Runtime. Throws `DamagedPackageError` rather than load a changed one. */
 export async function loadModel(files: PackageFiles, options: LoadOptions = {}): Promise<LoadedModel> {
-  const verified = verifyPackage(files, options.digest === undefined ? {} : { digest: options.digest });
+  const { digest: noted, signer } = options;
+  const verified = verifyPackage(files, { ...(noted === undefined ? {} : { digest: noted }), ...(signer === undefined ? {} : { signer }) });
   if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
   const { signature, digest } = verified;
   const session = await createSession(files.get('model.onnx')!, options.threads ?? 1);
@@ -59,10 +63,19 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
     await session.release();
     throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
   }
-  return serve(session, signature, digest);
+  return serve(session, signature, digest, (await loadEngine()).Tensor);
+}
+
+type Engine = typeof onnxruntime;
+let engine: Promise<Engine> | undefined;
+
+/** With the first model: a program that only lists and signs packages never loads it. */
+function loadEngine(): Promise<Engine> {
+  return (engine ??= import('onnxruntime-node'));
 }
 
 async function createSession(model: Uint8Array, threads: number): Promise<InferenceSession> {
+  const { InferenceSession } = await loadEngine();
   try {
     return await InferenceSession.create(model, {
       executionProviders: ['cpu'],
@@ -111,7 +124,7 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
   return tensor.isTensor ? [tensor.name, tensor.type, ...tensor.shape.slice(1)].join(' ') : tensor.name;
 }
 
-function serve(session: InferenceSession, signature: Signature, digest: string): LoadedModel {
+function serve(session: InferenceSession, signature: Signature, digest: string, TensorOf: Engine['Tensor']): LoadedModel {
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
@@ -131,17 +144,17 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     const isWhole = count === rows.count;
     if (numberCount > 0) {
       const cells = isWhole ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
-      feeds['numbers'] = new Tensor('float64', cells, [count, numberCount]);
+      feeds['numbers'] = new TensorOf('float64', cells, [count, numberCount]);
     }
     if (categoryCount > 0) {
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
-      feeds['categories'] = new Tensor('string', cells, [count, categoryCount]);
+      feeds['categories'] = new TensorOf('string', cells, [count, categoryCount]);
     }
-    if (list) feeds[list.name] = listTensor(rows.lists.slice(start, end), missingCategory);
+    if (list) feeds[list.name] = listTensor(TensorOf, rows.lists.slice(start, end), missingCategory);
     if (image) {
       const { height, width, channels } = image;
       const size = height * width * channels;
-      feeds['image'] = new Tensor('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
+      feeds['image'] = new TensorOf('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
     }
     const outputs = await session.run(feeds);
     if (output.type === 'items') {
@@ -165,6 +178,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     const mark = (row: number) => (personalised ? { personalised: personalised[row] === 1 } : {});
     if (classes === 0) {
       const values = outputs['prediction']!.data as Float64Array;
+      assertLength('prediction', values.length, count);
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
       const survival = outputs['survival']?.data as Float64Array | undefined;
@@ -182,6 +196,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
     }
     const labels = outputs['label']!.data as string[];
     const scores = outputs['probabilities']!.data as Float32Array;
+    assertLength('label', labels.length, count);
+    assertLength('probabilities', scores.length, count * classes);
     for (let row = 0; row < count; row++) {
       const probabilities = new Array<number>(classes);
       for (let index = 0; index < classes; index++) {
@@ -226,10 +242,15 @@ function serve(session: InferenceSession, signature: Signature, digest: string):
   return { signature, digest, predict, close };
 }
 
+/** The engine doesn't hold what comes out against the shape that the graph declares. */
+function assertLength(output: string, found: number, wanted: number): void {
+  if (found !== wanted) throw new Error(`the model gives ${found} values of ${output} instead of ${wanted}`);
+}
+
 /** Rows of different lengths, filled up with what stands for nothing. */
-function listTensor(lists: readonly (readonly string[])[], filler: string): Tensor {
+function listTensor(TensorOf: Engine['Tensor'], lists: readonly (readonly string[])[], filler: string): Tensor {
   const width = Math.max(1, ...lists.map(({ length }) => length));
-  return new Tensor('string', lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), [lists.length, width]);
+  return new TensorOf('string', lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), [lists.length, width]);
 }
 
 /** Without the places after the last item that may be recommended. */

@@ -20,7 +20,7 @@ const FACTS: PackageFacts = {
   metrics: { accuracy: 0.95, confusion: [[9, 1], [0, 10]], rocAuc: null },
   lineage: { runId: 'run_1' },
 };
-const CONTENT = ['lineage.json', 'metrics.json', 'model.onnx', 'signature.json'];
+const CONTENT = ['bill-of-materials.json', 'lineage.json', 'metrics.json', 'model.onnx', 'signature.json'];
 
 /** Map order and buffers of its own, so that a test may change them. */
 function copyFiles({ files }: ModelPackage): Map<string, Uint8Array> {
@@ -37,7 +37,7 @@ function replaceFile(built: ModelPackage, path: string, bytes: Uint8Array): Map<
   const entries = built.manifest.files.map((file) =>
     file.path === path ? { path, sha256: sha256(bytes), sizeBytes: bytes.byteLength } : file,
   );
-  return files.set('manifest.json', json({ files: entries, formatVersion: 1 }));
+  return files.set('manifest.json', json({ files: entries, formatVersion: 2 }));
 }
 
 function json(value: unknown): Uint8Array {
@@ -181,7 +181,7 @@ describe('verifyPackage', () => {
   it('finds an untouched package intact, whatever the order of its files', () => {
     const built = buildPackage(neighbours(), FACTS);
     const { digest, manifest, signature } = built;
-    expect(verifyPackage(new Map([...built.files].reverse()))).toEqual({ type: 'intact', manifest, signature, digest });
+    expect(verifyPackage(new Map([...built.files].reverse()))).toEqual({ type: 'intact', manifest, signature, digest, signedBy: null });
   });
 
   it('notices any changed byte of any file', async () => {
@@ -223,13 +223,13 @@ describe('verifyPackage', () => {
   const manifests: Array<[string, () => Uint8Array]> = [
     ['no JSON', () => Uint8Array.of(0xff, 0xfe)],
     ['null', () => json(null)],
-    ['of another format', () => json({ files: entries(), formatVersion: 2 })],
-    ['empty', () => json({ files: [], formatVersion: 1 })],
-    ['of negative sizes', () => json({ files: entriesWith({ sizeBytes: -1 }), formatVersion: 1 })],
-    ['pointing outside', () => json({ files: entriesWith({ path: '../../etc/passwd' }), formatVersion: 1 })],
-    ['listing one file four times', () => json({ files: entries().map(() => entries()[0]), formatVersion: 1 })],
-    ['with a member too many', () => json({ files: entries(), formatVersion: 1, run: 'rm -rf' })],
-    ['spelled differently', () => new TextEncoder().encode(JSON.stringify({ files: entries(), formatVersion: 1 }))],
+    ['of another format', () => json({ files: entries(), formatVersion: 3 })],
+    ['empty', () => json({ files: [], formatVersion: 2 })],
+    ['of negative sizes', () => json({ files: entriesWith({ sizeBytes: -1 }), formatVersion: 2 })],
+    ['pointing outside', () => json({ files: entriesWith({ path: '../../etc/passwd' }), formatVersion: 2 })],
+    ['listing one file four times', () => json({ files: entries().map(() => entries()[0]), formatVersion: 2 })],
+    ['with a member too many', () => json({ files: entries(), formatVersion: 2, run: 'rm -rf' })],
+    ['spelled differently', () => new TextEncoder().encode(JSON.stringify({ files: entries(), formatVersion: 2 }))],
     ['enormous', () => new Uint8Array(1_000_000).fill(0x20)],
   ];
 

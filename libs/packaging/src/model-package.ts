@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
+import { billOfMaterials, type PackageMaterials } from './bill-of-materials.ts';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertDetector, type FittedDetector } from './fitted-detector.ts';
 import { assertForecast, type FittedForecast } from './fitted-forecast.ts';
 import { assertRecommender, type FittedRecommender } from './fitted-recommender.ts';
 import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
 import { assertSurvival, type FittedSurvival } from './fitted-survival.ts';
+import { type ManifestSignature, readSignature, SIGNATURE_FILE } from './manifest-signature.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { detectorSignature, writeDetector } from './write-detector.ts';
 import { forecastSignature, writeForecast } from './write-forecast.ts';
@@ -18,7 +20,10 @@ import { survivalSignature, writeSurvival } from './write-survival.ts';
 /** The files of a package by path. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>;
 
-/** A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json` and `manifest.json` over them. */
+/**
+ * A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json`, `bill-of-materials.json` and `manifest.json`
+ * over them. Once it is signed, `manifest-signature.json` stands beside the manifest.
+ */
 export interface ModelPackage {
   files: Map<string, Uint8Array>;
   manifest: Manifest;
@@ -32,7 +37,8 @@ export interface ModelPackage {
 }
 
 export interface Manifest {
-  formatVersion: 1;
+  /** 1: packages from before, without a bill of materials */
+  formatVersion: 1 | 2;
   /** every file but the manifest itself, sorted by path */
   files: Array<{ path: string; sha256: string; sizeBytes: number }>;
 }
@@ -41,10 +47,12 @@ export interface Manifest {
 export interface PackageFacts {
   metrics: { [name: string]: JsonValue | undefined };
   lineage: { [name: string]: JsonValue | undefined };
+  /** what it was made with and of; only what this lib itself knows if left out */
+  materials?: PackageMaterials;
 }
 
 export type VerifiedPackage =
-  | { type: 'intact'; manifest: Manifest; signature: Signature; digest: string }
+  | { type: 'intact'; manifest: Manifest; signature: Signature; digest: string; signedBy: ManifestSignature | null }
   | { type: 'damaged'; problems: Problem[] };
 
 /** Thrown for a package that must not be loaded. `problems` says why, file by file. */
@@ -62,13 +70,17 @@ export class DamagedPackageError extends DomainError {
 }
 
 const MANIFEST = 'manifest.json';
-const CONTENT = ['lineage.json', 'metrics.json', 'model.onnx', 'signature.json'] as const;
-/** A manifest has four short entries; more than this is not a manifest and is not parsed. */
+const BILL = 'bill-of-materials.json';
+const CONTENT = [BILL, 'lineage.json', 'metrics.json', 'model.onnx', 'signature.json'] as const;
+type ContentPath = (typeof CONTENT)[number];
+/** By format version, sorted. */
+const contentOf: Record<Manifest['formatVersion'], readonly ContentPath[]> = { 1: CONTENT.filter((path) => path !== BILL), 2: CONTENT };
+/** A manifest has five short entries; more than this is not a manifest and is not parsed. */
 const MAX_MANIFEST_BYTES = 16 * 1024;
 const REMEDY = 'Restore the package from a backup, or publish the version again.';
 
 const manifestSchema = z.strictObject({
-  formatVersion: z.literal(1),
+  formatVersion: z.union([z.literal(1), z.literal(2)]),
   files: z
     .array(
       z.strictObject({
@@ -77,7 +89,7 @@ const manifestSchema = z.strictObject({
         sizeBytes: z.int().min(0),
       }),
     )
-    .length(CONTENT.length),
+    .max(CONTENT.length),
 });
 
 /**
@@ -118,35 +130,40 @@ export function buildDetectorPackage(detector: FittedDetector, facts: PackageFac
   return assemble(signature, writeDetector(detector, signature), facts);
 }
 
-function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {
-  const content: Record<(typeof CONTENT)[number], Uint8Array> = {
+/** A package of a graph that was written elsewhere and has passed the checks of `import-onnx.ts`. */
+export function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {
+  const content: Record<ContentPath, Uint8Array> = {
+    [BILL]: canonicalJson(billOfMaterials(facts.materials ?? {}), 'materials'),
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
     'signature.json': canonicalJson(asJson(signature), 'signature'),
   };
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: 2,
     files: CONTENT.map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),
   };
   const manifestBytes = canonicalJson(asJson(manifest), 'manifest');
   const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...Object.entries(content)]);
-  const all = Buffer.concat([...files.values()]);
-  return {
-    files,
-    manifest,
-    signature,
-    digest: sha256(manifestBytes),
-    sizeBytes: all.byteLength,
-    gzipBytes: gzipSync(all).byteLength,
-  };
+  return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
 
-/**
- * Checks that the files are those of one package, byte for byte. With `digest`, also that it is the very package whose
- * digest was noted when it was published: without, files exchanged together with their manifest pass.
- */
-export function verifyPackage(files: PackageFiles, options: { digest?: string } = {}): VerifiedPackage {
+/** A package that was verified, as one that was built: without the signature, which is added when it is stored. */
+export function packageOf(files: PackageFiles, { manifest, signature, digest }: Pick<ModelPackage, 'manifest' | 'signature' | 'digest'>): ModelPackage {
+  const content = new Map([...files].filter(([path]) => path !== SIGNATURE_FILE));
+  const all = Buffer.concat([...content.values()]);
+  return { files: content, manifest, signature, digest, sizeBytes: all.byteLength, gzipBytes: gzipSync(all).byteLength };
+}
+
+export interface VerifyOptions {
+  /** as noted when the package was published: without it, files exchanged together with their manifest pass */
+  digest?: string;
+  /** the public key that must have signed it; a package may be unsigned if left out, but a signature must be true */
+  signer?: string;
+}
+
+/** Checks that the files are those of one package, byte for byte. */
+export function verifyPackage(files: PackageFiles, options: VerifyOptions = {}): VerifiedPackage {
   const manifest = readManifest(files.get(MANIFEST));
   if ('problem' in manifest) return { type: 'damaged', problems: [manifest.problem] };
 
@@ -155,7 +172,7 @@ export function verifyPackage(files: PackageFiles, options: { digest?: string } 
     problems.push(damage('wrong_package', MANIFEST, 'is not the manifest that was noted at publication.'));
   }
   for (const path of files.keys()) {
-    if (path === MANIFEST || isContent(path)) continue;
+    if (path === MANIFEST || path === SIGNATURE_FILE || manifest.value.files.some((file) => file.path === path)) continue;
     problems.push(damage('unexpected_file', path, 'is not listed in the manifest.'));
   }
   for (const { path, sizeBytes, sha256: expected } of manifest.value.files) {
@@ -167,6 +184,7 @@ export function verifyPackage(files: PackageFiles, options: { digest?: string } 
       problems.push(damage('wrong_digest', path, 'was changed: its SHA-256 is not the one in the manifest.'));
     }
   }
+  const signedBy = checkSignature(files, options.signer, problems);
   if (problems.length > 0) return { type: 'damaged', problems };
 
   const parsed = parseSignature(readJson(files.get('signature.json')));
@@ -174,7 +192,19 @@ export function verifyPackage(files: PackageFiles, options: { digest?: string } 
     const complaint = `is no signature: ${parsed.complaint}`;
     return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', complaint)] };
   }
-  return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest };
+  return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest, signedBy };
+}
+
+function checkSignature(files: PackageFiles, signer: string | undefined, problems: Problem[]): ManifestSignature | null {
+  const file = files.get(SIGNATURE_FILE);
+  if (file === undefined) {
+    if (signer !== undefined) problems.push(damage('missing_signature', SIGNATURE_FILE, 'is missing.'));
+    return null;
+  }
+  const read = readSignature(file, files.get(MANIFEST)!, signer);
+  if ('signature' in read) return read.signature;
+  problems.push(damage('wrong_signature', SIGNATURE_FILE, read.complaint));
+  return null;
 }
 
 /** A damage as a problem: `field` is the path of the file. */
@@ -192,8 +222,10 @@ function readManifest(bytes: Uint8Array | undefined): { value: Manifest; digest:
     return { problem: damage('invalid_manifest', MANIFEST, `is no manifest: ${z.prettifyError(parsed.error)}`) };
   }
   // Nothing vouches for the manifest's own bytes, so any other spelling of the same content counts as a change.
-  const value: Manifest = { formatVersion: 1, files: parsed.data.files };
-  const isSorted = value.files.every((file, index) => file.path === CONTENT[index]);
+  const { formatVersion } = parsed.data;
+  const value: Manifest = { formatVersion, files: parsed.data.files };
+  const content = contentOf[formatVersion];
+  const isSorted = value.files.length === content.length && value.files.every((file, index) => file.path === content[index]);
   if (!isSorted || !Buffer.from(canonicalJson(asJson(value), 'manifest')).equals(bytes)) {
     return { problem: damage('invalid_manifest', MANIFEST, 'is not written as Millrace writes it.') };
   }
@@ -206,10 +238,6 @@ function readJson(bytes: Uint8Array | undefined): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isContent(path: string): boolean {
-  return (CONTENT as readonly string[]).includes(path);
 }
 
 /** Interfaces have no index signature, so the compiler cannot see that these are plain JSON. */

@@ -32,6 +32,12 @@ export interface TensorType {
 
 export type Attributes = Record<string, number | number[] | string | string[] | Float64Array | OnnxGraph>;
 
+export const irVersion = 8;
+export const operatorSets = [
+  { domain: '', version: 17 },
+  { domain: 'ai.onnx.ml', version: 3 },
+];
+
 /** TensorProto.DataType */
 const elementTypes = { float: 1, uint8: 2, int64: 7, string: 8, bool: 9, double: 11 } as const;
 
@@ -218,18 +224,18 @@ export function readOnnxGraph(bytes: Uint8Array): ReadGraph {
   return { node: graph.node, initializer };
 }
 
-/** A graph that `write` turns into the bytes of an ONNX model, with `metadata` as its metadata_props. */
-export function createOnnxGraph(name: string): OnnxGraph & { write(metadata: Record<string, string>): Uint8Array } {
-  const graph = new GraphWriter(name, '');
+/**
+ * A graph that `write` turns into the bytes of an ONNX model, with `metadata` as its metadata_props.
+ * @param prefix before every name that it makes
+ */
+export function createOnnxGraph(name: string, prefix = ''): OnnxGraph & { write(metadata: Record<string, string>): Uint8Array } {
+  const graph = new GraphWriter(name, prefix);
   const write = (metadata: Record<string, string>): Uint8Array => {
     const model = {
-      irVersion: 8,
+      irVersion,
       producerName: 'millrace',
       graph: graph.message,
-      opsetImport: [
-        { domain: '', version: 17 },
-        { domain: 'ai.onnx.ml', version: 3 },
-      ],
+      opsetImport: operatorSets,
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     };
     return Uint8Array.from(messages.lookupType('ModelProto').encode(model).finish());

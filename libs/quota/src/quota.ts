@@ -140,10 +140,11 @@ export function createQuota({ database }: { database: Database }) {
       const windows = keys.map(({ budgetDuration, createdAt }) => budgetWindow(budgetDuration, createdAt, now));
       const rows = await database.forTenant(actor.tenantId).transaction(
         (tx) => tx.$queryRaw<{ id: string; spend: number }[]>`
-          SELECT k.id, coalesce(sum(u.units), 0)::float8 AS spend
-          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[]) AS k (id, since)
-          LEFT JOIN usage_records u ON u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since
-          GROUP BY k.id`,
+          SELECT k.id, (
+            SELECT coalesce(sum(u.units), 0) FROM usage_records u
+            WHERE u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since
+          )::float8 AS spend
+          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[]) AS k (id, since)`,
       );
       return new Map(keys.map(({ id }, index) => [id, { spend: rows.find((row) => row.id === id)?.spend ?? 0, resetAt: windows[index]!.to }]));
     },

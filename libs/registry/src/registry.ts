@@ -1,21 +1,32 @@
-import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
+import { type Actor, actorName, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
-import { DomainError, newId, type Problem } from '@millrace/kernel';
-import type { Agreement, ModelPackage, PackageFiles, Signature } from '@millrace/packaging';
+import { newId, type Problem } from '@millrace/kernel';
+import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
+import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { createModelCare } from './model-care.ts';
+import { createModelImports } from './model-imports.ts';
+import { ModelTaskConflict } from './model-task-conflict.ts';
+import { createPackageStore, packagePrefix } from './package-store.ts';
+import { createTrustedKeys } from './trusted-keys.ts';
 
 export interface RegistryOptions {
   database: Database;
   storage: ArtefactStore;
+  /** signs what is stored and what is taken away */
+  keyring: Pick<Keyring, 'sign'>;
 }
 
 export interface NewVersion {
   tenantId: string;
   versionId: string;
   modelName: string;
-  runId: string;
-  datasetVersionId: string;
+  /** null for an imported version */
+  runId: string | null;
+  datasetVersionId: string | null;
+  /** of an imported version */
+  imported?: { source: 'PACKAGE' | 'ONNX'; provenance: Prisma.InputJsonObject };
   modelPackage: ModelPackage;
   /** scores on the test split */
   metrics: Prisma.InputJsonObject;
@@ -47,25 +58,24 @@ export interface ServedVersion {
   modelName: string;
   packagePrefix: string;
   packageSha256: string;
+  /** the public key that has signed the package; null for one from before they were signed */
+  signer: string | null;
   sizeBytes: number;
   signature: Signature;
 }
 
 export type Invalid = { type: 'invalid'; problems: Problem[] };
 export type NotFound = { type: 'not-found'; field: string; message: string };
-export type SetAliasOutcome = { type: 'set'; alias: ModelAlias } | Invalid | NotFound | VersionNotReady;
+export type SetAliasOutcome = { type: 'set'; alias: ModelAlias } | Invalid | NotFound | VersionNotReady | GateRefusal;
 export type VersionNotReady = { type: 'version-not-ready'; message: string };
 export type CreateEndpointOutcome = { type: 'created'; endpoint: Endpoint } | Invalid | NotFound | { type: 'name-taken'; name: string };
-export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | EndpointOfOtherModel;
+export type PublishOutcome = { type: 'published'; version: ModelVersion; endpoint: Endpoint } | Invalid | NotFound | VersionNotReady | GateRefusal | EndpointOfOtherModel;
 export type EndpointOfOtherModel = { type: 'endpoint-of-other-model'; name: string };
-
-/** Limit of one file of a package in memory while it is read for loading. */
-const maxPackageFileBytes = 1024 ** 3;
 
 export type Registry = ReturnType<typeof createRegistry>;
 
 /** Keeps models, their versions, aliases and endpoints, and finds the version that an endpoint serves. */
-export function createRegistry({ database, storage }: RegistryOptions) {
+export function createRegistry({ database, storage, keyring }: RegistryOptions) {
   async function moveAlias(tx: TenantTx, actor: Actor, version: ModelVersion, alias: string): Promise<ModelAlias> {
     const key = { tenantId: actor.tenantId, modelId: version.modelId, name: alias };
     return tx.modelAlias.upsert({
@@ -76,13 +86,10 @@ export function createRegistry({ database, storage }: RegistryOptions) {
   }
 
   return {
-    /** Stores the files of a package, whole and before any row names it. Storing twice is harmless. */
-    async storePackage(tenantId: string, versionId: string, modelPackage: ModelPackage): Promise<void> {
-      for (const [path, bytes] of modelPackage.files) {
-        const outcome = await storage.put(`${packagePrefix(tenantId, versionId)}/${path}`, bytes);
-        if (outcome.type !== 'stored') throw new Error(`a file of the package was not stored: ${outcome.type}`);
-      }
-    },
+    ...createPackageStore({ database, storage, keyring }),
+    ...createModelCare({ database, storage }),
+    ...createModelImports({ database }),
+    ...createTrustedKeys({ database }),
 
     /**
      * Enters a version whose package is stored: READY when both engines agree on the sample rows, FAILED otherwise.
@@ -96,22 +103,26 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         INSERT INTO models (id, tenant_id, name, task) VALUES (${newId('model')}, ${tenantId}, ${input.modelName}, ${task}::model_task)
         ON CONFLICT (tenant_id, name) DO NOTHING`;
       // Holding the model's row makes version numbers gapless and unique.
-      const [model] = await tx.$queryRaw<{ id: string; task: string }[]>`
-        SELECT id, task::text FROM models WHERE tenant_id = ${tenantId} AND name = ${input.modelName} FOR UPDATE`;
+      const [model] = await tx.$queryRaw<{ id: string; task: string; made: number }[]>`
+        SELECT id, task::text, versions_made AS made FROM models WHERE tenant_id = ${tenantId} AND name = ${input.modelName} FOR UPDATE`;
       if (model!.task !== task) throw new ModelTaskConflict(input.modelName, model!.task);
       const latest = await tx.modelVersion.aggregate({ where: { tenantId, modelId: model!.id }, _max: { number: true } });
+      const number = Math.max(latest._max.number ?? 0, model!.made) + 1;
+      await tx.model.update({ where: { tenantId_id: { tenantId, id: model!.id } }, data: { versionsMade: number } });
       const agrees = agreement.type === 'agrees';
       const version = await tx.modelVersion.create({
         data: {
           id: input.versionId,
           tenantId,
           modelId: model!.id,
-          number: (latest._max.number ?? 0) + 1,
+          number,
           status: agrees ? 'READY' : 'FAILED',
           failure: agrees ? null : 'The serving engine and the training engine give different predictions.',
           family: modelPackage.signature.family,
           runId: input.runId,
           datasetVersionId: input.datasetVersionId,
+          ...input.imported,
+          signingKeyId: signerOf(modelPackage.files)?.keyId ?? null,
           packagePrefix: packagePrefix(tenantId, input.versionId),
           packageSha256: modelPackage.digest,
           sizeBytes: BigInt(modelPackage.sizeBytes),
@@ -132,9 +143,13 @@ export function createRegistry({ database, storage }: RegistryOptions) {
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<SetAliasOutcome> => {
         const version = await tx.modelVersion.findUnique({
           where: { tenantId_modelId_number: { tenantId: actor.tenantId, modelId: input.modelId, number: input.versionNumber } },
+          include: { model: true },
         });
         if (!version) return versionNotFound('versionNumber');
         if (version.status !== 'READY') return versionNotReady;
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${actor.tenantId} AND id = ${version.modelId} FOR UPDATE`;
+        const refusal = input.alias === championAlias ? await whatKeepsFromChampion(tx, version.model, version) : null;
+        if (refusal) return refusal;
         const alias = await moveAlias(tx, actor, version, input.alias);
         await recordAudit(tx, actor, { action: 'alias.set', subject: version.modelId, details: { alias: input.alias, version: version.number } });
         await notify(tx, 'millrace_registry', actor.tenantId);
@@ -206,7 +221,10 @@ export function createRegistry({ database, storage }: RegistryOptions) {
         if (version.status !== 'READY') return versionNotReady;
         // One publication of a model at a time: `previous` is then what was really served before.
         await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
-        const key = { tenantId, modelId: version.modelId, name: 'champion' };
+        const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: version.modelId } } });
+        const refusal = await whatKeepsFromChampion(tx, model, version);
+        if (refusal) return refusal;
+        const key = { tenantId, modelId: version.modelId, name: championAlias };
         const champion = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } });
         if (champion && champion.versionId !== version.id) await moveAlias(tx, actor, champion.version, 'previous');
         await moveAlias(tx, actor, version, 'champion');
@@ -247,27 +265,33 @@ export function createRegistry({ database, storage }: RegistryOptions) {
                 where: { tenantId_modelId_number: { tenantId, modelId: endpoint.modelId, number: versionNumber } },
               });
         if (!version || version.status !== 'READY') return null;
-        const served = (row: ModelVersion): ServedVersion => ({
+        // A version that was signed by a key that is gone has no signer: it is not to be loaded as if it never had one.
+        const signerOf = async (keyId: string | null): Promise<string | null> =>
+          keyId === null ? null : ((await tx.signingKey.findUnique({ where: { tenantId_keyId: { tenantId, keyId } }, select: { publicKey: true } }))?.publicKey ?? '');
+        const served = async (row: ModelVersion): Promise<ServedVersion> => ({
           id: row.id,
           tenantId,
           number: row.number,
           modelName: endpoint.model.name,
           packagePrefix: row.packagePrefix,
           packageSha256: row.packageSha256,
+          signer: await signerOf(row.signingKeyId),
           sizeBytes: Number(row.sizeBytes),
           signature: row.signature as unknown as Signature,
         });
         // A version that is asked for by its number answers alone.
-        const shares = versionNumber === undefined
+        const rows = versionNumber === undefined
           ? await tx.trafficShare.findMany({ where: { tenantId, endpointId: endpoint.id, version: { status: 'READY' } }, include: { version: true }, orderBy: { versionId: 'asc' } })
           : [];
+        const shares: ServedShare[] = [];
+        for (const row of rows) {
+          if (row.versionId !== version.id) shares.push({ version: await served(row.version), percent: row.percent, mirrorPercent: row.mirrorPercent });
+        }
         return {
           endpoint: { id: endpoint.id, name: endpoint.name },
-          version: served(version),
+          version: await served(version),
           isStable: version.id === alias?.versionId,
-          shares: shares
-            .filter(({ versionId }) => versionId !== version.id)
-            .map((share) => ({ version: served(share.version), percent: share.percent, mirrorPercent: share.mirrorPercent })),
+          shares,
         };
       });
     },
@@ -291,19 +315,6 @@ export function createRegistry({ database, storage }: RegistryOptions) {
       );
       return rows.map((row) => row.number);
     },
-
-    /** The files of a version's package, unchecked: whoever loads them verifies their digests against `packageSha256`. */
-    async readPackage(version: Pick<ServedVersion, 'packagePrefix'>): Promise<PackageFiles> {
-      const entries = await storage.list(version.packagePrefix);
-      if (!entries.length) {
-        throw new DomainError('UNAVAILABLE', 'The package of this version is not in the artefact store.', {
-          remedy: 'Restore it from a backup, or train the version again.',
-        });
-      }
-      const files = new Map<string, Uint8Array>();
-      for (const { key } of entries) files.set(key.slice(version.packagePrefix.length + 1), await storage.read(key, maxPackageFileBytes));
-      return files;
-    },
   };
 }
 
@@ -322,13 +333,5 @@ async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string;
 
 class EndpointTaken extends Error {}
 
-/** Two runs of different tasks were accepted for one new model; the other one has made it. Undoes the transaction. */
-export class ModelTaskConflict extends Error {
-  constructor(modelName: string, task: string) {
-    super(`The model ${modelName} is for ${task.toLowerCase().replaceAll('_', ' ')} since another run has ended.`);
-  }
-}
-
-const packagePrefix = (tenantId: string, versionId: string): string => `tenants/${tenantId}/packages/${versionId}`;
 const versionNotFound = (field: string): NotFound => ({ type: 'not-found', field, message: 'There is no such version of a model.' });
 const versionNotReady: VersionNotReady = { type: 'version-not-ready', message: 'Only a version that is READY can be served.' };

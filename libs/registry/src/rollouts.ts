@@ -1,6 +1,7 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
+import { championAlias, whatKeepsFromChampion } from './champion-gate.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
 
 /** What a rollout can be judged by. Ratios are to the version that it replaces, over the same time. */
@@ -112,6 +113,9 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (version.status !== 'READY') return versionNotReady('versionNumber');
         if (version.id === served.stable.id) return conflict('already_served', 'versionNumber', 'The endpoint serves this version already.', 'Choose another version.');
         if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: served.endpoint.modelId } } });
+        const refusal = served.endpoint.aliasName === championAlias ? await whatKeepsFromChampion(tx, model, version) : null;
+        if (refusal) return conflict(refusal.type.replace('-', '_'), 'versionNumber', refusal.message, 'Have the version approved, or change the model’s policy.');
         const rollout = await tx.rollout.create({
           data: {
             id: newId('rollout'), tenantId, endpointId: served.endpoint.id, versionId: version.id, previousVersionId: served.stable.id,

@@ -78,7 +78,7 @@ export async function createWorld(options: { leaseSeconds?: number } = {}): Prom
   const auth = createAuth({ database, ...testSecrets, logger: silentLogger });
   const quota = createQuota({ database });
   const datasets = createDatasets({ database, storage, quota });
-  const registry = createRegistry({ database, storage });
+  const registry = createRegistry({ database, storage, keyring });
   const training = createTraining({ database, quota, datasets, storage });
   const queue = createRunQueue({ database: db.workerDatabase, quota, registry, logger: silentLogger, ...options });
   await auth.watchRevocations();

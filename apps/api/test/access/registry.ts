@@ -1,4 +1,16 @@
-import { error, type Rows } from './row.ts';
+import { newId } from '@millrace/kernel';
+import { addModelVersion } from '../api-world.ts';
+import { error, type Rows, type Stage } from './row.ts';
+
+/** A version of Acme's that no alias points to. */
+async function spareVersion({ world, acme, ours }: Stage): Promise<string> {
+  const id = newId('modelVersion');
+  const [{ next } = { next: 2 }] = await world.database.asOwner<{ next: number }>('SELECT max(number) + 1 AS next FROM model_versions WHERE model_id = $1', [ours.model]);
+  await addModelVersion(world.database.database, acme.actor.tenantId, {
+    modelId: ours.model, versionId: id, modelName: ours.modelName, number: next, datasetVersionId: ours.datasetVersion, runId: newId('run'),
+  });
+  return id;
+}
 
 export const registryRows: Rows = {
   'Query.models': { operation: '{ models { edges { node { id name } } } }', needs: 'model:read' },
@@ -33,23 +45,84 @@ export const registryRows: Rows = {
     needs: 'endpoint:write',
     variables: ({ modelVersion }) => ({ id: modelVersion }),
   },
+  'Query.signingKeys': { operation: '{ signingKeys { keyId publicKey } }', needs: 'model:read' },
+  'Query.trustedKeys': { operation: '{ trustedKeys { keyId name } }', needs: 'model:read' },
+  'Query.modelImports': { operation: '{ modelImports { edges { node { id modelName } } } }', needs: 'model:read' },
+  'Query.modelImport': {
+    operation: 'query ($id: ID!) { modelImport(id: $id) { id modelName filename problems { code } } }',
+    needs: 'model:read',
+    variables: ({ modelImport }) => ({ id: modelImport }),
+  },
+  'Mutation.importModel': {
+    operation: `mutation ($upload: ID!) { importModel(input: { uploadId: $upload, modelName: "canary-import" }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ upload }) => ({ upload }),
+  },
+  'Mutation.trustPackageKey': {
+    operation: `mutation { trustPackageKey(input: { name: "", publicKey: "short" }) { ${error} } }`,
+    needs: 'model:trust',
+    succeeds: () => ({ operation: `mutation { trustPackageKey(input: { name: "canary", publicKey: "${'A'.repeat(43)}" }) { ${error} } }` }),
+  },
+  'Mutation.distrustPackageKey': {
+    operation: `mutation ($key: String!) { distrustPackageKey(input: { keyId: $key }) { ${error} } }`,
+    needs: 'model:trust',
+    variables: ({ trustedKey }) => ({ key: trustedKey }),
+  },
+  'Query.versionComparison': {
+    operation: 'query ($id: ID!) { versionComparison(leftId: $id, rightId: $id) { sameData scores { name } left { card } } }',
+    needs: 'model:read',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+  },
+  'Query.modelLineage': {
+    operation: 'query ($id: ID!) { modelLineage(modelId: $id) { nodes { id label } edges { from to } } }',
+    needs: 'model:read',
+    variables: ({ model }) => ({ id: model }),
+  },
+  'Mutation.reviewModelVersion': {
+    operation: `mutation ($id: ID!) { reviewModelVersion(input: { versionId: $id, verdict: APPROVED, comment: "canary: good" }) { ${error} } }`,
+    needs: 'model:approve',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+  },
+  'Mutation.saveModelPolicy': {
+    operation: `mutation ($id: ID!) { saveModelPolicy(input: { modelId: $id, approvalRequired: false, keepVersions: 50 }) { ${error} } }`,
+    needs: 'model:approve',
+    variables: ({ model }) => ({ id: model }),
+  },
+  'Mutation.describeModel': {
+    operation: `mutation ($id: ID!) { describeModel(input: { modelId: $id, tags: ["canary"] }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ model }) => ({ id: model }),
+  },
+  'Mutation.describeModelVersion': {
+    operation: `mutation ($id: ID!) { describeModelVersion(input: { versionId: $id, card: "canary" }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+  },
+  'Mutation.deleteModelVersion': {
+    operation: `mutation ($id: ID!) { deleteModelVersion(input: { versionId: $id }) { ${error} } }`,
+    needs: 'model:write',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+    succeeds: async (stage) => ({ variables: { id: await spareVersion(stage) } }),
+  },
   'Mutation.predict': {
     operation: `mutation ($endpoint: String!) { predict(input: { endpoint: $endpoint, rows: [{}] }) { ${error} } }`,
     needs: 'endpoint:predict',
     variables: ({ endpoint }) => ({ endpoint }),
   },
   'Mutation.startRollout': {
-    operation: `mutation ($endpoint: String!) { startRollout(input: { endpointName: $endpoint, versionNumber: 2, bakeSeconds: 60 }) { ${error} } }`,
+    operation: `mutation ($endpoint: String!, $version: Int = 1) { startRollout(input: { endpointName: $endpoint, versionNumber: $version, bakeSeconds: 60 }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage), version: 2 } }),
   },
   'Mutation.promoteRollout': {
     operation: `mutation ($endpoint: String!) { promoteRollout(input: { endpointName: $endpoint }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
   },
   'Mutation.setEndpointTraffic': {
-    operation: `mutation ($endpoint: String!) { setEndpointTraffic(input: { endpointName: $endpoint, traffic: [{ versionNumber: 1, percent: 50 }, { versionNumber: 2, percent: 50 }] }) { ${error} } }`,
+    operation: `mutation ($endpoint: String!) { setEndpointTraffic(input: { endpointName: $endpoint, traffic: [{ versionNumber: 1, percent: 100 }] }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
   },
@@ -57,6 +130,7 @@ export const registryRows: Rows = {
     operation: `mutation ($endpoint: String!) { rollBackEndpoint(input: { endpointName: $endpoint }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
   },
   'Mutation.deleteEndpoint': {
     operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
@@ -64,3 +138,18 @@ export const registryRows: Rows = {
     variables: ({ endpoint }) => ({ name: endpoint }),
   },
 };
+
+/** The name of an endpoint that serves the first of two versions of a model of its own. */
+async function endpointOfTwo({ world, acme, ours }: Stage, state?: 'rolling out'): Promise<string> {
+  const modelId = newId('model');
+  const name = `canary-${modelId.slice(-8)}`;
+  const ids = [newId('modelVersion'), newId('modelVersion')];
+  for (const [index, versionId] of ids.entries()) {
+    await addModelVersion(world.database.database, acme.actor.tenantId, {
+      modelId, versionId, modelName: name, number: index + 1, datasetVersionId: ours.datasetVersion, runId: newId('run'),
+    });
+  }
+  await world.graphql('mutation ($id: ID!, $name: String!) { publishModelVersion(input: { versionId: $id, endpointName: $name }) { __typename } }', { id: ids[0], name }, acme.token);
+  if (state) await world.graphql('mutation ($name: String!) { startRollout(input: { endpointName: $name, versionNumber: 2 }) { __typename } }', { name }, acme.token);
+  return name;
+}

@@ -11,6 +11,9 @@ export interface Things {
   model: string;
   modelVersion: string;
   modelName: string;
+  modelImport: string;
+  /** id of a key that is trusted */
+  trustedKey: string;
   endpoint: string;
   apiKey: string;
   /** of a member */

@@ -20,6 +20,16 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     { id: modelVersion },
     acme.token,
   );
+  const imported = await world.graphql(
+    'mutation ($id: ID!) { importModel(input: { uploadId: $id, modelName: "canary-import" }) { ... on ImportModelSuccess { modelImport { id } } } }',
+    { id: uploadId },
+    acme.token,
+  );
+  const trusted = await world.graphql(
+    `mutation { trustPackageKey(input: { name: "canary", publicKey: "${'B'.repeat(43)}" }) { ... on TrustPackageKeySuccess { key { keyId } } } }`,
+    {},
+    acme.token,
+  );
   const apiKeys = await world.graphql('{ apiKeys { edges { node { id } } } }', {}, acme.token);
   const claimed = await world.graphql(
     'mutation { claimDomain(input: { domain: "canary.example" }) { ... on ClaimDomainSuccess { domainClaim { id } } } }',
@@ -58,6 +68,8 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     model,
     modelVersion,
     modelName: 'canary-model',
+    modelImport: imported.data!['importModel'].modelImport.id,
+    trustedKey: trusted.data!['trustPackageKey'].key.keyId,
     endpoint: 'canary-endpoint',
     apiKey,
     domainClaim: claimed.data!['claimDomain'].domainClaim.id,
@@ -82,6 +94,8 @@ export function nobodysThings(): Things {
     model: newId('model'),
     modelVersion: newId('modelVersion'),
     modelName: 'missing-model',
+    modelImport: newId('modelImport'),
+    trustedKey: '0123456789abcdef',
     endpoint: 'missing-endpoint',
     apiKey: newId('apiKey'),
     domainClaim: newId('domainClaim'),

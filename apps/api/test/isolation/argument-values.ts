@@ -18,6 +18,8 @@ const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
   'SetModelAliasInput.alias': () => ['spare', ''],
   'DeleteModelAliasInput.alias': () => ['spare', 'champion', 'none'],
   'CreateEndpointInput.alias': () => ['champion'],
+  'TrustPackageKeyInput.publicKey': () => ['C'.repeat(43), 'short'],
+  'DistrustPackageKeyInput.keyId': ({ marks }) => [`key-id-${marks.canary}`, 'none'],
 };
 
 const plainText = 'some text';

@@ -176,6 +176,23 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('rollBackEndpoint', { endpointName }, credential);
   },
 
+  async 'versions that are compared, judged, described and deleted, and files from elsewhere'(stage) {
+    const { ask, change, anOwner, acme, canary } = onStage(stage);
+    const credential = await anOwner();
+    await acme.refresh(stage.two.inspection);
+    const [modelId, [first, second]] = [acme.ids('mdl')[0]!, acme.ids('ver')];
+    await ask('query', 'versionComparison', { leftId: first, rightId: second }, credential);
+    await ask('query', 'modelLineage', { modelId }, credential);
+    await change('reviewModelVersion', { versionId: first, verdict: 'APPROVED', comment: `fit ${canary}` }, credential);
+    await change('saveModelPolicy', { modelId, approvalRequired: false, gate: { metric: 'f1', atMostWorse: 1 } }, credential);
+    await change('describeModel', { modelId, description: `does ${canary}`, tags: [canary] }, credential);
+    await change('describeModelVersion', { versionId: first, card: `# ${canary}`, tags: [canary] }, credential);
+    await change('deleteModelVersion', { versionId: second }, credential);
+    const { key } = await change('trustPackageKey', { name: `other-${canary}`, publicKey: 'D'.repeat(43) }, credential);
+    await change('distrustPackageKey', { keyId: key.keyId }, credential);
+    for (const uploadId of acme.ids('upl')) await change('importModel', { uploadId, modelName: `import-${canary}` }, credential);
+  },
+
   async 'single sign-on, and nothing else'(stage) {
     const { change, invite, signIn, anOwner, acme, canary, inspection } = onStage(stage);
     const credential = await anOwner();

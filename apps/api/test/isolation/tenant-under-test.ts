@@ -138,11 +138,13 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
       await tx.runMetric.create({ data: { tenantId, runId, trial: 0, epoch: 1, values: { [canary]: 1 } } });
       await tx.trial.create({ data: { tenantId, runId, number: 0, family: `family-${canary}`, parameters: { [canary]: 1 }, metrics: { [canary]: 1 }, fitTimeSeconds: 1 } });
     }
-    await tx.model.create({ data: { id: modelId, tenantId, name: `model-${canary}`, task: 'CLASSIFICATION', description: `does ${canary}` } });
-    const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 } };
+    await tx.model.create({ data: { id: modelId, tenantId, name: `model-${canary}`, task: 'CLASSIFICATION', description: `does ${canary}`, tags: [canary], gate: { metric: canary, atMostWorse: 1 } } });
+    const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 }, provenance: { filename: canary }, tags: [canary] };
     await tx.modelVersion.create({ data: { ...shared, id: versionId, number: 1, status: 'READY', runId: doneRun } });
-    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}` } });
+    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}`, signature: { inputs: [{ name: canary, type: 'category', required: true, categories: [canary] }] } } });
     await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 3, status: 'READY', runId: otherRun } });
+    await tx.versionReview.create({ data: { id: newId('versionReview'), tenantId, versionId, verdict: 'APPROVED', comment: `fit ${canary}`, evidence: { [canary]: 1 }, reviewedBy: `person:${owner.actor.personId}` } });
+    await tx.modelImport.create({ data: { id: newId('modelImport'), tenantId, uploadId, modelName: `model-${canary}`, options: { signature: { name: canary } }, problems: [{ code: 'not_onnx', field: 'model', message: canary, remedy: canary }], status: 'FAILED', finishedAt: new Date(), versionId, createdBy: `person:${owner.actor.personId}` } });
     await tx.usageRecord.createMany({
       data: [{ tenantId, requestId: newId('prediction'), at: new Date(), kind: 'PREDICTION', actor: `person:${owner.actor.personId}`, rows: 4_321_567, units: 4_321_567 }],
     });

@@ -5,6 +5,11 @@ import { builder } from '../../schema-builder.ts';
 const versionNotReady = (field: string, message: string) =>
   conflict('version_not_ready', field, message, 'Choose a version whose status is READY.');
 
+const keptFromChampion = ({ type, message }: { type: 'not-approved' | 'gate-closed'; message: string }, field: string) =>
+  type === 'not-approved'
+    ? conflict('not_approved', field, message, 'Have it approved, or change the model’s policy.')
+    : conflict('gate_closed', field, message, 'Publish a better version, or change the model’s policy.');
+
 const setModelAliasSuccess = builder
   .objectRef<{ __typename: 'SetModelAliasSuccess'; modelId: string; alias: string }>('SetModelAliasSuccess')
   .implement({
@@ -168,6 +173,9 @@ builder.mutationFields((t) => ({
           return notFound('version', outcome.field, outcome.message);
         case 'version-not-ready':
           return versionNotReady('versionNumber', outcome.message);
+        case 'not-approved':
+        case 'gate-closed':
+          return keptFromChampion(outcome, 'versionNumber');
       }
     },
   }),
@@ -245,6 +253,9 @@ builder.mutationFields((t) => ({
           return notFound('version', outcome.field, outcome.message);
         case 'version-not-ready':
           return versionNotReady('versionId', outcome.message);
+        case 'not-approved':
+        case 'gate-closed':
+          return keptFromChampion(outcome, 'versionId');
         case 'endpoint-of-other-model':
           return conflict('endpoint_of_other_model', 'endpointName', `The endpoint ${outcome.name} serves another model.`, 'Choose another endpoint.');
       }

@@ -1,6 +1,7 @@
 import { databaseEnums } from '@millrace/database';
 import { DomainError, isId } from '@millrace/kernel';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { approvalEnum, searchedText } from './care-types.ts';
 
 const modelTaskEnum = builder.enumType(databaseEnums.ModelTask, {
   name: 'ModelTask',
@@ -10,6 +11,11 @@ const modelTaskEnum = builder.enumType(databaseEnums.ModelTask, {
 const modelVersionStatusEnum = builder.enumType(databaseEnums.ModelVersionStatus, {
   name: 'ModelVersionStatus',
   description: 'PENDING is being made, READY may be served, FAILED never will be.',
+});
+
+const modelVersionSourceEnum = builder.enumType(databaseEnums.ModelVersionSource, {
+  name: 'ModelVersionSource',
+  description: 'RUN: trained here. PACKAGE: the package of another installation. ONNX: a plain ONNX file.',
 });
 
 builder.prismaNode('ModelVersion', {
@@ -27,11 +33,14 @@ builder.prismaNode('ModelVersion', {
     sizeBytes: t.expose('sizeBytes', { type: 'BigInt', description: 'Size of the package, in bytes.' }),
     sizeGzBytes: t.expose('sizeGzBytes', { type: 'BigInt', description: 'Size of the package after gzip, in bytes.' }),
     packageSha256: t.exposeString('packageSha256', { description: 'SHA-256 of the manifest, which holds that of every file.' }),
+    signingKeyId: t.exposeString('signingKeyId', { nullable: true, description: 'The key that has signed the package; null for one from before packages were signed.' }),
+    source: t.expose('source', { type: modelVersionSourceEnum, description: 'Where it came from.' }),
+    provenance: t.expose('provenance', { type: 'JSON', description: 'Of an imported version: the file and its SHA-256, whose signature it had, who imported it, and what it says of its origin.' }),
     failure: t.exposeString('failure', { nullable: true, description: 'Why it is FAILED, if it is.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     model: t.relation('model', { description: 'The model that it is a version of.' }),
-    run: t.relation('run', { description: 'The run that it came from.' }),
-    datasetVersion: t.relation('datasetVersion', { description: 'What it learned from.' }),
+    run: t.relation('run', { nullable: true, description: 'The run that it came from; null if it was imported.' }),
+    datasetVersion: t.relation('datasetVersion', { nullable: true, description: 'What it learned from; null if it was imported.' }),
     aliases: t.stringList({
       description: 'Names that point to it now, such as champion.',
       select: { aliases: { select: { name: true }, orderBy: { name: 'asc' } } },
@@ -73,7 +82,14 @@ builder.prismaNode('Model', {
         maxSize: pageLimit,
         complexity: pageComplexity,
         description: 'All versions, newest first.',
-        query: { orderBy: { id: 'desc' } },
+        args: {
+          tag: t.arg.string({ description: 'Only those with this tag.' }),
+          approval: t.arg({ type: approvalEnum, description: 'Only those of which this was said.' }),
+        },
+        query: ({ tag, approval }) => ({
+          where: { ...(tag ? { tags: { has: tag } } : {}), ...(approval ? { approval } : {}) },
+          orderBy: { id: 'desc' as const },
+        }),
       },
       { name: 'ModelVersionConnection' },
       { name: 'ModelVersionEdge' },
@@ -112,8 +128,16 @@ builder.queryFields((t) => ({
       complexity: pageComplexity,
       authScopes: { permission: 'model:read' },
       description: 'The registered models of the tenant, newest first.',
-      resolve: (query, _root, _args, { db, tenantId }) =>
-        db.model.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' } }),
+      args: {
+        search: t.arg.string({ description: 'Only those whose name or description holds this text.' }),
+        tag: t.arg.string({ description: 'Only those with this tag.' }),
+      },
+      resolve: (query, _root, { search, tag }, { db, tenantId }) => {
+        const text = searchedText(search);
+        const contains = { contains: text ?? '', mode: 'insensitive' as const };
+        const where = { tenantId, ...(text === null ? {} : { OR: [{ name: contains }, { description: contains }] }), ...(tag ? { tags: { has: tag } } : {}) };
+        return db.model.findMany({ ...query, where, orderBy: { id: 'desc' } });
+      },
     },
     { name: 'ModelConnection' },
     { name: 'ModelEdge' },

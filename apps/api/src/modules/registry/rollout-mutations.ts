@@ -16,16 +16,24 @@ function refused(outcome: Refused) {
   }
 }
 
-const changeEndpointSuccess = builder.objectRef<{ __typename: 'ChangeTrafficSuccess'; endpointId: string }>('ChangeTrafficSuccess').implement({
-  description: 'The inference servers follow within a second.',
-  fields: (t) => ({
-    endpoint: t.prismaField({
-      type: 'Endpoint',
-      description: 'The endpoint.',
-      resolve: (query, { endpointId: id }, _args, { db, tenantId }) => db.endpoint.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+/** A success that is the endpoint as it is now, and the payload that holds it. */
+function changedEndpoint<Name extends 'SetEndpointTraffic' | 'PromoteRollout' | 'RollBackEndpoint'>(name: Name, verb: string) {
+  const success = builder.objectRef<{ __typename: `${Name}Success`; endpointId: string }>(`${name}Success`).implement({
+    description: 'The inference servers follow within a second.',
+    fields: (t) => ({
+      endpoint: t.prismaField({
+        type: 'Endpoint',
+        description: 'The endpoint.',
+        resolve: (query, { endpointId: id }, _args, { db, tenantId }) => db.endpoint.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+      }),
     }),
-  }),
-});
+  });
+  return builder.unionType(`${name}Payload`, {
+    description: `Outcomes of ${verb}.`,
+    types: [success, invalidInputError, notFoundError, conflictError],
+    resolveType: nameOf,
+  });
+}
 
 const startRolloutSuccess = builder.objectRef<{ __typename: 'StartRolloutSuccess'; rolloutId: string }>('StartRolloutSuccess').implement({
   description: 'The version has its first share within a second, once it is loaded.',
@@ -38,11 +46,9 @@ const startRolloutSuccess = builder.objectRef<{ __typename: 'StartRolloutSuccess
   }),
 });
 
-const changeTrafficPayload = builder.unionType('ChangeTrafficPayload', {
-  description: 'Outcomes of what changes how an endpoint’s requests are divided.',
-  types: [changeEndpointSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const setEndpointTrafficPayload = changedEndpoint('SetEndpointTraffic', 'setEndpointTraffic');
+const promoteRolloutPayload = changedEndpoint('PromoteRollout', 'promoteRollout');
+const rollBackEndpointPayload = changedEndpoint('RollBackEndpoint', 'rollBackEndpoint');
 
 const startRolloutPayload = builder.unionType('StartRolloutPayload', {
   description: 'Outcomes of startRollout.',
@@ -93,19 +99,16 @@ const endpointNameInput = builder.inputType('EndpointNameInput', {
   fields: (t) => ({ endpointName: t.string({ required: true, description: 'Its name.' }) }),
 });
 
-const endedSuccess = (outcome: EndRolloutOutcome) =>
-  outcome.type === 'ended' ? { __typename: 'ChangeTrafficSuccess' as const, endpointId: outcome.endpoint.id } : refused(outcome);
-
 builder.mutationFields((t) => ({
   setEndpointTraffic: t.field({
-    type: changeTrafficPayload,
+    type: setEndpointTrafficPayload,
     action: 'endpoint.traffic',
     authScopes: { permission: 'endpoint:write' },
     description: 'Divides an endpoint’s requests among versions of its model.',
     args: { input: t.arg({ type: setTrafficInput, required: true, description: 'Endpoint and shares.' }) },
     resolve: async (_root, { input: { endpointName, traffic, mirror } }, { services, signedIn }) => {
       const outcome = await services.rollouts.setTraffic(signedIn, { endpointName, traffic, mirror: mirror ?? [] });
-      return outcome.type === 'set' ? { __typename: 'ChangeTrafficSuccess' as const, endpointId: outcome.endpoint.id } : refused(outcome);
+      return outcome.type === 'set' ? { __typename: 'SetEndpointTrafficSuccess' as const, endpointId: outcome.endpoint.id } : refused(outcome);
     },
   }),
   startRollout: t.field({
@@ -128,19 +131,25 @@ builder.mutationFields((t) => ({
     },
   }),
   promoteRollout: t.field({
-    type: changeTrafficPayload,
+    type: promoteRolloutPayload,
     action: 'rollout.promote',
     authScopes: { permission: 'endpoint:write' },
     description: 'Gives the version of a rollout all requests at once.',
     args: { input: t.arg({ type: endpointNameInput, required: true, description: 'The endpoint.' }) },
-    resolve: async (_root, { input }, { services, signedIn }) => endedSuccess(await services.rollouts.promote(signedIn, input.endpointName)),
+    resolve: async (_root, { input }, { services, signedIn }) => {
+      const outcome = await services.rollouts.promote(signedIn, input.endpointName);
+      return outcome.type === 'ended' ? { __typename: 'PromoteRolloutSuccess' as const, endpointId: outcome.endpoint.id } : refused(outcome);
+    },
   }),
   rollBackEndpoint: t.field({
-    type: changeTrafficPayload,
+    type: rollBackEndpointPayload,
     action: 'endpoint.rollback',
     authScopes: { permission: 'endpoint:write' },
     description: 'Back to what was served before: ends a rollout or divided traffic; without either, the alias moves to the version that `previous` names.',
     args: { input: t.arg({ type: endpointNameInput, required: true, description: 'The endpoint.' }) },
-    resolve: async (_root, { input }, { services, signedIn }) => endedSuccess(await services.rollouts.rollBack(signedIn, input.endpointName)),
+    resolve: async (_root, { input }, { services, signedIn }) => {
+      const outcome = await services.rollouts.rollBack(signedIn, input.endpointName);
+      return outcome.type === 'ended' ? { __typename: 'RollBackEndpointSuccess' as const, endpointId: outcome.endpoint.id } : refused(outcome);
+    },
   }),
 }));

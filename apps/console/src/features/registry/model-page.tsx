@@ -1,6 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
-import { useState, type FormEvent } from 'react';
+import { useState, type FormEvent, type ReactNode } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { Badge, type Tone } from '../../design/badge.tsx';
 import { Button, buttonClass } from '../../design/button.tsx';
@@ -14,12 +14,17 @@ import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { ModelDocument, PublishModelVersionDocument, type ModelQuery, type ModelVersionStatus } from '../../gql/graphql.ts';
+import { DownloadLink } from '../../graphql/download-link.tsx';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
+import { ComparisonCard } from './comparison-card.tsx';
+import { LineageCard } from './lineage-card.tsx';
+import { DescriptionCard, PolicyCard } from './policy-card.tsx';
 import { signatureOf, type Signature } from './signature.ts';
+import { VersionCare } from './version-care.tsx';
 
 type Model = NonNullable<ModelQuery['model']>;
 type Version = Model['versions']['edges'][number]['node'];
@@ -58,6 +63,8 @@ function ModelView({ model }: { model: Model }) {
   const chosen = versions.find(({ id }) => id === chosenId) ?? versions[0];
   const endpoint = model.endpoints[0];
   const mayPublish = useCan('endpoint:write');
+  const mayApprove = useCan('model:approve');
+  const mayWrite = useCan('model:write');
 
   return (
     <Page
@@ -96,6 +103,7 @@ function ModelView({ model }: { model: Model }) {
                 ),
               },
               { header: 'Status', cell: (version) => <Badge tone={tones[version.status]}>{words(version.status)}</Badge> },
+              { header: 'Approval', cell: (version) => (version.approval === 'PENDING_APPROVAL' ? '–' : <Badge tone={version.approval === 'APPROVED' ? 'good' : 'bad'}>{words(version.approval)}</Badge>) },
               { header: 'Family', cell: (version) => familyName(version.family) },
               { header: 'Score', align: 'right', cell: (version) => headline(version.metrics) },
               {
@@ -130,13 +138,21 @@ function ModelView({ model }: { model: Model }) {
           />
         )}
       </Card>
-      {chosen && <VersionView key={chosen.id} version={chosen} />}
+      {chosen && <VersionView key={chosen.id} version={chosen} modelId={model.id} modelName={model.name} />}
+      {chosen && <VersionCare key={`care ${chosen.id}`} versionId={chosen.id} number={chosen.number} isAliased={chosen.aliases.length > 0} />}
+      {versions.length > 1 && <ComparisonCard versions={versions} />}
+      <LineageCard modelId={model.id} />
+      <div className="grid gap-6 xl:grid-cols-2">
+        {mayApprove && <PolicyCard model={model} />}
+        {mayWrite && <DescriptionCard model={model} />}
+      </div>
       <PublishDialog model={model} version={publishing} onClose={() => setPublishing(null)} />
     </Page>
   );
 }
 
-function VersionView({ version }: { version: Version }) {
+function VersionView({ version, modelId, modelName }: { version: Version; modelId: string; modelName: string }) {
+  const mayExport = useCan('model:export');
   const evaluation = evaluationOf(version.metrics);
   const signature = signatureOf(version.signature);
   return (
@@ -153,23 +169,13 @@ function VersionView({ version }: { version: Version }) {
             <SignatureTable signature={signature} />
           </Card>
         )}
-        <Card title="Lineage and package">
+        <Card title="Lineage and package" actions={mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}>
           <Facts
             facts={[
-              [
-                'Trained by',
-                <Link to="/runs/$id" params={{ id: version.run.id }} className="link">
-                  this run
-                </Link>,
-              ],
-              [
-                'Learnt from',
-                <Link to="/datasets/$id" params={{ id: version.datasetVersion.dataset.id }} className="link">
-                  {version.datasetVersion.dataset.name}, version {version.datasetVersion.number}
-                </Link>,
-              ],
+              ...originFacts(version),
               ['Engines agree', agreementText(version.agreement)],
               ['Size', `${formatBytes(version.sizeBytes)}, ${formatBytes(version.sizeGzBytes)} compressed`],
+              ['Signed with', version.signingKeyId ? <code className="font-mono text-xs">{version.signingKeyId}</code> : 'nothing: it is from before packages were signed'],
               ['SHA-256', <code className="font-mono text-xs break-all">{version.packageSha256}</code>],
               ['Version id', <code className="font-mono text-xs break-all">{version.id}</code>],
             ]}
@@ -211,9 +217,23 @@ function SignatureTable({ signature }: { signature: Signature }) {
   );
 }
 
+/** What it was made from: a run and its data, or a file that somebody brought. */
+function originFacts({ run, datasetVersion, source, provenance }: Version): [string, ReactNode][] {
+  const { filename, producer, signer } = (provenance ?? {}) as { filename?: string; producer?: string; signer?: { keyId: string; name: string | null } | null };
+  return [
+    ...(run ? [['Trained by', <Link to="/runs/$id" params={{ id: run.id }} className="link">this run</Link>] satisfies [string, ReactNode]] : []),
+    ...(datasetVersion
+      ? [['Learnt from', <Link to="/datasets/$id" params={{ id: datasetVersion.dataset.id }} className="link">{datasetVersion.dataset.name}, version {datasetVersion.number}</Link>] satisfies [string, ReactNode]]
+      : []),
+    ...(source === 'RUN' ? [] : [['Imported from', `${filename ?? 'a file'}${producer ? `, made by ${producer}` : ''}`] satisfies [string, ReactNode]]),
+    ...(source === 'PACKAGE' ? [['Was signed by', signer ? `${signer.name ?? 'somebody whom nobody here trusts'} (${signer.keyId})` : 'nobody'] satisfies [string, ReactNode]] : []),
+  ];
+}
+
 function agreementText(agreement: unknown): string {
   const { rows, maxDifference, tolerance, type } = (agreement ?? {}) as Record<string, unknown>;
   if (type !== 'agrees') return 'No';
+  if (rows === 0) return 'Not compared: it came without sample rows';
   return `on ${formatCount(Number(rows))} rows; largest difference ${formatNumber(Number(maxDifference))}, allowed ${formatNumber(Number(tolerance))}`;
 }
 

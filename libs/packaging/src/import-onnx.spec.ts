@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { float32, type Graph, graph, int64, linear, message, model, type Node, tensor, trees, value } from '../test/foreign-model.ts';
+import { checkRows } from './check-rows.ts';
+import { importOnnx } from './import-onnx.ts';
+import { loadModel } from './loaded-model.ts';
+import { tryPackage } from './try-package.ts';
+import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
+
+const importing = (bytes: Uint8Array, signature?: unknown) =>
+  importOnnx({ bytes, filename: 'model.onnx', sha256: createHash('sha256').update(bytes).digest('hex'), signature, tools: { millrace: 'test' } });
+
+function fitting(bytes: Uint8Array, signature?: unknown) {
+  const imported = importing(bytes, signature);
+  if (imported.type !== 'fit') throw new Error(JSON.stringify(imported.problems));
+  return imported.modelPackage;
+}
+
+const codes = (bytes: Uint8Array, signature?: unknown): string[] => {
+  const imported = importing(bytes, signature);
+  if (imported.type !== 'refused') return [];
+  for (const { field, message: text, remedy } of imported.problems) expect([field, text, remedy].every(Boolean)).toBe(true);
+  return imported.problems.map(({ code }) => code);
+};
+
+async function predictions(bytes: Uint8Array, rows: object[], signature?: unknown) {
+  const built = fitting(bytes, signature);
+  expect(await tryPackage(built.files, undefined)).toMatchObject({ type: 'works' });
+  const loaded = await loadModel(built.files);
+  const checked = checkRows(loaded.signature, rows);
+  if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+  try {
+    return await loaded.predict(checked.rows);
+  } finally {
+    await loaded.close();
+  }
+}
+
+describe('a model made elsewhere', () => {
+  it('of PyTorch answers with a number', async () => {
+    expect(await predictions(model(linear(), { producer: 'pytorch', opsets: [['', 17]] }), [{ f0: 1, f1: 3 }, { f0: 0, f1: 0 }])).toEqual([{ value: -0.5 }, { value: 0.5 }]);
+  });
+
+  it('keeps the names and ranges that are given for its columns', () => {
+    const { signature } = fitting(model(linear()), { inputs: [{ name: 'speed', type: 'number', min: 0, max: 9 }, { name: 'load', type: 'number', required: false }], output: { name: 'wear', type: 'number' } });
+    expect(signature).toMatchObject({ task: 'regression', family: 'onnx', inputs: [{ name: 'speed', min: 0, max: 9, required: true }, { name: 'load', required: false }], output: { name: 'wear', type: 'number' } });
+  });
+
+  it('of LightGBM or scikit-learn answers with its own label, without ZipMap', async () => {
+    const answers = await predictions(model(trees()), [{ f0: 9, f1: 0.4 }, { f0: 9, f1: 0.6 }]);
+    expect(answers).toMatchObject([{ label: '-1' }, { label: '1' }]);
+    expect((answers[0] as { probabilities: number[] }).probabilities[1]).toBeCloseTo(1 / (1 + Math.exp(2)), 6);
+  });
+
+  it('may have text for its classes, or get names for their numbers', async () => {
+    const named = await predictions(model(trees({ classes: { strings: ['good', 'bad'] }, label: 8 })), [{ f0: 0, f1: 1 }]);
+    expect(named).toMatchObject([{ label: 'bad' }]);
+    expect(await predictions(model(trees()), [{ f0: 0, f1: 1 }], { output: { type: 'category', classes: ['fine', 'broken'] } })).toMatchObject([{ label: 'broken' }]);
+  });
+
+  it('may give one probability, or values before Softmax, if the signature says so', async () => {
+    const one = model(linear());
+    const [answer] = await predictions(one, [{ f0: 1, f1: 1 }], { output: { type: 'category', classes: ['no', 'yes'], scores: 'logits' } });
+    expect(answer).toMatchObject({ label: 'yes' });
+    expect((answer as { probabilities: number[] }).probabilities[1]).toBeCloseTo(1 / (1 + Math.exp(-1.5)), 5);
+    const two: Graph = { ...linear(), outputs: [{ name: 'y', shape: ['batch', 2] }], initializers: [tensor('w', 1, [2, 2], float32(2, 0, 0, 1)), tensor('b', 1, [2], float32(0, 0))] };
+    const [logits] = await predictions(model(two), [{ f0: 1, f1: 1 }], { output: { type: 'category', classes: ['a', 'b'], scores: 'logits' } });
+    expect((logits as { probabilities: number[] }).probabilities[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 5);
+    expect(codes(model(two))).toEqual(['signature_needed']);
+  });
+
+  it('may take columns one by one, numbers and text, as pipelines of scikit-learn do', async () => {
+    const pipeline: Graph = {
+      inputs: [{ name: 'size', shape: ['?', 1] }, { name: 'colour', type: 8, shape: ['?', 1] }],
+      outputs: [{ name: 'variable', shape: ['?', 1] }],
+      nodes: [
+        { op: 'OneHotEncoder', domain: 'ai.onnx.ml', in: ['colour'], out: ['hot'], attributes: { cats_strings: { strings: ['blue', 'red'] }, zeros: { i: 1 } } },
+        { op: 'Reshape', in: ['hot', 'flat'], out: ['table'] },
+        { op: 'Concat', in: ['size', 'table'], out: ['row'], attributes: { axis: { i: 1 } } },
+        { op: 'MatMul', in: ['row', 'w'], out: ['variable'] },
+      ],
+      initializers: [tensor('flat', 7, [2], int64(-1, 2)), tensor('w', 1, [3, 1], float32(1, 10, 100))],
+    };
+    expect(await predictions(model(pipeline), [{ size: 1, colour: 'red' }, { size: 2, colour: 'blue' }])).toEqual([{ value: 101 }, { value: 12 }]);
+  });
+
+  it('is packed byte for byte the same each time, and says what it was made of', () => {
+    const bytes = model(linear());
+    const [first, second] = [fitting(bytes), fitting(bytes)];
+    expect(second.digest).toBe(first.digest);
+    const bill = JSON.parse(Buffer.from(first.files.get('bill-of-materials.json')!).toString());
+    expect(bill).toMatchObject({ tools: { exporter: 'skl2onnx', millrace: 'test' }, graph: { operatorSets: { 'ai.onnx': 17, 'ai.onnx.ml': 1 } }, data: { filename: 'model.onnx' } });
+  });
+
+  it('must answer sample rows as it is known to', async () => {
+    const built = fitting(model(linear()));
+    const rows = (prediction: number) => [{ inputs: { f0: 1, f1: 3 }, prediction }, { inputs: { f0: 0, f1: 0 }, prediction: 0.5 }];
+    expect(await tryPackage(built.files, rows(-0.5))).toMatchObject({ type: 'works', agreement: { type: 'agrees', rows: 2 } });
+    expect(await tryPackage(built.files, rows(-0.4))).toMatchObject({ type: 'refused', problems: [{ code: 'disagrees', field: 'sampleRows[0].prediction' }] });
+    expect(await tryPackage(built.files, [{ inputs: { f0: 1 }, prediction: 0 }])).toMatchObject({ type: 'refused', problems: [{ field: 'sampleRows[0].inputs.f1' }] });
+    expect(await tryPackage(built.files, 'rows')).toMatchObject({ type: 'refused', problems: [{ code: 'sample_row' }] });
+  });
+});
+
+const withNodes = (nodes: Node[], initializers: Uint8Array[] = []): Uint8Array => model(linear({ nodes, initializers }));
+const shapeFrom = (op: string, inputs: string[]): Uint8Array =>
+  withNodes(
+    [{ op: 'Cast', in: ['x'], out: ['n'], attributes: { to: { i: 7 } } }, { op: 'Reshape', in: ['n', 'one'], out: ['size'] }, { op, in: inputs, out: ['y'] }],
+    [tensor('one', 7, [1], int64(-1)), tensor('c', 1, [1, 1], float32(1))],
+  );
+const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
+const treesWith = (attributes: Parameters<typeof trees>[0] extends infer T ? NonNullable<T> extends { attributes?: infer A } ? NonNullable<A> : never : never): Uint8Array => model(trees({ attributes }));
+
+/** What is refused before anything is loaded, and by which name. */
+const malicious: [what: string, code: string, bytes: Uint8Array][] = [
+  ['no bytes', 'not_onnx', new Uint8Array()],
+  ['text', 'not_onnx', Buffer.from('import os; os.system("true")')],
+  ['a pickle', 'not_onnx', Buffer.from('80049526000000000000008c05706f736978948c0673797374656d9493948c0474727565948594529 42e'.replace(/ /g, ''), 'hex')],
+  ['half a model', 'not_onnx', model(linear()).subarray(0, -7)],
+  ['a length beyond its end', 'not_onnx', Buffer.concat([model(linear()), Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f])])],
+  ['two graphs, which other readers merge', 'ambiguous', model(linear(), { extra: [lengthDelimited(7, graph(linear()))] })],
+  ['a field that ONNX does not have', 'unknown_field', model(linear(), { extra: [lengthDelimited(99, Buffer.from('payload'))] })],
+  ['a field that a node does not have', 'unknown_field', withNodes([{ op: 'Identity', in: ['x'], out: ['y'], extra: [lengthDelimited(77, Buffer.from('x'))] }])],
+  ['functions of its own', 'not_taken', model(linear(), { extra: [lengthDelimited(25, Buffer.from([]))] })],
+  ['training', 'not_taken', model(linear(), { extra: [lengthDelimited(20, Buffer.from([]))] })],
+  ['weights in another file', 'external_data', withNodes(linear().nodes, [tensor('w', 1, [2, 1], null, [lengthDelimited(13, message(lengthDelimited(1, Buffer.from('location')), lengthDelimited(2, Buffer.from('/etc/passwd')))), varintField(14, 1n)])])],
+  ['weights in another file, said by the place only', 'external_data', withNodes(linear().nodes, [tensor('w', 1, [2, 1], float32(1, 2), [varintField(14, 1n)])])],
+  ['twenty million texts of no bytes', 'tensor_data', withNodes(linear().nodes, [tensor('w', 8, [20_000_000], null)])],
+  ['a shape of 10^18 elements', 'tensor_data', withNodes(linear().nodes, [tensor('w', 1, [1e9, 1e9], float32(1))])],
+  ['a shape below zero', 'tensor_shape', withNodes(linear().nodes, [tensor('w', 1, [-1], float32(1))])],
+  ['bytes after a tensor’s elements', 'tensor_data', withNodes(linear().nodes, [tensor('w', 1, [2, 1], float32(1, 2, 3))])],
+  ['a tensor of complex numbers', 'element_type', withNodes(linear().nodes, [tensor('w', 14, [1], float32(1, 2))])],
+  ['an operator of somebody’s own', 'operator_domain', withNodes([{ op: 'Shell', domain: 'com.evil', in: ['x'], out: ['y'] }])],
+  ['an operator that runs Python', 'operator_domain', model(linear({ nodes: [{ op: 'PyOp', domain: 'pyopmulti', in: ['x'], out: ['y'] }] }), { opsets: [['', 17], ['pyopmulti', 1]] })],
+  ['an operator of the engine’s own', 'operator_domain', model(linear({ nodes: [{ op: 'FusedMatMul', domain: 'com.microsoft', in: ['x'], out: ['y'] }] }), { opsets: [['', 17], ['com.microsoft', 1]] })],
+  ['an operator that draws at random', 'operator', withNodes([{ op: 'RandomNormalLike', in: ['x'], out: ['y'] }])],
+  ['an operator that decodes files', 'operator', withNodes([{ op: 'ImageDecoder', in: ['x'], out: ['y'] }])],
+  ['an operator with regular expressions', 'operator', withNodes([{ op: 'RegexFullMatch', in: ['x'], out: ['y'] }])],
+  ['a loop', 'operator', withNodes([{ op: 'Loop', in: ['x'], out: ['y'], attributes: { body: { g: body } } }])],
+  ['a branch', 'operator', withNodes([{ op: 'If', in: ['x'], out: ['y'], attributes: { then_branch: { g: body }, else_branch: { g: body } } }])],
+  ['Millrace’s own loop in foreign hands', 'operator', withNodes([{ op: 'Scan', in: ['x'], out: ['y'], attributes: { body: { g: body } } }])],
+  ['a graph in an operator that has none', 'subgraph', withNodes([{ op: 'Identity', in: ['x'], out: ['y'], attributes: { body: { g: body } } }])],
+  ['graphs within graphs', 'subgraph', withNodes([{ op: 'Loop', in: ['x'], out: ['y'], attributes: { body: { g: graph({ nodes: [{ op: 'If', in: [], out: ['b'], attributes: { then_branch: { g: body } } }], inputs: [], outputs: [{ name: 'b' }] }) } } }])],
+  ['a reference to an attribute elsewhere', 'not_taken', withNodes([{ op: 'Identity', in: ['x'], out: ['y'], attributes: { to: { raw: lengthDelimited(21, Buffer.from('x')) } } }])],
+  ['an operator set that is too new', 'operator_set', model(linear(), { opsets: [['', 9_999]] })],
+  ['an operator set that is too old', 'operator_set', model(linear(), { opsets: [['', 1]] })],
+  ['a circle', 'broken_graph', withNodes([{ op: 'Add', in: ['x', 'b'], out: ['a'] }, { op: 'Identity', in: ['a'], out: ['b'] }, { op: 'Identity', in: ['b'], out: ['y'] }])],
+  ['one name made twice', 'broken_graph', withNodes([{ op: 'Identity', in: ['x'], out: ['y'] }, { op: 'Neg', in: ['x'], out: ['y'] }])],
+  ['an answer from nowhere', 'broken_graph', withNodes([{ op: 'Identity', in: ['x'], out: ['z'] }])],
+  ['an answer as large as the caller likes: Expand', 'size_from_values', shapeFrom('Expand', ['c', 'size'])],
+  ['an answer as large as the caller likes: ConstantOfShape', 'size_from_values', shapeFrom('ConstantOfShape', ['size'])],
+  ['an answer as large as the caller likes: Tile', 'size_from_values', shapeFrom('Tile', ['c', 'size'])],
+  ['an answer as large as the caller likes: Range', 'size_from_values', shapeFrom('Range', ['size', 'size', 'size'])],
+  ['an answer as large as the caller likes: OneHot', 'size_from_values', shapeFrom('OneHot', ['n', 'size', 'c'])],
+  ['an answer as large as the caller likes: Pad', 'size_from_values', shapeFrom('Pad', ['x', 'size'])],
+  ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
+  ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
+  ['trees with weights for no answer', 'broken_trees', treesWith({ class_ids: { ints: [0, 1_000_000] } })],
+  ['trees with weights at no leaf', 'broken_trees', treesWith({ class_nodeids: { ints: [1, 99] } })],
+  ['trees that look at column -1', 'broken_trees', treesWith({ nodes_featureids: { ints: [-1, 0, 0] } })],
+  ['trees with lists of two lengths', 'broken_trees', treesWith({ nodes_values: { floats: [0.5] } })],
+  ['trees of an unknown kind', 'broken_trees', treesWith({ nodes_modes: { strings: ['JUMP', 'LEAF', 'LEAF'] } })],
+  ['a linear model that does not divide', 'broken_linear_model', model({ ...linear(), nodes: [{ op: 'LinearRegressor', domain: 'ai.onnx.ml', in: ['x'], out: ['y'], attributes: { targets: { i: 2 }, coefficients: { floats: [1, 2, 3] } } }] })],
+  ['a list of dictionaries for its input', 'input_type', model({ ...linear(), inputs: [{ name: 'x', raw: lengthDelimited(4, new Uint8Array()) }] })],
+  ['pictures for its input', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 3, 9, 9] }] })],
+  ['rows of one fixed number', 'fixed_rows', model({ ...linear(), inputs: [{ name: 'x', shape: [1, 2] }] })],
+  ['two million columns', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 2_000_000] }] })],
+  ['answers of no kind', 'outputs', model({ ...linear(), outputs: [{ name: 'y', shape: ['n', 1] }, { name: 'x', shape: ['n', 2] }] })],
+  ['20 001 nodes', 'too_many_parts', withNodes(Array.from({ length: 20_001 }, (_, at) => ({ op: 'Identity', in: [at ? `v${at - 1}` : 'x'], out: [at === 20_000 ? 'y' : `v${at}`] })))],
+];
+
+it.each(malicious)('refuses %s: %s', (_what, code, bytes) => {
+  expect(codes(bytes)).toEqual([code]);
+});
+
+it('refuses a signature that the model contradicts, field by field', () => {
+  const bytes = model(linear());
+  const one = { name: 'a', type: 'number' };
+  expect(codes(bytes, { inputs: [one] })).toEqual(['signature']);
+  expect(codes(bytes, { inputs: [one, one] })).toEqual(['input_twice']);
+  expect(codes(bytes, { inputs: [one, { name: 'b', type: 'category', categories: ['x'] }] })).toEqual(['signature']);
+  expect(codes(bytes, { inputs: [one, { ...one, name: 'b', min: 2, max: 1 }] })).toEqual(['signature']);
+  expect(codes(bytes, { output: { type: 'category', classes: ['a', 'b', 'c'] } })).toEqual(['signature']);
+  expect(codes(bytes, { code: 'x' })).toEqual(['signature']);
+  expect(codes(bytes, 7)).toEqual(['signature']);
+});
+
+/** What only trying shows. Each is small enough here to be tried without a process of its own. */
+const onlyTried: [what: string, code: string, bytes: Uint8Array][] = [
+  ['reads beyond the columns that it gets', 'prediction_failed', model(trees({ column: 5 }))],
+  ['has weights that do not fit its rows', 'load_failed', model(linear({ initializers: [tensor('w', 1, [7, 1], float32(1, 2, 3, 4, 5, 6, 7)), tensor('b', 1, [1], float32(0))] }))],
+  ['lets rows change each other’s answers', 'row_dependent', withNodes([{ op: 'ReduceSum', in: ['x', 'rows'], out: ['total'], attributes: { keepdims: { i: 1 } } }, { op: 'Sub', in: ['x', 'total'], out: ['d'] }, { op: 'MatMul', in: ['d', 'w'], out: ['y'] }], [tensor('rows', 7, [1], int64(0)), tensor('w', 1, [2, 1], float32(1, 1))])],
+  ['answers nothing that is finite', 'no_finite_prediction', withNodes([{ op: 'MatMul', in: ['x', 'w'], out: ['z'] }, { op: 'Log', in: ['z'], out: ['y'] }], [tensor('w', 1, [2, 1], float32(-1, -1))])],
+  ['gives an answer for two rows at once', 'prediction_failed', withNodes([{ op: 'ReduceSum', in: ['x', 'rows'], out: ['y'], attributes: { keepdims: { i: 1 } } }], [tensor('rows', 7, [2], int64(0, 1))])],
+];
+
+it.each(onlyTried)('a model that %s is refused once it is tried: %s', async (_what, code, bytes) => {
+  expect(await tryPackage(fitting(bytes).files, undefined)).toMatchObject({ type: 'refused', problems: [{ code, field: expect.any(String), remedy: expect.any(String) }] });
+});
+
+it('what a model says of its own values is not believed', () => {
+  const lying = model({ ...linear(), extra: [lengthDelimited(13, value({ name: 'w', shape: [1_000_000] }))] });
+  const [written] = [...fieldsOf(fitting(lying).files.get('model.onnx')!)].filter(({ number }) => number === 7);
+  expect([...fieldsOf(written!.bytes)].filter(({ number }) => number === 13)).toEqual([]);
+});

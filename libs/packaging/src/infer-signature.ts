@@ -1,0 +1,189 @@
+import type { GivenSignature } from './given-signature.ts';
+import { type ReadGraph, type ReadNode, type ReadValue, UnfitModel } from './read-graph.ts';
+import type { Signature, SignatureInput } from './signature.ts';
+
+/** A foreign graph's signature, and how its inputs and outputs go with it. */
+export interface InferredSignature {
+  signature: Signature;
+  inputs: GraphInput[];
+  answer: GraphAnswer;
+}
+
+export interface GraphInput {
+  /** as the graph calls it */
+  name: string;
+  /** TensorProto.DataType */
+  type: number;
+  /** which of the columns of `source` it gets */
+  columns: number[];
+  source: 'numbers' | 'categories';
+  /** it wants a list and no table */
+  isFlat: boolean;
+}
+
+export type GraphAnswer =
+  | { type: 'number'; output: string }
+  | {
+      type: 'classes';
+      scores: string;
+      areLogits: boolean;
+      /** one column, of the second of two classes */
+      isOneColumn: boolean;
+      /** the graph's own; whole numbers are told by `values`, in the order of the classes */
+      label: { output: string; isText: boolean; values: number[] } | null;
+    };
+
+/** TensorProto.DataType */
+const FLOAT = 1;
+const INT32 = 6;
+const INT64 = 7;
+const STRING = 8;
+const DOUBLE = 11;
+const wholeNumbers: Record<number, number> = { [INT32]: 2 ** 31 - 1, [INT64]: Number.MAX_SAFE_INTEGER };
+
+const sayWhat = 'Give a signature with the model: {inputs: [{name, type}], output: {type, classes}}.';
+const unclear = (field: string, message: string): UnfitModel => new UnfitModel('signature_needed', field, message, sayWhat);
+
+/**
+ * What a graph takes and gives, as far as it says so itself, with what is given added and held against it.
+ * @throws UnfitModel for what cannot be served, and for what only a given signature could say
+ */
+export function inferSignature(graph: ReadGraph, given: GivenSignature | undefined): InferredSignature {
+  const { inputs, columns } = inferInputs(graph, given?.inputs);
+  const { answer, output } = inferAnswer(graph, given?.output);
+  const names = columns.map(({ name }) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new UnfitModel('input_twice', twice.slice(0, 100), `Two inputs are called "${twice.slice(0, 100)}".`, 'Give each input a name of its own.');
+  const taken = new Set(columns.flatMap((input) => input.categories ?? []));
+  let missingCategory = '';
+  while (taken.has(missingCategory)) missingCategory += '?';
+  const signature: Signature = {
+    formatVersion: 1, task: output.type === 'number' ? 'regression' : 'classification', family: 'onnx', inputs: columns, output, graph: { missingCategory, rowsPerCall: 1 },
+  };
+  return { signature, inputs, answer };
+}
+
+type Given = NonNullable<NonNullable<GivenSignature>['inputs']>;
+
+function inferInputs(graph: ReadGraph, given: Given | undefined): { inputs: GraphInput[]; columns: SignatureInput[] } {
+  const counts = { numbers: 0, categories: 0 };
+  const columns: SignatureInput[] = [];
+  const inputs = graph.inputs.map((input): GraphInput => {
+    const { name, type } = input;
+    const field = name.slice(0, 100);
+    if (type === null || ![FLOAT, DOUBLE, INT32, INT64, STRING].includes(type)) {
+      throw new UnfitModel('input_type', field, `The input ${field} is of a type that rows of a table do not have.`, 'Use float, double, int64 or text.');
+    }
+    const rank = input.shape?.length ?? 2;
+    if (rank < 1 || rank > 2) throw new UnfitModel('input_shape', field, `The input ${field} has ${rank} dimensions.`, 'Use models of tables: rows, or rows and columns.');
+    const [rows, fixed] = [input.shape?.[0], rank === 1 ? 1 : input.shape?.[1]];
+    if (typeof rows === 'number' && rows !== 0 && graph.inputs.length > 0 && rows !== 1) throw fixedRows(field, rows);
+    if (rows === 1) throw fixedRows(field, 1);
+    const width = typeof fixed === 'number' && fixed > 0 ? fixed : graph.inputs.length === 1 ? given?.length : undefined;
+    if (width === undefined) throw unclear(field, `The input ${field} does not say how many columns it has.`);
+    if (columns.length + width > 1_000) throw new UnfitModel('input_shape', field, 'The model has more than 1000 columns.', 'Use fewer columns.');
+    const source = type === STRING ? 'categories' : 'numbers';
+    const own = Array.from({ length: width }, (_, column) => counts[source] + column);
+    counts[source] += width;
+    for (let column = 0; column < width; column++) {
+      const fallback = width === 1 ? name : graph.inputs.length === 1 ? `f${column}` : `${name}_${column}`;
+      columns.push(columnOf(graph, input, type, given?.[columns.length], fallback, given !== undefined));
+    }
+    return { name, type, columns: own, source, isFlat: rank === 1 };
+  });
+  if (given && given.length !== columns.length) {
+    throw new UnfitModel('signature', 'signature.inputs', `The signature has ${given.length} inputs, the model ${columns.length} columns.`, 'Name every column, in the order of the model’s inputs.');
+  }
+  return { inputs, columns };
+}
+
+const fixedRows = (field: string, rows: number): UnfitModel =>
+  new UnfitModel('fixed_rows', field, `The input ${field} takes exactly ${rows} ${rows === 1 ? 'row' : 'rows'} at a time.`, 'Export the model with a variable number of rows (in PyTorch: dynamic_axes or dynamic_shapes).');
+
+function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, given: Given[number] | undefined, fallback: string, isGiven: boolean): SignatureInput {
+  const name = given?.name ?? fallback;
+  if (isGiven && !given) throw new UnfitModel('signature', 'signature.inputs', 'The signature has fewer inputs than the model.', 'Name every column, in the order of the model’s inputs.');
+  if (given && (given.type === 'number') !== (type !== STRING)) {
+    throw new UnfitModel('signature', name.slice(0, 100), `The signature says that ${name.slice(0, 100)} is ${given.type}; the model takes ${type === STRING ? 'text' : 'numbers'} there.`, 'Correct the type.');
+  }
+  if (type === STRING) {
+    const categories = (given?.type !== 'number' && given?.categories) || categoriesOf(graph, input);
+    if (!categories) throw unclear(name.slice(0, 100), `The model does not say which texts ${name.slice(0, 100)} may have.`);
+    return { name, type: given?.type === 'binary' ? 'binary' : 'category', required: given?.required ?? true, categories: [...new Set(categories)] };
+  }
+  const number = given?.type === 'number' ? given : undefined;
+  const most = wholeNumbers[type];
+  const [min, max] = [number?.min ?? -(most ?? Number.MAX_VALUE), number?.max ?? most ?? Number.MAX_VALUE];
+  if (min > max) throw new UnfitModel('signature', name.slice(0, 100), `The range of ${name.slice(0, 100)} is upside down.`, 'Give min below max.');
+  // A whole number is what the graph would make of any: others are refused rather than cut.
+  return { name, type: 'number', required: most !== undefined || (number?.required ?? true), min, max, ...(most === undefined ? {} : { closed: true as const }) };
+}
+
+/** The texts that an encoder lists which looks at this input. */
+function categoriesOf(graph: ReadGraph, input: string): string[] | null {
+  const follows = new Set([input]);
+  for (const { operator, inputs, outputs, attributes } of graph.nodes) {
+    if (!inputs.some((name) => follows.has(name))) continue;
+    const listed = attributes.get('cats_strings')?.texts ?? attributes.get('keys_strings')?.texts;
+    if (listed?.length) return listed;
+    if (['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast'].includes(operator)) for (const output of outputs) follows.add(output);
+  }
+  return null;
+}
+
+function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answer: GraphAnswer; output: Signature['output'] } {
+  const zipMap = graph.nodes.find(({ domain, operator }) => domain === 'ai.onnx.ml' && operator === 'ZipMap');
+  const outputs = graph.outputs.map((output) => (zipMap?.outputs.includes(output.name) ? { name: zipMap.inputs[0]!, type: FLOAT, shape: null } : output));
+  const isLabel = ({ type }: ReadValue): boolean => type === INT64 || type === STRING;
+  const isScore = ({ type }: ReadValue): boolean => type === FLOAT || type === DOUBLE;
+  const labels = outputs.filter(isLabel);
+  const scores = outputs.filter(isScore);
+  const [score] = scores;
+  if (outputs.some(({ type }) => type === null) || scores.length !== 1 || labels.length > 1 || labels.length + scores.length !== outputs.length || !score) {
+    throw new UnfitModel('outputs', 'outputs', `The model gives ${outputs.length} answers that are not one number, nor a label with its probabilities.`, 'Export it with one output, or with label and probabilities.');
+  }
+  const name = given?.name ?? (labels[0] ? 'class' : 'value');
+  const last = score.shape?.length === 1 ? 1 : score.shape?.at(-1);
+  const isNumber = given ? given.type === 'number' : labels.length === 0 && last === 1;
+  if (isNumber) {
+    if (labels.length) throw new UnfitModel('signature', 'signature.output', 'The signature says number, but the model gives a label.', 'Say category, and the classes.');
+    return { answer: { type: 'number', output: score.name }, output: { name, type: 'number' } };
+  }
+  if (!labels.length && given?.type === undefined) throw unclear('outputs', 'The model does not say whether it answers with a number or with classes.');
+  const known = classesOf(graph, zipMap);
+  const named = given?.type !== 'number' ? given?.classes : undefined;
+  if (named && known && named.length !== known.length) {
+    throw new UnfitModel('signature', 'signature.output.classes', `The signature has ${named.length} classes, the model ${known.length}.`, 'Name every class, in the model’s order.');
+  }
+  const classes = named ?? known?.map(String);
+  if (!classes || classes.length < 2) throw unclear('outputs', 'The model does not say which classes it knows.');
+  if (new Set(classes).size !== classes.length) throw new UnfitModel('signature', 'signature.output.classes', 'Two classes have the same name.', 'Give each class a name of its own.');
+  const [label] = labels;
+  const isText = label?.type === STRING;
+  if (isText && named && known && named.some((one, at) => one !== known[at])) {
+    throw new UnfitModel('signature', 'signature.output.classes', 'The model has names for its classes, which differ from those of the signature.', 'Leave classes out, or name them as the model does.');
+  }
+  const isOneColumn = last === 1;
+  if (isOneColumn && classes.length !== 2) throw new UnfitModel('signature', 'signature.output.classes', 'The model gives one probability, which is enough for two classes only.', 'Name the two classes.');
+  if (typeof last === 'number' && !isOneColumn && last !== classes.length) {
+    throw new UnfitModel('signature', 'signature.output.classes', `The model gives ${last} probabilities for ${classes.length} classes.`, 'Name every class, in the model’s order.');
+  }
+  return {
+    answer: {
+      type: 'classes', scores: score.name, isOneColumn, areLogits: given?.type !== 'number' && given?.scores === 'logits',
+      label: label ? { output: label.name, isText, values: isText ? [] : (known ?? classes.map((_, at) => at)).map(Number) } : null,
+    },
+    output: { name, type: 'category', classes: [...classes] },
+  };
+}
+
+/** As the nodes list them that make the label. */
+function classesOf(graph: ReadGraph, zipMap: ReadNode | undefined): (string | number)[] | null {
+  for (const { attributes } of [...(zipMap ? [zipMap] : []), ...graph.nodes.toReversed()]) {
+    const texts = attributes.get('classlabels_strings')?.texts;
+    if (texts?.length) return texts;
+    const numbers = attributes.get('classlabels_int64s')?.integers ?? attributes.get('classlabels_ints')?.integers;
+    if (numbers?.length) return numbers.map(Number);
+  }
+  return null;
+}

@@ -1,0 +1,145 @@
+import { DomainError, type Problem } from '@millrace/kernel';
+import type { Agreement } from './agreement.ts';
+import { checkRows, checkVectors, type CheckedRows } from './check-rows.ts';
+import { type LoadedModel, loadModel, type Prediction } from './loaded-model.ts';
+import type { PackageFiles } from './model-package.ts';
+import type { Signature } from './signature.ts';
+
+/** A row, as object or in the order of the inputs, and what the model is known to answer. */
+export interface SampleRow {
+  inputs: unknown;
+  /** number or class */
+  prediction: number | string;
+  /** in the order of the classes */
+  probabilities?: number[];
+}
+
+export type TriedPackage = { type: 'works'; agreement: Agreement } | { type: 'refused'; problems: Problem[] };
+
+/** As between the engines: see `agree`. */
+const tolerance = 1e-4;
+const triedRows = 8;
+
+/**
+ * Loads a package of unknown origin and has it predict: the sample rows, or rows made up within its ranges; one by one and as
+ * many as one call will ever hold. Answers must be those that are known, and no row may change another's answer.
+ * Run it in a process of its own with limits: a graph may ask for any amount of time and memory, or bring the engine down.
+ */
+export async function tryPackage(files: PackageFiles, samples: unknown): Promise<TriedPackage> {
+  let model: LoadedModel;
+  try {
+    model = await loadModel(files);
+  } catch (error) {
+    return refused('load_failed', 'model', error instanceof DomainError ? error.message : 'The model cannot be loaded.', 'Export the model again; see whether ONNX Runtime loads it elsewhere.');
+  }
+  try {
+    const { signature } = model;
+    const known = readSamples(samples);
+    if ('problem' in known) return { type: 'refused', problems: [known.problem] };
+    const rows = known.samples.length ? known.samples.map(({ inputs }) => inputs) : inventRows(signature);
+    const checked = check(signature, rows);
+    if (checked.type === 'invalid') {
+      const problems = checked.problems.slice(0, 10).map((problem) => ({ code: problem.code, field: `sampleRows[${problem.row ?? 0}].inputs.${problem.field}`, message: problem.message, remedy: problem.remedy }));
+      return { type: 'refused', problems };
+    }
+    const together = await model.predict(checked.rows);
+    const many = check(signature, Array.from({ length: signature.graph.rowsPerCall }, (_, row) => rows[row % rows.length]));
+    if (many.type === 'invalid') throw new Error('rows that fit do not fit a second time');
+    const inBatch = await model.predict(many.rows);
+    for (const [row, inputs] of rows.entries()) {
+      const alone = check(signature, [inputs]);
+      if (alone.type === 'invalid') throw new Error('a row that fits does not fit alone');
+      const [single] = await model.predict(alone.rows);
+      const isStable = [together[row], inBatch[row]].every((other) => distance(single!, other) <= allowed(single!));
+      if (!isStable) return refused('row_dependent', 'model', 'The answer to a row depends on the rows beside it, or changes from call to call.', 'Export the model for inference, with a variable number of rows.');
+    }
+    if (signature.output.classes) {
+      const odd = together.find((one) => !('probabilities' in one) || one.probabilities.some((p) => p < -tolerance || p > 1 + tolerance) || Math.abs(one.probabilities.reduce((a, b) => a + b, 0) - 1) > 1e-3);
+      if (odd) return refused('not_probabilities', 'outputs', 'What the model gives for its classes are no probabilities: they do not add up to 1.', 'If they are values before Softmax or Sigmoid, say scores: logits in the signature.');
+    }
+    return known.samples.length ? compare(known.samples, together, signature) : { type: 'works', agreement: { type: 'agrees', rows: 0, maxDifference: 0, tolerance } };
+  } catch (error) {
+    if (!(error instanceof DomainError)) {
+      return refused('prediction_failed', 'model', `ONNX Runtime cannot predict with it: ${String(error instanceof Error ? error.message : error).slice(0, 300)}`, 'See whether it predicts elsewhere, with one row and with several.');
+    }
+    return refused('no_finite_prediction', 'model', error.message, 'Give sample rows of usual values, or correct the model.');
+  } finally {
+    await model.close();
+  }
+}
+
+const refused = (code: string, field: string, message: string, remedy: string): TriedPackage => ({ type: 'refused', problems: [{ code, field, message, remedy }] });
+
+const check = (signature: Signature, rows: unknown[]): CheckedRows => (Array.isArray(rows[0]) ? checkVectors(signature, rows) : checkRows(signature, rows));
+
+function readSamples(value: unknown): { samples: SampleRow[] } | { problem: Problem } {
+  if (value === undefined || value === null) return { samples: [] };
+  const unfit = (field: string): { problem: Problem } => ({
+    problem: { code: 'sample_row', field, message: 'This is no sample row.', remedy: 'Give {"inputs": {name: value, …}, "prediction": the answer}, all with inputs of the same form.' },
+  });
+  if (!Array.isArray(value) || value.length > 1_000) return unfit('sampleRows');
+  for (const [index, row] of (value as unknown[]).entries()) {
+    const { inputs, prediction, probabilities, ...rest } = (typeof row === 'object' && row !== null ? row : {}) as Record<string, unknown>;
+    const isRow = typeof inputs === 'object' && inputs !== null && (typeof prediction === 'string' || Number.isFinite(prediction)) && Object.keys(rest).length === 0;
+    const areShares = probabilities === undefined || (Array.isArray(probabilities) && probabilities.every((share) => Number.isFinite(share)));
+    if (!isRow || !areShares || Array.isArray(inputs) !== Array.isArray((value[0] as SampleRow).inputs)) return unfit(`sampleRows[${index}]`);
+  }
+  return { samples: value as SampleRow[] };
+}
+
+const greyPixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg==';
+
+/** Rows that any model of this signature should have an answer to: the middle of each range and what lies around it. */
+function inventRows(signature: Signature): unknown[] {
+  return Array.from({ length: triedRows }, (_, row) =>
+    Object.fromEntries(
+      signature.inputs.map((input, column): [string, unknown] => {
+        // PNG, one grey pixel: brought to the size that the model wants.
+        if (input.type === 'image') return [input.name, { b64: greyPixel }];
+        if (input.type === 'date') return [input.name, `2026-0${1 + (row % 9)}-15T06:00:00Z`];
+        if (input.type === 'list') return [input.name, input.choices.slice(row, row + 2)];
+        if (input.type !== 'number') return [input.name, input.categories.length ? input.categories[(row + column) % input.categories.length]! : ''];
+        const share = ((row * 5 + column * 3) % triedRows) / (triedRows - 1);
+        const isOpen = input.max - input.min > 1e12;
+        const value = isOpen ? Math.max(input.min, 0) + share : input.min + share * (input.max - input.min);
+        return [input.name, input.closed ? Math.round(value) : value];
+      }),
+    ),
+  );
+}
+
+function compare(samples: SampleRow[], answers: Prediction[], signature: Signature): TriedPackage {
+  let maxDifference = 0;
+  for (const [index, sample] of samples.entries()) {
+    const answer = answers[index]!;
+    const expected = expectedOf(sample, answer);
+    const difference = expected ? distance(expected, answer) : Infinity;
+    if (difference > (expected ? allowed(expected) : 0)) {
+      const said = JSON.stringify('value' in answer ? answer.value : 'items' in answer ? answer.items : { [signature.output.name]: answer.label, probabilities: answer.probabilities.slice(0, 20) });
+      return refused('disagrees', `sampleRows[${index}].prediction`, `For sample row ${index} the model answers ${said.slice(0, 300)}, not ${JSON.stringify(sample.prediction).slice(0, 100)}.`, 'See whether columns and classes stand in the order of the model.');
+    }
+    maxDifference = Math.max(maxDifference, difference);
+  }
+  return { type: 'works', agreement: { type: 'agrees', rows: samples.length, maxDifference, tolerance } };
+}
+
+/** What the sample says, as a prediction of the answer's kind; of recommendations, which item comes first. Null when it cannot be one. */
+function expectedOf({ prediction, probabilities }: SampleRow, answer: Prediction): Prediction | null {
+  if ('value' in answer) return typeof prediction === 'number' ? { value: prediction } : null;
+  if ('items' in answer) return { items: [String(prediction), ...answer.items.slice(1)], scores: answer.scores };
+  return { label: String(prediction), probabilities: probabilities ?? answer.probabilities };
+}
+
+/** For a number in proportion to it: a foreign model's float32 knows no more than seven digits. */
+const allowed = (expected: Prediction): number => ('value' in expected ? tolerance * Math.max(1, Math.abs(expected.value)) : tolerance);
+
+function distance(left: Prediction, right: Prediction | undefined): number {
+  if (right === undefined) return Infinity;
+  if ('value' in left) return 'value' in right ? Math.abs(left.value - right.value) : Infinity;
+  if ('items' in left) {
+    const isSame = 'items' in right && JSON.stringify(left.items) === JSON.stringify(right.items);
+    return isSame ? Math.max(0, ...left.scores.map((score, index) => Math.abs(score - right.scores[index]!))) : Infinity;
+  }
+  if ('value' in right || 'items' in right || left.label !== right.label || left.probabilities.length !== right.probabilities.length) return Infinity;
+  return Math.max(...left.probabilities.map((share, index) => Math.abs(share - right.probabilities[index]!)));
+}

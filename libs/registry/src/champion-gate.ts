@@ -1,0 +1,49 @@
+import type { Model, ModelVersion, TenantTx } from '@millrace/database';
+
+/** How much worse than the champion its successor may be, on one of the scores. */
+export interface Gate {
+  metric: string;
+  /** in the unit of the score; below 0 asks for an improvement */
+  atMostWorse: number;
+}
+
+export type GateRefusal =
+  | { type: 'not-approved'; message: string }
+  /** `previous` is the champion's score */
+  | { type: 'gate-closed'; message: string };
+
+/** Scores of which less is better; of all others more is. As the metrics of a version name them. */
+const errors = new Set(['rmse', 'mae', 'mape', 'smape', 'mase', 'pinball', 'logLoss', 'brierScore', 'brier', 'loss', 'intervalWidth']);
+
+export const isError = (metric: string): boolean => errors.has(metric);
+
+/** The alias that rules are about: what is in service. */
+export const championAlias = 'champion';
+
+/** What keeps a version from becoming champion; null when nothing does. A model's first champion passes no gate. */
+export async function whatKeepsFromChampion(tx: TenantTx, model: Model, version: ModelVersion): Promise<GateRefusal | null> {
+  if (model.approvalRequired && version.approval !== 'APPROVED') {
+    const said = version.approval === 'REJECTED' ? 'was rejected' : 'is not approved yet';
+    return { type: 'not-approved', message: `Version ${version.number} ${said}, and only an approved version of ${model.name} may be champion.` };
+  }
+  const gate = model.gate as Gate | null;
+  if (!gate) return null;
+  const { tenantId } = model;
+  const champion = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: model.id, name: championAlias } }, include: { version: true } });
+  if (!champion || champion.versionId === version.id) return null;
+  const [before, now] = [scoreOf(champion.version, gate.metric), scoreOf(version, gate.metric)];
+  if (before === null) return null; // nothing to be worse than
+  if (now === null) return { type: 'gate-closed', message: `Version ${version.number} has no score ${gate.metric}, which the gate of ${model.name} asks for.` };
+  const worse = isError(gate.metric) ? now - before : before - now;
+  if (worse <= gate.atMostWorse + 1e-12) return null;
+  return {
+    type: 'gate-closed',
+    message: `Version ${version.number} has ${gate.metric} ${now}, the champion ${before}: that is ${Number(worse.toPrecision(6))} worse, and at most ${gate.atMostWorse} is allowed.`,
+  };
+}
+
+/** A number among the scores of a version; null when there is none of this name. */
+export function scoreOf({ metrics }: Pick<ModelVersion, 'metrics'>, metric: string): number | null {
+  const value = typeof metrics === 'object' && metrics !== null && !Array.isArray(metrics) && Object.hasOwn(metrics, metric) ? metrics[metric] : null;
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
