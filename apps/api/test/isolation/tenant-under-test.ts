@@ -161,6 +161,15 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }',
     { name: `other-${canary}`, modelId, alias: `a-${canary}` },
   );
+  await database.forTenant(tenantId).transaction(async (tx) => {
+    const { id: endpointId } = await tx.endpoint.findFirstOrThrow({ where: { tenantId, name: `other-${canary}` } });
+    await tx.rollout.create({
+      data: {
+        id: newId('rollout'), tenantId, endpointId, versionId, previousVersionId: versionId, status: 'ROLLED_BACK', steps: [5, 100], bakeSeconds: 60, minRequests: 1, endedAt: new Date(),
+        rollbackOn: [{ metric: 'errorRate', op: '>', threshold: 0.1, note: canary }], reason: `rolled back ${canary}`, createdBy: `person:${owner.actor.personId}`,
+      },
+    });
+  });
   await fillTables(inspection, tenantId, marks);
   await inspection.query('UPDATE quota_counters SET limit_value = 1000000000 WHERE tenant_id = $1', [tenantId]);
   // On what is worthless already, so that nobody is kept out by it.
