@@ -120,6 +120,6 @@ async function readPage(tx: TenantTx, tenantId: string, table: Table, last: stri
   const rows = await tx.$queryRaw<{ line: string; key: string[] }[]>`
     SELECT (SELECT row_to_json(r)::text FROM (SELECT ${list(table.columns.map((column) => Prisma.sql`t.${name(column)}`))}) r) AS line,
       json_build_array(${list(keys.map((key) => Prisma.sql`t.${key}::text`))}) AS key
-    FROM ${name(table.name)} t WHERE ${ofTenant(table, tenantId)} ${behind ?? Prisma.empty} ORDER BY ${list(keys)} LIMIT ${rowsPerPage}`;
+    FROM ${name(table.name)} t WHERE ${ofTenant(table, tenantId)} ${behind ?? Prisma.empty} ORDER BY ${list(keys.map((key) => Prisma.sql`t.${key}`))} LIMIT ${rowsPerPage}`;
   return { lines: rows.map(({ line }) => line), last: rows.at(-1)?.key ?? null };
 }

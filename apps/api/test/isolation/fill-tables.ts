@@ -135,6 +135,9 @@ function kindOf(table: string): IdKind {
 /** Removes what a tenant has made under names that hold one of these marks, and its own such name: so that each test finds things as they were. */
 export async function removeMarked(inspection: Inspection, tenantId: string, marks: readonly string[]): Promise<void> {
   const patterns = marks.map((mark) => `%${mark}%`);
+  // Words that somebody gave to what was there already: it stays, without them.
+  await inspection.query(`UPDATE models t SET description = '', tags = '{}', gate = NULL WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
+  await inspection.query(`UPDATE model_versions t SET card = NULL, tags = '{}' WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
   for (const { name, columns } of [...(await inspection.tables())].reverse()) {
     if (!columns.some((column) => column.name === 'tenant_id')) continue;
     await inspection.query(`DELETE FROM ${name} t WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
