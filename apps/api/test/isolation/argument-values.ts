@@ -16,7 +16,7 @@ const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
   'Query.usageReport.from': () => [new Date(Date.now() - 86_400_000).toISOString()],
   'Query.usageReport.to': () => [new Date(Date.now() + 172_800_000).toISOString()],
   'SetUsageLimitInput.scope': () => ['KEY'],
-  'SetUsageLimitInput.subject': (tenant) => tenant.ids('key'),
+  'SetUsageLimitInput.subject': (tenant) => [...tenant.ids('key')],
   'SetUsageLimitInput.period': () => ['DAY'],
   'SetTenantUsageLimitInput.period': () => ['DAY'],
   'PlanUsageLimitInput.period': () => ['DAY'],
