@@ -17,6 +17,7 @@ const nodeTypes = {
   modelVersion: { typename: 'ModelVersion', permission: 'model:read' },
   modelImport: { typename: 'ModelImport', permission: 'model:read' },
   endpoint: { typename: 'Endpoint', permission: 'model:read' },
+  rollout: { typename: 'Rollout', permission: 'model:read' },
 } as const satisfies Partial<Record<IdKind, { typename: string; permission: Permission }>>;
 
 const kinds = Object.keys(nodeTypes) as (keyof typeof nodeTypes)[];

@@ -7,7 +7,7 @@ import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets
 import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createQuota } from '@millrace/quota';
-import { createRegistry } from '@millrace/registry';
+import { createRegistry, createRollouts } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -30,6 +30,7 @@ import { serveSso, ssoCallbackPath } from './modules/auth/sso-routes.ts';
 import { servePackages } from './modules/registry/package-route.ts';
 import { serveUsageExport } from './modules/quota/usage-route.ts';
 import { createPredictionRelay } from './modules/registry/prediction-relay.ts';
+import { startRolloutSweep } from './modules/registry/rollout-sweep.ts';
 import { serveExport } from './modules/tenants/export-route.ts';
 import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
@@ -90,6 +91,8 @@ export interface ApiOptions {
   purgeDays?: number | undefined;
   /** how often it looks for tenants to purge; every ten minutes unless told */
   purgeEveryMs?: number | undefined;
+  /** how often it moves rollouts on; every second unless told */
+  rolloutEveryMs?: number | undefined;
   version?: string | undefined;
   /** hides the schema from those who don't know it */
   production: boolean;
@@ -158,6 +161,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   /** known once the server listens, before the first request */
   const ownAddress = (): string => publicUrl ?? ownUrl;
   let ownUrl = '';
+  const rollouts = createRollouts({ database, logger });
   const services: Services = {
     auth,
     quota,
@@ -176,6 +180,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     training: createTraining({ database, quota, datasets, storage }),
     registry: createRegistry({ database, storage, keyring }),
+    rollouts,
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
     async platformHealth(actor) {
@@ -299,6 +304,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
 
   await app.listen({ host: options.host, port: options.port });
+  const rolloutSweep = startRolloutSweep({ rollouts, logger, everyMs: options.rolloutEveryMs ?? 1000 });
   const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
   const { port } = app.server.address() as AddressInfo;
@@ -316,6 +322,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await closeWebSockets();
     await app.close();
     access.close();
+    await rolloutSweep.close();
     await purge.close();
     await graphql.stop();
     await metricsServer?.close();

@@ -1,7 +1,7 @@
 import type { Actor, Auth } from '@millrace/auth';
 import type { ContactStrip, Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
-import type { Registry } from '@millrace/registry';
+import type { Registry, Rollouts } from '@millrace/registry';
 import type { Training } from '@millrace/training';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
 import type { PlatformHealth } from './modules/tenants/platform-types.ts';
@@ -20,6 +20,7 @@ export interface Services {
   reportOnTarget(actor: Actor, datasetVersionId: string, target: TargetChoice): Promise<TargetReport>;
   training: Training;
   registry: Registry;
+  rollouts: Rollouts;
   runFeed: RunFeed;
   predictions: PredictionRelay;
   /** for operators */

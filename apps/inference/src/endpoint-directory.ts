@@ -1,6 +1,6 @@
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { nameProblem, type Registry, type ServedEndpoint } from '@millrace/registry';
+import { nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
 import { FreshValue } from './fresh-value.ts';
 import type { ModelCache } from './model-cache.ts';
 
@@ -8,6 +8,7 @@ export interface EndpointDirectoryOptions {
   registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers'>;
   database: Pick<Database, 'listen'>;
   models: ModelCache;
+  traffic: Pick<TrafficRecorder, 'record'>;
   logger: Logger;
 }
 
@@ -78,10 +79,12 @@ export class EndpointDirectory {
     current: ServedEndpoint | null | undefined,
   ): Promise<ServedEndpoint | null> {
     const served = await this.#options.registry.resolveEndpoint(tenantId, name, versionNumber);
-    if (!served || !current || served.version.id === current.version.id) return served;
+    if (!served) return null;
+    const shares = await this.#loadable(served);
+    if (!current || served.version.id === current.version.id) return { ...served, shares };
     try {
       (await this.#options.models.hold(served.version)).release();
-      return served;
+      return { ...served, shares };
     } catch {
       // The cache has logged why. What is loaded serves on: a broken successor must not take the endpoint down.
       this.#options.logger.error(
@@ -90,6 +93,23 @@ export class EndpointDirectory {
       );
       return current;
     }
+  }
+
+  /** Only what is loaded gets a share of the traffic. */
+  async #loadable({ endpoint, shares }: ServedEndpoint): Promise<ServedShare[]> {
+    const loaded = await Promise.all(
+      shares.map(async (share) => {
+        try {
+          (await this.#options.models.hold(share.version)).release();
+          return [share];
+        } catch {
+          this.#options.logger.error({ endpoint: endpoint.name, tenantId: share.version.tenantId, version: share.version.number }, 'a version that has a share of the traffic cannot be loaded; it gets none');
+          this.#options.traffic.record({ tenantId: share.version.tenantId, endpointId: endpoint.id, versionId: share.version.id, variant: 'CANARY', outcome: 'error', milliseconds: 0 });
+          return [];
+        }
+      }),
+    );
+    return loaded.flat();
   }
 
   #changed(tenantId: string | null): void {

@@ -11,6 +11,8 @@ import { readSimplePredict } from './protocols/simple-predict.ts';
 const built = buildPackage(constant(7), { metrics: {}, lineage: {} });
 const served: ServedEndpoint = {
   endpoint: { id: 'end_1', name: 'seven' },
+  isStable: true,
+  shares: [],
   version: {
     id: 'ver_1', tenantId: 'ten_1', number: 3, modelName: 'seven', packagePrefix: 'p', packageSha256: built.digest, signer: null, sizeBytes: built.sizeBytes, signature: built.signature,
   },
@@ -22,7 +24,7 @@ const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [],
 function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited) {
   const models = new ModelCache({ registry: { readPackage: () => Promise.resolve(built.files) }, maxBytes: 1e9, logger: silentLogger });
   const directory = { find: () => served, names: () => ['seven'] };
-  return createPredictor({ directory, models, journal: { record }, meter: { take }, maxInFlight: 10 });
+  return createPredictor({ directory, models, journal: { record }, meter: { take }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,

@@ -2,12 +2,15 @@ import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import type { RowWarning } from '@millrace/packaging';
 import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
+import type { ServedRequest, TrafficRecorder } from '@millrace/registry';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
-import type { ModelCache } from './model-cache.ts';
+import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import type { Shadow } from './shadow.ts';
+import { createTrafficTurns } from './traffic-turns.ts';
 
 export interface PredictionCall {
   actor: Actor;
@@ -26,6 +29,7 @@ export interface PredictionCall {
 export interface PredictionAnswer {
   predictionId: string;
   versionNumber: number;
+  variant: 'STABLE' | 'CANARY';
   rows: number;
   /** everything but the run of the model itself */
   overheadMs: number;
@@ -41,6 +45,8 @@ export interface PredictorOptions {
   models: ModelCache;
   journal: Pick<UsageJournal, 'record'>;
   meter: Pick<Meter, 'take'>;
+  traffic: Pick<TrafficRecorder, 'record'>;
+  shadow: Pick<Shadow, 'mirror'>;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
 }
@@ -48,7 +54,8 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, journal, meter, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight }: PredictorOptions) {
+  const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
   async function answer(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
@@ -60,23 +67,34 @@ export function createPredictor({ directory, models, journal, meter, maxInFlight
       const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
-      const holding = models.hold(served.version);
-      const held = holding instanceof Promise ? await holding : holding;
+      const { version, variant, mirrors } = takeTurn(served);
+      const begun = performance.now();
+      /** how the version fared; null while it is not its doing */
+      let outcome: ServedRequest['outcome'] | null = 'error';
+      let held: HeldModel | null = null;
       let metered: Metered | null = null;
       try {
-        const reading = read(held.model.signature, call.body.value);
+        const holding = models.hold(version);
+        held = holding instanceof Promise ? await holding : holding;
+        const { signature } = held.model;
+        outcome = 'refused';
+        const reading = read(signature, call.body.value);
         if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
         if (call.body.hasNonFinite) throw nonFiniteJson();
+        outcome = null;
         const rows = reading.checked.rows.count;
         const metering = meter.take({ actor, endpoint, rows });
         const taken = metering instanceof Promise ? await metering : metering;
         if (taken.type === 'refused') throw overQuota(taken);
         metered = taken;
-        const begun = performance.now();
+        outcome = 'error';
+        const modelBegun = performance.now();
         const predictions = await held.model.predict(reading.checked.rows);
-        const modelMs = performance.now() - begun;
+        const modelMs = performance.now() - modelBegun;
+        outcome = 'answered';
+        if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
         const predictionId = call.predictionId ?? newId('prediction');
-        const payload = JSON.stringify(reading.write({ predictionId, served, signature: held.model.signature, predictions }));
+        const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
         if (call.isGone()) throw callerGone();
         // Nothing is served unbilled: the entry is safe before the answer leaves.
         await journal.record({
@@ -85,13 +103,14 @@ export function createPredictor({ directory, models, journal, meter, maxInFlight
           at: new Date(),
           actor: actorName(actor),
           endpointId: served.endpoint.id,
-          modelVersionId: served.version.id,
+          modelVersionId: version.id,
           rows,
           units: rows,
         });
         return {
           predictionId,
-          versionNumber: served.version.number,
+          versionNumber: version.number,
+          variant,
           rows,
           overheadMs: performance.now() - call.startedAt - modelMs,
           warnings: reading.checked.warnings,
@@ -102,7 +121,8 @@ export function createPredictor({ directory, models, journal, meter, maxInFlight
         if (metered?.type === 'admitted') metered.giveBack();
         throw error;
       } finally {
-        held.release();
+        held?.release();
+        if (outcome) traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
       }
     } finally {
       inFlight--;

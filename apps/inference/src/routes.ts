@@ -65,7 +65,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         {
           actor: request.actor!,
           endpoint: model,
-          versionNumber: version,
+          versionNumber: version ?? pinnedVersion(request, model),
           body: bodyOf(request),
           startedAt: request.startedAt,
           predictionId,
@@ -79,7 +79,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         headers: {
           'x-millrace-prediction-id': answer.predictionId,
           'x-millrace-model-version': String(answer.versionNumber),
-          'x-millrace-variant': 'stable',
+          'x-millrace-variant': answer.variant.toLowerCase(),
           'x-millrace-cost-units': String(answer.rows),
           'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
           ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
@@ -181,6 +181,12 @@ export function createRoutes(options: RouteOptions): Route[] {
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;
   return [params.model, versionNumber(params)];
+}
+
+/** The header with which a caller tries a version that others do not get yet. */
+function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
+  const sent = request.headers['x-millrace-model-version'];
+  return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
 
 /** What the content type parser made of the body; it isn't asked where there is neither a body nor a content type. */

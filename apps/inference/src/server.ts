@@ -5,7 +5,7 @@ import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, t
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
-import { createRegistry, nameProblem } from '@millrace/registry';
+import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
@@ -19,6 +19,7 @@ import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
 import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
 import { createRoutes, type Route } from './routes.ts';
+import { createShadow } from './shadow.ts';
 
 export interface InferenceOptions {
   /** 0 takes any free port */
@@ -64,6 +65,8 @@ export interface RunningInference {
 
 const mebibyte = 1024 ** 2;
 const headerLimit = 16 * 1024;
+/** Mirrored requests under way at a time. */
+const mostShadowed = 64;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
@@ -76,10 +79,12 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
-  const directory = new EndpointDirectory({ registry, database, models, logger });
+  const traffic = createTrafficRecorder({ database, logger });
+  const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
+  const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, journal, meter, maxInFlight: options.maxInFlight ?? 1024 });
+  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
   const metrics = createMetrics(models, predictor);
   let state: 'open' | 'draining' = 'open';
 
@@ -112,8 +117,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
       if (options.drainMs) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
       directory.stop();
       await app.close();
+      await shadow.close();
       await models.close();
-      await Promise.all([meter.close(), limiter.close()]);
+      await Promise.all([meter.close(), limiter.close(), traffic.close()]);
       await journal.close();
       await auth.trail.close();
       await database.close();
@@ -127,6 +133,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     await meter.start();
     limiter.start();
     await journal.start();
+    traffic.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });
     const address = app.server.address();
@@ -305,7 +312,7 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
     credentials: false,
     methods: ['GET', 'POST'],
-    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
       'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
       'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',

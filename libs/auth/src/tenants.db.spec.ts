@@ -225,6 +225,11 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
         SELECT $7, id, $6, 1, 'knn', $5, $4, 'p', 's', 1, 1, '{}', '{}', '{}' FROM tenant),
       ma AS (INSERT INTO model_aliases (tenant_id, model_id, name, version_id, updated_by) SELECT id, $6, 'champion', $7, 'system' FROM tenant),
       en AS (INSERT INTO endpoints (id, tenant_id, name, model_id, alias_name, created_by) SELECT $8, id, 'e', $6, 'champion', 'system' FROM tenant),
+      ts AS (INSERT INTO traffic_shares (tenant_id, endpoint_id, version_id, percent, mirror_percent) SELECT id, $8, $7, 1, 0 FROM tenant),
+      tc AS (INSERT INTO traffic_counts (tenant_id, endpoint_id, version_id, variant, slot, requests, errors, refused, differing, latency_counts)
+        SELECT id, $8, $7, 'STABLE', now() - make_interval(secs => n), 1, 0, 0, 0, '{}' FROM tenant, generate_series(1, 20) n),
+      ro AS (INSERT INTO rollouts (id, tenant_id, endpoint_id, version_id, previous_version_id, status, steps, bake_seconds, min_requests, rollback_on, created_by)
+        SELECT 'rol_of_' || id, id, $8, $7, $7, 'SUCCEEDED', '{100}', 1, 1, '[]', 'system' FROM tenant),
       q AS (INSERT INTO tenant_queues (tenant_id) SELECT id FROM tenant),
       qc AS (INSERT INTO quota_counters (tenant_id, resource, limit_value) SELECT id, 'ACTIVE_RUNS', 1 FROM tenant),
       tl AS (INSERT INTO tenant_table_limits (tenant_id, rows, columns) SELECT id, 1, 1 FROM tenant),
@@ -385,12 +390,13 @@ describe('the system role', () => {
   it('cannot read what tenants have', async () => {
     await seedTenant();
     const hidden = [
-      'uploads', 'datasets', 'dataset_versions', 'run_events', 'run_metrics', 'trials', 'models', 'model_versions', 'model_aliases', 'endpoints', 'reservations',
+      'uploads', 'datasets', 'dataset_versions', 'run_events', 'run_metrics', 'trials', 'models', 'model_versions', 'model_aliases', 'endpoints', 'traffic_shares', 'traffic_counts', 'reservations',
     ];
     const queries = [
       ...hidden.map((table) => `SELECT 1 FROM ${table}`),
       // The id tells nothing, and is what an estimated start belongs to.
       ...['spec', 'model_name', 'progress', 'created_by', 'failure_message', 'dataset_version_id'].map((column) => `SELECT ${column} FROM runs`),
+      ...['endpoint_id', 'version_id', 'steps', 'reason', 'created_by'].map((column) => `SELECT ${column} FROM rollouts`),
       ...['request_id', 'actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_records`),
       ...['actor', 'action', 'subject', 'details', 'address'].map((column) => `SELECT ${column} FROM audit_events`),
       'UPDATE quota_counters SET used = 0', 'DELETE FROM api_keys', 'DELETE FROM sessions', 'UPDATE usage_records SET units = 0', `UPDATE audit_events SET result = 'ok'`,

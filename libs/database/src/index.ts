@@ -30,6 +30,7 @@ export type {
   Model,
   ModelAlias,
   ModelImport,
+  Rollout,
   ModelVersion,
   Person,
   Plan,

@@ -24,6 +24,7 @@ export const idPrefixes = {
   modelImport: 'imp',
   versionReview: 'rvw',
   endpoint: 'end',
+  rollout: 'rol',
   reservation: 'rsv',
   usageLimit: 'lim',
   request: 'req',

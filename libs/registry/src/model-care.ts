@@ -9,7 +9,7 @@ type NotFound = { type: 'not-found'; field: string; message: string };
 export type ReviewOutcome = { type: 'reviewed'; version: ModelVersion } | Invalid | NotFound | { type: 'not-ready'; message: string };
 export type SavePolicyOutcome = { type: 'saved'; model: Model; removed: number } | Invalid | NotFound;
 export type DescribeOutcome<T> = { type: 'described'; subject: T } | Invalid | NotFound;
-export type DeleteVersionOutcome = { type: 'deleted'; modelId: string; number: number } | NotFound | { type: 'in-use'; aliases: string[] };
+export type DeleteVersionOutcome = { type: 'deleted'; modelId: string; number: number } | NotFound | { type: 'in-use'; aliases: string[]; endpoints: string[] };
 
 export interface ModelPolicy {
   modelId: string;
@@ -29,13 +29,13 @@ const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u2
 export function createModelCare({ database, storage }: { database: Database; storage: ArtefactStore }) {
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
-  /** Removes the oldest READY or FAILED versions without an alias beyond those that the model's policy keeps. */
+  /** Removes the oldest READY or FAILED versions without an alias or a share of an endpoint’s traffic beyond those that the model's policy keeps. */
   async function retainVersions(tenantId: string, modelId: string): Promise<number> {
     const gone = await database.forTenant(tenantId).transaction(async (tx) => {
       await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${modelId} FOR UPDATE`;
       const model = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
       if (model?.keepVersions == null) return [];
-      const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
+      const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
       if (!free.length) return [];
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
       const details = { model: model.name, keepVersions: model.keepVersions, versions: free.map(({ number }) => number) };
@@ -137,7 +137,7 @@ export function createModelCare({ database, storage }: { database: Database; sto
       });
     },
 
-    /** Deletes a version and its package for good. One that an alias points to, and so one that is served, stays. */
+    /** Deletes a version and its package for good. One that an alias points to or an endpoint gives a share, and so one that is served, stays. */
     async deleteVersion(actor: Actor, versionId: string): Promise<DeleteVersionOutcome> {
       requirePermission(actor, 'model:write');
       const { tenantId } = actor;
@@ -147,7 +147,8 @@ export function createModelCare({ database, storage }: { database: Database; sto
         // Aliases move under this lock as well, so that none can come to point to it meanwhile.
         await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
         const aliases = await tx.modelAlias.findMany({ where: { tenantId, modelId: version.modelId, versionId }, orderBy: { name: 'asc' } });
-        if (aliases.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name) };
+        const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
+        if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
         const details = { modelId: version.modelId, version: version.number, packageSha256: version.packageSha256, runId: version.runId };
         await recordAudit(tx, actor, { action: 'version.delete', subject: versionId, details });

@@ -36,7 +36,19 @@ export interface NewVersion {
 /** What the data plane needs to serve an endpoint. */
 export interface ServedEndpoint {
   endpoint: { id: string; name: string };
+  /** what the endpoint's alias points to, or the version that was asked for */
   version: ServedVersion;
+  /** whether the alias points to it */
+  isStable: boolean;
+  /** other versions that answer or are shown a share of its requests */
+  shares: ServedShare[];
+}
+
+/** Shares of the requests, in percent. */
+export interface ServedShare {
+  version: ServedVersion;
+  percent: number;
+  mirrorPercent: number;
 }
 
 export interface ServedVersion {
@@ -237,41 +249,49 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
       });
     },
 
-    /** The version that an endpoint serves, or the one with this number of the endpoint's model. Null when absent or not READY. */
+    /** What an endpoint serves, or the version with this number of the endpoint's model. Null when absent or not READY. */
     async resolveEndpoint(tenantId: string, name: string, versionNumber?: number): Promise<ServedEndpoint | null> {
       return database.forTenant(tenantId).transaction(async (tx) => {
         const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } }, include: { model: true } });
         if (!endpoint) return null;
+        const alias = await tx.modelAlias.findUnique({
+          where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
+          include: { version: true },
+        });
         const version =
           versionNumber === undefined
-            ? await tx.modelAlias
-                .findUnique({
-                  where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
-                  include: { version: true },
-                })
-                .then((alias) => alias?.version)
+            ? alias?.version
             : await tx.modelVersion.findUnique({
                 where: { tenantId_modelId_number: { tenantId, modelId: endpoint.modelId, number: versionNumber } },
               });
         if (!version || version.status !== 'READY') return null;
-        const signer =
-          version.signingKeyId === null
-            ? null
-            : await tx.signingKey.findUnique({ where: { tenantId_keyId: { tenantId, keyId: version.signingKeyId } }, select: { publicKey: true } });
         // A version that was signed by a key that is gone has no signer: it is not to be loaded as if it never had one.
+        const signerOf = async (keyId: string | null): Promise<string | null> =>
+          keyId === null ? null : ((await tx.signingKey.findUnique({ where: { tenantId_keyId: { tenantId, keyId } }, select: { publicKey: true } }))?.publicKey ?? '');
+        const served = async (row: ModelVersion): Promise<ServedVersion> => ({
+          id: row.id,
+          tenantId,
+          number: row.number,
+          modelName: endpoint.model.name,
+          packagePrefix: row.packagePrefix,
+          packageSha256: row.packageSha256,
+          signer: await signerOf(row.signingKeyId),
+          sizeBytes: Number(row.sizeBytes),
+          signature: row.signature as unknown as Signature,
+        });
+        // A version that is asked for by its number answers alone.
+        const rows = versionNumber === undefined
+          ? await tx.trafficShare.findMany({ where: { tenantId, endpointId: endpoint.id, version: { status: 'READY' } }, include: { version: true }, orderBy: { versionId: 'asc' } })
+          : [];
+        const shares: ServedShare[] = [];
+        for (const row of rows) {
+          if (row.versionId !== version.id) shares.push({ version: await served(row.version), percent: row.percent, mirrorPercent: row.mirrorPercent });
+        }
         return {
           endpoint: { id: endpoint.id, name: endpoint.name },
-          version: {
-            id: version.id,
-            tenantId,
-            number: version.number,
-            modelName: endpoint.model.name,
-            packagePrefix: version.packagePrefix,
-            packageSha256: version.packageSha256,
-            signer: version.signingKeyId === null ? null : (signer?.publicKey ?? ''),
-            sizeBytes: Number(version.sizeBytes),
-            signature: version.signature as unknown as Signature,
-          },
+          version: await served(version),
+          isStable: version.id === alias?.versionId,
+          shares,
         };
       });
     },

@@ -109,9 +109,47 @@ export const registryRows: Rows = {
     needs: 'endpoint:predict',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.startRollout': {
+    operation: `mutation ($endpoint: String!, $version: Int = 1) { startRollout(input: { endpointName: $endpoint, versionNumber: $version, bakeSeconds: 60 }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage), version: 2 } }),
+  },
+  'Mutation.promoteRollout': {
+    operation: `mutation ($endpoint: String!) { promoteRollout(input: { endpointName: $endpoint }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
+  },
+  'Mutation.setEndpointTraffic': {
+    operation: `mutation ($endpoint: String!) { setEndpointTraffic(input: { endpointName: $endpoint, traffic: [{ versionNumber: 1, percent: 100 }] }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.rollBackEndpoint': {
+    operation: `mutation ($endpoint: String!) { rollBackEndpoint(input: { endpointName: $endpoint }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+    succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
+  },
   'Mutation.deleteEndpoint': {
     operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ name: endpoint }),
   },
 };
+
+/** The name of an endpoint that serves the first of two versions of a model of its own. */
+async function endpointOfTwo({ world, acme, ours }: Stage, state?: 'rolling out'): Promise<string> {
+  const modelId = newId('model');
+  const name = `canary-${modelId.slice(-8)}`;
+  const ids = [newId('modelVersion'), newId('modelVersion')];
+  for (const [index, versionId] of ids.entries()) {
+    await addModelVersion(world.database.database, acme.actor.tenantId, {
+      modelId, versionId, modelName: name, number: index + 1, datasetVersionId: ours.datasetVersion, runId: newId('run'),
+    });
+  }
+  await world.graphql('mutation ($id: ID!, $name: String!) { publishModelVersion(input: { versionId: $id, endpointName: $name }) { __typename } }', { id: ids[0], name }, acme.token);
+  if (state) await world.graphql('mutation ($name: String!) { startRollout(input: { endpointName: $name, versionNumber: 2 }) { __typename } }', { name }, acme.token);
+  return name;
+}

@@ -108,6 +108,7 @@ async function valueFor(inspection: Inspection, table: Table, column: Column, te
   if (type === 'uuid') return randomUUID();
   if (type === 'text') return textFor(name, marks);
   if (type === '_text') return [marks.canary];
+  if (type.startsWith('_int')) return [1];
   if (type === 'jsonb') return JSON.stringify({ [marks.canary]: 'VIEWER' });
   if (nullable || hasDefault) return undefined;
   if (type === 'timestamptz') return new Date(Date.now() + 86_400_000);

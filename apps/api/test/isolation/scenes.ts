@@ -189,6 +189,18 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('deleteEndpoint', { name: `spare-${canary}` }, credential);
   },
 
+  async 'a rollout, and back'(stage) {
+    const { change, ask, anOwner, canary } = onStage(stage);
+    const credential = await anOwner();
+    const endpointName = `endpoint-${canary}`;
+    await change('rollBackEndpoint', { endpointName }, credential); // whatever is under way
+    await change('setEndpointTraffic', { endpointName, traffic: [{ versionNumber: 1, percent: 50 }, { versionNumber: 3, percent: 50 }] }, credential);
+    await change('startRollout', { endpointName, versionNumber: 3, rollbackOn: [{ metric: 'ERROR_RATE', threshold: 0.1 }] }, credential);
+    await ask('query', 'endpoint', { name: endpointName }, credential);
+    await change('promoteRollout', { endpointName }, credential);
+    await change('rollBackEndpoint', { endpointName }, credential);
+  },
+
   async 'versions that are compared, judged, described and deleted, and files from elsewhere'(stage) {
     const { ask, change, anOwner, acme, canary } = onStage(stage);
     const credential = await anOwner();

@@ -118,7 +118,8 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
   );
 
   // Runs and a version as a worker leaves them.
-  const [runningRun, failedRun, doneRun, modelId, versionId] = [newId('run'), newId('run'), newId('run'), newId('model'), newId('modelVersion')];
+  const [runningRun, failedRun, doneRun, otherRun] = [newId('run'), newId('run'), newId('run'), newId('run')];
+  const [modelId, versionId] = [newId('model'), newId('modelVersion')];
   const common = { tenantId, datasetVersionId: version.id, modelName: `model-${canary}`, spec: { ...spec, note: canary }, acknowledgedLeaks: [columns.twin], createdBy: `person:${owner.actor.personId}` };
   await database.forTenant(tenantId).transaction(async (tx) => {
     await tx.run.createMany({
@@ -129,6 +130,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
         },
         { ...common, id: failedRun, status: 'FAILED', finishedAt: new Date(), failureCode: `CODE_${canary}`, failureMessage: `failed ${canary}`, failureRemedy: `mend ${canary}` },
         { ...common, id: doneRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
+        { ...common, id: otherRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
       ],
     });
     for (const runId of [runningRun, failedRun, doneRun]) {
@@ -140,6 +142,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 }, provenance: { filename: canary }, tags: [canary] };
     await tx.modelVersion.create({ data: { ...shared, id: versionId, number: 1, status: 'READY', runId: doneRun } });
     await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}`, signature: { inputs: [{ name: canary, type: 'category', required: true, categories: [canary] }] } } });
+    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 3, status: 'READY', runId: otherRun } });
     await tx.versionReview.create({ data: { id: newId('versionReview'), tenantId, versionId, verdict: 'APPROVED', comment: `fit ${canary}`, evidence: { [canary]: 1 }, reviewedBy: `person:${owner.actor.personId}` } });
     await tx.modelImport.create({ data: { id: newId('modelImport'), tenantId, uploadId, modelName: `model-${canary}`, options: { signature: { name: canary } }, problems: [{ code: 'not_onnx', field: 'model', message: canary, remedy: canary }], status: 'FAILED', finishedAt: new Date(), versionId, createdBy: `person:${owner.actor.personId}` } });
     await tx.usageRecord.createMany({
@@ -158,6 +161,15 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }',
     { name: `other-${canary}`, modelId, alias: `a-${canary}` },
   );
+  await database.forTenant(tenantId).transaction(async (tx) => {
+    const { id: endpointId } = await tx.endpoint.findFirstOrThrow({ where: { tenantId, name: `other-${canary}` } });
+    await tx.rollout.create({
+      data: {
+        id: newId('rollout'), tenantId, endpointId, versionId, previousVersionId: versionId, status: 'ROLLED_BACK', steps: [5, 100], bakeSeconds: 60, minRequests: 1, endedAt: new Date(),
+        rollbackOn: [{ metric: 'errorRate', op: '>', threshold: 0.1, note: canary }], reason: `rolled back ${canary}`, createdBy: `person:${owner.actor.personId}`,
+      },
+    });
+  });
   await fillTables(inspection, tenantId, marks);
   await inspection.query('UPDATE quota_counters SET limit_value = 1000000000 WHERE tenant_id = $1', [tenantId]);
   // On what is worthless already, so that nobody is kept out by it.

@@ -232,7 +232,9 @@ builder.mutationFields((t) => ({
         case 'not-found':
           return notFound('version', outcome.field, outcome.message);
         case 'in-use':
-          return conflict('version_in_use', 'versionId', `The version is ${outcome.aliases.join(', ')}.`, 'Move or delete the alias first.');
+          return outcome.aliases.length
+            ? conflict('version_in_use', 'versionId', `The version is ${outcome.aliases.join(', ')}.`, 'Move or delete the alias first.')
+            : conflict('version_in_use', 'versionId', `The version has a share of the traffic of ${outcome.endpoints.join(', ')}.`, 'Take its share away first.');
       }
     },
   }),

@@ -1,0 +1,130 @@
+import { databaseEnums } from '@millrace/database';
+import { type RollbackMetric, rollbackMetrics, type VersionTraffic } from '@millrace/registry';
+import { builder } from '../../schema-builder.ts';
+
+const trafficVariantEnum = builder.enumType(databaseEnums.TrafficVariant, {
+  name: 'TrafficVariant',
+  description: 'STABLE is what the endpoint’s alias points to, CANARY another version that answers a share, SHADOW one whose answers are only compared.',
+});
+
+const rolloutStatusEnum = builder.enumType(databaseEnums.RolloutStatus, {
+  name: 'RolloutStatus',
+  description: 'RUNNING goes on by itself; SUCCEEDED has taken over; ROLLED_BACK has lost its share again; CANCELLED, since the alias was moved meanwhile.',
+});
+
+/** As enum values in the schema: in capitals. */
+const capitals = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+
+export const rollbackMetricEnum = builder.enumType('RollbackMetric', {
+  description: 'What a rollout is judged by. The ratio is to the version that it replaces, over the same time.',
+  values: Object.fromEntries(rollbackMetrics.map((name) => [capitals(name), { value: name }])) as Record<string, { value: RollbackMetric }>,
+});
+
+export const thresholdOperatorEnum = builder.enumType('ThresholdOperator', {
+  description: 'How a metric is compared with its threshold.',
+  values: { ABOVE: { value: '>' }, AT_LEAST: { value: '>=' } } as const,
+});
+
+interface Rule {
+  metric: RollbackMetric;
+  op: '>' | '>=';
+  threshold: number;
+}
+
+const rollbackRule = builder.objectRef<Rule>('RollbackRule').implement({
+  description: 'A rollout is rolled back when this holds over the requests of a step.',
+  fields: (t) => ({
+    metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What is looked at.' }),
+    op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it is compared.' }),
+    threshold: t.exposeFloat('threshold', { description: 'With what: rates from 0 to 1, latencies in milliseconds.' }),
+  }),
+});
+
+interface Share extends Omit<VersionTraffic, 'latencyP99Ms'> {
+  tenantId: string;
+  percent: number;
+  mirrorPercent: number;
+  latencyP99Ms: number | null;
+}
+
+const endpointTraffic = builder.objectRef<Share>('EndpointTraffic').implement({
+  description: 'One version of an endpoint: its share of the requests, and how it fared.',
+  fields: (t) => ({
+    version: t.prismaField({
+      type: 'ModelVersion',
+      description: 'The version.',
+      resolve: (query, { versionId: id }, _args, { db, tenantId }) => db.modelVersion.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
+    }),
+    variant: t.expose('variant', { type: trafficVariantEnum, description: 'In which part it was asked.' }),
+    percent: t.exposeInt('percent', { description: 'Share of the requests that it answers now, in percent.' }),
+    mirrorPercent: t.exposeInt('mirrorPercent', { description: 'Share of the requests that it is shown beside, in percent.' }),
+    requests: t.exposeInt('requests', { description: 'How often it was asked in the time looked at.' }),
+    errorRate: t.exposeFloat('errorRate', { nullable: true, description: 'Share of requests to which it gave no answer: it could not be loaded, or had no finite one.' }),
+    refusedRate: t.exposeFloat('refusedRate', { nullable: true, description: 'Share of requests whose rows did not fit its signature.' }),
+    differingRate: t.exposeFloat('differingRate', { nullable: true, description: 'Of a shadow: share of answers unlike those that were given.' }),
+    latencyP50Ms: t.exposeFloat('latencyP50Ms', { nullable: true, description: 'Median time to an answer, in milliseconds, rounded up to half an octave.' }),
+    latencyP95Ms: t.exposeFloat('latencyP95Ms', { nullable: true, description: 'The 95th percentile of it.' }),
+    latencyP99Ms: t.exposeFloat('latencyP99Ms', { nullable: true, description: 'The 99th percentile of it.' }),
+  }),
+});
+
+builder.prismaNode('Rollout', {
+  id: { field: 'id', description: 'rol_…' },
+  nullable: true,
+  findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
+  description: 'A version that takes over an endpoint step by step.',
+  fields: (t) => ({
+    status: t.expose('status', { type: rolloutStatusEnum, description: 'Where it stands.' }),
+    version: t.relation('version', { description: 'The version that takes over.' }),
+    previousVersion: t.relation('previousVersion', { description: 'The version that it replaces.' }),
+    endpoint: t.relation('endpoint', { description: 'Where.' }),
+    steps: t.exposeIntList('steps', { description: 'Percent of the requests, step by step.' }),
+    step: t.exposeInt('step', { description: 'The step that it is at; the first is 0.' }),
+    stepStartedAt: t.expose('stepStartedAt', { type: 'DateTime', description: 'When this step began.' }),
+    bakeSeconds: t.exposeInt('bakeSeconds', { description: 'How long each step lasts at least.' }),
+    minRequests: t.exposeInt('minRequests', { description: 'How many requests the version must have had in a step before it is judged or goes on.' }),
+    rollbackOn: t.field({
+      type: [rollbackRule],
+      description: 'What rolls it back.',
+      resolve: ({ rollbackOn }) => (Array.isArray(rollbackOn) ? (rollbackOn as unknown as Rule[]) : []),
+    }),
+    reason: t.exposeString('reason', { nullable: true, description: 'Why it ended, where that needs a word.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was started.' }),
+    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
+  }),
+});
+
+/** A page of the console shows so many. */
+const shownRollouts = 20;
+const longestLook = 14 * 86_400;
+
+builder.prismaObjectFields('Endpoint', (t) => ({
+  traffic: t.field({
+    type: [endpointTraffic],
+    args: { seconds: t.arg.int({ defaultValue: 3600, description: 'How far back to look, 14 days at most.' }) },
+    description: 'Which versions answer what share, and how each fared lately; the stable one first.',
+    resolve: async ({ id: endpointId, tenantId, modelId, aliasName }, { seconds }, { db, services }) => {
+      const within = Math.min(Math.max(seconds ?? 3600, 1), longestLook);
+      const [alias, shares, counted] = await Promise.all([
+        db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name: aliasName } } }),
+        db.trafficShare.findMany({ where: { tenantId, endpointId }, orderBy: { versionId: 'asc' } }),
+        services.rollouts.traffic(db, tenantId, endpointId, within),
+      ]);
+      const others = shares.filter(({ versionId }) => versionId !== alias?.versionId);
+      const lines = [
+        ...(alias ? [{ versionId: alias.versionId, variant: 'STABLE' as const, percent: 100 - others.reduce((sum, { percent }) => sum + percent, 0), mirrorPercent: 0 }] : []),
+        ...others.flatMap(({ versionId, percent, mirrorPercent }) => [
+          ...(percent ? [{ versionId, variant: 'CANARY' as const, percent, mirrorPercent: 0 }] : []),
+          ...(mirrorPercent ? [{ versionId, variant: 'SHADOW' as const, percent: 0, mirrorPercent }] : []),
+        ]),
+      ];
+      const nothing = { requests: 0, errorRate: null, refusedRate: null, differingRate: null, latencyP50Ms: null, latencyP95Ms: null, latencyP99Ms: null };
+      const isListed = ({ versionId, variant }: { versionId: string; variant: string }) => lines.some((line) => line.versionId === versionId && line.variant === variant);
+      return [
+        ...lines.map((line) => ({ ...nothing, ...counted.find(({ versionId, variant }) => versionId === line.versionId && variant === line.variant), ...line, tenantId })),
+        ...counted.filter((count) => !isListed(count)).map((count) => ({ ...count, percent: 0, mirrorPercent: 0, tenantId })),
+      ];
+    },
+  }),
+  rollouts: t.relation('rollouts', { description: `The latest ${shownRollouts} rollouts, newest first.`, query: { orderBy: { id: 'desc' }, take: shownRollouts } }),
+}));

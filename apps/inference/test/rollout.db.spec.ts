@@ -1,0 +1,199 @@
+import { silentLogger } from '@millrace/kernel';
+import type { FittedPipeline } from '@millrace/packaging';
+import { createRollouts, type Rollouts } from '@millrace/registry';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { constant } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+let rollouts: Rollouts;
+let url: string;
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  rollouts = createRollouts({ database: world.database, logger: silentLogger });
+  url = (await world.start()).url;
+});
+afterAll(() => world.close());
+
+/** A tenant whose endpoint serves version 1, which answers 1; version 2 is there as well. */
+async function twoVersions(second: FittedPipeline = constant(2)) {
+  const tenant = await world.createTenant();
+  const { endpoint } = await tenant.publish('press', constant(1));
+  await tenant.addVersion('press', second);
+  const key = (await tenant.createKey()).text;
+  const ask = (headers: Record<string, string> = {}) => call(`${url}/predict`, { key, headers, body: { features: [1] } });
+  const askOften = async (times: number) => {
+    const answers = [];
+    for (let i = 0; i < times; i++) answers.push(await ask());
+    return answers;
+  };
+  const tally = (answers: Awaited<ReturnType<typeof askOften>>) => {
+    const counts: Record<string, number> = {};
+    for (const { status, headers, json } of answers) {
+      const line = `${status} ${headers.get('x-millrace-variant')} ${headers.get('x-millrace-model-version')} ${json.prediction}`;
+      counts[line] = (counts[line] ?? 0) + 1;
+    }
+    return counts;
+  };
+  return { tenant, endpointId: endpoint.id, ask, askOften, tally };
+}
+
+const trafficOf = (tenant: TenantOfWorld, endpointId: string) =>
+  world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.traffic(tx, tenant.tenantId, endpointId, 3600));
+const aliasesOf = (tenant: TenantOfWorld) =>
+  world.database.forTenant(tenant.tenantId).transaction(async (tx) =>
+    Object.fromEntries((await tx.modelAlias.findMany({ include: { version: true } })).map(({ name, version }) => [name, version.number])));
+const rolloutOf = (tenant: TenantOfWorld) =>
+  world.database.forTenant(tenant.tenantId).transaction((tx) => tx.rollout.findFirstOrThrow({ orderBy: { id: 'desc' } }));
+/** As if the step had begun earlier. */
+const bake = (tenant: TenantOfWorld) =>
+  world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$executeRaw`UPDATE rollouts SET step_started_at = step_started_at - interval '10 minutes'`);
+const start = (tenant: TenantOfWorld, changes: object = {}) =>
+  rollouts.start(tenant.owner, { endpointName: 'press', versionNumber: 2, steps: [50, 100], bakeSeconds: 60, minRequests: 5, ...changes });
+
+/** Until this many requests of the version are counted. */
+const counted = (tenant: TenantOfWorld, endpointId: string, variant: string, requests: number) =>
+  eventually(async () => (await trafficOf(tenant, endpointId)).find((line) => line.variant === variant)?.requests ?? 0, (count) => count >= requests, 10_000);
+
+describe('divided traffic', () => {
+  it('gives each version its share, and says in each answer who gave it; a header asks for one version', async () => {
+    const { tenant, ask, askOften, tally } = await twoVersions();
+    await ask();
+    await rollouts.setTraffic(tenant.owner, { endpointName: 'press', traffic: [{ versionNumber: 1, percent: 80 }, { versionNumber: 2, percent: 20 }], mirror: [] });
+    await eventually(async () => (await ask()).headers.get('x-millrace-variant'), (variant) => variant === 'canary', 5_000);
+    const counts = tally(await askOften(50));
+    expect(Object.keys(counts).sort()).toEqual(['200 canary 2 2', '200 stable 1 1']);
+    expect(Math.abs(counts['200 canary 2 2']! - 10)).toBeLessThanOrEqual(2);
+    expect((await ask({ 'x-millrace-model-version': '2' })).json.prediction).toEqual([2]);
+    expect((await ask({ 'x-millrace-model-version': '1' })).headers.get('x-millrace-variant')).toBe('stable');
+    expect((await ask({ 'x-millrace-model-version': '99' })).status).toBe(404);
+    const ledger = await eventually(() => tenant.ledger(), (records) => records.length >= 54, 5_000);
+    expect(new Set(ledger.map(({ modelVersionId }) => modelVersionId)).size).toBe(2);
+  });
+
+  it('is refused when the shares do not add up, name what is not there, or what is under way forbids it', async () => {
+    const { tenant } = await twoVersions();
+    const set = (traffic: [number, number][], mirror: [number, number][] = []) => {
+      const shares = (list: [number, number][]) => list.map(([versionNumber, percent]) => ({ versionNumber, percent }));
+      return rollouts.setTraffic(tenant.owner, { endpointName: 'press', traffic: shares(traffic), mirror: shares(mirror) });
+    };
+    expect(await set([[1, 80], [2, 30]])).toMatchObject({ type: 'invalid', problems: [{ field: 'traffic' }] });
+    expect(await set([[1, 80.5], [2, 19.5]])).toMatchObject({ type: 'invalid' });
+    expect(await set([[1, 50], [1, 50]])).toMatchObject({ type: 'invalid', problems: [{ field: 'traffic[1].versionNumber' }] });
+    expect(await set([[1, 50], [7, 50]])).toMatchObject({ type: 'not-found', field: 'traffic[1].versionNumber' });
+    expect(await set([[1, 100]], [[1, 10]])).toMatchObject({ type: 'invalid', problems: [{ field: 'mirror[0].versionNumber' }] });
+    await start(tenant);
+    expect(await set([[1, 50], [2, 50]])).toMatchObject({ type: 'conflict', code: 'rollout_running' });
+  });
+
+  it('shows a shadow what is asked without its answers leaving, and counts where it would have said something else', async () => {
+    const { tenant, endpointId, ask, askOften, tally } = await twoVersions();
+    await ask();
+    await rollouts.setTraffic(tenant.owner, { endpointName: 'press', traffic: [{ versionNumber: 1, percent: 100 }], mirror: [{ versionNumber: 2, percent: 100 }] });
+    await eventually(async () => {
+      await ask();
+      return (await trafficOf(tenant, endpointId)).some(({ variant }) => variant === 'SHADOW');
+    }, Boolean, 10_000);
+    const answers = await askOften(20);
+    expect(Object.keys(tally(answers))).toEqual(['200 stable 1 1']);
+    await counted(tenant, endpointId, 'SHADOW', 20);
+    expect((await trafficOf(tenant, endpointId)).find(({ variant }) => variant === 'SHADOW')).toMatchObject({ differingRate: 1, errorRate: 0 });
+    expect(new Set((await tenant.ledger()).map(({ modelVersionId }) => modelVersionId)).size).toBe(1);
+  });
+});
+
+describe('a rollout', () => {
+  it('goes on step by step once it has been asked often enough and long enough, and ends with the alias on the new version', async () => {
+    const { tenant, endpointId, ask, askOften } = await twoVersions();
+    await ask();
+    expect((await start(tenant)).type).toBe('started');
+    expect(await start(tenant)).toMatchObject({ type: 'conflict', code: 'rollout_running' });
+    await bake(tenant);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'RUNNING', step: 0 }); // not asked yet
+    await eventually(async () => (await ask()).headers.get('x-millrace-variant'), (variant) => variant === 'canary', 5_000);
+    const answers = await askOften(20);
+    await counted(tenant, endpointId, 'CANARY', 10);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'SUCCEEDED', step: 1, endedAt: expect.any(Date) });
+    expect(await aliasesOf(tenant)).toEqual({ champion: 2, previous: 1 });
+    await eventually(async () => (await ask()).headers.get('x-millrace-variant') === 'stable' && (await ask()).json.prediction[0], (prediction) => prediction === 2, 5_000);
+    expect(new Set([...answers, ...(await askOften(10))].map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  it('does not go on before its time', async () => {
+    const { tenant, endpointId, ask, askOften } = await twoVersions();
+    await ask();
+    await start(tenant);
+    await eventually(async () => (await ask()).headers.get('x-millrace-variant'), (variant) => variant === 'canary', 5_000);
+    await askOften(20);
+    await counted(tenant, endpointId, 'CANARY', 10);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
+  });
+
+  it('is rolled back by itself when the new version refuses what the old one took', async () => {
+      const plain = constant(2);
+    const pickier: FittedPipeline = { ...plain, features: [{ ...plain.features[0]!, name: 'also needed' }, ...plain.features], estimator: { family: 'linear', width: 2, kernel: new Float64Array(2), bias: Float64Array.of(2) } };
+    const { tenant, endpointId, ask, askOften, tally } = await twoVersions(pickier);
+    await ask();
+    await start(tenant);
+    await eventually(async () => (await ask()).status, (status) => status === 400, 5_000);
+    await askOften(20);
+    await counted(tenant, endpointId, 'CANARY', 10);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: expect.stringContaining('refusedRate was 1') });
+    expect(await aliasesOf(tenant)).toEqual({ champion: 1 });
+    await eventually(async () => tally(await askOften(6)), (counts) => counts['200 stable 1 1'] === 6, 10_000);
+  });
+
+  it('gives a version that cannot be loaded no request, and is rolled back', async () => {
+    const { tenant, ask, askOften, tally } = await twoVersions();
+    await ask();
+    const broken = await world.database.forTenant(tenant.tenantId).transaction((tx) => tx.modelVersion.findFirstOrThrow({ where: { number: 2 } }));
+    await world.storage.put(`${broken.packagePrefix}/model.onnx`, Buffer.from('no model any more'));
+    await start(tenant);
+    await eventually(async () => {
+      await ask();
+      await bake(tenant);
+      await rollouts.advance();
+      return (await rolloutOf(tenant)).status;
+    }, (status) => status === 'ROLLED_BACK', 15_000);
+    expect(tally(await askOften(10))).toEqual({ '200 stable 1 1': 10 });
+  });
+
+  it('can be promoted and rolled back by hand; without one, the version before comes back', async () => {
+    const { tenant } = await twoVersions();
+    await start(tenant);
+    expect((await rollouts.rollBack(tenant.owner, 'press')).type).toBe('ended');
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK' });
+    await start(tenant);
+    expect((await rollouts.promote(tenant.owner, 'press')).type).toBe('ended');
+    expect(await aliasesOf(tenant)).toEqual({ champion: 2, previous: 1 });
+    await rollouts.rollBack(tenant.owner, 'press');
+    expect(await aliasesOf(tenant)).toEqual({ champion: 1, previous: 2 });
+    expect(await rollouts.promote(tenant.owner, 'press')).toMatchObject({ type: 'conflict', code: 'no_rollout' });
+  });
+
+  it('ends when somebody moves the alias meanwhile', async () => {
+    const { tenant } = await twoVersions();
+    const third = await tenant.addVersion('press', constant(3));
+    await start(tenant);
+    await world.registry.publish(tenant.owner, { versionId: third.id, endpointName: 'press' });
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'CANCELLED' });
+    expect(await aliasesOf(tenant)).toEqual({ champion: 3, previous: 1 });
+  });
+
+  it.each([[{ steps: [50, 25, 100] }, 'steps'], [{ steps: [5, 50] }, 'steps'], [{ bakeSeconds: 1 }, 'bakeSeconds'], [{ minRequests: -1 }, 'minRequests'], [{ rollbackOn: [{ metric: 'errorRate', op: '>', threshold: NaN }] }, 'rollbackOn[0].threshold']])(
+    '%j is refused by the field', async (changes, field) => {
+      const tenant = await world.createTenant();
+      expect(await start(tenant, changes)).toMatchObject({ type: 'invalid', problems: [{ field }] });
+    });
+
+  it('of another tenant’s endpoint is like one of nobody’s', async () => {
+    await twoVersions();
+    const stranger = await world.createTenant();
+    const nobodys = await rollouts.start(stranger.owner, { endpointName: 'nothing', versionNumber: 2 });
+    expect(await start(stranger)).toEqual(nobodys);
+  });
+});

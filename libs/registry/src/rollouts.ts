@@ -1,0 +1,334 @@
+import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
+import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
+import { type Logger, newId, type Problem } from '@millrace/kernel';
+import { championAlias, whatKeepsFromChampion } from './champion-gate.ts';
+import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
+
+/** What a rollout can be judged by. Ratios are to the version that it replaces, over the same time. */
+export const rollbackMetrics = ['errorRate', 'refusedRate', 'differingRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
+export type RollbackMetric = (typeof rollbackMetrics)[number];
+
+/** A rollout is rolled back while this holds. */
+export interface RollbackRule {
+  metric: RollbackMetric;
+  op: '>' | '>=';
+  threshold: number;
+}
+
+export interface ShareInput {
+  versionNumber: number;
+  percent: number;
+}
+
+export interface NewRollout {
+  endpointName: string;
+  versionNumber: number;
+  /** percent of the requests, ascending to 100 */
+  steps?: readonly number[];
+  bakeSeconds?: number;
+  minRequests?: number;
+  rollbackOn?: readonly RollbackRule[];
+}
+
+export const rolloutDefaults = {
+  steps: [5, 25, 50, 100],
+  bakeSeconds: 300,
+  minRequests: 20,
+  rollbackOn: [
+    { metric: 'errorRate', op: '>', threshold: 0.02 },
+    { metric: 'refusedRate', op: '>', threshold: 0.1 },
+    { metric: 'latencyP95Ratio', op: '>', threshold: 3 },
+  ],
+} as const satisfies Required<Omit<NewRollout, 'endpointName' | 'versionNumber'>>;
+
+/** Versions beside the alias's that one endpoint serves or mirrors to, at most. */
+const mostShares = 4;
+/** Counts of traffic are kept so long. */
+const countsLifeDays = 14;
+
+type Conflict = { type: 'conflict'; code: string; field: string; message: string; remedy: string };
+type Refusal = { type: 'invalid'; problems: Problem[] } | { type: 'not-found'; field: string; message: string } | Conflict;
+export type SetTrafficOutcome = { type: 'set'; endpoint: Endpoint } | Refusal;
+export type StartRolloutOutcome = { type: 'started'; rollout: Rollout } | Refusal;
+export type EndRolloutOutcome = { type: 'ended'; endpoint: Endpoint; rollout: Rollout | null } | Refusal;
+
+export interface RolloutOptions {
+  database: Database;
+  logger: Logger;
+}
+
+export type Rollouts = ReturnType<typeof createRollouts>;
+
+/** Divides an endpoint's requests among versions, and moves them from one version to the next step by step. */
+export function createRollouts({ database, logger }: RolloutOptions) {
+  return {
+    /** Who answers what share, in percent; together 100. What is mirrored comes on top, and its answers are only compared. */
+    async setTraffic(actor: Actor, input: { endpointName: string; traffic: readonly ShareInput[]; mirror: readonly ShareInput[] }): Promise<SetTrafficOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      const problems = [...shareProblems(input.traffic, 'traffic'), ...shareProblems(input.mirror, 'mirror')];
+      const total = input.traffic.reduce((sum, { percent }) => sum + percent, 0);
+      if (!problems.length && total !== 100) problems.push(problem('traffic', `The shares add up to ${total}.`, 'Give shares that add up to 100.'));
+      if (problems.length) return { type: 'invalid', problems };
+      const { tenantId } = actor;
+      return database.forTenant(tenantId).transaction(async (tx): Promise<SetTrafficOutcome> => {
+        const served = await lockEndpoint(tx, tenantId, input.endpointName);
+        if (!served) return endpointNotFound;
+        if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        const shares = new Map<string, { percent: number; mirrorPercent: number }>();
+        for (const [field, kind, list] of [['traffic', 'percent', input.traffic], ['mirror', 'mirrorPercent', input.mirror]] as const) {
+          for (const [index, { versionNumber, percent }] of list.entries()) {
+            const version = await findVersion(tx, tenantId, served.endpoint.modelId, versionNumber);
+            if (!version) return versionNotFound(`${field}[${index}].versionNumber`);
+            if (version.status !== 'READY') return versionNotReady(`${field}[${index}].versionNumber`);
+            if (version.id === served.stable?.id && kind === 'mirrorPercent') {
+              return { type: 'invalid', problems: [problem(`mirror[${index}].versionNumber`, 'This version answers already.', 'Mirror to another version.')] };
+            }
+            if (version.id === served.stable?.id || percent === 0) continue; // the alias's version answers the rest
+            shares.set(version.id, { percent: 0, mirrorPercent: 0, ...shares.get(version.id), [kind]: percent });
+          }
+        }
+        if (shares.size > mostShares) return { type: 'invalid', problems: [problem('traffic', `${shares.size} versions beside the stable one are too many.`, `Give at most ${mostShares}.`)] };
+        await replaceShares(tx, tenantId, served.endpoint.id, shares);
+        const details = { name: served.endpoint.name, traffic: input.traffic.map((share) => ({ ...share })), mirror: input.mirror.map((share) => ({ ...share })) };
+        await recordAudit(tx, actor, { action: 'endpoint.traffic', subject: served.endpoint.id, details });
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'set', endpoint: served.endpoint };
+      });
+    },
+
+    /** Begins to move an endpoint to a version. Ends in `champion`, or whatever alias the endpoint follows, on that version. */
+    async start(actor: Actor, input: NewRollout): Promise<StartRolloutOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      requirePermission(actor, 'model:write');
+      const { steps, bakeSeconds, minRequests, rollbackOn } = { ...rolloutDefaults, ...withoutUndefined(input) };
+      const problems = rolloutProblems(steps, bakeSeconds, minRequests, rollbackOn);
+      if (problems.length) return { type: 'invalid', problems };
+      const { tenantId } = actor;
+      const started = database.forTenant(tenantId).transaction(async (tx): Promise<StartRolloutOutcome> => {
+        const served = await lockEndpoint(tx, tenantId, input.endpointName);
+        if (!served) return endpointNotFound;
+        if (!served.stable) return conflict('nothing_served', 'endpointName', 'The endpoint serves no version to move away from.', 'Publish a version to it.');
+        const version = await findVersion(tx, tenantId, served.endpoint.modelId, input.versionNumber);
+        if (!version) return versionNotFound('versionNumber');
+        if (version.status !== 'READY') return versionNotReady('versionNumber');
+        if (version.id === served.stable.id) return conflict('already_served', 'versionNumber', 'The endpoint serves this version already.', 'Choose another version.');
+        if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: served.endpoint.modelId } } });
+        const refusal = served.endpoint.aliasName === championAlias ? await whatKeepsFromChampion(tx, model, version) : null;
+        if (refusal) return conflict(refusal.type.replace('-', '_'), 'versionNumber', refusal.message, 'Have the version approved, or change the model’s policy.');
+        const rollout = await tx.rollout.create({
+          data: {
+            id: newId('rollout'), tenantId, endpointId: served.endpoint.id, versionId: version.id, previousVersionId: served.stable.id,
+            steps: [...steps], bakeSeconds, minRequests, rollbackOn: rollbackOn.map((rule) => ({ ...rule })), createdBy: actorName(actor),
+          },
+        });
+        const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds };
+        await recordAudit(tx, actor, { action: 'rollout.start', subject: rollout.id, details });
+        if (steps[0] === 100) await finish(tx, rollout, served.endpoint, actorName(actor));
+        else await replaceShares(tx, tenantId, served.endpoint.id, new Map([[version.id, { percent: steps[0]!, mirrorPercent: 0 }]]));
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'started', rollout: await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: rollout.id } } }) };
+      });
+      return started.catch((error: unknown): StartRolloutOutcome => {
+        if (violatesUnique(error, 'rollouts_one_running')) return rolloutRunning;
+        throw error;
+      });
+    },
+
+    /** Ends the waiting: the new version takes all requests at once. */
+    async promote(actor: Actor, endpointName: string): Promise<EndRolloutOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      requirePermission(actor, 'model:write');
+      const { tenantId } = actor;
+      return database.forTenant(tenantId).transaction(async (tx): Promise<EndRolloutOutcome> => {
+        const served = await lockEndpoint(tx, tenantId, endpointName);
+        if (!served) return endpointNotFound;
+        const running = await findRunning(tx, tenantId, served.endpoint.id);
+        if (!running) return conflict('no_rollout', 'endpointName', 'No rollout is under way here.', 'Start one, or publish the version.');
+        const rollout = await finish(tx, running, served.endpoint, actorName(actor), 'Promoted by hand.');
+        await recordAudit(tx, actor, { action: 'rollout.promote', subject: rollout.id, details: { name: served.endpoint.name } });
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'ended', endpoint: served.endpoint, rollout };
+      });
+    },
+
+    /**
+     * Back to what was served before: ends a rollout under way or a divided traffic; without either, the endpoint's alias
+     * moves to the version that `previous` names, and `previous` to the one that was served.
+     */
+    async rollBack(actor: Actor, endpointName: string): Promise<EndRolloutOutcome> {
+      requirePermission(actor, 'endpoint:write');
+      requirePermission(actor, 'model:write');
+      const { tenantId } = actor;
+      return database.forTenant(tenantId).transaction(async (tx): Promise<EndRolloutOutcome> => {
+        const served = await lockEndpoint(tx, tenantId, endpointName);
+        if (!served) return endpointNotFound;
+        const { endpoint, stable } = served;
+        const running = await findRunning(tx, tenantId, endpoint.id);
+        const { count: divided } = await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
+        const rollout = running ? await end(tx, running, 'ROLLED_BACK', 'Rolled back by hand.') : null;
+        if (!running && !divided) {
+          const key = { tenantId, modelId: endpoint.modelId, name: 'previous' };
+          const previous = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } });
+          if (!previous || previous.versionId === stable?.id) return conflict('nothing_before', 'endpointName', 'Nothing else was served here before.', 'Publish the version that you want.');
+          if (previous.version.status !== 'READY') return versionNotReady('endpointName');
+          await setAlias(tx, endpoint, endpoint.aliasName, previous.versionId, actorName(actor));
+          if (stable) await setAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
+        }
+        await recordAudit(tx, actor, { action: 'endpoint.rollback', subject: endpoint.id, details: { name: endpoint.name, rollout: rollout?.id ?? null } });
+        await notify(tx, 'millrace_registry', tenantId);
+        return { type: 'ended', endpoint, rollout };
+      });
+    },
+
+    /** Moves every rollout on that may go on, and rolls back those that fare badly. Any number of processes may do this at once. */
+    async advance(): Promise<void> {
+      const running = await database.system().transaction((tx) => tx.rollout.findMany({ where: { status: 'RUNNING' }, select: { id: true, tenantId: true } }));
+      for (const { id, tenantId } of running) {
+        try {
+          await database.forTenant(tenantId).transaction((tx) => advanceOne(tx, tenantId, id));
+        } catch (error) {
+          logger.warn({ rolloutId: id, tenantId, error: String(error) }, 'a rollout could not be moved on; tried again later');
+        }
+      }
+    },
+
+    /** How the versions of an endpoint fared in the last so many seconds. */
+    traffic(tx: TenantTx, tenantId: string, endpointId: string, seconds: number): Promise<VersionTraffic[]> {
+      return readTraffic(tx, tenantId, endpointId, new Date(Date.now() - seconds * 1000));
+    },
+  };
+
+  async function advanceOne(tx: TenantTx, tenantId: string, id: string): Promise<void> {
+    const [row] = await tx.$queryRaw<{ id: string; baked: boolean }[]>`
+      SELECT id, now() >= step_started_at + make_interval(secs => bake_seconds) AS baked
+      FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING' FOR UPDATE SKIP LOCKED`;
+    if (!row) return;
+    const rollout = await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true } });
+    const { endpoint } = rollout;
+    const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } } });
+    if (alias?.versionId !== rollout.previousVersionId) {
+      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
+      await end(tx, rollout, 'CANCELLED', `${endpoint.aliasName} was moved meanwhile.`);
+      return notify(tx, 'millrace_registry', tenantId);
+    }
+    const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
+    const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
+    const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
+    const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
+    // What cannot even be loaded gets no requests to be judged by.
+    const isDead = row.baked && candidate?.errorRate === 1;
+    const broken = candidate && (enough || isDead) ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
+    if (broken) {
+      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
+      await end(tx, rollout, 'ROLLED_BACK', broken);
+      logger.warn({ rolloutId: id, tenantId, endpoint: endpoint.name, reason: broken }, 'a rollout was rolled back');
+      return notify(tx, 'millrace_registry', tenantId);
+    }
+    if (!row.baked || !enough) return;
+    const step = rollout.step + 1;
+    if (rollout.steps[step] === 100) {
+      await finish(tx, rollout, endpoint, `rollout:${id}`);
+    } else {
+      const shares = new Map([[rollout.versionId, { percent: rollout.steps[step]!, mirrorPercent: 0 }]]);
+      await replaceShares(tx, tenantId, endpoint.id, shares);
+      await tx.$executeRaw`UPDATE rollouts SET step = ${step}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
+    }
+    await tx.$executeRaw`DELETE FROM traffic_counts WHERE tenant_id = ${tenantId} AND slot < now() - make_interval(days => ${countsLifeDays}::int)`;
+    return notify(tx, 'millrace_registry', tenantId);
+  }
+}
+
+/** In words, the first rule that the version breaks; null when all is well. */
+export function brokenRule(rules: readonly RollbackRule[], candidate: VersionTraffic, stable: VersionTraffic | undefined): string | null {
+  for (const { metric, op, threshold } of rules) {
+    const value = metric === 'latencyP95Ratio' ? ratio(candidate.latencyP95Ms, stable?.latencyP95Ms ?? null) : candidate[metric];
+    if (value === null) continue;
+    if (op === '>' ? value > threshold : value >= threshold) return `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${candidate.requests} requests.`;
+  }
+  return null;
+}
+
+const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
+
+async function finish(tx: TenantTx, rollout: Rollout, endpoint: Endpoint, by: string, reason: string | null = null): Promise<Rollout> {
+  const { tenantId } = rollout;
+  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
+  await setAlias(tx, endpoint, 'previous', rollout.previousVersionId, by);
+  await setAlias(tx, endpoint, endpoint.aliasName, rollout.versionId, by);
+  return end(tx, rollout, 'SUCCEEDED', reason, rollout.steps.length - 1);
+}
+
+async function end(tx: TenantTx, { tenantId, id, step }: Rollout, status: 'SUCCEEDED' | 'ROLLED_BACK' | 'CANCELLED', reason: string | null, lastStep = step): Promise<Rollout> {
+  await tx.$executeRaw`UPDATE rollouts SET status = ${status}::rollout_status, reason = ${reason}, step = ${lastStep}, ended_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
+  return tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } });
+}
+
+async function setAlias(tx: TenantTx, { tenantId, modelId }: Endpoint, name: string, versionId: string, updatedBy: string): Promise<void> {
+  const key = { tenantId, modelId, name };
+  await tx.modelAlias.upsert({ where: { tenantId_modelId_name: key }, create: { ...key, versionId, updatedBy }, update: { versionId, updatedBy } });
+}
+
+/** The endpoint and what its alias points to. Holding the model's row, one change at a time. */
+async function lockEndpoint(tx: TenantTx, tenantId: string, name: string): Promise<{ endpoint: Endpoint; stable: ModelVersion | null } | null> {
+  const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } } });
+  if (!endpoint) return null;
+  await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${endpoint.modelId} FOR UPDATE`;
+  const alias = await tx.modelAlias.findUnique({
+    where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } },
+    include: { version: true },
+  });
+  return { endpoint, stable: alias?.version ?? null };
+}
+
+function findRunning(tx: TenantTx, tenantId: string, endpointId: string): Promise<Rollout | null> {
+  return tx.rollout.findFirst({ where: { tenantId, endpointId, status: 'RUNNING' } });
+}
+
+function findVersion(tx: TenantTx, tenantId: string, modelId: string, number: number): Promise<ModelVersion | null> {
+  return tx.modelVersion.findUnique({ where: { tenantId_modelId_number: { tenantId, modelId, number } } });
+}
+
+async function replaceShares(tx: TenantTx, tenantId: string, endpointId: string, shares: ReadonlyMap<string, { percent: number; mirrorPercent: number }>): Promise<void> {
+  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId } });
+  if (shares.size) await tx.trafficShare.createMany({ data: [...shares].map(([versionId, share]) => ({ tenantId, endpointId, versionId, ...share })) });
+}
+
+function shareProblems(shares: readonly ShareInput[], field: string): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<number>();
+  for (const [index, { versionNumber, percent }] of shares.entries()) {
+    if (!Number.isInteger(percent) || percent < 0 || percent > 100) {
+      problems.push(problem(`${field}[${index}].percent`, 'This is no share.', 'Give a whole number from 0 to 100.'));
+    }
+    if (seen.has(versionNumber)) problems.push(problem(`${field}[${index}].versionNumber`, `Version ${versionNumber} is listed twice.`, 'List each version once.'));
+    seen.add(versionNumber);
+  }
+  return problems;
+}
+
+function rolloutProblems(steps: readonly number[], bakeSeconds: number, minRequests: number, rules: readonly RollbackRule[]): Problem[] {
+  const problems: Problem[] = [];
+  const ascends = steps.every((step, index) => Number.isInteger(step) && step > (steps[index - 1] ?? 0) && step <= 100);
+  if (!ascends || steps.at(-1) !== 100 || steps.length > 20) problems.push(problem('steps', 'These are no steps of a rollout.', 'Give whole percentages that ascend to 100, at most 20, such as 5, 25, 50, 100.'));
+  if (!Number.isInteger(bakeSeconds) || bakeSeconds < trafficSlotSeconds || bakeSeconds > 604_800) {
+    problems.push(problem('bakeSeconds', 'This is no time for a step.', `Give ${trafficSlotSeconds} to 604800 seconds.`));
+  }
+  if (!Number.isInteger(minRequests) || minRequests < 0 || minRequests > 1_000_000) problems.push(problem('minRequests', 'This is no number of requests.', 'Give 0 to 1000000.'));
+  if (rules.length > 10) problems.push(problem('rollbackOn', 'These are too many rules.', 'Give at most 10.'));
+  for (const [index, { threshold }] of rules.entries()) {
+    if (!Number.isFinite(threshold) || threshold < 0) problems.push(problem(`rollbackOn[${index}].threshold`, 'This is no threshold.', 'Give a number from 0.'));
+  }
+  return problems;
+}
+
+function withoutUndefined<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, of]) => of !== undefined)) as Partial<T>;
+}
+
+const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });
+const conflict = (code: string, field: string, message: string, remedy: string): Conflict => ({ type: 'conflict', code, field, message, remedy });
+const endpointNotFound = { type: 'not-found', field: 'endpointName', message: 'There is no endpoint of this name.' } as const;
+const versionNotFound = (field: string) => ({ type: 'not-found', field, message: 'The model has no such version.' }) as const;
+const versionNotReady = (field: string): Conflict => conflict('version_not_ready', field, 'Only a version that is READY can be served.', 'Choose a version whose status is READY.');
+const rolloutRunning: Conflict = conflict('rollout_running', 'endpointName', 'A rollout is under way here.', 'Wait for its end, promote it, or roll it back.');

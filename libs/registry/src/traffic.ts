@@ -1,0 +1,104 @@
+import type { TenantTx } from '@millrace/database';
+
+/** Requests are counted in slots of so many seconds. */
+export const trafficSlotSeconds = 5;
+
+/** Upper bounds of the classes of latency, in milliseconds: from 0.25, each a half octave wide; one more class is open. */
+export const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
+
+export type Variant = 'STABLE' | 'CANARY' | 'SHADOW';
+
+/** One answer of a version, or its failure to give one. */
+export interface ServedRequest {
+  tenantId: string;
+  endpointId: string;
+  versionId: string;
+  variant: Variant;
+  /** `refused`: the rows do not fit the signature; `error`: the version gave no answer */
+  outcome: 'answered' | 'differing' | 'refused' | 'error';
+  milliseconds: number;
+}
+
+/** How a version fared over some time. Shares are of all requests, null without any. */
+export interface VersionTraffic {
+  versionId: string;
+  variant: Variant;
+  requests: number;
+  errorRate: number | null;
+  refusedRate: number | null;
+  /** of a shadow: answers unlike those that were given */
+  differingRate: number | null;
+  latencyP50Ms: number | null;
+  latencyP95Ms: number | null;
+  latencyP99Ms: number | null;
+}
+
+export interface TrafficCounts {
+  requests: number;
+  errors: number;
+  refused: number;
+  differing: number;
+  /** by the classes of `latencyBounds` */
+  latencies: number[];
+}
+
+export const noTraffic = (): TrafficCounts => ({ requests: 0, errors: 0, refused: 0, differing: 0, latencies: new Array<number>(latencyBounds.length + 1).fill(0) });
+
+export function countRequest(counts: TrafficCounts, { outcome, milliseconds }: Pick<ServedRequest, 'outcome' | 'milliseconds'>): void {
+  counts.requests++;
+  if (outcome === 'error') counts.errors++;
+  if (outcome === 'refused') counts.refused++;
+  if (outcome === 'differing') counts.differing++;
+  if (outcome === 'answered' || outcome === 'differing') counts.latencies[latencyClass(milliseconds)]!++;
+}
+
+function latencyClass(milliseconds: number): number {
+  const at = latencyBounds.findIndex((bound) => milliseconds <= bound);
+  return at < 0 ? latencyBounds.length : at;
+}
+
+/** The upper bound of the class that holds the quantile; the last bound for what is beyond. */
+export function latencyQuantile(latencies: readonly number[], quantile: number): number | null {
+  const total = latencies.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let below = 0;
+  for (const [index, count] of latencies.entries()) {
+    below += count;
+    if (below >= total * quantile) return latencyBounds[Math.min(index, latencyBounds.length - 1)]!;
+  }
+  return latencyBounds.at(-1)!;
+}
+
+export function summariseTraffic(versionId: string, variant: Variant, counts: TrafficCounts): VersionTraffic {
+  const share = (count: number): number | null => (counts.requests === 0 ? null : count / counts.requests);
+  return {
+    versionId,
+    variant,
+    requests: counts.requests,
+    errorRate: share(counts.errors),
+    refusedRate: share(counts.refused),
+    differingRate: share(counts.differing),
+    latencyP50Ms: latencyQuantile(counts.latencies, 0.5),
+    latencyP95Ms: latencyQuantile(counts.latencies, 0.95),
+    latencyP99Ms: latencyQuantile(counts.latencies, 0.99),
+  };
+}
+
+/** How each version of an endpoint fared since a moment, by whole slots. */
+export async function readTraffic(tx: TenantTx, tenantId: string, endpointId: string, since: Date): Promise<VersionTraffic[]> {
+  const slot = new Date(Math.floor(since.getTime() / (trafficSlotSeconds * 1000)) * trafficSlotSeconds * 1000);
+  const rows = await tx.trafficCount.findMany({ where: { tenantId, endpointId, slot: { gte: slot } } });
+  const byVersion = new Map<string, { versionId: string; variant: Variant; counts: TrafficCounts }>();
+  for (const row of rows) {
+    const variant = row.variant;
+    const key = `${row.versionId} ${variant}`;
+    const known = byVersion.get(key) ?? { versionId: row.versionId, variant, counts: noTraffic() };
+    byVersion.set(key, known);
+    known.counts.requests += row.requests;
+    known.counts.errors += row.errors;
+    known.counts.refused += row.refused;
+    known.counts.differing += row.differing;
+    row.latencyCounts.forEach((count, index) => (known.counts.latencies[index]! += count));
+  }
+  return [...byVersion.values()].map(({ versionId, variant, counts }) => summariseTraffic(versionId, variant, counts));
+}
