@@ -31,7 +31,7 @@ const inferAnswer = {
 const inferNotes =
   'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text and for dates (ISO 8601). ' +
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
-  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`; of a recommendation, `items` and `scores`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`.';
+  '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`; of a recommendation, `items` and `scores`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`. The header `x-millrace-model-version` asks for one version.';
 const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
 const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
 const metadata = {

@@ -13,6 +13,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { familyName } from '../training/run-state.tsx';
 import { curlLines } from './curl-lines.ts';
 import { exampleRow, readRow, signatureOf, type Row, type Signature } from './signature.ts';
+import { TrafficCard } from './traffic-card.tsx';
 import { TryForm } from './try-form.tsx';
 
 type Endpoint = NonNullable<EndpointQuery['endpoint']>;
@@ -66,7 +67,10 @@ function EndpointView({ endpoint }: { endpoint: Endpoint }) {
       }
     >
       {servedVersion && signature ? (
-        <Workbench key={servedVersion.id} endpoint={endpoint.name} signature={signature} />
+        <>
+          <Workbench key={servedVersion.id} endpoint={endpoint.name} signature={signature} />
+          <TrafficCard name={endpoint.name} />
+        </>
       ) : (
         <Notice tone="warn" title={`Nothing is in service: ${model.name} has no ready version under ${endpoint.aliasName}`}>
           <Link to="/models/$id" params={{ id: model.id }} className="link">

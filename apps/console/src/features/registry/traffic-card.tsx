@@ -1,0 +1,152 @@
+import { useQuery } from '@apollo/client/react';
+import { useState } from 'react';
+import { useCan } from '../../app/session-context.tsx';
+import { Badge } from '../../design/badge.tsx';
+import { Button } from '../../design/button.tsx';
+import { Card } from '../../design/card.tsx';
+import { SelectField, TextField } from '../../design/field.tsx';
+import { formatCount, formatMoment, formatNumber, formatShare } from '../../design/format.ts';
+import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { Table } from '../../design/table.tsx';
+import { EndpointTrafficDocument, PromoteRolloutDocument, RollBackEndpointDocument, StartRolloutDocument, type EndpointTrafficQuery } from '../../gql/graphql.ts';
+import { Loaded } from '../../graphql/loaded.tsx';
+import { useVerb } from '../../graphql/use-verb.ts';
+
+type Endpoint = NonNullable<EndpointTrafficQuery['endpoint']>;
+type Share = Endpoint['traffic'][number];
+type Rollout = Endpoint['rollouts'][number];
+
+/** Traffic and steps change by themselves. */
+const lookEveryMs = 5_000;
+const refetchQueries = ['EndpointTraffic', 'Endpoint'];
+
+const variantWords = { STABLE: 'stable', CANARY: 'new', SHADOW: 'shadow' } as const;
+const barColours = { STABLE: 'bg-accent-600', CANARY: 'bg-warn-700', SHADOW: 'bg-steel-300' } as const;
+const statusTones = { RUNNING: 'accent', SUCCEEDED: 'good', ROLLED_BACK: 'bad', CANCELLED: 'neutral' } as const;
+
+/** Which versions answer what share of an endpoint's requests, how each fares, and the rollout that moves one to the next. */
+export function TrafficCard({ name }: { name: string }) {
+  const query = useQuery(EndpointTrafficDocument, { variables: { name }, pollInterval: lookEveryMs });
+  return <Loaded what="the traffic" query={query}>{({ endpoint }) => endpoint && <Traffic name={name} endpoint={endpoint} />}</Loaded>;
+}
+
+function Traffic({ name, endpoint }: { name: string; endpoint: Endpoint }) {
+  const mayChange = useCan('endpoint:write');
+  const promote = useVerb(PromoteRolloutDocument, { refetchQueries });
+  const rollBack = useVerb(RollBackEndpointDocument, { refetchQueries });
+  const running = endpoint.rollouts.find(({ status }) => status === 'RUNNING') ?? null;
+  const answering = endpoint.traffic.filter(({ percent }) => percent > 0);
+  const input = { endpointName: name };
+  return (
+    <Card
+      title="Traffic"
+      description="Which versions answered in the last hour, and how they fared."
+      actions={
+        mayChange && (
+          <div className="flex gap-2">
+            {running && (
+              <Button isPending={promote.isPending} onClick={() => void promote.run({ input })}>
+                Finish now
+              </Button>
+            )}
+            <Button kind="danger" isPending={rollBack.isPending} onClick={() => void rollBack.run({ input })}>
+              Roll back
+            </Button>
+          </div>
+        )
+      }
+    >
+      <div className="space-y-5">
+        <RefusalNotice refusal={promote.refusal ?? rollBack.refusal} />
+        <div className="flex h-7 overflow-hidden rounded-md" role="img" aria-label={answering.map(({ version, percent }) => `version ${version.number}: ${percent} %`).join(', ')}>
+          {answering.map(({ version, variant, percent }) => (
+            <div key={`${version.id} ${variant}`} style={{ width: `${percent}%` }} className={`${barColours[variant]} flex items-center justify-center text-xs font-medium text-white`}>
+              {percent >= 8 && `v${version.number} · ${percent} %`}
+            </div>
+          ))}
+        </div>
+        {running && <Steps rollout={running} />}
+        <Table
+          caption="Versions that were asked"
+          rows={endpoint.traffic}
+          keyOf={({ version, variant }: Share) => `${version.id} ${variant}`}
+          columns={[
+            { header: 'Version', cell: ({ version, variant }) => <>{version.number} <span className="text-steel-500">{variantWords[variant]}</span></> },
+            { header: 'Share', align: 'right', cell: ({ variant, percent, mirrorPercent }) => (variant === 'SHADOW' ? `shown ${mirrorPercent} %` : `${percent} %`) },
+            { header: 'Requests', align: 'right', cell: ({ requests }) => formatCount(requests) },
+            { header: 'Errors', align: 'right', hint: 'No answer: not loaded, or no finite number', cell: ({ errorRate }) => formatShare(errorRate) },
+            { header: 'Refused', align: 'right', hint: 'Rows that did not fit the version', cell: ({ refusedRate }) => formatShare(refusedRate) },
+            { header: 'Differing', align: 'right', hint: 'Of a shadow: answers unlike those that were given', cell: ({ variant, differingRate }) => (variant === 'SHADOW' ? formatShare(differingRate) : '–') },
+            { header: 'p50 (ms)', align: 'right', isExtra: true, cell: ({ latencyP50Ms }) => formatNumber(latencyP50Ms) },
+            { header: 'p95 (ms)', align: 'right', cell: ({ latencyP95Ms }) => formatNumber(latencyP95Ms) },
+          ]}
+        />
+        {mayChange && !running && <StartRollout name={name} endpoint={endpoint} />}
+        {endpoint.rollouts.length > 0 && <Rollouts rollouts={endpoint.rollouts} />}
+      </div>
+    </Card>
+  );
+}
+
+/** Where a rollout stands among its steps. */
+function Steps({ rollout }: { rollout: Rollout }) {
+  return (
+    <div className="flex flex-wrap items-center gap-2 text-[13.5px]">
+      <span className="font-medium">Version {rollout.version.number} takes over:</span>
+      {rollout.steps.map((percent, index) => (
+        <span key={percent} aria-current={index === rollout.step ? 'step' : undefined} className={`rounded-full px-2.5 py-0.5 ${index < rollout.step ? 'bg-good-50 text-good-700' : index === rollout.step ? 'bg-accent-600 text-white' : 'bg-steel-100 text-steel-600'}`}>
+          {percent} %
+        </span>
+      ))}
+      <span className="text-steel-500">
+        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}
+      </span>
+    </div>
+  );
+}
+
+function StartRollout({ name, endpoint }: { name: string; endpoint: Endpoint }) {
+  const start = useVerb(StartRolloutDocument, { refetchQueries });
+  const stable = endpoint.traffic.find(({ variant }) => variant === 'STABLE');
+  const choices = endpoint.model.versions.edges.flatMap(({ node }) => (node.status === 'READY' && node.id !== stable?.version.id ? [node] : []));
+  const [version, setVersion] = useState('');
+  const [seconds, setSeconds] = useState('300');
+  const chosen = version || String(choices[0]?.number ?? '');
+  if (!stable || !choices.length) return null;
+  return (
+    <form
+      className="flex flex-wrap items-end gap-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void start.run({ input: { endpointName: name, versionNumber: Number(chosen), bakeSeconds: Number(seconds) } });
+      }}
+    >
+      <SelectField label="Roll out" value={chosen} onValue={setVersion} choices={choices.map(({ number }) => ({ value: String(number), label: `Version ${number}` }))} />
+      <TextField label="Seconds a step" value={seconds} onValue={setSeconds} inputMode="numeric" problem={start.refusal?.problems.find(({ field }) => field === 'bakeSeconds')} />
+      <Button kind="primary" type="submit" isPending={start.isPending}>
+        Start at 5 %
+      </Button>
+      <div className="basis-full">
+        <RefusalNotice refusal={start.refusal} />
+      </div>
+    </form>
+  );
+}
+
+function Rollouts({ rollouts }: { rollouts: readonly Rollout[] }) {
+  return (
+    <Table
+      caption="Rollouts, newest first"
+      rows={rollouts}
+      keyOf={({ id }) => id}
+      columns={[
+        { header: 'Rollout of', cell: ({ version }) => `version ${version.number}` },
+        { header: 'State', cell: ({ status }) => <Badge tone={statusTones[status]}>{status.toLowerCase().replace('_', ' ')}</Badge> },
+        { header: 'Reached', align: 'right', cell: ({ steps, step }) => `${steps[step] ?? 0} %` },
+        { header: 'Why', cell: ({ reason }) => reason ?? '–' },
+        { header: 'Started', isExtra: true, cell: ({ createdAt }) => formatMoment(createdAt) },
+        { header: 'Ended', isExtra: true, cell: ({ endedAt }) => formatMoment(endedAt) },
+      ]}
+    />
+  );
+}
