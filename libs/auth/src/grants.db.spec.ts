@@ -88,7 +88,7 @@ describe('an access grant', () => {
   it('as an administrator’s gives what an administrator may, but nothing that would outlast it', async () => {
     const { actor } = await use((await take('ADMIN')).id);
     const admin: PersonActor = { ...owner, role: 'ADMIN' };
-    expect(permissions.filter((permission) => can(admin, permission) !== can(actor, permission))).toEqual(['member:write', 'sso:write', 'key:write']);
+    expect(permissions.filter((permission) => can(admin, permission) !== can(actor, permission))).toEqual(['member:write', 'sso:write', 'key:write', 'model:trust']);
     await expect(auth.keys.create(actor, { alias: 'back door', scopes: ['READ'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(auth.members.invite(actor, { email: 'me@again.test', role: 'ADMIN' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     expect(await auth.members.leave(actor)).toEqual({ type: 'no-member' });

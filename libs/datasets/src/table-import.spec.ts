@@ -160,7 +160,7 @@ describe('A file is refused with a code, a field, a sentence and a remedy when i
   const utf16 = (text: string): Buffer => Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
   const limits = { maxColumns: 3, maxRows: 2, maxCellBytes: 10, maxRowBytes: 20, maxNameLength: 5 };
   const png = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(200, 7)]);
-  const workbook = Buffer.concat([Buffer.from('PK\x03\x04\x14\0\x06\0', 'latin1'), Buffer.alloc(22), Buffer.from('[Content_Types].xml')]);
+  const workbook = Buffer.concat([Buffer.from('PK\x03\x04\x14\0\x06\0', 'latin1'), Buffer.alloc(18), Buffer.from([19, 0, 0, 0]), Buffer.from('[Content_Types].xml')]);
 
   const refusals: [string, string | Uint8Array, { code: string; message: RegExp; row?: number; field?: string }][] = [
     ['a PNG image', png, { code: 'wrong_file_type', message: /PNG/ }],

@@ -103,7 +103,7 @@ describe('the end of a version', () => {
   it('takes its package along, never its number, and nothing that an alias points to', async () => {
     const [first, second] = [await addVersion('ended'), await addVersion('ended')];
     await champion(first.modelId, 1);
-    expect(await world.registry.deleteVersion(owner(), first.id)).toEqual({ type: 'in-use', aliases: ['champion'] });
+    expect(await world.registry.deleteVersion(owner(), first.id)).toEqual({ type: 'in-use', aliases: ['champion'], endpoints: [] });
     expect(await world.registry.deleteVersion(owner(), second.id)).toEqual({ type: 'deleted', modelId: first.modelId, number: 2 });
     expect([await filesOf(first.id), await filesOf(second.id)]).toEqual([7, 0]);
     expect((await world.registry.deleteVersion(owner(), second.id)).type).toBe('not-found');
