@@ -1,3 +1,4 @@
+import { requirePermission } from '@millrace/auth';
 import { DomainError } from '@millrace/kernel';
 import { type UsageDimension, usageDimensions, type UsageLine } from '@millrace/quota';
 import type { FastifyInstance } from 'fastify';
@@ -29,6 +30,7 @@ const columns = {
 export function serveUsageExport(app: FastifyInstance, { credentials, makeContext }: UsageRouteOptions): void {
   app.get<{ Querystring: Record<string, unknown> }>('/usage/export', { exposeHeadRoute: false }, async (request, reply) => {
     const { signedIn, services } = await makeContext(credentials.ofDownload(request), originOf(request));
+    requirePermission(signedIn, 'usage:read'); // before it is said what is wrong with the question
     const { format, ...period } = readQuery(request.query);
     const lines = linesOf(await services.quota.reportUsage(signedIn, period));
     const rows = lines.map((line) => Object.fromEntries(Object.entries(columns).map(([name, of]) => [name, of(line)])));
