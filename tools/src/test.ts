@@ -41,8 +41,8 @@ process.on('SIGTERM', () => void end(143));
 const selection = projects.length ? ['-p', projects.map((name) => `@millrace/${name.replace(/^@millrace\//, '')}`).join(',')] : [];
 const nx = spawn(
   process.execPath,
-  // Two at once: each suite has its own databases, and most wait for Postgres or a child process.
-  [path.join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'test', '--parallel=2', '--output-style=static', '--nxBail=false', ...selection],
+  // Three at once, on two cores as well: each suite has its own databases, and most wait for Postgres or a child process.
+  [path.join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'test', '--parallel=3', '--output-style=static', '--nxBail=false', ...selection],
   { cwd: root, stdio: 'inherit', env: { ...nxEnvironment(), MILLRACE_TEST_POSTGRES_URL: postgres.ownerUrl } },
 );
 const exitCode = await new Promise<number>((resolve) => nx.once('close', (code) => resolve(code ?? 1)));
