@@ -35,7 +35,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
     const asked = {
       tenantId: actor.tenantId,
       key: `${actorName(actor)} ${given}`,
-      sha256: createHash('sha256').update(`${request.method} ${request.url}\n${request.bodySha256 ?? ''}`).digest('hex'),
+      sha256: createHash('sha256').update(`${request.method} ${request.url}\n${String(request.headers['x-millrace-model-version'] ?? '')}\n${request.bodySha256 ?? ''}`).digest('hex'),
     };
     // Of many at once, only the first asks the database.
     const slot = `${asked.tenantId} ${asked.key}`;
@@ -63,7 +63,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
         try {
           answered = await answer(begun.predictionId);
         } catch (error) {
-          await idempotency.giveUp(asked).catch(() => undefined); // its lock ends by itself
+          await idempotency.giveUp(asked, begun.lock).catch(() => undefined); // its lock ends by itself
           throw error;
         }
         // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.

@@ -37,7 +37,7 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
   function admit(admission: Admission, actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
     tellKeyLimits(admission.standing, reply);
     if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
-    let isOpen = true;
+    let isOpen = !reply.raw.closed; // whoever has hung up meanwhile is not told of any more
     let isHandling = false;
     const releaseAtEnd = (): void => {
       if (!isOpen && !isHandling) admission.release();
@@ -50,6 +50,7 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
       isHandling = begins;
       releaseAtEnd();
     };
+    if (!isOpen) releaseAtEnd();
     requireAccess(actor, access);
   }
 

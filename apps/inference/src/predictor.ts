@@ -77,11 +77,13 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
         const holding = models.hold(version);
         held = holding instanceof Promise ? await holding : holding;
         const { signature } = held.model;
-        outcome = 'refused';
+        outcome = null; // a body of no known shape is no version's doing
         const reading = read(signature, call.body.value);
-        if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
+        if (reading.checked.type === 'invalid') {
+          outcome = 'refused';
+          throw invalidRows(reading.checked.problems);
+        }
         if (call.body.hasNonFinite) throw nonFiniteJson();
-        outcome = null;
         const rows = reading.checked.rows.count;
         const metering = meter.take({ actor, endpoint, rows });
         const taken = metering instanceof Promise ? await metering : metering;
@@ -122,7 +124,8 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
         throw error;
       } finally {
         held?.release();
-        if (outcome) traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
+        // Whoever asks for a version by its number tries it out: that says nothing of the endpoint's traffic.
+        if (outcome && call.versionNumber === undefined) traffic.record({ tenantId: actor.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, outcome, milliseconds: performance.now() - begun });
       }
     } finally {
       inFlight--;

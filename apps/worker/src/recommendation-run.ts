@@ -4,6 +4,7 @@ import { readTable } from '@millrace/datasets';
 import { type CheckpointStore, type FittedRecommender, recommend, type RecommendationTable, type RecommenderTrial, trainRecommender, type TrainRecommenderOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildRecommenderPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { materialsOf } from './materials.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
@@ -73,6 +74,7 @@ async function publish(job: TrainerJob, outcome: Trained, send: (message: Traine
         backend: job.backend,
         rows: outcome.rows,
       }),
+      materials: materialsOf(job),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -126,6 +126,8 @@ function checkSplit(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[]
   if (!column) return [...problems, unknownColumn(field, name, columns)];
   if (name === spec.outputFeatures[0]?.name) {
     problems.push({ field, message: `"${name}" is the target.`, remedy: 'Split by another column.' });
+  } else if (column.type === 'image') {
+    problems.push({ field, message: `"${name}" holds pictures.`, remedy: 'Split by another column.' });
   } else if (column.distinct < 2) {
     problems.push({ field, message: `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}: there is nothing to split by.`, remedy: 'Split by another column.' });
   } else if (type === 'time' && ['binary', 'text'].includes(column.type)) {

@@ -30,6 +30,7 @@ interface PersonalisedSpec {
   forecast?: unknown;
   survival?: unknown;
   anomaly?: unknown;
+  recommendation?: unknown;
   inputFeatures: { name: string; type: string }[];
   outputFeatures: { name: string }[];
   split: { type?: string | undefined; column?: string | undefined; trainFraction: number };
@@ -44,7 +45,7 @@ export function checkPersonalisation(spec: PersonalisedSpec, columns: ColumnSumm
     report('personalisation', 'A model that reads pictures takes nothing else, so no group either.', 'Remove the block.');
     return problems;
   }
-  const other = spec.forecast ? 'a forecast' : spec.survival ? 'a survival model' : spec.anomaly ? 'an anomaly detection' : null;
+  const other = spec.forecast ? 'a forecast' : spec.survival ? 'a survival model' : spec.anomaly ? 'an anomaly detection' : spec.recommendation ? 'a recommendation' : null;
   if (other) {
     report('personalisation', `Heads correct numbers and classes, and ${other} gives other answers.`, 'Remove the block.');
     return problems;

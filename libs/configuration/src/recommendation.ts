@@ -143,7 +143,7 @@ export function checkRecommendation(spec: RecommendationSpec, columns: ColumnSum
     if (name === excludeInput) report(field, `A request says by "${excludeInput}" what not to recommend, so no column may have that name.`, 'Rename the column.');
     if (!column) continue;
     const noun = part === 'userColumn' ? 'users' : 'items';
-    if (column.type === 'date') report(field, `"${name}" holds dates.`, `Choose a column that names the ${noun}.`);
+    if (column.type === 'date' || column.type === 'image') report(field, `"${name}" holds ${column.type === 'date' ? 'dates' : 'pictures'}.`, `Choose a column that names the ${noun}.`);
     else if (column.distinct > most) report(field, `"${name}" names ${column.distinct} ${noun}; at most ${most} fit into a recommender.`, `Leave out rare ${noun}, or put them into groups.`);
     else if (column.distinct < 2) report(field, `"${name}" names fewer than two ${noun}.`, 'Choose another column, or add rows.');
   }

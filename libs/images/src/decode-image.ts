@@ -71,7 +71,13 @@ function imageData(bytes: Uint8Array): Uint8Array {
   return Buffer.concat(parts);
 }
 
+/** A progressive picture has about ten; each of any number of empty ones would cost a walk over all blocks. */
+const mostScans = 64;
+
 function decodeJpeg(bytes: Uint8Array, maxPixels: number): { width: number; height: number; data: Uint8Array } {
+  let scans = 0;
+  for (let at = bytes.indexOf(0xff); at >= 0 && at + 1 < bytes.length; at = bytes.indexOf(0xff, at + 1)) if (bytes[at + 1] === 0xda) scans++;
+  if (scans > mostScans) throw new Error('The picture has too many scans');
   return jpeg.decode(bytes, {
     useTArray: true, formatAsRGBA: true, tolerantDecoding: false, maxResolutionInMP: Math.max(1, maxPixels / 1e6), maxMemoryUsageInMB: 64 + (maxPixels * 24) / 2 ** 20,
   });

@@ -33,10 +33,13 @@ const operatorsTaken = new Map<string, ReadonlySet<string>>([
 
 /** Inputs that say how large the answer becomes: they may follow from shapes and constants, never from what is sent. */
 const shapeInputs: Record<string, number[]> = {
-  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
+  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1, 3], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
   Unsqueeze: [1], Squeeze: [1], CumSum: [1], Trilu: [1], ReduceSum: [1], ReduceMean: [1], ReduceMax: [1], ReduceMin: [1], ReduceProd: [1], ReduceL1: [1], ReduceL2: [1],
   ReduceLogSum: [1], ReduceLogSumExp: [1], ReduceSumSquare: [1], Dropout: [1, 2], ScatterND: [], ScatterElements: [],
 };
+
+/** What may stand between a shape and a size. Arithmetic may not: a size could be harmless for every number of rows that is tried, and boundless for another. */
+const shapeSteps: ReadonlySet<string> = new Set(['Gather', 'Slice', 'Concat', 'Cast', 'Squeeze', 'Unsqueeze', 'Identity', 'Reshape']);
 
 /** The body of the one loop that Millrace itself writes: sums of squared distances. */
 const scanBody: ReadonlySet<string> = new Set(['Sub', 'Mul', 'Add', 'Identity']);
@@ -69,7 +72,27 @@ export function checkGraph(graph: ReadGraph, options: { own: boolean }): void {
   /** values that follow from what is sent */
   const sent = new Set(graph.inputs.map(({ name }) => name));
   for (const node of graph.nodes) checkNode(node, known, sent, options.own, graph.operatorSets);
+  if (!options.own) checkSizes(graph.nodes);
   for (const { name } of graph.outputs) if (!known.has(name)) throw broken('outputs', `The output ${short(name)} is made by nothing.`);
+}
+
+function checkSizes(nodes: readonly ReadNode[]): void {
+  const shapes = new Set<string>();
+  /** computed from shapes by more than taking apart and putting together */
+  const computed = new Set<string>();
+  for (const { operator, domain, inputs, outputs } of nodes) {
+    for (const index of (domain === '' && shapeInputs[operator]) || []) {
+      if (computed.has(inputs[index] ?? '')) {
+        throw new UnfitModel('size_computed', short(operator), `The size of what ${short(operator)} answers is computed from the number of rows.`, 'Use sizes that are fixed, or taken from a shape as they are.');
+      }
+    }
+    const isShape = domain === '' && (operator === 'Shape' || operator === 'Size');
+    const isStep = domain === '' && shapeSteps.has(operator);
+    const follows = inputs.some((name) => shapes.has(name));
+    const follower = isShape || (isStep && follows) ? shapes : inputs.some((name) => computed.has(name)) || follows ? computed : null;
+    if (follower) for (const output of outputs) follower.add(output);
+    if (isStep && inputs.some((name) => computed.has(name))) for (const output of outputs) computed.add(output);
+  }
 }
 
 function checkNode(node: ReadNode, known: Set<string>, sent: Set<string>, own: boolean, operatorSets: ReadonlyMap<string, number>): void {

@@ -122,6 +122,9 @@ type RowReader = (row: unknown, index: number, model: Compiled, report: Report) 
 
 type Report = (problem: RowProblem) => void;
 
+/** Bytes of all pictures of a request at the model's size. */
+const mostFitted = 2 ** 26;
+
 function check(signature: Signature, rows: unknown, limits: CheckLimits, read: RowReader): CheckedRows {
   const problems: RowProblem[] = [];
   const warnings: RowWarning[] = [];
@@ -130,6 +133,10 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   if (whole !== null) return { type: 'invalid', problems: [whole] };
 
   const list = rows as unknown[];
+  if (list.length * model.pixels > mostFitted) {
+    const most = Math.floor(mostFitted / model.pixels);
+    return { type: 'invalid', problems: [{ row: null, field: 'rows', code: 'too_many_rows', message: `There are ${list.length} pictures; at the size that the model looks at, ${most} fit into one request.`, remedy: `Send at most ${most} at once.` }] };
+  }
   const numbers = new Float64Array(list.length * model.numbers);
   const categories = new Array<string>(list.length * model.categories);
   const lists = model.hasList ? new Array<readonly string[]>(list.length).fill([]) : [];

@@ -100,6 +100,9 @@ function inferInputs(graph: ReadGraph, given: Given | undefined): { inputs: Grap
 const fixedRows = (field: string, rows: number): UnfitModel =>
   new UnfitModel('fixed_rows', field, `The input ${field} takes exactly ${rows} ${rows === 1 ? 'row' : 'rows'} at a time.`, 'Export the model with a variable number of rows (in PyTorch: dynamic_axes or dynamic_shapes).');
 
+const mostCategories = 100_000;
+const longestCategory = 500;
+
 function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, given: Given[number] | undefined, fallback: string, isGiven: boolean): SignatureInput {
   const name = given?.name ?? fallback;
   if (isGiven && !given) throw new UnfitModel('signature', 'signature.inputs', 'The signature has fewer inputs than the model.', 'Name every column, in the order of the model’s inputs.');
@@ -108,6 +111,9 @@ function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, gi
   }
   if (type === STRING) {
     const categories = (given?.type !== 'number' && given?.categories) || categoriesOf(graph, input);
+    if (categories && (categories.length > mostCategories || categories.some((text) => text.length > longestCategory))) {
+      throw new UnfitModel('signature', name.slice(0, 100), `The model lists more than ${mostCategories} texts for ${name.slice(0, 100)}, or one of more than ${longestCategory} characters.`, 'Encode fewer or shorter texts.');
+    }
     if (!categories) throw unclear(name.slice(0, 100), `The model does not say which texts ${name.slice(0, 100)} may have.`);
     return { name, type: given?.type === 'binary' ? 'binary' : 'category', required: given?.required ?? true, categories: [...new Set(categories)] };
   }

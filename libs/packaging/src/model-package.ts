@@ -189,7 +189,7 @@ export function verifyPackage(files: PackageFiles, options: VerifyOptions = {}):
 
   const parsed = parseSignature(readJson(files.get('signature.json')));
   if ('complaint' in parsed) {
-    const complaint = `is no signature: ${parsed.complaint}`;
+    const complaint = `is no signature: ${parsed.complaint.slice(0, 1000)}`;
     return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', complaint)] };
   }
   return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest, signedBy };

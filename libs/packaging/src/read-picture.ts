@@ -1,4 +1,4 @@
-import { decodeImage, fitImage, type Pixels } from '@millrace/images';
+import { decodeImage, fitImage, type Pixels, readImageHead } from '@millrace/images';
 import type { RowProblem } from './check-rows.ts';
 import type { ImageInput } from './signature.ts';
 
@@ -20,10 +20,13 @@ export function readPicture(input: ImageInput, value: unknown, row: number, left
   const remedy = `Send "${input.name}" as {"b64": "…"} with the base64 text of a PNG or JPEG file.`;
   if (typeof text !== 'string' || Object.keys(value as object).length !== 1) return refuse('not_an_image', `Row ${row} has no picture for "${input.name}".`, remedy);
   if (!/^[\w+/-]+={0,2}$/.test(text)) return refuse('not_base64', `The picture "${input.name}" of row ${row} is no base64 text.`, remedy);
-  const decoded = decodeImage(Buffer.from(text, 'base64'), { maxPixels });
+  const file = Buffer.from(text, 'base64');
+  const head = readImageHead(file);
+  const tooMany = (): PictureReading => refuse('too_many_pixels', 'The pictures of one request have too many pixels in all.', 'Send fewer at once, or smaller ones.');
+  if (head && head.width * head.height <= maxPixels && head.width * head.height > left) return tooMany(); // before the work of decoding it
+  const decoded = decodeImage(file, { maxPixels });
   if (decoded.type === 'broken') return refuse('broken_image', `The picture "${input.name}" of row ${row} cannot be read. ${decoded.message}`, `Send a whole PNG or JPEG file of at most ${maxPixels} pixels; the model looks at ${input.width} × ${input.height}.`);
   const pixels = decoded.pixels.width * decoded.pixels.height;
-  if (pixels > left) return refuse('too_many_pixels', 'The pictures of one request have too many pixels in all.', 'Send fewer at once, or smaller ones.');
   return { data: fitImage(decoded.pixels, input), pixels };
 }
 

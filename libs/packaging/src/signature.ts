@@ -114,8 +114,8 @@ const inputSchema = z.discriminatedUnion('type', [
     name,
     type: z.literal('image'),
     required: z.literal(true),
-    width: z.int().min(1).max(4096),
-    height: z.int().min(1).max(4096),
+    width: z.int().min(1).max(256),
+    height: z.int().min(1).max(256),
     channels: z.union([z.literal(1), z.literal(3)]),
   }),
 ]);

@@ -17,13 +17,17 @@ export interface IdempotentRequest {
 
 export type Begun =
   /** For the first time, or again after a process died over it: then under the same id, so that it is billed once. */
-  | { type: 'begun'; predictionId: string }
+  | { type: 'begun'; predictionId: string; lock: string }
   | { type: 'answered'; answer: KeptAnswer }
   | { type: 'running'; retryAfterSeconds: number }
   | { type: 'other-request' };
 
 /** An answer is kept for so long. */
 const keptHours = 24;
+/** Each new key takes so many that have run out with it: more than one, so that they become fewer, and never a long wait. */
+const sweptAtOnce = 100;
+/** A longer answer is not kept: sent again, the request is predicted again under the same id, and billed once. */
+const longestKept = 2 ** 20;
 /** Whoever holds a key for longer has died over it. */
 const lockSeconds = 60;
 
@@ -44,12 +48,14 @@ export function createIdempotency({ database }: { database: Database }) {
     async begin({ tenantId, key, sha256 }: IdempotentRequest): Promise<Begun> {
       const predictionId = newId('prediction');
       return database.forTenant(tenantId).transaction(async (tx): Promise<Begun> => {
-        await tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND expires_at < now()`;
-        const inserted = await tx.$executeRaw`
+        await tx.$executeRaw`
+          DELETE FROM idempotency_answers WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM idempotency_answers WHERE tenant_id = ${tenantId} AND expires_at < now() LIMIT ${sweptAtOnce} FOR UPDATE SKIP LOCKED))`;
+        const [inserted] = await tx.$queryRaw<{ lock: string }[]>`
           INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at)
           VALUES (${tenantId}, ${key}, ${sha256}, ${predictionId}, now() + make_interval(secs => ${lockSeconds}), now() + make_interval(hours => ${keptHours}))
-          ON CONFLICT DO NOTHING`;
-        if (inserted) return { type: 'begun', predictionId };
+          ON CONFLICT DO NOTHING RETURNING locked_until::text AS lock`;
+        if (inserted) return { type: 'begun', predictionId, lock: inserted.lock };
         const [row] = await tx.$queryRaw<Row[]>`
           SELECT request_sha256 AS sha256, prediction_id AS "predictionId", headers, body, locked_until > clock_timestamp() AS "isLocked",
             extract(epoch FROM locked_until - clock_timestamp())::float8 AS "lockedForSeconds"
@@ -58,22 +64,24 @@ export function createIdempotency({ database }: { database: Database }) {
         if (row.sha256 !== sha256) return { type: 'other-request' };
         if (row.body !== null && row.headers !== null) return { type: 'answered', answer: { headers: row.headers, body: row.body } };
         if (row.isLocked) return { type: 'running', retryAfterSeconds: 1 };
-        await tx.$executeRaw`
-          UPDATE idempotency_answers SET locked_until = clock_timestamp() + make_interval(secs => ${lockSeconds}) WHERE tenant_id = ${tenantId} AND key = ${key}`;
-        return { type: 'begun', predictionId: row.predictionId };
+        const [taken] = await tx.$queryRaw<[{ lock: string }]>`
+          UPDATE idempotency_answers SET locked_until = clock_timestamp() + make_interval(secs => ${lockSeconds}) WHERE tenant_id = ${tenantId} AND key = ${key}
+          RETURNING locked_until::text AS lock`;
+        return { type: 'begun', predictionId: row.predictionId, lock: taken.lock };
       });
     },
 
     async keep({ tenantId, key }: IdempotentRequest, { headers, body }: KeptAnswer): Promise<void> {
+      if (body.length > longestKept) return;
       await database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`UPDATE idempotency_answers SET headers = ${JSON.stringify(headers)}::jsonb, body = ${body} WHERE tenant_id = ${tenantId} AND key = ${key}`,
       );
     },
 
-    /** For a request that was refused: nothing came of it, and it may be sent again. */
-    async giveUp({ tenantId, key }: IdempotentRequest): Promise<void> {
+    /** For a request that was refused: nothing came of it, and it may be sent again. Whoever has lost the lock gives up nothing. */
+    async giveUp({ tenantId, key }: IdempotentRequest, lock: string): Promise<void> {
       await database.forTenant(tenantId).transaction(
-        (tx) => tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL`,
+        (tx) => tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
       );
     },
   };

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, notify, type TenantTx } from '@millrace/database';
 import type { Account, AccountStanding } from './account.ts';
@@ -28,7 +29,8 @@ const recall = { firstMs: 10, lastMs: 640, againAfterMs: 2_000 };
 export class LeasedAccount implements Account {
   readonly #database: Database;
   readonly #tenantId: string;
-  readonly #lessee: string;
+  /** Of this object, not of the process: what an earlier one has spent is on the account already, and its calls are numbered apart. */
+  readonly #lessee = randomUUID();
   #terms: LimitTerms;
 
   #left = 0;
@@ -47,15 +49,15 @@ export class LeasedAccount implements Account {
   #round: Promise<void> = Promise.resolve();
   #calling: Promise<unknown> = Promise.resolve();
   #calls = 0;
+  #underWay = 0;
   #block = block.least;
   #calledAt = -Infinity;
   #recallAgainAt = -Infinity;
   #touchedAt = -Infinity;
 
-  constructor(database: Database, tenantId: string, lessee: string, terms: LimitTerms) {
+  constructor(database: Database, tenantId: string, terms: LimitTerms) {
     this.#database = database;
     this.#tenantId = tenantId;
-    this.#lessee = lessee;
     this.#terms = terms;
   }
 
@@ -65,8 +67,11 @@ export class LeasedAccount implements Account {
 
   /** The limit has changed: what was believed of it is asked again. */
   set terms(terms: LimitTerms) {
+    const now = Date.now();
+    const isLowered = mostAt(terms, now) < mostAt(this.#terms, now);
     this.#terms = terms;
     this.#noMoreUntil = -Infinity;
+    if (isLowered) this.returnAll().catch(() => undefined); // what was held ahead of the old limit is not to be spent under the new one
   }
 
   has(units: number): boolean {
@@ -116,7 +121,7 @@ export class LeasedAccount implements Account {
   }
 
   isIdle(now: number): boolean {
-    return this.#left === 0 && this.#waiting.length === 0 && now > this.#touchedAt + 60_000;
+    return this.#left === 0 && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
   }
 
   standing(): AccountStanding {
@@ -165,7 +170,8 @@ export class LeasedAccount implements Account {
 
   /** One call at a time: each says how things stand, and replaces what the one before said. */
   #queue<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#calling.then(work);
+    this.#underWay++;
+    const done = this.#calling.then(work).finally(() => this.#underWay--);
     this.#calling = done.catch(() => undefined);
     return done;
   }

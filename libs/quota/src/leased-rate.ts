@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Database } from '@millrace/database';
 
 interface Answer {
@@ -18,6 +19,8 @@ export interface RateStanding {
 
 /** What is set aside for this process is its own for so long; the database keeps it three times as long. */
 const heldMs = 1_000;
+/** Unheard of for so long, it begins anew under another name: the database forgets the old one after an hour, with what it had spent. */
+const forgottenMs = 1_800_000;
 /** So long at most it is believed that nothing is left. */
 const believedMs = 1_000;
 /** Requests that were let in without asking before the last call, and a few more, are asked for ahead. */
@@ -35,7 +38,7 @@ export class LeasedRate {
   readonly #database: Database;
   readonly #tenantId: string;
   readonly #id: string;
-  readonly #lessee: string;
+  #lessee = randomUUID();
   #limit: number;
 
   /** on the account already */
@@ -55,12 +58,13 @@ export class LeasedRate {
   #next: Promise<void> | null = null;
   #calling: Promise<unknown> = Promise.resolve();
   #calls = 0;
+  #answeredAt = -Infinity;
+  #underWay = 0;
   #touchedAt = -Infinity;
 
-  constructor(database: Database, tenantId: string, lessee: string, id: string, limit: number) {
+  constructor(database: Database, tenantId: string, id: string, limit: number) {
     this.#database = database;
     this.#tenantId = tenantId;
-    this.#lessee = lessee;
     this.#id = id;
     this.#limit = limit;
   }
@@ -124,7 +128,7 @@ export class LeasedRate {
   }
 
   isIdle(now: number): boolean {
-    return this.#left === 0 && this.#waiting === 0 && this.#spent === this.#reported && now > this.#touchedAt + 120_000;
+    return this.#left === 0 && this.#waiting === 0 && this.#underWay === 0 && this.#spent === this.#reported && now > this.#touchedAt + 120_000;
   }
 
   /** Learns how it stands, unless that is known. */
@@ -148,7 +152,8 @@ export class LeasedRate {
   }
 
   #queue(work: () => Promise<void>): Promise<void> {
-    const done = this.#calling.then(work);
+    this.#underWay++;
+    const done = this.#calling.then(work).finally(() => this.#underWay--);
     this.#calling = done.catch(() => undefined);
     return done;
   }
@@ -156,6 +161,12 @@ export class LeasedRate {
   async #call(wanted: number, further: number): Promise<void> {
     const begunAt = performance.now();
     if (begunAt >= this.#heldUntil) this.#paid = this.#left = 0;
+    if (begunAt > this.#answeredAt + forgottenMs) {
+      this.#lessee = randomUUID();
+      this.#calls = 0;
+      this.#spent -= this.#reported;
+      this.#reported = 0;
+    }
     const spent = this.#spent;
     const answer = await this.#database.forTenant(this.#tenantId).transaction(async (tx) => {
       const [row] = await tx.$queryRaw<[Answer]>`
@@ -164,6 +175,7 @@ export class LeasedRate {
       return row;
     });
     this.#reported = spent;
+    this.#answeredAt = begunAt;
     this.#paid += Number(answer.paid);
     this.#left += Number(answer.setAside);
     this.#heldUntil = begunAt + heldMs;

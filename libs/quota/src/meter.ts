@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Actor } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
@@ -52,7 +51,6 @@ export type Meter = ReturnType<typeof createMeter>;
  * mostly without asking the database: see `LeasedAccount` and `LeasedRate`.
  */
 export function createMeter({ database, logger }: { database: Database; logger: Logger }) {
-  const lessee = randomUUID();
   const tenants = new Map<string, TenantMeter>();
   let timer: NodeJS.Timeout | undefined;
   let stopListening: () => void = () => undefined;
@@ -93,7 +91,7 @@ export function createMeter({ database, logger }: { database: Database; logger: 
   }
 
   function accountFor(tenantId: string, terms: LimitTerms): Account {
-    return terms.isRate ? new RateAccount(new LeasedRate(database, tenantId, lessee, terms.id, terms.most), terms) : new LeasedAccount(database, tenantId, lessee, terms);
+    return terms.isRate ? new RateAccount(new LeasedRate(database, tenantId, terms.id, terms.most), terms) : new LeasedAccount(database, tenantId, terms);
   }
 
   function accountsOf(meter: TenantMeter, { actor, endpoint }: Charge): Account[] {
@@ -173,7 +171,9 @@ export function createMeter({ database, logger }: { database: Database; logger: 
     /** Counts a prediction against every limit that it falls under, or against none. @throws DomainError UNAVAILABLE */
     take(charge: Charge): Metered | Promise<Metered> {
       const meter = meterOf(charge.actor.tenantId);
-      if (!(meter instanceof Promise)) {
+      if (meter instanceof Promise) {
+        meter.catch(() => undefined); // asked again below, where somebody waits for it
+      } else {
         if (meter.limits.length === 0 && !(charge.actor.type === 'key' && charge.actor.budget)) return free;
         const settled = settle(accountsOf(meter, charge), charge.rows);
         if (settled) return settled;

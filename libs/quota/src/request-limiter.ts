@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import { inTime, patienceMs } from './in-time.ts';
@@ -40,14 +39,13 @@ export type RequestLimiter = ReturnType<typeof createRequestLimiter>;
  * by one, evenly. So the first minute of a burst can see nearly twice the limit, every later one the limit.
  */
 export function createRequestLimiter({ database, logger }: { database: Database; logger: Logger }) {
-  const lessee = randomUUID();
   const accounts = new Map<string, KeyAccount>();
   let timer: NodeJS.Timeout | undefined;
 
   function accountOf({ tenantId, keyId }: Limited, rpmLimit: number | undefined): KeyAccount {
     let account = accounts.get(keyId);
     if (!account) {
-      account = { rate: new LeasedRate(database, tenantId, lessee, `rate.${keyId}`, rpmLimit ?? 1), underWay: 0 };
+      account = { rate: new LeasedRate(database, tenantId, `rate.${keyId}`, rpmLimit ?? 1), underWay: 0 };
       accounts.set(keyId, account);
     }
     if (rpmLimit !== undefined) account.rate.limit = rpmLimit;

@@ -50,6 +50,12 @@ const maxOptionBytes = 512 * 1024;
 const leaseSeconds = 60;
 const mostAttempts = 3;
 
+/** Imports of a tenant that may wait or be under way: they are taken in order of asking, whoever asks. */
+const mostOpen = 5;
+const tooManyOpen: Problem = {
+  code: 'too_many_imports', field: 'uploadId', message: `${mostOpen} imports of your tenant are waiting already.`, remedy: 'Wait for one of them to end.',
+};
+
 const cut: Problem = {
   code: 'import_interrupted', field: 'file', message: 'The import was broken off several times.', remedy: 'Try again; if it stays, tell your operator the id of this import.',
 };
@@ -62,12 +68,14 @@ export function createModelImports({ database }: { database: Database }) {
       requirePermission(actor, 'model:write');
       const { tenantId } = actor;
       const { uploadId, modelName, acceptUntrusted = false, signature, sampleRows } = input;
+      if (acceptUntrusted) requirePermission(actor, 'model:trust'); // it is signed with the tenant's own key from then on
       const options = { acceptUntrusted, ...(signature == null ? {} : { signature }), ...(sampleRows == null ? {} : { sampleRows }) };
       const problem = nameProblem(modelName, 'modelName', 'model') ?? sizeProblem(options);
       if (problem) return { type: 'invalid', problems: [problem] };
       return database.forTenant(tenantId).transaction(async (tx): Promise<RequestImportOutcome> => {
         const upload = isId('upload', uploadId) ? await tx.upload.findUnique({ where: { tenantId_id: { tenantId, id: uploadId } } }) : null;
         if (upload?.status !== 'COMPLETE') return { type: 'not-found', field: 'uploadId', message: 'There is no uploaded file with this id.' };
+        if ((await tx.modelImport.count({ where: { tenantId, finishedAt: null } })) >= mostOpen) return { type: 'invalid', problems: [tooManyOpen] };
         const modelImport = await tx.modelImport.create({
           data: { id: newId('modelImport'), tenantId, uploadId, modelName, options, createdBy: actorName(actor) },
         });

@@ -8,6 +8,7 @@ import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champi
 import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
+import { endTraffic } from './rollouts.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
 import { createTrustedKeys } from './trusted-keys.ts';
 
@@ -138,7 +139,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
     async setAlias(actor: Actor, input: { modelId: string; alias: string; versionNumber: number }): Promise<SetAliasOutcome> {
       requirePermission(actor, 'model:write');
-      const problem = aliasProblem(input.alias, 'alias');
+      const problem = aliasProblem(input.alias, 'alias') ?? (input.alias === 'previous' ? reservedAlias : null);
       if (problem) return { type: 'invalid', problems: [problem] };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<SetAliasOutcome> => {
         const version = await tx.modelVersion.findUnique({
@@ -234,6 +235,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
         }
         // An endpoint may follow another alias: it is to serve this version all the same.
         if (endpoint && endpoint.aliasName !== 'champion') await moveAlias(tx, actor, version, endpoint.aliasName);
+        if (endpoint) await endTraffic(tx, tenantId, endpoint.id);
         const isNew = endpoint === null;
         endpoint ??= await insertEndpoint(tx, actor, { name: input.endpointName, modelId: version.modelId, alias: 'champion' });
         const previous = champion && champion.versionId !== version.id ? champion.version.number : null;
@@ -333,5 +335,7 @@ async function insertEndpoint(tx: TenantTx, actor: Actor, input: { name: string;
 
 class EndpointTaken extends Error {}
 
+/** It tells what was champion before: a rollback must find that, and nothing that somebody put there. */
+const reservedAlias: Problem = { code: 'alias_reserved', field: 'alias', message: '“previous” is moved by publishing and rollouts only.', remedy: 'Choose another name.' };
 const versionNotFound = (field: string): NotFound => ({ type: 'not-found', field, message: 'There is no such version of a model.' });
 const versionNotReady: VersionNotReady = { type: 'version-not-ready', message: 'Only a version that is READY can be served.' };

@@ -1,11 +1,11 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
-import { championAlias, whatKeepsFromChampion } from './champion-gate.ts';
+import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
 
 /** What a rollout can be judged by. Ratios are to the version that it replaces, over the same time. */
-export const rollbackMetrics = ['errorRate', 'refusedRate', 'differingRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
+export const rollbackMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
 export type RollbackMetric = (typeof rollbackMetrics)[number];
 
 /** A rollout is rolled back while this holds. */
@@ -43,8 +43,6 @@ export const rolloutDefaults = {
 
 /** Versions beside the alias's that one endpoint serves or mirrors to, at most. */
 const mostShares = 4;
-/** Counts of traffic are kept so long. */
-const countsLifeDays = 14;
 
 type Conflict = { type: 'conflict'; code: string; field: string; message: string; remedy: string };
 type Refusal = { type: 'invalid'; problems: Problem[] } | { type: 'not-found'; field: string; message: string } | Conflict;
@@ -84,6 +82,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
               return { type: 'invalid', problems: [problem(`mirror[${index}].versionNumber`, 'This version answers already.', 'Mirror to another version.')] };
             }
             if (version.id === served.stable?.id || percent === 0) continue; // the alias's version answers the rest
+            const refusal = kind === 'percent' ? await whatKeepsFromService(tx, served.endpoint, version) : null;
+            if (refusal) return keptFromService(`${field}[${index}].versionNumber`, refusal);
             shares.set(version.id, { percent: 0, mirrorPercent: 0, ...shares.get(version.id), [kind]: percent });
           }
         }
@@ -113,9 +113,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (version.status !== 'READY') return versionNotReady('versionNumber');
         if (version.id === served.stable.id) return conflict('already_served', 'versionNumber', 'The endpoint serves this version already.', 'Choose another version.');
         if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
-        const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: served.endpoint.modelId } } });
-        const refusal = served.endpoint.aliasName === championAlias ? await whatKeepsFromChampion(tx, model, version) : null;
-        if (refusal) return conflict(refusal.type.replace('-', '_'), 'versionNumber', refusal.message, 'Have the version approved, or change the model’s policy.');
+        const refusal = await whatKeepsFromService(tx, served.endpoint, version);
+        if (refusal) return keptFromService('versionNumber', refusal);
         const rollout = await tx.rollout.create({
           data: {
             id: newId('rollout'), tenantId, endpointId: served.endpoint.id, versionId: version.id, previousVersionId: served.stable.id,
@@ -145,6 +144,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (!served) return endpointNotFound;
         const running = await findRunning(tx, tenantId, served.endpoint.id);
         if (!running) return conflict('no_rollout', 'endpointName', 'No rollout is under way here.', 'Start one, or publish the version.');
+        const refusal = await whatKeepsFromService(tx, served.endpoint, await tx.modelVersion.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: running.versionId } } }));
+        if (refusal) return keptFromService('endpointName', refusal);
         const rollout = await finish(tx, running, served.endpoint, actorName(actor), 'Promoted by hand.');
         await recordAudit(tx, actor, { action: 'rollout.promote', subject: rollout.id, details: { name: served.endpoint.name } });
         await notify(tx, 'millrace_registry', tenantId);
@@ -168,12 +169,14 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         const { count: divided } = await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
         const rollout = running ? await end(tx, running, 'ROLLED_BACK', 'Rolled back by hand.') : null;
         if (!running && !divided) {
-          const key = { tenantId, modelId: endpoint.modelId, name: 'previous' };
-          const previous = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } });
-          if (!previous || previous.versionId === stable?.id) return conflict('nothing_before', 'endpointName', 'Nothing else was served here before.', 'Publish the version that you want.');
-          if (previous.version.status !== 'READY') return versionNotReady('endpointName');
-          await setAlias(tx, endpoint, endpoint.aliasName, previous.versionId, actorName(actor));
-          if (stable) await setAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
+          const before = await servedBefore(tx, endpoint, stable);
+          if (!before || before.id === stable?.id) return conflict('nothing_before', 'endpointName', 'Nothing else was served here before.', 'Publish the version that you want.');
+          if (before.status !== 'READY') return versionNotReady('endpointName');
+          // It was good enough once: only what has been rejected since keeps it out.
+          const refusal = await whatKeepsFromService(tx, endpoint, before);
+          if (refusal?.type === 'not-approved') return keptFromService('endpointName', refusal);
+          await setAlias(tx, endpoint, endpoint.aliasName, before.id, actorName(actor));
+          if (stable && endpoint.aliasName === championAlias) await setAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
         }
         await recordAudit(tx, actor, { action: 'endpoint.rollback', subject: endpoint.id, details: { name: endpoint.name, rollout: rollout?.id ?? null } });
         await notify(tx, 'millrace_registry', tenantId);
@@ -200,11 +203,15 @@ export function createRollouts({ database, logger }: RolloutOptions) {
   };
 
   async function advanceOne(tx: TenantTx, tenantId: string, id: string): Promise<void> {
+    // As whoever publishes, promotes or rolls back: one change of a model's aliases at a time.
+    await tx.$queryRaw`
+      SELECT m.id FROM rollouts r JOIN endpoints e ON e.tenant_id = r.tenant_id AND e.id = r.endpoint_id JOIN models m ON m.tenant_id = e.tenant_id AND m.id = e.model_id
+      WHERE r.tenant_id = ${tenantId} AND r.id = ${id} FOR UPDATE OF m`;
     const [row] = await tx.$queryRaw<{ id: string; baked: boolean }[]>`
       SELECT id, now() >= step_started_at + make_interval(secs => bake_seconds) AS baked
       FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING' FOR UPDATE SKIP LOCKED`;
     if (!row) return;
-    const rollout = await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true } });
+    const rollout = await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true, version: true } });
     const { endpoint } = rollout;
     const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } } });
     if (alias?.versionId !== rollout.previousVersionId) {
@@ -218,7 +225,9 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
     // What cannot even be loaded gets no requests to be judged by.
     const isDead = row.baked && candidate?.errorRate === 1;
-    const broken = candidate && (enough || isDead) ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
+    const broken = isDead
+      ? 'It answered no request.'
+      : candidate && enough ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
     if (broken) {
       await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
       await end(tx, rollout, 'ROLLED_BACK', broken);
@@ -227,14 +236,17 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     }
     if (!row.baked || !enough) return;
     const step = rollout.step + 1;
-    if (rollout.steps[step] === 100) {
+    const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
+    if (refusal) {
+      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
+      await end(tx, rollout, 'ROLLED_BACK', refusal.message);
+    } else if (rollout.steps[step] === 100) {
       await finish(tx, rollout, endpoint, `rollout:${id}`);
     } else {
       const shares = new Map([[rollout.versionId, { percent: rollout.steps[step]!, mirrorPercent: 0 }]]);
       await replaceShares(tx, tenantId, endpoint.id, shares);
       await tx.$executeRaw`UPDATE rollouts SET step = ${step}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
     }
-    await tx.$executeRaw`DELETE FROM traffic_counts WHERE tenant_id = ${tenantId} AND slot < now() - make_interval(days => ${countsLifeDays}::int)`;
     return notify(tx, 'millrace_registry', tenantId);
   }
 }
@@ -254,14 +266,40 @@ const ratio = (a: number | null, b: number | null): number | null => (a === null
 async function finish(tx: TenantTx, rollout: Rollout, endpoint: Endpoint, by: string, reason: string | null = null): Promise<Rollout> {
   const { tenantId } = rollout;
   await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-  await setAlias(tx, endpoint, 'previous', rollout.previousVersionId, by);
+  if (endpoint.aliasName === championAlias) await setAlias(tx, endpoint, 'previous', rollout.previousVersionId, by);
   await setAlias(tx, endpoint, endpoint.aliasName, rollout.versionId, by);
   return end(tx, rollout, 'SUCCEEDED', reason, rollout.steps.length - 1);
 }
 
 async function end(tx: TenantTx, { tenantId, id, step }: Rollout, status: 'SUCCEEDED' | 'ROLLED_BACK' | 'CANCELLED', reason: string | null, lastStep = step): Promise<Rollout> {
-  await tx.$executeRaw`UPDATE rollouts SET status = ${status}::rollout_status, reason = ${reason}, step = ${lastStep}, ended_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
+  const ended = await tx.$executeRaw`
+    UPDATE rollouts SET status = ${status}::rollout_status, reason = ${reason}, step = ${lastStep}, ended_at = now()
+    WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING'`;
+  if (!ended) throw new Error(`the rollout ${id} has ended already`);
   return tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } });
+}
+
+/** A model's rules are about its champion: an endpoint that follows another alias is free. */
+async function whatKeepsFromService(tx: TenantTx, { tenantId, modelId, aliasName }: Endpoint, version: ModelVersion): Promise<GateRefusal | null> {
+  if (aliasName !== championAlias) return null;
+  return whatKeepsFromChampion(tx, await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: modelId } } }), version);
+}
+
+/** What `previous` names is what was champion before; of an endpoint that follows another alias, its last rollout tells. */
+async function servedBefore(tx: TenantTx, { tenantId, id, modelId, aliasName }: Endpoint, stable: ModelVersion | null): Promise<ModelVersion | null> {
+  if (aliasName === championAlias) {
+    const key = { tenantId, modelId, name: 'previous' };
+    return (await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: key }, include: { version: true } }))?.version ?? null;
+  }
+  const last = await tx.rollout.findFirst({ where: { tenantId, endpointId: id, status: 'SUCCEEDED' }, orderBy: { id: 'desc' }, include: { previousVersion: true } });
+  return last && last.versionId === stable?.id ? last.previousVersion : null;
+}
+
+/** Somebody has said otherwise what an endpoint is to serve: nothing goes on that would change it again. */
+export async function endTraffic(tx: TenantTx, tenantId: string, endpointId: string): Promise<void> {
+  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId } });
+  const running = await findRunning(tx, tenantId, endpointId);
+  if (running) await end(tx, running, 'CANCELLED', 'A version was published meanwhile.');
 }
 
 async function setAlias(tx: TenantTx, { tenantId, modelId }: Endpoint, name: string, versionId: string, updatedBy: string): Promise<void> {
@@ -328,6 +366,7 @@ function withoutUndefined<T extends object>(value: T): Partial<T> {
 
 const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });
 const conflict = (code: string, field: string, message: string, remedy: string): Conflict => ({ type: 'conflict', code, field, message, remedy });
+const keptFromService = (field: string, { type, message }: GateRefusal): Conflict => conflict(type.replace('-', '_'), field, message, 'Have the version approved, or change the model’s policy.');
 const endpointNotFound = { type: 'not-found', field: 'endpointName', message: 'There is no endpoint of this name.' } as const;
 const versionNotFound = (field: string) => ({ type: 'not-found', field, message: 'The model has no such version.' }) as const;
 const versionNotReady = (field: string): Conflict => conflict('version_not_ready', field, 'Only a version that is READY can be served.', 'Choose a version whose status is READY.');

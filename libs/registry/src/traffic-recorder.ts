@@ -8,6 +8,11 @@ export interface TrafficRecorderOptions {
   flushEveryMs?: number;
 }
 
+/** Counts are kept so long. */
+const lifeDays = 14;
+const sweepEveryMs = 3_600_000;
+const mostSwept = 10_000;
+
 export type TrafficRecorder = ReturnType<typeof createTrafficRecorder>;
 
 /**
@@ -16,6 +21,8 @@ export type TrafficRecorder = ReturnType<typeof createTrafficRecorder>;
  */
 export function createTrafficRecorder({ database, logger, flushEveryMs = 1000 }: TrafficRecorderOptions) {
   let counted = new Map<string, { request: ServedRequest; counts: TrafficCounts }>();
+  /** when a tenant's old counts were last removed */
+  const swept = new Map<string, number>();
   let flushing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
@@ -37,11 +44,19 @@ export function createTrafficRecorder({ database, logger, flushEveryMs = 1000 }:
             FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS c(endpoint text, version text, variant text, requests int, errors int, refused int, differing int, latencies jsonb)
             JOIN endpoints e ON e.tenant_id = ${tenantId} AND e.id = c.endpoint
             JOIN model_versions v ON v.tenant_id = ${tenantId} AND v.id = c.version
+            ORDER BY e.id, v.id, c.variant -- in one order, so that two processes never wait for each other
             ON CONFLICT (tenant_id, endpoint_id, version_id, variant, slot) DO UPDATE SET
               requests = t.requests + EXCLUDED.requests, errors = t.errors + EXCLUDED.errors, refused = t.refused + EXCLUDED.refused,
               differing = t.differing + EXCLUDED.differing,
               latency_counts = ARRAY(SELECT a + b FROM unnest(t.latency_counts, EXCLUDED.latency_counts) AS both_counts(a, b))`,
         );
+        if ((swept.get(tenantId) ?? -Infinity) < performance.now() - sweepEveryMs) {
+          if (swept.size >= mostSwept) swept.clear();
+          swept.set(tenantId, performance.now());
+          await database.forTenant(tenantId).transaction(
+            (tx) => tx.$executeRaw`DELETE FROM traffic_counts WHERE tenant_id = ${tenantId} AND slot < now() - make_interval(days => ${lifeDays}::int)`,
+          );
+        }
       } catch (error) {
         logger.warn({ tenantId, error: String(error) }, 'counts of an endpoint’s traffic did not reach the database');
       }

@@ -87,18 +87,17 @@ export function summariseTraffic(versionId: string, variant: Variant, counts: Tr
 /** How each version of an endpoint fared since a moment, by whole slots. */
 export async function readTraffic(tx: TenantTx, tenantId: string, endpointId: string, since: Date): Promise<VersionTraffic[]> {
   const slot = new Date(Math.floor(since.getTime() / (trafficSlotSeconds * 1000)) * trafficSlotSeconds * 1000);
-  const rows = await tx.trafficCount.findMany({ where: { tenantId, endpointId, slot: { gte: slot } } });
-  const byVersion = new Map<string, { versionId: string; variant: Variant; counts: TrafficCounts }>();
-  for (const row of rows) {
-    const variant = row.variant;
-    const key = `${row.versionId} ${variant}`;
-    const known = byVersion.get(key) ?? { versionId: row.versionId, variant, counts: noTraffic() };
-    byVersion.set(key, known);
-    known.counts.requests += row.requests;
-    known.counts.errors += row.errors;
-    known.counts.refused += row.refused;
-    known.counts.differing += row.differing;
-    row.latencyCounts.forEach((count, index) => (known.counts.latencies[index]! += count));
-  }
-  return [...byVersion.values()].map(({ versionId, variant, counts }) => summariseTraffic(versionId, variant, counts));
+  const sums = await tx.$queryRaw<(Omit<TrafficCounts, 'latencies'> & { versionId: string; variant: Variant })[]>`
+    SELECT version_id AS "versionId", variant::text AS variant, sum(requests)::float8 AS requests, sum(errors)::float8 AS errors, sum(refused)::float8 AS refused,
+      sum(differing)::float8 AS differing
+    FROM traffic_counts WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${slot} GROUP BY version_id, variant ORDER BY version_id, variant`;
+  const latencies = await tx.$queryRaw<{ versionId: string; variant: Variant; place: number; count: number }[]>`
+    SELECT version_id AS "versionId", variant::text AS variant, place::int AS place, sum(count)::float8 AS count
+    FROM traffic_counts, unnest(latency_counts) WITH ORDINALITY AS of(count, place)
+    WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${slot} GROUP BY version_id, variant, place`;
+  return sums.map(({ versionId, variant, ...sum }) => {
+    const counts: TrafficCounts = { ...noTraffic(), ...sum };
+    for (const of of latencies) if (of.versionId === versionId && of.variant === variant) counts.latencies[of.place - 1] = of.count;
+    return summariseTraffic(versionId, variant, counts);
+  });
 }

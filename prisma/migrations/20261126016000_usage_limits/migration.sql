@@ -184,10 +184,13 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  WITH gone AS (
-    DELETE FROM usage_leases WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND seen_at < moment - interval '3 seconds' RETURNING held
-  ) SELECT coalesce(sum(held), 0) INTO lost FROM gone;
-  SELECT coalesce(sum(held), 0), count(*) + 1 INTO elsewhere, processes FROM usage_leases
+  -- What the silent hold counts as spent. Their rows stay for an hour: they tell how much of what they have spent is on the account.
+  SELECT coalesce(sum(held), 0) INTO lost FROM usage_leases
+  WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND seen_at < moment - interval '3 seconds';
+  UPDATE usage_leases SET held = 0
+  WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND seen_at < moment - interval '3 seconds' AND held > 0;
+  DELETE FROM usage_leases WHERE tenant_id = tenant AND account_id = account AND lessee <> process AND seen_at < moment - interval '1 hour';
+  SELECT coalesce(sum(held), 0), count(*) FILTER (WHERE seen_at >= moment - interval '3 seconds') + 1 INTO elsewhere, processes FROM usage_leases
   WHERE tenant_id = tenant AND account_id = account AND lessee <> process;
   level := level + lost + spent_units - coalesce(mine.spent, 0);
   free := greatest(floor(per_minute - level - elsewhere - held_units + 1e-6)::bigint, 0);

@@ -83,7 +83,7 @@ function Block({ block }: { block: MarkdownBlock }) {
   }
 }
 
-const spans = /`([^`]+)`|\*\*([^*]+)\*\*|(?<![\w\\])_([^_]+)_(?!\w)|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)|\\([\\`*_{}[\]<>#|])/g;
+const spans = /`([^`]{1,1000})`|\*\*([^*]{1,1000})\*\*|(?<![\w\\])_([^_]{1,1000})_(?!\w)|\[([^\][]{1,300})\]\((https?:\/\/[^\s)]{1,2000})\)|\\([\\`*_{}[\]<>#|])/g;
 
 function inline(text: string): ReactNode[] {
   const parts: ReactNode[] = [];

@@ -26,14 +26,15 @@ test('over many draws the mean rate on new rows is the one stated', () => {
 
 test('contamination leaves the highest scores aside; too few rows state what their highest stands for', () => {
   const scores = Float64Array.from({ length: 100 }, (_, at) => at + 1);
-  expect(conformalThreshold(scores, 0.1, 0)).toEqual({ threshold: 91, falseAlarmRate: expect.closeTo(10 / 101, 12) });
+  expect(conformalThreshold(scores, 0.1, 0)).toEqual({ threshold: expect.closeTo(91, 3), falseAlarmRate: expect.closeTo(10 / 101, 12) });
   // 20 of them aside, the 73rd of 80.
-  expect(conformalThreshold(scores, 0.1, 0.2)).toEqual({ threshold: 73, falseAlarmRate: expect.closeTo(8 / 81, 12) });
-  expect(conformalThreshold(scores.slice(0, 4), 0.01, 0)).toEqual({ threshold: 4, falseAlarmRate: expect.closeTo(0.2, 12) });
+  expect(conformalThreshold(scores, 0.1, 0.2)).toEqual({ threshold: expect.closeTo(73, 3), falseAlarmRate: expect.closeTo(8 / 81, 12) });
+  expect(conformalThreshold(scores.slice(0, 4), 0.01, 0)).toEqual({ threshold: expect.closeTo(4, 3), falseAlarmRate: expect.closeTo(0.2, 12) });
 });
 
-test('equal scores are not above each other', () => {
-  expect(conformalThreshold(new Float64Array(50), 0.1, 0).threshold).toBe(0);
+test('equal scores are not above each other, nor where another engine finds them a hair higher', () => {
+  expect(conformalThreshold(new Float64Array(50).fill(3), 0.1, 0).threshold).toBeGreaterThan(3 + 1e-7);
+  expect(conformalThreshold(Float64Array.of(1, 2, 2 + 1e-9), 0.5, 0).threshold).toBeLessThan(2 + 1e-9);
 });
 
 test.each([

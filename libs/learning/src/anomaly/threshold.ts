@@ -7,7 +7,7 @@ export interface Threshold {
 }
 
 /**
- * The ⌈(n + 1)(1 − rate)⌉-th smallest of n scores of rows that took no part in learning. A new row that is exchangeable with
+ * Just above the ⌈(n + 1)(1 − rate)⌉-th smallest of n scores of rows that took no part in learning. A new row that is exchangeable with
  * these is above it with a probability of at most `rate`, whatever the model and the distribution (Vovk, Gammerman & Shafer
  * 2005, as inductive conformal anomaly detection: Laxhammar & Falkman 2015); the probability that is stated is the exact one
  * without ties, 1 − k / (n + 1). That is a mean over held-out rows that might have been drawn.
@@ -20,7 +20,15 @@ export function conformalThreshold(scores: Float64Array, rate: number, contamina
   const kept = sorted.length - Math.floor(sorted.length * contamination);
   if (kept === 0) throw new Error('There are no rows to set a threshold on');
   const rank = Math.min(kept, Math.ceil((kept + 1) * (1 - rate) - 1e-9));
-  return { threshold: sorted[rank - 1]!, falseAlarmRate: 1 - rank / (kept + 1) };
+  return { threshold: justAbove(sorted, rank - 1), falseAlarmRate: 1 - rank / (kept + 1) };
+}
+
+/** A little above a score, and below the next: the serving engine may compute the same score to another last digit. */
+function justAbove(sorted: Float64Array, at: number): number {
+  const score = sorted[at]!;
+  const next = sorted.subarray(at).find((other) => other > score);
+  const little = 1e-6 * Math.max(1, Math.abs(score));
+  return score + (next === undefined ? little : Math.min(little, (next - score) / 2));
 }
 
 /**

@@ -47,10 +47,19 @@ export async function trainPersonalised(options: TrainOptions): Promise<TrainOut
   const { groups, kept } = keepHeadRows(data, spec);
   if (kept.length === 0) return { type: 'invalid', problems: [tooFewRows(spec.personalisation!)] };
 
-  const { personalisation: _heads, ...shared } = spec;
+  const { personalisation: _heads, ...others } = spec;
+  // Of two classes that are nearly equal, the rarer could be another one without the rows for heads.
+  const { target } = data;
+  const positive = target.task === 'classification' && target.positiveClass !== null ? { positiveClass: target.positiveClass } : {};
+  const shared = { ...others, outputFeatures: others.outputFeatures.map((output) => ({ ...output, ...positive })) };
   const aside = kept.reduce((sum, { fit, proof }) => sum + fit.length + proof.length, 0);
   const outcome = await train({ ...options, spec: shared, table: withoutHeadRows(table, data.target.name, kept), testRows: data.split.test });
   if (outcome.type !== 'trained') return outcome;
+  const classes = target.task === 'classification' ? target.classes.join('\n') : null;
+  for (const { pipeline } of outcome.trials) {
+    const learned = pipeline.target.type === 'number' ? null : pipeline.target.classes.join('\n');
+    if (learned !== classes) return { type: 'invalid', problems: [rareClass] };
+  }
   const pacer = createPacer(signal);
   const trials: Trial[] = [];
   for (const trial of outcome.trials) {
@@ -71,6 +80,12 @@ export async function trainPersonalised(options: TrainOptions): Promise<TrainOut
   }
   return { ...outcome, trials, dropped: outcome.dropped - aside };
 }
+
+const rareClass: Problem = {
+  field: 'personalisation.share',
+  message: 'All rows of a rare class were kept for the heads, and none was left for the shared model.',
+  remedy: 'Add rows of that class, or keep a smaller share for heads.',
+};
 
 function reportOf(data: PreparedData, spec: TrainingSpec, { pipeline, proofs, shrinkage }: Personalised, base: Metrics, before: Scores, after: Scores): PersonalisationReport {
   const { column } = spec.personalisation!;

@@ -101,6 +101,7 @@ const longestLook = 14 * 86_400;
 builder.prismaObjectFields('Endpoint', (t) => ({
   traffic: t.field({
     type: [endpointTraffic],
+    complexity: 20, // it adds up many counts
     args: { seconds: t.arg.int({ defaultValue: 3600, description: 'How far back to look, 14 days at most.' }) },
     description: 'Which versions answer what share, and how each fared lately; the stable one first.',
     resolve: async ({ id: endpointId, tenantId, modelId, aliasName }, { seconds }, { db, services }) => {
