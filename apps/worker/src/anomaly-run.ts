@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies, type FittedDetector, type Row, type Table, trainAnomaly, type TrainAnomalyOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { dividedRows } from './divided-rows.ts';
+import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { json } from './plain-json.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 import { asTable } from './training-table.ts';
@@ -22,7 +22,6 @@ interface Surroundings {
 
 /** Rows on which the engines are compared. */
 const agreementRows = 200;
-const packageFolder = 'package';
 
 /** A run whose configuration asks for an anomaly detection. */
 export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint, send }: Surroundings): Promise<void> {
@@ -49,7 +48,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
     const modelPackage = buildDetectorPackage(trial.detector, {
-      metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -58,7 +57,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         family: trial.family,
         parameters: trial.parameters,
         backend: outcome.backend,
-        rows: rowsOf(outcome),
+        rows: dividedRows(outcome),
       }),
       materials: materialsOf(job),
     });
@@ -71,18 +70,11 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
       await model.close();
     }
   }
-  const { modelPackage, agreement } = best!;
-  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
-  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
   await send({
     type: 'trained',
     trials,
     metrics: json(outcome.trials[outcome.best]!.metrics.test),
-    agreement,
-    packageFolder,
-    packageSha256: modelPackage.digest,
-    packageSizeBytes: modelPackage.sizeBytes,
-    packageSizeGzBytes: modelPackage.gzipBytes,
+    ...(await leavePackage(job, best!)),
   });
 }
 
@@ -92,7 +84,7 @@ function trialRecord(trial: AnomalyTrial, index: number, outcome: Trained, model
     number: index,
     family: trial.family,
     parameters: json(trial.parameters),
-    metrics: json({ ...trial.metrics, rows: rowsOf(outcome), selectionMetric, anomalies: { ...trial.report, falseAlarmRate: trial.detector.falseAlarmRate, anomalousClass }, warnings }),
+    metrics: json({ ...trial.metrics, rows: dividedRows(outcome), selectionMetric, anomalies: { ...trial.report, falseAlarmRate: trial.detector.falseAlarmRate, anomalousClass }, warnings }),
     scoreVal: trial.metrics.validation[selectionMetric],
     scoreTest: trial.metrics.test[selectionMetric],
     fitTimeSeconds: trial.fitTimeSeconds,
@@ -101,12 +93,6 @@ function trialRecord(trial: AnomalyTrial, index: number, outcome: Trained, model
     sizeGzBytes: modelPackage.gzipBytes,
     best: index === outcome.best,
   };
-}
-
-/** How the rows were divided. Two runs with one digest on one data set version were scored on the same rows. */
-function rowsOf({ split: { train, validation, test }, dropped }: Trained) {
-  const testSha256 = createHash('sha256').update(Buffer.from(test.buffer, test.byteOffset, test.byteLength)).digest('hex');
-  return { train: train.length, validation: validation.length, test: test.length, dropped, testSha256 };
 }
 
 /** Test rows, without those that serving would refuse as incomplete. */
@@ -133,7 +119,3 @@ async function compareEngines(detector: FittedDetector, model: LoadedModel, rows
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
   return agree(await detectAnomalies(detector, rows), await model.predict(checked.rows), { type: 'anomaly', threshold: detector.threshold });
 }
-
-/** Plain JSON of plain data: the same values, without the types. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
-const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

@@ -1,10 +1,10 @@
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { readTable } from '@millrace/datasets';
 import { answerForecast, type Backend, type CheckpointStore, type FittedForecast, type ForecastTable, type ForecastTrial, trainForecast, type TrainForecastOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildForecastPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { json } from './plain-json.ts';
 import { timeOneRow } from './time-one-row.ts';
 import { asTable } from './training-table.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
@@ -13,7 +13,6 @@ type Trained = Extract<TrainForecastOutcome, { type: 'trained' }>;
 
 /** Answers on which the engines are compared. */
 const agreementRows = 200;
-const packageFolder = 'package';
 
 /** A run whose configuration asks for a forecast. Interrupted, it goes on after the last candidate or epoch that was saved. */
 export async function runForecast(job: TrainerJob, how: { backend: Backend; checkpoint: CheckpointStore; signal: AbortSignal }, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
@@ -73,18 +72,11 @@ async function publish(job: TrainerJob, outcome: Trained, table: ForecastTable, 
       await model.close();
     }
   }
-  const { modelPackage, agreement } = best!;
-  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
-  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
   await send({
     type: 'trained',
     trials,
     metrics: json(outcome.trials[outcome.best]!.metrics.test),
-    agreement,
-    packageFolder,
-    packageSha256: modelPackage.digest,
-    packageSizeBytes: modelPackage.sizeBytes,
-    packageSizeGzBytes: modelPackage.gzipBytes,
+    ...(await leavePackage(job, best!)),
   });
 }
 
@@ -136,7 +128,3 @@ async function compareEngines(forecast: FittedForecast, model: LoadedModel, ques
     answerForecast(forecast, row['step'] as number, forecast.series ? String(row[forecast.series.column]) : null, { table: known, row: at }));
   return agree(learned, await model.predict(checked.rows), { type: 'number', scale: forecast.scale });
 }
-
-/** Plain JSON of plain data: the same values, without the types. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
-const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

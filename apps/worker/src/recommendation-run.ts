@@ -1,10 +1,10 @@
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { readTable } from '@millrace/datasets';
 import { type CheckpointStore, type FittedRecommender, recommend, type RecommendationTable, type RecommenderTrial, trainRecommender, type TrainRecommenderOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildRecommenderPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { json } from './plain-json.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
@@ -13,7 +13,6 @@ type Row = Record<string, number | string | string[] | null>;
 
 /** Answers on which the engines are compared. */
 const agreementRows = 200;
-const packageFolder = 'package';
 
 /** A run whose configuration asks for recommendations. */
 export async function runRecommendation(job: TrainerJob, signal: AbortSignal, checkpoint: CheckpointStore, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
@@ -84,18 +83,11 @@ async function publish(job: TrainerJob, outcome: Trained, send: (message: Traine
       await model.close();
     }
   }
-  const { modelPackage, agreement } = best!;
-  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
-  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
   await send({
     type: 'trained',
     trials,
     metrics: json(outcome.trials[outcome.best]!.metrics.test),
-    agreement,
-    packageFolder,
-    packageSha256: modelPackage.digest,
-    packageSizeBytes: modelPackage.sizeBytes,
-    packageSizeGzBytes: modelPackage.gzipBytes,
+    ...(await leavePackage(job, best!)),
   });
 }
 
@@ -130,7 +122,3 @@ async function compareEngines(recommender: FittedRecommender, model: LoadedModel
   const scale = Math.max(1, ...learned.flatMap(({ scores }) => scores.map(Math.abs)));
   return agree(learned, await model.predict(checked.rows), { type: 'items', scale });
 }
-
-/** Plain JSON of plain data: the same values, without the types. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
-const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

@@ -1,5 +1,3 @@
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { splitColumnOf } from '@millrace/configuration';
 import { readTable } from '@millrace/datasets';
 import { type FittedSurvival, predictSurvival, type Row, type SurvivalTrial, type Table, trainSurvival, type TrainSurvivalOutcome } from '@millrace/learning';
@@ -7,15 +5,15 @@ import { agree, type Agreement, buildSurvivalPackage, checkRows, type LoadedMode
 import type { TrialRecord } from '@millrace/training';
 import { dividedRows } from './divided-rows.ts';
 import { sampleRows } from './sample-rows.ts';
+import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { json } from './plain-json.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 import { asTable } from './training-table.ts';
 
 type Trained = Extract<TrainSurvivalOutcome, { type: 'trained' }>;
 type Send = (message: TrainerMessage) => Promise<void>;
-
-const packageFolder = 'package';
 
 /** A run whose target is a time that not every row saw the end of. It is made anew when it was interrupted: the same rows give the same models. */
 export async function runSurvival(job: TrainerJob, signal: AbortSignal, send: Send): Promise<void> {
@@ -66,18 +64,11 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Se
       await model.close();
     }
   }
-  const { modelPackage, agreement } = best!;
-  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
-  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
   await send({
     type: 'trained',
     trials,
     metrics: json(outcome.trials[outcome.best]!.metrics.test),
-    agreement,
-    packageFolder,
-    packageSha256: modelPackage.digest,
-    packageSizeBytes: modelPackage.sizeBytes,
-    packageSizeGzBytes: modelPackage.gzipBytes,
+    ...(await leavePackage(job, best!)),
   });
 }
 
@@ -109,7 +100,3 @@ async function compareEngines(fitted: FittedSurvival, model: LoadedModel, rows: 
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
   return agree(await predictSurvival(fitted, rows), await model.predict(checked.rows), { type: 'number', scale: fitted.spread });
 }
-
-/** Plain JSON of plain data: the same values, without the types. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
-const json = (value: unknown): any => JSON.parse(JSON.stringify(value));

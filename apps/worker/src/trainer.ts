@@ -11,7 +11,9 @@ import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
+import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { json } from './plain-json.ts';
 import { runRecommendation } from './recommendation-run.ts';
 import { type SampledRows, samplePictures } from './sample-pictures.ts';
 import { sampleRows } from './sample-rows.ts';
@@ -175,19 +177,11 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   }
   const packed = new Set(trials.map(({ number }) => number));
   trials.push(...(outcome.search ?? []).filter(({ number }) => !packed.has(number)).map(searchedRecord));
-  const { modelPackage, agreement } = best!;
-  const packageFolder = 'package';
-  await fs.mkdir(path.join(job.workDirectory, packageFolder), { recursive: true });
-  for (const [name, bytes] of modelPackage.files) await fs.writeFile(path.join(job.workDirectory, packageFolder, name), bytes);
   await send({
     type: 'trained',
     trials,
     metrics: json(outcome.trials[outcome.best]!.metrics.test) as Record<string, unknown>,
-    agreement,
-    packageFolder,
-    packageSha256: modelPackage.digest,
-    packageSizeBytes: modelPackage.sizeBytes,
-    packageSizeGzBytes: modelPackage.gzipBytes,
+    ...(await leavePackage(job, best!)),
   });
 }
 
@@ -267,7 +261,3 @@ function failureOf(error: unknown): Failure {
   process.stderr.write(`${error instanceof Error ? error.stack : message}\n`);
   return { code: 'TRAINER_ERROR', message: 'The training stopped because of an error of ours.', remedy: 'Tell your operator the id of this run.', fault: 'SYSTEM' };
 }
-
-/** Plain JSON of plain data: the same values, without the types. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- JSON has no narrower type that both sides share
-const json = (value: unknown): any => JSON.parse(JSON.stringify(value));
