@@ -5,6 +5,7 @@ import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, t
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
+import { createPictureDesk } from '@millrace/packaging';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -78,6 +79,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
+  const pictures = createPictureDesk();
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
@@ -95,6 +97,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    pictures,
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
   });
@@ -118,7 +121,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await app.close();
       await shadow.close();
-      await models.close();
+      await Promise.all([models.close(), pictures.close()]);
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
       await journal.close();
       await auth.trail.close();
