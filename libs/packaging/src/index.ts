@@ -44,6 +44,7 @@ export {
   type PackageFiles,
   type VerifiedPackage,
   verifyPackage,
+  withRowsPerCall,
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
