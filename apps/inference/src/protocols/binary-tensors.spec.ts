@@ -198,7 +198,7 @@ describe('an answer in bytes', () => {
   it('is chosen for each output, which goes before what is said of all', () => {
     const outputs = [{ name: 'probabilities', parameters: { binary_data: false } }, { name: 'prediction', parameters: {} }];
     const { body, jsonLength } = answer({ parameters: { binary_data_output: true }, outputs });
-    const json = JSON.parse(body.subarray(0, jsonLength) as unknown as string) as { outputs: object[] };
+    const json = JSON.parse(body.slice(0, jsonLength).toString()) as { outputs: object[] };
     expect(json.outputs).toEqual([
       { name: 'probabilities', datatype: 'FP32', shape: [2, 3], data: [0.25, 0.5, 0.25, 1, 0, 0] },
       { name: 'prediction', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: 10 } },
