@@ -28,12 +28,12 @@ const registryPackagesStayOutside = {
   },
 };
 
-function settingsFor(project) {
+function settingsFor(project, into = 'bundle') {
   const folder = path.join(root, project);
   return {
     absWorkingDir: folder,
     entryPoints: entries[project].map((file) => ({ in: file, out: path.basename(file, '.ts') })),
-    outdir: path.join(folder, 'bundle'),
+    outdir: path.join(folder, into),
     bundle: true,
     splitting: false,
     platform: 'node',
@@ -45,8 +45,9 @@ function settingsFor(project) {
   };
 }
 
-export function bundle(project) {
-  return build(settingsFor(project));
+/** @param into the folder of the project that takes it */
+export function bundle(project, into) {
+  return build(settingsFor(project, into));
 }
 
 /** Bundles now and after every change; `onBuilt` is told of each success. */
