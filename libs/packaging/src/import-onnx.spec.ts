@@ -117,6 +117,8 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['a pickle', 'not_onnx', Buffer.from('80049526000000000000008c05706f736978948c0673797374656d9493948c0474727565948594529 42e'.replace(/ /g, ''), 'hex')],
   ['half a model', 'not_onnx', model(linear()).subarray(0, -7)],
   ['a length beyond its end', 'not_onnx', Buffer.concat([model(linear()), Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f])])],
+  ['a column whose name holds a NUL', 'unfit_text', model({ ...linear(), inputs: [{ name: 'x\0', shape: ['n', 2] }], nodes: [{ op: 'MatMul', in: ['x\0', 'w'], out: ['h'] }, { op: 'Add', in: ['h', 'b'], out: ['y'] }] })],
+  ['a class whose name holds a NUL', 'unfit_text', model(trees({ classes: { strings: ['good', 'b\0d'] }, label: 8 }))],
   ['two graphs, which other readers merge', 'ambiguous', model(linear(), { extra: [lengthDelimited(7, graph(linear()))] })],
   ['a field that ONNX does not have', 'unknown_field', model(linear(), { extra: [lengthDelimited(99, Buffer.from('payload'))] })],
   ['a field that a node does not have', 'unknown_field', withNodes([{ op: 'Identity', in: ['x'], out: ['y'], extra: [lengthDelimited(77, Buffer.from('x'))] }])],

@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/kernel';
+import { isUnfit } from './unfit-text.ts';
 import { BrokenMessage, fieldsOf, packedVarints, signed, type WireField } from './wire-format.ts';
 
 /** An ONNX model taken apart, with every part as the bytes that it came in. */
@@ -240,11 +241,14 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function textOf(field: WireField | undefined): string {
   if (!field) return '';
+  let text: string;
   try {
-    return decoder.decode(bytesOf(field));
+    text = decoder.decode(bytesOf(field));
   } catch {
     throw new BrokenMessage();
   }
+  if (isUnfit(text)) throw new UnfitModel('unfit_text', 'name', `The model holds the name ${JSON.stringify(text.slice(0, 60))}, with a NUL in it.`, 'Name inputs, outputs and classes by printable text.');
+  return text;
 }
 
 function numberOf(field: WireField | undefined): number {
