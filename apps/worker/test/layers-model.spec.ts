@@ -1,5 +1,5 @@
 import { buildPackage, checkVectors, type FittedPipeline, loadModel, type Prediction, writeLayers } from '@millrace/packaging';
-// eslint-disable-next-line @nx/enforce-module-boundaries, no-restricted-imports -- TensorFlow.js itself is to load the file: it is made for nobody else
+// eslint-disable-next-line @nx/enforce-module-boundaries -- TensorFlow.js itself is to load the file: it is made for nobody else
 import * as tf from '@tensorflow/tfjs';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- the maker of random pipelines belongs to the specs, not to the lib
 import { createRandom, randomDense, randomLinear, randomRows, randomTrees } from '../../../libs/packaging/test/random-pipeline.ts';
