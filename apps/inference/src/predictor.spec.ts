@@ -2,15 +2,16 @@ import type { Actor } from '@millrace/auth';
 import { DomainError, silentLogger } from '@millrace/kernel';
 import { buildPackage } from '@millrace/packaging';
 import type { Meter, PredictionUsage } from '@millrace/quota';
-import type { ServedEndpoint } from '@millrace/registry';
+import { type ServedEndpoint, servingDefaults } from '@millrace/registry';
 import { constant } from '../test/sample-pipelines.ts';
+import { createBatcher } from './batcher.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor, type PredictionCall } from './predictor.ts';
 import { readSimplePredict } from './protocols/simple-predict.ts';
 
 const built = buildPackage(constant(7), { metrics: {}, lineage: {} });
 const served: ServedEndpoint = {
-  endpoint: { id: 'end_1', name: 'seven' },
+  endpoint: { id: 'end_1', name: 'seven', serving: servingDefaults },
   isStable: true,
   shares: [],
   version: {
@@ -24,7 +25,7 @@ const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [],
 function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited) {
   const models = new ModelCache({ registry: { readPackage: () => Promise.resolve(built.files) }, maxBytes: 1e9, logger: silentLogger });
   const directory = { find: () => served, names: () => ['seven'] };
-  return createPredictor({ directory, models, journal: { record }, meter: { take }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
+  return createPredictor({ directory, models, batcher: createBatcher(), journal: { record }, meter: { take }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,

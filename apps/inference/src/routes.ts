@@ -112,7 +112,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const name = served.endpoint.name;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
       return reply.code(503).header('retry-after', '5').send({ name, ready: false });
@@ -123,7 +123,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const version = String(served.version.number);
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };

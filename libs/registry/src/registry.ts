@@ -5,6 +5,7 @@ import { type Agreement, type ModelPackage, type Signature, signerOf } from '@mi
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { createEndpointServing, type EndpointServing, servingOf } from './endpoint-serving.ts';
 import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
@@ -36,7 +37,7 @@ export interface NewVersion {
 
 /** What the data plane needs to serve an endpoint. */
 export interface ServedEndpoint {
-  endpoint: { id: string; name: string };
+  endpoint: { id: string; name: string; serving: EndpointServing };
   /** what the endpoint's alias points to, or the version that was asked for */
   version: ServedVersion;
   /** whether the alias points to it */
@@ -88,6 +89,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
   return {
     ...createPackageStore({ database, storage, keyring }),
+    ...createEndpointServing({ database }),
     ...createModelCare({ database, storage }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
@@ -290,7 +292,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
           if (row.versionId !== version.id) shares.push({ version: await served(row.version), percent: row.percent, mirrorPercent: row.mirrorPercent });
         }
         return {
-          endpoint: { id: endpoint.id, name: endpoint.name },
+          endpoint: { id: endpoint.id, name: endpoint.name, serving: servingOf(endpoint) },
           version: await served(version),
           isStable: version.id === alias?.versionId,
           shares,
