@@ -149,7 +149,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const name = served.endpoint.name;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
       return reply.code(503).header('retry-after', '5').send({ name, ready: false });
@@ -162,7 +162,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const version = String(served.version.number);
     const { name } = served.endpoint;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };

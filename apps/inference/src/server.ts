@@ -11,6 +11,7 @@ import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
 import { jsonLengthHeader } from './binary-body.ts';
+import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
@@ -83,14 +84,15 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
-  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
+  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
+  const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
-  const metrics = createMetrics(models, predictor);
+  const predictor = createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 });
+  const metrics = createMetrics(models, predictor, batcher);
   let state: 'open' | 'draining' = 'open';
 
   const routes = createRoutes({
@@ -140,6 +142,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    models.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });
     const address = app.server.address();
