@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What is counted. Labels have few values each, none of them chosen by a client. */
@@ -12,7 +12,7 @@ export interface Metrics {
   subscriptionBegan(): void;
   subscriptionEnded(): void;
   /** serves them on a port of its own, which is not for the public; 0 picks one */
-  serve(host: string, port: number): Promise<{ url: string; close(): Promise<void> }>;
+  serve(host: string, port: number): Promise<{ url: string; take(socket: Socket): void; close(): Promise<void> }>;
 }
 
 export function createMetrics(): Metrics {
@@ -63,6 +63,8 @@ export function createMetrics(): Metrics {
       const { port: chosen } = server.address() as AddressInfo;
       return {
         url: `http://${host}:${chosen}/metrics`,
+        /** answers on a connection that was accepted elsewhere */
+        take: (socket: Socket) => void server.emit('connection', socket),
         close: () =>
           new Promise<void>((resolve) => {
             server.close(() => resolve());

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { watchSilentConnections } from './silent-connections.ts';
+import { watchConnections } from './open-connections.ts';
 
 /** Answers when told to. */
 async function listening(): Promise<{ server: Server; responses: ServerResponse[]; open(): Promise<Socket>; close(): Promise<unknown> }> {
   const responses: ServerResponse[] = [];
   const server = createServer((_request, response) => void responses.push(response));
-  const endSilent = watchSilentConnections(server, { graceMs: 20 });
+  const connections = watchConnections(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -20,7 +20,7 @@ async function listening(): Promise<{ server: Server; responses: ServerResponse[
     },
     close() {
       const closed = once(server, 'close');
-      endSilent();
+      connections.endSilent(20);
       server.close();
       return closed;
     },
