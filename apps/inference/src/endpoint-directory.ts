@@ -64,10 +64,10 @@ export class EndpointDirectory {
     return entry.value.get();
   }
 
-  /** What was asked for lately, for `warm` of another process. Data, to be sent. */
+  /** The endpoints that were asked lately, for `warm` of another process. Data, to be sent. */
   inUse(): WarmEndpoint[] {
     const now = performance.now();
-    return [...this.#endpoints.values()].filter(({ value }) => now - value.usedAt < idleMs).slice(-mostWarmed).map(({ asked }) => asked);
+    return [...this.#endpoints.values()].filter(({ value }) => value.latest && now - value.usedAt < idleMs).slice(-mostWarmed).map(({ asked }) => asked);
   }
 
   /**
@@ -79,8 +79,12 @@ export class EndpointDirectory {
     const deadline = performance.now() + warmingMs;
     for (const { tenantId, name, versionNumber } of endpoints) {
       if (performance.now() > deadline) return;
-      // What cannot be loaded is told of when somebody asks for it.
-      await Promise.resolve(this.find(tenantId, name, versionNumber)).catch(() => undefined);
+      try {
+        const served = await this.find(tenantId, name, versionNumber);
+        if (served) (await this.#options.models.hold(served.version)).release();
+      } catch {
+        // Told of when somebody asks for it.
+      }
     }
   }
 

@@ -63,3 +63,23 @@ it('a connection on which all has been answered is silent again', async () => {
   socket.write('GET / HTTP/1.1\r\nX-Half: ');
   await close();
 });
+
+it('only the last of the requests on a connection may end it, even where it is answered at once', async () => {
+  const last: boolean[] = [];
+  const server = createServer((request, response) => {
+    last.push(connections.isLast(request));
+    response.end();
+  });
+  const connections = watchConnections(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2));
+  while (last.length < 2) await once(server, 'request');
+  expect(last).toEqual([true, true]); // the second was not there yet
+  const gone = connections.gone();
+  socket.end();
+  await gone;
+  await connections.gone(); // none is left to wait for
+  server.close();
+});

@@ -29,7 +29,8 @@ export function watchConnections(server: Server): OpenConnections {
       onNone = [];
     });
   });
-  server.on('request', (request, response) => {
+  // Before whoever answers: an answer may be made at once.
+  server.prependListener('request', (request, response) => {
     const { socket } = request;
     latest.set(socket, request);
     underWay.set(socket, (underWay.get(socket) ?? 0) + 1);
