@@ -32,12 +32,13 @@ afterEach(async () => {
 interface Said {
   pid: number;
   inherited: number[] | null;
+  reports: number[];
   isLast: boolean;
 }
 
-function ask(agent: Agent | false): Promise<Said> {
+function ask(agent: Agent | false, path = '/'): Promise<Said> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port: port.port, agent: agent || new Agent() }, (response) => {
+    const outgoing = request({ host: '127.0.0.1', port: port.port, path, agent: agent || new Agent() }, (response) => {
       let text = '';
       response.on('data', (part) => (text += part)).on('error', reject);
       response.on('end', () => resolve({ ...(JSON.parse(text) as Said), isLast: response.headers.connection === 'close' }));
@@ -89,6 +90,18 @@ it('hands the connections out in turn', async () => {
   const pids = [];
   for (let i = 0; i < 20; i++) pids.push((await ask(false)).pid);
   for (const pid of pidsOf(fleet.list())) expect(pids.filter((one) => one === pid)).toHaveLength(10);
+  expect((await ask(false, '/all')).reports.sort()).toEqual(pidsOf(fleet.list())); // one asks for all
+});
+
+it('closes what is on its way to a process that is killed, and hands the rest to others', async () => {
+  await fleet.start(program);
+  const [stopped, other] = fleet.list().map(({ pid }) => pid) as [number, number];
+  process.kill(stopped, 'SIGSTOP');
+  const asked = [ask(false), ask(false), ask(false), ask(false)].map((one) => one.then(({ pid }) => pid, (error: NodeJS.ErrnoException) => error.code));
+  let answered = 0;
+  await new Promise<void>((resolve) => asked.forEach((one) => void one.then(() => ++answered === 3 && resolve())));
+  process.kill(stopped, 'SIGKILL');
+  expect((await Promise.all(asked)).map(String).sort()).toEqual([other, other, other, 'ECONNRESET'].map(String).sort());
 });
 
 it('starts a killed process again; the other serves meanwhile', async () => {

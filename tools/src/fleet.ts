@@ -44,6 +44,10 @@ const longestDelayMs = 15_000;
 const soundAfterMs = 10_000;
 const startingMs = 60_000;
 const endingMs = 12_000;
+/** for what a process is asked */
+const answerMs = 2_000;
+
+let lastId = 0;
 
 /** The processes of the programs: starts them, starts again what dies by itself, replaces and stops them. */
 export function createFleet({ root, environment, onChange }: FleetOptions) {
@@ -93,6 +97,8 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
       if (message.type === 'draining') {
         setState(part, 'draining');
         for (const port of program.ports) void port.leave(child);
+      } else if (message.type === 'gather') {
+        void gather(program).then((reports) => tell(part, { type: 'gathered', id: message.id, reports }));
       }
     });
     part.serving = Promise.race([ended, program.readyUrl ? answers(program.readyUrl) : saysThatItServes(part)]).then(() => {
@@ -113,19 +119,18 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
   }
 
   /** What its successor should know, or null. */
-  function legacyOf(part: Part | undefined): Promise<unknown> {
-    if (!part?.program.ports.length) return Promise.resolve(null);
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 2_000, null);
-      part.child.once('exit', () => resolve(null));
-      part.child.on('message', function listen(message: ProgramMessage) {
-        if (message.type !== 'legacy') return;
-        part.child.off('message', listen);
-        clearTimeout(timer);
-        resolve(message.legacy);
-      });
-      tell(part, { type: 'bequeath' });
-    });
+  async function legacyOf(part: Part | undefined): Promise<unknown> {
+    if (!part?.program.ports.length) return null;
+    const answer = await asked(part, { type: 'bequeath' }, ({ type }) => type === 'legacy');
+    return answer?.type === 'legacy' ? answer.legacy : null;
+  }
+
+  async function gather(program: Program): Promise<unknown[]> {
+    const id = ++lastId;
+    const answers = await Promise.all(
+      partsOf(program).filter(({ facts }) => facts.url !== null).map((part) => asked(part, { type: 'ask', id }, (message) => message.type === 'report' && message.id === id)),
+    );
+    return answers.flatMap((answer) => (answer?.type === 'report' ? [answer.report] : []));
   }
 
   /** Ends it, by force if it takes too long. */
@@ -199,6 +204,23 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
 
 function tell({ child }: Part, message: SupervisorMessage): void {
   if (child.connected) child.send(message, () => undefined); // of its end the exit tells
+}
+
+/** Its answer, or null when it has none in time. */
+function asked(part: Part, question: SupervisorMessage, isAnswer: (message: ProgramMessage) => boolean): Promise<ProgramMessage | null> {
+  const { child } = part;
+  return new Promise((resolve) => {
+    const settle = (answer: ProgramMessage | null): void => {
+      clearTimeout(timer);
+      child.off('message', listen).off('exit', gone);
+      resolve(answer);
+    };
+    const listen = (message: ProgramMessage): void => void (isAnswer(message) && settle(message));
+    const gone = (): void => settle(null);
+    const timer = setTimeout(settle, answerMs, null);
+    child.on('message', listen).on('exit', gone);
+    tell(part, question);
+  });
 }
 
 function saysThatItServes({ child, facts }: Part): Promise<void> {

@@ -128,9 +128,9 @@ async function insist(key: string, agent: Agent | false, expected: string): Prom
       note(log.again, String(answer.status));
       if (![409, 503].includes(answer.status)) return note(log.failed, `${answer.status} ${answer.body}`);
     } catch (error) {
-      note(log.again, reasonOf(error));
+      note(log.again, `${reasonOf(error)} on a ${agent ? 'kept' : 'fresh'} connection`);
     }
-    await pause(500);
+    await pause(1_000);
   }
   note(log.failed, 'never answered');
 }

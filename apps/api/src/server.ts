@@ -313,7 +313,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host, port: options.port });
   const rolloutSweep = startRolloutSweep({ rollouts, logger, everyMs: options.rolloutEveryMs ?? 1000 });
   const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
-  const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
+  const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort, supervision?.gather);
   const { port } = app.server.address() as AddressInfo;
   const sweeping = setInterval(() => {
     auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
@@ -325,7 +325,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await supervision.inheritance;
     supervision.takeConnections('api', (socket) => app.server.emit('connection', socket));
     supervision.takeConnections('metrics', (socket) => metricsServer?.take(socket));
-    supervision.serving({ url: door, version });
+    supervision.serving({ url: door, version, report: metrics.report });
   }
 
   let closing: Promise<void> | undefined;

@@ -104,6 +104,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
+    gather: async () => (supervision ? supervision.gather() : []),
   });
   const { app, connections } = createApp({
     routes,
@@ -154,7 +155,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     if (supervision) {
       await directory.warm(await supervision.inheritance);
       supervision.takeConnections('inference', (socket) => app.server.emit('connection', socket));
-      supervision.serving({ url, version, legacy: () => directory.inUse() });
+      supervision.serving({ url, version, legacy: () => directory.inUse(), report: metrics.report });
     }
     return { url, close };
   } catch (error) {

@@ -191,11 +191,14 @@ describe('a server that shuts down', () => {
     const key = (await tenant.createKey()).text;
     const told: string[] = [];
     let legacy: () => unknown = () => null;
+    let report: () => Promise<unknown> = async () => null;
     let take: (socket: Socket) => void = () => undefined;
     const supervision: Supervision = {
       inheritance: Promise.resolve([{ tenantId: tenant.tenantId, name: 'iris' }, { tenantId: tenant.tenantId, name: 'gone' }]),
       takeConnections: (_port, taker) => (take = taker),
-      serving: (facts) => (legacy = facts.legacy!),
+      serving: (facts) => ([legacy, report] = [facts.legacy!, facts.report]),
+      // As if there were a second process that counts the same.
+      gather: async () => [await report(), await report()],
       draining: () => void told.push('draining'),
       onEnd: () => undefined,
     };
@@ -215,7 +218,7 @@ describe('a server that shuts down', () => {
     const look = open();
     look.socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
     await look.ended;
-    expect(look.received).toMatch(/^millrace_models_loaded 1$/m); // as its predecessor had
+    expect(look.received).toMatch(/^millrace_models_loaded 2$/m); // in each the one that its predecessor had
     const [idle, busy] = [open(), open()];
     for (const { socket } of [idle, busy]) socket.write(text);
     await eventually(async () => [idle, busy].map((client) => answersOf(client).length), ([a, b]) => a === 1 && b === 1);
