@@ -1,12 +1,12 @@
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
+import { aliasProblem, nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
 import { z } from 'zod';
 import { FreshValue } from './fresh-value.ts';
 import type { ModelCache } from './model-cache.ts';
 
 export interface EndpointDirectoryOptions {
-  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers'>;
+  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers' | 'versionNumberOfAlias'>;
   database: Pick<Database, 'listen'>;
   models: ModelCache;
   traffic: Pick<TrafficRecorder, 'record'>;
@@ -33,6 +33,7 @@ type WarmEndpoint = { tenantId: string; name: string; versionNumber?: number | u
 export class EndpointDirectory {
   readonly #options: EndpointDirectoryOptions;
   readonly #endpoints = new Map<string, { tenantId: string; asked: WarmEndpoint; value: FreshValue<ServedEndpoint | null> }>();
+  readonly #labels = new Map<string, { tenantId: string; value: FreshValue<number | null> }>();
   readonly #names = new Map<string, { tenantId: string; value: FreshValue<string[]> }>();
   #stopListening: () => void = () => undefined;
 
@@ -98,6 +99,22 @@ export class EndpointDirectory {
     return entry.value.get();
   }
 
+  /** The version that an alias of the endpoint's model names; null when there is none. @throws DomainError UNAVAILABLE */
+  labelled(tenantId: string, name: string, label: string): number | null | Promise<number | null> {
+    if (nameProblem(name, 'model', 'endpoint') || aliasProblem(label, 'label')) return null;
+    const key = `${tenantId}/${name}/${label}`;
+    let entry = this.#labels.get(key);
+    if (!entry) {
+      const value = new FreshValue<number | null>(
+        () => this.#options.registry.versionNumberOfAlias(tenantId, name, label),
+        (number) => (number === null ? believedAbsent : believed),
+      );
+      entry = { tenantId, value };
+      remember(this.#labels, key, entry);
+    }
+    return entry.value.get();
+  }
+
   /** Versions that can be asked for by number, oldest first. */
   versions(tenantId: string, name: string): Promise<number[]> {
     return this.#options.registry.listVersionNumbers(tenantId, name);
@@ -145,7 +162,7 @@ export class EndpointDirectory {
 
   #changed(tenantId: string | null): void {
     const now = performance.now();
-    for (const entries of [this.#endpoints, this.#names]) {
+    for (const entries of [this.#endpoints, this.#labels, this.#names]) {
       for (const [key, { tenantId: owner, value }] of entries) {
         if (tenantId !== null && owner !== tenantId) continue;
         if (now - value.usedAt > idleMs) entries.delete(key);
