@@ -27,6 +27,8 @@ export type {
 } from './fitted-pipeline.ts';
 export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
+export { type LayersModel, writeLayers } from './write-layers.ts';
+export { unfitText } from './unfit-text.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
