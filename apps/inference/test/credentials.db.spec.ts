@@ -1,7 +1,7 @@
 import { confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from '@millrace/testkit';
 import { operations } from '../src/openapi.ts';
 import { createInferenceWorld, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
-import { irisNeighbours } from './sample-pipelines.ts';
+import { irisNeighbours, mixedRegression } from './sample-pipelines.ts';
 
 /** No malformed key, forged token or confused header gets in through any route of this server. */
 
@@ -14,6 +14,7 @@ beforeAll(async () => {
   world = await createInferenceWorld();
   tenant = await world.createTenant();
   await tenant.publish('iris', irisNeighbours());
+  await tenant.publish('wear', mixedRegression());
   key = (await tenant.createKey({ scopes: ['ADMIN', 'PREDICT'] })).text;
   ({ url } = await world.start());
 });
@@ -24,7 +25,7 @@ const doors = Object.values(operations)
   .map((operation) => ({
     id: operation.id,
     open: (lines: HeaderLines) =>
-      sendRaw(url + operation.path.replace('{model}', 'iris').replace('{version}', '1'), {
+      sendRaw(url + operation.path.replace('{model}', operation.id.endsWith('Regress') ? 'wear' : 'iris').replace('{version}', '1').replace('{label}', 'champion'), {
         method: operation.method,
         lines,
         body: 'request' in operation ? JSON.stringify(operation.request) : '',
