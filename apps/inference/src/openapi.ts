@@ -1,3 +1,5 @@
+import { asyncOperations } from './async/async-operations.ts';
+
 /** One route as the document and the router both have it. */
 export interface Operation {
   method: 'GET' | 'POST';
@@ -89,6 +91,7 @@ export const operations = {
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
     answer: json({ predictions: ['setosa'] }),
   },
+  ...asyncOperations,
   ping: { method: 'GET', path: '/ping', id: 'ping', tag: 'MLflow', summary: 'Does the server take requests', isPublic: true, answer: { type: 'text/plain' } },
   metrics: { method: 'GET', path: '/metrics', id: 'metrics', tag: 'Operation', summary: 'Metrics for Prometheus', isPublic: true, answer: { type: 'text/plain' } },
   openapi: { method: 'GET', path: '/openapi.json', id: 'openapi', tag: 'Operation', summary: 'This document', isPublic: true, answer: { type: 'application/json' } },
@@ -111,13 +114,13 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
   402: { codes: ['budget_exceeded'], meaning: 'The budget of the key is used up.' },
   403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
-  404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
+  404: { codes: ['model_not_found', 'prediction_not_found', 'route_not_found'], meaning: 'There is no such model or prediction for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
   409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is not declared as JSON, or is compressed.' },
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
-  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
+  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'queue_full', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
   503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
 };

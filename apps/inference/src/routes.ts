@@ -44,6 +44,8 @@ export interface RouteOptions {
   metrics: Metrics;
   callers: Callers;
   answerOnce: ReturnType<typeof createAnswerOnce>;
+  /** further ones, which have their own rooms */
+  more: readonly Route[];
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
 }
@@ -55,7 +57,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, answerOnce, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, answerOnce, more, isReady } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -159,6 +161,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         return predict(request, reply, readSimplePredict, model);
       },
     },
+    ...more,
     { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (request) => callers.describe(request.actor!) },
     {
       operation: operations.metrics,
@@ -184,7 +187,7 @@ function target(request: FastifyRequest): [name: string, versionNumber: number |
 }
 
 /** The header with which a caller tries a version that others do not get yet. */
-function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
+export function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
   const sent = request.headers['x-millrace-model-version'];
   return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
@@ -195,7 +198,7 @@ function bodyOf(request: FastifyRequest): JsonBody {
 }
 
 /** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
-function versionNumber({ model, version }: ModelParams): number | undefined {
+export function versionNumber({ model, version }: ModelParams): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
   throw modelNotFound(model, version);

@@ -9,6 +9,7 @@ import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/re
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { type AsyncOptions, createAsyncPredictions } from './async/async-predictions.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
@@ -49,6 +50,8 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds */
   drainMs?: number;
+  /** of predictions that are accepted now and made later */
+  async?: AsyncOptions;
   /** foreign pages that may call it; none if left out */
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
@@ -84,9 +87,16 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
+  const predictorOptions = { directory, models, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 };
+  const predictor = createPredictor({ ...predictorOptions, journal });
   const metrics = createMetrics(models, predictor);
   let state: 'open' | 'draining' = 'open';
+  const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
+  const asyncPredictions = createAsyncPredictions({
+    database, keyring, auth, predictor, answerOnce, logger,
+    createPredictor: (itsJournal) => createPredictor({ ...predictorOptions, journal: itsJournal }),
+    settings: options.async ?? {},
+  });
 
   const routes = createRoutes({
     version: options.version ?? '0.1.0',
@@ -95,7 +105,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
-    answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
+    answerOnce,
+    more: asyncPredictions.routes,
     isReady: () => state === 'open',
   });
   const app = createApp({
@@ -115,8 +126,10 @@ export async function startInference(options: InferenceOptions): Promise<Running
     closing ??= (async () => {
       state = 'draining';
       if (options.drainMs) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
+      asyncPredictions.letGo();
       directory.stop();
       await app.close();
+      await asyncPredictions.close();
       await shadow.close();
       await models.close();
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
@@ -134,6 +147,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    await asyncPredictions.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });
     const address = app.server.address();
