@@ -1,8 +1,9 @@
 import { readMlflow } from '../protocols/mlflow.ts';
 import { readOpenInference } from '../protocols/open-inference.ts';
-import { asObject, type ReadRequest } from '../protocols/protocol.ts';
+import { asObject, type JsonObject, own, type ReadRequest } from '../protocols/protocol.ts';
 import { readSimplePredict } from '../protocols/simple-predict.ts';
 import { readTfServing } from '../protocols/tf-serving.ts';
+import { invalidRequest } from '../request-error.ts';
 
 const remedy = 'Send what another route takes: {"features": …}, {"instances": […]}, {"dataframe_split": …}, or a list of rows.';
 
@@ -16,8 +17,20 @@ export const readAsyncInput: ReadRequest = (signature, input) => {
     const { rows, ...others } = fields;
     return readTfServing(signature, { ...others, instances: rows });
   }
-  return isTensors(fields['inputs']) ? readOpenInference(signature, fields) : readTfServing(signature, fields);
+  if (!isTensors(fields['inputs'])) return readTfServing(signature, fields);
+  if (wantsBytes(fields)) throw invalidRequest('parameters', 'The output of a prediction that is made later is JSON, never bytes.', 'Leave "binary_data_output" and "binary_data" out.');
+  return readOpenInference(signature, fields);
 };
+
+/** Whether tensors of the output are asked for by the binary extension. */
+function wantsBytes(fields: JsonObject): boolean {
+  const flag = (of: unknown, name: string): boolean => {
+    const parameters = typeof of === 'object' && of !== null ? own(of as JsonObject, 'parameters') : undefined;
+    return typeof parameters === 'object' && parameters !== null && own(parameters as JsonObject, name) === true;
+  };
+  const outputs = own(fields, 'outputs');
+  return flag(fields, 'binary_data_output') || (Array.isArray(outputs) && outputs.some((output) => flag(output, 'binary_data')));
+}
 
 /** Tensors of the Open Inference Protocol say what type they have; a list of rows does not. */
 function isTensors(inputs: unknown): boolean {

@@ -12,12 +12,14 @@ import { pinnedVersion, type Route, versionNumber } from '../routes.ts';
 import { readAsyncInput } from './async-input.ts';
 import { readPreference } from './preference.ts';
 import type { PredictionNews } from './prediction-news.ts';
+import type { PredictionRunnerOptions } from './prediction-runner.ts';
 import { viewPrediction } from './prediction-view.ts';
 
 export interface AsyncRoutesOptions {
   queue: PredictionQueue;
   news: PredictionNews;
   predictor: Pick<Predictor, 'describe' | 'onlyEndpoint'>;
+  lookAtPictures: PredictionRunnerOptions['lookAtPictures'];
   answerOnce: ReturnType<typeof createAnswerOnce>;
 }
 
@@ -31,7 +33,7 @@ const remedy = 'Send {"model": "press", "input": {"features": [5.1, 3.5, 1.4, 0.
 const known = ['model', 'version', 'input'];
 
 /** Predictions that are accepted now and made later. */
-export function createAsyncRoutes({ queue, news, predictor, answerOnce }: AsyncRoutesOptions): Route[] {
+export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
   async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const actor = request.actor!;
     const body = (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
@@ -41,7 +43,9 @@ export function createAsyncRoutes({ queue, news, predictor, answerOnce }: AsyncR
       const version = asked.version ?? pinnedVersion(request, model);
       // What would be refused later is refused now.
       const served = await predictor.describe(actor, model, version);
-      const { checked } = readAsyncInput(served.version.signature, asked.input);
+      const looked = structuredClone(asked.input); // looking at pictures may change it
+      await lookAtPictures(looked, [served.version.signature]);
+      const { checked } = readAsyncInput(served.version.signature, looked);
       if (checked.type === 'invalid') throw invalidRows(checked.problems);
       if (body.hasNonFinite) throw nonFiniteJson();
       const id = predictionId ?? newId('prediction');
@@ -51,7 +55,7 @@ export function createAsyncRoutes({ queue, news, predictor, answerOnce }: AsyncR
       // What is kept for a repetition is which one it was: input and output lie sealed elsewhere.
       return { headers: { 'x-millrace-prediction-id': id }, body: JSON.stringify({ id }) };
     });
-    const { id } = JSON.parse(kept) as { id: string };
+    const { id } = JSON.parse(kept.toString()) as { id: string };
     reply.headers(headers);
     await waitAsPreferred(request, reply, id);
     const found = await visible(actor, id);
