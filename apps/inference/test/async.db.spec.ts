@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { createQuota } from '@millrace/quota';
+import { createPredictionQueue } from '@millrace/registry';
 import { testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type Json, keyPepper, type Sent, type TenantOfWorld, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
@@ -194,7 +195,6 @@ describe('made', () => {
 
   it('and kept for as long as is set', async () => {
     await asOwner(`UPDATE async_predictions SET completed_at = completed_at - interval '25 hours'`);
-    const { createPredictionQueue } = await import('@millrace/registry');
     await createPredictionQueue({ database: world.database, box: null as never }).sweep(24);
     expect(await asOwner('SELECT id FROM async_predictions WHERE completed_at IS NOT NULL')).toEqual([]);
   });
