@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Explainer } from './explainer.ts';
 import type { ModelCache } from './model-cache.ts';
 import type { Predictor } from './predictor.ts';
 
@@ -8,7 +9,7 @@ const bucketsInSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** What an operator watches, for Prometheus. Labels are routes, statuses and codes of our own: bounded, and no tenant's names. */
-export function createMetrics(models: ModelCache, predictor: Predictor) {
+export function createMetrics(models: ModelCache, predictor: Predictor, explainer: Explainer) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -26,6 +27,7 @@ export function createMetrics(models: ModelCache, predictor: Predictor) {
   gauge('millrace_models_loaded', 'Models in memory', () => models.loadedModels);
   gauge('millrace_model_bytes', 'Packages of the models in memory, in bytes', () => models.loadedBytes);
   gauge('millrace_predictions_in_flight', 'Predictions under way', () => predictor.inFlight);
+  gauge('millrace_explanations_in_flight', 'Explanations under way', () => explainer.underWay);
 
   /** Looking up the labels costs more than counting, so each pair is looked up once. */
   const observers = new Map<string, Map<number, { observe(seconds: number): void }>>();

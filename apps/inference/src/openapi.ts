@@ -33,6 +33,19 @@ const inferNotes =
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
   '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`; of a recommendation, `items` and `scores`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`. The header `x-millrace-model-version` asks for one version.';
 const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
+const explanation = {
+  output: { name: 'probabilities', class: 'setosa' },
+  answer: 0.98,
+  base_value: 0.34,
+  attributions: Object.entries(iris).map(([name, data], place) => ({ name, value: [0.03, 0.01, 0.42, 0.18][place], data, standard_error: 0 })),
+  additivity_error: 0,
+  method: { name: 'exact_enumeration', evaluations: 481, background_rows: 32, exact: true, converged: true },
+  faithfulness: 0.97,
+};
+const explainNotes =
+  'What each input has added to the answer, against the mean answer to background rows (`base_value`): Shapley values, so that `base_value` and all `value` add up to `answer`, but for `additivity_error`. ' +
+  'A feature is one input however the model encodes it; of a picture the inputs are regions, shown as `heat_map` too. `faithfulness` (-1 to 1) is the correlation of what sets of inputs are credited with and what the answer loses without them; null with `faithfulness_reason`. ' +
+  '`parameters` chooses the `class` whose probability is explained (the predicted one unless told), another `output`, or `max_evaluations` of the model. Each hundred evaluations begun cost one unit, and count as a row. Forecasts and recommendations are not explained (`not_explainable`).';
 const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
 const metadata = {
   name: 'iris',
@@ -65,13 +78,17 @@ export const operations = {
   },
   live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
   ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
-  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: [] }) },
+  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['explain'] }) },
   metadata: { method: 'GET', path: '/v2/models/{model}', id: 'modelMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of a model', answer: json(metadata) },
   versionMetadata: { method: 'GET', path: '/v2/models/{model}/versions/{version}', id: 'modelVersionMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of one version', answer: json(metadata) },
   modelReady: { method: 'GET', path: '/v2/models/{model}/ready', id: 'modelReady', tag: 'Open Inference Protocol v2', summary: 'Loads the model if need be; 503 when it cannot be loaded', answer: json({ name: 'iris', ready: true }) },
   versionReady: { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', id: 'modelVersionReady', tag: 'Open Inference Protocol v2', summary: 'The same for one version', answer: json({ name: 'iris', ready: true }) },
   infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: inferNotes, request: infer, answer: json(inferAnswer) },
   versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: inferNotes, request: infer, answer: json(inferAnswer) },
+  explain: { method: 'POST', path: '/v2/models/{model}/explain', id: 'explain', tag: 'Open Inference Protocol v2', summary: 'Explain the prediction of one row (an extension)', description: explainNotes, request: infer, answer: json({ model_name: 'iris', model_version: '3', id: 'my-request', ...explanation }) },
+  versionExplain: { method: 'POST', path: '/v2/models/{model}/versions/{version}/explain', id: 'explainVersion', tag: 'Open Inference Protocol v2', summary: 'Explain with one version', description: explainNotes, request: infer, answer: json({ model_name: 'iris', model_version: '3', id: 'my-request', ...explanation }) },
+  tfExplain: { method: 'POST', path: '/v1/models/{model}:explain', id: 'tfExplain', tag: 'TensorFlow Serving', summary: 'Explain the predictions of up to 16 rows', description: explainNotes, request: { instances: [iris] }, answer: json({ explanations: [explanation] }) },
+  tfVersionExplain: { method: 'POST', path: '/v1/models/{model}/versions/{version}:explain', id: 'tfExplainVersion', tag: 'TensorFlow Serving', summary: 'Explain with one version', request: { instances: [iris] }, answer: json({ explanations: [explanation] }) },
   tfPredict: {
     method: 'POST', path: '/v1/models/{model}:predict', id: 'tfPredict', tag: 'TensorFlow Serving', summary: 'Predict rows or columns',
     description:
@@ -105,7 +122,7 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
@@ -198,7 +215,7 @@ const predictionHeaders = {
   'x-millrace-prediction-id': 'the id under which the prediction stands in the usage ledger',
   'x-millrace-model-version': 'the version that predicted',
   'x-millrace-variant': 'stable',
-  'x-millrace-cost-units': 'what is billed: rows',
+  'x-millrace-cost-units': 'what is billed: rows; of an explanation, evaluations of the model by hundreds',
   'x-millrace-budget-remaining': 'cost units that are left of the budget of the key, if it has one',
   'x-millrace-quota-notice': 'limits whose soft limit is reached: "key-rows-month";used=80012;soft=80000;limit=100000',
   'idempotent-replayed': 'true where the answer was given before, under the same Idempotency-Key',

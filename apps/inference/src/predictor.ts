@@ -173,6 +173,6 @@ function overloaded(): RequestError {
 }
 
 /** Nobody receives this; it keeps the prediction out of the ledger. */
-function callerGone(): RequestError {
+export function callerGone(): RequestError {
   return new RequestError(499, 'caller_gone', 'The caller hung up.', { remedy: 'Wait for the answer.' });
 }

@@ -6,10 +6,12 @@ import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { type JsonBody, parseJsonBody } from './json-body.ts';
+import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
 import type { Predictor } from './predictor.ts';
+import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
@@ -39,6 +41,7 @@ declare module 'fastify' {
 export interface RouteOptions {
   version: string;
   predictor: Predictor;
+  explainer: Explainer;
   directory: EndpointDirectory;
   models: ModelCache;
   metrics: Metrics;
@@ -55,7 +58,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, answerOnce, isReady } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, answerOnce, isReady } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -91,6 +94,31 @@ export function createRoutes(options: RouteOptions): Route[] {
   }
 
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
+
+  const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
+    const [model, version] = target(request);
+    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+      const answer = await explainer.explain(
+        {
+          actor: request.actor!, endpoint: model, versionNumber: version ?? pinnedVersion(request, model), body: bodyOf(request), startedAt: request.startedAt, predictionId,
+          isGone: () => request.raw.socket.destroyed,
+        },
+        read,
+      );
+      if (answer.limits.length) tellLimits(answer.limits, reply);
+      return {
+        headers: {
+          'x-millrace-prediction-id': answer.predictionId,
+          'x-millrace-model-version': String(answer.versionNumber),
+          'x-millrace-cost-units': String(answer.units),
+          'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
+          ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
+        },
+        body: answer.payload,
+      };
+    });
+    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+  };
 
   async function metadata(request: FastifyRequest) {
     const served = await predictor.describe(request.actor!, ...target(request));
@@ -139,7 +167,7 @@ export function createRoutes(options: RouteOptions): Route[] {
       handle: (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
     },
     { operation: operations.ping, access: 'public', handle: (_request, reply) => reply.code(isReady() ? 200 : 503).type('text/plain').send('\n') },
-    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: [] }) },
+    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['explain'] }) },
     { operation: operations.metadata, access: 'describe', handle: metadata },
     { operation: operations.versionMetadata, access: 'describe', handle: metadata },
     { operation: operations.modelReady, access: 'describe', handle: readiness },
@@ -148,6 +176,10 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.versionInfer, access: 'predict', handle: predicting(readOpenInference) },
     { operation: operations.tfPredict, access: 'predict', handle: predicting(readTfServing) },
     { operation: operations.tfVersionPredict, access: 'predict', handle: predicting(readTfServing) },
+    { operation: operations.explain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.versionExplain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.tfExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
+    { operation: operations.tfVersionExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
     { operation: operations.tfStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfVersionStatus, access: 'describe', handle: tfStatus },
     { operation: operations.invocations, access: 'predict', handle: predicting(readMlflow) },

@@ -11,6 +11,8 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
+import { createExplainer } from './explainer.ts';
+import { createExplanationBases } from './explanation-bases.ts';
 import { createGate, handleWatched } from './gate.ts';
 import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -85,12 +87,14 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
   const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
-  const metrics = createMetrics(models, predictor);
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const metrics = createMetrics(models, predictor, explainer);
   let state: 'open' | 'draining' = 'open';
 
   const routes = createRoutes({
     version: options.version ?? '0.1.0',
     predictor,
+    explainer,
     directory,
     models,
     metrics,

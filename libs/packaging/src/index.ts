@@ -1,4 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
+export { type BackgroundRows, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {
@@ -45,6 +46,7 @@ export {
   type VerifiedPackage,
   verifyPackage,
 } from './model-package.ts';
+export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export {
@@ -55,6 +57,7 @@ export {
   type SignatureOutput,
   type TensorMetadata,
   intervalCoverageOf,
+  numbersOf,
   tensorMetadata,
 } from './signature.ts';
 export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';

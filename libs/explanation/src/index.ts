@@ -1,0 +1,2 @@
+export { backgroundOfRanges, type BackgroundColumn, type BackgroundRow, synthesiseBackground } from './background-rows.ts';
+export { type Explanation, type ExplanationBasis, type ExplanationRequest, mostEvaluations, type PlannedExplanation, planExplanation } from './explain-row.ts';
