@@ -4,11 +4,8 @@ import { createRandom, permutation, type Random } from './seeded-random.ts';
 /** A row in the order of the signature's inputs; null where a value is missing. */
 export type BackgroundRow = (number | string | null)[];
 
-/** What is known of an input: its values in the training rows, null where missing. */
-export interface BackgroundColumn {
-  input: SignatureInput;
-  values: readonly (number | string | null)[];
-}
+/** Values of an input in the training rows, null where missing. */
+export type BackgroundColumn = readonly (number | string | null)[];
 
 /** Enough for means of answers; each is asked of a model for every coalition. */
 const backgroundSize = 32;
@@ -16,24 +13,25 @@ const backgroundSize = 32;
 /**
  * Rows that stand for what is usual, made up column by column: each column has its own quantiles, categories in proportion to
  * their counts, and gaps as often as training had them, in an order by chance (Latin hypercube sampling: McKay, Beckman & Conover
- * 1979). No row of the training is among them, and none can be put together from them: they tell about single columns only.
- * The same columns give the same rows. Empty for pictures and lists.
+ * 1979). No row of the training is kept, and none can be put together from them: they tell about single columns only.
+ * The same columns give the same rows. @param columns by input of the signature, each with a value at least
  */
 export function synthesiseBackground(columns: readonly BackgroundColumn[]): BackgroundRow[] {
-  if (columns.some(({ input, values }) => input.type === 'image' || input.type === 'list' || values.length === 0)) return [];
   const random = createRandom(Uint32Array.from([columns.length, backgroundSize, 0x6d69, 0x6c6c]));
-  const spread = columns.map(({ values }) => shuffled(quantilesOf(values), random));
+  const spread = columns.map((values) => shuffled(quantilesOf(values), random));
   return Array.from({ length: backgroundSize }, (_, row) => spread.map((column) => column[row]!));
 }
 
 /** Where nothing but the signature is known: numbers and dates evenly over their ranges, categories in turn. */
 export function backgroundOfRanges(signature: Signature): ValidatedRows | null {
-  const columns = signature.inputs.map((input): BackgroundColumn => ({ input, values: rangeOf(input) }));
+  const columns = signature.inputs.map(rangeOf);
+  if (columns.some(({ length }) => length === 0)) return null;
   const checked = checkVectors(signature, synthesiseBackground(columns));
   return checked.type === 'valid' ? checked.rows : null;
 }
 
-function rangeOf(input: SignatureInput): BackgroundColumn['values'] {
+/** Empty for a picture and a list. */
+function rangeOf(input: SignatureInput): BackgroundColumn {
   if (input.type === 'number') return Array.from({ length: backgroundSize }, (_, at) => input.min + ((at + 0.5) / backgroundSize) * (input.max - input.min)).map((value) => (input.closed ? Math.round(value) : value));
   if (input.type === 'date') return input.min === input.max ? [input.min] : [input.min, input.max];
   if (input.type === 'category' || input.type === 'binary') return input.categories.length > 0 ? input.categories : input.required ? [''] : [null];
@@ -41,7 +39,7 @@ function rangeOf(input: SignatureInput): BackgroundColumn['values'] {
 }
 
 /** `backgroundSize` values that stand for all: of numbers quantiles, in straight lines between values unless all are whole. */
-function quantilesOf(values: BackgroundColumn['values']): BackgroundRow {
+function quantilesOf(values: BackgroundColumn): BackgroundRow {
   const sorted = [...values].sort(inOrder);
   const gaps = sorted.filter((value) => value === null).length;
   const present = sorted.length - gaps;

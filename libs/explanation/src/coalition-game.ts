@@ -31,7 +31,7 @@ const rowsPerBatch = ({ signature }: GameOptions['model']): number => Math.max(1
 export function createTableGame(options: GameOptions, row: ValidatedRows, background: ValidatedRows): Game {
   const { signature } = options.model;
   return createGame(options, signature.inputs.length, background.count, (questions) =>
-    mixRows(signature, row, background, questions.map(({ coalition, reference }) => ({ kept: coalition, reference }))),
+    mixRows(signature, row, background, questions.map(({ coalition, reference }) => ({ kept: coalition, row: 0, reference }))),
   );
 }
 

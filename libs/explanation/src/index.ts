@@ -1,2 +1,3 @@
 export { backgroundOfRanges, type BackgroundColumn, type BackgroundRow, synthesiseBackground } from './background-rows.ts';
 export { type Explanation, type ExplanationBasis, type ExplanationRequest, mostEvaluations, type PlannedExplanation, planExplanation } from './explain-row.ts';
+export { importanceOfInputs, type InputImportance, rowsForImportance } from './input-importance.ts';

@@ -4,30 +4,32 @@ import { numbersOf, type Signature } from './signature.ts';
 /** A row to be put together: of each input of the signature, 1 where it has the value of the row, 0 that of the reference. */
 export interface RowMix {
   kept: Uint8Array;
+  /** index of the row among the rows */
+  row: number;
   /** index of a row among the references */
   reference: number;
 }
 
 /**
- * Puts rows together, input by input, from a row and from references: what fitted the signature still does. An input that is a
+ * Puts rows together, input by input, from rows and from references: what fitted the signature still does. An input that is a
  * date brings all its parts.
- * @param row one row of the signature without picture and list; references are of the same signature
+ * @param rows of the signature, without picture and list; references are of the same signature
  */
-export function mixRows({ inputs }: Signature, row: ValidatedRows, references: ValidatedRows, mixes: readonly RowMix[]): ValidatedRows {
-  const numberCount = row.numbers.length;
-  const categoryCount = row.categories.length;
+export function mixRows({ inputs }: Signature, rows: ValidatedRows, references: ValidatedRows, mixes: readonly RowMix[]): ValidatedRows {
+  const numberCount = rows.numbers.length / rows.count;
+  const categoryCount = rows.categories.length / rows.count;
   const numbers = new Float64Array(mixes.length * numberCount);
   const categories = new Array<string>(mixes.length * categoryCount);
-  mixes.forEach(({ kept, reference }, index) => {
+  mixes.forEach(({ kept, row, reference }, index) => {
     let number = 0;
     let category = 0;
     inputs.forEach((input, place) => {
-      const [from, at] = kept[place] === 1 ? [row, 0] : [references, reference];
+      const [from, at] = kept[place] === 1 ? [rows, row] : [references, reference];
       for (let left = numbersOf(input); left > 0; left--, number++) numbers[index * numberCount + number] = from.numbers[at * numberCount + number]!;
       if (input.categories) categories[index * categoryCount + category] = from.categories[at * categoryCount + category++]!;
     });
   });
-  return new ValidatedRows(mixes.length, row.layout, numbers, categories);
+  return new ValidatedRows(mixes.length, rows.layout, numbers, categories);
 }
 
 /** A rectangle of a picture, in its pixels. */
