@@ -4,22 +4,24 @@ import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
+import { createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { jsonLengthHeader } from './binary-body.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createExplainer } from './explainer.ts';
 import { createExplanationBases } from './explanation-bases.ts';
 import { createGate, handleWatched } from './gate.ts';
-import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
+import { modelNotFound, RequestError, shorten, toRequestError } from './request-error.ts';
+import { readBody } from './request-body.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createShadow } from './shadow.ts';
 
@@ -57,6 +59,8 @@ export interface InferenceOptions {
   trustedProxies?: TrustedProxies;
   /** by which keys expire */
   clock?: Clock;
+  /** where pictures are decoded, closed with the server; one of its own if left out */
+  pictures?: PictureDesk;
 }
 
 export interface RunningInference {
@@ -80,6 +84,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
+  const { pictures = createPictureDesk() } = options;
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
@@ -99,6 +104,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    pictures,
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
   });
@@ -122,7 +128,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await app.close();
       await shadow.close();
-      await models.close();
+      await Promise.all([models.close(), pictures.close()]);
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
       await journal.close();
       await auth.trail.close();
@@ -248,11 +254,13 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
   app.decorateRequest('bodySha256', null);
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const { headers } = request;
     try {
-      if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity') throw unsupportedMediaType('The body is compressed.');
-      if (request.headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(body).digest('hex');
-      done(null, parseJsonBody(body as Buffer));
+      if (headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(bytes).digest('hex');
+      const body = readBody(headers, bytes as Buffer, maxBodyBytes);
+      if (!(body instanceof Promise)) return done(null, body);
+      body.then((read) => done(null, read), done);
     } catch (error) {
       done(error as Error);
     }
@@ -316,9 +324,9 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
     credentials: false,
     methods: ['GET', 'POST'],
-    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'content-encoding', jsonLengthHeader, 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
-      'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
+      jsonLengthHeader, 'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
       'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],

@@ -45,10 +45,12 @@ export {
   type PackageFiles,
   type VerifiedPackage,
   verifyPackage,
+  withRowsPerCall,
 } from './model-package.ts';
 export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
+export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,
   type ImageInput,

@@ -140,20 +140,37 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
   const background = canonicalJson({ formatVersion: 1, rows: (facts.background ?? []).map((row) => [...row]) }, 'background');
   const complaint = hasBackground ? backgroundComplaint(background, signature) : null;
   if (typeof complaint === 'string') throw new DomainError('INVALID', `The background of the model ${complaint}`, { field: 'background' });
-  const content: Record<ContentPath, Uint8Array> = {
-    [BACKGROUND_FILE]: background,
+  return packed(signature, {
+    ...(hasBackground ? { [BACKGROUND_FILE]: background } : {}),
     [BILL]: canonicalJson(billOfMaterials(facts.materials ?? {}), 'materials'),
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
     'signature.json': canonicalJson(asJson(signature), 'signature'),
+  });
+}
+
+/** The same package, whose graph is given no more rows at a time than this. A package that is as old as to have no bill gets an empty one. */
+export function withRowsPerCall({ files, signature }: ModelPackage, rowsPerCall: number): ModelPackage {
+  const changed: Signature = { ...signature, graph: { ...signature.graph, rowsPerCall } };
+  const background = files.get(BACKGROUND_FILE);
+  const kept = {
+    ...(Object.fromEntries(PLAIN.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as PackedContent),
+    ...(background ? { [BACKGROUND_FILE]: background } : {}),
   };
+  return packed(changed, { ...kept, 'signature.json': canonicalJson(asJson(changed), 'signature') });
+}
+
+type PackedContent = Record<Exclude<ContentPath, typeof BACKGROUND_FILE>, Uint8Array> & { [BACKGROUND_FILE]?: Uint8Array };
+
+function packed(signature: Signature, content: PackedContent): ModelPackage {
+  const formatVersion = content[BACKGROUND_FILE] ? 3 : 2;
   const manifest: Manifest = {
-    formatVersion: hasBackground ? 3 : 2,
-    files: contentOf[hasBackground ? 3 : 2].map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),
+    formatVersion,
+    files: contentOf[formatVersion].map((path) => ({ path, sha256: sha256(content[path]!), sizeBytes: content[path]!.byteLength })),
   };
   const manifestBytes = canonicalJson(asJson(manifest), 'manifest');
-  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...manifest.files.map(({ path }) => [path, content[path as ContentPath]] as const)]);
+  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...contentOf[formatVersion].map((path) => [path, content[path]!] as const)]);
   return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
 
