@@ -109,7 +109,7 @@ export function planExplanation(signature: Signature, digest: string, basis: Exp
         : createTableGame({ ...options, read: output.read }, row, firstRows(basis.background!, plan.references));
       const random = createRandom(seedOf(row, digest, output));
       const bare = await answersToReferences(game);
-      const { values, standardErrors, worthOf } = await attributionsBy(plan, game, { nobody: bare.each, mean: bare.mean, everybody: answer }, { row, basis, output: output.class, random, signature });
+      const { values, standardErrors, worthOf } = await attributionsBy(plan, game, { nobody: bare.each, mean: bare.mean, everybody: answer }, { row, basis, output: output.class, random, signature, pause: options.pause });
       const faithfulness = await faithfulnessOf(game, values, answer, random, worthOf);
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const attributions = Array.from(values, (value, player): Attribution => ({
@@ -147,12 +147,12 @@ interface Ends {
 
 async function attributionsBy(
   plan: EvaluationPlan, game: Game, ends: Ends,
-  { row, basis, output, random, signature }: { row: ValidatedRows; basis: ExplanationBasis; output: string | undefined; random: () => number; signature: Signature },
+  { row, basis, output, random, signature, pause }: { row: ValidatedRows; basis: ExplanationBasis; output: string | undefined; random: () => number; signature: Signature; pause: () => Promise<void> },
 ): Promise<{ values: Float64Array; standardErrors: Float64Array; worthOf?: (coalition: Uint8Array) => number }> {
   const exact = (values: Float64Array) => ({ values, standardErrors: new Float64Array(values.length) });
   switch (plan.algorithm) {
     case 'tree_shap':
-      return exact(basis.trees!.explain(row, basis.background!, output === undefined ? 0 : signature.output.classes!.indexOf(output)));
+      return exact(await basis.trees!.explain(row, basis.background!, output === undefined ? 0 : signature.output.classes!.indexOf(output), pause));
     case 'additive':
       return exact(await shapleyOfAdditiveAnswer(game, ends.everybody));
     case 'exact_enumeration': {
