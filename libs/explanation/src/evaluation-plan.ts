@@ -1,4 +1,4 @@
-import { setsToRemove } from './faithfulness.ts';
+import { mostForAllSets, setsToRemove } from './faithfulness.ts';
 
 /** How the Shapley values of one row are found, and what that takes, known before anything is computed. */
 export interface EvaluationPlan {
@@ -34,18 +34,13 @@ export function planEvaluations({ players, references, isAdditive, hasTrees, max
   const around = (used: number) => 1 + used + sets * used;
   const within = (algorithm: EvaluationPlan['algorithm'], evaluations: number): EvaluationPlan | null =>
     evaluations <= maxEvaluations ? { algorithm, references, rounds: 0, evaluations } : null;
-  if (hasTrees) {
-    const plan = within('tree_shap', around(references));
-    if (plan) return plan;
-  }
-  if (isAdditive) {
-    const plan = within('additive', around(references) + players * references);
-    if (plan) return plan;
-  }
-  if (players < 20) {
-    const plan = within('exact_enumeration', 1 + references + Math.max(0, 2 ** players - 2) * references);
-    if (plan) return plan;
-  }
+  const exact = [
+    ...(isAdditive ? [within('additive', around(references) + players * references)] : []),
+    // Of few inputs, all sets are asked for the score anyway, and the graph is quicker than a walk through its trees.
+    ...(players <= mostForAllSets || !hasTrees ? [within('exact_enumeration', 1 + references + Math.max(0, 2 ** players - 2) * references)] : []),
+    ...(hasTrees ? [within('tree_shap', around(references))] : []),
+  ].find((plan) => plan !== null);
+  if (exact) return exact;
   // Fewer references before fewer rounds than it takes to know the error.
   const steps = 2 * (players - 1);
   for (let used = references; used >= 1; used--) {

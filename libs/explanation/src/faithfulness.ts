@@ -6,10 +6,12 @@ export type Faithfulness = { score: number } | { score: null; reason: string };
 
 /** Fewer players leave too few sets for a correlation. */
 const fewestForFaithfulness = 3;
+/** All sets of up to so many players are removed; of more, `mostSets` by chance. */
+export const mostForAllSets = 5;
 const mostSets = 32;
 
 /** How many sets of players are removed: all that there are, where they are few. */
-export const setsToRemove = (players: number): number => (players < fewestForFaithfulness ? 0 : players <= 5 ? 2 ** players - 2 : mostSets);
+export const setsToRemove = (players: number): number => (players < fewestForFaithfulness ? 0 : players <= mostForAllSets ? 2 ** players - 2 : mostSets);
 
 /**
  * Whether an explanation tells what the model does: the correlation, over sets of players, between what the explanation credits a
@@ -22,7 +24,7 @@ export const setsToRemove = (players: number): number => (players < fewestForFai
 export async function faithfulnessOf(game: Game, attributions: Float64Array, everybody: number, random: Random, known?: (coalition: Uint8Array) => number): Promise<Faithfulness> {
   const { players } = game;
   if (players < fewestForFaithfulness) return { score: null, reason: `There are only ${players} inputs; from three on their sets can be compared.` };
-  const kept = players <= 5 ? Array.from({ length: 2 ** players - 2 }, (_, index) => coalitionOf(index + 1, players)) : Array.from({ length: mostSets }, () => coalitionByChance(players, random));
+  const kept = players <= mostForAllSets ? Array.from({ length: 2 ** players - 2 }, (_, index) => coalitionOf(index + 1, players)) : Array.from({ length: mostSets }, () => coalitionByChance(players, random));
   const left = known ? Float64Array.from(kept, known) : await meanAnswers(game, kept);
   const lost = left.map((value) => everybody - value);
   const credited = Float64Array.from(kept, (coalition) => attributions.reduce((sum, value, player) => sum + (coalition[player] === 1 ? 0 : value), 0));

@@ -59,12 +59,12 @@ it('TreeSHAP is the Shapley value over all coalitions, when paths ask again and 
 });
 
 const number = (name: string) => ({ name, type: 'number', min: -2, max: 2, mean: 0, scale: 1, fill: 0, missingAllowed: true }) as const;
-const features: FittedPipeline['features'] = [number('a'), { name: 'kind', type: 'category', categories: ['x', 'y', 'z'], missingAllowed: true }, number('b'), number('c')];
-const codes = [null, Int32Array.of(2, 0, 1), null, null];
-const forest = (outputs: number, perLeaf: number): FittedPipeline['estimator'] => ({ family: 'random_forest', outputs, codes, trees: Array.from({ length: 3 }, () => shares(randomTree(4, 4, codes, perLeaf))) });
+const features: FittedPipeline['features'] = [number('a'), { name: 'kind', type: 'category', categories: ['x', 'y', 'z'], missingAllowed: true }, number('b'), number('c'), number('d'), number('e')];
+const codes = [null, Int32Array.of(2, 0, 1), null, null, null, null];
+const forest = (outputs: number, perLeaf: number): FittedPipeline['estimator'] => ({ family: 'random_forest', outputs, codes, trees: Array.from({ length: 3 }, () => shares(randomTree(6, 4, codes, perLeaf))) });
 /** Leaves of a forest of classes add up to shares. */
 const shares = (tree: DecisionTree): DecisionTree => ({ ...tree, values: tree.values.map((value) => (value + 2) / 12) });
-const boosted: FittedPipeline['estimator'] = { family: 'boosted_trees', outputs: 1, codes, trees: Array.from({ length: 4 }, () => randomTree(4, 4, codes)) };
+const boosted: FittedPipeline['estimator'] = { family: 'boosted_trees', outputs: 1, codes, trees: Array.from({ length: 4 }, () => randomTree(6, 4, codes)) };
 
 const pipelines: [string, FittedPipeline, string | undefined][] = [
   ['boosted regression', { features, target: { name: 'y', type: 'number', mean: 50, scale: 10 }, estimator: boosted }, undefined],
@@ -76,7 +76,7 @@ it.each(pipelines)('the trees of a %s explain what the served graph answers, gap
   const { files, signature, digest } = buildPackage(pipeline, { metrics: {}, lineage: {} });
   const model = await loadModel(files);
   const cell = () => (chance() < 0.2 ? null : chance() * 4 - 2);
-  const vectors = Array.from({ length: 7 }, () => [cell(), [null, 'x', 'y', 'z'][whole(4)]!, cell(), cell()]);
+  const vectors = Array.from({ length: 7 }, () => [cell(), [null, 'x', 'y', 'z'][whole(4)]!, cell(), cell(), cell(), cell()]);
   const rowsOf = (some: unknown[]): ValidatedRows => {
     const checked = checkVectors(signature, some);
     if (checked.type === 'invalid') throw new Error(checked.problems[0]!.message);
