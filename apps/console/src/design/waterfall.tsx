@@ -28,7 +28,7 @@ export function Waterfall({ label, start, steps, end }: WaterfallProps) {
   /** Hundredths of the width, with a margin on both sides. */
   const place = (value: number): number => (width > 0 ? 2 + ((value - lowest) / width) * 96 : 50);
   return (
-    <ol aria-label={label} className="space-y-1 text-[13.5px]">
+    <ol aria-label={label} className="grid grid-cols-[minmax(5rem,36%)_1fr_auto] gap-x-3 gap-y-1 text-[13.5px]">
       <Line step={start}>
         <Mark at={place(start.value)} />
       </Line>
@@ -51,7 +51,7 @@ function Mark({ at }: { at: number }) {
 
 function Line({ step, isTotal = false, children }: { step: WaterfallStep; isTotal?: boolean; children: React.ReactNode }) {
   return (
-    <li className={`grid grid-cols-[minmax(5rem,38%)_1fr_auto] items-center gap-3 ${isTotal ? 'font-semibold text-steel-900' : 'text-steel-700'}`}>
+    <li className={`col-span-3 grid grid-cols-subgrid items-center ${isTotal ? 'font-semibold text-steel-900' : 'text-steel-700'}`}>
       <span title={step.label} className="truncate">
         {step.label}
       </span>

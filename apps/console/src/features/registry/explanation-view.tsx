@@ -22,14 +22,16 @@ export function ExplanationView({ explained: { explanation, costUnits }, picture
   return (
     <div className="space-y-4">
       <p className="text-sm text-steel-700">
-        From what is usual to {of} for this row, input by input{picture === null ? '' : ': parts of the picture that speak for it, and against it'}.
+        {picture === null
+          ? `From what is usual to ${of} for this row, input by input.`
+          : `Painted over with one colour, the picture has ${formatNumber(baseValue)} as ${of}; as it is, ${formatNumber(answer)}.`}
       </p>
       {picture !== null && Array.isArray(explanation.heatMap) ? (
         <PictureMap picture={picture} rows={explanation.heatMap as number[][]} of={of} />
       ) : (
         <Waterfall
           label={`What adds up to ${of}`}
-          start={{ label: picture === null ? 'Usual' : 'Without the picture', value: baseValue, text: formatNumber(baseValue) }}
+          start={{ label: 'Usual', value: baseValue, text: formatNumber(baseValue) }}
           steps={linesOf(attributions)}
           end={{ label: className ?? 'Answer', value: answer, text: formatNumber(answer) }}
         />
