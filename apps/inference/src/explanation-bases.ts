@@ -1,10 +1,13 @@
-import { backgroundOfRanges, type ExplanationBasis } from '@millrace/explanation';
+import { backgroundOfRanges, type ExplanationBasis, servedTreesOf } from '@millrace/explanation';
 import type { Logger } from '@millrace/kernel';
-import { readBackground, verifyPackage } from '@millrace/packaging';
+import { readBackground, readPipeline, verifyPackage } from '@millrace/packaging';
 import type { Registry, ServedVersion } from '@millrace/registry';
 
 /** What is read once of a version's package, and forgotten when others were explained since. */
 const mostBases = 64;
+
+/** Families whose answers may be sums of leaves. */
+const mayBeTrees = new Set(['boosted_trees', 'random_forest', 'ensemble']);
 
 export interface ExplanationBasesOptions {
   registry: Pick<Registry, 'readPackage'>;
@@ -23,7 +26,9 @@ export function createExplanationBases({ registry, logger }: ExplanationBasesOpt
     const verified = verifyPackage(files, { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
     if (verified.type === 'damaged') throw new Error(verified.problems.map(({ message }) => message).join(' '));
     const own = readBackground(files, signature);
-    return { background: own ?? backgroundOfRanges(signature), isBackgroundKnown: own !== null };
+    const read = mayBeTrees.has(signature.family) ? readPipeline(files) : null;
+    const trees = read?.type === 'read' ? servedTreesOf(read.pipeline, signature) : null;
+    return { background: own ?? backgroundOfRanges(signature), isBackgroundKnown: own !== null, ...(trees ? { trees } : {}) };
   }
 
   return {

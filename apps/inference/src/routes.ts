@@ -16,6 +16,7 @@ import type { Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
+import { unpackFiles } from './protocols/picture-tensor.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
 import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
@@ -119,6 +120,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
     const look = async (served: ServedEndpoint | null): Promise<void> => {
       if (!served) return;
+      unpackFiles(bodyOf(request).value);
       const signatures = [served, ...served.shares].map((each) => each.version.signature);
       if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
     };

@@ -60,7 +60,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),
-      materials: materialsOf(job),
+      materials: materialsOf(job, outcome.backend.name),
       background: backgroundOf(table, trial.detector.features, outcome.split.train),
     });
     const model = await loadModel(modelPackage.files);

@@ -146,7 +146,7 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
-    'signature.json': canonicalJson(asJson(signature), 'signature'),
+    'signature.json': signatureBytes(signature),
   });
 }
 
@@ -158,7 +158,7 @@ export function withRowsPerCall({ files, signature }: ModelPackage, rowsPerCall:
     ...(Object.fromEntries(PLAIN.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as PackedContent),
     ...(background ? { [BACKGROUND_FILE]: background } : {}),
   };
-  return packed(changed, { ...kept, 'signature.json': canonicalJson(asJson(changed), 'signature') });
+  return packed(changed, { ...kept, 'signature.json': signatureBytes(changed) });
 }
 
 type PackedContent = Record<Exclude<ContentPath, typeof BACKGROUND_FILE>, Uint8Array> & { [BACKGROUND_FILE]?: Uint8Array };
@@ -173,6 +173,9 @@ function packed(signature: Signature, content: PackedContent): ModelPackage {
   const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...contentOf[formatVersion].map((path) => [path, content[path]!] as const)]);
   return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
+
+/** `signature.json` */
+export const signatureBytes = (signature: Signature): Uint8Array => canonicalJson(asJson(signature), 'signature');
 
 /** A package that was verified, as one that was built: without the signature, which is added when it is stored. */
 export function packageOf(files: PackageFiles, { manifest, signature, digest }: Pick<ModelPackage, 'manifest' | 'signature' | 'digest'>): ModelPackage {

@@ -2,6 +2,7 @@ import { type Actor, actorName, type Keyring, recordAudit, requirePermission } f
 import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
+import { createQuota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
@@ -88,7 +89,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
   return {
     ...createPackageStore({ database, storage, keyring }),
-    ...createModelCare({ database, storage }),
+    ...createModelCare({ database, storage, quota: createQuota({ database }) }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
 

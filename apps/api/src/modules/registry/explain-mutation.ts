@@ -24,7 +24,7 @@ const attribution = builder.objectRef<RelayedExplanation['attributions'][number]
 const explanationMethod = builder.objectRef<RelayedExplanation['method']>('ExplanationMethod').implement({
   description: 'How an explanation was found.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'additive, exact_enumeration or permutation_sampling.' }),
+    name: t.exposeString('name', { description: 'additive, tree_shap, exact_enumeration or permutation_sampling.' }),
     evaluations: t.exposeInt('evaluations', { description: 'Rows that the model answered for it.' }),
     backgroundRows: t.exposeInt('backgroundRows', { description: 'Rows that the row was compared with.' }),
     isExact: t.exposeBoolean('isExact', { description: 'Whether the values are exact for this background.' }),
