@@ -10,9 +10,10 @@ import type { ExplanationBases } from './explanation-bases.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
-import { callerGone, type PredictionCall } from './predictor.ts';
+import type { PredictionCall } from './predictor.ts';
 import type { ReadExplainRequest } from './protocols/explanations.ts';
 import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { callerGone } from './shedding.ts';
 
 /** Evaluations of the model to one cost unit, which is what a predicted row costs. */
 export const evaluationsPerUnit = 100;
@@ -59,7 +60,7 @@ export function createExplainer({ directory, models, bases, journal, meter }: Ex
     const served = await directory.find(actor.tenantId, endpoint, call.versionNumber);
     if (!served) throw modelNotFound(endpoint, call.versionNumber);
     return inPlace(actor, async () => {
-      const held = await models.hold(served.version);
+      const held = await models.hold(served.version, served.endpoint);
       try {
         return await explain(call, read, served, held);
       } finally {
