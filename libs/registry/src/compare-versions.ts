@@ -1,5 +1,5 @@
 import type { Signature, SignatureInput } from '@millrace/packaging';
-import { isError } from './champion-gate.ts';
+import { isError } from './score-direction.ts';
 
 /** What of a version is compared. */
 export interface ComparedVersion {
