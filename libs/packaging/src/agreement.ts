@@ -1,4 +1,4 @@
-import type { FittedTarget } from './fitted-pipeline.ts';
+import type { FittedEstimator, FittedTarget } from './fitted-pipeline.ts';
 import type { ItemsPrediction, Prediction } from './loaded-model.ts';
 
 export type Agreement =
@@ -31,6 +31,7 @@ export function agree(
   fromPipeline: readonly Prediction[],
   fromPackage: readonly Prediction[],
   target: ComparedTarget,
+  _estimator?: FittedEstimator,
 ): Agreement {
   const tolerance = target.type === 'number' || target.type === 'items' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
   const rows = Math.max(fromPipeline.length, fromPackage.length);
