@@ -26,5 +26,5 @@ export function samples(table: Table, { features, image }: FittedPipeline, testR
 export async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
   const checked = checkRows(model.signature, served);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
+  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target, pipeline.estimator);
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Logger, newId } from '@millrace/kernel';
 import type { BackendName } from '@millrace/learning';
 import { type ModelPackage, type PackageFiles, verifyPackage } from '@millrace/packaging';
-import { optimisationOf, type Registry, type VersionOptimisation } from '@millrace/registry';
+import { placeInLine, type Registry } from '@millrace/registry';
 import type { ArtefactStore } from '@millrace/storage';
 import type { ClaimedRun, EpochValues, Failure, ProgressReport, RunQueue } from '@millrace/training';
 import type { TrainingSpec } from '@millrace/configuration';
@@ -264,7 +264,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     if (!base) return 'gone';
     const packageFolder = path.join(folder, 'base');
     await writeVerifiedPackage(await options.registry.readPackage(base), base.packageSha256, packageFolder);
-    return { wanted, packageFolder };
+    return { wanted, packageFolder, packageSha256: base.packageSha256 };
   }
 
   async function fetchCheckpoint(): Promise<string | null> {
@@ -356,23 +356,16 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       gzipBytes: trained.packageSizeGzBytes,
     };
     await options.registry.storePackage(lease.tenantId, modelVersionId, modelPackage);
+    const base = claimed.optimisation?.base;
     const outcome = await queue.complete(lease, {
       trials: trained.trials,
       computeSeconds: seconds,
-      version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage, optimisation: comparedWithBase(trained) },
+      version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage, ...(trained.optimisation && base ? { optimisation: placeInLine(trained.optimisation, base) } : {}) },
     });
     if (outcome !== 'recorded') await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
     else await options.registry.retainBeside(lease.tenantId, modelVersionId);
     logger.info({ runId: run.id, modelVersionId, outcome, seconds: (resultArrived - startedAt) / 1000 }, 'training finished');
     return outcome !== 'lost';
-  }
-
-  /** What the training process has measured, with what it doesn't know of its base. */
-  function comparedWithBase({ optimisation }: Extract<TrainerMessage, { type: 'trained' }>): VersionOptimisation | undefined {
-    const base = claimed.optimisation?.base;
-    if (!optimisation || !base) return undefined;
-    const parent = { id: base.id, number: base.number };
-    return { ...optimisation, parent, origin: optimisationOf(base)?.origin ?? { ...parent, score: optimisation.parentScore } };
   }
 
   const done = train().catch(async (error: unknown) => {

@@ -33,6 +33,7 @@ export interface TrainerJob {
 export interface OptimisationJob {
   wanted: Optimisation;
   packageFolder: string;
+  packageSha256: string;
 }
 
 /** What a training process tells its worker. Files are named relative to the work folder. */
@@ -55,7 +56,7 @@ export type TrainerMessage =
       packageSizeBytes: number;
       packageSizeGzBytes: number;
       /** of a version made from another: how they compare */
-      optimisation?: Omit<VersionOptimisation, 'parent' | 'origin'>;
+      optimisation?: Omit<VersionOptimisation, 'parent' | 'origin' | 'lossFromOrigin'>;
     }
   | { type: 'cancelled' }
   | { type: 'paused' }

@@ -1,5 +1,4 @@
 import type { Model, ModelVersion, TenantTx } from '@millrace/database';
-import { isError } from './score-direction.ts';
 import { lossTooGreat } from './version-optimisation.ts';
 
 /** How much worse than the champion its successor may be, on one of the scores. */
@@ -13,6 +12,11 @@ export type GateRefusal =
   | { type: 'not-approved'; message: string }
   /** `previous` is the champion's score */
   | { type: 'gate-closed'; message: string };
+
+/** Scores of which less is better; of all others more is. As the metrics of a version name them. */
+const errors = new Set(['rmse', 'mae', 'mape', 'smape', 'mase', 'pinball', 'logLoss', 'brierScore', 'brier', 'loss', 'intervalWidth']);
+
+export const isError = (metric: string): boolean => errors.has(metric);
 
 /** The alias that rules are about: what is in service. */
 export const championAlias = 'champion';

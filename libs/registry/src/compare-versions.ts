@@ -1,5 +1,5 @@
 import type { Signature, SignatureInput } from '@millrace/packaging';
-import { isError } from './score-direction.ts';
+import { isError } from './champion-gate.ts';
 
 /** What of a version is compared. */
 export interface ComparedVersion {

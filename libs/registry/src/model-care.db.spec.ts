@@ -36,7 +36,7 @@ const champion = (modelId: string, versionNumber: number) => world.registry.setA
 const numbersOf = async (modelId: string): Promise<number[]> =>
   (await world.db.asOwner<{ number: number }>('SELECT number FROM model_versions WHERE model_id = $1 ORDER BY number', [modelId])).map(({ number }) => number);
 const filesOf = async (versionId: string): Promise<number> => (await world.storage.list(`tenants/${tenant.tenantId}/packages/${versionId}`)).length;
-const policy = { approvalRequired: false, gate: null, keepVersions: null };
+const policy = { approvalRequired: false, gate: null, optimisedAtMostWorse: null, keepVersions: null };
 
 describe('approval', () => {
   it('lets champion move only to what was approved, where the model asks for it', async () => {
