@@ -73,6 +73,9 @@ export function createOptimiseModel({ database, quota }: { database: Database; q
   };
 }
 
+/** What a run is to do to a version. */
+export type RunOptimisation = Optimisation;
+
 /** What a run optimises; undefined when it trains anew. */
 export const optimisationOfRun = ({ optimisation }: { optimisation: unknown }): Optimisation | undefined => (optimisation as Optimisation | null) ?? undefined;
 

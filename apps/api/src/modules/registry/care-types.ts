@@ -53,6 +53,7 @@ builder.prismaObjectFields('Model', (t) => ({
   tags: t.exposeStringList('tags', { description: 'Words to find it by.' }),
   approvalRequired: t.exposeBoolean('approvalRequired', { description: 'Whether the alias champion moves only to approved versions.' }),
   gate: t.field({ type: gateType, nullable: true, description: 'What a new champion is held to; null for nothing.', resolve: ({ gate }) => gate as { metric: string; atMostWorse: number } | null }),
+  optimisedAtMostWorse: t.exposeFloat('optimisedAtMostWorse', { nullable: true, description: 'Points that an optimised version may be worse than the trained one that it comes from; null for any.' }),
   keepVersions: t.exposeInt('keepVersions', { nullable: true, description: 'So many versions without an alias are kept; null for all.' }),
 }));
 
