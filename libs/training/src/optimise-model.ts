@@ -1,5 +1,5 @@
 import { type Actor, requirePermission } from '@millrace/auth';
-import { checkOptimisation, defaultMaxLoss, type Optimisation, parseOptimisation, type TrainingSpec } from '@millrace/configuration';
+import { checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, type OptimisationMethod, type OptimisedBase, parseOptimisation, type TrainingSpec } from '@millrace/configuration';
 import type { Database, Prisma, TenantTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -51,11 +51,7 @@ export function createOptimiseModel({ database, quota }: { database: Database; q
       // Until the run stands, the data set can't be deleted.
       const kept = await tx.$queryRaw<unknown[]>`SELECT 1 FROM datasets WHERE tenant_id = ${tenantId} AND id = ${datasetVersion.datasetId} AND deleted_at IS NULL FOR SHARE`;
       if (kept.length === 0) return refuse('dataset_deleted', `The data set that version ${base.number} was trained on is deleted.`, 'Train the model again on a data set that is there, and optimise that version.');
-      const misfits = checkOptimisation(parsed.optimisation, {
-        family: base.family,
-        isPlain: model.task === 'CLASSIFICATION' || model.task === 'REGRESSION',
-        hasHeads: (run.spec as unknown as TrainingSpec).personalisation !== undefined,
-      });
+      const misfits = checkOptimisation(parsed.optimisation, knownOf({ ...base, run }));
       if (misfits.length) return { type: 'invalid', problems: misfits.map(asProblem) };
       const { optimisation } = parsed;
       const work = {
@@ -71,6 +67,25 @@ export function createOptimiseModel({ database, quota }: { database: Database; q
       return enqueueRun(tx, quota, actor, work, input, { action: optimisation.target ? 'model.optimise' : 'model.compress', details: { ...details, base: base.id } });
     });
   };
+}
+
+interface KnownVersion {
+  family: string;
+  source: string;
+  model: { task: string };
+  run: { spec: unknown } | null;
+}
+
+const knownOf = ({ family, source, model, run }: KnownVersion): OptimisedBase => ({
+  family: source === 'RUN' && run ? family : null,
+  isPlain: model.task === 'CLASSIFICATION' || model.task === 'REGRESSION',
+  hasHeads: (run?.spec as Partial<TrainingSpec> | undefined)?.personalisation !== undefined,
+});
+
+/** What can be done to a version; nothing where it cannot be optimised at all. */
+export function suitingMethods(version: KnownVersion): readonly OptimisationMethod[] {
+  const base = knownOf(version);
+  return checkOptimisation({}, base).length === 0 ? methodsFor(base.family) : [];
 }
 
 /** What a run is to do to a version. */

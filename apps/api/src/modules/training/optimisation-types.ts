@@ -1,5 +1,5 @@
 import { optimisationOf, type VersionOptimisation } from '@millrace/registry';
-import { optimisationOfRun, type RunOptimisation } from '@millrace/training';
+import { optimisationOfRun, type RunOptimisation, suitingMethods } from '@millrace/training';
 import { builder } from '../../schema-builder.ts';
 
 export const targetEnum = builder.enumType('OptimisationTarget', {
@@ -82,6 +82,12 @@ const versionOptimisation = builder.objectRef<VersionOptimisation>('VersionOptim
 });
 
 builder.prismaObjectFields('ModelVersion', (t) => ({
+  optimisationMethods: t.field({
+    type: [methodEnum],
+    description: 'What can be done to it by compressModel, if it is READY; none where it cannot be optimised, also not by optimizeModel.',
+    select: { family: true, source: true, model: { select: { task: true } }, run: { select: { spec: true } } },
+    resolve: (version) => [...suitingMethods(version)],
+  }),
   optimisation: t.field({
     type: versionOptimisation,
     nullable: true,
