@@ -45,7 +45,7 @@ export function lineageOf({ versions, aliases, endpoints }: LineageFacts): Linea
       edges.push({ from: file, to: id, label: source === 'PACKAGE' ? 'package' : 'ONNX' });
     }
   }
-  for (const { id, run, optimisation } of versions) {
+  for (const { run, optimisation } of versions) {
     const { parent } = (optimisation ?? {}) as { parent?: { id: string; number: number } };
     if (!parent || !run) continue;
     if (!nodes.has(parent.id)) add(parent.id, 'MODEL_VERSION', `version ${parent.number}`); // it may be gone
