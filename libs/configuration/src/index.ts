@@ -37,7 +37,7 @@ export {
 } from './survival.ts';
 export { type PersonalisationSettings } from './personalisation.ts';
 export {
-  checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
+  checkOptimisation, defaultMaxLoss, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
 } from './optimisation.ts';
 export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';

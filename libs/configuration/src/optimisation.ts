@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ModelFamily } from './families.ts';
 import type { SpecProblem } from './spec-problem.ts';
-import { problemsOfIssue } from './training-spec.ts';
+import { problemsOfIssue, type SelectionMetric, selectionMetrics } from './training-spec.ts';
 
 const share = (title: string, description: string) => z.number().min(0.01).max(0.99).meta({ title, description });
 
@@ -91,6 +91,9 @@ export type Optimisation = z.output<typeof optimisationSchema>;
 
 /** The greatest loss where a target is given and no loss, in points. */
 export const defaultMaxLoss = 0.5;
+
+/** Whether less of a metric is better: its loss then counts in percent of the error of the base, else in percentage points. */
+export const isErrorMetric = (metric: SelectionMetric): boolean => selectionMetrics[metric].direction === 'lower';
 
 /** The same schema as JSON Schema (draft 2020-12). */
 export const optimisationJsonSchema: Record<string, unknown> = z.toJSONSchema(optimisationSchema, { io: 'input' });

@@ -137,7 +137,7 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
-    'signature.json': canonicalJson(asJson(signature), 'signature'),
+    'signature.json': signatureBytes(signature),
   };
   const manifest: Manifest = {
     formatVersion: 2,
@@ -147,6 +147,9 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
   const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...Object.entries(content)]);
   return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
+
+/** `signature.json` */
+export const signatureBytes = (signature: Signature): Uint8Array => canonicalJson(asJson(signature), 'signature');
 
 /** A package that was verified, as one that was built: without the signature, which is added when it is stored. */
 export function packageOf(files: PackageFiles, { manifest, signature, digest }: Pick<ModelPackage, 'manifest' | 'signature' | 'digest'>): ModelPackage {
