@@ -8,10 +8,13 @@ import { build, context } from 'esbuild';
 
 const root = path.resolve(import.meta.dirname, '..');
 
+/** What looks at pictures beside the program: see `libs/images/src/picture-threads.ts`. */
+const pictureThread = '../../libs/images/src/picture-thread.ts';
+
 /** What is bundled: every file here becomes a program of its own in the project's `bundle` folder. */
 export const entries = {
-  'apps/api': ['src/main.ts'],
-  'apps/inference': ['src/main.ts'],
+  'apps/api': ['src/main.ts', pictureThread],
+  'apps/inference': ['src/main.ts', pictureThread],
   'apps/worker': ['src/main.ts', 'src/trainer.ts', 'src/importer.ts'],
   tools: ['src/supervisor.ts', 'src/doctor.ts'],
 };
@@ -25,12 +28,12 @@ const registryPackagesStayOutside = {
   },
 };
 
-function settingsFor(project) {
+function settingsFor(project, into = 'bundle') {
   const folder = path.join(root, project);
   return {
     absWorkingDir: folder,
-    entryPoints: entries[project],
-    outdir: path.join(folder, 'bundle'),
+    entryPoints: entries[project].map((file) => ({ in: file, out: path.basename(file, '.ts') })),
+    outdir: path.join(folder, into),
     bundle: true,
     splitting: false,
     platform: 'node',
@@ -42,8 +45,9 @@ function settingsFor(project) {
   };
 }
 
-export function bundle(project) {
-  return build(settingsFor(project));
+/** @param into the folder of the project that takes it */
+export function bundle(project, into) {
+  return build(settingsFor(project, into));
 }
 
 /** Bundles now and after every change; `onBuilt` is told of each success. */

@@ -1,5 +1,6 @@
-import { type Actor, can, type RouteAccess } from '@millrace/auth';
-import { tensorMetadata } from '@millrace/packaging';
+import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
+import { type PictureDesk, tensorMetadata } from '@millrace/packaging';
+import type { ServedEndpoint } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from './answer-once.ts';
 import type { Callers } from './callers.ts';
@@ -43,6 +44,7 @@ export interface RouteOptions {
   models: ModelCache;
   metrics: Metrics;
   callers: Callers;
+  pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
@@ -55,12 +57,14 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, answerOnce, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
   async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+      const looking = lookAtPictures(request, model, version);
+      if (looking) await looking;
       const answer = await predictor.predict(
         {
           actor: request.actor!,
@@ -88,6 +92,20 @@ export function createRoutes(options: RouteOptions): Route[] {
       };
     });
     return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+  }
+
+  /** Large pictures are decoded in threads before the rows are checked, for every version that may be asked. Null where the model takes none. */
+  function lookAtPictures(request: FastifyRequest, model: string, version?: number): Promise<void> | null {
+    const actor = request.actor!;
+    if (!mayCall(actor, model)) return null; // is refused in a moment
+    const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
+    const look = async (served: ServedEndpoint | null): Promise<void> => {
+      if (!served) return;
+      const signatures = [served, ...served.shares].map((each) => each.version.signature);
+      if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
+    };
+    if (found instanceof Promise) return found.then(look);
+    return found?.version.signature.inputs.some(({ type }) => type === 'image') ? look(found) : null;
   }
 
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
@@ -177,6 +195,9 @@ export function createRoutes(options: RouteOptions): Route[] {
     },
   ];
 }
+
+const tooManyPictures = (): RequestError =>
+  new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });
 
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;

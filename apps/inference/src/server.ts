@@ -4,6 +4,7 @@ import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
+import { createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -55,6 +56,8 @@ export interface InferenceOptions {
   trustedProxies?: TrustedProxies;
   /** by which keys expire */
   clock?: Clock;
+  /** where pictures are decoded, closed with the server; one of its own if left out */
+  pictures?: PictureDesk;
 }
 
 export interface RunningInference {
@@ -78,6 +81,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const auth = createAuth({ database, tokenSecret, retiredTokenSecrets, keyPepper, retiredKeyPeppers, logger, clock });
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
+  const { pictures = createPictureDesk() } = options;
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
@@ -95,6 +99,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    pictures,
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
   });
@@ -118,7 +123,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await app.close();
       await shadow.close();
-      await models.close();
+      await Promise.all([models.close(), pictures.close()]);
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
       await journal.close();
       await auth.trail.close();

@@ -4,6 +4,8 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { crc32, deflateSync } from 'node:zlib';
+import { createPictureDesk } from '@millrace/packaging';
 import { testSecrets } from '@millrace/testkit';
 import { createDoor } from './door.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
@@ -16,6 +18,19 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 const predictionId = ({ headers }: { headers: Headers }) => headers.get('x-millrace-prediction-id');
+
+function greyPng(width: number, height: number): Buffer {
+  const chunk = (name: string, data: Uint8Array): Buffer => {
+    const [length, body, sum] = [Buffer.alloc(4), Buffer.concat([Buffer.from(name), data]), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0]);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', head), chunk('IDAT', deflateSync(Buffer.alloc((width + 1) * height))), chunk('IEND', Buffer.alloc(0))]);
+}
 
 /** Clients that call until told to stop, and everything they were answered. */
 function startClients(count: number, ask: () => Promise<{ status: number; headers: Headers; json: { prediction?: unknown[] } }>) {
@@ -103,6 +118,23 @@ describe('a running server', () => {
     expect((await call(`${server.url}/predict`, { key, body: { model: 'whole', features: [1] } })).json).toEqual({ prediction: [2] });
     await server.close();
     expect(await tenant.ledger()).toHaveLength(1);
+  });
+
+  it('decodes large pictures aside, under a limit of time, for every protocol', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('parts', {
+      features: [], image: { name: 'image', width: 4, height: 2, channels: 1 }, target: { name: 'label', type: 'category', classes: ['good', 'scratch'] },
+      estimator: { family: 'baseline', answer: Float64Array.of(0.75, 0.25) },
+    });
+    const key = (await tenant.createKey()).text;
+    const b64 = greyPng(500, 500).toString('base64');
+    const ask = async (url: string) => [
+      await call(`${url}/predict`, { key, body: { features: { image: { b64 } } } }),
+      await call(`${url}/v2/models/parts/infer`, { key, body: { inputs: [{ name: 'image', datatype: 'BYTES', shape: [1], data: [b64] }] } }),
+    ];
+    for (const { status, json } of await ask((await world.start()).url)) expect([status, JSON.stringify(json)]).toEqual([200, expect.stringContaining('good')]);
+    const hasty = await world.start({ pictures: createPictureDesk({ milliseconds: 1 }) });
+    for (const { status, json } of await ask(hasty.url)) expect([status, JSON.stringify(json)]).toEqual([400, expect.stringContaining('more than 0.001 seconds')]);
   });
 
   it('puts off what it cannot take at once, with Retry-After', async () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { millraceVersion } from '@millrace/kernel';
-import { checkPackage, importOnnx, isArchive, type ModelPackage, readArchive, tryPackage } from '@millrace/packaging';
+import { checkPackage, importOnnx, isArchive, type ModelPackage, readArchive, tryPackage, withRowsPerCall } from '@millrace/packaging';
 import type { ImportEnd, ImportJob, ImportMessage } from './import-protocol.ts';
 
 /**
@@ -29,12 +29,14 @@ async function importFile(job: ImportJob): Promise<ImportEnd> {
   const bytes = await fs.readFile(job.file);
   const read = isArchive(bytes) ? readPackage(bytes, job) : readOnnx(bytes, job);
   if (read.type === 'refused') return read;
-  const { modelPackage, source, metrics, provenance } = read;
-  const tried = await tryPackage(modelPackage.files, job.sampleRows);
+  const { source, metrics, provenance } = read;
+  const tried = await tryPackage(read.modelPackage.files, job.sampleRows);
   if (tried.type === 'refused') return tried;
+  const { rowsPerCall } = tried.speed;
+  const modelPackage = rowsPerCall < read.modelPackage.signature.graph.rowsPerCall ? withRowsPerCall(read.modelPackage, rowsPerCall) : read.modelPackage;
   await fs.mkdir(job.packageFolder, { recursive: true });
   for (const [name, content] of modelPackage.files) await fs.writeFile(path.join(job.packageFolder, name), content);
-  return { type: 'fit', packageSha256: modelPackage.digest, agreement: tried.agreement, metrics, source, provenance };
+  return { type: 'fit', packageSha256: modelPackage.digest, agreement: tried.agreement, metrics, source, provenance: { ...provenance, speed: tried.speed } };
 }
 
 function readPackage(bytes: Uint8Array, job: ImportJob): Read {

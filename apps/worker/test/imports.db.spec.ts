@@ -10,8 +10,7 @@ import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import { int64, linear, model, tensor } from '../../../libs/packaging/test/foreign-model.ts';
 import { startImportAttempt } from '../src/import-attempt.ts';
 import { startImportLoop } from '../src/import-loop.ts';
-
-const importer = { entry: path.join(import.meta.dirname, '../src/importer.ts'), execArgv: ['--import', 'tsx'] };
+import { importer } from './worker-world.ts';
 
 let world: World;
 let acme: TenantInWorld;

@@ -5,8 +5,9 @@ import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import { isFinal } from '@millrace/training';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.ts';
 
-/** The training process, run from its source. */
-export const trainer = { entry: path.join(import.meta.dirname, '../src/trainer.ts'), execArgv: ['--import', 'tsx'] };
+/** The training process, and that which tries imports: bundled before the first spec. */
+export const trainer = { entry: path.join(import.meta.dirname, '../bundle/for-specs/trainer.js'), execArgv: ['--enable-source-maps'] };
+export const importer = { entry: path.join(import.meta.dirname, '../bundle/for-specs/importer.js'), execArgv: ['--enable-source-maps'] };
 
 /** A run with all that hangs on it. */
 export type RunNow = Run & { events: RunEvent[]; metrics: RunMetric[]; trials: Trial[]; modelVersion: ModelVersion | null };

@@ -230,17 +230,15 @@ describe('whoever makes, changes or rotates a key', () => {
     await expect(rotate(id, 0, guest)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
-  it('gives, being a key itself, no more addresses, endpoints, time or requests than its own', async () => {
-    const parent = await makeKey({ scopes: ['ADMIN'], models: ['iris', 'wine'], addresses: ['10.0.0.0/8'], expiresAt: inSeconds(3_600), rpmLimit: 60, maxParallelRequests: 2 });
+  it('gives, being a key itself, no more addresses, endpoints or time than its own', async () => {
+    const parent = await makeKey({ scopes: ['ADMIN'], models: ['iris', 'wine'], addresses: ['10.0.0.0/8'], expiresAt: inSeconds(3_600) });
     const actor = (await auth.authenticate(parent.key, { address: '10.0.0.1' }))!;
-    const within = { alias: 'child', scopes: ['PREDICT'], models: ['iris'], addresses: ['10.1.0.0/16'], expiresAt: inSeconds(60), rpmLimit: 60, maxParallelRequests: 1 } satisfies ApiKeyInput;
+    const within = { alias: 'child', scopes: ['PREDICT'], models: ['iris'], addresses: ['10.1.0.0/16'], expiresAt: inSeconds(60), rpmLimit: 60, maxBudget: 5 } satisfies ApiKeyInput;
     expect((await auth.keys.create(actor, within)).type).toBe('created');
     const beyond: [string, Partial<ApiKeyInput>][] = [
       ['models', { models: [] }], ['models', { models: ['rose'] }],
       ['addresses', { addresses: [] }], ['addresses', { addresses: ['0.0.0.0/0'] }],
       ['expiresAt', { expiresAt: null }], ['expiresAt', { expiresAt: inSeconds(3_601) }],
-      ['rpmLimit', { rpmLimit: null }], ['rpmLimit', { rpmLimit: 61 }],
-      ['maxParallelRequests', { maxParallelRequests: null }], ['maxParallelRequests', { maxParallelRequests: 3 }],
     ];
     for (const [field, changes] of beyond) {
       expect(await auth.keys.create(actor, { ...within, ...changes })).toMatchObject({ type: 'invalid', problems: [{ field }] });
@@ -250,6 +248,35 @@ describe('whoever makes, changes or rotates a key', () => {
     expect(await auth.keys.rotate(actor, wide.id, { overlapSeconds: 0 })).toMatchObject({ type: 'invalid' });
     expect((await auth.keys.rotate(actor, parent.id, { overlapSeconds: 60 })).type).toBe('rotated');
     expect(await auth.keys.own(actor as KeyActor)).toMatchObject({ id: parent.id, alias: 'press 4', addresses: ['10.0.0.0/8'] });
+  });
+
+  it('escapes, being a key with a limit, that limit by no other key and by no change of itself', async () => {
+    const other = await makeKey();
+    const usageLimit = async (keyId: string) =>
+      test.asOwner(
+        `INSERT INTO usage_limits (id, tenant_id, scope, subject, measure, period, limit_value, updated_by) VALUES ($1, $2, 'KEY', $3, 'ROWS', 'DAY', 10, 'test')`,
+        [newId('usageLimit'), owner.tenantId, keyId],
+      );
+    const limits: Partial<ApiKeyInput>[] = [{ rpmLimit: 60 }, { maxParallelRequests: 2 }, { maxBudget: 100, budgetDuration: '30d' }, {}];
+    for (const limit of limits) {
+      const parent = await makeKey({ scopes: ['ADMIN'], ...limit });
+      if (Object.keys(limit).length === 0) await usageLimit(parent.id);
+      const actor = (await auth.authenticate(parent.key))!;
+      const refused = { type: 'invalid', problems: [{ code: 'maker_limited' }] };
+      expect(await auth.keys.create(actor, { alias: 'child', scopes: ['PREDICT'], ...limit })).toMatchObject(refused);
+      expect(await auth.keys.rotate(actor, other.id, { overlapSeconds: 0 })).toMatchObject(refused);
+      expect(await auth.keys.update(actor, other.id, { blocked: false })).toMatchObject(refused);
+      expect((await auth.keys.update(actor, parent.id, { alias: 'itself' })).type).toBe('updated');
+      expect((await auth.keys.rotate(actor, parent.id, { overlapSeconds: 60 })).type).toBe('rotated');
+    }
+    const budgeted = await makeKey({ scopes: ['ADMIN'], maxBudget: 100, budgetDuration: '30d', rpmLimit: 60, maxParallelRequests: 2 });
+    const actor = (await auth.authenticate(budgeted.key))!;
+    const changes: [string, Partial<ApiKeyInput>][] = [
+      ['rpmLimit', { rpmLimit: null }], ['rpmLimit', { rpmLimit: 61 }], ['maxParallelRequests', { maxParallelRequests: null }], ['maxParallelRequests', { maxParallelRequests: 3 }],
+      ['maxBudget', { maxBudget: 101 }], ['budgetDuration', { budgetDuration: '1d' }],
+    ];
+    for (const [field, change] of changes) expect(await auth.keys.update(actor, budgeted.id, change)).toMatchObject({ type: 'invalid', problems: [{ field }] });
+    expect((await auth.keys.revoke(actor, other.id)).revokedAt).not.toBeNull(); // a leak cannot wait
   });
 });
 

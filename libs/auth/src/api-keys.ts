@@ -73,8 +73,12 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
   }
 
   /** A key that acts can give no more than it has. Null for people: their permissions say it all. */
-  async function boundsOf(tx: TenantTx, actor: Actor): Promise<ApiKeyView | null> {
-    return actor.type === 'key' ? own(tx, actor) : null;
+  async function boundsOf(tx: TenantTx, actor: Actor): Promise<Bounds | null> {
+    if (actor.type !== 'key') return null;
+    const key = await own(tx, actor);
+    const isLimited = [key.rpmLimit, key.maxParallelRequests, key.maxBudget].some((limit) => limit !== null)
+      || (await tx.usageLimit.count({ where: { tenantId: actor.tenantId, scope: 'KEY', subject: key.id } })) > 0;
+    return { key, isLimited };
   }
 
   const own = (tx: TenantTx, { tenantId, keyId }: KeyActor): Promise<ApiKeyView> =>
@@ -90,7 +94,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
       const { key, publicId, secret } = generateKey();
       const values = { models: [], addresses: [], expiresAt: null, ...valuesOf(input) };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<CreateApiKeyOutcome> => {
-        const beyond = boundProblems(await boundsOf(tx, actor), { rpmLimit: null, maxParallelRequests: null, maxBudget: null, ...values });
+        const beyond = boundProblems(await boundsOf(tx, actor), { id: null, rpmLimit: null, maxParallelRequests: null, maxBudget: null, budgetDuration: null, ...values });
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const apiKey = await tx.apiKey.create({
           data: {
@@ -273,9 +277,25 @@ function rangeProblem(field: string, what: string, least: number, most: number):
   return { code: 'out_of_range', field, message: `${what} is not a whole number from ${least} to ${most}.`, remedy: `Choose one from ${least} to ${most}.` };
 }
 
+interface Bounds {
+  /** the key that acts */
+  key: ApiKeyView;
+  /** whether it has a limit or budget of its own, of whatever kind */
+  isLimited: boolean;
+}
+
+/** `id`: null for a key that is yet to be made. */
+type BoundKey = Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | 'maxBudget' | 'budgetDuration' | keyof typeof highestLimits> & { id: string | null };
+
 /** What of a key goes beyond the key that makes, changes or rotates it. To name none would mean all. */
-function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models' | 'addresses' | 'expiresAt' | 'maxBudget' | keyof typeof highestLimits>): Problem[] {
-  if (!bounds) return [];
+function boundProblems(given: Bounds | null, key: BoundKey): Problem[] {
+  if (!given) return [];
+  const { key: bounds, isLimited } = given;
+  if (isLimited && key.id !== bounds.id) {
+    // Ten keys with the limit of one are ten times the limit.
+    const message = 'The key that asks has a limit or a budget of its own, which another key would not share.';
+    return [{ code: 'maker_limited', field: 'apiKey', message, remedy: 'Do it as a person, or with a key that has no limit of its own.' }];
+  }
   const problems: Problem[] = [];
   if (bounds.models.length && !(key.models.length && key.models.every((name) => bounds.models.includes(name)))) {
     problems.push({ code: 'models_beyond_own', field: 'models', message: 'The key that makes this one may not call all of these endpoints itself.', remedy: `Choose among ${bounds.models.slice(0, 20).join(', ')}.` });
@@ -290,6 +310,9 @@ function boundProblems(bounds: ApiKeyView | null, key: Pick<ApiKeyView, 'models'
     const [own, given] = [bounds[field], key[field]];
     if (own === null || (given !== null && given <= own)) continue;
     problems.push({ code: 'limit_beyond_own', field, message: `The key that makes this one has a limit of ${own} ${name} itself.`, remedy: `Give a limit of at most ${own}.` });
+  }
+  if (bounds.maxBudget !== null && key.budgetDuration !== bounds.budgetDuration) {
+    problems.push({ code: 'duration_beyond_own', field: 'budgetDuration', message: 'With another duration the budget of the key that asks would begin anew.', remedy: 'Have a person change it.' });
   }
   return problems;
 }

@@ -58,8 +58,9 @@ export async function isImageArchive(source: string): Promise<boolean> {
 /**
  * Reads the pictures of a zip archive one after another, in its order, never holding more than one. Entries are read through
  * the archive's directory: names that leave it (`..`, absolute ones) refuse the archive, and none becomes a path of ours.
+ * A problem that `take` finds refuses it too.
  */
-export async function readImageArchive(source: string, limits: ArchiveLimits, take: (image: ArchivedImage) => Promise<void>, signal?: AbortSignal): Promise<ArchiveOutcome> {
+export async function readImageArchive(source: string, limits: ArchiveLimits, take: (image: ArchivedImage) => Promise<FileProblem | null>, signal?: AbortSignal): Promise<ArchiveOutcome> {
   const leftOut: LeftOut = { withoutFolder: [], others: [] };
   const reject = (problem: Omit<FileProblem, 'field'>): ArchiveOutcome => ({ type: 'rejected', problems: [{ ...problem, field: 'file' }] });
   let zip: yauzl.ZipFile;
@@ -93,7 +94,8 @@ export async function readImageArchive(source: string, limits: ArchiveLimits, ta
       if (total > limits.maxTotalBytes) {
         return reject({ code: 'archive_too_large', message: `The pictures take more than ${limits.maxTotalBytes} bytes when they are unpacked.`, remedy: 'Upload fewer or smaller pictures.' });
       }
-      await take({ path: name, label, bytes, fault: fault ?? 'It can’t be unpacked: its bytes are not those that were packed.' });
+      const problem = await take({ path: name, label, bytes, fault: fault ?? 'It can’t be unpacked: its bytes are not those that were packed.' });
+      if (problem) return { type: 'rejected', problems: [problem] };
     }
     return { type: 'read', leftOut };
   } catch (error) {

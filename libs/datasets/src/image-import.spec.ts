@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { encodePng } from '@millrace/images';
 import { type ArchiveEntry as Entry, zipOf as zip } from '@millrace/testkit';
-import { importTable, type ImportOutcome, readContactSheet, readTable, sampleRows } from './index.ts';
+import { importImages } from './image-import.ts';
+import { defaultFileLimits, importTable, type ImportOutcome, readContactSheet, readTable, sampleRows } from './index.ts';
 
 let folder: string;
 let target: string;
@@ -70,6 +71,15 @@ describe('an archive of pictures in folders', () => {
     const codes = outcome.warnings.map(({ code }) => code);
     expect(codes).toEqual(['broken_images', 'images_without_class', 'other_files', 'few_images']);
     expect(outcome.warnings[0]!.message).toContain('a/cut.png');
+  });
+
+  it('decodes large pictures aside, and is refused by the name of one that takes too long', async () => {
+    const large = { name: 'parts/good/large.png', bytes: png(300, 300, 1) };
+    expect(await load([...some('good', 2), large])).toMatchObject({ type: 'imported', rowCount: 3, columns: [{}, { summary: { width: { max: 300 }, brokenCount: 0 } }, {}] });
+    expect((await readContactSheet(target, 5))[0]!.images.map(({ path: name }) => name)).toContain(large.name);
+    const source = path.join(folder, 'source-0');
+    const outcome = await importImages([source], target, defaultFileLimits, {}, undefined, 1);
+    expect(outcome).toMatchObject({ type: 'rejected', problems: [{ code: 'picture_too_costly', field: 'file', message: expect.stringContaining('parts/good/large.png') }] });
   });
 
   it('warns of copies, contradictions, imbalance and shapes', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { decodeImage, isGrey, makeThumbnail } from '@millrace/images';
+import { createPictureThreads, lookAside, type PictureAnswer } from '@millrace/images';
 import { profileColumn } from './column-profile.ts';
 import { readImageArchive } from './image-archive.ts';
 import { shownBroken, shownClasses, type ImageSummary } from './image-summary.ts';
@@ -18,8 +18,10 @@ export interface ImageImport {
 
 export type ImageImportOutcome = { type: 'parsed'; inspected: ImageImport } | { type: 'rejected'; problems: FileProblem[] };
 
-/** Pixels of one picture: a quarter of a second of decoding. */
+/** Pixels of one picture: some seconds of decoding. */
 const maxPixels = 2 ** 24;
+/** Several times what the largest takes where there is nothing else to do. */
+const usualPictureMs = 60_000;
 const archiveLimits = { maxEntries: 200_000, maxImageBytes: 16 * 2 ** 20, maxTotalBytes: 8 * 2 ** 30 };
 /** Longest side of the small pictures that are shown. */
 const thumbnailSide = 64;
@@ -32,30 +34,34 @@ const columnTypes = { path: 'text', image: 'image', label: 'category' } as const
 
 /**
  * Zip archives of PNG and JPEG pictures in folders, one folder a class, as one table: `path`, `image` (the file as it came)
- * and `label`. Every picture is decoded once: a broken one is named and left out, and of each a small one is kept to show.
+ * and `label`. Every picture is decoded once, a large one in a thread of its own: a broken one is named and left out, one
+ * that takes too much time or memory refuses the archive, and of each a small one is kept to show.
  */
-export async function importImages(sources: readonly string[], target: string, limits: FileLimits, overrides: Readonly<Record<string, ColumnType>>, signal?: AbortSignal): Promise<ImageImportOutcome> {
+export async function importImages(sources: readonly string[], target: string, limits: FileLimits, overrides: Readonly<Record<string, ColumnType>>, signal?: AbortSignal, pictureMs = usualPictureMs): Promise<ImageImportOutcome> {
   const wrongTypes = checkTypes(overrides);
   if (wrongTypes.length > 0) return { type: 'rejected', problems: wrongTypes };
-  return withTableEngine({ files: [target], memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine) => {
+  const threads = createPictureThreads({ threads: 1, milliseconds: pictureMs });
+  return withTableEngine({ files: [target], memoryMb: limits.memoryMb, threads: limits.threads, signal }, async (engine): Promise<ImageImportOutcome> => {
     const writer = createWriter(engine);
     const seen: SeenImage[] = [];
     const broken: ImageSummary['broken'] = [];
     const leftOut = { withoutFolder: [] as string[], others: [] as string[] };
     for (const source of sources) {
       const read = await readImageArchive(source, archiveLimits, async ({ path: name, label, bytes, fault }) => {
-        if (seen.length >= limits.maxRows) return;
-        // One picture blocks the thread for as long as it takes to decode; others come in between.
+        if (seen.length >= limits.maxRows) return null;
+        // Small ones hold the thread for some milliseconds each; others come in between.
         await new Promise((resolve) => setImmediate(resolve));
-        const decoded = bytes ? decodeImage(bytes, { maxPixels }) : { type: 'broken' as const, message: fault };
-        if (!bytes || decoded.type === 'broken') {
-          broken.push({ path: name.slice(0, 300), message: decoded.type === 'broken' ? decoded.message : fault });
-          return;
+        const look: PictureAnswer = bytes ? await lookAside(threads, { bytes, maxPixels, thumbnailSide }) : { type: 'broken', message: fault };
+        if (!bytes || look.type === 'broken') {
+          broken.push({ path: name.slice(0, 300), message: look.type === 'broken' ? look.message : fault });
+          return null;
         }
-        const { format, pixels } = decoded;
+        if (look.type !== 'seen') return costlyPicture(name, look.message);
+        const { format, width, height, grey, thumbnail } = look;
         const sha256 = createHash('sha256').update(bytes).digest('hex');
-        seen.push({ path: name, label, sha256, format, width: pixels.width, height: pixels.height, grey: isGrey(pixels), bytes: bytes.length });
-        await writer.add([name, bytes, label, makeThumbnail(pixels, thumbnailSide)], bytes.length);
+        seen.push({ path: name, label, sha256, format, width, height, grey, bytes: bytes.length });
+        await writer.add([name, bytes, label, thumbnail!], bytes.length);
+        return null;
       }, signal);
       if (read.type === 'rejected') return read;
       leftOut.withoutFolder.push(...read.leftOut.withoutFolder);
@@ -67,8 +73,13 @@ export async function importImages(sources: readonly string[], target: string, l
     const [pathColumn, labelColumn] = await profileTexts(engine, target, rowCount);
     const image: ColumnProfile = { name: 'image', type: 'image', missing: 0, distinct: new Set(seen.map(({ sha256 }) => sha256)).size, flags: [], summary: summarise(seen, broken) };
     return { type: 'parsed', inspected: { columns: [pathColumn!, image, labelColumn!], rowCount, delimiter: null, warnings: warnAboutImages(seen, broken, leftOut) } };
-  });
+  }).finally(() => threads.close());
 }
+
+/** Such a picture was made to hold the server up: nothing of its archive is taken. */
+const costlyPicture = (picture: string, message: string): FileProblem => ({
+  code: 'picture_too_costly', field: 'file', message: `The picture “${picture.slice(0, 300)}” cannot be decoded. ${message}`, remedy: 'Save it anew, smaller, or leave it out.',
+});
 
 function createWriter(engine: TableEngine) {
   const parts: string[] = [];

@@ -1,5 +1,6 @@
 import { datePartOf, type Problem, readIsoDate } from '@millrace/kernel';
-import { maxTotalPixels, readPicture } from './read-picture.ts';
+import { readPicture } from './read-picture.ts';
+import { maxTotalPixels, mostFitted } from './sent-pictures.ts';
 import { numbersOf, type Signature, type SignatureInput } from './signature.ts';
 
 /** One thing wrong with the rows sent. `field` is the feature, or `rows` / `rows[3]` where a whole row is at fault. */
@@ -121,9 +122,6 @@ function compile(signature: Signature): Compiled {
 type RowReader = (row: unknown, index: number, model: Compiled, report: Report) => ((input: number) => unknown) | null;
 
 type Report = (problem: RowProblem) => void;
-
-/** Bytes of all pictures of a request at the model's size. */
-const mostFitted = 2 ** 26;
 
 function check(signature: Signature, rows: unknown, limits: CheckLimits, read: RowReader): CheckedRows {
   const problems: RowProblem[] = [];

@@ -3,6 +3,7 @@ import { float32, type Graph, graph, int64, linear, message, model, type Node, t
 import { checkRows } from './check-rows.ts';
 import { importOnnx } from './import-onnx.ts';
 import { loadModel } from './loaded-model.ts';
+import { verifyPackage, withRowsPerCall } from './model-package.ts';
 import { tryPackage } from './try-package.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 
@@ -201,4 +202,36 @@ it('what a model says of its own values is not believed', () => {
   const lying = model({ ...linear(), extra: [lengthDelimited(13, value({ name: 'w', shape: [1_000_000] }))] });
   const [written] = [...fieldsOf(fitting(lying).files.get('model.onnx')!)].filter(({ number }) => number === 7);
   expect([...fieldsOf(written!.bytes)].filter(({ number }) => number === 13)).toEqual([]);
+});
+
+describe('a model that is slow', () => {
+  const side = 300;
+  const layers = 12;
+  const slow = linear({
+    nodes: [{ op: 'MatMul', in: ['x', 'w'], out: ['h0'] }, ...Array.from({ length: layers }, (_, at) => ({ op: 'MatMul', in: [`h${at}`, 'big'], out: [`h${at + 1}`] })), { op: 'MatMul', in: [`h${layers}`, 'v'], out: ['y'] }],
+    initializers: [tensor('w', 1, [2, side], new Float32Array(2 * side)), tensor('big', 1, [side, side], new Float32Array(side * side)), tensor('v', 1, [side, 1], new Float32Array(side))],
+  });
+
+  it('gets as many rows a call as stay within the bound, and is refused where one row does not', async () => {
+    const built = fitting(model(slow));
+    const whole = await tryPackage(built.files, undefined, Infinity);
+    if (whole.type !== 'works') throw new Error(JSON.stringify(whole));
+    expect(whole.speed.rowsPerCall).toBe(256);
+    const part = await tryPackage(built.files, undefined, whole.speed.millisecondsPerCall / 2);
+    if (part.type !== 'works') throw new Error(JSON.stringify(part));
+    expect(part.speed.rowsPerCall).toBeLessThan(256);
+    expect(part.speed.millisecondsPerCall).toBeLessThanOrEqual(whole.speed.millisecondsPerCall / 2);
+    expect(await tryPackage(built.files, undefined, 0)).toMatchObject({ type: 'refused', problems: [{ code: 'too_slow', field: 'model' }] });
+  });
+
+  it('is packed anew with them, and is the same model', async () => {
+    const built = fitting(model(slow));
+    const lowered = withRowsPerCall(built, 7);
+    expect(lowered.signature.graph.rowsPerCall).toBe(7);
+    expect(verifyPackage(lowered.files, { digest: lowered.digest })).toMatchObject({ type: 'intact', signature: lowered.signature });
+    expect(withRowsPerCall(lowered, 256)).toEqual(built);
+    const loaded = await loadModel(lowered.files);
+    expect(loaded.signature.graph.rowsPerCall).toBe(7);
+    await loaded.close();
+  });
 });

@@ -44,10 +44,12 @@ export {
   type PackageFiles,
   type VerifiedPackage,
   verifyPackage,
+  withRowsPerCall,
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
+export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,
   type ImageInput,

@@ -132,13 +132,23 @@ export function buildDetectorPackage(detector: FittedDetector, facts: PackageFac
 
 /** A package of a graph that was written elsewhere and has passed the checks of `import-onnx.ts`. */
 export function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {
-  const content: Record<ContentPath, Uint8Array> = {
+  return packed(signature, {
     [BILL]: canonicalJson(billOfMaterials(facts.materials ?? {}), 'materials'),
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
     'signature.json': signatureBytes(signature),
-  };
+  });
+}
+
+/** The same package, whose graph is given no more rows at a time than this. A package that is as old as to have no bill gets an empty one. */
+export function withRowsPerCall({ files, signature }: ModelPackage, rowsPerCall: number): ModelPackage {
+  const changed: Signature = { ...signature, graph: { ...signature.graph, rowsPerCall } };
+  const kept = Object.fromEntries(CONTENT.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as Record<ContentPath, Uint8Array>;
+  return packed(changed, { ...kept, 'signature.json': signatureBytes(changed) });
+}
+
+function packed(signature: Signature, content: Record<ContentPath, Uint8Array>): ModelPackage {
   const manifest: Manifest = {
     formatVersion: 2,
     files: CONTENT.map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),

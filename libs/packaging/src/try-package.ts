@@ -1,6 +1,7 @@
 import { DomainError, type Problem } from '@millrace/kernel';
 import type { Agreement } from './agreement.ts';
-import { checkRows, checkVectors, type CheckedRows } from './check-rows.ts';
+import { findCallSize } from './call-size.ts';
+import { checkRows, checkVectors, type CheckedRows, type ValidatedRows } from './check-rows.ts';
 import { type LoadedModel, loadModel, type Prediction } from './loaded-model.ts';
 import type { PackageFiles } from './model-package.ts';
 import type { Signature } from './signature.ts';
@@ -14,18 +15,28 @@ export interface SampleRow {
   probabilities?: number[];
 }
 
-export type TriedPackage = { type: 'works'; agreement: Agreement } | { type: 'refused'; problems: Problem[] };
+export type TriedPackage = { type: 'works'; agreement: Agreement; speed: CallSpeed } | { type: 'refused'; problems: Problem[] };
 
+/** What a call of the graph took here, in milliseconds of one processor. */
+export interface CallSpeed {
+  /** with which a call stays within the bound; no more than the signature says */
+  rowsPerCall: number;
+  millisecondsPerCall: number;
+}
+
+/** So long at most may one call of a model of unknown origin hold the process that serves it, in milliseconds. */
+const longestCallMs = 100;
 /** As between the engines: see `agree`. */
 const tolerance = 1e-4;
 const triedRows = 8;
 
 /**
  * Loads a package of unknown origin and has it predict: the sample rows, or rows made up within its ranges; one by one and as
- * many as one call will ever hold. Answers must be those that are known, and no row may change another's answer.
+ * many as one call will ever hold: so many that a call holds the process no longer than a tenth of a second. Answers must be
+ * those that are known, and no row may change another's answer.
  * Run it in a process of its own with limits: a graph may ask for any amount of time and memory, or bring the engine down.
  */
-export async function tryPackage(files: PackageFiles, samples: unknown): Promise<TriedPackage> {
+export async function tryPackage(files: PackageFiles, samples: unknown, longestMs = longestCallMs): Promise<TriedPackage> {
   let model: LoadedModel;
   try {
     model = await loadModel(files);
@@ -42,10 +53,18 @@ export async function tryPackage(files: PackageFiles, samples: unknown): Promise
       const problems = checked.problems.slice(0, 10).map((problem) => ({ code: problem.code, field: `sampleRows[${problem.row ?? 0}].inputs.${problem.field}`, message: problem.message, remedy: problem.remedy }));
       return { type: 'refused', problems };
     }
+    const manyOf = (length: number) => {
+      const many = check(signature, Array.from({ length }, (_, row) => rows[row % rows.length]));
+      if (many.type === 'invalid') throw new Error('rows that fit do not fit a second time');
+      return many.rows;
+    };
+    const size = await findCallSize((length) => processorTimeOf(model, manyOf(length)), { most: signature.graph.rowsPerCall, longest: longestMs });
+    if (size.type === 'too-slow') {
+      const message = `A prediction of one row holds the processor for ${Math.ceil(size.milliseconds)} milliseconds; ${longestMs} are allowed, since others wait meanwhile.`;
+      return refused('too_slow', 'model', message, 'Import a smaller model: fewer or narrower layers, fewer or shallower trees.');
+    }
     const together = await model.predict(checked.rows);
-    const many = check(signature, Array.from({ length: signature.graph.rowsPerCall }, (_, row) => rows[row % rows.length]));
-    if (many.type === 'invalid') throw new Error('rows that fit do not fit a second time');
-    const inBatch = await model.predict(many.rows);
+    const inBatch = await model.predict(manyOf(size.rows));
     for (const [row, inputs] of rows.entries()) {
       const alone = check(signature, [inputs]);
       if (alone.type === 'invalid') throw new Error('a row that fits does not fit alone');
@@ -57,7 +76,9 @@ export async function tryPackage(files: PackageFiles, samples: unknown): Promise
       const odd = together.find((one) => !('probabilities' in one) || one.probabilities.some((p) => p < -tolerance || p > 1 + tolerance) || Math.abs(one.probabilities.reduce((a, b) => a + b, 0) - 1) > 1e-3);
       if (odd) return refused('not_probabilities', 'outputs', 'What the model gives for its classes are no probabilities: they do not add up to 1.', 'If they are values before Softmax or Sigmoid, say scores: logits in the signature.');
     }
-    return known.samples.length ? compare(known.samples, together, signature) : { type: 'works', agreement: { type: 'agrees', rows: 0, maxDifference: 0, tolerance } };
+    const compared = compare(known.samples, together, signature);
+    if (compared.type !== 'agrees') return compared;
+    return { type: 'works', agreement: compared, speed: { rowsPerCall: size.rows, millisecondsPerCall: Number(size.milliseconds.toFixed(3)) } };
   } catch (error) {
     if (!(error instanceof DomainError)) {
       return refused('prediction_failed', 'model', `ONNX Runtime cannot predict with it: ${String(error instanceof Error ? error.message : error).slice(0, 300)}`, 'See whether it predicts elsewhere, with one row and with several.');
@@ -68,7 +89,15 @@ export async function tryPackage(files: PackageFiles, samples: unknown): Promise
   }
 }
 
-const refused = (code: string, field: string, message: string, remedy: string): TriedPackage => ({ type: 'refused', problems: [{ code, field, message, remedy }] });
+/** Not the time on the clock: what else the machine does is not the model's doing. The engine runs a call in one thread. */
+async function processorTimeOf(model: LoadedModel, rows: ValidatedRows): Promise<number> {
+  const before = process.cpuUsage();
+  await model.predict(rows);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+const refused = (code: string, field: string, message: string, remedy: string): Extract<TriedPackage, { type: 'refused' }> => ({ type: 'refused', problems: [{ code, field, message, remedy }] });
 
 const check = (signature: Signature, rows: unknown[]): CheckedRows => (Array.isArray(rows[0]) ? checkVectors(signature, rows) : checkRows(signature, rows));
 
@@ -108,7 +137,7 @@ function inventRows(signature: Signature): unknown[] {
   );
 }
 
-function compare(samples: SampleRow[], answers: Prediction[], signature: Signature): TriedPackage {
+function compare(samples: SampleRow[], answers: Prediction[], signature: Signature): Extract<Agreement, { type: 'agrees' }> | Extract<TriedPackage, { type: 'refused' }> {
   let maxDifference = 0;
   for (const [index, sample] of samples.entries()) {
     const answer = answers[index]!;
@@ -120,7 +149,7 @@ function compare(samples: SampleRow[], answers: Prediction[], signature: Signatu
     }
     maxDifference = Math.max(maxDifference, difference);
   }
-  return { type: 'works', agreement: { type: 'agrees', rows: samples.length, maxDifference, tolerance } };
+  return { type: 'agrees', rows: samples.length, maxDifference, tolerance };
 }
 
 /** What the sample says, as a prediction of the answer's kind; of recommendations, which item comes first. Null when it cannot be one. */

@@ -13,12 +13,22 @@ export function unfolded(text: string): string {
  * Those of the needles that the text holds.
  * @param sent what the asker sent: its echo is no leak
  */
-export function needlesIn(text: string, needles: ReadonlySet<string>, sent: readonly string[] = []): string[] {
+export function needlesIn(text: string, needles: readonly ReadonlySet<string>[], sent: readonly string[] = []): string[] {
   let rest = unfolded(text);
   for (const value of [...sent].sort((a, b) => b.length - a.length)) rest = rest.replaceAll(value, '');
-  const ids = (rest.match(idShape) ?? []).filter((id) => needles.has(id));
-  const texts = [...needles].filter((needle) => !isIdShaped(needle) && rest.includes(needle));
-  return [...new Set([...ids, ...texts])];
+  const ids = (rest.match(idShape) ?? []).filter((id) => needles.some((some) => some.has(id)));
+  return [...new Set([...ids, ...needles.flatMap(textsAmong).filter((needle) => rest.includes(needle))])];
+}
+
+/** by set: how many there were, and those of them that are no ids. Sets grow, and are looked for thousands of times. */
+const known = new WeakMap<ReadonlySet<string>, { size: number; texts: string[] }>();
+
+function textsAmong(needles: ReadonlySet<string>): string[] {
+  const before = known.get(needles);
+  if (before?.size === needles.size) return before.texts;
+  const texts = [...needles].filter((needle) => !isIdShaped(needle));
+  known.set(needles, { size: needles.size, texts });
+  return texts;
 }
 
 const isIdShaped = (text: string): boolean => /^[a-z]{3}_[0-9a-z]{26}$/.test(text);

@@ -58,7 +58,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   const asked = new Map<ActorName, Set<string>>();
   /** every field of which the owner has got a value */
   const answered = new Set<string>();
-  const requests = new Map<string, { asker: ActorName; operation: string; forbidden: ReadonlySet<string>; sent: string[] }>();
+  const requests = new Map<string, { asker: ActorName; operation: string; forbidden: ReadonlySet<string>[]; sent: string[] }>();
   const selected = new Map<string, string[]>();
   /** by whose askers: what they have asked for so far, which stands in their trail where it was in vain */
   const tried = new Map<TenantUnderTest | null, Set<string>>();
@@ -71,10 +71,8 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   let count = 0;
   let leaks = 0;
 
-  const everybodys = (): Set<string> => new Set([...acme.needles, ...rival.needles]);
-  function forbiddenTo({ own }: Asker): Set<string> {
-    if (!own) return everybodys();
-    return own === acme ? rival.needles : acme.needles;
+  function forbiddenTo({ own }: Asker): Set<string>[] {
+    return [acme, rival].filter((tenant) => tenant !== own).map(({ needles }) => needles);
   }
 
   function fieldsAsked({ text }: Operation): string[] {
@@ -125,7 +123,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
   /** Whatever has reached somebody. */
   function lookThrough(asker: Asker, what: string, text: string, sent: readonly string[]): void {
     const visible = asker.name === 'operator' ? [...acme.managed, ...rival.managed] : [];
-    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given, ...visible]), ...needlesIn(text, new Set([...acme.secrets, ...rival.secrets]))];
+    const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given, ...visible]), ...needlesIn(text, [acme.secrets, rival.secrets])];
     if (leaked.length) findings.push(`${asker.name} got ${leaked.slice(0, 5).join(', ')} from ${what}: …${around(text, leaked[0]!)}…`);
   }
 

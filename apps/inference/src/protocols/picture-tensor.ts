@@ -22,7 +22,7 @@ export function readPictures(signature: Signature, { name, width, height, channe
     if (shape.length !== 1 && !(shape.length === 2 && shape[1] === 1)) throw invalidRequest(`${field}.shape`, `"${name}" of BYTES has one text for each row.`, remedy);
     const texts: unknown[] = shape.length === 2 ? data.flat() : data;
     if (texts.length !== shape[0]) throw invalidRequest(`${field}.data`, `The data of "${name}" do not fill its shape ${JSON.stringify(shape)}.`, remedy);
-    return checkColumns(signature, new Map([[name, texts.map((b64) => ({ b64 }))]]), 'tensor');
+    return checkColumns(signature, new Map([[name, texts.map((text) => (typeof text === 'string' ? { b64: text } : text))]]), 'tensor');
   }
   if (datatype !== 'UINT8') throw invalidRequest(`${field}.datatype`, `"${name}" is a picture, of datatype UINT8 or BYTES.`, remedy);
   return checkColumns(signature, new Map([[name, picturesOf(name, shape, data, field, remedy)]]), 'tensor');
