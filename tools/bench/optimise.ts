@@ -4,13 +4,15 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type OptimisationStep, parseOptimisation, parseTrainingSpec, type TrainingSpec } from '@millrace/configuration';
 import { importTable, readTable } from '@millrace/datasets';
-import { type FittedPipeline, optimise, type OptimisedCandidate, predict, type Row, selectBackend, type Table, train } from '@millrace/learning';
+import { type FittedPipeline, optimise, type OptimisedCandidate, predict, type Row as PlainRow, selectBackend, type Table, train } from '@millrace/learning';
 import { agree, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readPipeline } from '@millrace/packaging';
 import { median } from './median.ts';
 import { folder, readScoredDataset } from './scored-data.ts';
 import { say } from './servers.ts';
 
 type Steps = OptimisationStep[];
+/** As callers send it. */
+type Row = Record<string, number | string | null | { b64: string }>;
 
 interface Subject {
   name: string;
@@ -108,15 +110,15 @@ async function writeLine(name: string, pipeline: FittedPipeline, candidate: Opti
 const describe = (steps: Steps): string =>
   steps.map(({ method, ...rest }) => [method, ...Object.entries(rest).filter(([key]) => key !== 'temperature' && key !== 'teacherShare').map(([, value]) => (Array.isArray(value) ? value.join('-') : value))].join(' ')).join(', ') || 'base';
 
-/** The pictures of one table, by their bytes in base64: what the engine of the training side looks them up by. */
-function tableOrRows({ image }: FittedPipeline, rows: Row[]): Row[] | Table {
-  if (!image) return rows;
-  return { rows: rows.length, columns: [], pictures: { name: image.name, type: 'image', values: rows.map((row) => Buffer.from(String(row[image.name]), 'base64')) } };
+/** Rows as the engine of the training side takes them, which reads pictures from a table. */
+function tableOrRows({ image }: FittedPipeline, rows: Row[]): PlainRow[] | Table {
+  if (!image) return rows as PlainRow[];
+  return { rows: rows.length, columns: [], pictures: { name: image.name, type: 'image', values: rows.map((row) => Buffer.from((row[image.name] as { b64: string }).b64, 'base64')) } };
 }
 
 function rowsOf(table: Table, { features, image }: FittedPipeline, places: Int32Array): Row[] {
   const some = Array.from(places.subarray(0, 200));
-  if (image) return some.map((place) => ({ [image.name]: Buffer.from(table.pictures!.values[place]!).toString('base64') }));
+  if (image) return some.map((place) => ({ [image.name]: { b64: Buffer.from(table.pictures!.values[place]!).toString('base64') } }));
   const all = some.map((place): Row => Object.fromEntries(features.map(({ name }) => {
     const value = table.columns.find((column) => column.name === name)!.values[place]!;
     return [name, typeof value === 'number' && Number.isNaN(value) ? null : value];

@@ -1,33 +1,42 @@
-import { selectionMetricOf } from '@millrace/configuration';
-import { scoreRows } from '../families/families.ts';
+import { findNeighbours, neighbourShares } from '../nearest-neighbours.ts';
 import type { Pacer } from '../pacer.ts';
-import { scoresToMetric } from '../prepared-data.ts';
+import type { FittedTarget } from '../pipeline.ts';
 import { createRandom, type Random } from '../random.ts';
-import { selectionSign } from './points.ts';
 import type { OptimisationWork, PipelineOf, StepOutcome } from './work.ts';
+
+type Neighbours = PipelineOf<'knn'>['estimator'];
 
 /** Rounds of k-means: fewer where points and prototypes are many, for a few seconds' work. */
 const [fewestRounds, mostRounds, mostWork] = [2, 20, 3e9];
-/** Rows by which the number of neighbours is chosen. */
-const askedRows = 2000;
+/** The number of neighbours is chosen by so many rows that no prototype was made of. */
+const [heldShare, mostHeld] = [0.2, 1000];
 
 /**
  * Few prototypes in place of all rows (Chang 1974; Hastie et al. 2009, section 13.2): the rows of each class by themselves, or
  * of a number together with their target, are divided by k-means, and each part becomes its mean. With fewer points fewer neighbours
- * decide: as many as answer the training rows best.
+ * decide: as many as answer rows best that are held back to find that out.
  */
-export async function condense(pipeline: PipelineOf<'knn'>, keep: number, work: OptimisationWork): Promise<StepOutcome> {
+export async function condense(pipeline: PipelineOf<'knn'>, keep: number, { seed, pacer }: OptimisationWork): Promise<StepOutcome> {
   const { estimator, target } = pipeline;
+  const order = createRandom(seed, 0xc0de).permutation(estimator.targets.length);
+  const held = order.subarray(0, Math.min(mostHeld, Math.floor(heldShare * order.length)));
+  const trial = await prototypesOf(estimator, order.slice(held.length).sort(), target, keep, createRandom(seed, 0xc0de, 1), pacer);
+  const k = trial && (await bestNeighbours(trial, subset(estimator, held), target, pacer));
+  const all = k && (await prototypesOf(estimator, order.slice().sort(), target, keep, createRandom(seed, 0xc0de, 2), pacer));
+  return all ? { type: 'made', pipeline: { ...pipeline, estimator: { ...all, k: Math.min(k, all.targets.length) } } } : { type: 'cancelled' };
+}
+
+/** Those that stand for the rows at these places; null when the pacer said stop. */
+async function prototypesOf(estimator: Neighbours, places: Int32Array, target: FittedTarget, keep: number, random: Random, pacer: Pacer): Promise<Neighbours | null> {
   const { rows, targets, width } = estimator;
-  const random = createRandom(work.seed, 0xc0de);
   const prototypes: { values: Float64Array; target: number }[] = [];
-  const groups = target.type === 'number' ? [Array.from(targets.keys())] : target.classes.map((_, index) => Array.from(targets.keys()).filter((row) => targets[row] === index));
+  const groups = target.type === 'number' ? [Array.from(places)] : target.classes.map((_, index) => Array.from(places).filter((row) => targets[row] === index));
   for (const group of groups) {
     if (group.length === 0) continue;
     const count = Math.max(1, Math.round(keep * group.length));
     const points = target.type === 'number' ? withTarget(rows, width, targets as Float64Array, group) : group.map((row) => rows.slice(row * width, (row + 1) * width));
-    const parts = await divide(points, count, random, work.pacer);
-    if (!parts) return { type: 'cancelled' };
+    const parts = await divide(points, count, random, pacer);
+    if (!parts) return null;
     for (const part of parts) {
       const own = part.map((place) => group[place]!);
       prototypes.push({
@@ -36,28 +45,46 @@ export async function condense(pipeline: PipelineOf<'knn'>, keep: number, work: 
       });
     }
   }
-  const condensed = {
-    ...estimator,
+  const { storage: _storage, ...rest } = estimator;
+  return {
+    ...rest,
     rows: Float64Array.from(prototypes.flatMap(({ values }) => [...values])),
     targets: target.type === 'number' ? Float64Array.from(prototypes, (one) => one.target) : Int32Array.from(prototypes, (one) => one.target),
   };
-  delete condensed.storage;
-  return bestNeighbours({ ...pipeline, estimator: condensed }, work);
 }
 
-async function bestNeighbours(pipeline: PipelineOf<'knn'>, { data, spec, rows: all, seed, pacer }: OptimisationWork): Promise<StepOutcome> {
-  const metric = selectionMetricOf(spec);
-  const rows = all.length <= askedRows ? all : createRandom(seed, 0xa5c).permutation(all.length).subarray(0, askedRows).map((place) => all[place]!);
-  const most = Math.min(pipeline.estimator.k, pipeline.estimator.targets.length);
-  let best: { pipeline: PipelineOf<'knn'>; merit: number } | null = null;
-  for (const k of [...new Set([1, 2, 3, 5, 9, 15, most])].filter((own) => own <= most)) {
-    const candidate = { ...pipeline, estimator: { ...pipeline.estimator, k } };
-    const scores = await scoreRows(candidate, data.table, rows, pacer);
-    if (!scores) return { type: 'cancelled' };
-    const merit = selectionSign(metric) * (scoresToMetric(data, rows, scores, metric) ?? -Infinity);
-    if (!best || merit > best.merit) best = { pipeline: candidate, merit };
+function subset(estimator: Neighbours, places: Int32Array): Neighbours {
+  const { rows, targets, width } = estimator;
+  const own = Array.from(places, (row) => targets[row]!);
+  return {
+    ...estimator,
+    rows: Float64Array.from(Array.from(places, (row) => [...rows.subarray(row * width, (row + 1) * width)]).flat()),
+    targets: targets instanceof Int32Array ? Int32Array.from(own) : Float64Array.from(own),
+  };
+}
+
+/** By wrong answers, or squared errors; of equals the larger one. Null when the pacer said stop. */
+async function bestNeighbours({ rows, targets, width, weights, k: most }: Neighbours, held: Neighbours, target: FittedTarget, pacer: Pacer): Promise<number | null> {
+  const largest = Math.min(most, targets.length);
+  const neighbours = await findNeighbours({ count: targets.length, width, values: rows }, { count: held.targets.length, width, values: held.rows }, largest, pacer);
+  if (!neighbours) return null;
+  let [best, least] = [largest, Infinity];
+  for (const k of [...new Set([1, 2, 3, 5, 9, 15, 25, largest])].filter((own) => own <= largest)) {
+    let loss = 0;
+    held.targets.forEach((truth, query) => {
+      const from = query * largest;
+      const shares = neighbourShares(neighbours.squaredDistances.subarray(from, from + k), weights);
+      const votes = new Float64Array(target.type === 'number' ? 1 : target.classes.length);
+      shares.forEach((share, at) => {
+        const own = targets[neighbours.indices[from + at]!]!;
+        if (target.type === 'number') votes[0]! += share * own;
+        else votes[own]! += share;
+      });
+      loss += target.type === 'number' ? (votes[0]! - truth) ** 2 : Number(votes.indexOf(Math.max(...votes)) !== truth);
+    });
+    if (loss <= least) [best, least] = [k, loss];
   }
-  return { type: 'made', pipeline: best!.pipeline };
+  return best;
 }
 
 /** Rows with their target as one more cell, which weighs as much as all the others. */

@@ -1,5 +1,5 @@
 import { isErrorMetric, type SelectionMetric } from '@millrace/configuration';
-import { type ClassAnswers, metricValue, scoreOneMetric, scoreRegression } from '../metrics.ts';
+import { metricValue, scoreOneMetric, scoreRegression } from '../metrics.ts';
 import type { Scores } from '../predict.ts';
 import type { PreparedData } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
@@ -25,27 +25,45 @@ const scoredRows = 4_000_000;
  * drawn with replacement, and both models are scored on the same ones. Null where the metric is undefined.
  */
 export function lossInterval(data: PreparedData, rows: Int32Array, base: Scores, own: Scores, metric: SelectionMetric, seed: number): LossInterval | null {
-  const all = Int32Array.from(rows.keys());
+  const drawn = Int32Array.from(rows.keys());
   const lossOf = (places: Int32Array) => lossInPoints(metric, figureOf(data, rows, base, metric, places), figureOf(data, rows, own, metric, places));
-  const loss = lossOf(all);
+  const loss = lossOf(drawn);
   if (loss === null || !Number.isFinite(loss)) return null;
   const resamples = Math.min(mostResamples, Math.max(fewestResamples, Math.floor(scoredRows / rows.length)));
   const random = createRandom(seed, 0xb007);
-  const losses = Array.from({ length: resamples }, () => lossOf(all.map(() => random.below(rows.length)))).filter((value) => value !== null && Number.isFinite(value)) as number[];
+  const losses: number[] = [];
+  for (let resample = 0; resample < resamples; resample++) {
+    for (let at = 0; at < drawn.length; at++) drawn[at] = random.below(rows.length);
+    const value = lossOf(drawn);
+    if (value !== null && Number.isFinite(value)) losses.push(value);
+  }
   losses.sort((a, b) => a - b);
   const at = (share: number) => losses[Math.min(losses.length - 1, Math.floor(share * losses.length))] ?? loss;
   return { loss, lower: at((1 - coverage) / 2), upper: at((1 + coverage) / 2), coverage, rows: rows.length, resamples };
 }
 
+const byProbabilities: ReadonlySet<SelectionMetric> = new Set(['rocAuc', 'prAuc', 'logLoss', 'brier']);
+
 /** A metric of some of the answered rows, any of them more than once. */
 export function figureOf({ target, truth }: PreparedData, rows: Int32Array, scores: Scores, metric: SelectionMetric, places: Int32Array): number | null {
-  const actual = Float64Array.from(places, (place) => truth[rows[place]!]!);
-  if (scores.type === 'values') return metricValue(scoreRegression(actual, Float64Array.from(places, (place) => scores.predicted[place]!)), metric);
+  const count = places.length;
+  if (scores.type === 'values') {
+    const [actual, predicted] = [new Float64Array(count), new Float64Array(count)];
+    for (let at = 0; at < count; at++) {
+      actual[at] = truth[rows[places[at]!]!]!;
+      predicted[at] = scores.predicted[places[at]!]!;
+    }
+    return metricValue(scoreRegression(actual, predicted), metric);
+  }
   if (target.task !== 'classification') throw new Error('Class scores for a regression');
-  const width = target.classes.length;
-  const probabilities = new Float64Array(places.length * width);
-  places.forEach((place, at) => probabilities.set(scores.probabilities.subarray(place * width, (place + 1) * width), at * width));
   const { classes, positiveClass, costs } = target;
-  const answers: ClassAnswers = { classes, positiveClass, costs, actual: Int32Array.from(actual), predicted: Int32Array.from(places, (place) => scores.predicted[place]!), probabilities };
-  return scoreOneMetric(answers, metric);
+  const width = byProbabilities.has(metric) ? classes.length : 0;
+  const [actual, predicted, probabilities] = [new Int32Array(count), new Int32Array(count), new Float64Array(count * width)];
+  for (let at = 0; at < count; at++) {
+    const place = places[at]!;
+    actual[at] = truth[rows[place]!]!;
+    predicted[at] = scores.predicted[place]!;
+    for (let index = 0; index < width; index++) probabilities[at * width + index] = scores.probabilities[place * classes.length + index]!;
+  }
+  return scoreOneMetric({ classes, positiveClass, costs, actual, predicted, probabilities }, metric);
 }
