@@ -1,11 +1,11 @@
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
+import { aliasProblem, nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
 import { FreshValue } from './fresh-value.ts';
 import type { ModelCache } from './model-cache.ts';
 
 export interface EndpointDirectoryOptions {
-  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers'>;
+  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers' | 'versionNumberOfAlias'>;
   database: Pick<Database, 'listen'>;
   models: ModelCache;
   traffic: Pick<TrafficRecorder, 'record'>;
@@ -26,6 +26,7 @@ const idleMs = 60_000;
 export class EndpointDirectory {
   readonly #options: EndpointDirectoryOptions;
   readonly #endpoints = new Map<string, { tenantId: string; value: FreshValue<ServedEndpoint | null> }>();
+  readonly #labels = new Map<string, { tenantId: string; value: FreshValue<number | null> }>();
   readonly #names = new Map<string, { tenantId: string; value: FreshValue<string[]> }>();
   #stopListening: () => void = () => undefined;
 
@@ -63,6 +64,22 @@ export class EndpointDirectory {
     if (!entry) {
       entry = { tenantId, value: new FreshValue(() => this.#options.registry.listEndpointNames(tenantId), () => believed) };
       remember(this.#names, tenantId, entry);
+    }
+    return entry.value.get();
+  }
+
+  /** The version that an alias of the endpoint's model names; null when there is none. @throws DomainError UNAVAILABLE */
+  labelled(tenantId: string, name: string, label: string): number | null | Promise<number | null> {
+    if (nameProblem(name, 'model', 'endpoint') || aliasProblem(label, 'label')) return null;
+    const key = `${tenantId}/${name}/${label}`;
+    let entry = this.#labels.get(key);
+    if (!entry) {
+      const value = new FreshValue<number | null>(
+        () => this.#options.registry.versionNumberOfAlias(tenantId, name, label),
+        (number) => (number === null ? believedAbsent : believed),
+      );
+      entry = { tenantId, value };
+      remember(this.#labels, key, entry);
     }
     return entry.value.get();
   }
@@ -114,7 +131,7 @@ export class EndpointDirectory {
 
   #changed(tenantId: string | null): void {
     const now = performance.now();
-    for (const entries of [this.#endpoints, this.#names]) {
+    for (const entries of [this.#endpoints, this.#labels, this.#names]) {
       for (const [key, { tenantId: owner, value }] of entries) {
         if (tenantId !== null && owner !== tenantId) continue;
         if (now - value.usedAt > idleMs) entries.delete(key);

@@ -10,15 +10,16 @@ import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/re
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { jsonLengthHeader } from './binary-body.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
-import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
+import { modelNotFound, RequestError, shorten, toRequestError } from './request-error.ts';
+import { readBody } from './request-body.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createShadow } from './shadow.ts';
 
@@ -249,11 +250,13 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
   app.decorateRequest('bodySha256', null);
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const { headers } = request;
     try {
-      if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity') throw unsupportedMediaType('The body is compressed.');
-      if (request.headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(body).digest('hex');
-      done(null, parseJsonBody(body as Buffer));
+      if (headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(bytes).digest('hex');
+      const body = readBody(headers, bytes as Buffer, maxBodyBytes);
+      if (!(body instanceof Promise)) return done(null, body);
+      body.then((read) => done(null, read), done);
     } catch (error) {
       done(error as Error);
     }
@@ -317,9 +320,9 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
     credentials: false,
     methods: ['GET', 'POST'],
-    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'content-encoding', jsonLengthHeader, 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
-      'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
+      jsonLengthHeader, 'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
       'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],

@@ -4,7 +4,7 @@ export { compareVersions, type VersionComparison } from './compare-versions.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';
-export { nameProblem } from './names.ts';
+export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
 export {
   type CreateEndpointOutcome,

@@ -311,6 +311,17 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
     },
 
     /** Numbers of the READY versions behind an endpoint, oldest first; empty when there is no such endpoint. */
+    /** The version that an alias of the endpoint's model names; null when there is no such alias, or it cannot be served. */
+    async versionNumberOfAlias(tenantId: string, endpointName: string, alias: string): Promise<number | null> {
+      const found = await database.forTenant(tenantId).transaction((tx) =>
+        tx.modelAlias.findFirst({
+          where: { tenantId, name: alias, model: { endpoints: { some: { name: endpointName } } }, version: { status: 'READY' } },
+          select: { version: { select: { number: true } } },
+        }),
+      );
+      return found?.version.number ?? null;
+    },
+
     async listVersionNumbers(tenantId: string, endpointName: string): Promise<number[]> {
       const rows = await database.forTenant(tenantId).transaction((tx) =>
         tx.modelVersion.findMany({

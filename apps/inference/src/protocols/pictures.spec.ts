@@ -33,6 +33,8 @@ function read(reader: ReadRequest, body: unknown): unknown {
 const picture = { b64: red };
 const tensor = (change: object = {}) => ({ inputs: [{ name: 'image', datatype: 'UINT8', shape: [1, 2, 4, 1], data: ramp, ...change }] });
 
+const lengthed = (bytes: Buffer) => Buffer.concat([Buffer.from([bytes.length, 0, 0, 0]), bytes]);
+
 it.each<[string, ReadRequest, unknown]>([
   ['one', readSimplePredict, { features: picture }],
   ['a list', readSimplePredict, { features: [picture] }],
@@ -46,6 +48,9 @@ it.each<[string, ReadRequest, unknown]>([
   ['a data frame', readMlflow, { dataframe_split: { columns: ['image'], data: [[picture]] } }],
   ['BYTES', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: [red] })],
   ['BYTES of shape [N, 1]', readOpenInference, tensor({ datatype: 'BYTES', shape: [1, 1], data: [[red]] })],
+  ['BYTES of a file', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from(red, 'base64')) })],
+  ['BYTES of base64 text', readOpenInference, tensor({ datatype: 'BYTES', shape: [1, 1], data: lengthed(Buffer.from(red)) })],
+  ['UINT8 in bytes', readOpenInference, tensor({ shape: [1, 1, 1, 3], data: Buffer.from([255, 0, 0]) })],
   ['UINT8 of another size, coloured', readOpenInference, tensor({ shape: [1, 1, 1, 3], data: [[[[255, 0, 0]]]] })],
 ])('a picture may be sent as %s', (_name, reader, body) => {
   expect(read(reader, body)).toEqual([Array.from({ length: 8 }, () => luma)]);
@@ -66,6 +71,9 @@ it.each<[string, ReadRequest, unknown, string]>([
   ['a pixel out of range', readOpenInference, tensor({ data: [...ramp.slice(1), 256] }), 'invalid_request null inputs[0].data'],
   ['half a pixel', readOpenInference, tensor({ data: [...ramp.slice(1), 0.5] }), 'invalid_request null inputs[0].data'],
   ['text that is no base64', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: ['!'] }), 'not_base64 0 image'],
+  ['half a file in bytes', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from(red, 'base64').subarray(0, 30)) }), 'broken_image 0 image'],
+  ['bytes of neither file nor text', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from([0, 1, 2])) }), 'not_base64 0 image'],
+  ['pixels too few in bytes', readOpenInference, tensor({ data: Buffer.from([1]) }), 'invalid_request null inputs[0].data'],
   ['a number', readTfServing, { instances: [5] }, 'not_an_image 0 image'],
   ['half a file', readTfServing, { instances: [{ b64: red.slice(0, 40) }] }, 'broken_image 0 image'],
   ['pixels in an object', readTfServing, { instances: [{ image: { width: 4, height: 2, channels: 1, data: ramp } }] }, 'not_an_image 0 image'],
