@@ -123,8 +123,8 @@ function costDomain(costs: readonly number[]): [number, number] {
 function lossDomain(points: readonly TradeOffPoint[], limit: number | null): [number, number] {
   const far = Math.max(2, 4 * (limit ?? 2.5));
   const worst = Math.max(limit ?? 0, ...points.map(({ loss }) => Math.min(loss, far)), 0.1);
-  const best = Math.min(0, ...points.map(({ loss }) => Math.max(loss, -far)));
-  const room = (worst - best) * 0.2;
+  const best = Math.min(0, ...points.map(({ loss, interval }) => Math.max(loss <= far ? (interval?.lower ?? loss) : 0, -far)));
+  const room = (worst - best) * 0.1;
   return [best - room, worst + room];
 }
 
