@@ -1,15 +1,17 @@
-import type { Optimisation } from '@millrace/configuration';
+import type { ModelVersion } from '@millrace/database';
 import { loadModel } from '@millrace/packaging';
 import { optimisationOf } from '@millrace/registry';
 import { irisSpec, type TenantInWorld, type World } from '@millrace/testkit';
+import type { OptimiseModelInput } from '@millrace/training';
 import { createWorkerWorld, isOver, type RunNow, type WorkerWorld } from './worker-world.ts';
 
 let world: World;
 let tenant: TenantInWorld;
 let startTestWorker: WorkerWorld['startTestWorker'];
 let until: WorkerWorld['until'];
-/** a dense network, trained here */
+/** a dense network, trained here, and what the first test makes of it */
 let trained: RunNow;
+let smaller: ModelVersion;
 
 beforeAll(async () => {
   ({ world, tenant, startTestWorker, until } = await createWorkerWorld());
@@ -19,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-async function optimised(from: string, wanted: Partial<Optimisation>): Promise<RunNow> {
+async function optimised(from: string, wanted: Omit<OptimiseModelInput, 'modelVersionId'>): Promise<RunNow> {
   const outcome = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: from, ...wanted });
   if (outcome.type !== 'submitted') throw new Error(JSON.stringify(outcome));
   return until(outcome.run.id, isOver);
@@ -31,7 +33,7 @@ describe('a version made from another', () => {
     const run = await optimised(base.id, { steps: [{ method: 'prune_units', keep: 0.25 }, { method: 'quantise', to: 'float16' }] });
     expect(run).toMatchObject({ status: 'SUCCEEDED', modelName: 'flowers', datasetVersionId: trained.datasetVersionId, spec: trained.spec });
     expect(run.computeSeconds).toBeGreaterThan(0);
-    const version = run.modelVersion!;
+    const version = (smaller = run.modelVersion!);
     expect(version).toMatchObject({ status: 'READY', number: 2, modelId: base.modelId, datasetVersionId: base.datasetVersionId, family: 'dense' });
     const optimisation = optimisationOf(version)!;
     expect(optimisation).toMatchObject({ parent: { id: base.id, number: 1 }, origin: { id: base.id, number: 1 }, metric: 'f1', steps: [{ method: 'prune_units' }, { method: 'quantise' }] });
@@ -84,10 +86,9 @@ describe('a version made from another', () => {
   });
 
   it('is not made of what is gone by then', async () => {
-    const spare = await optimised(trained.modelVersion!.id, { steps: [{ method: 'quantise', to: 'float16' }] });
-    const outcome = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: spare.modelVersion!.id, steps: [{ method: 'distil', units: [4] }], device: 'GPU' });
+    const outcome = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: smaller.id, steps: [{ method: 'distil', units: [4] }], device: 'GPU' });
     if (outcome.type !== 'submitted') throw new Error(outcome.type);
-    expect((await world.registry.deleteVersion(tenant.owner.actor, spare.modelVersion!.id)).type).toBe('deleted');
+    expect((await world.registry.deleteVersion(tenant.owner.actor, smaller.id)).type).toBe('deleted');
     await world.db.asOwner(`UPDATE runs SET device = 'AUTO' WHERE id = $1`, [outcome.run.id]); // now a worker takes it
     expect(await until(outcome.run.id, isOver)).toMatchObject({ status: 'FAILED', failureCode: 'BASE_DELETED', failureField: 'modelVersionId', attempt: 1 });
   });
