@@ -27,7 +27,9 @@ export function readPipeline(files: PackageFiles): ReadPipeline {
   if (signature.personalisation) return unsupported('A model with heads is not read back.');
   try {
     const pipeline = readModel(model, signature);
-    const again = signatureOf(pipeline);
+    const fresh = signatureOf(pipeline);
+    // How many rows a call takes may have been measured since.
+    const again = { ...fresh, graph: { ...fresh.graph, rowsPerCall: signature.graph.rowsPerCall } };
     const isSame = Buffer.from(writeModel(pipeline, again)).equals(model) && Buffer.from(signatureBytes(again)).equals(files.get('signature.json')!);
     return isSame ? { type: 'read', pipeline } : unsupported('The model was written in another way than this version of Millrace does.');
   } catch (error) {
