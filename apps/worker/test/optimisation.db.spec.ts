@@ -30,7 +30,7 @@ async function optimised(from: string, wanted: Omit<OptimiseModelInput, 'modelVe
 describe('a version made from another', () => {
   it('names its parent wherever it is looked for, was measured beside it, and answers', async () => {
     const base = trained.modelVersion!;
-    const run = await optimised(base.id, { steps: [{ method: 'prune_units', keep: 0.25 }, { method: 'quantise', to: 'float16' }] });
+    const run = await optimised(base.id, { steps: [{ method: 'prune_units', keep: 0.25 }, { method: 'quantise', to: 'int8' }] });
     expect(run).toMatchObject({ status: 'SUCCEEDED', modelName: 'flowers', datasetVersionId: trained.datasetVersionId, spec: trained.spec });
     expect(run.computeSeconds).toBeGreaterThan(0);
     const version = (smaller = run.modelVersion!);
