@@ -41,7 +41,7 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
     for (const record of trials) await send({ type: 'search-trial', record });
     return send({ type: 'failed', failure: nothingFits(outcome, wanted) });
   }
-  await publish(job, wanted, outcome, outcome.candidates[outcome.best]!, trials, table, send);
+  await publish({ ...job, backend: backend.name }, wanted, outcome, outcome.candidates[outcome.best]!, trials, table, send);
 }
 
 /** Leaves the chosen candidate's package in the work folder. */
