@@ -174,11 +174,15 @@ describe('nearest neighbours', () => {
     expect(outcome.candidates[0]!.interval!.loss).toBeLessThan(3);
   });
 
-  it('condense numbers as well', async () => {
+  it('condense numbers as well, and say anew how far they may be off', async () => {
     const table = madeUpTable(300, 2);
-    const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 5 }] }, ['grade', 'passed']);
-    const outcome = await optimised(await baseOf(table, spec), table, spec, { steps: [{ method: 'condense', keep: 0.5 }], maxLoss: 100 });
+    const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 5 }], selection: { intervalCoverage: 0.8 } }, ['grade', 'passed']);
+    const base = await baseOf(table, spec);
+    const outcome = await optimised(base, table, spec, { steps: [{ method: 'condense', keep: 0.3 }], maxLoss: 100 });
     expect(outcome).toMatchObject({ best: 0, chosenOn: 'half of the test rows', candidates: [{ metrics: { validation: { rows: 30 }, test: { rows: 30 } } }] });
+    const widthOf = ({ target }: FittedPipeline) => (target.type === 'number' ? target.interval!.halfWidth : NaN);
+    expect(widthOf(outcome.candidates[0]!.pipeline)).toBeGreaterThan(widthOf(base));
+    expect((outcome.candidates[0]!.metrics.test as { coverage: number }).coverage).toBeGreaterThan(0.6);
   });
 });
 
