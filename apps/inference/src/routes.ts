@@ -50,8 +50,12 @@ export interface RouteOptions {
   callers: Callers;
   pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
+  /** further ones, which have their own rooms */
+  more: readonly Route[];
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
+  /** the metrics of all processes that serve this port; of none if there is no other */
+  gather(): Promise<unknown[]>;
 }
 
 interface ModelParams {
@@ -62,7 +66,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -149,7 +153,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const name = served.endpoint.name;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
       return reply.code(503).header('retry-after', '5').send({ name, ready: false });
@@ -162,7 +166,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const version = String(served.version.number);
     const { name } = served.endpoint;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
@@ -224,11 +228,12 @@ export function createRoutes(options: RouteOptions): Route[] {
         return predict(request, reply, readSimplePredict, model);
       },
     },
+    ...more,
     { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (request) => callers.describe(request.actor!) },
     {
       operation: operations.metrics,
       access: 'public',
-      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render(await gather())),
     },
     { operation: operations.openapi, access: 'public', handle: () => api },
     {
@@ -243,7 +248,7 @@ export function createRoutes(options: RouteOptions): Route[] {
   ];
 }
 
-const tooManyPictures = (): RequestError =>
+export const tooManyPictures = (): RequestError =>
   new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });
 
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
@@ -252,7 +257,7 @@ function target(request: FastifyRequest): [name: string, versionNumber: number |
 }
 
 /** The header with which a caller tries a version that others do not get yet. */
-function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
+export function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
   const sent = request.headers['x-millrace-model-version'];
   return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
@@ -263,7 +268,7 @@ function bodyOf(request: FastifyRequest): JsonBody {
 }
 
 /** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
-function versionNumber({ model, version }: ModelParams): number | undefined {
+export function versionNumber({ model, version }: ModelParams): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
   throw modelNotFound(model, version);
