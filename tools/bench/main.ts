@@ -4,6 +4,7 @@ import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
 import { benchImages } from './images.ts';
+import { benchOptimise } from './optimise.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
@@ -26,6 +27,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   forecast: benchForecast,
   metering: benchMetering,
   images: benchImages,
+  optimise: benchOptimise,
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,

@@ -50,6 +50,7 @@ export {
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
+export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
 export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,
