@@ -20,6 +20,7 @@ import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
+import { VersionDownloads } from './version-downloads.tsx';
 import { ComparisonCard } from './comparison-card.tsx';
 import { LineageCard } from './lineage-card.tsx';
 import { DescriptionCard, PolicyCard } from './policy-card.tsx';
@@ -169,7 +170,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
             <SignatureTable signature={signature} />
           </Card>
         )}
-        <Card title="Lineage and package" actions={mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}>
+        <Card title="Lineage and package" actions={mayExport && <VersionDownloads modelId={modelId} modelName={modelName} number={version.number} family={version.family} />}>
           <Facts
             facts={[
               ...originFacts(version),
