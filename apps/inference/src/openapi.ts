@@ -123,7 +123,7 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
   429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
-  503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
+  503: { codes: ['model_unavailable', 'unavailable', 'overloaded', 'deadline_exceeded'], meaning: 'Try again after the seconds in Retry-After.' },
 };
 
 const rowCodes =

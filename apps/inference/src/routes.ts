@@ -52,6 +52,8 @@ export interface RouteOptions {
   answerOnce: ReturnType<typeof createAnswerOnce>;
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
+  /** the metrics of all processes that serve this port; of none if there is no other */
+  gather(): Promise<unknown[]>;
 }
 
 interface ModelParams {
@@ -62,7 +64,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -149,7 +151,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const name = served.endpoint.name;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
       return reply.code(503).header('retry-after', '5').send({ name, ready: false });
@@ -162,7 +164,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const version = String(served.version.number);
     const { name } = served.endpoint;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
@@ -228,7 +230,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     {
       operation: operations.metrics,
       access: 'public',
-      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render(await gather())),
     },
     { operation: operations.openapi, access: 'public', handle: () => api },
     {

@@ -3,7 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
+import { type Clock, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
@@ -11,6 +11,7 @@ import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
 import { jsonLengthHeader } from './binary-body.ts';
+import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
@@ -49,8 +50,12 @@ export interface InferenceOptions {
   maxBodyBytes?: number;
   /** predictions under way at a time; further ones get 503 */
   maxInFlight?: number;
-  /** between "not ready" and closing, in milliseconds */
+  /** between "not ready" and closing, in milliseconds, so that a balancer can look elsewhere first */
   drainMs?: number;
+  /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
+  handoverMs?: number;
+  /** where its connections come from, beside the address that it listens on */
+  supervision?: Supervision | null;
   /** foreign pages that may call it; none if left out */
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
@@ -63,8 +68,11 @@ export interface InferenceOptions {
 
 export interface RunningInference {
   url: string;
-  /** Says "not ready", finishes what is under way, enters the last usage, and ends. May be called twice. */
-  close(): Promise<void>;
+  /**
+   * Says "not ready", finishes what is under way, enters the last usage, and ends. May be called twice.
+   * @param hasSuccessor whether whoever is told to connect anew finds another server: otherwise there is no handover
+   */
+  close(ending?: { hasSuccessor: boolean }): Promise<void>;
 }
 
 const mebibyte = 1024 ** 2;
@@ -74,7 +82,7 @@ const mostShadowed = 64;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
-  const { logger } = options;
+  const { logger, supervision, version = millraceVersion } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
@@ -83,18 +91,19 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
-  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
+  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
+  const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
-  const metrics = createMetrics(models, predictor);
+  const predictor = createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 });
+  const metrics = createMetrics(models, predictor, batcher);
   let state: 'open' | 'draining' = 'open';
 
   const routes = createRoutes({
-    version: options.version ?? '0.1.0',
+    version,
     predictor,
     directory,
     models,
@@ -103,8 +112,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
     pictures,
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
+    gather: async () => (supervision ? supervision.gather() : []),
   });
-  const app = createApp({
+  const { app, connections } = createApp({
     routes,
     metrics,
     logger,
@@ -117,12 +127,17 @@ export async function startInference(options: InferenceOptions): Promise<Running
   });
 
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => {
+  const close: RunningInference['close'] = ({ hasSuccessor } = { hasSuccessor: true }) => {
     closing ??= (async () => {
       state = 'draining';
-      if (options.drainMs) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
-      directory.stop();
+      // Whoever is supervised has left the door to others already.
+      if (options.drainMs && !(supervision && hasSuccessor)) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
+      supervision?.draining();
+      // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
+      if (options.handoverMs && hasSuccessor) await connections.gone(options.handoverMs);
       await app.close();
+      await connections.gone();
+      directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
@@ -140,11 +155,18 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    models.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });
     const address = app.server.address();
     const port = typeof address === 'object' && address ? address.port : options.port;
-    return { url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, close };
+    const url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+    if (supervision) {
+      await directory.warm(await supervision.inheritance);
+      supervision.takeConnections('inference', (socket) => app.server.emit('connection', socket));
+      supervision.serving({ url, version, legacy: () => directory.inUse(), report: metrics.report });
+    }
+    return { url, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -189,7 +211,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): { app: FastifyInstance; connections: OpenConnections } {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -242,8 +264,8 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
     clientErrorHandler: refuseBrokenHttp,
   });
-  const endSilentConnections = watchSilentConnections(app.server);
-  app.addHook('preClose', async () => endSilentConnections());
+  const connections = watchConnections(app.server);
+  app.addHook('preClose', async () => connections.endSilent());
   app.decorateRequest('actor', null);
   app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);
@@ -269,9 +291,9 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     done();
   });
   allowListedOrigins(app, corsOrigins);
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    // Otherwise a keep-alive connection outlives its last answer, and closing waits for it.
-    if (isDraining()) reply.header('connection', 'close');
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // Its client takes what comes next to another server. What it has sent already is answered first.
+    if (isDraining() && connections.isLast(request.raw)) reply.header('connection', 'close');
     done(null, payload);
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -310,7 +332,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     const message = `There is no route ${request.method} ${shorten(path)}.`;
     return refuse(request, reply, new RequestError(404, 'route_not_found', message, { remedy: 'See GET /docs.' }));
   });
-  return app;
+  return { app, connections };
 }
 
 /** Pages of these origins may call with a key that they hold; nothing is ever sent along by the browser itself. */

@@ -1,6 +1,7 @@
 export { type ClaimedImport, createImportQueue, type ImportedVersion, type ImportQueue } from './model-imports.ts';
 export { type Gate } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
+export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';

@@ -6,6 +6,7 @@ import { createQuota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { createEndpointServing, type EndpointServing, servingOf } from './endpoint-serving.ts';
 import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
@@ -37,7 +38,7 @@ export interface NewVersion {
 
 /** What the data plane needs to serve an endpoint. */
 export interface ServedEndpoint {
-  endpoint: { id: string; name: string };
+  endpoint: { id: string; name: string; serving: EndpointServing };
   /** what the endpoint's alias points to, or the version that was asked for */
   version: ServedVersion;
   /** whether the alias points to it */
@@ -89,6 +90,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
   return {
     ...createPackageStore({ database, storage, keyring }),
+    ...createEndpointServing({ database }),
     ...createModelCare({ database, storage, quota: createQuota({ database }) }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
@@ -291,7 +293,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
           if (row.versionId !== version.id) shares.push({ version: await served(row.version), percent: row.percent, mirrorPercent: row.mirrorPercent });
         }
         return {
-          endpoint: { id: endpoint.id, name: endpoint.name },
+          endpoint: { id: endpoint.id, name: endpoint.name, serving: servingOf(endpoint) },
           version: await served(version),
           isStable: version.id === alias?.versionId,
           shares,

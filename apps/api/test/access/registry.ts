@@ -126,6 +126,11 @@ export const registryRows: Rows = {
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.updateEndpointServing': {
+    operation: `mutation ($endpoint: String!) { updateEndpointServing(input: { endpointName: $endpoint, maxBatchRows: 64 }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
   'Mutation.rollBackEndpoint': {
     operation: `mutation ($endpoint: String!) { rollBackEndpoint(input: { endpointName: $endpoint }) { ${error} } }`,
     needs: 'endpoint:write',

@@ -196,6 +196,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('rollBackEndpoint', { endpointName }, credential); // whatever is under way
     await change('setEndpointTraffic', { endpointName, traffic: [{ versionNumber: 1, percent: 50 }, { versionNumber: 3, percent: 50 }] }, credential);
     await change('startRollout', { endpointName, versionNumber: 3, rollbackOn: [{ metric: 'ERROR_RATE', threshold: 0.1 }] }, credential);
+    await change('updateEndpointServing', { endpointName, idleSeconds: 3600 }, credential);
     await ask('query', 'endpoint', { name: endpointName }, credential);
     await change('promoteRollout', { endpointName }, credential);
     await change('rollBackEndpoint', { endpointName }, credential);

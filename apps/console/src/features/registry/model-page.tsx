@@ -14,7 +14,6 @@ import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { ModelDocument, PublishModelVersionDocument, type ModelQuery, type ModelVersionStatus } from '../../gql/graphql.ts';
-import { DownloadLink } from '../../graphql/download-link.tsx';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
