@@ -57,6 +57,7 @@ describe('GET /models/{model}/versions/{version}/package', () => {
     const refused = await download(layersOf(1), ana.token);
     expect([refused.status, await refused.json()]).toMatchObject([409, { error: { message: expect.stringContaining('family knn is not made of layers') as string } }]);
     const viewer = await world.member(ana.actor.tenantId, 'VIEWER');
+    expect(await world.database.asOwner(`SELECT count(*)::int AS exports FROM audit_events WHERE action = 'model.export' AND details->>'format' = 'tensorflow.js'`)).toEqual([{ exports: 0 }]);
     expect([(await download(layersOf(1))).status, (await download(layersOf(1), viewer.token)).status, (await download(layersOf(9), ana.token)).status]).toEqual([401, 403, 404]);
   });
 

@@ -28,16 +28,18 @@ export const packagePrefix = (tenantId: string, versionId: string): string => `t
 
 /** The packages of versions in the artefact store: signed as they go in, whole before any row names them. */
 export function createPackageStore({ database, storage, keyring }: PackageStoreOptions) {
-  /** A version that is taken away, which the trail then says; null when there is no such version. */
-  async function findForExport(actor: Actor, input: { modelId: string; versionNumber: number }, format: object): Promise<(ModelVersion & { model: Model }) | null> {
+  /** A version that shall be taken away; null when there is no such version. */
+  async function findForExport(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<(ModelVersion & { model: Model }) | null> {
     requirePermission(actor, 'model:export');
     const { tenantId } = actor;
-    return database.forTenant(tenantId).transaction(async (tx) => {
-      const key = { tenantId, modelId: input.modelId, number: input.versionNumber };
-      const found = await tx.modelVersion.findUnique({ where: { tenantId_modelId_number: key }, include: { model: true } });
-      if (found) await recordAudit(tx, actor, { action: 'model.export', subject: found.id, details: { model: found.model.name, version: found.number, packageSha256: found.packageSha256, ...format } });
-      return found;
-    });
+    const key = { tenantId, modelId: input.modelId, number: input.versionNumber };
+    return database.forTenant(tenantId).transaction((tx) => tx.modelVersion.findUnique({ where: { tenantId_modelId_number: key }, include: { model: true } }));
+  }
+
+  /** Says so in the trail, before the first byte leaves. */
+  async function noteExport(actor: Actor, { id, number, packageSha256, model }: ModelVersion & { model: Model }, format: object = {}): Promise<void> {
+    const details = { model: model.name, version: number, packageSha256, ...format };
+    await database.forTenant(actor.tenantId).transaction((tx) => recordAudit(tx, actor, { action: 'model.export', subject: id, details }));
   }
 
   async function readPackage(version: { packagePrefix: string }): Promise<PackageFiles> {
@@ -75,7 +77,7 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
      * @throws DomainError CONFLICT when it is not made of layers
      */
     async exportLayers(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
-      const version = await findForExport(actor, input, { format: 'tensorflow.js' });
+      const version = await findForExport(actor, input);
       if (!version) return null;
       if (!familiesOfLayers.includes(version.family)) throw hasNoLayers(`A model of the family ${version.family} is not made of layers.`);
       const files = await readPackage(version);
@@ -85,6 +87,7 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
       if (read.type === 'unreadable') throw hasNoLayers(read.message);
       const written = writeLayers(read.pipeline);
       if (written.type === 'unsupported') throw hasNoLayers(written.message);
+      await noteExport(actor, version, { format: 'tensorflow.js' });
       const entries = [...written.files].map(([name, content]): ArchiveEntry => ({ name, sizeBytes: content.byteLength, content }));
       return { filename: `${version.model.name}-${version.number}.tfjs.tar`, sizeBytes: archiveBytes(entries), content: writeArchive(entries) };
     },
@@ -95,8 +98,9 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
      */
     async exportPackage(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
       const { tenantId } = actor;
-      const version = await findForExport(actor, input, {});
+      const version = await findForExport(actor, input);
       if (!version) return null;
+      await noteExport(actor, version);
       const stored = await storage.list(version.packagePrefix);
       if (!stored.length) throw packageIsMissing();
       const entries = stored.map(({ key, sizeBytes }): ArchiveEntry => ({
