@@ -3,6 +3,7 @@ import { benchAudit } from './audit.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
+import { benchOverload } from './overload.ts';
 import { benchImages } from './images.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
@@ -25,6 +26,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,
+  overload: benchOverload,
   images: benchImages,
   personalisation: benchPersonalisation,
   predict: benchPredict,
