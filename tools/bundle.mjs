@@ -16,7 +16,7 @@ export const entries = {
   'apps/api': ['src/main.ts', pictureThread],
   'apps/inference': ['src/main.ts', pictureThread],
   'apps/worker': ['src/main.ts', 'src/trainer.ts', 'src/importer.ts'],
-  tools: ['src/supervisor.ts', 'src/doctor.ts'],
+  tools: ['src/supervisor.ts', 'src/doctor.ts', 'src/restart.ts'],
 };
 
 const registryPackagesStayOutside = {

@@ -5,6 +5,7 @@ import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
 import { benchOverload } from './overload.ts';
 import { benchImages } from './images.ts';
+import { benchOptimise } from './optimise.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
@@ -28,6 +29,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   metering: benchMetering,
   overload: benchOverload,
   images: benchImages,
+  optimise: benchOptimise,
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,

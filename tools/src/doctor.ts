@@ -4,7 +4,10 @@ import net from 'node:net';
 import path from 'node:path';
 import { selectBackend } from '@millrace/learning';
 import pg from 'pg';
+import { buildOf } from './fleet.ts';
+import { runningSupervisor } from './home.ts';
 import { print } from './log-lines.ts';
+import { readProcessList } from './process-list.ts';
 
 /** `npm run doctor`: looks at everything that Millrace needs of a machine, and says how to mend what is missing. */
 
@@ -19,6 +22,7 @@ const home = process.env['MILLRACE_HOME'] ?? path.join(root, '.millrace');
 checkNode();
 checkDisk();
 await checkPorts();
+await checkProcesses();
 await checkDatabase();
 await checkBackend();
 checkBrowser();
@@ -57,6 +61,29 @@ async function checkPorts(): Promise<void> {
     else if (running) note('note', 'Port', `${port} is in use; Millrace itself seems to be running`);
     else note('fault', 'Port', `${port} is in use by another program. Stop it, or set ${variable}.`);
   }
+}
+
+/** Those of a Millrace that runs on this home. */
+async function checkProcesses(): Promise<void> {
+  const list = (await runningSupervisor(path.resolve(home))) === null ? null : readProcessList(home);
+  if (!list) return;
+  const probes: Record<string, string> = { api: '/readyz', inference: '/v2/health/ready' };
+  for (const program of new Set(list.processes.map((running) => running.program))) {
+    const parts = list.processes.filter((running) => running.program === program);
+    const answer = await Promise.all(
+      parts.map(async ({ url, state }) => {
+        if (url === null) return state === 'serving';
+        return fetch(url + probes[program], { signal: AbortSignal.timeout(2_000) }).then((response) => response.ok, () => false);
+      }),
+    );
+    const answering = answer.filter(Boolean).length;
+    const versions = [...new Set(parts.flatMap(({ version }) => version ?? []))];
+    const which = parts.map(({ pid, state }) => `${pid}${state === 'serving' ? '' : ` (${state})`}`).join(', ');
+    note(answering === parts.length ? 'ok' : 'fault', 'Processes', `${program}: ${answering} of ${parts.length} answer${versions.length ? `, version ${versions.join(' and ')}` : ''}; process ${which}`);
+    const present = buildOf(path.join(root, `apps/${program}/bundle/main.js`));
+    if (parts.some(({ build }) => build !== present)) note('note', 'Processes', `${program} runs another build than the one that lies here. Run: npm run restart`);
+  }
+  if (list.restarts.problem !== null) note('fault', 'Restart', `the last one failed: ${list.restarts.problem}. See what the supervisor printed.`);
 }
 
 async function checkDatabase(): Promise<void> {

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { createAuth, createTenantKeyring, type MasterKeys, parseKey } from '@millrace/auth';
 import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
@@ -8,14 +9,19 @@ import { isProcessAlive, parseEnvironment } from '@millrace/kernel';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { z } from 'zod';
 import { runDemo } from './demo.ts';
+import { createFleet, type Program } from './fleet.ts';
 import { checkedMasterKeys, makeSecrets, plainArtefactsMark, runningSupervisor } from './home.ts';
 import { consoleLogger, prefixLines, print } from './log-lines.ts';
+import { removeProcessList, writeProcessList } from './process-list.ts';
 import { resealTenants } from './reseal.ts';
+import { SharedPort } from './shared-port.ts';
 
 /**
  * `npm start`: an embedded Postgres (or DATABASE_URL), the API, the inference server and one worker, all of them
- * children of this process, which restarts what crashes and stops everything in the right order.
+ * children of this process, which restarts what crashes, replaces what runs, and stops everything in the right order.
  */
+
+const processesSetting = z.union([z.literal('cores').transform(() => os.availableParallelism()), z.coerce.number().int().min(1).max(64)]).default(1);
 
 const settingsSchema = z.object({
   MILLRACE_ROOT: z.string(),
@@ -26,6 +32,8 @@ const settingsSchema = z.object({
   MILLRACE_HOST: z.string().default('127.0.0.1'),
   MILLRACE_API_PORT: z.coerce.number().int().min(1).max(65535).default(4000),
   MILLRACE_INFERENCE_PORT: z.coerce.number().int().min(1).max(65535).default(8000),
+  MILLRACE_API_PROCESSES: processesSetting,
+  MILLRACE_INFERENCE_PROCESSES: processesSetting,
   MILLRACE_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9464),
   MILLRACE_WORKER_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9465),
   MILLRACE_INIT_TENANT: z.string().optional(),
@@ -48,23 +56,21 @@ const home = path.resolve(settings.MILLRACE_HOME ?? path.join(root, '.millrace')
 const isDevelopment = process.argv.includes('--dev');
 const wantsDemo = process.argv.includes('--demo');
 
-interface Program {
-  name: string;
-  project: string;
-  environment: Record<string, string>;
-  readyUrl: string;
-  child: ChildProcess | null;
-  restartDelayMs: number;
-}
-
 const retiredCredentials = ['MILLRACE_RETIRED_TOKEN_SECRETS', 'MILLRACE_RETIRED_KEY_PEPPERS'];
 const programs: Program[] = [];
+const ports: SharedPort[] = [];
+const fleet = createFleet({ root, environment: passedOn(), onChange: keepList });
+const restarts = { begun: 0, finished: 0, problem: null as string | null };
+let restart: (() => Promise<void>) | null = null;
+let restarting = Promise.resolve();
 const cleanUps: (() => Promise<void>)[] = [];
 let stopping: Promise<void> | null = null;
 let ownsLock = false;
 
 process.on('SIGINT', () => void stop('Stopping …', 0));
 process.on('SIGTERM', () => void stop('Stopping …', 0));
+// Not SIGHUP, which a terminal sends when it is closed.
+process.on('SIGUSR2', restartAll);
 
 main().catch((error: unknown) => {
   print(error instanceof Error ? `Millrace cannot start: ${error.message}` : String(error));
@@ -112,7 +118,8 @@ async function main(): Promise<void> {
   };
   const apiUrl = `http://${urlHost()}:${settings.MILLRACE_API_PORT}`;
   const inferenceUrl = `http://${urlHost()}:${settings.MILLRACE_INFERENCE_PORT}`;
-  addProgram('api', `${apiUrl}/readyz`, {
+  const api = { name: 'api', processes: settings.MILLRACE_API_PROCESSES, ports: [await listen('api', 'MILLRACE_API_PORT'), await listen('metrics', 'MILLRACE_METRICS_PORT')] };
+  addProgram(api, {
     ...shared,
     ...credentials,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
@@ -126,7 +133,7 @@ async function main(): Promise<void> {
     MILLRACE_CONSOLE_DIRECTORY: path.join(root, 'apps/console/dist'),
     MILLRACE_SETUP_LINK: 'false', // printed below, behind everything else
   });
-  addProgram('inference', `${inferenceUrl}/v2/health/ready`, {
+  addProgram({ name: 'inference', processes: settings.MILLRACE_INFERENCE_PROCESSES, ports: [await listen('inference', 'MILLRACE_INFERENCE_PORT')] }, {
     ...shared,
     ...credentials,
     MILLRACE_SYSTEM_DATABASE_URL: urls.system,
@@ -134,15 +141,20 @@ async function main(): Promise<void> {
     MILLRACE_INFERENCE_PORT: String(settings.MILLRACE_INFERENCE_PORT),
     MILLRACE_JOURNAL_DIRECTORY: path.join(home, 'journal'),
   });
-  addProgram('worker', `http://127.0.0.1:${settings.MILLRACE_WORKER_METRICS_PORT}/readyz`, {
+  addProgram({ name: 'worker', processes: 1, ports: [], readyUrl: `http://127.0.0.1:${settings.MILLRACE_WORKER_METRICS_PORT}/readyz` }, {
     ...shared,
     MILLRACE_WORKER_DATABASE_URL: urls.worker,
     MILLRACE_WORKER_METRICS_PORT: String(settings.MILLRACE_WORKER_METRICS_PORT),
   });
   if (isDevelopment) await watchAll();
-  else for (const program of programs) startProgram(program);
-  await Promise.all(programs.map((program) => waitUntilReady(program)));
+  await Promise.all(programs.map((program) => fleet.start(program)));
   if (stopping) return;
+  restart = async () => {
+    // What is built anew may need them; what still runs does with them as well.
+    const added = await migrate(ownerUrl, path.join(root, 'prisma/migrations'), consoleLogger('postgres'));
+    if (added.length) print(`postgres  | migrations applied: ${added.join(', ')}`);
+    for (const program of programs) await fleet.replace(program);
+  };
 
   const database = createDatabase({ tenantUrl: urls.app, systemUrl: urls.system, logger: consoleLogger('start') });
   const auth = createAuth({ database, tokenSecret: secrets.tokenSecret, keyPepper: secrets.keyPepper, logger: consoleLogger('start') });
@@ -248,33 +260,8 @@ function banner(apiUrl: string, inferenceUrl: string, begun: number): string {
 
 // --- children ---
 
-function addProgram(name: string, readyUrl: string, environment: Record<string, string>): void {
-  programs.push({ name, project: `apps/${name}`, environment, readyUrl, child: null, restartDelayMs: 500 });
-}
-
-function startProgram(program: Program): void {
-  if (stopping || program.child) return; // a change in development may have been faster than the delay after a crash
-  const child = spawn(process.execPath, ['--enable-source-maps', path.join(root, program.project, 'bundle/main.js')], {
-    cwd: root,
-    env: { ...passedOn(), ...program.environment },
-    // The channel's end tells a child that this process is gone, even when it was killed.
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // Ctrl-C goes to the whole foreground group; children stop when this process says so, in order.
-    detached: true,
-  });
-  program.child = child;
-  const startedAt = performance.now();
-  prefixLines(child.stdout!, program.name);
-  prefixLines(child.stderr!, program.name);
-  child.once('exit', (code, signal) => {
-    if (program.child !== child) return; // replaced in development
-    program.child = null;
-    if (stopping) return;
-    if (performance.now() - startedAt > 30_000) program.restartDelayMs = 500;
-    print(`${program.name.padEnd(9)} | ended (${signal ?? `exit code ${code}`}); starting again in ${program.restartDelayMs / 1000} s`);
-    setTimeout(() => startProgram(program), program.restartDelayMs);
-    program.restartDelayMs = Math.min(program.restartDelayMs * 2, 15_000);
-  });
+function addProgram(facts: Pick<Program, 'name' | 'processes' | 'ports' | 'readyUrl'>, environment: Record<string, string>): void {
+  programs.push({ ...facts, project: `apps/${facts.name}`, environment });
 }
 
 /**
@@ -287,12 +274,43 @@ function passedOn(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 
+async function listen(name: string, variable: 'MILLRACE_API_PORT' | 'MILLRACE_INFERENCE_PORT' | 'MILLRACE_METRICS_PORT'): Promise<SharedPort> {
+  const port = await SharedPort.listen(name, { host: settings.MILLRACE_HOST, port: settings[variable] });
+  ports.push(port);
+  return port;
+}
+
+/** In the background, one after another: each is begun by a signal. */
+function restartAll(): void {
+  if (stopping || !restart) return;
+  restarts.begun++;
+  keepList();
+  restarting = restarting.then(restart).then(
+    () => {
+      restarts.problem = null;
+      print('restart   | every process has been replaced');
+    },
+    (error: unknown) => {
+      restarts.problem = error instanceof Error ? error.message : String(error);
+      print(`restart   | ERROR ${restarts.problem}; what runs, runs on`);
+    },
+  ).then(() => {
+    restarts.finished++;
+    keepList();
+  });
+}
+
+function keepList(): void {
+  if (ownsLock && !stopping) writeProcessList(home, { restarts, processes: fleet.list() });
+}
+
 async function watchAll(): Promise<void> {
   const { watchBundle } = (await import(path.join(root, 'tools/bundle.mjs'))) as {
     watchBundle: (project: string, onBuilt: () => void) => Promise<{ dispose(): Promise<void> }>;
   };
   for (const program of programs) {
-    const watcher = await watchBundle(program.project, () => void restart(program));
+    let changes = Promise.resolve();
+    const watcher = await watchBundle(program.project, () => (changes = changes.then(() => startOrReplace(program))));
     cleanUps.push(() => watcher.dispose());
   }
   const vite = spawn(process.execPath, [path.join(root, 'apps/console/vite.mjs'), 'dev'], {
@@ -305,42 +323,22 @@ async function watchAll(): Promise<void> {
   cleanUps.push(async () => void vite.kill('SIGTERM'));
 }
 
-async function restart(program: Program): Promise<void> {
-  const running = program.child;
-  program.child = null;
-  if (running) await stopChild(running);
-  startProgram(program);
-}
-
-async function waitUntilReady(program: Program): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!stopping) {
-    const ready = await fetch(program.readyUrl, { signal: AbortSignal.timeout(2_000) }).then((response) => response.ok, () => false);
-    if (ready) return;
-    if (Date.now() > deadline) throw new Error(`${program.name} is not ready after a minute; see its log above.`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    const kill = setTimeout(() => child.kill('SIGKILL'), 12_000);
-    child.once('exit', () => {
-      clearTimeout(kill);
-      resolve();
-    });
-    child.kill('SIGTERM');
-  });
+async function startOrReplace(program: Program): Promise<void> {
+  const isRunning = fleet.list().some((running) => running.program === program.name);
+  await (isRunning ? fleet.replace(program) : fleet.start(program)).catch((error: unknown) => print(`${program.name.padEnd(9)} | ERROR ${String(error)}`));
 }
 
 function stop(message: string, exitCode: number): Promise<void> {
   stopping ??= (async () => {
     if (message) print(`\n${message}`);
-    await Promise.all(programs.map(({ child }) => (child ? stopChild(child) : undefined)));
+    await fleet.stop();
+    for (const port of ports) port.close();
     for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => print(String(error)));
     // A start that was refused must not take the lock from the one that runs.
-    if (ownsLock) await fs.rm(path.join(home, 'supervisor.pid'), { force: true });
+    if (ownsLock) {
+      removeProcessList(home);
+      await fs.rm(path.join(home, 'supervisor.pid'), { force: true });
+    }
     if (message) print('Stopped.');
     process.exit(exitCode);
   })();

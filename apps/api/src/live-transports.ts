@@ -1,4 +1,4 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DomainError, newId, type TrustedProxies } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
@@ -82,8 +82,12 @@ export function serveWebSockets(server: Server, { operations, credentials, makeC
   };
 }
 
-/** Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets. */
-export function serveEventStreams(app: FastifyInstance, { operations, credentials, makeContext }: LiveTransportOptions): void {
+/**
+ * Server-sent events on `/graphql/stream`, one operation a request, for clients without WebSockets.
+ * @returns breaks all streams off: their clients come again, as they would not after an end
+ */
+export function serveEventStreams(app: FastifyInstance, { operations, credentials, makeContext }: LiveTransportOptions): () => void {
+  const open = new Set<ServerResponse>();
   const handle = createHandler({
     authenticate: () => '', // no token: every request is a stream of its own
     onSubscribe: async (request, params) => {
@@ -112,6 +116,8 @@ export function serveEventStreams(app: FastifyInstance, { operations, credential
       if (request.method === 'POST' && !request.body) {
         throw new DomainError('INVALID', 'The body holds no operation.', { field: 'query', remedy: 'Send {"query": "subscription …"} as JSON.' });
       }
+      open.add(reply.raw);
+      reply.raw.once('close', () => open.delete(reply.raw));
       try {
         await handle(request, reply);
       } catch (error) {
@@ -121,6 +127,7 @@ export function serveEventStreams(app: FastifyInstance, { operations, credential
       return reply.hijack();
     },
   });
+  return () => open.forEach((response) => response.destroy());
 }
 
 /** Each operation on a socket is a request of its own. */

@@ -1,11 +1,12 @@
 import path from 'node:path';
 import { masterKeysOf } from '@millrace/auth';
-import { secretsIn, sendConsoleTo } from '@millrace/kernel';
+import { findSupervision, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { readEnvironment } from './environment.ts';
 import { createApiLogger } from './logger.ts';
 import { startApi } from './server.ts';
 
 const longestShutdownMs = 10_000;
+const handoverMs = 5_000;
 
 const environment = readEnvironment();
 if (environment.type === 'invalid') {
@@ -16,10 +17,13 @@ const env = environment.value;
 const logger = createApiLogger({ level: env.MILLRACE_LOG_LEVEL, secrets: secretsIn(env) });
 sendConsoleTo(logger);
 
+const supervision = findSupervision();
 const api = await startApi({
-  host: env.MILLRACE_API_HOST,
-  port: env.MILLRACE_API_PORT,
-  metricsPort: env.MILLRACE_METRICS_PORT,
+  supervision,
+  handoverMs,
+  ...(supervision
+    ? { host: '127.0.0.1', port: 0, metricsPort: 0, sharedUrl: `http://${env.MILLRACE_API_HOST}:${env.MILLRACE_API_PORT}` }
+    : { host: env.MILLRACE_API_HOST, port: env.MILLRACE_API_PORT, metricsPort: env.MILLRACE_METRICS_PORT }),
   appDatabaseUrl: env.MILLRACE_APP_DATABASE_URL,
   systemDatabaseUrl: env.MILLRACE_SYSTEM_DATABASE_URL,
   storageDirectory: env.MILLRACE_STORAGE_DIRECTORY,
@@ -49,15 +53,15 @@ const api = await startApi({
 });
 
 let stopping = false;
-function stop(signal: string): void {
+function stop(reason: string, hasSuccessor: boolean): void {
   if (stopping) return;
   stopping = true;
-  logger.info({ signal }, 'stopping');
+  logger.info({ reason }, 'stopping');
   setTimeout(() => {
     logger.error({}, 'what was in flight did not end in time');
     process.exit(1);
   }, longestShutdownMs).unref();
-  api.close().then(
+  api.close({ hasSuccessor }).then(
     () => process.exit(0),
     (error: unknown) => {
       logger.error({ err: error }, 'stopping failed');
@@ -65,8 +69,9 @@ function stop(signal: string): void {
     },
   );
 }
-process.on('SIGTERM', stop);
-process.on('SIGINT', stop);
+process.on('SIGTERM', () => stop('SIGTERM', true));
+process.on('SIGINT', () => stop('SIGINT', true));
+supervision?.onEnd(() => stop('the supervisor ends', false));
 // A rejection that nobody awaits is a bug to be seen, but no reason to drop other people's requests.
 process.on('unhandledRejection', (error) => logger.error({ err: error }, 'an unhandled rejection'));
 process.on('uncaughtException', (error) => {
@@ -74,7 +79,7 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 // Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
-process.on('disconnect', () => stop('disconnect'));
+process.on('disconnect', () => stop('disconnect', false));
 
 logger.info({ url: api.url, metricsUrl: api.metricsUrl }, 'the API is ready');
 if (env.MILLRACE_INIT_TENANT !== undefined) {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { AddressInfo, Socket } from 'node:net';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What is counted. Labels have few values each, none of them chosen by a client. */
 export interface Metrics {
@@ -11,8 +11,13 @@ export interface Metrics {
   refusal(action: string, result: string): void;
   subscriptionBegan(): void;
   subscriptionEnded(): void;
-  /** serves them on a port of its own, which is not for the public; 0 picks one */
-  serve(host: string, port: number): Promise<{ url: string; close(): Promise<void> }>;
+  /** of this process, for `serve` in any of them */
+  report(): Promise<unknown>;
+  /**
+   * Serves them on a port of its own, which is not for the public; 0 picks one.
+   * @param gather the reports of all processes that serve the port, which are added up; of none: those of this one alone
+   */
+  serve(host: string, port: number, gather?: () => Promise<unknown[]>): Promise<{ url: string; take(socket: Socket): void; close(): Promise<void> }>;
 }
 
 export function createMetrics(): Metrics {
@@ -47,14 +52,19 @@ export function createMetrics(): Metrics {
     refusal: (action, result) => refusals.inc({ action, result }),
     subscriptionBegan: () => subscriptions.inc(),
     subscriptionEnded: () => subscriptions.dec(),
-    async serve(host, port) {
+    report: () => registry.getMetricsAsJSON(),
+    async serve(host, port, gather = async () => []) {
       collectDefaultMetrics({ register: registry });
       const server = createServer((request, response) => {
         if (request.url !== '/metrics') {
           response.writeHead(404).end();
           return;
         }
-        registry.metrics().then(
+        const render = async (): Promise<string> => {
+          const reports = await gather();
+          return reports.length ? AggregatorRegistry.aggregate(reports as object[][]).metrics() : registry.metrics();
+        };
+        render().then(
           (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
           () => response.writeHead(500).end(),
         );
@@ -63,6 +73,8 @@ export function createMetrics(): Metrics {
       const { port: chosen } = server.address() as AddressInfo;
       return {
         url: `http://${host}:${chosen}/metrics`,
+        /** answers on a connection that was accepted elsewhere */
+        take: (socket: Socket) => void server.emit('connection', socket),
         close: () =>
           new Promise<void>((resolve) => {
             server.close(() => resolve());

@@ -4,15 +4,16 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
-import { createTrustedProxies, DomainError, newId, type Secret, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
+import { createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
-import { createQuota } from '@millrace/quota';
+import { createIdempotency, createQuota } from '@millrace/quota';
 import { createRegistry, createRollouts } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { createAccessFeed } from './access-feed.ts';
+import { createAnswerOnce } from './answer-once.ts';
 import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
@@ -94,6 +95,11 @@ export interface ApiOptions {
   /** how often it moves rollouts on; every second unless told */
   rolloutEveryMs?: number | undefined;
   version?: string | undefined;
+  /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
+  handoverMs?: number | undefined;
+  /** where its connections come from, beside the addresses that it listens on; and the address at which they are accepted */
+  supervision?: Supervision | null;
+  sharedUrl?: string | undefined;
   /** hides the schema from those who don't know it */
   production: boolean;
   logger: Logger;
@@ -109,8 +115,11 @@ export interface Api {
    * unless it is known: for a headless start.
    */
   setUpOnce(owner: { tenantName: string; email: string; password: string; apiKey?: string | undefined }): Promise<void>;
-  /** stops being ready, finishes what is in flight, closes everything; calling it twice is harmless */
-  close(): Promise<void>;
+  /**
+   * Stops being ready, finishes what is in flight, closes everything; calling it twice is harmless.
+   * @param hasSuccessor whether whoever is told to connect anew finds another server: otherwise there is no handover
+   */
+  close(ending?: { hasSuccessor: boolean }): Promise<void>;
 }
 
 const bodyLimit = 1024 * 1024;
@@ -120,7 +129,7 @@ const sweepMs = 10 * 60_000;
 
 /** Starts the control plane. Everything it needs comes in `options`; everything it opens it closes. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { logger, production, maxUploadBytes, publicUrl, corsOrigins = [], trustedProxies = createTrustedProxies() } = options;
+  const { logger, production, maxUploadBytes, publicUrl, corsOrigins = [], trustedProxies = createTrustedProxies(), supervision, version = millraceVersion } = options;
   const trustedDocuments = await readTrustedDocuments({ mode: options.trustedDocuments, production, consoleDirectory: options.consoleDirectory });
   const gate = createOperationGate({ trustedDocuments, budget: createCostBudget({ unitsPerMinute: options.costPerMinute ?? 600_000 }) });
   const connection = {
@@ -153,11 +162,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
   const credentials = createCredentials(publicUrl);
   const quota = createQuota({ database });
+  const idempotency = createIdempotency({ database });
   const datasets = createDatasets({ database, storage, quota });
   await auth.watchRevocations();
   const runFeed = await createRunFeed(database, auth);
   const access = createAccessFeed(auth);
-  const version = options.version ?? '0.1.0';
   /** known once the server listens, before the first request */
   const ownAddress = (): string => publicUrl ?? ownUrl;
   let ownUrl = '';
@@ -237,8 +246,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: refuseBrokenHttp,
   });
-  const endSilentConnections = watchSilentConnections(app.server);
-  app.addHook('preClose', async () => endSilentConnections());
+  const connections = watchConnections(app.server);
+  app.addHook('preClose', async () => connections.endSilent());
   app.addHook('onRequest', async (request, reply) => {
     // What is one caller's is no other's: no cache on the way may keep it. The console's own files say otherwise.
     void reply.headers(headers).header('x-request-id', request.id).header('cache-control', 'no-store');
@@ -251,9 +260,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     }
   });
   acceptJsonBodies(app);
-  app.addHook('onSend', async (_request, reply) => {
-    // A connection kept alive would hold up the shutdown until it times out.
-    if (draining) void reply.header('connection', 'close');
+  app.addHook('onSend', async (request, reply) => {
+    // Its client takes what comes next to another server. What it has sent already is answered first.
+    if (draining && connections.isLast(request.raw)) void reply.header('connection', 'close');
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? '(none)';
@@ -269,7 +278,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     return reply.code(refusal.status).headers(refusal.headers).send(body);
   });
 
-  const graphql = createGraphqlServer({ gate, logger, metrics, production });
+  const graphql = createGraphqlServer({ gate, answerOnce: createAnswerOnce({ idempotency, logger }), logger, metrics, production });
   await graphql.start();
   const contexts = new WeakMap<FastifyRequest, RequestContext>();
   app.route({
@@ -286,7 +295,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     handler: fastifyApolloHandler(graphql, { context: async (request: FastifyRequest) => contexts.get(request)! }),
   });
   const live = createLiveOperations({ gate, logger, metrics, production });
-  serveEventStreams(app, { operations: live, credentials, makeContext });
+  const cutEventStreams = serveEventStreams(app, { operations: live, credentials, makeContext });
   const closeWebSockets = serveWebSockets(app.server, {
     operations: live, credentials, makeContext, origins: { listed: corsOrigins, publicUrl }, proxies: trustedProxies,
   });
@@ -306,21 +315,34 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host, port: options.port });
   const rolloutSweep = startRolloutSweep({ rollouts, logger, everyMs: options.rolloutEveryMs ?? 1000 });
   const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
-  const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort);
+  const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort, supervision?.gather);
   const { port } = app.server.address() as AddressInfo;
   const sweeping = setInterval(() => {
-    auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
+    Promise.all([auth.sweep(), idempotency.sweep()]).catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
   }, sweepMs);
   sweeping.unref();
-  ownUrl = `http://${options.host}:${port}`;
+  const door = `http://${options.host}:${port}`;
+  ownUrl = options.sharedUrl ?? door;
+  if (supervision) {
+    await supervision.inheritance;
+    supervision.takeConnections('api', (socket) => app.server.emit('connection', socket));
+    supervision.takeConnections('metrics', (socket) => metricsServer?.take(socket));
+    supervision.serving({ url: door, version, report: metrics.report });
+  }
 
   let closing: Promise<void> | undefined;
-  async function shutDown(): Promise<void> {
+  async function shutDown(hasSuccessor: boolean): Promise<void> {
     draining = true;
+    supervision?.draining();
     clearInterval(sweeping);
+    // Before what they watch ends: its end would be told to their clients, which then would not come again.
+    cutEventStreams();
+    const socketsClosed = closeWebSockets();
     runFeed.close();
-    await closeWebSockets();
+    // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
+    if (options.handoverMs && hasSuccessor) await connections.gone(options.handoverMs);
     await app.close();
+    await Promise.all([connections.gone(), socketsClosed]);
     access.close();
     await rolloutSweep.close();
     await purge.close();
@@ -350,7 +372,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
         field: 'apiKey', remedy: 'Make another one with npm run new-key.',
       });
     },
-    close: () => (closing ??= shutDown()),
+    close: ({ hasSuccessor } = { hasSuccessor: true }) => (closing ??= shutDown(hasSuccessor)),
   };
 }
 

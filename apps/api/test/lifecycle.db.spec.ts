@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
+import { createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
 import { createApiWorld, irisFile, irisSpec, password, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 import { createSeverableProxy, type SeverableProxy } from './severable-proxy.ts';
@@ -79,7 +81,7 @@ describe('stopping', () => {
     await ended;
   }, 20_000);
 
-  it('finishes what is in flight, ends subscriptions, and takes nothing new', async () => {
+  it('finishes what is in flight, breaks subscriptions off so that they are taken up again elsewhere, and takes nothing new', async () => {
     const world = await createApiWorld();
     const ana = await world.tenant('stopping');
     const { versionId } = await world.iris(ana.token);
@@ -88,8 +90,15 @@ describe('stopping', () => {
       { input: { datasetVersionId: versionId, modelName: 'iris', spec: irisSpec } },
       ana.token,
     );
-    const watching = subscribeOverHttp(world.api.url, 'subscription ($id: ID!) { runProgress(id: $id) { run { id } } }', { id: data!['submitRun'].run.id }, ana.token);
+    const query = 'subscription ($id: ID!) { runProgress(id: $id) { run { id } } }';
+    const variables = { id: data!['submitRun'].run.id };
+    const watching = subscribeOverHttp(world.api.url, query, variables, ana.token);
     await watching.next();
+    const client = createClient({
+      url: `${world.api.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${ana.token}` }, retryAttempts: 0,
+    });
+    const overWebSocket = client.iterate({ query, variables });
+    await overWebSocket.next();
 
     const { url } = await world.beginUpload(ana.token);
     const bytes = await irisFile();
@@ -108,7 +117,9 @@ describe('stopping', () => {
     await fetch(`${world.api.url}/healthz`);
 
     const closing = world.api.close();
-    expect((await watching.next()).done).toBe(true);
+    // Neither is told that it is complete: a client would not come again.
+    await expect(overWebSocket.next()).rejects.toMatchObject({ code: 1001 });
+    await expect(watching.next()).rejects.toThrow();
     upload.end(bytes.subarray(500));
     expect(await answered).toEqual({ status: 200, connection: 'close' });
     await closing;

@@ -3,6 +3,7 @@ import { type Actor, actorName } from '@millrace/auth';
 import type { Logger } from '@millrace/kernel';
 import type { Idempotency, IdempotentRequest, KeptAnswer } from '@millrace/quota';
 import type { FastifyRequest } from 'fastify';
+import { jsonLengthHeader } from './binary-body.ts';
 import { RequestError } from './request-error.ts';
 
 declare module 'fastify' {
@@ -13,6 +14,12 @@ declare module 'fastify' {
 }
 
 export const idempotencyHeader = 'idempotency-key';
+
+/** What a route answers: a JSON text, or bytes by the binary tensor extension. */
+export interface Answered {
+  headers: Record<string, string>;
+  body: string | Buffer;
+}
 
 export interface AnswerOnceOptions {
   idempotency: Idempotency;
@@ -26,7 +33,7 @@ export interface AnswerOnceOptions {
 export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
   const underWay = new Map<string, string>();
 
-  return async (request: FastifyRequest, actor: Actor, answer: (predictionId?: string) => Promise<KeptAnswer>): Promise<KeptAnswer> => {
+  return async (request: FastifyRequest, actor: Actor, answer: (predictionId?: string) => Promise<Answered>): Promise<Answered> => {
     const given = request.headers[idempotencyHeader];
     if (given === undefined) return answer();
     if (typeof given !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(given)) {
@@ -49,17 +56,17 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
     }
   };
 
-  async function serve(asked: IdempotentRequest, answer: (predictionId: string) => Promise<KeptAnswer>): Promise<KeptAnswer> {
+  async function serve(asked: IdempotentRequest, answer: (predictionId: string) => Promise<Answered>): Promise<Answered> {
     const begun = await idempotency.begin(asked);
     switch (begun.type) {
       case 'answered':
-        return { ...begun.answer, headers: { ...begun.answer.headers, 'idempotent-replayed': 'true' } };
+        return restored(begun.answer);
       case 'running':
         throw isUnderWay(begun.retryAfterSeconds);
       case 'other-request':
         throw isReused();
       case 'begun': {
-        let answered: KeptAnswer;
+        let answered: Answered;
         try {
           answered = await answer(begun.predictionId);
         } catch (error) {
@@ -67,12 +74,20 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
           throw error;
         }
         // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.
-        await idempotency.keep(asked, answered).catch((error: unknown) => logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key'));
+        await idempotency.keep(asked, asText(answered)).catch((error: unknown) => logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key'));
         return answered;
       }
     }
   }
 }
+
+/** Bytes are kept as base64; the header that goes with them tells them apart. */
+const asText = ({ headers, body }: Answered): KeptAnswer => ({ headers, body: typeof body === 'string' ? body : body.toString('base64') });
+
+const restored = ({ headers, body }: KeptAnswer): Answered => ({
+  headers: { ...headers, 'idempotent-replayed': 'true' },
+  body: headers[jsonLengthHeader] === undefined ? body : Buffer.from(body, 'base64'),
+});
 
 const isUnderWay = (retryAfterSeconds: number): RequestError =>
   new RequestError(409, 'request_under_way', 'A request with this Idempotency-Key is under way.', { remedy: 'Send it again after the seconds in Retry-After.', retryAfterSeconds });

@@ -1,11 +1,12 @@
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
+import { aliasProblem, nameProblem, type Registry, type ServedEndpoint, type ServedShare, type TrafficRecorder } from '@millrace/registry';
+import { z } from 'zod';
 import { FreshValue } from './fresh-value.ts';
 import type { ModelCache } from './model-cache.ts';
 
 export interface EndpointDirectoryOptions {
-  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers'>;
+  registry: Pick<Registry, 'resolveEndpoint' | 'listEndpointNames' | 'listVersionNumbers' | 'versionNumberOfAlias'>;
   database: Pick<Database, 'listen'>;
   models: ModelCache;
   traffic: Pick<TrafficRecorder, 'record'>;
@@ -19,13 +20,20 @@ const maxValues = 10_000;
 /** What nobody has asked for in so long is dropped rather than fetched anew when the tenant changes something. */
 const idleMs = 60_000;
 
+/** Endpoints that a process finds ahead for its predecessor's callers, and how long it may take over it. */
+const mostWarmed = 1_000;
+const warmingMs = 10_000;
+const warmEndpoint = z.object({ tenantId: z.string(), name: z.string(), versionNumber: z.number().optional() });
+type WarmEndpoint = { tenantId: string; name: string; versionNumber?: number | undefined };
+
 /**
  * Which version each endpoint serves, from memory. A change is noticed by notification at once and by age otherwise.
  * A version that takes over is loaded first, so a moved alias never makes a request wait or fail.
  */
 export class EndpointDirectory {
   readonly #options: EndpointDirectoryOptions;
-  readonly #endpoints = new Map<string, { tenantId: string; value: FreshValue<ServedEndpoint | null> }>();
+  readonly #endpoints = new Map<string, { tenantId: string; asked: WarmEndpoint; value: FreshValue<ServedEndpoint | null> }>();
+  readonly #labels = new Map<string, { tenantId: string; value: FreshValue<number | null> }>();
   readonly #names = new Map<string, { tenantId: string; value: FreshValue<string[]> }>();
   #stopListening: () => void = () => undefined;
 
@@ -51,10 +59,34 @@ export class EndpointDirectory {
         (current) => this.#resolve(tenantId, name, versionNumber, current),
         (served) => (served ? believed : believedAbsent),
       );
-      entry = { tenantId, value };
+      entry = { tenantId, asked: { tenantId, name, ...(versionNumber === undefined ? {} : { versionNumber }) }, value };
       remember(this.#endpoints, key, entry);
     }
     return entry.value.get();
+  }
+
+  /** The endpoints that were asked lately, for `warm` of another process. Data, to be sent. */
+  inUse(): WarmEndpoint[] {
+    const now = performance.now();
+    return [...this.#endpoints.values()].filter(({ value }) => value.latest && now - value.usedAt < idleMs).slice(-mostWarmed).map(({ asked }) => asked);
+  }
+
+  /**
+   * Finds and loads ahead what another process had in use, so that the first requests need not wait for it.
+   * @param inUse as it came from there, which may be another version of this program
+   */
+  async warm(inUse: unknown): Promise<void> {
+    const { data: endpoints = [] } = z.array(warmEndpoint).safeParse(inUse);
+    const deadline = performance.now() + warmingMs;
+    for (const { tenantId, name, versionNumber } of endpoints) {
+      if (performance.now() > deadline) return;
+      try {
+        const served = await this.find(tenantId, name, versionNumber);
+        if (served) (await this.#options.models.hold(served.version)).release();
+      } catch {
+        // Told of when somebody asks for it.
+      }
+    }
   }
 
   /** Names of the tenant's endpoints, in the order of their making. */
@@ -63,6 +95,22 @@ export class EndpointDirectory {
     if (!entry) {
       entry = { tenantId, value: new FreshValue(() => this.#options.registry.listEndpointNames(tenantId), () => believed) };
       remember(this.#names, tenantId, entry);
+    }
+    return entry.value.get();
+  }
+
+  /** The version that an alias of the endpoint's model names; null when there is none. @throws DomainError UNAVAILABLE */
+  labelled(tenantId: string, name: string, label: string): number | null | Promise<number | null> {
+    if (nameProblem(name, 'model', 'endpoint') || aliasProblem(label, 'label')) return null;
+    const key = `${tenantId}/${name}/${label}`;
+    let entry = this.#labels.get(key);
+    if (!entry) {
+      const value = new FreshValue<number | null>(
+        () => this.#options.registry.versionNumberOfAlias(tenantId, name, label),
+        (number) => (number === null ? believedAbsent : believed),
+      );
+      entry = { tenantId, value };
+      remember(this.#labels, key, entry);
     }
     return entry.value.get();
   }
@@ -115,7 +163,7 @@ export class EndpointDirectory {
 
   #changed(tenantId: string | null): void {
     const now = performance.now();
-    for (const entries of [this.#endpoints, this.#names]) {
+    for (const entries of [this.#endpoints, this.#labels, this.#names]) {
       for (const [key, { tenantId: owner, value }] of entries) {
         if (tenantId !== null && owner !== tenantId) continue;
         if (now - value.usedAt > idleMs) entries.delete(key);

@@ -44,6 +44,11 @@ export class FreshValue<T> {
     return this.#wait();
   }
 
+  /** As it was last fetched, however long ago. */
+  get latest(): T | undefined {
+    return this.#value?.current;
+  }
+
   /** Something changed at the source. The old value serves until the new one is here. */
   invalidate(): void {
     this.#outdated = true;

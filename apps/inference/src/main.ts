@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { masterKeysOf } from '@millrace/auth';
-import { createLogScrubber, secretsIn, sendConsoleTo } from '@millrace/kernel';
+import { createLogScrubber, findSupervision, secretsIn, sendConsoleTo } from '@millrace/kernel';
 import { pino } from 'pino';
 import { readEnvironment } from './environment.ts';
 import { startInference } from './server.ts';
@@ -19,9 +19,15 @@ const logger = pino({
 });
 sendConsoleTo(logger);
 
+/** What is under way gets ten seconds in all; the ledger's journal keeps what did not reach the database. */
+const patienceMs = 10_000;
+const handoverMs = 5_000;
+
+const supervision = findSupervision();
 const inference = await startInference({
-  port: settings.MILLRACE_INFERENCE_PORT,
-  host: settings.MILLRACE_INFERENCE_HOST,
+  supervision,
+  ...(supervision ? { port: 0 } : { port: settings.MILLRACE_INFERENCE_PORT, host: settings.MILLRACE_INFERENCE_HOST }),
+  handoverMs,
   appDatabaseUrl: settings.MILLRACE_APP_DATABASE_URL.reveal(),
   systemDatabaseUrl: settings.MILLRACE_SYSTEM_DATABASE_URL.reveal(),
   storageDirectory: settings.MILLRACE_STORAGE_DIRECTORY,
@@ -44,25 +50,28 @@ const inference = await startInference({
 });
 logger.info({ url: inference.url }, 'predictions are served');
 
-/** What is under way gets ten seconds in all; the ledger's journal keeps what did not reach the database. */
-const patienceMs = 10_000;
-// `disconnect`: the supervisor is gone, be it by a kill; nobody would stop this process any more.
-for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
-  process.once(signal, () => {
-    logger.info({ signal }, 'shutting down');
-    setTimeout(() => {
-      logger.warn({}, 'requests under way did not end in time');
+let stopping = false;
+function stop(reason: string, hasSuccessor: boolean): void {
+  if (stopping) return;
+  stopping = true;
+  logger.info({ reason }, 'shutting down');
+  setTimeout(() => {
+    logger.warn({}, 'requests under way did not end in time');
+    process.exit(1);
+  }, patienceMs + settings.MILLRACE_DRAIN_MS).unref();
+  inference.close({ hasSuccessor }).then(
+    () => process.exit(0),
+    (error: unknown) => {
+      logger.error({ error: String(error) }, 'shutting down failed');
       process.exit(1);
-    }, patienceMs + settings.MILLRACE_DRAIN_MS).unref();
-    inference.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error({ error: String(error) }, 'shutting down failed');
-        process.exit(1);
-      },
-    );
-  });
+    },
+  );
 }
+process.on('SIGTERM', () => stop('SIGTERM', true));
+process.on('SIGINT', () => stop('SIGINT', true));
+// The supervisor is gone, be it by a kill; nobody would stop this process any more.
+process.on('disconnect', () => stop('disconnect', false));
+supervision?.onEnd(() => stop('the supervisor ends', false));
 // A rejection that nobody awaits is a bug to be seen, but no reason to drop other people's requests.
 process.on('unhandledRejection', (error) => logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'an unhandled rejection'));
 process.on('uncaughtException', (error) => {

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Batcher, ShedReason } from './batcher.ts';
 import type { ModelCache, UnloadReason } from './model-cache.ts';
 import type { Predictor } from './predictor.ts';
@@ -39,7 +39,10 @@ export function createMetrics(models: ModelCache, predictor: Predictor, batcher:
 
   return {
     contentType: registry.contentType,
-    render: (): Promise<string> => registry.metrics(),
+    /** of this process, for `render` in any of them */
+    report: () => registry.getMetricsAsJSON(),
+    /** @param reports of all processes that serve the port, which are added up; of none: those of this one alone */
+    render: (reports: unknown[]): Promise<string> => (reports.length ? AggregatorRegistry.aggregate(reports as object[][]).metrics() : registry.metrics()),
 
     answered(route: string, status: number, seconds: number): void {
       let byStatus = observers.get(route);

@@ -1,3 +1,5 @@
+import { tfOperations } from './tf-operations.ts';
+
 /** One route as the document and the router both have it. */
 export interface Operation {
   method: 'GET' | 'POST';
@@ -10,6 +12,8 @@ export interface Operation {
   isPublic?: boolean;
   /** shown as an example, word for word */
   request?: unknown;
+  /** whether the body may be that of the binary tensor extension, and the answer too */
+  isBinaryToo?: boolean;
   answer: { type: 'application/json' | 'text/plain' | 'text/html'; example?: unknown };
 }
 
@@ -32,8 +36,10 @@ const inferNotes =
   'One tensor for each feature, by name, of shape [rows] or [rows, 1]: any number datatype for numbers, BYTES for text and for dates (ISO 8601). ' +
   'Where all features are numbers, also one tensor of shape [rows, features] under any name. Data are flat or nested, row by row. ' +
   '`outputs` chooses among `prediction` and `probabilities` (of a forecast, a survival model, and a regression whose signature has an interval, `prediction`, `lower` and `upper`; of a survival model `survival` as well; of a model with heads `personalised` as well; of an anomaly detection, `score`, `isAnomaly` and, where the family has them, `contributions`; of a recommendation, `items` and `scores`). Errors are `{"error": "…"}` with the code in `x-millrace-error-code`. The header `x-millrace-model-version` asks for one version.';
-const predictions = { predictions: [{ prediction: 'setosa', probabilities: [0.98, 0.02, 0] }] };
-const tfStatus = { model_version_status: [{ version: '3', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
+const binaryNotes =
+  'Binary tensors (`binary_tensor_data`): an input with `parameters.binary_data_size` has its elements behind the JSON text, in the order of the inputs, little-endian; ' +
+  'BOOL is a byte, an element of BYTES its length in four bytes and then itself (UTF-8 text, or a PNG or JPEG file). `Inference-Header-Content-Length` is then the length of the JSON text, ' +
+  'in bytes and before compression. `binary_data` in the parameters of an output, or `binary_data_output` in those of the request, asks for the answer in the same form, under the same header.';
 const metadata = {
   name: 'iris',
   versions: ['1', '2', '3'],
@@ -65,30 +71,28 @@ export const operations = {
   },
   live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
   ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
-  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: [] }) },
+  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data'] }) },
   metadata: { method: 'GET', path: '/v2/models/{model}', id: 'modelMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of a model', answer: json(metadata) },
   versionMetadata: { method: 'GET', path: '/v2/models/{model}/versions/{version}', id: 'modelVersionMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of one version', answer: json(metadata) },
   modelReady: { method: 'GET', path: '/v2/models/{model}/ready', id: 'modelReady', tag: 'Open Inference Protocol v2', summary: 'Loads the model if need be; 503 when it cannot be loaded', answer: json({ name: 'iris', ready: true }) },
   versionReady: { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', id: 'modelVersionReady', tag: 'Open Inference Protocol v2', summary: 'The same for one version', answer: json({ name: 'iris', ready: true }) },
-  infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: inferNotes, request: infer, answer: json(inferAnswer) },
-  versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: inferNotes, request: infer, answer: json(inferAnswer) },
-  tfPredict: {
-    method: 'POST', path: '/v1/models/{model}:predict', id: 'tfPredict', tag: 'TensorFlow Serving', summary: 'Predict rows or columns',
-    description:
-      '`instances` is a list of rows: objects by feature name, or lists in the order of the features. It is answered by `predictions`: ' +
-      'bare numbers for a regression, an object for each row of a classification, a forecast, a survival model, a model with heads, an anomaly detection, a recommendation (`items` and `scores`), or a regression whose signature has an interval: `prediction`, `lower` and `upper`. `inputs` holds columns and is answered by `outputs`.',
-    request: { instances: [iris] },
-    answer: json(predictions),
-  },
-  tfVersionPredict: { method: 'POST', path: '/v1/models/{model}/versions/{version}:predict', id: 'tfVersionPredict', tag: 'TensorFlow Serving', summary: 'Predict with one version', request: { instances: [iris] }, answer: json(predictions) },
-  tfStatus: { method: 'GET', path: '/v1/models/{model}', id: 'tfModelStatus', tag: 'TensorFlow Serving', summary: 'Status of the served version', answer: json(tfStatus) },
-  tfVersionStatus: { method: 'GET', path: '/v1/models/{model}/versions/{version}', id: 'tfModelVersionStatus', tag: 'TensorFlow Serving', summary: 'Status of one version', answer: json(tfStatus) },
+  infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
+  versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
+  ...tfOperations,
   invocations: {
     method: 'POST', path: '/models/{model}/invocations', id: 'invocations', tag: 'MLflow', summary: 'Predict rows of a data frame',
     description: 'Exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`.',
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
     answer: json({ predictions: ['setosa'] }),
   },
+  onlyInvocations: {
+    method: 'POST', path: '/invocations', id: 'onlyInvocations', tag: 'MLflow', summary: 'The same by the only endpoint that the key can call',
+    request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
+    answer: json({ predictions: ['setosa'] }),
+  },
+  health: { method: 'GET', path: '/health', id: 'health', tag: 'MLflow', summary: 'The same as /ping', isPublic: true, answer: { type: 'text/plain' } },
+  version: { method: 'GET', path: '/version', id: 'version', tag: 'MLflow', summary: 'The version of this server', isPublic: true, answer: { type: 'text/plain', example: '0.1.0' } },
+  alive: { method: 'GET', path: '/', id: 'alive', tag: 'Operation', summary: 'Is the process alive, as clients of KServe v1 ask', isPublic: true, answer: json({ status: 'alive' }) },
   ping: { method: 'GET', path: '/ping', id: 'ping', tag: 'MLflow', summary: 'Does the server take requests', isPublic: true, answer: { type: 'text/plain' } },
   metrics: { method: 'GET', path: '/metrics', id: 'metrics', tag: 'Operation', summary: 'Metrics for Prometheus', isPublic: true, answer: { type: 'text/plain' } },
   openapi: { method: 'GET', path: '/openapi.json', id: 'openapi', tag: 'Operation', summary: 'This document', isPublic: true, answer: { type: 'application/json' } },
@@ -105,7 +109,7 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
@@ -115,7 +119,7 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
   409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
-  415: { codes: ['unsupported_media_type'], meaning: 'The body is not declared as JSON, or is compressed.' },
+  415: { codes: ['unsupported_media_type'], meaning: 'The body is declared as something else than JSON, or compressed otherwise than by gzip or deflate.' },
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
   429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
@@ -206,6 +210,8 @@ const predictionHeaders = {
   'x-millrace-warnings': 'what the model took but had not seen in training, as code;feature',
 };
 
+const binaryHeaders = { 'inference-header-content-length': 'the length of the JSON text, where binary tensors follow it' };
+
 /** On every answer to whoever has limits. */
 const limitHeaders = {
   'x-ratelimit-limit-requests': 'of the limits of requests the one with the fewest left: the most',
@@ -214,6 +220,16 @@ const limitHeaders = {
   'ratelimit-policy': 'the same as the IETF has it: "key";q=600;w=60, "key-parallel" for requests at a time, "tenant-rows-month" and others like it for limits of usage',
   ratelimit: 'what is left: "key";r=512;t=9',
 };
+
+const jsonLength = {
+  name: 'Inference-Header-Content-Length',
+  in: 'header',
+  required: false,
+  description: 'The length of the JSON text in bytes, where binary tensors follow it.',
+  schema: { type: 'integer', minimum: 0 },
+};
+
+const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
 const idempotencyKey = {
   name: 'Idempotency-Key',
@@ -231,7 +247,7 @@ function describeOperation(operation: Operation): object {
   ]);
   const inDocument = (headers: Record<string, string>): object =>
     Object.fromEntries(Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]));
-  const headers = { ...(operation.method === 'POST' && inDocument(predictionHeaders)), ...(!operation.isPublic && inDocument(limitHeaders)) };
+  const headers = { ...(operation.method === 'POST' && inDocument(predictionHeaders)), ...(operation.isBinaryToo && inDocument(binaryHeaders)), ...(!operation.isPublic && inDocument(limitHeaders)) };
   const { type, example } = operation.answer;
   return {
     operationId: operation.id,
@@ -242,15 +258,16 @@ function describeOperation(operation: Operation): object {
     parameters: [
       ...[...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
       ...(operation.method === 'POST' ? [idempotencyKey] : []),
+      ...(operation.isBinaryToo ? [jsonLength] : []),
     ],
     ...(operation.request !== undefined && {
-      requestBody: { required: true, content: { 'application/json': { schema: { type: 'object' }, example: operation.request } } },
+      requestBody: { required: true, content: { 'application/json': { schema: { type: 'object' }, example: operation.request }, ...(operation.isBinaryToo && bytes) } },
     }),
     responses: {
       200: {
         description: 'OK',
         ...(Object.keys(headers).length > 0 && { headers }),
-        content: { [type]: { schema: type === 'application/json' ? { type: 'object' } : { type: 'string' }, ...(example !== undefined && { example }) } },
+        content: { [type]: { schema: type === 'application/json' ? { type: 'object' } : { type: 'string' }, ...(example !== undefined && { example }) }, ...(operation.isBinaryToo && bytes) },
       },
       ...(operation.isPublic ? {} : (Object.fromEntries(refusals) as object)),
     },

@@ -8,7 +8,7 @@ import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
-import type { ReadRequest } from './protocols/protocol.ts';
+import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
 import { callerGone, deadlineExceeded, overloaded } from './shedding.ts';
@@ -38,8 +38,7 @@ export interface PredictionAnswer {
   warnings: readonly RowWarning[];
   /** of the limits of usage that it fell under */
   limits: readonly LimitStanding[];
-  /** the JSON text of the body */
-  payload: string;
+  payload: Payload;
 }
 
 export interface PredictorOptions {
@@ -102,7 +101,7 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
         outcome = 'answered';
         if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
         const predictionId = call.predictionId ?? newId('prediction');
-        const payload = JSON.stringify(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
+        const payload = toPayload(reading.write({ predictionId, served: version === served.version ? served : { ...served, version }, signature, predictions }));
         if (call.isGone()) throw callerGone();
         // Nothing is served unbilled: the entry is safe before the answer leaves.
         await journal.record({

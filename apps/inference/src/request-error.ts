@@ -79,7 +79,7 @@ export function modelNotFound(name: string, version?: string | number): RequestE
 }
 
 /** What the caller may not call is answered like what is not there. */
-export function refusedAsMissing(name: string, version?: number): RequestError {
+export function refusedAsMissing(name: string, version?: string | number): RequestError {
   const { status, code, message, details } = modelNotFound(name, version);
   return new RequestError(status, code, message, { ...details, isRefusal: true });
 }
@@ -111,7 +111,7 @@ const frameworkErrors: Record<string, (error: Error) => RequestError> = {
 };
 
 export function unsupportedMediaType(message: string): RequestError {
-  return new RequestError(415, 'unsupported_media_type', message, { remedy: 'Send JSON, uncompressed, with the header Content-Type: application/json.' });
+  return new RequestError(415, 'unsupported_media_type', message, { remedy: 'Send JSON with the header Content-Type: application/json, as it is or compressed by gzip or deflate.' });
 }
 
 /** The one place where whatever was thrown becomes what the caller sees. Bugs are masked. */

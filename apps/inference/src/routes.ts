@@ -3,6 +3,7 @@ import { type PictureDesk, tensorMetadata } from '@millrace/packaging';
 import type { ServedEndpoint } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from './answer-once.ts';
+import { jsonLengthHeader } from './binary-body.ts';
 import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
@@ -13,11 +14,14 @@ import { describeApi, type Operation, operations } from './openapi.ts';
 import type { Predictor } from './predictor.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
+import { unpackFiles } from './protocols/picture-tensor.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
+import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
+import { describeForTf } from './protocols/tf-metadata.ts';
 import { readTfServing } from './protocols/tf-serving.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, RequestError } from './request-error.ts';
+import { modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 
 /** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
 export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
@@ -48,16 +52,19 @@ export interface RouteOptions {
   answerOnce: ReturnType<typeof createAnswerOnce>;
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
+  /** the metrics of all processes that serve this port; of none if there is no other */
+  gather(): Promise<unknown[]>;
 }
 
 interface ModelParams {
   model: string;
   version?: string;
+  label?: string;
 }
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady } = options;
+  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -87,11 +94,22 @@ export function createRoutes(options: RouteOptions): Route[] {
           'x-millrace-cost-units': String(answer.rows),
           'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
           ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
+          ...(answer.payload.jsonLength !== undefined && { [jsonLengthHeader]: String(answer.payload.jsonLength) }),
         },
-        body: answer.payload,
+        body: answer.payload.body,
       };
     });
-    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+    return reply.headers(headers).header('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream').send(body);
+  }
+
+  /** The version that a label of TensorFlow Serving, an alias here, names. @throws RequestError 404 */
+  async function labelled(request: FastifyRequest): Promise<[name: string, versionNumber: number]> {
+    const { model, label = '' } = request.params as ModelParams;
+    const actor = request.actor!;
+    if (!mayCall(actor, model)) throw refusedAsMissing(model, label);
+    const number = await directory.labelled(actor.tenantId, model, label);
+    if (number === null) throw modelNotFound(model, label);
+    return [model, number];
   }
 
   /** Large pictures are decoded in threads before the rows are checked, for every version that may be asked. Null where the model takes none. */
@@ -101,6 +119,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
     const look = async (served: ServedEndpoint | null): Promise<void> => {
       if (!served) return;
+      unpackFiles(bodyOf(request).value);
       const signatures = [served, ...served.shares].map((each) => each.version.signature);
       if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
     };
@@ -109,6 +128,8 @@ export function createRoutes(options: RouteOptions): Route[] {
   }
 
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
+  const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
+  const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
 
   async function metadata(request: FastifyRequest) {
     const served = await predictor.describe(request.actor!, ...target(request));
@@ -137,17 +158,26 @@ export function createRoutes(options: RouteOptions): Route[] {
     }
   }
 
+  /** `name` and `ready` are what KServe's clients look for on this route. */
   async function tfStatus(request: FastifyRequest) {
-    const served = await predictor.describe(request.actor!, ...target(request));
+    const served = await describe(request);
     const version = String(served.version.number);
+    const { name } = served.endpoint;
     try {
       (await models.hold(served.version, served.endpoint)).release();
-      return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }] };
+      return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
-      return { model_version_status: [{ version, state: 'END', status }] };
+      return { model_version_status: [{ version, state: 'END', status }], name, ready: false };
     }
   }
+
+  async function tfMetadata(request: FastifyRequest) {
+    const { endpoint, version } = await describe(request);
+    return describeForTf(endpoint.name, version.number, version.signature);
+  }
+
+  const ping: Route['handle'] = (_request, reply) => reply.code(isReady() ? 200 : 503).type('text/plain').send('\n');
 
   return [
     { operation: operations.live, access: 'public', handle: () => ({ live: true }) },
@@ -156,8 +186,11 @@ export function createRoutes(options: RouteOptions): Route[] {
       access: 'public',
       handle: (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
     },
-    { operation: operations.ping, access: 'public', handle: (_request, reply) => reply.code(isReady() ? 200 : 503).type('text/plain').send('\n') },
-    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: [] }) },
+    { operation: operations.ping, access: 'public', handle: ping },
+    { operation: operations.health, access: 'public', handle: ping },
+    { operation: operations.version, access: 'public', handle: (_request, reply) => reply.type('text/plain').send(version) },
+    { operation: operations.alive, access: 'public', handle: () => ({ status: 'alive' }) },
+    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data'] }) },
     { operation: operations.metadata, access: 'describe', handle: metadata },
     { operation: operations.versionMetadata, access: 'describe', handle: metadata },
     { operation: operations.modelReady, access: 'describe', handle: readiness },
@@ -166,9 +199,25 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.versionInfer, access: 'predict', handle: predicting(readOpenInference) },
     { operation: operations.tfPredict, access: 'predict', handle: predicting(readTfServing) },
     { operation: operations.tfVersionPredict, access: 'predict', handle: predicting(readTfServing) },
+    { operation: operations.tfLabelPredict, access: 'predict', handle: predictingLabelled(readTfServing) },
+    { operation: operations.tfClassify, access: 'predict', handle: predicting(readTfClassify) },
+    { operation: operations.tfVersionClassify, access: 'predict', handle: predicting(readTfClassify) },
+    { operation: operations.tfLabelClassify, access: 'predict', handle: predictingLabelled(readTfClassify) },
+    { operation: operations.tfRegress, access: 'predict', handle: predicting(readTfRegress) },
+    { operation: operations.tfVersionRegress, access: 'predict', handle: predicting(readTfRegress) },
+    { operation: operations.tfLabelRegress, access: 'predict', handle: predictingLabelled(readTfRegress) },
     { operation: operations.tfStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfVersionStatus, access: 'describe', handle: tfStatus },
+    { operation: operations.tfLabelStatus, access: 'describe', handle: tfStatus },
+    { operation: operations.tfMetadata, access: 'describe', handle: tfMetadata },
+    { operation: operations.tfVersionMetadata, access: 'describe', handle: tfMetadata },
+    { operation: operations.tfLabelMetadata, access: 'describe', handle: tfMetadata },
     { operation: operations.invocations, access: 'predict', handle: predicting(readMlflow) },
+    {
+      operation: operations.onlyInvocations,
+      access: 'predict',
+      handle: async (request, reply) => predict(request, reply, readMlflow, await predictor.onlyEndpoint(request.actor!)),
+    },
     {
       operation: operations.predict,
       access: 'predict',
@@ -181,7 +230,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     {
       operation: operations.metrics,
       access: 'public',
-      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render(await gather())),
     },
     { operation: operations.openapi, access: 'public', handle: () => api },
     {

@@ -3,23 +3,24 @@ import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Clock, createTrustedProxies, type Logger, newId, systemClock, type TrustedProxies, watchSilentConnections } from '@millrace/kernel';
+import { type Clock, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { jsonLengthHeader } from './binary-body.ts';
 import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createGate, handleWatched } from './gate.ts';
-import { parseJsonBody } from './json-body.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, RequestError, shorten, toRequestError, unsupportedMediaType } from './request-error.ts';
+import { modelNotFound, RequestError, shorten, toRequestError } from './request-error.ts';
+import { readBody } from './request-body.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createShadow } from './shadow.ts';
 
@@ -49,8 +50,12 @@ export interface InferenceOptions {
   maxBodyBytes?: number;
   /** predictions under way at a time; further ones get 503 */
   maxInFlight?: number;
-  /** between "not ready" and closing, in milliseconds */
+  /** between "not ready" and closing, in milliseconds, so that a balancer can look elsewhere first */
   drainMs?: number;
+  /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
+  handoverMs?: number;
+  /** where its connections come from, beside the address that it listens on */
+  supervision?: Supervision | null;
   /** foreign pages that may call it; none if left out */
   corsOrigins?: readonly string[];
   /** whose X-Forwarded-For counts; nobody's if left out */
@@ -63,8 +68,11 @@ export interface InferenceOptions {
 
 export interface RunningInference {
   url: string;
-  /** Says "not ready", finishes what is under way, enters the last usage, and ends. May be called twice. */
-  close(): Promise<void>;
+  /**
+   * Says "not ready", finishes what is under way, enters the last usage, and ends. May be called twice.
+   * @param hasSuccessor whether whoever is told to connect anew finds another server: otherwise there is no handover
+   */
+  close(ending?: { hasSuccessor: boolean }): Promise<void>;
 }
 
 const mebibyte = 1024 ** 2;
@@ -74,7 +82,7 @@ const mostShadowed = 64;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
-  const { logger } = options;
+  const { logger, supervision, version = millraceVersion } = options;
   const database = createDatabase({ tenantUrl: options.appDatabaseUrl, systemUrl: options.systemDatabaseUrl, logger });
   const keyring = createTenantKeyring({ database, masterKeys: options.masterKeys, logger });
   const storage = createSealedStore({ inner: createFileStore({ root: options.storageDirectory }), keyring, scratchDirectory: options.scratchDirectory });
@@ -95,7 +103,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   let state: 'open' | 'draining' = 'open';
 
   const routes = createRoutes({
-    version: options.version ?? '0.1.0',
+    version,
     predictor,
     directory,
     models,
@@ -104,8 +112,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
     pictures,
     answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
+    gather: async () => (supervision ? supervision.gather() : []),
   });
-  const app = createApp({
+  const { app, connections } = createApp({
     routes,
     metrics,
     logger,
@@ -118,12 +127,17 @@ export async function startInference(options: InferenceOptions): Promise<Running
   });
 
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => {
+  const close: RunningInference['close'] = ({ hasSuccessor } = { hasSuccessor: true }) => {
     closing ??= (async () => {
       state = 'draining';
-      if (options.drainMs) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
-      directory.stop();
+      // Whoever is supervised has left the door to others already.
+      if (options.drainMs && !(supervision && hasSuccessor)) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
+      supervision?.draining();
+      // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
+      if (options.handoverMs && hasSuccessor) await connections.gone(options.handoverMs);
       await app.close();
+      await connections.gone();
+      directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
       await Promise.all([meter.close(), limiter.close(), traffic.close()]);
@@ -146,7 +160,13 @@ export async function startInference(options: InferenceOptions): Promise<Running
     await app.listen({ port: options.port, host });
     const address = app.server.address();
     const port = typeof address === 'object' && address ? address.port : options.port;
-    return { url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, close };
+    const url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+    if (supervision) {
+      await directory.warm(await supervision.inheritance);
+      supervision.takeConnections('inference', (socket) => app.server.emit('connection', socket));
+      supervision.serving({ url, version, legacy: () => directory.inUse(), report: metrics.report });
+    }
+    return { url, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -191,7 +211,7 @@ function createRequestIds(): () => string {
 
 const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): FastifyInstance {
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): { app: FastifyInstance; connections: OpenConnections } {
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -244,19 +264,21 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
     clientErrorHandler: refuseBrokenHttp,
   });
-  const endSilentConnections = watchSilentConnections(app.server);
-  app.addHook('preClose', async () => endSilentConnections());
+  const connections = watchConnections(app.server);
+  app.addHook('preClose', async () => connections.endSilent());
   app.decorateRequest('actor', null);
   app.decorateRequest('handling', null);
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('bodySha256', null);
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const { headers } = request;
     try {
-      if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity') throw unsupportedMediaType('The body is compressed.');
-      if (request.headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(body).digest('hex');
-      done(null, parseJsonBody(body as Buffer));
+      if (headers[idempotencyHeader] !== undefined) request.bodySha256 = createHash('sha256').update(bytes).digest('hex');
+      const body = readBody(headers, bytes as Buffer, maxBodyBytes);
+      if (!(body instanceof Promise)) return done(null, body);
+      body.then((read) => done(null, read), done);
     } catch (error) {
       done(error as Error);
     }
@@ -269,9 +291,9 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     done();
   });
   allowListedOrigins(app, corsOrigins);
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    // Otherwise a keep-alive connection outlives its last answer, and closing waits for it.
-    if (isDraining()) reply.header('connection', 'close');
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // Its client takes what comes next to another server. What it has sent already is answered first.
+    if (isDraining() && connections.isLast(request.raw)) reply.header('connection', 'close');
     done(null, payload);
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -310,7 +332,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     const message = `There is no route ${request.method} ${shorten(path)}.`;
     return refuse(request, reply, new RequestError(404, 'route_not_found', message, { remedy: 'See GET /docs.' }));
   });
-  return app;
+  return { app, connections };
 }
 
 /** Pages of these origins may call with a key that they hold; nothing is ever sent along by the browser itself. */
@@ -320,9 +342,9 @@ function allowListedOrigins(app: FastifyInstance, listed: readonly string[]): vo
     origin: (origin, done) => done(null, origin !== undefined && listed.includes(origin)),
     credentials: false,
     methods: ['GET', 'POST'],
-    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
+    allowedHeaders: ['authorization', 'x-api-key', 'content-type', 'content-encoding', jsonLengthHeader, 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'],
     exposedHeaders: [
-      'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
+      jsonLengthHeader, 'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
       'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
       'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
     ],

@@ -25,7 +25,7 @@ const guarded = (model: string) =>
     .map((operation) => ({
       id: operation.id,
       method: operation.method,
-      path: operation.path.replace('{model}', model).replace('{version}', '1'),
+      path: operation.path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion'),
       body: 'request' in operation ? (operation.id === 'predict' ? { ...operation.request, model } : operation.request) : undefined,
       isAboutModels: operation.path.includes('{model}') || operation.id === 'predict',
       predicts: operation.method === 'POST',
@@ -39,7 +39,7 @@ describe('the table of routes', () => {
 
   const scopes = Object.keys(permissionsOfScope) as ApiKeyScope[];
   it.each(httpRoutes.inference.map((route) => [`${route.method} ${route.path}`, route] as const))('%s lets in whom its row says', async (_name, { method, path, access }) => {
-    const address = url + path.replace('{model}', 'iris').replace('{version}', '1');
+    const address = url + path.replace('{model}', 'iris').replace('{version}', '1').replace('{label}', 'champion');
     const statusFor = async (key?: string) => (await call(address, { method, ...(method === 'POST' ? { body: {} } : {}), ...(key ? { key } : {}) })).status;
     expect((await statusFor()) === 401).toBe(access !== 'public');
     for (const scope of scopes) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { call, createInferenceWorld, type InferenceWorld, type Json, type TenantOfWorld } from './inference-world.ts';
 import { irisFeatures, irisNeighbours, setosa } from './sample-pipelines.ts';
 
@@ -124,11 +124,23 @@ describe('a refused request', () => {
     expect(({} as Json).polluted).toBeUndefined();
   });
 
-  it('another content type, or a compressed body, is 415', async () => {
-    expect(codeOf(await predict({ body: '{}', headers: { 'content-type': 'text/plain' } }))).toBe('415 unsupported_media_type');
-    expect(codeOf(await predict({ body: '{}', headers: { 'content-type': 'application/x-www-form-urlencoded' } }))).toBe('415 unsupported_media_type');
+  it('another content type, or another compression than gzip and deflate, is 415', async () => {
+    for (const type of ['text/plain', 'text/csv', 'multipart/form-data; boundary=x', 'application/xml', 'nonsense']) {
+      expect(codeOf(await predict({ body: '{}', headers: { 'content-type': type } }))).toBe('415 unsupported_media_type');
+    }
+    const zipped = brotliCompressSync(JSON.stringify({ features: setosa }));
+    for (const coding of ['br', 'zstd', 'gzip, gzip']) expect(codeOf(await predict({ body: zipped, headers: { 'content-encoding': coding } }))).toBe('415 unsupported_media_type');
+  });
+
+  it('a compressed body that is none is 400; one that unpacks to more than may be sent is 413', async () => {
     const zipped = gzipSync(JSON.stringify({ features: setosa }));
-    expect(codeOf(await predict({ body: zipped, headers: { 'content-encoding': 'gzip' } }))).toBe('415 unsupported_media_type');
+    for (const body of [zipped.subarray(0, zipped.length - 9), Buffer.from('{}'), Buffer.alloc(0)]) {
+      expect(codeOf(await predict({ body, headers: { 'content-encoding': 'gzip' } }))).toBe('400 malformed_compression');
+    }
+    expect(codeOf(await predict({ body: zipped, headers: { 'content-encoding': 'deflate' } }))).toBe('400 malformed_compression');
+    const bomb = gzipSync(Buffer.alloc(50_000_000, 0x20));
+    expect(bomb.length).toBeLessThan(60_000);
+    expect(codeOf(await predict({ body: bomb, headers: { 'content-encoding': 'gzip' } }))).toBe('413 body_too_large');
   });
 
   it('a body over the limit is 413, also when its length is not told beforehand', async () => {
@@ -154,7 +166,7 @@ describe('a refused request', () => {
       expect(codeOf(await call(`${url}/v1/models/${name}:predict`, { key, body: { instances: [setosa] } }))).toBe('404 model_not_found');
     }
     expect(codeOf(await call(`${url}/models/${'x'.repeat(501)}/invocations`, { key, body: {} }))).toBe('414 name_too_long');
-    expect(codeOf(await call(`${url}/v1/models/iris:classify`, { key, body: {} }))).toBe('404 route_not_found');
+    expect(codeOf(await call(`${url}/v1/models/iris:generate`, { key, body: {} }))).toBe('404 route_not_found');
     for (const version of ['2', '0', '-1', 'latest', '1e0', '99999999999999']) {
       const answer = await call(`${url}/v2/models/iris/versions/${version}/infer`, { key, body: { inputs: [] } });
       expect([answer.status, answer.headers.get('x-millrace-error-code')]).toEqual([404, 'model_not_found']);

@@ -221,7 +221,7 @@ describe('what the server says of itself and its models', () => {
     expect((await call(`${url}/v2/health/live`)).json).toEqual({ live: true });
     expect((await call(`${url}/v2/health/ready`)).json).toEqual({ ready: true });
     expect((await call(`${url}/ping`)).status).toBe(200);
-    expect((await call(`${url}/v2`)).json).toEqual({ name: 'millrace', version: expect.any(String), extensions: [] });
+    expect((await call(`${url}/v2`)).json).toEqual({ name: 'millrace', version: expect.any(String), extensions: ['binary_tensor_data'] });
   });
 
   it('readiness and status of a model', async () => {
@@ -229,6 +229,8 @@ describe('what the server says of itself and its models', () => {
       expect((await call(`${url}/v2/models/iris${path}/ready`, { key })).json).toEqual({ name: 'iris', ready: true });
       expect((await call(`${url}/v1/models/iris${path}`, { key })).json).toEqual({
         model_version_status: [{ version: '1', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }],
+        name: 'iris',
+        ready: true,
       });
     }
     expect((await call(`${url}/v2/models/iris/versions/1`, { key })).json.name).toBe('iris');
@@ -271,11 +273,14 @@ describe('what the server says of itself and its models', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
+    const narrow = (await tenant.createKey({ models: ['iris'] })).text;
     for (const [path, methods] of Object.entries<Record<string, { requestBody?: { content: Record<string, { example: object }> } }>>(document.paths)) {
       for (const [method, { requestBody }] of Object.entries(methods)) {
         const example = requestBody?.content['application/json']?.example;
         const body = example && path === '/predict' ? { ...example, model: 'iris' } : example;
-        const answer = await call(url + path.replace('{model}', 'iris').replace('{version}', '1'), { key, method: method.toUpperCase(), body });
+        const model = path.endsWith(':regress') ? 'wear' : 'iris';
+        const address = url + path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion');
+        const answer = await call(address, { key: path === '/invocations' ? narrow : key, method: method.toUpperCase(), body });
         expect([path, answer.status]).toEqual([path, 200]);
       }
     }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { crc32, deflateSync } from 'node:zlib';
+import type { Supervision } from '@millrace/kernel';
 import { createPictureDesk } from '@millrace/packaging';
 import { testSecrets } from '@millrace/testkit';
 import { createDoor } from './door.ts';
@@ -240,6 +241,61 @@ describe('a server that shuts down', () => {
     agent.destroy();
   });
   let underWay: Promise<{ status: number | undefined; connection: string | undefined; text: string }> | undefined;
+
+  it('hands over: it takes no connection more, answers all that was sent on the others, and only then ends them', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('iris', irisNeighbours());
+    const key = (await tenant.createKey()).text;
+    const told: string[] = [];
+    let legacy: () => unknown = () => null;
+    let report: () => Promise<unknown> = async () => null;
+    let take: (socket: Socket) => void = () => undefined;
+    const supervision: Supervision = {
+      inheritance: Promise.resolve([{ tenantId: tenant.tenantId, name: 'iris' }, { tenantId: tenant.tenantId, name: 'gone' }]),
+      takeConnections: (_port, taker) => (take = taker),
+      serving: (facts) => ([legacy, report] = [facts.legacy!, facts.report]),
+      // As if there were a second process that counts the same.
+      gather: async () => [await report(), await report()],
+      draining: () => void told.push('draining'),
+      onEnd: () => undefined,
+    };
+    // Longer than this spec may take: nobody is waited for who has been told.
+    const server = await world.start({ supervision, handoverMs: 50_000, drainMs: 300_000 });
+    const door = createServer((socket) => take(socket)).listen(0, '127.0.0.1');
+    await once(door, 'listening');
+    const body = JSON.stringify({ features: setosa });
+    const text = `POST /predict HTTP/1.1\r\nhost: x\r\nx-api-key: ${key}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const open = () => {
+      const socket = connect((door.address() as AddressInfo).port, '127.0.0.1');
+      const client = { socket, received: '', ended: once(socket, 'close') };
+      socket.on('data', (bytes) => (client.received += bytes.toString()));
+      return client;
+    };
+    const answersOf = ({ received }: { received: string }): string[] => received.match(/HTTP\/1\.1 200 [^]*?setosa"\]\}/g) ?? [];
+    const look = open();
+    look.socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    await look.ended;
+    expect(look.received).toMatch(/^millrace_models_loaded 2$/m); // in each the one that its predecessor had
+    const [idle, busy] = [open(), open()];
+    for (const { socket } of [idle, busy]) socket.write(text);
+    await eventually(async () => [idle, busy].map((client) => answersOf(client).length), ([a, b]) => a === 1 && b === 1);
+    expect(idle.received).toMatch(/connection: keep-alive/i);
+    expect(legacy()).toEqual([{ tenantId: tenant.tenantId, name: 'iris' }]);
+
+    busy.socket.write(text.repeat(3));
+    const closed = server.close();
+    expect(told).toEqual(['draining']);
+    await busy.ended;
+    const [, , ...others] = answersOf(busy);
+    expect(others.map((answer) => answer.includes('connection: close'))).toEqual([false, true]);
+    idle.socket.write(text); // it was silent all the time
+    await idle.ended;
+    expect(answersOf(idle)).toHaveLength(2);
+    expect(answersOf(idle)[1]).toContain('connection: close');
+    await closed;
+    expect(await tenant.ledger()).toHaveLength(6);
+    door.close();
+  });
 
   it('waits for nobody who has connected and says nothing', async () => {
     const server = await world.start();

@@ -59,7 +59,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         backend: outcome.backend,
         rows: dividedRows(outcome),
       }),
-      materials: materialsOf(job),
+      materials: materialsOf(job, outcome.backend.name),
     });
     const model = await loadModel(modelPackage.files);
     try {

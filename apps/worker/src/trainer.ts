@@ -67,7 +67,7 @@ async function run(job: TrainerJob): Promise<void> {
     return runForecast(job, { backend, checkpoint: checkpointsOf(job), signal: abort.signal }, sendPausing);
   }
   if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
-  if (spec.recommendation) return runRecommendation(job, abort.signal, checkpointsOf(job), sendPausing);
+  if (spec.recommendation) return runRecommendation(job, { backend: backend.name, signal: abort.signal, checkpoint: checkpointsOf(job) }, sendPausing);
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
   // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
   const splitColumn = splitColumnOf(spec);

@@ -399,6 +399,7 @@ describe('the system role', () => {
       ...['endpoint_id', 'version_id', 'steps', 'reason', 'created_by'].map((column) => `SELECT ${column} FROM rollouts`),
       ...['request_id', 'actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_records`),
       ...['actor', 'action', 'subject', 'details', 'address'].map((column) => `SELECT ${column} FROM audit_events`),
+      ...['request_sha256', 'headers', 'body', 'prediction_id'].map((column) => `SELECT ${column} FROM idempotency_answers`),
       'UPDATE quota_counters SET used = 0', 'DELETE FROM api_keys', 'DELETE FROM sessions', 'UPDATE usage_records SET units = 0', `UPDATE audit_events SET result = 'ok'`,
       `UPDATE runs SET status = 'QUEUED'`, 'UPDATE tenant_queues SET vtime = 0', 'DELETE FROM tenant_queues', 'DELETE FROM workers',
     ];

@@ -27,6 +27,8 @@ export type {
 } from './fitted-pipeline.ts';
 export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
+export { type LayersModel, writeLayers } from './write-layers.ts';
+export { unfitText } from './unfit-text.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { inventRows } from './invent-rows.ts';
@@ -50,6 +52,7 @@ export {
 } from './model-package.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
+export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
 export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,

@@ -137,7 +137,7 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
     'model.onnx': model,
-    'signature.json': canonicalJson(asJson(signature), 'signature'),
+    'signature.json': signatureBytes(signature),
   });
 }
 
@@ -145,7 +145,7 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
 export function withRowsPerCall({ files, signature }: ModelPackage, rowsPerCall: number): ModelPackage {
   const changed: Signature = { ...signature, graph: { ...signature.graph, rowsPerCall } };
   const kept = Object.fromEntries(CONTENT.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as Record<ContentPath, Uint8Array>;
-  return packed(changed, { ...kept, 'signature.json': canonicalJson(asJson(changed), 'signature') });
+  return packed(changed, { ...kept, 'signature.json': signatureBytes(changed) });
 }
 
 function packed(signature: Signature, content: Record<ContentPath, Uint8Array>): ModelPackage {
@@ -157,6 +157,9 @@ function packed(signature: Signature, content: Record<ContentPath, Uint8Array>):
   const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...Object.entries(content)]);
   return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
+
+/** `signature.json` */
+export const signatureBytes = (signature: Signature): Uint8Array => canonicalJson(asJson(signature), 'signature');
 
 /** A package that was verified, as one that was built: without the signature, which is added when it is stored. */
 export function packageOf(files: PackageFiles, { manifest, signature, digest }: Pick<ModelPackage, 'manifest' | 'signature' | 'digest'>): ModelPackage {

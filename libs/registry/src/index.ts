@@ -5,7 +5,7 @@ export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOut
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';
-export { nameProblem } from './names.ts';
+export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
 export {
   type CreateEndpointOutcome,

@@ -1,6 +1,7 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Model, type ModelVersion, notify, Prisma } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
+import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import type { Gate } from './champion-gate.ts';
 
@@ -26,7 +27,7 @@ const mostTags = 20;
 const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/u;
 
 /** What people say of models and versions: verdicts, rules, words, and which are kept. */
-export function createModelCare({ database, storage }: { database: Database; storage: ArtefactStore }) {
+export function createModelCare({ database, storage, quota }: { database: Database; storage: ArtefactStore; quota: Quota }) {
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
   /** Removes the oldest READY or FAILED versions without an alias or a share of an endpoint’s traffic beyond those that the model's policy keeps. */
@@ -38,6 +39,7 @@ export function createModelCare({ database, storage }: { database: Database; sto
       const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
       if (!free.length) return [];
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
+      for (const { id, source } of free) if (source !== 'RUN') await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
       const details = { model: model.name, keepVersions: model.keepVersions, versions: free.map(({ number }) => number) };
       await recordAudit(tx, { type: 'system', tenantId }, { action: 'version.retain', subject: modelId, details });
       await notify(tx, 'millrace_registry', tenantId);
@@ -150,6 +152,7 @@ export function createModelCare({ database, storage }: { database: Database; sto
         const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
         if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
+        if (version.source !== 'RUN') await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');
         const details = { modelId: version.modelId, version: version.number, packageSha256: version.packageSha256, runId: version.runId };
         await recordAudit(tx, actor, { action: 'version.delete', subject: versionId, details });
         await notify(tx, 'millrace_registry', tenantId);

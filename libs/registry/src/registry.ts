@@ -2,6 +2,7 @@ import { type Actor, actorName, type Keyring, recordAudit, requirePermission } f
 import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
+import { createQuota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
@@ -90,7 +91,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
   return {
     ...createPackageStore({ database, storage, keyring }),
     ...createEndpointServing({ database }),
-    ...createModelCare({ database, storage }),
+    ...createModelCare({ database, storage, quota: createQuota({ database }) }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
 
@@ -309,6 +310,17 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
     },
 
     /** Numbers of the READY versions behind an endpoint, oldest first; empty when there is no such endpoint. */
+    /** The version that an alias of the endpoint's model names; null when there is no such alias, or it cannot be served. */
+    async versionNumberOfAlias(tenantId: string, endpointName: string, alias: string): Promise<number | null> {
+      const found = await database.forTenant(tenantId).transaction((tx) =>
+        tx.modelAlias.findFirst({
+          where: { tenantId, name: alias, model: { endpoints: { some: { name: endpointName } } }, version: { status: 'READY' } },
+          select: { version: { select: { number: true } } },
+        }),
+      );
+      return found?.version.number ?? null;
+    },
+
     async listVersionNumbers(tenantId: string, endpointName: string): Promise<number[]> {
       const rows = await database.forTenant(tenantId).transaction((tx) =>
         tx.modelVersion.findMany({

@@ -1,7 +1,8 @@
 import { type CheckedRows, type RowProblem, type Signature, tensorMetadata } from '@millrace/packaging';
 import { invalidRequest, invalidRows } from '../request-error.ts';
+import { decodeTensor, encodeTensor, noData } from './binary-tensor.ts';
 import { readPictures } from './picture-tensor.ts';
-import { anomaliesByOutput, asObject, checkColumns, checkPositional, furtherValue, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
+import { anomaliesByOutput, asObject, BinaryAnswer, checkColumns, checkPositional, furtherValue, itemPredictions, type JsonObject, listed, mostProblems, type Outcome, own, plainPredictions, type ReadRequest, refuseTooMany } from './protocol.ts';
 
 /** Ranges of the whole-number datatypes. JSON numbers hold 64-bit ones exactly only to 2^53. */
 const integerRanges: Record<string, [number, number]> = {
@@ -28,18 +29,29 @@ interface Tensor {
   data: unknown[];
 }
 
+interface WantedOutput {
+  name: string;
+  isBinary: boolean;
+}
+
+interface OutputTensor {
+  name: string;
+  datatype: string;
+  shape: number[];
+  data: unknown[];
+}
+
 /**
- * The infer request of the Open Inference Protocol v2, in JSON: one tensor for each feature, by name, of shape [N] or
- * [N, 1]; where all features are numbers, also one tensor of shape [N, features] under any name. What a recommendation is to
- * leave out comes as [N, M], filled up with "".
+ * The infer request of the Open Inference Protocol v2: one tensor for each feature, by name, of shape [N] or [N, 1]; where all
+ * features are numbers, also one tensor of shape [N, features] under any name. What a recommendation is to leave out comes as
+ * [N, M], filled up with "". Elements are in the JSON text, or bytes by the binary tensor extension; so are those of the answer.
  */
 export const readOpenInference: ReadRequest = (signature, body) => {
   const request = asObject(body, 'body', 'Send {"inputs": [{"name", "shape", "datatype", "data"}, …]}.');
-  const id = own(request, 'id');
+  const id = own(request, 'id') ?? undefined;
   if (id !== undefined && typeof id !== 'string') throw invalidRequest('id', '"id" is not text.', 'Send text, or leave "id" out.');
-  const parameters = own(request, 'parameters');
-  if (parameters !== undefined) asObject(parameters, 'parameters', 'Send an object, or leave "parameters" out.');
-  const wanted = readOutputs(signature, own(request, 'outputs'));
+  const allBinary = readFlag(readParameters(request, 'parameters'), 'binary_data_output', 'parameters') ?? false;
+  const wanted = readOutputs(signature, own(request, 'outputs') ?? undefined, allBinary);
   const inputs = own(request, 'inputs');
   if (!Array.isArray(inputs) || inputs.length === 0) throw invalidRequest('inputs', 'There are no "inputs".', 'Send a list of tensors.');
   const [image] = signature.inputs;
@@ -50,18 +62,37 @@ export const readOpenInference: ReadRequest = (signature, body) => {
 
 const outputNames = (signature: Signature): string[] => tensorMetadata(signature).outputs.map(({ name }) => name);
 
-function readOutputs(signature: Signature, outputs: unknown): string[] {
+function readParameters(of: JsonObject, field: string): JsonObject {
+  const parameters = own(of, 'parameters') ?? undefined;
+  return parameters === undefined ? {} : asObject(parameters, field, 'Send an object, or leave "parameters" out.');
+}
+
+function readFlag(parameters: JsonObject, name: string, field: string): boolean | undefined {
+  const flag = own(parameters, name);
+  if (flag === undefined || typeof flag === 'boolean') return flag;
+  throw invalidRequest(`${field}.${name}`, `"${name}" is neither true nor false.`, 'Send true to get the tensor as bytes, or leave it out.');
+}
+
+function readOutputs(signature: Signature, outputs: unknown, allBinary: boolean): WantedOutput[] {
   const names = outputNames(signature);
-  if (outputs === undefined || (Array.isArray(outputs) && outputs.length === 0)) return names;
+  if (outputs === undefined || (Array.isArray(outputs) && outputs.length === 0)) return names.map((name) => ({ name, isBinary: allBinary }));
   if (!Array.isArray(outputs)) throw invalidRequest('outputs', '"outputs" is not a list.', 'Send [{"name": "prediction"}], or leave "outputs" out.');
-  const wanted = outputs.map((output: unknown) => own(asObject(output, 'outputs', 'Send each output as {"name": "…"}.'), 'name'));
-  for (const name of wanted) {
+  const wanted = new Map<string, boolean>();
+  for (const [index, sent] of outputs.entries()) {
+    const output = asObject(sent, 'outputs', 'Send each output as {"name": "…"}.');
+    const name = own(output, 'name');
     if (typeof name !== 'string' || !names.includes(name)) {
       const which = typeof name === 'string' ? JSON.stringify(name.slice(0, 60)) : 'without a name';
       throw invalidRequest('outputs', `The model has no output ${which}.`, `The outputs are ${listed(names)}.`);
     }
+    const field = `outputs[${index}].parameters`;
+    const parameters = readParameters(output, field);
+    for (const strange of ['classification', 'shared_memory_region']) {
+      if (Object.hasOwn(parameters, strange)) throw invalidRequest(`${field}.${strange}`, `This server has no extension for "${strange}".`, 'Leave it out; GET /v2 lists the extensions.');
+    }
+    wanted.set(name, readFlag(parameters, 'binary_data', field) ?? allBinary);
   }
-  return [...new Set(wanted as string[])];
+  return [...wanted].map(([name, isBinary]) => ({ name, isBinary }));
 }
 
 function readTensor(value: unknown, index: number): Tensor {
@@ -78,9 +109,10 @@ function readTensor(value: unknown, index: number): Tensor {
   if (!isShape) throw invalidRequest(`${field}.shape`, `"${name.slice(0, 60)}" has no usable shape.`, 'Send [rows] or [rows, 1]; for one tensor of all features, [rows, features].');
   const [rows, columns] = [shape[0] as number, (shape[1] ?? 1) as number];
   const data = own(tensor, 'data');
-  if (!Array.isArray(data)) {
-    throw invalidRequest(`${field}.data`, `"${name.slice(0, 60)}" has no list of data.`, 'Send the values as "data", flat or nested row by row.');
+  if (data instanceof Uint8Array) {
+    return { name, datatype, rows, columns, rank: shape.length, data: decodeTensor(datatype, data, rows * columns, { field, name: name.slice(0, 60) }) };
   }
+  if (!Array.isArray(data)) throw noData(tensor, { field, name: name.slice(0, 60) });
   return { name, datatype, rows, columns, rank: shape.length, data: flatten(data, rows, columns, shape.length, tensor, index) };
 }
 
@@ -169,43 +201,55 @@ function problem(field: string, code: string, message: string, remedy: string): 
   return { row: null, field, code, message, remedy };
 }
 
-function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: string[]): object {
-  const count = predictions.length;
+function writeAnswer({ predictions, predictionId, served, signature }: Outcome, id: string | undefined, wanted: WantedOutput[]): object {
   const ends = { model_name: served.endpoint.name, model_version: String(served.version.number), id: id ?? predictionId };
+  const found = outputTensors(signature, predictions);
+  const tensors: Uint8Array[] = [];
+  const outputs = wanted.map(({ name, isBinary }) => {
+    const tensor = found(name);
+    if (!isBinary) return tensor;
+    const bytes = encodeTensor(tensor.datatype, tensor.data);
+    tensors.push(bytes);
+    return { name, datatype: tensor.datatype, shape: tensor.shape, parameters: { binary_data_size: bytes.length } };
+  });
+  return tensors.length ? new BinaryAnswer({ ...ends, outputs }, tensors) : { ...ends, outputs };
+}
+
+/** The outputs of a model, each by its name. */
+function outputTensors(signature: Signature, predictions: Outcome['predictions']): (name: string) => OutputTensor {
+  const count = predictions.length;
   if (signature.anomaly) {
     const found = anomaliesByOutput(predictions);
-    const tensors: Record<string, { datatype: string; shape: number[]; data: unknown[] }> = {
+    const tensors: Record<string, Omit<OutputTensor, 'name'>> = {
       score: { datatype: 'FP64', shape: [count], data: found.score },
       isAnomaly: { datatype: 'BOOL', shape: [count], data: found.isAnomaly },
       contributions: { datatype: 'FP64', shape: [count, signature.inputs.length], data: found.contributions?.flat() ?? [] },
     };
-    return { ...ends, outputs: wanted.map((name) => ({ name, ...tensors[name]! })) };
+    return (name) => ({ name, ...tensors[name]! });
   }
   if (signature.output.type === 'items') {
-    return { ...ends, outputs: itemTensors(itemPredictions(predictions), signature.output.count).filter(({ name }) => wanted.includes(name)) };
+    const tensors = itemTensors(itemPredictions(predictions), signature.output.count);
+    return (name) => tensors.find((tensor) => tensor.name === name)!;
   }
-  return {
-    ...ends,
-    outputs: wanted.map((name) =>
-      name === 'prediction'
-        ? { name, datatype: signature.output.type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
-        : name === 'lower' || name === 'upper' || name === 'survival' || name === 'personalised'
-          ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
-          : {
-              name,
-              datatype: 'FP32',
-              shape: [count, signature.output.classes?.length ?? 0],
-              data: predictions.flatMap((prediction) => ('label' in prediction ? prediction.probabilities : [])),
-            },
-    ),
-  };
+  const { type, classes } = signature.output;
+  return (name) =>
+    name === 'prediction'
+      ? { name, datatype: type === 'number' ? 'FP64' : 'BYTES', shape: [count], data: plainPredictions(predictions) }
+      : name === 'lower' || name === 'upper' || name === 'survival' || name === 'personalised'
+        ? { name, datatype: 'FP64', shape: [count], data: predictions.map((prediction) => furtherValue(prediction, name)) }
+        : {
+            name,
+            datatype: 'FP32',
+            shape: [count, classes?.length ?? 0],
+            data: predictions.flatMap((prediction) => ('label' in prediction ? prediction.probabilities : [])),
+          };
 }
 
 /** What stands in the place of an item that there is none of: the lowest FP32. */
 const noScore = -3.4028234663852886e38;
 
 /** Shorter lists are filled up with "" and the lowest score. */
-function itemTensors(lists: { items: string[]; scores: number[] }[], count: number) {
+function itemTensors(lists: { items: string[]; scores: number[] }[], count: number): OutputTensor[] {
   const filled = <T>(values: T[], filler: T) => [...values, ...new Array<T>(count - values.length).fill(filler)];
   const shape = [lists.length, count];
   return [

@@ -2,6 +2,7 @@ import { buildPackage } from '@millrace/packaging';
 import { RequestError } from '../request-error.ts';
 import { readMlflow } from './mlflow.ts';
 import { readOpenInference } from './open-inference.ts';
+import { unpackFiles } from './picture-tensor.ts';
 import type { ReadRequest } from './protocol.ts';
 import { readSimplePredict } from './simple-predict.ts';
 import { readTfServing } from './tf-serving.ts';
@@ -33,6 +34,8 @@ function read(reader: ReadRequest, body: unknown): unknown {
 const picture = { b64: red };
 const tensor = (change: object = {}) => ({ inputs: [{ name: 'image', datatype: 'UINT8', shape: [1, 2, 4, 1], data: ramp, ...change }] });
 
+const lengthed = (bytes: Buffer) => Buffer.concat([Buffer.from([bytes.length, 0, 0, 0]), bytes]);
+
 it.each<[string, ReadRequest, unknown]>([
   ['one', readSimplePredict, { features: picture }],
   ['a list', readSimplePredict, { features: [picture] }],
@@ -46,9 +49,20 @@ it.each<[string, ReadRequest, unknown]>([
   ['a data frame', readMlflow, { dataframe_split: { columns: ['image'], data: [[picture]] } }],
   ['BYTES', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: [red] })],
   ['BYTES of shape [N, 1]', readOpenInference, tensor({ datatype: 'BYTES', shape: [1, 1], data: [[red]] })],
+  ['BYTES of a file', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from(red, 'base64')) })],
+  ['BYTES of base64 text', readOpenInference, tensor({ datatype: 'BYTES', shape: [1, 1], data: lengthed(Buffer.from(red)) })],
+  ['UINT8 in bytes', readOpenInference, tensor({ shape: [1, 1, 1, 3], data: Buffer.from([255, 0, 0]) })],
   ['UINT8 of another size, coloured', readOpenInference, tensor({ shape: [1, 1, 1, 3], data: [[[[255, 0, 0]]]] })],
 ])('a picture may be sent as %s', (_name, reader, body) => {
   expect(read(reader, body)).toEqual([Array.from({ length: 8 }, () => luma)]);
+});
+
+it('files that came as bytes are unpacked where they stand, and what is no tensor of files stays', () => {
+  const bytes = { inputs: [{ name: 'image', datatype: 'BYTES', shape: [2], data: Buffer.concat([lengthed(Buffer.from(red, 'base64')), lengthed(Buffer.from(red))]) }, ...tensor().inputs, null, 7] };
+  unpackFiles(bytes);
+  expect(bytes.inputs.map((input) => (input as { data?: unknown } | null)?.data)).toEqual([[red, red], ramp, undefined, undefined]);
+  for (const body of [null, 7, [], {}, { inputs: {} }, { inputs: [{ datatype: 'BYTES', data: Buffer.from('x'), shape: null }] }]) expect(() => unpackFiles(body)).not.toThrow();
+  expect(() => unpackFiles(tensor({ datatype: 'BYTES', shape: [1], data: Buffer.from('x') }))).toThrow(/The 1 bytes of "image"/);
 });
 
 it('pixels of the model’s own size come through as they are', () => {
@@ -66,6 +80,9 @@ it.each<[string, ReadRequest, unknown, string]>([
   ['a pixel out of range', readOpenInference, tensor({ data: [...ramp.slice(1), 256] }), 'invalid_request null inputs[0].data'],
   ['half a pixel', readOpenInference, tensor({ data: [...ramp.slice(1), 0.5] }), 'invalid_request null inputs[0].data'],
   ['text that is no base64', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: ['!'] }), 'not_base64 0 image'],
+  ['half a file in bytes', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from(red, 'base64').subarray(0, 30)) }), 'broken_image 0 image'],
+  ['bytes of neither file nor text', readOpenInference, tensor({ datatype: 'BYTES', shape: [1], data: lengthed(Buffer.from([0, 1, 2])) }), 'not_base64 0 image'],
+  ['pixels too few in bytes', readOpenInference, tensor({ data: Buffer.from([1]) }), 'invalid_request null inputs[0].data'],
   ['a number', readTfServing, { instances: [5] }, 'not_an_image 0 image'],
   ['half a file', readTfServing, { instances: [{ b64: red.slice(0, 40) }] }, 'broken_image 0 image'],
   ['pixels in an object', readTfServing, { instances: [{ image: { width: 4, height: 2, channels: 1, data: ramp } }] }, 'not_an_image 0 image'],

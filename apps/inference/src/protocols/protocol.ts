@@ -16,6 +16,26 @@ export interface Reading {
   write(outcome: Outcome): unknown;
 }
 
+/** An answer of which a part follows the JSON text as bytes. */
+export class BinaryAnswer {
+  readonly json: object;
+  readonly tensors: readonly Uint8Array[];
+
+  constructor(json: object, tensors: readonly Uint8Array[]) {
+    this.json = json;
+    this.tensors = tensors;
+  }
+}
+
+/** What leaves the server: a JSON text, or one with bytes behind it and its length apart. */
+export type Payload = { body: string; jsonLength?: undefined } | { body: Buffer; jsonLength: number };
+
+export function toPayload(answer: unknown): Payload {
+  if (!(answer instanceof BinaryAnswer)) return { body: JSON.stringify(answer) };
+  const json = Buffer.from(JSON.stringify(answer.json), 'utf8');
+  return { body: Buffer.concat([json, ...answer.tensors]), jsonLength: json.length };
+}
+
 /** Reads the body of a request against the signature of the model. @throws RequestError 400 */
 export type ReadRequest = (signature: Signature, body: unknown) => Reading;
 

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { watchSilentConnections } from './silent-connections.ts';
+import { watchConnections } from './open-connections.ts';
 
 /** Answers when told to. */
 async function listening(): Promise<{ server: Server; responses: ServerResponse[]; open(): Promise<Socket>; close(): Promise<unknown> }> {
   const responses: ServerResponse[] = [];
   const server = createServer((_request, response) => void responses.push(response));
-  const endSilent = watchSilentConnections(server, { graceMs: 20 });
+  const connections = watchConnections(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -20,7 +20,7 @@ async function listening(): Promise<{ server: Server; responses: ServerResponse[
     },
     close() {
       const closed = once(server, 'close');
-      endSilent();
+      connections.endSilent(20);
       server.close();
       return closed;
     },
@@ -62,4 +62,24 @@ it('a connection on which all has been answered is silent again', async () => {
   await finished;
   socket.write('GET / HTTP/1.1\r\nX-Half: ');
   await close();
+});
+
+it('only the last of the requests on a connection may end it, even where it is answered at once', async () => {
+  const last: boolean[] = [];
+  const server = createServer((request, response) => {
+    last.push(connections.isLast(request));
+    response.end();
+  });
+  const connections = watchConnections(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2));
+  while (last.length < 2) await once(server, 'request');
+  expect(last).toEqual([true, true]); // the second was not there yet
+  const gone = connections.gone();
+  socket.end();
+  await gone;
+  await connections.gone(); // none is left to wait for
+  server.close();
 });

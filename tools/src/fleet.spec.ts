@@ -1,0 +1,139 @@
+import fs from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { createFleet, type Fleet, type Program } from './fleet.ts';
+import type { RunningProcess } from './process-list.ts';
+import { SharedPort } from './shared-port.ts';
+
+let root: string;
+let fleet: Fleet;
+let port: SharedPort;
+let program: Program;
+let changed: () => void;
+beforeEach(async () => {
+  root = await fs.mkdtemp(path.join(os.tmpdir(), 'millrace-fleet-'));
+  await build({
+    entryPoints: [path.join(import.meta.dirname, '../test/sample-program.ts')], outfile: path.join(root, 'sample/bundle/main.js'),
+    bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
+  });
+  await fs.writeFile(path.join(root, 'package.json'), '{"type":"module"}');
+  port = await SharedPort.listen('sample', { host: '127.0.0.1', port: 0 });
+  program = { name: 'sample', project: 'sample', environment: {}, processes: 2, ports: [port] };
+  fleet = createFleet({ root, environment: { PATH: process.env['PATH'] }, onChange: () => changed?.() });
+});
+afterEach(async () => {
+  await fleet.stop();
+  port.close();
+  await fs.rm(root, { recursive: true });
+});
+
+interface Said {
+  pid: number;
+  inherited: number[] | null;
+  reports: number[];
+  isLast: boolean;
+}
+
+function ask(agent: Agent | false, path = '/'): Promise<Said> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port: port.port, path, agent: agent || new Agent() }, (response) => {
+      let text = '';
+      response.on('data', (part) => (text += part)).on('error', reject);
+      response.on('end', () => resolve({ ...(JSON.parse(text) as Said), isLast: response.headers.connection === 'close' }));
+    });
+    outgoing.on('error', reject).end();
+  });
+}
+
+const pidsOf = (list: RunningProcess[]): number[] => list.map(({ pid }) => pid).sort();
+
+async function until(holds: (list: RunningProcess[]) => boolean): Promise<RunningProcess[]> {
+  while (!holds(fleet.list())) await new Promise<void>((resolve) => (changed = resolve));
+  return fleet.list();
+}
+
+it('replaces every process, twice, without a request that fails', async () => {
+  await fleet.start(program);
+  const generations = [pidsOf(fleet.list())];
+  const agents = [new Agent({ keepAlive: true, maxSockets: 1 }), new Agent({ keepAlive: true, maxSockets: 1 }), false, false] as const;
+  let isOver = false;
+  const said: Said[] = [];
+  const load = Promise.all(
+    agents.map(async (agent) => {
+      while (!isOver) said.push(await ask(agent));
+    }),
+  );
+  for (const round of [1, 2]) {
+    await fleet.replace(program);
+    generations[round] = pidsOf(fleet.list());
+  }
+  isOver = true;
+  await load;
+  // None of one generation is in another, and each of them has served.
+  const all = generations.flat();
+  expect(new Set(all).size).toBe(6);
+  expect(new Set(said.map(({ pid }) => pid))).toEqual(new Set(all));
+  expect(said.length).toBeGreaterThan(100);
+  expect(said.some(({ isLast }) => isLast)).toBe(true);
+  for (const { pid, inherited } of said) {
+    const before = generations[generations.findIndex((pids) => pids.includes(pid)) - 1];
+    expect(inherited).toEqual(before ? [expect.any(Number)] : null);
+    if (before) expect(before).toContain(inherited![0]);
+  }
+  for (const agent of agents) if (agent) agent.destroy();
+});
+
+it('hands the connections out in turn', async () => {
+  await fleet.start(program);
+  const pids = [];
+  for (let i = 0; i < 20; i++) pids.push((await ask(false)).pid);
+  for (const pid of pidsOf(fleet.list())) expect(pids.filter((one) => one === pid)).toHaveLength(10);
+  expect((await ask(false, '/all')).reports.sort()).toEqual(pidsOf(fleet.list())); // one asks for all
+});
+
+it('closes what is on its way to a process that is killed, and hands the rest to others', async () => {
+  await fleet.start(program);
+  const [stopped, other] = fleet.list().map(({ pid }) => pid) as [number, number];
+  process.kill(stopped, 'SIGSTOP');
+  const asked = [ask(false), ask(false), ask(false), ask(false)].map((one) => one.then(({ pid }) => pid, (error: NodeJS.ErrnoException) => error.code));
+  let answered = 0;
+  await new Promise<void>((resolve) => asked.forEach((one) => void one.then(() => ++answered === 3 && resolve())));
+  process.kill(stopped, 'SIGKILL');
+  expect((await Promise.all(asked)).map(String).sort()).toEqual([other, other, other, 'ECONNRESET'].map(String).sort());
+});
+
+it('starts a killed process again; the other serves meanwhile', async () => {
+  await fleet.start(program);
+  const [killed, other] = fleet.list().map(({ pid }) => pid) as [number, number];
+  process.kill(killed, 'SIGKILL');
+  await until((list) => list.length === 1);
+  expect((await ask(false)).pid).toBe(other);
+  const list = await until((now) => now.filter(({ state }) => state === 'serving').length === 2);
+  expect(pidsOf(list)).not.toContain(killed);
+});
+
+it('a connection waits while there is no process', async () => {
+  const asked = ask(false);
+  await fleet.start({ ...program, processes: 1 });
+  expect((await asked).pid).toBe(fleet.list()[0]!.pid);
+});
+
+it('keeps the process that serves when the new build does not start', async () => {
+  const one = { ...program, processes: 1 };
+  await fleet.start(one);
+  const [{ pid }] = fleet.list() as [RunningProcess];
+  await fs.writeFile(path.join(root, 'sample/bundle/main.js'), 'process.exit(3);');
+  await expect(fleet.replace(one)).rejects.toThrow('sample ended (exit code 3)');
+  expect((await ask(false)).pid).toBe(pid);
+  expect(pidsOf(fleet.list())).toEqual([pid]);
+});
+
+it('a process that is told to end by somebody else is succeeded', async () => {
+  await fleet.start(program);
+  const [told] = fleet.list() as [RunningProcess];
+  process.kill(told.pid, 'SIGTERM');
+  await until((list) => list.every(({ pid }) => pid !== told.pid) && list.length === 2 && list.every(({ state }) => state === 'serving'));
+  expect((await ask(false)).pid).not.toBe(told.pid);
+});
