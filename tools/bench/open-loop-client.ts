@@ -23,7 +23,7 @@ export interface OpenLoopResult {
   shed: number;
   failed: number;
   seconds: number;
-  /** of answers with 200, from when they were due, in milliseconds */
+  /** of answers with 200, from when they were due, in milliseconds; 0 without any */
   p99: number;
 }
 
@@ -78,7 +78,7 @@ async function load({ url, headers, body, rate, seconds, patienceMs, connections
   await new Promise((resolve) => setTimeout(resolve, patienceMs));
   for (const socket of open) socket.destroy();
   latencies.sort((a, b) => a - b);
-  return { ...result, late: result.sent - result.good - result.shed - result.failed, seconds: seconds, p99: latencies[Math.floor(latencies.length * 0.99)] ?? NaN };
+  return { ...result, late: result.sent - result.good - result.shed - result.failed, seconds, p99: latencies[Math.floor(latencies.length * 0.99)] ?? 0 };
 }
 
 process.on('message', (order: OpenLoopOrder) => void load(order).then((result) => process.send?.(result)));

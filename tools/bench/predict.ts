@@ -27,14 +27,14 @@ const predictMutation = 'mutation ($input: PredictInput!) { predict(input: $inpu
  * `/predict` with key, rate, quota, budget, checks and metering, against a bare node:http server that calls ONNX Runtime on the
  * same model, and against the GraphQL route: each in a process of its own, loaded in turn by another, all in one run. Ratios are
  * of the same round, and their median counts, since other work on the machine disturbs single rounds. At the end the ledger
- * must hold exactly what was answered. `--profile folder` leaves a CPU profile of the inference server there.
+ * must hold exactly what was answered. `--limits off` takes a key without limits; `--profile folder` leaves a CPU profile of the inference server there.
  */
 export async function benchPredict(parameters: string[]): Promise<void> {
   const { values } = parseArgs({
     args: parameters,
     options: {
       rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' }, models: { type: 'string', default: 'dense,trees,knn' },
-      rows: { type: 'string', default: '1,100' }, connections: { type: 'string', default: '1,16,64' }, against: { type: 'string', default: 'bare,graphql' }, profile: { type: 'string' },
+      rows: { type: 'string', default: '1,100' }, connections: { type: 'string', default: '1,16,64' }, against: { type: 'string', default: 'bare,graphql' }, limits: { type: 'string', default: 'on' }, profile: { type: 'string' },
     },
   });
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
@@ -47,7 +47,7 @@ export async function benchPredict(parameters: string[]): Promise<void> {
   let client: ChildProcess | undefined;
   try {
     const tenant = await world.tenant();
-    const key = await limitedKey(world, tenant);
+    const key = values.limits === 'off' ? await tenant.apiKey() : await limitedKey(world, tenant);
     const dataset = await tenant.iris();
     const millrace = await servers.inference({}, values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]);
     const api = running.includes('graphql') ? await servers.api({ MILLRACE_INFERENCE_URL: millrace.url, MILLRACE_API_COST_PER_MINUTE: '1000000000' }) : null;
