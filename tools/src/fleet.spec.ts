@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { createFleet, type Fleet, type Program } from './fleet.ts';
 import type { RunningProcess } from './process-list.ts';
 import { SharedPort } from './shared-port.ts';
@@ -12,12 +12,18 @@ let fleet: Fleet;
 let port: SharedPort;
 let program: Program;
 let changed: () => void;
+let bundle: Uint8Array;
+beforeAll(async () => {
+  const { outputFiles } = await build({
+    entryPoints: [path.join(import.meta.dirname, '../test/sample-program.ts')], write: false, bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
+  });
+  bundle = outputFiles[0]!.contents;
+  await stop();
+});
 beforeEach(async () => {
   root = await fs.mkdtemp(path.join(os.tmpdir(), 'millrace-fleet-'));
-  await build({
-    entryPoints: [path.join(import.meta.dirname, '../test/sample-program.ts')], outfile: path.join(root, 'sample/bundle/main.js'),
-    bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
-  });
+  await fs.mkdir(path.join(root, 'sample/bundle'), { recursive: true });
+  await fs.writeFile(path.join(root, 'sample/bundle/main.js'), bundle);
   await fs.writeFile(path.join(root, 'package.json'), '{"type":"module"}');
   port = await SharedPort.listen('sample', { host: '127.0.0.1', port: 0 });
   program = { name: 'sample', project: 'sample', environment: {}, processes: 2, ports: [port] };
@@ -133,4 +139,13 @@ it('a process that is told to end by somebody else is succeeded', async () => {
   process.kill(told.pid, 'SIGTERM');
   await until((list) => list.every(({ pid }) => pid !== told.pid) && list.length === 2 && list.every(({ state }) => state === 'serving'));
   expect((await ask(false)).pid).not.toBe(told.pid);
+});
+
+it('a process that is still starting ends with its supervisor', async () => {
+  const started = fleet.start(program).catch(() => undefined);
+  const children = await until((list) => list.length === 2);
+  const pids = pidsOf(children);
+  await fleet.stop();
+  await started;
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
 });

@@ -58,6 +58,11 @@ export function findSupervision(): Supervision | null {
   let inherit: (legacy: unknown) => void;
   let legacy: () => unknown = () => null;
   let report: () => Promise<unknown> = async () => null;
+  let isServing = false;
+  // Whoever serves nothing yet has nothing to finish. Its supervisor may be gone before this process was ready to be told.
+  const endEarly = (): void => void (isServing || process.exit(0));
+  process.on('disconnect', endEarly);
+  if (!process.connected) endEarly();
   const gathering = new Map<number, (reports: unknown[]) => void>();
   let gathered = 0;
   let end = (): void => undefined;
@@ -87,6 +92,7 @@ export function findSupervision(): Supervision | null {
       case 'gathered':
         return gathering.get(message.id)?.(message.reports);
       case 'end':
+        endEarly();
         return end();
     }
   });
@@ -101,6 +107,7 @@ export function findSupervision(): Supervision | null {
     serving({ url, version, legacy: bequest, report: own }) {
       if (bequest) legacy = bequest;
       report = own;
+      isServing = true;
       tell({ type: 'serving', url, version });
     },
     async gather() {
