@@ -1,9 +1,11 @@
 import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
+import { benchExplain } from './explain.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
 import { benchImages } from './images.ts';
+import { benchOptimise } from './optimise.ts';
 import { benchPersonalisation } from './personalisation.ts';
 import { benchPredict } from './predict.ts';
 import { benchQuota } from './quota.ts';
@@ -22,10 +24,12 @@ import { benchTrees } from './trees.ts';
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   anomaly: benchAnomaly,
   audit: benchAudit,
+  explain: benchExplain,
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,
   images: benchImages,
+  optimise: benchOptimise,
   personalisation: benchPersonalisation,
   predict: benchPredict,
   quota: benchQuota,

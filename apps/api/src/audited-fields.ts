@@ -27,7 +27,11 @@ function attempting(root: RootField, resolve: Resolver): Resolver {
     await context.endReads();
     return context.services.auth.trail.attempt(
       askedOf(root, args, context),
-      async () => (await resolve(source, args, context, info)) as unknown,
+      async () => {
+        const payload = (await resolve(source, args, context, info)) as unknown;
+        if (!isRefused(payload)) context.noteChange();
+        return payload;
+      },
       { ofValue: resultOfPayload, ofError: auditResultOf },
     );
   };
@@ -79,6 +83,8 @@ function askedOf({ action, access }: RootField, args: unknown, { actor, origin }
     ...('permission' in access ? { details: { permission: access.permission } } : {}),
   };
 }
+
+const isRefused = (payload: unknown): boolean => ((payload ?? {}) as { __typename?: string }).__typename?.endsWith('Error') ?? false;
 
 /** `ok`, or the code that the caller is told: the name of an outcome that is neither success nor error. */
 function resultOfPayload(payload: unknown): string {

@@ -8,6 +8,7 @@ import {
 } from '@apollo/server/plugin/disabled';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
+import { type createAnswerOnce, replayedHeaders, type Turn } from './answer-once.ts';
 import { noteRefusals } from './audited-fields.ts';
 import { budgetHeaders } from './cost-budget.ts';
 import { logGraphqlErrors, publicError, statusOfGraphql, tooManyAttempts, withRequestId } from './errors.ts';
@@ -19,6 +20,7 @@ import { schema } from './schema.ts';
 
 export interface GraphqlServerOptions {
   gate: OperationGate;
+  answerOnce: ReturnType<typeof createAnswerOnce>;
   logger: Logger;
   metrics: Metrics;
   /** hides the schema from those who don't know it */
@@ -26,12 +28,13 @@ export interface GraphqlServerOptions {
 }
 
 /** Apollo Server without the plugins that cost more than they give; see docs/architecture.md. */
-export function createGraphqlServer({ gate, logger, metrics, production }: GraphqlServerOptions): ApolloServer<RequestContext> {
+export function createGraphqlServer({ gate, answerOnce, logger, metrics, production }: GraphqlServerOptions): ApolloServer<RequestContext> {
   const requests: ApolloServerPlugin<RequestContext> = {
     async requestDidStart({ contextValue: context, request }) {
       const started = performance.now();
       let type = 'none';
       let admission: Admission | undefined;
+      let turn: Turn | undefined;
       return {
         async didResolveOperation({ operation, document }) {
           type = operation?.operation ?? 'none';
@@ -41,6 +44,11 @@ export function createGraphqlServer({ gate, logger, metrics, production }: Graph
             });
           }
           if (operation) admission = gate.admit({ document, operation, variables: request.variables ?? {}, context });
+          const given = request.http?.headers.get('idempotency-key');
+          if (type === 'mutation' && given !== undefined) turn = await answerOnce({ given, operation: operation!, body: request, context });
+        },
+        async responseForOperation() {
+          return turn?.kept ? { http: { headers: replayedHeaders() }, body: { kind: 'single', singleResult: turn.kept } } : null;
         },
         async didEncounterErrors({ errors }) {
           logGraphqlErrors(errors, context.requestId, logger);
@@ -52,6 +60,7 @@ export function createGraphqlServer({ gate, logger, metrics, production }: Graph
           metrics.operation(type, response.body.kind === 'single' && response.body.singleResult.errors ? 'errors' : 'ok', started);
           if (response.body.kind !== 'single') return;
           const { singleResult } = response.body;
+          await turn?.end(singleResult);
           if (admission) {
             singleResult.extensions = { ...singleResult.extensions, cost: admission.cost };
             for (const [name, value] of Object.entries(budgetHeaders(admission.budget))) response.http.headers.set(name, value);

@@ -27,6 +27,7 @@ interface State {
   actor: Actor | null;
   sessionChange: SignedIn | 'ended' | null;
   retryAfterSeconds: number | null;
+  hasChanged: boolean;
 }
 
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
@@ -42,7 +43,7 @@ export class RequestContext {
     this.origin = origin;
     this.presented = presented;
     const { credential } = presented;
-    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null };
+    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null, hasChanged: false };
   }
 
   get requestId(): string {
@@ -114,6 +115,15 @@ export class RequestContext {
 
   get retryAfterSeconds(): number | null {
     return this.state.retryAfterSeconds;
+  }
+
+  /** A verb of this operation has done something. */
+  noteChange(): void {
+    this.state.hasChanged = true;
+  }
+
+  get hasChanged(): boolean {
+    return this.state.hasChanged;
   }
 
   can(permission: Permission): boolean {

@@ -6,13 +6,14 @@ import { createDatabase } from '@millrace/database';
 import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
-import { createQuota } from '@millrace/quota';
+import { createIdempotency, createQuota } from '@millrace/quota';
 import { createRegistry, createRollouts } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { createAccessFeed } from './access-feed.ts';
+import { createAnswerOnce } from './answer-once.ts';
 import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
@@ -161,6 +162,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
   const credentials = createCredentials(publicUrl);
   const quota = createQuota({ database });
+  const idempotency = createIdempotency({ database });
   const datasets = createDatasets({ database, storage, quota });
   await auth.watchRevocations();
   const runFeed = await createRunFeed(database, auth);
@@ -276,7 +278,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     return reply.code(refusal.status).headers(refusal.headers).send(body);
   });
 
-  const graphql = createGraphqlServer({ gate, logger, metrics, production });
+  const graphql = createGraphqlServer({ gate, answerOnce: createAnswerOnce({ idempotency, logger }), logger, metrics, production });
   await graphql.start();
   const contexts = new WeakMap<FastifyRequest, RequestContext>();
   app.route({
@@ -316,7 +318,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort, supervision?.gather);
   const { port } = app.server.address() as AddressInfo;
   const sweeping = setInterval(() => {
-    auth.sweep().catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
+    Promise.all([auth.sweep(), idempotency.sweep()]).catch((error: unknown) => logger.warn({ err: error }, 'what had run out was not swept'));
   }, sweepMs);
   sweeping.unref();
   const door = `http://${options.host}:${port}`;

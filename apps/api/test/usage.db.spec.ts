@@ -45,3 +45,46 @@ it('tells how far the limits of predictions are used, and what is wrong with one
   expect((await set({ scope: 'KEY', subject: id, measure: 'ROWS', period: 'RATE', limit: '0', softLimit: '5' })).data!['setUsageLimit'].problems.map(({ field }: { field: string }) => field)).toEqual(['limit', 'softLimit', 'measure']);
   expect((await set({ scope: 'MODEL', subject: 'absent', measure: 'ROWS', period: 'DAY', limit: '1' })).data!['setUsageLimit'].__typename).toBe('NotFoundError');
 });
+
+it('does a mutation with an Idempotency-Key once, and answers it again for a day', async () => {
+  const upload = (key: string, filename = 'a.csv', by = acme.token) =>
+    world.graphql('mutation ($filename: String!) { beginUpload(input: { filename: $filename }) { __typename ... on BeginUploadSuccess { upload { id filename } } } }', { filename }, by, { 'idempotency-key': key });
+  const countOf = async (member: Member) => Number((await world.database.asOwner('SELECT count(*) FROM uploads WHERE tenant_id = $1', [member.actor.tenantId]))[0]!['count']);
+  const answers = await Promise.all(Array.from({ length: 10 }, () => upload('once')));
+  const first = answers.find(({ status }) => status === 200)!;
+  for (const { status, data, errors } of answers) {
+    if (status === 200) expect(data).toEqual(first.data);
+    else expect([status, errors[0]!.extensions['code']]).toEqual([409, 'REQUEST_UNDER_WAY']);
+  }
+  const again = await upload('once');
+  expect([again.status, again.data, again.headers.get('idempotent-replayed')]).toEqual([200, first.data, 'true']);
+  expect([again.data!['beginUpload'].__typename, await countOf(acme)]).toEqual(['BeginUploadSuccess', 1]);
+  const other = await upload('once', 'b.csv');
+  expect([other.status, other.errors[0]!.extensions['code']]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+  const colleague = await world.member(acme.actor.tenantId, 'ENGINEER');
+  const stranger = await world.tenant('neighbour');
+  for (const { token } of [colleague, stranger]) expect((await upload('once', 'a.csv', token)).data!['beginUpload'].upload.id).not.toBe(first.data!['beginUpload'].upload.id);
+
+  // What is under way elsewhere is waited for; a refusal may be sent again.
+  await world.database.asOwner(`UPDATE idempotency_answers SET body = NULL, headers = NULL, locked_until = now() + interval '1 minute' WHERE tenant_id = $1 AND key LIKE '% graphql once'`, [acme.actor.tenantId]);
+  const running = await upload('once');
+  expect([running.status, running.headers.get('retry-after'), running.errors[0]!.extensions['code']]).toEqual([409, '1', 'REQUEST_UNDER_WAY']);
+  expect((await upload('refused', '')).data!['beginUpload'].__typename).toMatch(/Error$/);
+  expect((await upload('refused', 'c.csv')).data!['beginUpload'].__typename).toBe('BeginUploadSuccess');
+  expect((await upload('not fit')).status).toBe(400);
+
+  const secret = await world.graphql('mutation { createApiKey(input: { alias: "k", scopes: [READ] }) { __typename } }', {}, acme.token, { 'idempotency-key': 'secret' });
+  expect([secret.status, secret.errors[0]!.extensions['code']]).toEqual([400, 'IDEMPOTENCY_UNSUPPORTED']);
+  const reading = await world.graphql('{ viewer { tenant { name } } }', {}, acme.token, { 'idempotency-key': 'reading' });
+  expect(reading.data!['viewer'].tenant.name).toBe('acme');
+});
+
+it('keeps the limits of predictions of a plan that is saved without a word of them', async () => {
+  const operator = await world.operator();
+  const save = (input: object) =>
+    world.graphql('mutation ($input: SavePlanInput!) { savePlan(input: $input) { ... on SavePlanSuccess { plan { usage { measure period limit } } } } }', { input: { name: 'metered', limits: [], ...input } }, operator.token);
+  const usage = [{ measure: 'ROWS', period: 'MONTH', limit: '100' }];
+  await save({ usage });
+  expect((await save({ description: 'only its text' })).data!['savePlan'].plan.usage).toEqual([{ measure: 'ROWS', period: 'MONTH', limit: 100 }]);
+  expect((await save({ usage: [] })).data!['savePlan'].plan.usage).toEqual([]);
+});

@@ -129,9 +129,10 @@ export class EndpointDirectory {
     const served = await this.#options.registry.resolveEndpoint(tenantId, name, versionNumber);
     if (!served) return null;
     const shares = await this.#loadable(served);
+    this.#options.models.keep(served.version, served.endpoint);
     if (!current || served.version.id === current.version.id) return { ...served, shares };
     try {
-      (await this.#options.models.hold(served.version)).release();
+      (await this.#options.models.hold(served.version, served.endpoint)).release();
       return { ...served, shares };
     } catch {
       // The cache has logged why. What is loaded serves on: a broken successor must not take the endpoint down.
@@ -148,7 +149,7 @@ export class EndpointDirectory {
     const loaded = await Promise.all(
       shares.map(async (share) => {
         try {
-          (await this.#options.models.hold(share.version)).release();
+          (await this.#options.models.hold(share.version, endpoint)).release();
           return [share];
         } catch {
           this.#options.logger.error({ endpoint: endpoint.name, tenantId: share.version.tenantId, version: share.version.number }, 'a version that has a share of the traffic cannot be loaded; it gets none');

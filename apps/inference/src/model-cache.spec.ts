@@ -2,7 +2,7 @@ import { silentLogger } from '@millrace/kernel';
 import { buildPackage, type FittedPipeline, type ModelPackage } from '@millrace/packaging';
 import type { ServedVersion } from '@millrace/registry';
 import { constant, irisNetwork } from '../test/sample-pipelines.ts';
-import { ModelCache } from './model-cache.ts';
+import { ModelCache, type ModelCacheOptions } from './model-cache.ts';
 
 /** Packages in memory, and how often each was read. */
 function createShelf() {
@@ -29,7 +29,9 @@ function createShelf() {
   };
 }
 
-const createCache = (shelf: ReturnType<typeof createShelf>, maxBytes = 1024 ** 3) => new ModelCache({ registry: shelf, maxBytes, logger: silentLogger });
+/** Counts models by their packages: what is measured varies. */
+const createCache = (shelf: ReturnType<typeof createShelf>, maxBytes = 1024 ** 3, options: Partial<ModelCacheOptions> = {}) =>
+  new ModelCache({ registry: shelf, maxBytes, logger: silentLogger, sizeOf: (_model, { sizeBytes }) => sizeBytes, ...options });
 
 describe('the model cache', () => {
   it('reads a package once for all who ask at once', async () => {
@@ -106,5 +108,47 @@ describe('the model cache', () => {
     first.release();
     second.release();
     await cache.close();
+  });
+
+  it('counts what a model takes rather than what its package has', async () => {
+    const shelf = createShelf();
+    const [a, b] = [shelf.add('a', constant(1)), shelf.add('b', constant(2))];
+    const cache = createCache(shelf, 10 * a.sizeBytes, { sizeOf: () => 6 * a.sizeBytes });
+    (await cache.hold(a)).release();
+    expect(cache.loadedBytes).toBe(6 * a.sizeBytes);
+    (await cache.hold(b)).release();
+    expect([cache.isLoaded(a), cache.isLoaded(b)]).toEqual([false, true]);
+    await cache.close();
+    expect(cache.loadedBytes).toBe(0);
+  });
+
+  it('unloads what no endpoint has used for as long as it says, and loads it for the next request', async () => {
+    const shelf = createShelf();
+    const version = shelf.add('a', constant(1));
+    let now = 0;
+    const unloads: string[] = [];
+    const cache = createCache(shelf, 1e9, { now: () => now, observe: { loaded: () => undefined, unloaded: (reason) => unloads.push(reason) } });
+    const [quick, patient] = [{ id: 'end_1', serving: { idleSeconds: 60 } }, { id: 'end_2', serving: { idleSeconds: 300 } }];
+    const held = await cache.hold(version, quick);
+    (await cache.hold(version, patient)).release();
+    const passes = (seconds: number) => {
+      now += seconds * 1000;
+      cache.sweep();
+      return cache.isLoaded(version);
+    };
+    expect(passes(400)).toBe(true); // in use
+    held.release();
+    expect(passes(0)).toBe(false);
+    (await cache.hold(version, quick)).release();
+    expect([passes(59), passes(1)]).toEqual([true, false]);
+    (await cache.hold(version, patient)).release();
+    (await cache.hold(version, quick)).release();
+    expect([passes(299), passes(1)]).toEqual([true, false]);
+    (await cache.hold(version, { id: 'end_1', serving: { idleSeconds: null } })).release();
+    expect(passes(1e6)).toBe(true);
+    cache.keep(version, quick); // the endpoint has changed its mind
+    expect(passes(60)).toBe(false);
+    expect(shelf.reads).toHaveLength(4);
+    expect(unloads).toEqual(['idle', 'idle', 'idle', 'idle']);
   });
 });

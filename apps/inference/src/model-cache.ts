@@ -2,18 +2,33 @@ import { DomainError, type Logger } from '@millrace/kernel';
 import { type LoadedModel, loadModel } from '@millrace/packaging';
 import type { Registry, ServedVersion } from '@millrace/registry';
 import { RequestError } from './request-error.ts';
+import { warmUp } from './warm-up.ts';
 
 /** A model in use. Until `release`, it stays loaded. */
 export interface HeldModel {
   readonly model: LoadedModel;
+  /** whether rows of several requests may be run together: see `warmUp` */
+  readonly isJoinable: boolean;
   release(): void;
 }
 
+/** For which endpoint a model is held, and how long it is kept for it after its last use; null: for good. */
+export interface Keeper {
+  id: string;
+  serving: { idleSeconds: number | null };
+}
+
+export type UnloadReason = 'memory' | 'idle' | 'shutdown';
+
 export interface ModelCacheOptions {
   registry: Pick<Registry, 'readPackage'>;
-  /** packages loaded at a time, by their size on disk */
+  /** of the models loaded at a time, as `sizeOf` counts them */
   maxBytes: number;
   logger: Logger;
+  /** bytes that a model takes: what was measured, at least the size of its package */
+  sizeOf?: (model: LoadedModel, version: ServedVersion) => number;
+  observe?: { loaded(isLoaded: boolean): void; unloaded(reason: UnloadReason): void };
+  now?: () => number;
 }
 
 interface Slot {
@@ -22,10 +37,16 @@ interface Slot {
   model: LoadedModel | null;
   held: HeldModel | null;
   users: number;
+  bytes: number;
+  /** by endpoint: until when it is kept without being used */
+  keepers: Map<string, number>;
 }
 
 /** A load that failed is not tried again for so long: a damaged package must not be read once per request. */
 const failureLifeMs = 2_000;
+
+/** How often models are looked at that nobody asks for. */
+const sweepMs = 1_000;
 
 /**
  * Keeps models loaded, least recently used out first. A package is read and verified once however many ask for it at
@@ -36,23 +57,50 @@ export class ModelCache {
   readonly #slots = new Map<string, Slot>();
   readonly #failures = new Map<string, { error: RequestError; until: number }>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #now: () => number;
   #bytes = 0;
+  #sweeping: NodeJS.Timeout | undefined;
 
   constructor(options: ModelCacheOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
-  /** The model of a version, for one request. @throws RequestError 503 `model_unavailable` when it can't be loaded */
-  hold(version: ServedVersion): HeldModel | Promise<HeldModel> {
+  /** From now on, models that no endpoint keeps are unloaded by themselves. */
+  start(): void {
+    this.#sweeping = setInterval(() => this.sweep(), sweepMs).unref();
+  }
+
+  /**
+   * The model of a version, for one request; loaded, and warm, when it comes. Without a keeper it stays until memory is short.
+   * @throws RequestError 503 `model_unavailable` when it can't be loaded
+   */
+  hold(version: ServedVersion, keeper?: Keeper): HeldModel | Promise<HeldModel> {
     const key = `${version.tenantId}/${version.id}`;
     const known = this.#slots.get(key);
     if (known) {
       known.users++;
       this.#slots.delete(key); // the order of the map is that of last use
       this.#slots.set(key, known);
+      this.#keep(known, keeper);
       return known.held ?? known.loading;
     }
-    return this.#load(key, version);
+    return this.#load(key, version, keeper);
+  }
+
+  /** An endpoint says anew how long its model is to be kept, if it is loaded. */
+  keep(version: ServedVersion, keeper: Keeper): void {
+    const slot = this.#slots.get(`${version.tenantId}/${version.id}`);
+    if (slot) this.#keep(slot, keeper);
+  }
+
+  /** Unloads what no endpoint keeps any longer. */
+  sweep(): void {
+    const now = this.#now();
+    for (const [key, slot] of this.#slots) {
+      if (slot.users > 0 || !slot.keepers.size) continue;
+      if ([...slot.keepers.values()].every((until) => until <= now)) this.#unload(key, slot, 'idle');
+    }
   }
 
   isLoaded(version: ServedVersion): boolean {
@@ -69,26 +117,37 @@ export class ModelCache {
 
   /** Unloads everything, each model once its requests are done. */
   async close(): Promise<void> {
+    clearInterval(this.#sweeping);
     for (const [key, slot] of this.#slots) {
       await slot.loading.catch(() => undefined);
-      this.#unload(key, slot);
+      this.#unload(key, slot, 'shutdown');
     }
     await Promise.all(this.#closing);
   }
 
-  #load(key: string, version: ServedVersion): Promise<HeldModel> {
+  #keep(slot: Slot, keeper: Keeper | undefined): void {
+    if (keeper) slot.keepers.set(keeper.id, keeper.serving.idleSeconds === null ? Infinity : this.#now() + keeper.serving.idleSeconds * 1000);
+  }
+
+  #load(key: string, version: ServedVersion, keeper: Keeper | undefined): Promise<HeldModel> {
     const failure = this.#failures.get(key);
     if (failure && failure.until > performance.now()) return Promise.reject(failure.error);
     this.#failures.delete(key);
-    const slot: Slot = { version, model: null, held: null, users: 1, loading: undefined as never };
-    this.#bytes += version.sizeBytes;
+    const slot: Slot = { version, model: null, held: null, users: 1, bytes: version.sizeBytes, keepers: new Map(), loading: undefined as never };
+    this.#keep(slot, keeper);
+    this.#bytes += slot.bytes;
     this.#slots.set(key, slot);
     this.#makeRoom();
     slot.loading = this.#read(version).then(
-      (model) => {
+      ({ model, isJoinable }) => {
+        this.#options.observe?.loaded(true);
+        const bytes = (this.#options.sizeOf ?? sizeOf)(model, version);
+        this.#bytes += bytes - slot.bytes;
+        slot.bytes = bytes;
         slot.model = model;
         slot.held = {
           model,
+          isJoinable,
           release: () => {
             slot.users--;
             if (this.#bytes > this.#options.maxBytes) this.#makeRoom();
@@ -98,8 +157,9 @@ export class ModelCache {
         return slot.held;
       },
       (error: unknown) => {
+        this.#options.observe?.loaded(false);
         this.#slots.delete(key);
-        this.#bytes -= version.sizeBytes;
+        this.#bytes -= slot.bytes;
         const refusal = unavailable(error);
         this.#failures.set(key, { error: refusal, until: performance.now() + failureLifeMs });
         this.#options.logger.error({ error: String(error), versionId: version.id, tenantId: version.tenantId }, 'a model could not be loaded');
@@ -109,31 +169,35 @@ export class ModelCache {
     return slot.loading;
   }
 
-  async #read(version: ServedVersion): Promise<LoadedModel> {
+  async #read(version: ServedVersion): Promise<{ model: LoadedModel; isJoinable: boolean }> {
     const { registry, maxBytes } = this.#options;
     if (version.sizeBytes > maxBytes) {
       throw new DomainError('UNAVAILABLE', `The package has ${version.sizeBytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
         remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
       });
     }
-    return loadModel(await registry.readPackage(version), { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
+    const model = await loadModel(await registry.readPackage(version), { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
+    return { model, ...(await warmUp(model)) };
   }
 
   #makeRoom(): void {
     for (const [key, slot] of this.#slots) {
       if (this.#bytes <= this.#options.maxBytes) return;
-      if (slot.users === 0 && slot.model) this.#unload(key, slot);
+      if (slot.users === 0 && slot.model) this.#unload(key, slot, 'memory');
     }
   }
 
-  #unload(key: string, slot: Slot): void {
+  #unload(key: string, slot: Slot, reason: UnloadReason): void {
     if (!slot.model) return;
+    this.#options.observe?.unloaded(reason);
     this.#slots.delete(key);
-    this.#bytes -= slot.version.sizeBytes;
+    this.#bytes -= slot.bytes;
     const closing = slot.model.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 }
+
+const sizeOf = ({ memoryBytes }: LoadedModel, { sizeBytes }: ServedVersion): number => Math.max(memoryBytes, sizeBytes);
 
 function unavailable(cause: unknown): RequestError {
   return new RequestError(503, 'model_unavailable', 'The model cannot be loaded at the moment.', {

@@ -1,3 +1,5 @@
+import { asyncOperations } from './async/async-operations.ts';
+import { explainOperations } from './explain-operations.ts';
 import { tfOperations } from './tf-operations.ts';
 
 /** One route as the document and the router both have it. */
@@ -71,13 +73,14 @@ export const operations = {
   },
   live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
   ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
-  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data'] }) },
+  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data', 'explain'] }) },
   metadata: { method: 'GET', path: '/v2/models/{model}', id: 'modelMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of a model', answer: json(metadata) },
   versionMetadata: { method: 'GET', path: '/v2/models/{model}/versions/{version}', id: 'modelVersionMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of one version', answer: json(metadata) },
   modelReady: { method: 'GET', path: '/v2/models/{model}/ready', id: 'modelReady', tag: 'Open Inference Protocol v2', summary: 'Loads the model if need be; 503 when it cannot be loaded', answer: json({ name: 'iris', ready: true }) },
   versionReady: { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', id: 'modelVersionReady', tag: 'Open Inference Protocol v2', summary: 'The same for one version', answer: json({ name: 'iris', ready: true }) },
   infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
   versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
+  ...explainOperations,
   ...tfOperations,
   invocations: {
     method: 'POST', path: '/models/{model}/invocations', id: 'invocations', tag: 'MLflow', summary: 'Predict rows of a data frame',
@@ -85,6 +88,7 @@ export const operations = {
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
     answer: json({ predictions: ['setosa'] }),
   },
+  ...asyncOperations,
   onlyInvocations: {
     method: 'POST', path: '/invocations', id: 'onlyInvocations', tag: 'MLflow', summary: 'The same by the only endpoint that the key can call',
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
@@ -109,21 +113,21 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
   402: { codes: ['budget_exceeded'], meaning: 'The budget of the key is used up.' },
   403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
-  404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
+  404: { codes: ['model_not_found', 'prediction_not_found', 'route_not_found'], meaning: 'There is no such model or prediction for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
   409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is declared as something else than JSON, or compressed otherwise than by gzip or deflate.' },
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
-  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
+  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'queue_full', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
-  503: { codes: ['model_unavailable', 'unavailable', 'overloaded'], meaning: 'Try again after the seconds in Retry-After.' },
+  503: { codes: ['model_unavailable', 'unavailable', 'overloaded', 'deadline_exceeded'], meaning: 'Try again after the seconds in Retry-After.' },
 };
 
 const rowCodes =
@@ -202,7 +206,7 @@ const predictionHeaders = {
   'x-millrace-prediction-id': 'the id under which the prediction stands in the usage ledger',
   'x-millrace-model-version': 'the version that predicted',
   'x-millrace-variant': 'stable',
-  'x-millrace-cost-units': 'what is billed: rows',
+  'x-millrace-cost-units': 'what is billed: rows; of an explanation, evaluations of the model by hundreds',
   'x-millrace-budget-remaining': 'cost units that are left of the budget of the key, if it has one',
   'x-millrace-quota-notice': 'limits whose soft limit is reached: "key-rows-month";used=80012;soft=80000;limit=100000',
   'idempotent-replayed': 'true where the answer was given before, under the same Idempotency-Key',

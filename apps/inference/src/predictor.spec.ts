@@ -1,16 +1,18 @@
 import type { Actor } from '@millrace/auth';
 import { DomainError, silentLogger } from '@millrace/kernel';
-import { buildPackage } from '@millrace/packaging';
+import { buildPackage, type PackageFiles } from '@millrace/packaging';
 import type { Meter, PredictionUsage } from '@millrace/quota';
-import type { ServedEndpoint } from '@millrace/registry';
+import { type EndpointServing, type ServedEndpoint, type ServedRequest, servingDefaults } from '@millrace/registry';
 import { constant } from '../test/sample-pipelines.ts';
+import { type Batcher, createBatcher } from './batcher.ts';
 import { ModelCache } from './model-cache.ts';
 import { createPredictor, type PredictionCall } from './predictor.ts';
 import { readSimplePredict } from './protocols/simple-predict.ts';
+import { overloaded } from './shedding.ts';
 
 const built = buildPackage(constant(7), { metrics: {}, lineage: {} });
 const served: ServedEndpoint = {
-  endpoint: { id: 'end_1', name: 'seven' },
+  endpoint: { id: 'end_1', name: 'seven', serving: servingDefaults },
   isStable: true,
   shares: [],
   version: {
@@ -21,10 +23,18 @@ const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: [
 
 const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [], giveBack: () => undefined });
 
-function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited) {
-  const models = new ModelCache({ registry: { readPackage: () => Promise.resolve(built.files) }, maxBytes: 1e9, logger: silentLogger });
-  const directory = { find: () => served, names: () => ['seven'] };
-  return createPredictor({ directory, models, journal: { record }, meter: { take }, traffic: { record: () => undefined }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
+interface Changes {
+  batcher?: Pick<Batcher, 'refusal' | 'predict'>;
+  readPackage?: () => Promise<PackageFiles>;
+  serving?: Partial<EndpointServing>;
+  traffic?: ServedRequest[];
+}
+
+function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited, { batcher = createBatcher(), readPackage = () => Promise.resolve(built.files), serving, traffic }: Changes = {}) {
+  const models = new ModelCache({ registry: { readPackage }, maxBytes: 1e9, logger: silentLogger });
+  const endpoint = { ...served.endpoint, serving: { ...servingDefaults, ...serving } };
+  const directory = { find: () => ({ ...served, endpoint }), names: () => ['seven'] };
+  return createPredictor({ directory, models, batcher, journal: { record }, meter: { take }, traffic: { record: (request) => void traffic?.push(request) }, shadow: { mirror: () => undefined }, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,
@@ -77,5 +87,32 @@ describe('a prediction', () => {
     expect(counted).toBe(0);
     await createWorld(() => Promise.resolve(), take).predict(call({ body }), readSimplePredict);
     expect(counted).toBe(2);
+  });
+
+  it('that was put off is not entered, gives back what it was counted for, and is no mark against the version', async () => {
+    const traffic: ServedRequest[] = [];
+    let counted = 0;
+    const take: Meter['take'] = ({ rows }) => {
+      counted += rows;
+      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows) };
+    };
+    const entered = (): Promise<void> => Promise.reject(new Error('must not be entered'));
+    const busy = { refusal: () => null, predict: () => Promise.reject(overloaded('Much to do.', 3)) };
+    await expect(createWorld(entered, take, { batcher: busy, traffic }).predict(call(), readSimplePredict)).rejects.toMatchObject({ status: 503, code: 'overloaded', details: { retryAfterSeconds: 3 } });
+    const full = { ...busy, refusal: () => overloaded('Much to do.', 3) };
+    await expect(createWorld(entered, take, { batcher: full, traffic }).predict(call({ body: { value: 'not even read', hasNonFinite: false } }), readSimplePredict)).rejects.toMatchObject({ code: 'overloaded' });
+    expect([counted, traffic]).toEqual([0, []]);
+  });
+
+  it('is refused when its model is not loaded before its deadline; the next one finds it loaded', async () => {
+    let arrive: (files: PackageFiles) => void = () => undefined;
+    const entries: PredictionUsage[] = [];
+    const readPackage = () => new Promise<PackageFiles>((resolve) => (arrive = resolve));
+    const predictor = createWorld(async (entry) => void entries.push(entry), unlimited, { readPackage, serving: { deadlineMs: 10 } });
+    await expect(predictor.predict(call(), readSimplePredict)).rejects.toMatchObject({ status: 503, code: 'deadline_exceeded' });
+    arrive(built.files);
+    await predictor.predict(call({ startedAt: performance.now() + 60_000 }), readSimplePredict);
+    expect(entries).toHaveLength(1);
+    expect(predictor.inFlight).toBe(0);
   });
 });

@@ -3,6 +3,7 @@ import { newId } from '@millrace/kernel';
 import type { RowWarning } from '@millrace/packaging';
 import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
 import type { ServedRequest, TrafficRecorder } from '@millrace/registry';
+import type { Batcher } from './batcher.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
@@ -10,6 +11,7 @@ import { overQuota } from './over-quota.ts';
 import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
+import { callerGone, deadlineExceeded, overloaded } from './shedding.ts';
 import { createTrafficTurns } from './traffic-turns.ts';
 
 export interface PredictionCall {
@@ -42,6 +44,7 @@ export interface PredictionAnswer {
 export interface PredictorOptions {
   directory: Pick<EndpointDirectory, 'find' | 'names'>;
   models: ModelCache;
+  batcher: Pick<Batcher, 'refusal' | 'predict'>;
   journal: Pick<UsageJournal, 'record'>;
   meter: Pick<Meter, 'take'>;
   traffic: Pick<TrafficRecorder, 'record'>;
@@ -53,7 +56,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, maxInFlight }: PredictorOptions) {
   const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
@@ -73,10 +76,15 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
       let held: HeldModel | null = null;
       let metered: Metered | null = null;
       try {
-        const holding = models.hold(version);
-        held = holding instanceof Promise ? await holding : holding;
+        const { serving } = served.endpoint;
+        const holding = models.hold(version, served.endpoint);
+        held = holding instanceof Promise ? await within(holding, call.startedAt + serving.deadlineMs) : holding;
+        outcome = null; // neither much to do nor a body of no known shape is a version's doing
+        if (!held) throw deadlineExceeded(1);
         const { signature } = held.model;
-        outcome = null; // a body of no known shape is no version's doing
+        const { tenantId } = actor;
+        const refusal = batcher.refusal({ tenantId, held, serving, startedAt: call.startedAt });
+        if (refusal) throw refusal;
         const reading = read(signature, call.body.value);
         if (reading.checked.type === 'invalid') {
           outcome = 'refused';
@@ -89,9 +97,7 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
         if (taken.type === 'refused') throw overQuota(taken);
         metered = taken;
         outcome = 'error';
-        const modelBegun = performance.now();
-        const predictions = await held.model.predict(reading.checked.rows);
-        const modelMs = performance.now() - modelBegun;
+        const { predictions, modelMs } = await batcher.predict({ tenantId, held, rows: reading.checked.rows, serving, startedAt: call.startedAt, isGone: call.isGone });
         outcome = 'answered';
         if (mirrors.length) shadow.mirror({ served, versions: mirrors, body: call.body.value, read, predictions });
         const predictionId = call.predictionId ?? newId('prediction');
@@ -120,6 +126,7 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
         };
       } catch (error) {
         if (metered?.type === 'admitted') metered.giveBack();
+        if (error instanceof RequestError && outcome === 'error' && held) outcome = null; // put off, or nobody's any more
         throw error;
       } finally {
         held?.release();
@@ -134,7 +141,7 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
   return {
     /** @throws RequestError */
     predict(call: PredictionCall, read: ReadRequest): Promise<PredictionAnswer> {
-      return inFlight < maxInFlight ? answer(call, read) : Promise.reject(overloaded());
+      return inFlight < maxInFlight ? answer(call, read) : Promise.reject(overloaded('This server has as many requests as it can take.', 1));
     },
 
     /** The name of the only endpoint that the actor may call. @throws RequestError when there is none, or a choice */
@@ -163,15 +170,15 @@ export function createPredictor({ directory, models, journal, meter, traffic, sh
   };
 }
 
-function overloaded(): RequestError {
-  return new RequestError(503, 'overloaded', 'This server has as many requests as it can take.', {
-    limitSource: 'server',
-    remedy: 'Try again after the time in Retry-After; send several rows in one request.',
-    retryAfterSeconds: 1,
-  });
-}
-
-/** Nobody receives this; it keeps the prediction out of the ledger. */
-function callerGone(): RequestError {
-  return new RequestError(499, 'caller_gone', 'The caller hung up.', { remedy: 'Wait for the answer.' });
+/** What comes before a moment; null when it does not. A model that loads for nobody stays loaded for the next caller. */
+async function within(holding: Promise<HeldModel>, deadline: number): Promise<HeldModel | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), Math.max(0, deadline - performance.now()))));
+  try {
+    const held = await Promise.race([holding, late]);
+    if (!held) holding.then((unused) => unused.release(), () => undefined);
+    return held;
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -8,12 +8,15 @@ import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { type JsonBody, parseJsonBody } from './json-body.ts';
+import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
 import type { Predictor } from './predictor.ts';
+import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
+import { unpackFiles } from './protocols/picture-tensor.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
 import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
@@ -43,12 +46,15 @@ declare module 'fastify' {
 export interface RouteOptions {
   version: string;
   predictor: Predictor;
+  explainer: Explainer;
   directory: EndpointDirectory;
   models: ModelCache;
   metrics: Metrics;
   callers: Callers;
   pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
+  /** further ones, which have their own rooms */
+  more: readonly Route[];
   /** whether this server takes requests: false while it shuts down */
   isReady(): boolean;
   /** the metrics of all processes that serve this port; of none if there is no other */
@@ -63,7 +69,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, isReady, gather } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -118,6 +124,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
     const look = async (served: ServedEndpoint | null): Promise<void> => {
       if (!served) return;
+      unpackFiles(bodyOf(request).value);
       const signatures = [served, ...served.shares].map((each) => each.version.signature);
       if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
     };
@@ -128,6 +135,32 @@ export function createRoutes(options: RouteOptions): Route[] {
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
   const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
   const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
+
+  const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
+    const [model, version] = target(request);
+    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+      await lookAtPictures(request, model, version);
+      const answer = await explainer.explain(
+        {
+          actor: request.actor!, endpoint: model, versionNumber: version ?? pinnedVersion(request, model), body: bodyOf(request), startedAt: request.startedAt, predictionId,
+          isGone: () => request.raw.socket.destroyed,
+        },
+        read,
+      );
+      if (answer.limits.length) tellLimits(answer.limits, reply);
+      return {
+        headers: {
+          'x-millrace-prediction-id': answer.predictionId,
+          'x-millrace-model-version': String(answer.versionNumber),
+          'x-millrace-cost-units': String(answer.units),
+          'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
+          ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
+        },
+        body: answer.payload,
+      };
+    });
+    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+  };
 
   async function metadata(request: FastifyRequest) {
     const served = await predictor.describe(request.actor!, ...target(request));
@@ -149,7 +182,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const served = await predictor.describe(request.actor!, ...target(request));
     const name = served.endpoint.name;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
       return reply.code(503).header('retry-after', '5').send({ name, ready: false });
@@ -162,7 +195,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const version = String(served.version.number);
     const { name } = served.endpoint;
     try {
-      (await models.hold(served.version)).release();
+      (await models.hold(served.version, served.endpoint)).release();
       return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
@@ -188,7 +221,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.health, access: 'public', handle: ping },
     { operation: operations.version, access: 'public', handle: (_request, reply) => reply.type('text/plain').send(version) },
     { operation: operations.alive, access: 'public', handle: () => ({ status: 'alive' }) },
-    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data'] }) },
+    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data', 'explain'] }) },
     { operation: operations.metadata, access: 'describe', handle: metadata },
     { operation: operations.versionMetadata, access: 'describe', handle: metadata },
     { operation: operations.modelReady, access: 'describe', handle: readiness },
@@ -204,6 +237,10 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.tfRegress, access: 'predict', handle: predicting(readTfRegress) },
     { operation: operations.tfVersionRegress, access: 'predict', handle: predicting(readTfRegress) },
     { operation: operations.tfLabelRegress, access: 'predict', handle: predictingLabelled(readTfRegress) },
+    { operation: operations.explain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.versionExplain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.tfExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
+    { operation: operations.tfVersionExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
     { operation: operations.tfStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfVersionStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfLabelStatus, access: 'describe', handle: tfStatus },
@@ -224,6 +261,7 @@ export function createRoutes(options: RouteOptions): Route[] {
         return predict(request, reply, readSimplePredict, model);
       },
     },
+    ...more,
     { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (request) => callers.describe(request.actor!) },
     {
       operation: operations.metrics,
@@ -243,7 +281,7 @@ export function createRoutes(options: RouteOptions): Route[] {
   ];
 }
 
-const tooManyPictures = (): RequestError =>
+export const tooManyPictures = (): RequestError =>
   new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });
 
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
@@ -252,7 +290,7 @@ function target(request: FastifyRequest): [name: string, versionNumber: number |
 }
 
 /** The header with which a caller tries a version that others do not get yet. */
-function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
+export function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
   const sent = request.headers['x-millrace-model-version'];
   return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
@@ -263,7 +301,7 @@ function bodyOf(request: FastifyRequest): JsonBody {
 }
 
 /** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
-function versionNumber({ model, version }: ModelParams): number | undefined {
+export function versionNumber({ model, version }: ModelParams): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
   throw modelNotFound(model, version);

@@ -10,9 +10,13 @@ import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/re
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { type AsyncOptions, createAsyncPredictions } from './async/async-predictions.ts';
 import { jsonLengthHeader } from './binary-body.ts';
+import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
+import { createExplainer } from './explainer.ts';
+import { createExplanationBases } from './explanation-bases.ts';
 import { createGate, handleWatched } from './gate.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
@@ -51,6 +55,8 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds, so that a balancer can look elsewhere first */
   drainMs?: number;
+  /** of predictions that are accepted now and made later */
+  async?: AsyncOptions;
   /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
   handoverMs?: number;
   /** where its connections come from, beside the address that it listens on */
@@ -90,25 +96,36 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
-  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger });
+  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
+  const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 1024 });
-  const metrics = createMetrics(models, predictor);
+  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 };
+  const predictor = createPredictor({ ...predictorOptions, journal });
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const metrics = createMetrics(models, predictor, explainer, batcher);
   let state: 'open' | 'draining' = 'open';
+  const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
+  const asyncPredictions = createAsyncPredictions({
+    database, keyring, auth, predictor, pictures, answerOnce, logger,
+    createPredictor: (itsJournal) => createPredictor({ ...predictorOptions, journal: itsJournal }),
+    settings: options.async ?? {},
+  });
 
   const routes = createRoutes({
     version,
     predictor,
+    explainer,
     directory,
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    answerOnce,
+    more: asyncPredictions.routes,
     pictures,
-    answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
     gather: async () => (supervision ? supervision.gather() : []),
   });
@@ -131,10 +148,12 @@ export async function startInference(options: InferenceOptions): Promise<Running
       // Whoever is supervised has left the door to others already.
       if (options.drainMs && !(supervision && hasSuccessor)) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
       supervision?.draining();
+      asyncPredictions.letGo();
       // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
       if (options.handoverMs && hasSuccessor) await connections.gone(options.handoverMs);
       await app.close();
       await connections.gone();
+      await asyncPredictions.close();
       directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
@@ -153,6 +172,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    await asyncPredictions.start();
+    models.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });
     const address = app.server.address();

@@ -36,7 +36,7 @@ export function createShadow({ models, traffic, maxInFlight }: ShadowOptions) {
     const count = (outcome: 'answered' | 'differing' | 'refused' | 'error'): void =>
       traffic.record({ tenantId: version.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'SHADOW', outcome, milliseconds: performance.now() - begun });
     try {
-      const held = await models.hold(version);
+      const held = await models.hold(version, served.endpoint);
       try {
         const { checked } = read(held.model.signature, body);
         if (checked.type === 'invalid') return count('refused');

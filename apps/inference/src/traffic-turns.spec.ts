@@ -1,9 +1,9 @@
-import type { ServedEndpoint, ServedVersion } from '@millrace/registry';
+import { type ServedEndpoint, type ServedVersion, servingDefaults } from '@millrace/registry';
 import { createTrafficTurns } from './traffic-turns.ts';
 
 const version = (number: number) => ({ id: `ver_${number}`, number }) as ServedVersion;
 const served = (shares: [number: number, percent: number, mirrorPercent: number][]): ServedEndpoint => ({
-  endpoint: { id: 'end_1', name: 'e' },
+  endpoint: { id: 'end_1', name: 'e', serving: servingDefaults },
   version: version(1),
   isStable: true,
   shares: shares.map(([number, percent, mirrorPercent]) => ({ version: version(number), percent, mirrorPercent })),

@@ -53,6 +53,11 @@ export function constant(value: number): FittedPipeline {
   };
 }
 
+/** Has no finite answer to what is far out of its range. */
+export function overflowing(): FittedPipeline {
+  return { ...constant(0), estimator: { family: 'dense', layers: [{ activation: 'linear', inputs: 1, units: 1, kernel: Float32Array.of(3e37), bias: new Float32Array(1) }] } };
+}
+
 /** A number that may be missing and a category: predicts 10 for `steel`, 20 for `brass`, plus the pressure. */
 export function mixedRegression(): FittedPipeline {
   return {

@@ -10,7 +10,7 @@ import { createPictureDesk } from '@millrace/packaging';
 import { testSecrets } from '@millrace/testkit';
 import { createDoor } from './door.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
-import { constant, irisNeighbours, setosa } from './sample-pipelines.ts';
+import { constant, irisNeighbours, overflowing, setosa } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
 beforeAll(async () => {
@@ -76,6 +76,31 @@ describe('a running server', () => {
     await server.close();
     const billed = (await tenant.ledger()).map(({ requestId }) => requestId);
     expect(billed.sort()).toEqual(answers.map(({ id }) => id).sort());
+  });
+
+  it('runs what waits together once the endpoint says so, and answers and bills each request for itself: one bad row harms nobody', async () => {
+    const tenant = await world.createTenant();
+    await tenant.publish('large', overflowing());
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = (x: number) => call(`${server.url}/predict`, { key, body: { features: [x] } });
+    const calls = async () => Number(/^millrace_model_call_rows_count (\d+)$/m.exec((await call(`${server.url}/metrics`)).text)?.[1]);
+    const alone = (await ask(1)).json.prediction[0];
+    const asked: number[] = [];
+    const updated = await world.registry.updateServing(tenant.owner, { endpointName: 'large', maxQueueDelayMs: 500, maxBatchRows: 2 });
+    expect(updated.type).toBe('updated');
+    await eventually(async () => {
+      const before = await calls();
+      asked.push(...(await Promise.all([ask(1), ask(1)])).map(({ json }) => json.prediction[0]));
+      return (await calls()) - before;
+    }, (count) => count === 1);
+    expect(new Set(asked)).toEqual(new Set([alone]));
+
+    const answers = await Promise.all([ask(1), ask(1e6)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 400]);
+    expect(answers.map(({ json }) => json.prediction?.[0] ?? json.error.code)).toEqual([alone, 'invalid_rows']);
+    await server.close();
+    expect(await tenant.ledger()).toHaveLength(asked.length + 2);
   });
 
   it('serves an older version by its number, beside the one that the alias names', async () => {

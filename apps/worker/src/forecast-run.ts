@@ -30,7 +30,7 @@ export async function runForecast(job: TrainerJob, how: { backend: Backend; chec
     const [problem] = outcome.problems;
     return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
   }
-  await publish(job, outcome, table, send);
+  await publish(job, outcome, { table, backend: how.backend.name }, send);
 }
 
 async function readForecastTable({ datasetPath, spec }: TrainerJob): Promise<ForecastTable> {
@@ -46,7 +46,7 @@ async function readForecastTable({ datasetPath, spec }: TrainerJob): Promise<For
 }
 
 /** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
-async function publish(job: TrainerJob, outcome: Trained, table: ForecastTable, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+async function publish(job: TrainerJob, outcome: Trained, { table, backend }: { table: ForecastTable; backend: string }, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
@@ -61,7 +61,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: ForecastTable, 
         parameters: trial.parameters,
         rows: outcome.rows,
       }),
-      materials: materialsOf(job),
+      materials: materialsOf(job, backend),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
 import { type ModelPackage, verifyPackage } from '@millrace/packaging';
-import { type ClaimedImport, type ImportQueue, packagePrefix, type Registry } from '@millrace/registry';
+import type { ClaimedImport, ImportQueue, Registry } from '@millrace/registry';
 import type { ArtefactStore } from '@millrace/storage';
 import { trainerEnvironment } from './environment.ts';
 import type { ImportEnd, ImportJob, ImportMessage } from './import-protocol.ts';
@@ -69,11 +69,14 @@ export function startImportAttempt(held: ClaimedImport, options: ImportAttemptOp
     const all = Buffer.concat([...files.values()]);
     const modelPackage: ModelPackage = { files, ...verified, sizeBytes: all.byteLength, gzipBytes: gzipSync(all).byteLength };
     const versionId = newId('modelVersion');
+    const holding = await imports.holdStorage(held, versionId, modelPackage.sizeBytes);
+    if (holding.type === 'lost') return;
+    if (holding.type === 'refused') return imports.refuse(held, [holding.problem]);
     await registry.storePackage(held.tenantId, versionId, modelPackage);
     const { source, agreement, metrics, provenance } = fit;
     const outcome = await imports.complete(held, { versionId, modelPackage, agreement, source, metrics: metrics as never, provenance: { ...provenance, importedBy: held.createdBy } as never });
-    if (outcome !== 'recorded') await storage.removeAll(packagePrefix(held.tenantId, versionId));
-    else await registry.retainBeside(held.tenantId, versionId);
+    if (outcome === 'recorded') await registry.retainBeside(held.tenantId, versionId);
+    else await registry.removePackage(held.tenantId, versionId);
     logger.info({ importId: held.importId, versionId, outcome }, 'an import has ended');
   }
 

@@ -15,7 +15,7 @@ type Row = Record<string, number | string | string[] | null>;
 const agreementRows = 200;
 
 /** A run whose configuration asks for recommendations. */
-export async function runRecommendation(job: TrainerJob, signal: AbortSignal, checkpoint: CheckpointStore, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+export async function runRecommendation(job: TrainerJob, { backend, signal, checkpoint }: { backend: string; signal: AbortSignal; checkpoint: CheckpointStore }, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
   const outcome = await trainRecommender({
     table: await readRecommendationTable(job),
     spec: job.spec,
@@ -33,7 +33,7 @@ export async function runRecommendation(job: TrainerJob, signal: AbortSignal, ch
     const [problem] = outcome.problems;
     return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
   }
-  await publish(job, outcome, send);
+  await publish(job, outcome, backend, send);
 }
 
 /** Times are read as words, whose order is found as they come: a column of dates can't be read as numbers, nor the other way round. */
@@ -57,7 +57,7 @@ async function readRecommendationTable({ datasetPath, spec }: TrainerJob): Promi
 }
 
 /** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
-async function publish(job: TrainerJob, outcome: Trained, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
+async function publish(job: TrainerJob, outcome: Trained, backend: string, send: (message: TrainerMessage) => Promise<void>): Promise<void> {
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   for (const [index, trial] of outcome.trials.entries()) {
@@ -70,10 +70,10 @@ async function publish(job: TrainerJob, outcome: Trained, send: (message: Traine
         spec: job.spec,
         family: trial.family,
         parameters: trial.parameters,
-        backend: job.backend,
+        backend,
         rows: outcome.rows,
       }),
-      materials: materialsOf(job),
+      materials: materialsOf(job, backend),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -39,7 +39,9 @@ describe('a forecast', () => {
     expect(version).toMatchObject({ status: 'READY', agreement: { type: 'agrees', rows: 20, maxDifference: 0 } });
     const { task } = await world.db.database.forTenant(tenant.tenantId).transaction((tx) => tx.model.findFirstOrThrow({ where: { name: 'visits' } }));
     expect(task).toBe('FORECASTING');
-    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    const files = await world.registry.readPackage(version);
+    expect(JSON.parse(Buffer.from(files.get('bill-of-materials.json')!).toString())).toMatchObject({ tools: { backend: 'wasm' } });
+    const model = await loadModel(files, { digest: version.packageSha256 });
     expect(model.signature.forecast).toMatchObject({ lastObservation: `${dated(days - 1)}T00:00:00.000Z`, frequency: 'P1D', horizon: 10 });
     const checked = checkRows(model.signature, [1, 2].map((site) => ({ site: `s${site}`, step: 5 })));
     const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];

@@ -106,6 +106,12 @@ async function throughTheLoop(owner: TenantInWorld, bytes: Uint8Array, input: Im
   }
 }
 
+/** Ids of the versions whose packages lie in the store. */
+const packagesOf = async (owner: TenantInWorld): Promise<string[]> => {
+  const prefix = `tenants/${owner.tenantId}/packages/`;
+  return [...new Set((await world.storage.list(prefix.slice(0, -1))).map(({ key }) => key.slice(prefix.length).split('/')[0]!))].sort();
+};
+
 const codesOf = (row: ModelImport): string[] => (row.problems as { code: string }[]).map(({ code }) => code);
 
 async function predictionsOf(owner: TenantInWorld, versionId: string, rows: number[]): Promise<unknown> {
@@ -181,6 +187,73 @@ describe('a plain ONNX file', () => {
       initializers: [tensor('w', 1, [2, 1200], new Float32Array(2400)), tensor('big', 1, [1200, 1200], new Float32Array(1200 * 1200)), tensor('v', 1, [1200, 1], new Float32Array(1200))],
     });
     expect(codesOf(await imported(acme, model(slow), { modelName: 'slow' }, { memoryMb: 1536, milliseconds: 500 }))).toEqual(['took_too_long']);
+  });
+});
+
+describe('the storage of an imported version', () => {
+  let queue: ReturnType<typeof createImportQueue>;
+  beforeAll(() => (queue = createImportQueue({ database: world.db.workerDatabase, registry: world.registry })));
+  const used = async (owner: TenantInWorld) => (await world.quota.listCounters(owner.owner.actor)).find(({ resource }) => resource === 'STORAGE_BYTES')!.used;
+  const limitTo = (owner: TenantInWorld, bytes: bigint) =>
+    world.db.asOwner(`UPDATE quota_counters SET limit_value = $2 WHERE tenant_id = $1 AND resource = 'STORAGE_BYTES'`, [owner.tenantId, bytes]);
+  const built = () => buildPackage(pipeline, { metrics: {}, lineage: {} });
+  const { sizeBytes } = built();
+
+  /** As an attempt does it, but for looking at the file. */
+  async function ended(held: NonNullable<Awaited<ReturnType<typeof queue.claim>>>): Promise<string> {
+    const versionId = newId('modelVersion');
+    const holding = await queue.holdStorage(held, versionId, sizeBytes);
+    if (holding.type !== 'held') return holding.type;
+    const modelPackage = built();
+    await world.registry.storePackage(held.tenantId, versionId, modelPackage);
+    return queue.complete(held, { versionId, modelPackage, metrics: {}, agreement: { type: 'agrees', rows: 1, maxDifference: 0, tolerance: 1e-4 }, source: 'ONNX', provenance: {} });
+  }
+
+  it('is held before it is stored and kept until the version is gone, and goes over no limit, however many come at once', async () => {
+    const owner = await world.tenant();
+    for (let at = 0; at < 5; at++) await requested(owner, model(linear()), { modelName: `model-${at}` });
+    const before = await used(owner);
+    await limitTo(owner, before + BigInt(sizeBytes) * 3n - 1n); // room for two of five
+    const held = [];
+    for (let at = 0; at < 5; at++) held.push((await queue.claim())!);
+    expect((await Promise.all(held.map(ended))).sort()).toEqual(['recorded', 'recorded', 'refused', 'refused', 'refused']);
+    expect(await used(owner)).toBe(before + BigInt(sizeBytes) * 2n);
+    const [first, second, ...others] = await packagesOf(owner);
+    expect(others).toEqual([]);
+    expect((await world.registry.deleteVersion(owner.owner.actor, first!)).type).toBe('deleted');
+    expect([await used(owner), await packagesOf(owner)]).toEqual([before + BigInt(sizeBytes), [second]]);
+  });
+
+  it('that is not to be had is a refusal by name, and nothing is stored', async () => {
+    const owner = await world.tenant();
+    const { id } = await requested(owner, model(linear()), { modelName: 'full' });
+    await limitTo(owner, await used(owner));
+    await startImportAttempt((await queue.claim())!, { ...options(), limits: { memoryMb: 1536, milliseconds: 60_000 } }).done;
+    const row = await rowOf(owner, id);
+    expect([row.status, codesOf(row), row.versionId, await packagesOf(owner)]).toEqual(['FAILED', ['quota_exceeded'], null, []]);
+  });
+
+  it('of a worker that died over it is given back, with the package, when the file is handed out again', async () => {
+    const owner = await world.tenant();
+    const { id } = await requested(owner, model(linear()), { modelName: 'dying' });
+    const before = await used(owner);
+    const dying = (await queue.claim())!;
+    const versionId = newId('modelVersion');
+    expect(await queue.holdStorage(dying, versionId, sizeBytes)).toEqual({ type: 'held' });
+    await world.registry.storePackage(owner.tenantId, versionId, built());
+    expect([await used(owner), await packagesOf(owner)]).toEqual([before + BigInt(sizeBytes), [versionId]]);
+    await world.db.asOwner(`UPDATE model_imports SET lease_until = now() - interval '1 second' WHERE id = $1`, [id]);
+    const next = (await queue.claim())!;
+    expect([next.importId, await used(owner), await packagesOf(owner)]).toEqual([id, before, []]);
+    expect(await queue.holdStorage(dying, newId('modelVersion'), sizeBytes)).toEqual({ type: 'lost' });
+    expect([await ended(next), await used(owner)]).toEqual(['recorded', before + BigInt(sizeBytes)]);
+  });
+});
+
+it('what is said of a model holds no NUL', async () => {
+  const uploadId = await uploaded(rival, model(linear()));
+  expect(await world.registry.requestImport(rival.owner.actor, { uploadId, modelName: 'nul', signature: { inputs: [{ name: 'a\0', type: 'number' }] } })).toMatchObject({
+    type: 'invalid', problems: [{ code: 'unfit_text', field: 'signature.inputs.0.name' }],
   });
 });
 

@@ -40,7 +40,9 @@ describe('a recommendation', () => {
     expect(version).toMatchObject({ status: 'READY', agreement: { type: 'agrees', rows: 41 } });
     const { task } = await world.db.database.forTenant(tenant.tenantId).transaction((tx) => tx.model.findFirstOrThrow({ where: { name: 'parts' } }));
     expect(task).toBe('RECOMMENDATION');
-    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    const files = await world.registry.readPackage(version);
+    expect(JSON.parse(Buffer.from(files.get('bill-of-materials.json')!).toString())).toMatchObject({ tools: { backend: 'wasm' } });
+    const model = await loadModel(files, { digest: version.packageSha256 });
     const checked = checkRows(model.signature, [{ machine: 'm3' }, { machine: 'unheard of' }]);
     const [known, stranger] = (checked.type === 'valid' ? await model.predict(checked.rows) : []) as { items: string[] }[];
     const had = orders.filter(({ machine }) => machine === 3).map(({ part }) => `p${part}`);

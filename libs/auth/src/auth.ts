@@ -42,7 +42,7 @@ export function createAuth(options: AuthOptions) {
     passwords,
     secondFactor: createSecondFactor(grounds, codes, throttle),
     tenants: { ...createTenantLife(grounds), ...createTenantPurge(grounds), ...createTenantExport(grounds) },
-    sso: createSso(grounds, sessions, options),
+    sso: createSso(grounds, sessions, throttle, options),
     grants: createGrants(grounds, sessions),
     platform: createPlatform(grounds),
     ...createVouching(grounds),

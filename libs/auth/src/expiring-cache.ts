@@ -34,6 +34,16 @@ export class ExpiringCache<Value> {
     return entry.value;
   }
 
+  /** What is remembered, without asking for it. */
+  peek(key: string): Promise<Value> | null {
+    const known = this.#entries.get(key);
+    return known && known.expiresAt > this.#clock.now().getTime() ? known.value : null;
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
   /** An entry still loading counts as matching: it may hold what was true a moment ago. */
   deleteWhere(matches: (value: Value) => boolean): void {
     for (const [key, { settled }] of this.#entries) if (!settled || matches(settled.value)) this.#entries.delete(key);

@@ -44,12 +44,27 @@ export class NoAnswer extends Error {
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 const rememberedMs = 5 * 60_000;
 const mostRemembered = 500;
+/** Everybody may begin a sign-in: a provider that failed is not asked again for each of them. */
+const failedMs = 15_000;
 
 const misconfigured = (message: string, remedy: string): ProviderProblem => ({ type: 'misconfigured', message, remedy });
 
-/** Finds providers by their issuer, and remembers each for five minutes. */
+/** Finds providers by their issuer, and remembers each for five minutes, one that failed for a quarter of one. */
 export function createProviders(fetch: client.CustomFetch, clock: Clock) {
   const remembered = new ExpiringCache<Provider>(rememberedMs, mostRemembered, clock);
+  const failed = new ExpiringCache<ProviderFault>(failedMs, mostRemembered, clock);
+
+  /** @throws ProviderFault */
+  async function ask(issuer: string): Promise<Provider> {
+    try {
+      const provider = await remembered.get(issuer, () => discover(issuer));
+      failed.delete(issuer);
+      return provider;
+    } catch (error) {
+      void failed.get(issuer, async () => faultOf(error));
+      throw error;
+    }
+  }
 
   async function discover(issuer: string): Promise<Provider> {
     const url = issuerUrl(issuer);
@@ -69,7 +84,17 @@ export function createProviders(fetch: client.CustomFetch, clock: Clock) {
 
   return {
     /** @throws ProviderFault */
-    find: (issuer: string): Promise<Provider> => remembered.get(issuer, () => discover(issuer)),
+    async find(issuer: string): Promise<Provider> {
+      const fault = failed.peek(issuer);
+      if (fault) throw await fault;
+      return ask(issuer);
+    },
+
+    /** For whoever sets it up, and mends it meanwhile. @throws ProviderFault */
+    async findAnew(issuer: string): Promise<Provider> {
+      failed.delete(issuer);
+      return ask(issuer);
+    },
   };
 }
 

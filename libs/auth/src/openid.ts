@@ -142,7 +142,7 @@ export function createOpenId({ fetch, clock, logger }: OpenIdOptions) {
     /** What is wrong with a connection, as far as the provider's description tells; null if nothing is. */
     async check(connection: OpenIdConnection): Promise<ProviderProblem | null> {
       try {
-        clientAuthentications(await providers.find(connection.issuer), connection);
+        clientAuthentications(await providers.findAnew(connection.issuer), connection);
         return null;
       } catch (error) {
         return faultOf(error).problem;

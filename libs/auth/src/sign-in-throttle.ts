@@ -115,12 +115,10 @@ export function createSignInThrottle({ database, derivedKey, signInLimits }: Gro
       await tx.$executeRaw`DELETE FROM sign_in_throttles WHERE key = ${hmac('pair', email, networkOf(address ?? ''))}`;
     },
 
-    /** Counts something else by account and by address. @returns whether there was room for it */
-    async admits(what: string, rules: { account: ThrottleRule; address: ThrottleRule }, email: string, address: string | undefined): Promise<boolean> {
-      const counts: [string, ThrottleRule][] = [
-        [hmac(`${what} account`, email), rules.account],
-        [hmac(`${what} address`, networkOf(address ?? '')), rules.address],
-      ];
+    /** Counts something else by the network of the address and, where there is one, by account. @returns whether there was room for it */
+    async admits(what: string, rules: { account?: ThrottleRule; address: ThrottleRule }, email: string, address: string | undefined): Promise<boolean> {
+      const counts: [string, ThrottleRule][] = [[hmac(`${what} address`, networkOf(address ?? '')), rules.address]];
+      if (rules.account) counts.push([hmac(`${what} account`, email), rules.account]);
       return database.system().transaction((tx) => count(tx, counts)).then(
         () => true,
         (error: unknown) => {

@@ -10,6 +10,7 @@ import type { OpenIdIdentity } from './openid-claims.ts';
 import type { Role } from './permissions.ts';
 import { open, seal } from './sealing.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
+import type { SignInThrottle, ThrottleRule } from './sign-in-throttle.ts';
 import { highestRole, secretContext, secretPurpose, ssoRoles } from './sso-connections.ts';
 
 export type SsoRefusalCode =
@@ -18,6 +19,8 @@ export type SsoRefusalCode =
   | 'not_set_up'
   /** too many are on their way through the same provider */
   | 'busy'
+  /** too many sign-ins were begun from the same network */
+  | 'too_many_attempts'
   /** the provider gives no e-mail address, or does not vouch for it */
   | 'email_unverified'
   /** the address lies in none of the tenant's verified domains */
@@ -50,6 +53,8 @@ export type SsoCompleteOutcome = SignedIn | SsoRefused;
 /** By the e-mail address that somebody typed, or by the name of the tenant as it stands in addresses. */
 export type SsoEntrance = { email: string } | { tenantSlug: string };
 
+/** Sign-ins begun from one network, where a whole company may sit. */
+const beginRule: ThrottleRule = { failures: 120, withinSeconds: 600, lockSeconds: 60, longestLockSeconds: 600 };
 /** So long a person may take at the provider. */
 const transactionSeconds = 600;
 /** Short, since the provider is asked for somebody's groups at each sign-in only. */
@@ -67,7 +72,7 @@ interface PendingTransaction extends OpenIdTransaction {
 }
 
 /** Coming in by the tenant's own provider; who was nobody here before becomes a member on the way. */
-export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: ReturnType<typeof createOpenId>) {
+export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: ReturnType<typeof createOpenId>, throttle: SignInThrottle) {
   const { database, clock, derivedKeys, inSeconds } = grounds;
   const secretKeys = derivedKeys(secretPurpose);
   const transactionKeys = derivedKeys(sealedContext);
@@ -172,7 +177,9 @@ export function createSsoSignIn(grounds: Grounds, sessions: Sessions, openId: Re
 
   return {
     /** Where to send a browser. Says of no person whether they exist: what is found is found by the domain. */
-    async begin(entrance: SsoEntrance, redirectUri: string): Promise<SsoBeginOutcome> {
+    async begin(entrance: SsoEntrance, redirectUri: string, origin: Origin = {}): Promise<SsoBeginOutcome> {
+      // Before anything is looked up: it must not be found out by guessing who has single sign-on.
+      if (!(await throttle.admits('sso', { address: beginRule }, '', origin.address))) return { type: 'refused', code: 'too_many_attempts' };
       const isFit = 'email' in entrance ? isEmail(entrance.email) : /^[a-z0-9-]{1,60}$/.test(entrance.tenantSlug);
       const connection = isFit ? await findConnection(entrance) : null;
       if (!connection) return { type: 'refused', code: 'not_set_up' };

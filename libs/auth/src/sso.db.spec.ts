@@ -708,7 +708,39 @@ describe('a transaction', () => {
     await save(place.owner);
     time = new Date(time.getTime() + 301_000);
     idp.setDown(true);
-    expect(await auth.sso.begin({ tenantSlug: place.slug }, redirectUri)).toEqual({ type: 'refused', code: 'unreachable' });
+    const begin = () => auth.sso.begin({ tenantSlug: place.slug }, redirectUri);
+    const before = idp.requests.length;
+    for (let i = 0; i < 5; i++) expect(await begin()).toEqual({ type: 'refused', code: 'unreachable' });
+    expect(idp.requests.length).toBe(before + 1); // whoever begins again makes no request of it
+    idp.setDown(false);
+    expect(await begin()).toEqual({ type: 'refused', code: 'unreachable' });
+    time = new Date(time.getTime() + 16_000);
+    expect((await begin()).type).toBe('begun');
+    // Whoever sets a connection up, and mends it, needs not wait.
+    time = new Date(time.getTime() + 301_000);
+    idp.setDown(true);
+    expect((await begin()).type).toBe('refused');
+    idp.setDown(false);
+    await save((await tenant()).owner);
+    expect((await begin()).type).toBe('begun');
+  });
+
+  it('is begun so often from one network only, known domain or not', async () => {
+    const place = await tenant();
+    await save(place.owner);
+    const begin = async (address: string, slug = place.slug) => {
+      const outcome = await auth.sso.begin({ tenantSlug: slug }, redirectUri, { address });
+      return outcome.type === 'refused' ? outcome.code : outcome.type;
+    };
+    const keys = async () => (await test.asOwner('SELECT key FROM sign_in_throttles')).map(({ key }) => key as string);
+    const known = await keys();
+    expect([await begin('2001:db8::1'), await begin('2001:db8::2', 'nobody')]).toEqual(['begun', 'not_set_up']);
+    const [key, ...others] = (await keys()).filter((one) => !known.includes(one));
+    expect(others).toEqual([]); // both in one network
+    await test.asOwner('UPDATE sign_in_throttles SET failures = 119 WHERE key = $1', [key]);
+    expect(await begin('2001:db8::3')).toBe('begun');
+    expect([await begin('2001:db8::4'), await begin('2001:db8::1', 'nobody')]).toEqual(['too_many_attempts', 'too_many_attempts']);
+    expect(await begin('2001:db8:0:1::1')).toBe('begun');
   });
 });
 

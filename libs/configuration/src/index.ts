@@ -36,6 +36,9 @@ export {
   horizonInput, minObserved, type SurvivalDistribution, type SurvivalMetric, survivalMetrics, type SurvivalModelSettings, type SurvivalSettings,
 } from './survival.ts';
 export { type PersonalisationSettings } from './personalisation.ts';
+export {
+  checkOptimisation, defaultMaxLoss, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
+} from './optimisation.ts';
 export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, readsImages, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';

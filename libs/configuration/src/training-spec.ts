@@ -291,7 +291,7 @@ export function parseTrainingSpec(
 
 type Issue = z.core.$ZodIssue;
 
-function problemsOfIssue(issue: Issue): SpecProblem[] {
+export function problemsOfIssue(issue: Issue): SpecProblem[] {
   const field = fieldOf(issue.path);
   switch (issue.code) {
     case 'unrecognized_keys':

@@ -1,9 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { type ConvolutionNetwork, type ConvolutionPlan, side, weightsOfConvolutions } from './convolution-plan.ts';
 import type { Slopes } from './gradient-descent.ts';
+import { weightedSums } from './network-pass.ts';
 import { type Statistics, varianceFloor } from './network-plan.ts';
+import type { ConvolutionLayer } from './pipeline.ts';
 import type { Random } from './random.ts';
 import { tidily } from './tidily.ts';
+import { wholeConvolutions } from './whole-numbers.ts';
 
 /** Standardised pictures [rows, height, width, channels] row by row, with their classes. */
 export interface ImageBatch {
@@ -128,15 +131,17 @@ export function normalise(x: tf.Tensor4D, gain: tf.Tensor1D, bias: tf.Tensor1D):
 export function imageOutputs({ layers, head }: ConvolutionNetwork, { rows, height, width, channels, pixels }: Omit<ImageBatch, 'targets'>): Float32Array {
   const classes = head.bias.length;
   return tidily(() => {
-    let values = tf.tensor4d(pixels, [rows, height, width, channels]);
-    for (const { inputs, filters, kernel, bias, pooled } of layers) {
-      const sums = tf.add(tf.conv2d(values, tf.tensor4d(kernel, [side, side, inputs, filters]), 1, 'same'), tf.tensor1d(bias)) as tf.Tensor4D;
-      values = tf.relu(pooled ? tf.maxPool(sums, 2, 2, 'valid') : sums);
-    }
+    const picture = tf.tensor4d(pixels, [rows, height, width, channels]);
+    const values = layers[0]!.storage?.type === 'int8' ? wholeConvolutions(picture, layers) : layers.reduce(convolve, picture);
     const found = tf.mean(values, [1, 2]) as tf.Tensor2D;
-    const logits = tf.add(tf.matMul(found, tf.tensor2d(head.kernel, [found.shape[1], classes])), tf.tensor1d(head.bias));
-    return Float32Array.from(tf.softmax(logits as tf.Tensor2D).dataSync());
+    return Float32Array.from(tf.softmax(weightedSums(found, { ...head, inputs: found.shape[1], units: classes })).dataSync());
   });
+}
+
+/** What a layer makes of standardised pictures, or of what the layer before found. */
+export function convolve(values: tf.Tensor4D, { inputs, filters, kernel, bias, pooled }: ConvolutionLayer): tf.Tensor4D {
+  const sums = tf.add(tf.conv2d(values, tf.tensor4d(kernel, [side, side, inputs, filters]), 1, 'same'), tf.tensor1d(bias)) as tf.Tensor4D;
+  return tf.relu(pooled ? tf.maxPool(sums, 2, 2, 'valid') : sums);
 }
 
 function wantedOf({ rows, targets }: ImageBatch, classes: number, { classWeights, labelSmoothing }: ImageLossOptions): tf.Tensor2D {

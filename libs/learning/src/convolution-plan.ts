@@ -1,6 +1,6 @@
 import type { ConvolutionalSettings } from '@millrace/configuration';
 import { type Statistics, varianceFloor, type WeightPlan } from './network-plan.ts';
-import type { ConvolutionLayer } from './pipeline.ts';
+import type { ConvolutionLayer, WeightStorage } from './pipeline.ts';
 import { createRandom } from './random.ts';
 
 /** What a convolutional network is made of, before it has weights. */
@@ -26,7 +26,7 @@ const mostFilters = 256;
 /** The trained network as plain arrays, normalisation multiplied out. */
 export interface ConvolutionNetwork {
   layers: ConvolutionLayer[];
-  head: { kernel: Float32Array; bias: Float32Array };
+  head: { kernel: Float32Array; bias: Float32Array; storage?: WeightStorage };
 }
 
 export function planConvolutions(

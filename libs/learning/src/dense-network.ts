@@ -1,7 +1,7 @@
 import type { DenseSettings, TrainerSettings } from '@millrace/configuration';
 import { descend, type DescentState, type EpochResult } from './gradient-descent.ts';
 import { dataLoss, type Examples, gather, type LossOptions, lossAndGradients, networkOutputs } from './network-pass.ts';
-import { foldNetwork, initialWeights, type InputBlock, planNetwork, weightsOfPlan } from './network-plan.ts';
+import { foldNetwork, initialWeights, type InputBlock, planNetwork, planOnLayers, weightsOfPlan } from './network-plan.ts';
 import type { Pacer } from './pacer.ts';
 import type { DenseLayer } from './pipeline.ts';
 
@@ -21,6 +21,9 @@ export interface DenseTraining {
   blocks: InputBlock[];
   /** Number of classes, or 0 for a regression. */
   classes: number;
+  /** Layers to go on from, in place of fresh ones of the settings' shape. */
+  start?: DenseLayer[] | undefined;
+  constrain?: ((weights: Float32Array[], progress: number) => void) | undefined;
   /** Instead of a class or one number: how many outputs, and what their loss is. There are no validation losses then. */
   objective?: { outputs: number; loss: NonNullable<LossOptions['objective']> } | undefined;
   /** How much a row of each class counts, also in the losses that are reported; null: all alike. */
@@ -44,15 +47,15 @@ export interface DenseTraining {
  * for numbers.
  */
 export async function trainDense(training: DenseTraining): Promise<DenseOutcome> {
-  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial, stopAfter, resume, pacer, onEpoch } = training;
-  const plan = planNetwork(settings, training.blocks, classes, objective?.outputs);
+  const { settings, trainer, train, validation, classes, objective, classWeights, seed, trial, stopAfter, resume, pacer, onEpoch, start, constrain } = training;
+  const plan = start ? planOnLayers(start) : planNetwork(settings, training.blocks, classes, objective?.outputs);
   const lossOptions = { classes, classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, objective: objective?.loss };
   const outcome = await descend<DenseLayer[]>({
-    trainer, seed, trial, stopAfter, resume, pacer, onEpoch,
+    trainer, seed, trial, stopAfter, resume, pacer, onEpoch, constrain,
     rows: train.rows,
     parts: weightsOfPlan(plan),
-    batchNorm: settings.batchNorm,
-    initialWeights: () => initialWeights(plan, seed, trial),
+    batchNorm: settings.batchNorm && !start,
+    initialWeights: () => start?.flatMap(({ kernel, bias }) => [kernel.slice(), bias.slice()]) ?? initialWeights(plan, seed, trial),
     slopesOf: (weights, places, random) => lossAndGradients(plan, weights, gather(train, places), { ...lossOptions, random }),
     fold: (weights, statistics) => foldNetwork(plan, weights, statistics),
     copyOf: (layers) => layers.map((layer) => ({ ...layer, kernel: layer.kernel.slice(), bias: layer.bias.slice() })),

@@ -63,6 +63,8 @@ export interface Descent<Network> {
   validate: ((network: Network) => { outputs: Float32Array; loss: number }) | null;
   /** Weights that this epoch leaves as they are, in the order of the plan. Default: none. */
   frozen?: ((epoch: number) => readonly boolean[]) | undefined;
+  /** Changes weights after each step, such as holding some at 0; `progress` is the share of all steps that is done, 1 after the last. */
+  constrain?: ((weights: Float32Array[], progress: number) => void) | undefined;
   /** Names the streams of random numbers. */
   seed: number;
   trial: number;
@@ -121,6 +123,7 @@ export async function descend<Network>(descent: Descent<Network>): Promise<Desce
       // The middle of the step: neither 0 at the first one nor in the next epoch at the last.
       optimiser.step(state.weights, gradients, trainer.learningRate * rateAt(epoch - 1 + (step + 0.5) / steps));
       kept.forEach((weight, index) => weight && state.weights[index]!.set(weight));
+      descent.constrain?.(state.weights, (epoch - 1 + (step + 1) / steps) / trainer.epochs);
       state.statistics = mixed(state.statistics, statistics, statisticsKept);
       // A young average must not remember the start: it keeps less of the old at first.
       const share = Math.min(trainer.averaging, optimiser.state.steps / (optimiser.state.steps + 10));

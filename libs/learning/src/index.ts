@@ -19,3 +19,5 @@ export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './
 export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';
+export { optimise } from './optimisation/optimise.ts';
+export type { LossInterval, OptimisedCandidate, OptimiseEvent, OptimiseOptions, OptimiseOutcome } from './optimisation/outcome.ts';

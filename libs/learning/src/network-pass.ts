@@ -3,6 +3,7 @@ import { type NetworkPlan, type Statistics, varianceFloor, weightsOfPlan } from 
 import type { Activation, DenseLayer } from './pipeline.ts';
 import type { Random } from './random.ts';
 import { tidily } from './tidily.ts';
+import { wholeSums } from './whole-numbers.ts';
 
 /** Encoded rows with their targets: [rows, width] row by row. */
 export interface Examples {
@@ -141,8 +142,7 @@ export function networkOutputs(layers: DenseLayer[], inputs: Float32Array, rows:
     const part = tidily(() => {
       const x = tf.tensor2d(inputs.subarray(start * width, end * width), [end - start, width]);
       const last = layers.reduce((values: tf.Tensor, layer) => {
-        const product = tf.matMul(values as tf.Tensor2D, tf.tensor2d(layer.kernel, [layer.inputs, layer.units]));
-        const result = activate(tf.add(product, tf.tensor1d(layer.bias)), layer.activation);
+        const result = activate(weightedSums(values as tf.Tensor2D, layer), layer.activation);
         return layer.residual ? tf.add(values, result) : result;
       }, x);
       return (layers[layers.length - 1]!.activation === 'softmax' ? tf.softmax(last as tf.Tensor2D) : last).dataSync();
@@ -150,6 +150,12 @@ export function networkOutputs(layers: DenseLayer[], inputs: Float32Array, rows:
     outputs.set(part as Float32Array, start * units);
   }
   return outputs;
+}
+
+/** `x · kernel + bias`, in whole numbers where the layer is kept in them. */
+export function weightedSums(x: tf.Tensor2D, { inputs, units, kernel, bias, storage }: Pick<DenseLayer, 'inputs' | 'units' | 'kernel' | 'bias' | 'storage'>): tf.Tensor2D {
+  if (storage?.type === 'int8') return wholeSums(x, { units, kernel, bias, storage });
+  return tf.add(tf.matMul(x, tf.tensor2d(kernel, [inputs, units])), tf.tensor1d(bias));
 }
 
 /** Probabilities to learn, each row times the weight of its class; or the numbers to learn. */

@@ -42,6 +42,14 @@ export function planNetwork(settings: Pick<DenseSettings, 'hiddenLayers' | 'acti
   return { blocks, layers: [...hidden, { ...last, normalised: false, residual: false }] };
 }
 
+/** The plan of a trained network, whose normalisation and embeddings have become part of its kernels. */
+export function planOnLayers(layers: readonly DenseLayer[]): NetworkPlan {
+  return {
+    blocks: [{ type: 'cells', cells: layers[0]!.inputs }],
+    layers: layers.map(({ inputs, units, activation, residual = false }) => ({ inputs, units, activation, normalised: false, residual })),
+  };
+}
+
 /** How many numbers a value of a category becomes: a rule of thumb of Howard & Gugger (2020), at most 50. */
 export const embeddingSize = (values: number): number => Math.min(50, Math.round(1.6 * values ** 0.56));
 

@@ -64,6 +64,32 @@ export interface DenseLayer {
   units: number;
   kernel: Float32Array;
   bias: Float32Array;
+  storage?: WeightStorage;
+}
+
+/** How the weights of a layer are kept where that is not float32. The kernel always holds the values that they stand for. */
+export type WeightStorage =
+  | { type: 'float16' }
+  /** Each weight is one of these, at most 256. */
+  | { type: 'shared'; values: Float32Array }
+  | WholeStorage;
+
+/** Weights as whole numbers times a scale for each unit; sums are computed in whole numbers. */
+export interface WholeStorage {
+  type: 'int8';
+  /** [units] */
+  scales: Float32Array;
+  /** How what enters becomes whole numbers; null: by row, symmetrically around 0, as large as the row's largest. */
+  input: Quantisation | null;
+  /** Of a convolution: how its answer, cut off below 0, becomes the whole numbers that the next one takes. */
+  output?: Quantisation;
+}
+
+/** x is kept as round(x / scale) + zeroPoint, ties to even, cut off at 0 and 255. */
+export interface Quantisation {
+  /** float32, above 0 */
+  scale: number;
+  zeroPoint: number;
 }
 
 /** A pipeline within an ensemble: its own preprocessing of the shared columns, and its share of the answer. */
@@ -92,6 +118,8 @@ export interface ConvolutionLayer {
   kernel: Float32Array;
   bias: Float32Array;
   pooled: boolean;
+  /** int8: of all layers, each with an output that is the input of the next. */
+  storage?: WeightStorage;
 }
 
 export type FittedEstimator =
@@ -118,7 +146,7 @@ export type FittedEstimator =
       scale: Float32Array;
       layers: ConvolutionLayer[];
       /** [filters of the last layer, classes] row by row, and [classes] */
-      head: { kernel: Float32Array; bias: Float32Array };
+      head: { kernel: Float32Array; bias: Float32Array; storage?: WeightStorage };
     }
   | {
       family: 'knn';
@@ -129,6 +157,8 @@ export type FittedEstimator =
       width: number;
       /** Class index per row (classification) or the target's value per row (regression). */
       targets: Int32Array | Float64Array;
+      /** How the rows are kept; left out: as float64. */
+      storage?: 'float16';
     }
   | TreeEnsemble<'boosted_trees'>
   | TreeEnsemble<'random_forest'>;

@@ -1,4 +1,4 @@
-import type { FittedTarget } from './fitted-pipeline.ts';
+import type { FittedEstimator, FittedTarget } from './fitted-pipeline.ts';
 import type { ItemsPrediction, Prediction } from './loaded-model.ts';
 
 export type Agreement =
@@ -20,19 +20,24 @@ type ComparedTarget = FittedTarget | { type: 'number'; scale: number } | { type:
 
 /** Largest accepted difference of a probability; for a number or a score, of prediction / max(1, scale of the target). */
 const TOLERANCE = 1e-4;
+/** Of layers that compute in int8. */
+const TOLERANCE_OF_WHOLE = 1e-2;
 
 /**
  * Compares what the training engine and the package say about the same rows. Probabilities may differ by 1e-4, numbers
  * by 1e-4 × max(1, target scale), and so may scores of items; items whose scores are nearer to each other may change places. Labels must be equal, except where the two labels' probabilities are themselves
  * within the tolerance of each other, or of the threshold between them: there the last bit of float32 decides, and neither
- * engine is wrong. Scores of anomalies, and what features add to them, have no upper end: they may differ by 1e-4 of their size.
+ * engine is wrong. An estimator that computes in int8 may differ by 1e-2: where two engines' last bits lie on different sides of
+ * a half, a whole number comes out one higher in one of them. Scores of anomalies, and what features add to them, have no upper end: they may differ by 1e-4 of their size.
  */
 export function agree(
   fromPipeline: readonly Prediction[],
   fromPackage: readonly Prediction[],
   target: ComparedTarget,
+  estimator?: FittedEstimator,
 ): Agreement {
-  const tolerance = target.type === 'number' || target.type === 'items' ? TOLERANCE * Math.max(1, target.scale) : TOLERANCE;
+  const least = estimator && isWhole(estimator) ? TOLERANCE_OF_WHOLE : TOLERANCE;
+  const tolerance = target.type === 'number' || target.type === 'items' ? least * Math.max(1, target.scale) : least;
   const rows = Math.max(fromPipeline.length, fromPackage.length);
   const differing: number[] = [];
   let maxDifference = 0;
@@ -56,6 +61,11 @@ export function agree(
         : `The trained model and its package differ in ${differing.length} of ${rows} rows, first in row ${first}; ` +
           `the largest difference is ${maxDifference}, allowed is ${tolerance}.`,
   };
+}
+
+function isWhole(estimator: FittedEstimator): boolean {
+  if (estimator.family === 'ensemble') return estimator.members.some((member) => isWhole(member.estimator));
+  return (estimator.family === 'dense' || estimator.family === 'convolutional') && estimator.layers.some(({ storage }) => storage?.type === 'int8');
 }
 
 interface Difference {

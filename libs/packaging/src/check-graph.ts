@@ -82,7 +82,8 @@ function checkSizes(nodes: readonly ReadNode[]): void {
   const computed = new Set<string>();
   for (const { operator, domain, inputs, outputs } of nodes) {
     for (const index of (domain === '' && shapeInputs[operator]) || []) {
-      if (computed.has(inputs[index] ?? '')) {
+      // What is reshaped has as many elements as before, whatever its sizes are computed to: PyTorch joins rows and heads so.
+      if (operator !== 'Reshape' && computed.has(inputs[index] ?? '')) {
         throw new UnfitModel('size_computed', short(operator), `The size of what ${short(operator)} answers is computed from the number of rows.`, 'Use sizes that are fixed, or taken from a shape as they are.');
       }
     }

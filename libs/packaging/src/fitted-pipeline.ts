@@ -1,4 +1,5 @@
 import { type DatePart, DomainError } from '@millrace/kernel';
+import { complaintOfStorage, type WeightStorage } from './weight-storage.ts';
 
 /**
  * A trained model as the training engine hands it over: preprocessing learned on the training split, and the estimator
@@ -89,7 +90,11 @@ export type FittedTarget =
  */
 export type Calibration =
   | { type: 'platt'; slopes: Float64Array; shifts: Float64Array }
-  | { type: 'isotonic'; maps: Array<{ x: Float64Array; y: Float64Array }> };
+  | {
+      type: 'isotonic';
+      /** `slopes`: of the lines between the points, of a model that was read back; they follow from the points but for their last bit */
+      maps: Array<{ x: Float64Array; y: Float64Array; slopes?: Float64Array }>;
+    };
 
 export type FittedEstimator =
   | BaselineEstimator | LinearEstimator | DenseEstimator | NearestNeighboursEstimator | TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>
@@ -126,6 +131,7 @@ export interface DenseEstimator {
     kernel: Float32Array;
     /** [units] */
     bias: Float32Array;
+    storage?: WeightStorage;
   }>;
 }
 
@@ -147,9 +153,11 @@ export interface ConvolutionalEstimator {
     kernel: Float32Array;
     /** [filters] */
     bias: Float32Array;
+    /** int8: of all layers, each with an output that is the input of the next */
+    storage?: WeightStorage;
   }>;
   /** [filters of the last layer, classes], row-major; [classes] */
-  head: { kernel: Float32Array; bias: Float32Array };
+  head: { kernel: Float32Array; bias: Float32Array; storage?: WeightStorage };
 }
 
 /** Votes of the k nearest training rows by Euclidean distance in float64, ties to the row that came first. */
@@ -163,6 +171,8 @@ export interface NearestNeighboursEstimator {
   width: number;
   /** [n]: index into the target's classes, or the target's value */
   targets: Int32Array | Float64Array;
+  /** how the rows are kept; left out: as float64 */
+  storage?: 'float16';
 }
 
 /** The weighted mean of the members' probabilities, or of their values in the unit of the target, added up in order in float64. */
@@ -323,12 +333,30 @@ function assertConvolutions({ mean, scale, layers, head }: ConvolutionalEstimato
     ensure(layer.inputs === inputs, field, `takes ${layer.inputs} inputs but gets ${inputs}`);
     ensure(layer.kernel.length === 9 * layer.inputs * layer.filters && layer.bias.length === layer.filters && layer.filters > 0, field, 'is of the wrong size');
     ensure(layer.kernel.every(Number.isFinite) && layer.bias.every(Number.isFinite), field, 'has a number that is not finite');
+    assertStorage(layer.kernel, layer.filters, layer.storage, field);
+    assertWholeChain(layers, index, field);
     inputs = layer.filters;
     if (layer.pooled) side = Math.floor(side / 2);
     ensure(side > 0, field, 'leaves nothing of the picture');
   }
   ensure(head.bias.length === target.classes.length && head.kernel.length === inputs * head.bias.length, 'estimator.head', 'is of the wrong size');
   ensure(head.kernel.every(Number.isFinite) && head.bias.every(Number.isFinite), 'estimator.head', 'has a number that is not finite');
+  assertStorage(head.kernel, head.bias.length, head.storage, 'estimator.head');
+}
+
+/** Whole numbers from the first layer to the last: what one gives, the next takes. */
+function assertWholeChain(layers: ConvolutionalEstimator['layers'], index: number, field: string): void {
+  const wholeOf = (layer: ConvolutionalEstimator['layers'][number] | undefined) => (layer?.storage?.type === 'int8' ? layer.storage : null);
+  const [own, before] = [wholeOf(layers[index]), wholeOf(layers[index - 1])];
+  ensure((own === null) === (wholeOf(layers[0]) === null), field, 'is kept otherwise than the layers before');
+  if (!own) return;
+  ensure(own.input !== null && own.output?.zeroPoint === 0, field, 'needs a scale for what it takes and one, from 0 on, for what it gives');
+  ensure(!before || (before.output!.scale === own.input.scale && own.input.zeroPoint === 0), field, 'takes other whole numbers than the layer before gives');
+}
+
+function assertStorage(kernel: Float32Array, units: number, storage: WeightStorage | undefined, field: string): void {
+  const complaint = complaintOfStorage(kernel, units, storage);
+  ensure(complaint === null, field, complaint ?? '');
 }
 
 function assertNames(features: readonly { name: string }[], target: FittedTarget): void {
@@ -390,6 +418,7 @@ function assertDense(estimator: DenseEstimator, width: number, target: FittedTar
     ensure(layer.bias.length === layer.units, field, 'has a bias of the wrong size');
     ensure(layer.kernel.every(Number.isFinite), field, 'has a weight that is not finite');
     ensure(layer.bias.every(Number.isFinite), field, 'has a bias that is not finite');
+    assertStorage(layer.kernel, layer.units, layer.storage, field);
     inputs = layer.units;
   }
   const activation = estimator.layers.at(-1)?.activation;
@@ -408,6 +437,7 @@ function assertNearestNeighbours(estimator: NearestNeighboursEstimator, width: n
   ensure(targets.length > 0 && k <= targets.length, 'estimator.k', 'is more than there are training rows');
   ensure(rows.length === targets.length * width, 'estimator.rows', 'and targets differ in length');
   ensure(rows.every(Number.isFinite), 'estimator.rows', 'hold a number that is not finite');
+  if (estimator.storage) assertStorage(Float32Array.from(rows), 1, { type: estimator.storage }, 'estimator.rows');
   if (target.type === 'number') {
     ensure(targets.every(Number.isFinite), 'estimator.targets', 'hold a number that is not finite');
   } else {

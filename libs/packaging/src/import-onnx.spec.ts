@@ -7,6 +7,13 @@ import { verifyPackage, withRowsPerCall } from './model-package.ts';
 import { tryPackage } from './try-package.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 
+/** The rows of x times its columns, as the size of a column: [n · 2, 1]. */
+const joined: Node[] = [
+  { op: 'Shape', in: ['x'], out: ['shape'] }, { op: 'Slice', in: ['shape', 'zero', 'one'], out: ['n'] }, { op: 'Slice', in: ['shape', 'one', 'far'], out: ['c'] },
+  { op: 'Mul', in: ['n', 'c'], out: ['all'] }, { op: 'Concat', in: ['all', 'one'], out: ['size'], attributes: { axis: { i: 0 } } },
+];
+const joining = [tensor('zero', 7, [1], int64(0)), tensor('one', 7, [1], int64(1)), tensor('far', 7, [1], int64(2))];
+
 const importing = (bytes: Uint8Array, signature?: unknown) =>
   importOnnx({ bytes, filename: 'model.onnx', sha256: createHash('sha256').update(bytes).digest('hex'), signature, tools: { millrace: 'test' } });
 
@@ -50,6 +57,15 @@ describe('a model made elsewhere', () => {
     const answers = await predictions(model(trees()), [{ f0: 9, f1: 0.4 }, { f0: 9, f1: 0.6 }]);
     expect(answers).toMatchObject([{ label: '-1' }, { label: '1' }]);
     expect((answers[0] as { probabilities: number[] }).probabilities[1]).toBeCloseTo(1 / (1 + Math.exp(2)), 6);
+  });
+
+  it('of PyTorch may join rows and what belongs to each, as its recurrent layers and attention do, by sizes that it computes', async () => {
+    const nodes: Node[] = [
+      ...joined, { op: 'Reshape', in: ['x', 'size'], out: ['cells'] }, { op: 'Mul', in: ['cells', 'two'], out: ['doubled'] },
+      { op: 'Reshape', in: ['doubled', 'shape'], out: ['rows'] }, { op: 'MatMul', in: ['rows', 'w'], out: ['y'] },
+    ];
+    const bytes = model({ ...linear(), nodes, initializers: [...joining, tensor('two', 1, [], float32(2)), tensor('w', 1, [2, 1], float32(1, -1))] });
+    expect(await predictions(bytes, [{ f0: 1, f1: 3 }, { f0: 0, f1: 0.5 }, { f0: 2, f1: 2 }])).toEqual([{ value: -4 }, { value: -1 }, { value: 0 }]);
   });
 
   it('may have text for its classes, or get names for their numbers', async () => {
@@ -118,6 +134,8 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['a pickle', 'not_onnx', Buffer.from('80049526000000000000008c05706f736978948c0673797374656d9493948c0474727565948594529 42e'.replace(/ /g, ''), 'hex')],
   ['half a model', 'not_onnx', model(linear()).subarray(0, -7)],
   ['a length beyond its end', 'not_onnx', Buffer.concat([model(linear()), Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f])])],
+  ['a column whose name holds a NUL', 'unfit_text', model({ ...linear(), inputs: [{ name: 'x\0', shape: ['n', 2] }], nodes: [{ op: 'MatMul', in: ['x\0', 'w'], out: ['h'] }, { op: 'Add', in: ['h', 'b'], out: ['y'] }] })],
+  ['a class whose name holds a NUL', 'unfit_text', model(trees({ classes: { strings: ['good', 'b\0d'] }, label: 8 }))],
   ['two graphs, which other readers merge', 'ambiguous', model(linear(), { extra: [lengthDelimited(7, graph(linear()))] })],
   ['a field that ONNX does not have', 'unknown_field', model(linear(), { extra: [lengthDelimited(99, Buffer.from('payload'))] })],
   ['a field that a node does not have', 'unknown_field', withNodes([{ op: 'Identity', in: ['x'], out: ['y'], extra: [lengthDelimited(77, Buffer.from('x'))] }])],
@@ -153,6 +171,7 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['an answer as large as the caller likes: Range', 'size_from_values', shapeFrom('Range', ['size', 'size', 'size'])],
   ['an answer as large as the caller likes: OneHot', 'size_from_values', shapeFrom('OneHot', ['n', 'size', 'c'])],
   ['an answer as large as the caller likes: Pad', 'size_from_values', shapeFrom('Pad', ['x', 'size'])],
+  ['an answer of a size that is computed: Expand', 'size_computed', model({ ...linear(), nodes: [...joined, { op: 'Expand', in: ['x', 'size'], out: ['y'] }], initializers: joining })],
   ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
   ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
   ['trees with weights for no answer', 'broken_trees', treesWith({ class_ids: { ints: [0, 1_000_000] } })],

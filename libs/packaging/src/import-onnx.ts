@@ -7,6 +7,7 @@ import { type InferredSignature, inferSignature } from './infer-signature.ts';
 import { assemble, type ModelPackage } from './model-package.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { readGraph, type ReadGraph, type ReadNode, UnfitModel } from './read-graph.ts';
+import { unfitText } from './unfit-text.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 import { partsOf } from './write-import.ts';
 
@@ -41,6 +42,8 @@ export function importOnnx(model: ForeignModel): ImportedModel {
     checkGraph(graph, { own: false });
     const inferred = inferSignature(graph, given);
     const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall } };
+    const unfit = unfitText(signature, 'signature'); // classes may also come from a tensor of text
+    if (unfit) return { type: 'refused', problems: [unfit] };
     const modelPackage = assemble(signature, wrap(graph, inferred), {
       metrics: {},
       lineage: { importedFrom: { filename: model.filename, sha256: model.sha256, producer: graph.producer, irVersion: graph.irVersion } },

@@ -125,6 +125,18 @@ describe('a package of another installation', () => {
     }
   });
 
+  it('is refused for a signature too large to keep, and for text that no database keeps', () => {
+    const large = new Map(files).set('signature.json', Buffer.alloc(16 * 1024 * 1024 + 1, 0x20));
+    expect(codes(checkPackage(large, { ...trust, acceptUntrusted: true }))).toEqual(['signature_too_large']);
+    for (const text of ['a\0', '\ud800']) {
+      const named = { ...built.signature, output: { ...built.signature.output, name: text } };
+      const ofSignature = assemble(named, built.files.get('model.onnx')!, { metrics: {}, lineage: {} });
+      expect(checkPackage(signedBy(ofSignature, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'signature.json.output.name' }] });
+      const ofLineage = assemble(built.signature, built.files.get('model.onnx')!, { metrics: {}, lineage: { spec: [{ name: text }] } });
+      expect(checkPackage(signedBy(ofLineage, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'lineage.json.spec.0.name' }] });
+    }
+  });
+
   it('is refused for what its graph holds, also with a good signature', () => {
     const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
     const evil = assemble(built.signature, model(linear({ nodes: [{ op: 'Loop', in: ['x'], out: ['y'], attributes: { body: { g: body } } }] })), { metrics: {}, lineage: {} });

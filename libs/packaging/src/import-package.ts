@@ -1,5 +1,6 @@
 import type { Problem } from '@millrace/kernel';
 import { graphProblem } from './import-onnx.ts';
+import { unfitText } from './unfit-text.ts';
 import { type ModelPackage, packageOf, type PackageFiles, verifyPackage } from './model-package.ts';
 
 export interface PackageTrust {
@@ -21,9 +22,16 @@ export type CheckedPackage =
   | { type: 'refused'; problems: Problem[] };
 
 const mostFactBytes = 4 * 1024 * 1024;
+/** The largest that Millrace writes, of a recommender of fifty thousand users, has some of them; it is a row of the database. */
+const mostSignatureBytes = 16 * 1024 * 1024;
 
 /** A package of another installation, before it is tried: digests, whose word it is, its signature and its graph. */
 export function checkPackage(files: PackageFiles, { trusted, acceptUntrusted }: PackageTrust): CheckedPackage {
+  const size = files.get('signature.json')?.byteLength ?? 0;
+  if (size > mostSignatureBytes) {
+    const message = `The signature of the package has ${size} bytes; at most ${mostSignatureBytes} are taken.`;
+    return { type: 'refused', problems: [{ code: 'signature_too_large', field: 'signature.json', message, remedy: 'Give the model fewer inputs, categories or items.' }] };
+  }
   const verified = verifyPackage(files);
   if (verified.type === 'damaged') return { type: 'refused', problems: verified.problems.map((problem) => ({ ...problem, remedy: 'Send the file that Millrace gave out for the version, unchanged.' })) };
   const { signedBy } = verified;
@@ -40,7 +48,8 @@ export function checkPackage(files: PackageFiles, { trusted, acceptUntrusted }: 
   if (!metrics || !lineage) {
     return { type: 'refused', problems: [{ code: 'invalid_facts', field: 'metrics.json', message: 'The metrics or the lineage of the package are no plain JSON.', remedy: 'Export it again.' }] };
   }
-  const problem = graphProblem(files.get('model.onnx')!);
+  const problem =
+    unfitText(verified.signature, 'signature.json') ?? unfitText(metrics, 'metrics.json') ?? unfitText(lineage, 'lineage.json') ?? graphProblem(files.get('model.onnx')!);
   if (problem) return { type: 'refused', problems: [problem] };
   return {
     type: 'fit', metrics, lineage,

@@ -1,4 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
+export { type BackgroundRows, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {
@@ -27,8 +28,12 @@ export type {
 } from './fitted-pipeline.ts';
 export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
+export { type LayersModel, writeLayers } from './write-layers.ts';
+export { unfitText } from './unfit-text.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
+export { inventRows } from './invent-rows.ts';
+export { joinRows } from './join-rows.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {
@@ -46,8 +51,10 @@ export {
   verifyPackage,
   withRowsPerCall,
 } from './model-package.ts';
+export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
+export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
 export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,
@@ -57,6 +64,7 @@ export {
   type SignatureOutput,
   type TensorMetadata,
   intervalCoverageOf,
+  numbersOf,
   tensorMetadata,
 } from './signature.ts';
 export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';

@@ -33,11 +33,14 @@ export interface LoadedModel {
   readonly signature: Signature;
   /** SHA-256 of the package's manifest */
   readonly digest: string;
+  /** what it takes: by how much the process grew when it was loaded, at least the size of its graph; an estimate, since freed memory is used again */
+  readonly memoryBytes: number;
   /**
    * One prediction per row, in order. Rejects with `DomainError`: `UNAVAILABLE` after `close`, `INVALID` for rows that
    * were checked against another signature and for rows whose prediction is not a finite number.
+   * @param from the first row to predict, and `to` the one after the last: all rows if left out
    */
-  predict(rows: ValidatedRows): Promise<Prediction[]>;
+  predict(rows: ValidatedRows, from?: number, to?: number): Promise<Prediction[]>;
   /** Takes no more calls, lets those under way finish, and frees the memory. May be called twice. */
   close(): Promise<void>;
 }
@@ -57,14 +60,19 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
   const verified = verifyPackage(files, { ...(noted === undefined ? {} : { digest: noted }), ...(signer === undefined ? {} : { signer }) });
   if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
   const { signature, digest } = verified;
-  const session = await createSession(files.get('model.onnx')!, options.threads ?? 1);
+  const graph = files.get('model.onnx')!;
+  const { session, grownBy } = await createSession(graph, options.threads ?? 1);
   const complaint = compareGraph(session, signature);
   if (complaint !== null) {
     await session.release();
     throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
   }
-  return serve(session, signature, digest, (await loadEngine()).Tensor);
+  const memoryBytes = Math.max(graph.length, Math.min(grownBy, mostGrowth * graph.length));
+  return serve(session, { signature, digest, memoryBytes }, (await loadEngine()).Tensor);
 }
+
+/** Models were measured to take up to six times their graph (a forest); what goes far beyond was somebody else's. */
+const mostGrowth = 12;
 
 type Engine = typeof onnxruntime;
 let engine: Promise<Engine> | undefined;
@@ -74,10 +82,11 @@ function loadEngine(): Promise<Engine> {
   return (engine ??= import('onnxruntime-node'));
 }
 
-async function createSession(model: Uint8Array, threads: number): Promise<InferenceSession> {
+async function createSession(model: Uint8Array, threads: number): Promise<{ session: InferenceSession; grownBy: number }> {
   const { InferenceSession } = await loadEngine();
+  const before = process.memoryUsage.rss();
   try {
-    return await InferenceSession.create(model, {
+    const session = await InferenceSession.create(model, {
       executionProviders: ['cpu'],
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
@@ -85,6 +94,7 @@ async function createSession(model: Uint8Array, threads: number): Promise<Infere
       interOpNumThreads: 1,
       logSeverityLevel: 3,
     });
+    return { session, grownBy: process.memoryUsage.rss() - before };
   } catch (cause) {
     throw new DamagedPackageError([damage('invalid_graph', 'model.onnx', 'cannot be loaded by ONNX Runtime.')], cause);
   }
@@ -124,7 +134,8 @@ function tensorText(tensor: InferenceSession.ValueMetadata): string {
   return tensor.isTensor ? [tensor.name, tensor.type, ...tensor.shape.slice(1)].join(' ') : tensor.name;
 }
 
-function serve(session: InferenceSession, signature: Signature, digest: string, TensorOf: Engine['Tensor']): LoadedModel {
+function serve(session: InferenceSession, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes'>, TensorOf: Engine['Tensor']): LoadedModel {
+  const { signature } = facts;
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
@@ -207,7 +218,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string, 
     }
   };
 
-  const predict = async (rows: ValidatedRows): Promise<Prediction[]> => {
+  const predict = async (rows: ValidatedRows, from = 0, to = rows.count): Promise<Prediction[]> => {
     if (closing !== undefined) {
       throw new DomainError('UNAVAILABLE', 'The model has been unloaded.', { remedy: 'Load the model again.' });
     }
@@ -221,8 +232,8 @@ function serve(session: InferenceSession, signature: Signature, digest: string, 
     try {
       const predictions: Prediction[] = [];
       // Each call of the graph holds the thread, so a large request goes in parts and others come in between.
-      for (let start = 0; start < rows.count; start += rowsPerCall) {
-        await run(rows, start, Math.min(start + rowsPerCall, rows.count), predictions);
+      for (let start = from; start < to; start += rowsPerCall) {
+        await run(rows, start, Math.min(start + rowsPerCall, to), predictions);
       }
       return predictions;
     } finally {
@@ -239,7 +250,7 @@ function serve(session: InferenceSession, signature: Signature, digest: string, 
     return closing;
   };
 
-  return { signature, digest, predict, close };
+  return { ...facts, predict, close };
 }
 
 /** The engine doesn't hold what comes out against the shape that the graph declares. */

@@ -14,6 +14,8 @@ export interface OnnxGraph {
   doubles(values: ArrayLike<number>, shape: number[]): string;
   integers(values: ArrayLike<number>, shape: number[]): string;
   texts(values: readonly string[], shape: number[]): string;
+  /** Numbers of one, two or four bytes as they are kept: of a Uint16Array the bits of float16. */
+  packed(values: PackedNumbers, shape: number[]): string;
   /** An empty graph for the body of a `Scan`, with names of its own. */
   body(inputs: TensorType[]): OnnxGraph;
   input(tensor: TensorType): void;
@@ -22,6 +24,8 @@ export interface OnnxGraph {
   /** Makes `value` an output of the graph under the name of `tensor`. */
   output(value: string, tensor: TensorType): void;
 }
+
+export type PackedNumbers = Uint16Array | Int8Array | Uint8Array | Int32Array;
 
 /** A named dimension stands for a size that is known when the graph runs. */
 export interface TensorType {
@@ -39,7 +43,7 @@ export const operatorSets = [
 ];
 
 /** TensorProto.DataType */
-const elementTypes = { float: 1, uint8: 2, int64: 7, string: 8, bool: 9, double: 11 } as const;
+const elementTypes = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, string: 8, bool: 9, float16: 10, double: 11 } as const;
 
 /** AttributeProto.AttributeType */
 const attributeTypes = { int: 2, string: 3, tensor: 4, graph: 5, ints: 7, strings: 8 } as const;
@@ -157,6 +161,11 @@ class GraphWriter implements OnnxGraph {
     return this.#constant('string', shape, { stringData: values.map((value) => Buffer.from(value)) });
   }
 
+  packed(values: PackedNumbers, shape: number[]): string {
+    const type = values instanceof Uint16Array ? 'float16' : values instanceof Int8Array ? 'int8' : values instanceof Uint8Array ? 'uint8' : 'int32';
+    return this.#constant(type, shape, { rawData: bytes(values.slice()) });
+  }
+
   body(inputs: TensorType[]): GraphWriter {
     const body = new GraphWriter('body', `${this.#name('Body')}_`);
     for (const input of inputs) body.input(input);
@@ -171,6 +180,7 @@ class GraphWriter implements OnnxGraph {
       doubles: (values, shape) => this.doubles(values, shape),
       integers: (values, shape) => this.integers(values, shape),
       texts: (values, shape) => this.texts(values, shape),
+      packed: (values, shape) => this.packed(values, shape),
       body: (inputs) => this.body(inputs),
       within: (others) => this.within(others),
       ...ends,
@@ -208,20 +218,6 @@ class GraphWriter implements OnnxGraph {
     this.message.initializer.push({ dims, dataType: elementTypes[type], name, ...data });
     return name;
   }
-}
-
-/** What is read back of a node and of a constant of float32 numbers. */
-export interface ReadGraph {
-  node: { opType: string; input: string[]; output: string[] }[];
-  initializer: { name: string; dims: number[]; floats: Float32Array }[];
-}
-
-/** Reads the nodes and the float32 constants of a graph that was written here. */
-export function readOnnxGraph(bytes: Uint8Array): ReadGraph {
-  const type = messages.lookupType('ModelProto');
-  const { graph } = type.toObject(type.decode(bytes), { longs: Number, arrays: true }) as { graph: { node: ReadGraph['node']; initializer: { name: string; dims: number[]; dataType: number; rawData: Uint8Array }[] } };
-  const initializer = graph.initializer.filter(({ dataType }) => dataType === elementTypes.float).map(({ name, dims, rawData }) => ({ name, dims, floats: new Float32Array(Uint8Array.from(rawData).buffer) }));
-  return { node: graph.node, initializer };
 }
 
 /**
@@ -292,6 +288,6 @@ function valueInfo({ name, type, shape }: TensorType): object {
 }
 
 /** ONNX raw data is little-endian, as is every processor that the runtime is built for. */
-function bytes(values: Float32Array | Float64Array | BigInt64Array): Uint8Array {
+function bytes(values: Float32Array | Float64Array | BigInt64Array | PackedNumbers): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/kernel';
+import { isUnfit } from './unfit-text.ts';
 import { BrokenMessage, fieldsOf, packedVarints, signed, type WireField } from './wire-format.ts';
 
 /** An ONNX model taken apart, with every part as the bytes that it came in. */
@@ -165,7 +166,7 @@ function readAttribute(bytes: Uint8Array, operator: string, depth: number): [str
 function readTensor(bytes: Uint8Array): ReadTensor {
   const fields = collect(bytes, 'TensorProto', { 1: 'many', 2: 'one', 4: 'many', 5: 'many', 6: 'many', 7: 'many', 8: 'one', 9: 'one', 10: 'many', 11: 'many', 12: 'one', 14: 'one', 16: 'many' }, { 3: 'segments' });
   const name = textOf(fields.of(8)[0]);
-  const remedy = 'Export the model with its weights inside, as one file.';
+  const remedy = 'Export the model with its weights inside, as one file; from PyTorch with external_data=False.';
   if (fields.has(13) || (fields.of(14)[0]?.value ?? 0n) !== 0n) throw new UnfitModel('external_data', name || 'tensor', `The weights ${name} lie in another file.`, remedy);
   const type = numberOf(fields.of(2)[0]);
   const size = elementBytes.get(type);
@@ -240,11 +241,14 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function textOf(field: WireField | undefined): string {
   if (!field) return '';
+  let text: string;
   try {
-    return decoder.decode(bytesOf(field));
+    text = decoder.decode(bytesOf(field));
   } catch {
     throw new BrokenMessage();
   }
+  if (isUnfit(text)) throw new UnfitModel('unfit_text', 'name', `The model holds the name ${JSON.stringify(text.slice(0, 60))}, with a NUL in it.`, 'Name inputs, outputs and classes by printable text.');
+  return text;
 }
 
 function numberOf(field: WireField | undefined): number {

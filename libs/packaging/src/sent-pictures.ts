@@ -94,7 +94,7 @@ const deepest = 6;
 function picturesIn(body: unknown): { b64: unknown }[] {
   const found: { b64: unknown }[] = [];
   const walk = (value: unknown, depth: number): void => {
-    if (typeof value !== 'object' || value === null || depth > deepest) return;
+    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || depth > deepest) return;
     if (Array.isArray(value)) {
       if (typeof value[0] === 'number') return;
       for (const item of value as unknown[]) walk(item, depth + 1);

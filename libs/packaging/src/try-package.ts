@@ -2,6 +2,7 @@ import { DomainError, type Problem } from '@millrace/kernel';
 import type { Agreement } from './agreement.ts';
 import { findCallSize } from './call-size.ts';
 import { checkRows, checkVectors, type CheckedRows, type ValidatedRows } from './check-rows.ts';
+import { inventRows } from './invent-rows.ts';
 import { type LoadedModel, loadModel, type Prediction } from './loaded-model.ts';
 import type { PackageFiles } from './model-package.ts';
 import type { Signature } from './signature.ts';
@@ -28,7 +29,6 @@ export interface CallSpeed {
 const longestCallMs = 100;
 /** As between the engines: see `agree`. */
 const tolerance = 1e-4;
-const triedRows = 8;
 
 /**
  * Loads a package of unknown origin and has it predict: the sample rows, or rows made up within its ranges; one by one and as
@@ -114,27 +114,6 @@ function readSamples(value: unknown): { samples: SampleRow[] } | { problem: Prob
     if (!isRow || !areShares || Array.isArray(inputs) !== Array.isArray((value[0] as SampleRow).inputs)) return unfit(`sampleRows[${index}]`);
   }
   return { samples: value as SampleRow[] };
-}
-
-const greyPixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg==';
-
-/** Rows that any model of this signature should have an answer to: the middle of each range and what lies around it. */
-function inventRows(signature: Signature): unknown[] {
-  return Array.from({ length: triedRows }, (_, row) =>
-    Object.fromEntries(
-      signature.inputs.map((input, column): [string, unknown] => {
-        // PNG, one grey pixel: brought to the size that the model wants.
-        if (input.type === 'image') return [input.name, { b64: greyPixel }];
-        if (input.type === 'date') return [input.name, `2026-0${1 + (row % 9)}-15T06:00:00Z`];
-        if (input.type === 'list') return [input.name, input.choices.slice(row, row + 2)];
-        if (input.type !== 'number') return [input.name, input.categories.length ? input.categories[(row + column) % input.categories.length]! : ''];
-        const share = ((row * 5 + column * 3) % triedRows) / (triedRows - 1);
-        const isOpen = input.max - input.min > 1e12;
-        const value = isOpen ? Math.max(input.min, 0) + share : input.min + share * (input.max - input.min);
-        return [input.name, input.closed ? Math.round(value) : value];
-      }),
-    ),
-  );
 }
 
 function compare(samples: SampleRow[], answers: Prediction[], signature: Signature): Extract<Agreement, { type: 'agrees' }> | Extract<TriedPackage, { type: 'refused' }> {

@@ -47,12 +47,12 @@ function mapColumn(graph: OnnxGraph, p: string, calibration: Calibration, map: n
     const raised = graph.add('Add', [graph.add('Mul', [logit, constant(calibration.slopes[map]!)]), constant(calibration.shifts[map]!)]);
     return graph.add('Div', [constant(1), graph.add('Add', [constant(1), graph.add('Exp', [graph.add('Neg', [raised])])])]);
   }
-  const { x, y } = calibration.maps[map]!;
+  const { x, y, slopes: known } = calibration.maps[map]!;
   const lines = x.length - 1;
   if (lines === 0) return graph.add('Add', [graph.add('Mul', [p, constant(0)]), constant(y[0]!)]);
   // How far a row has come along each line, times its slope: [N, lines] · [lines, 1].
   const row = (values: Float64Array) => graph.doubles(values, [1, lines]);
   const come = graph.add('Sub', [graph.add('Min', [graph.add('Max', [p, row(x.slice(0, -1))]), row(x.slice(1))]), row(x.slice(0, -1))]);
-  const slopes = Float64Array.from({ length: lines }, (_, line) => (y[line + 1]! - y[line]!) / (x[line + 1]! - x[line]!));
+  const slopes = known ?? Float64Array.from({ length: lines }, (_, line) => (y[line + 1]! - y[line]!) / (x[line + 1]! - x[line]!));
   return graph.add('Add', [graph.add('MatMul', [come, graph.doubles(slopes, [lines, 1])]), constant(y[0]!)]);
 }

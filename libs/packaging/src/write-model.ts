@@ -10,12 +10,14 @@ import {
   type NearestNeighboursEstimator,
   type TreeEnsemble,
 } from './fitted-pipeline.ts';
+import { float16Bits } from './float16.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
 import { declarePicture, writeConvolutions } from './write-convolutions.ts';
 import { writeHeads } from './write-heads.ts';
 import { writeTreeScores } from './write-trees.ts';
+import { writeSums } from './write-weights.ts';
 
 /** The number of rows, known when the graph runs. */
 const N = 'N';
@@ -182,9 +184,9 @@ function writeLinear(graph: OnnxGraph, rows: string, { width, kernel, bias }: Li
 
 function writeDense(graph: OnnxGraph, rows: string, estimator: DenseEstimator, target: FittedTarget): void {
   let values = rows;
-  for (const { inputs, units, kernel, bias, activation, residual } of estimator.layers) {
-    const sums = graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]);
-    const results = activate(graph, sums, activation);
+  for (const layer of estimator.layers) {
+    const { activation, residual } = layer;
+    const results = activate(graph, writeSums(graph, values, layer), activation);
     values = residual ? graph.add('Add', [values, results]) : results;
   }
   if (target.type === 'number') {
@@ -223,7 +225,7 @@ function writeNearestNeighbours(
   target: FittedTarget,
 ): void {
   const { k, width, targets } = estimator;
-  const distances = squaredDistances(graph, rows, estimator.rows, targets.length, width);
+  const distances = squaredDistances(graph, rows, estimator, targets.length, width);
   const ranked = graph.addMany('TopK', [distances, graph.integers([k], [1])], 2, { axis: -1, largest: 0, sorted: 1 });
   const [nearest, neighbours] = ranked as [string, string];
   const perNeighbour = graph.integers([2], [1]);
@@ -247,7 +249,7 @@ function writeNearestNeighbours(
 }
 
 /** [N, width] and n training rows to [N, n]. */
-function squaredDistances(graph: OnnxGraph, rows: string, training: Float64Array, n: number, width: number): string {
+function squaredDistances(graph: OnnxGraph, rows: string, { rows: training, storage }: NearestNeighboursEstimator, n: number, width: number): string {
   const byFeature = new Float64Array(width * n);
   for (let row = 0; row < n; row++) {
     for (let cell = 0; cell < width; cell++) byFeature[cell * n + row] = training[row * width + cell]!;
@@ -265,7 +267,10 @@ function squaredDistances(graph: OnnxGraph, rows: string, training: Float64Array
   const difference = body.add('Sub', ['cell', 'training']);
   const next = body.add('Add', ['sum', body.add('Mul', [difference, difference])]);
   body.output(next, { name: 'next', type: 'double', shape: [N, n] });
-  return graph.add('Scan', [zeros, columns, graph.doubles(byFeature, [width, 1, n])], { body, num_scan_inputs: 2 });
+  const known = storage === 'float16'
+    ? graph.add('Cast', [graph.packed(Uint16Array.from(byFeature, float16Bits), [width, 1, n])], { to: DOUBLE })
+    : graph.doubles(byFeature, [width, 1, n]);
+  return graph.add('Scan', [zeros, columns, known], { body, num_scan_inputs: 2 });
 }
 
 /** 1 for each of the squared distances [N, k]. */

@@ -26,6 +26,8 @@ export type Begun =
 const keptHours = 24;
 /** Each new key takes so many that have run out with it: more than one, so that they become fewer, and never a long wait. */
 const sweptAtOnce = 100;
+/** Of all tenants in one statement. */
+const sweptInStep = 1000;
 /** A longer answer is not kept: sent again, the request is predicted again under the same id, and billed once. */
 const longestKept = 2 ** 20;
 /** Whoever holds a key for longer has died over it. */
@@ -76,6 +78,29 @@ export function createIdempotency({ database }: { database: Database }) {
       await database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`UPDATE idempotency_answers SET headers = ${JSON.stringify(headers)}::jsonb, body = ${body} WHERE tenant_id = ${tenantId} AND key = ${key}`,
       );
+    },
+
+    /** For what takes longer than its lock lasts. @returns the new lock; null for whoever has lost it */
+    async renew({ tenantId, key }: IdempotentRequest, lock: string): Promise<string | null> {
+      const [renewed] = await database.forTenant(tenantId).transaction(
+        (tx) => tx.$queryRaw<{ lock: string }[]>`
+          UPDATE idempotency_answers SET locked_until = clock_timestamp() + make_interval(secs => ${lockSeconds})
+          WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock} RETURNING locked_until::text AS lock`,
+      );
+      return renewed?.lock ?? null;
+    },
+
+    /** Removes what has run out of all tenants, also of those that send nothing more. Several processes may do so at once. */
+    async sweep(): Promise<void> {
+      for (;;) {
+        const swept = await database.system().transaction(
+          (tx) => tx.$executeRaw`
+            DELETE FROM idempotency_answers a USING (
+              SELECT tenant_id, key FROM idempotency_answers WHERE expires_at < now() LIMIT ${sweptInStep}) over
+            WHERE a.tenant_id = over.tenant_id AND a.key = over.key AND a.expires_at < now()`,
+        );
+        if (swept < sweptInStep) return;
+      }
     },
 
     /** For a request that was refused: nothing came of it, and it may be sent again. Whoever has lost the lock gives up nothing. */

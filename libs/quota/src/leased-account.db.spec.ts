@@ -39,6 +39,23 @@ it('a lowered limit takes back what was held ahead under the old one', async () 
   expect(await drain(account)).toBe(2);
 });
 
+it('what was held ahead under a raise is not spent beyond its end', async () => {
+  const { tenantId } = await world.tenant();
+  const until = Date.now() + 3_600_000;
+  const account = new LeasedAccount(world.db.database, tenantId, { ...terms('raised', 10), raise: { by: 1_000, until } });
+  await account.obtain(1);
+  account.spend(1);
+  expect(account.has(20)).toBe(true); // a block
+  const { now } = Date;
+  try {
+    Date.now = () => until;
+    expect(account.has(1)).toBe(false);
+    expect(await drain(account)).toBe(9);
+  } finally {
+    Date.now = now;
+  }
+});
+
 it('a process that was quiet while others asked for a rate has not spent its own past twice', async () => {
   const { tenantId } = await world.tenant();
   const rate = () => new LeasedRate(world.db.database, tenantId, 'rate.quiet', 60);

@@ -39,6 +39,8 @@ export class LeasedAccount implements Account {
   #windowSeconds: number | null = null;
   /** by `performance.now()` */
   #endsAt = -Infinity;
+  /** by the wall clock: when the raise ends under which units were got; what is held of them is not to be spent beyond it */
+  #raisedUntil = Infinity;
   #used = 0;
   /** units that nobody holds, as of the last call */
   #free = 0;
@@ -75,7 +77,7 @@ export class LeasedAccount implements Account {
   }
 
   has(units: number): boolean {
-    return this.#left >= units && performance.now() < this.#endsAt;
+    return this.#left >= units && performance.now() < this.#endsAt && Date.now() < this.#raisedUntil;
   }
 
   lacks(units: number): boolean {
@@ -159,6 +161,7 @@ export class LeasedAccount implements Account {
   }
 
   #callFor(needs: readonly number[]): Promise<boolean> {
+    this.#endRaise();
     const most = mostAt(this.#terms, Date.now());
     const fitting = needs.filter((units) => units <= most);
     if (!fitting.length) return this.#call({ wanted: 0, smallest: 0, ahead: this.#nextBlock() });
@@ -166,6 +169,13 @@ export class LeasedAccount implements Account {
     const smallest = Math.max(0, Math.min(...fitting) - here);
     const sum = fitting.reduce((total, units) => total + units, 0);
     return this.#call({ wanted: Math.max(smallest, Math.min(sum, most) - here), smallest, ahead: this.#nextBlock() });
+  }
+
+  /** What was held ahead under a raise that is over goes back with the next call: there may be no room for it any more. */
+  #endRaise(): void {
+    if (Date.now() < this.#raisedUntil) return;
+    this.#left = 0;
+    this.#raisedUntil = Infinity;
   }
 
   /** One call at a time: each says how things stand, and replaces what the one before said. */
@@ -186,8 +196,10 @@ export class LeasedAccount implements Account {
   async #call({ wanted, smallest, ahead }: { wanted: number; smallest: number; ahead: number }): Promise<boolean> {
     const begunAt = performance.now();
     this.#calledAt = begunAt;
-    const { id, span, anchor } = this.#terms;
-    const most = mostAt(this.#terms, Date.now());
+    this.#endRaise();
+    const { id, span, anchor, raise } = this.#terms;
+    const now = Date.now();
+    const most = mostAt(this.#terms, now);
     const mayRecall = begunAt >= this.#recallAgainAt;
     const answer = await this.#database.forTenant(this.#tenantId).transaction(async (tx: TenantTx) => {
       const [row] = await tx.$queryRaw<[Answer]>`
@@ -203,6 +215,7 @@ export class LeasedAccount implements Account {
       this.#spent = 0;
     }
     this.#left += Number(answer.granted);
+    if (raise !== null && now < raise.until) this.#raisedUntil = Math.min(this.#raisedUntil, raise.until);
     this.#used = Number(answer.used);
     this.#free = Math.max(0, most - this.#used);
     // Counted from before the call: this process stops sooner than the database, never later.

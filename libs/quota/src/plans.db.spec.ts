@@ -54,6 +54,10 @@ describe('a plan', () => {
     const [, { id }] = (await world.quota.usageLimits.list(tenant.owner.actor)) as [unknown, { id: string }];
     await world.db.asOwner(`INSERT INTO usage_accounts (tenant_id, id, window_start, used) VALUES ($1, $2, date_trunc('month', now(), 'UTC'), 7)`, [tenant.tenantId, id]);
     const until = new Date(Date.now() + 3_600_000);
+    const rate = (await world.quota.usageLimits.list(tenant.owner.actor)).find(({ period }) => period === 'RATE')!;
+    const raiseRate = (by: number) => world.quota.usageLimits.raise(operator, { tenantId: tenant.tenantId, limitId: rate.id, by, until, reason: 'a trial' });
+    expect(await raiseRate(999_941)).toMatchObject({ type: 'invalid', problems: [{ code: 'out_of_range', field: 'by', remedy: expect.stringContaining('999940') }] });
+    expect(await raiseRate(999_940)).toMatchObject({ type: 'set', limit: { raise: { by: 999_940 } } });
     expect(await world.quota.usageLimits.raise(operator, { tenantId: tenant.tenantId, limitId: id, by: 50, until, reason: 'a trial' })).toMatchObject({ type: 'set', limit: { limit: 100, used: 7, raise: { by: 50, until, reason: 'a trial' } } });
     await saveUsage([{ measure: 'ROWS', period: 'MONTH', limit: 200, softLimit: null }]);
     await plans().save(operator, { name: 'metered', description: 'only its text', limits: [] });

@@ -5,7 +5,7 @@ import type { KeyActor } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
-import { createUsageJournal, type PredictionUsage } from './index.ts';
+import { createIdempotency, createUsageJournal, type PredictionUsage } from './index.ts';
 
 let world: World;
 beforeAll(async () => (world = await createWorld()));
@@ -255,4 +255,21 @@ describe('the usage journal', () => {
     expect(acknowledged.length).toBeGreaterThan(4_000);
     expect(missing).toEqual([]);
   });
+});
+
+it('answers that have run out are swept for all tenants; the database lets the system role remove no others', async () => {
+  const tenants = [await world.tenant(), await world.tenant()];
+  for (const { tenantId } of tenants) {
+    await world.db.asOwner(
+      `INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at)
+       SELECT $1, 'k' || n, 's', 'p', now(), now() + make_interval(secs => CASE WHEN n = 0 THEN 60 ELSE -60 END) FROM generate_series(0, 700) n`,
+      [tenantId],
+    );
+  }
+  await createIdempotency({ database: world.db.database }).sweep();
+  const left = async () => world.db.asOwner('SELECT tenant_id, key FROM idempotency_answers ORDER BY tenant_id');
+  const expected = tenants.map(({ tenantId }) => ({ tenant_id: tenantId, key: 'k0' })).sort((a, b) => (a.tenant_id < b.tenant_id ? -1 : 1));
+  expect(await left()).toEqual(expected);
+  await world.db.database.system().transaction((tx) => tx.$executeRaw`DELETE FROM idempotency_answers`);
+  expect(await left()).toEqual(expected);
 });

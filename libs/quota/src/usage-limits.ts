@@ -139,14 +139,16 @@ export function createUsageLimits({ database }: { database: Database }) {
     /** For operators: more for a while. Another raise takes the place of the one before; one by 0 ends it. @throws DomainError NOT_FOUND */
     async raise(actor: Actor, { tenantId, limitId, by, until, reason }: RaiseInput): Promise<SetUsageLimitOutcome> {
       requirePermission(actor, 'platform:write');
-      const problems = raiseProblems(by, until, reason);
-      if (problems.length) return { type: 'invalid', problems };
       return database.system().transaction(async (tx): Promise<SetUsageLimitOutcome> => {
-        const { count } = await tx.usageLimit.updateMany({
+        await tx.$executeRaw`SELECT 1 FROM usage_limits WHERE tenant_id = ${tenantId} AND id = ${limitId} FOR UPDATE`;
+        const found = await tx.usageLimit.findFirst({ where: { tenantId, id: limitId } });
+        if (!found) throw noSuchLimit('limitId', 'List the limits of the tenant.');
+        const problems = raiseProblems(found, by, until, reason);
+        if (problems.length) return { type: 'invalid', problems };
+        await tx.usageLimit.updateMany({
           where: { tenantId, id: limitId },
           data: { raiseBy: BigInt(by), raiseUntil: until, raiseReason: reason.trim(), updatedBy: actorName(actor) },
         });
-        if (!count) throw noSuchLimit('limitId', 'List the limits of the tenant.');
         await notify(tx, 'millrace_usage', `${tenantId}:*`);
         await recordAudit(tx, actor, { tenantId, action: 'tenant.raise', subject: limitId, details: { by, until: until.toISOString(), reason: reason.trim() } });
         return { type: 'set', limit: (await readLimits(tx, [tenantId])).get(tenantId)!.find(({ id }) => id === limitId)! };
@@ -230,9 +232,11 @@ export function problemsOf({ measure, period, limit, softLimit }: UsageLimitValu
   return problems;
 }
 
-function raiseProblems(by: number, until: Date, reason: string): Problem[] {
+function raiseProblems({ period, limit }: { period: UsagePeriod; limit: bigint }, by: number, until: Date, reason: string): Problem[] {
   const problems: Problem[] = [];
-  if (!Number.isInteger(by) || by < 0 || by > mostLimit) problems.push({ code: 'out_of_range', field: 'by', message: `The raise is not a whole number from 0 to ${mostLimit}.`, remedy: 'Choose one; 0 ends a raise.' });
+  // With what it is raised by, a limit stays one that could be set.
+  const most = Math.max(0, (period === 'RATE' ? mostRate : mostLimit) - Number(limit));
+  if (!Number.isInteger(by) || by < 0 || by > most) problems.push({ code: 'out_of_range', field: 'by', message: `The raise is not a whole number from 0 to ${most}.`, remedy: `Choose one from 0 to ${most}; 0 ends a raise.` });
   if (until.getTime() <= Date.now() || until.getTime() > Date.now() + longestRaiseMs) {
     problems.push({ code: 'expiry_unfit', field: 'until', message: 'The raise must end within a year from now.', remedy: 'Choose a time to come; for longer, set another limit.' });
   }

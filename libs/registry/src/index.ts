@@ -1,11 +1,26 @@
 export { type ClaimedImport, createImportQueue, type ImportedVersion, type ImportQueue } from './model-imports.ts';
 export { type Gate } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
+export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';
 export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
+export {
+  type AcceptOutcome,
+  type ClaimedPrediction,
+  createPredictionQueue,
+  defaultQueueLimits,
+  mostAttempts,
+  type OpenedPrediction,
+  type PredictionFault,
+  type PredictionQueue,
+  type PredictionRequest,
+  type QueueLimits,
+  type WebhookEvent,
+  webhookEvents,
+} from './prediction-queue.ts';
 export {
   type CreateEndpointOutcome,
   createRegistry,
@@ -29,3 +44,4 @@ export {
 } from './rollouts.ts';
 export { createTrafficRecorder, type TrafficRecorder } from './traffic-recorder.ts';
 export type { ServedRequest, Variant, VersionTraffic } from './traffic.ts';
+export { optimisationOf, placeInLine, type ServingCost, type VersionOptimisation } from './version-optimisation.ts';

@@ -1,6 +1,7 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Model, type ModelVersion, notify, Prisma } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
+import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import type { Gate } from './champion-gate.ts';
 
@@ -15,6 +16,8 @@ export interface ModelPolicy {
   modelId: string;
   approvalRequired: boolean;
   gate: Gate | null;
+  /** points that an optimised version may be worse than the trained one that it comes from; null for any */
+  optimisedAtMostWorse: number | null;
   /** so many versions without an alias are kept; null keeps all */
   keepVersions: number | null;
 }
@@ -26,7 +29,7 @@ const mostTags = 20;
 const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/u;
 
 /** What people say of models and versions: verdicts, rules, words, and which are kept. */
-export function createModelCare({ database, storage }: { database: Database; storage: ArtefactStore }) {
+export function createModelCare({ database, storage, quota }: { database: Database; storage: ArtefactStore; quota: Quota }) {
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
   /** Removes the oldest READY or FAILED versions without an alias or a share of an endpoint’s traffic beyond those that the model's policy keeps. */
@@ -38,6 +41,7 @@ export function createModelCare({ database, storage }: { database: Database; sto
       const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
       if (!free.length) return [];
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
+      for (const { id, source } of free) if (source !== 'RUN') await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
       const details = { model: model.name, keepVersions: model.keepVersions, versions: free.map(({ number }) => number) };
       await recordAudit(tx, { type: 'system', tenantId }, { action: 'version.retain', subject: modelId, details });
       await notify(tx, 'millrace_registry', tenantId);
@@ -77,19 +81,20 @@ export function createModelCare({ database, storage }: { database: Database; sto
     },
 
     /** What a champion must be, and how many versions are kept: those that are too many go at once. */
-    async savePolicy(actor: Actor, { modelId, approvalRequired, gate, keepVersions }: ModelPolicy): Promise<SavePolicyOutcome> {
+    async savePolicy(actor: Actor, { modelId, approvalRequired, gate, optimisedAtMostWorse, keepVersions }: ModelPolicy): Promise<SavePolicyOutcome> {
       requirePermission(actor, 'model:approve');
       const { tenantId } = actor;
       const problems: Problem[] = [];
       if (gate && !/^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(gate.metric)) problems.push(problem('metric_unfit', 'gate.metric', 'This is no name of a score.', 'Name one as the metrics of a version do, such as f1 or rmse.'));
       if (gate && !Number.isFinite(gate.atMostWorse)) problems.push(problem('number_unfit', 'gate.atMostWorse', 'This is no number.', 'Say how much worse a champion may be, in the unit of the score.'));
+      if (optimisedAtMostWorse !== null && !(optimisedAtMostWorse >= 0 && optimisedAtMostWorse <= 100)) problems.push(problem('number_unfit', 'optimisedAtMostWorse', 'This is no number of points from 0 to 100.', 'Say how many points worse an optimised version may be, such as 0.5, or leave it out to allow any.'));
       if (keepVersions !== null && (keepVersions < 1 || keepVersions > 10_000)) problems.push(problem('number_unfit', 'keepVersions', 'This is no number from 1 to 10000.', 'Say how many versions without an alias are kept, or leave it out to keep all.'));
       if (problems.length) return { type: 'invalid', problems };
       const model = await database.forTenant(tenantId).transaction(async (tx) => {
         const found = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
         if (!found) return null;
-        const data = { approvalRequired, gate: gate ? { metric: gate.metric, atMostWorse: gate.atMostWorse } : Prisma.DbNull, keepVersions };
-        await recordAudit(tx, actor, { action: 'model.save_policy', subject: modelId, details: { approvalRequired, gate: gate ? { ...gate } : null, keepVersions } });
+        const data = { approvalRequired, gate: gate ? { metric: gate.metric, atMostWorse: gate.atMostWorse } : Prisma.DbNull, optimisedAtMostWorse, keepVersions };
+        await recordAudit(tx, actor, { action: 'model.save_policy', subject: modelId, details: { approvalRequired, gate: gate ? { ...gate } : null, optimisedAtMostWorse, keepVersions } });
         return tx.model.update({ where: { tenantId_id: { tenantId, id: modelId } }, data });
       });
       if (!model) return modelNotFound;
@@ -150,6 +155,7 @@ export function createModelCare({ database, storage }: { database: Database; sto
         const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
         if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
+        if (version.source !== 'RUN') await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');
         const details = { modelId: version.modelId, version: version.number, packageSha256: version.packageSha256, runId: version.runId };
         await recordAudit(tx, actor, { action: 'version.delete', subject: versionId, details });
         await notify(tx, 'millrace_registry', tenantId);

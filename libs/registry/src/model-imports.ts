@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { type Database, type ModelImport, notify, type Prisma } from '@millrace/database';
+import { type Database, type ModelImport, notify, type Prisma, type TenantTx } from '@millrace/database';
 import { isId, newId, type Problem } from '@millrace/kernel';
-import type { Agreement, ModelPackage } from '@millrace/packaging';
+import { type Agreement, type ModelPackage, unfitText } from '@millrace/packaging';
+import { createQuota } from '@millrace/quota';
 import { ModelTaskConflict } from './model-task-conflict.ts';
 import { nameProblem } from './names.ts';
 import type { Registry } from './registry.ts';
@@ -70,7 +71,7 @@ export function createModelImports({ database }: { database: Database }) {
       const { uploadId, modelName, acceptUntrusted = false, signature, sampleRows } = input;
       if (acceptUntrusted) requirePermission(actor, 'model:trust'); // it is signed with the tenant's own key from then on
       const options = { acceptUntrusted, ...(signature == null ? {} : { signature }), ...(sampleRows == null ? {} : { sampleRows }) };
-      const problem = nameProblem(modelName, 'modelName', 'model') ?? sizeProblem(options);
+      const problem = nameProblem(modelName, 'modelName', 'model') ?? sizeProblem(options) ?? unfitText(signature, 'signature') ?? unfitText(sampleRows, 'sampleRows');
       if (problem) return { type: 'invalid', problems: [problem] };
       return database.forTenant(tenantId).transaction(async (tx): Promise<RequestImportOutcome> => {
         const upload = isId('upload', uploadId) ? await tx.upload.findUnique({ where: { tenantId_id: { tenantId, id: uploadId } } }) : null;
@@ -96,17 +97,33 @@ export type ImportQueue = ReturnType<typeof createImportQueue>;
 
 /** The only way for a worker to hold a file that shall become a version: oldest first, whatever the tenant. */
 export function createImportQueue({ database, registry }: { /** its system handle logs in as millrace_worker */ database: Database; registry: Registry }) {
+  const quota = createQuota({ database });
+
+  /**
+   * Gives back what an attempt held of the tenant's storage for a version that did not come about. Whoever holds the import
+   * removes the package, which nobody can make the version's any more.
+   */
+  async function dropVersion(tx: TenantTx, tenantId: string, id: string): Promise<string | null> {
+    const row = await tx.modelImport.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { versionId: true } });
+    if (row?.versionId == null) return null;
+    await quota.release(tx, tenantId, row.versionId, 'STORAGE_BYTES');
+    await tx.modelImport.update({ where: { tenantId_id: { tenantId, id } }, data: { versionId: null } });
+    return row.versionId;
+  }
+
   /** Ends an import that is still held, in one transaction; false when it is not. */
   async function end(held: Pick<ClaimedImport, 'tenantId' | 'importId' | 'token'>, data: Prisma.ModelImportUpdateManyMutationInput): Promise<boolean> {
     const { tenantId, importId: id, token } = held;
-    return database.forTenant(tenantId).transaction(async (tx) => {
+    const ended = await database.forTenant(tenantId).transaction(async (tx) => {
       const [{ now }] = await tx.$queryRaw<[{ now: Date }]>`SELECT now() AS now`;
       const { count } = await tx.modelImport.updateMany({
         where: { tenantId, id, leaseToken: token, status: 'RUNNING' },
         data: { ...data, finishedAt: now, leaseToken: null, leaseUntil: null },
       });
-      return count > 0;
+      return count > 0 && { dropped: await dropVersion(tx, tenantId, id) };
     });
+    if (ended && ended.dropped !== null) await registry.removePackage(tenantId, ended.dropped);
+    return ended !== false;
   }
 
   return {
@@ -128,12 +145,13 @@ export function createImportQueue({ database, registry }: { /** its system handl
         await end({ tenantId, importId, token }, { status: 'FAILED', problems: [{ ...cut }] });
         return null;
       }
-      return database.forTenant(tenantId).transaction(async (tx) => {
+      const { dropped, ...claimed } = await database.forTenant(tenantId).transaction(async (tx) => {
         const row = await tx.modelImport.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: importId } }, include: { upload: true } });
         const own = await tx.signingKey.findMany({ where: { tenantId }, select: { publicKey: true } });
         const others = await tx.trustedKey.findMany({ where: { tenantId } });
         const { upload } = row;
         return {
+          dropped: await dropVersion(tx, tenantId, importId), // of a worker that died over it
           tenantId, importId, token,
           modelName: row.modelName,
           options: row.options as ImportOptions,
@@ -141,6 +159,25 @@ export function createImportQueue({ database, registry }: { /** its system handl
           file: { name: upload.filename, key: upload.objectKey!, sizeBytes: Number(upload.sizeBytes), sha256: upload.sha256! },
           trusted: new Map([...others.map(({ publicKey, name }): [string, string] => [publicKey, name]), ...own.map(({ publicKey }): [string, string] => [publicKey, 'this tenant'])]),
         };
+      });
+      if (dropped !== null) await registry.removePackage(tenantId, dropped);
+      return claimed;
+    },
+
+    /**
+     * Holds storage of the tenant for the package of a version that is about to be, before it is stored. What is held ends
+     * with the version or with the attempt: also with one that dies, when the import is handed out again.
+     */
+    async holdStorage({ tenantId, importId: id, token }: ClaimedImport, versionId: string, bytes: number): Promise<{ type: 'held' } | { type: 'lost' } | { type: 'refused'; problem: Problem }> {
+      return database.forTenant(tenantId).transaction(async (tx) => {
+        const { count } = await tx.modelImport.updateMany({ where: { tenantId, id, leaseToken: token, status: 'RUNNING' }, data: { versionId: null } });
+        if (!count) return { type: 'lost' };
+        const reserved = await quota.reserve(tx, tenantId, { resource: 'STORAGE_BYTES', amount: BigInt(bytes), subject: versionId });
+        if (reserved.type === 'quota-exceeded') {
+          return { type: 'refused', problem: { code: 'quota_exceeded', field: 'file', message: reserved.message, remedy: 'Delete files or versions that you no longer need, or ask your operator for a higher limit.' } };
+        }
+        await tx.modelImport.update({ where: { tenantId_id: { tenantId, id } }, data: { versionId } });
+        return { type: 'held' };
       });
     },
 
@@ -157,6 +194,7 @@ export function createImportQueue({ database, registry }: { /** its system handl
           if (!count) return 'lost' as const;
           await tx.$executeRaw`UPDATE model_imports SET finished_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
           const made = await registry.addVersion(tx, { ...facts, tenantId, modelName: held.modelName, runId: null, datasetVersionId: null, imported: { source, provenance } });
+          await quota.settle(tx, tenantId, made.id, 'STORAGE_BYTES', made.sizeBytes);
           const details = { model: held.modelName, modelId: made.modelId, version: made.number, source, packageSha256: made.packageSha256, requestedBy: held.createdBy };
           await recordAudit(tx, { type: 'system', tenantId }, { action: 'version.import', subject: made.id, details });
           return 'recorded' as const;

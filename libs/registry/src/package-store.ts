@@ -39,6 +39,11 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
       }
     },
 
+    /** Of a package that no row names, or none any more. */
+    async removePackage(tenantId: string, versionId: string): Promise<void> {
+      await storage.removeAll(packagePrefix(tenantId, versionId));
+    },
+
     /** The files of a version's package, unchecked: whoever loads them verifies them against its digest and signer. */
     async readPackage(version: { packagePrefix: string }): Promise<PackageFiles> {
       const entries = await storage.list(version.packagePrefix);

@@ -146,4 +146,21 @@ describe('aliases and endpoints', () => {
     expect((await world.registry.setAlias(actor, { modelId: version.modelId, alias: 'champion', versionNumber: 9 })).type).toBe('not-found');
     expect((await world.registry.setAlias(actor, { modelId: version.modelId, alias: 'No Alias', versionNumber: 1 })).type).toBe('invalid');
   });
+
+  it('say how they are served: what is left out stays, what is not possible is refused by field', async () => {
+    const version = await addVersion(tenant, 'served');
+    await publish(version.id, 'served');
+    const { updateServing, resolveEndpoint } = world.registry;
+    const actor = tenant.owner.actor;
+    expect((await updateServing(actor, { endpointName: 'served', maxBatchRows: 8, idleSeconds: 60 })).type).toBe('updated');
+    expect((await updateServing(actor, { endpointName: 'served', deadlineMs: 50, maxQueueDelayMs: 49 })).type).toBe('updated');
+    expect((await resolveEndpoint(tenant.tenantId, 'served'))?.endpoint.serving).toEqual({ maxBatchRows: 8, maxQueueDelayMs: 49, deadlineMs: 50, idleSeconds: 60 });
+    expect(await updateServing(actor, { endpointName: 'served', maxBatchRows: 0, maxQueueDelayMs: 1_001, deadlineMs: 9.5, idleSeconds: 59 })).toMatchObject({
+      type: 'invalid', problems: ['maxBatchRows', 'maxQueueDelayMs', 'deadlineMs', 'idleSeconds'].map((field) => ({ field, code: 'unfit' })),
+    });
+    expect(await updateServing(actor, { endpointName: 'served', maxQueueDelayMs: 50 })).toMatchObject({ problems: [{ field: 'maxQueueDelayMs' }] });
+    expect((await updateServing(actor, { endpointName: 'served', idleSeconds: null })).type).toBe('updated');
+    expect((await updateServing(actor, { endpointName: 'none', maxBatchRows: 8 })).type).toBe('not-found');
+    await expect(updateServing((await tenant.member('VIEWER')).actor, { endpointName: 'served', maxBatchRows: 8 })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
 });

@@ -2,15 +2,18 @@ import { type Actor, actorName, type Keyring, recordAudit, requirePermission } f
 import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
+import { createQuota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import { aliasProblem, nameProblem } from './names.ts';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { createEndpointServing, type EndpointServing, servingOf } from './endpoint-serving.ts';
 import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
 import { endTraffic } from './rollouts.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
 import { createTrustedKeys } from './trusted-keys.ts';
+import type { VersionOptimisation } from './version-optimisation.ts';
 
 export interface RegistryOptions {
   database: Database;
@@ -32,11 +35,13 @@ export interface NewVersion {
   /** scores on the test split */
   metrics: Prisma.InputJsonObject;
   agreement: Agreement;
+  /** of a version made from another */
+  optimisation?: VersionOptimisation | undefined;
 }
 
 /** What the data plane needs to serve an endpoint. */
 export interface ServedEndpoint {
-  endpoint: { id: string; name: string };
+  endpoint: { id: string; name: string; serving: EndpointServing };
   /** what the endpoint's alias points to, or the version that was asked for */
   version: ServedVersion;
   /** whether the alias points to it */
@@ -88,7 +93,8 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
 
   return {
     ...createPackageStore({ database, storage, keyring }),
-    ...createModelCare({ database, storage }),
+    ...createEndpointServing({ database }),
+    ...createModelCare({ database, storage, quota: createQuota({ database }) }),
     ...createModelImports({ database }),
     ...createTrustedKeys({ database }),
 
@@ -131,6 +137,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
           signature: modelPackage.signature as unknown as Prisma.InputJsonObject,
           metrics: input.metrics,
           agreement: agreement as unknown as Prisma.InputJsonObject,
+          ...(input.optimisation ? { optimisation: input.optimisation as unknown as Prisma.InputJsonObject } : {}),
         },
       });
       await notify(tx, 'millrace_registry', tenantId);
@@ -290,7 +297,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
           if (row.versionId !== version.id) shares.push({ version: await served(row.version), percent: row.percent, mirrorPercent: row.mirrorPercent });
         }
         return {
-          endpoint: { id: endpoint.id, name: endpoint.name },
+          endpoint: { id: endpoint.id, name: endpoint.name, serving: servingOf(endpoint) },
           version: await served(version),
           isStable: version.id === alias?.versionId,
           shares,

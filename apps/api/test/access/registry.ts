@@ -109,6 +109,11 @@ export const registryRows: Rows = {
     needs: 'endpoint:predict',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.explain': {
+    operation: `mutation ($endpoint: String!) { explain(input: { endpoint: $endpoint, row: {} }) { ${error} } }`,
+    needs: 'endpoint:predict',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
   'Mutation.startRollout': {
     operation: `mutation ($endpoint: String!, $version: Int = 1) { startRollout(input: { endpointName: $endpoint, versionNumber: $version, bakeSeconds: 60 }) { ${error} } }`,
     needs: 'endpoint:write',
@@ -123,6 +128,11 @@ export const registryRows: Rows = {
   },
   'Mutation.setEndpointTraffic': {
     operation: `mutation ($endpoint: String!) { setEndpointTraffic(input: { endpointName: $endpoint, traffic: [{ versionNumber: 1, percent: 100 }] }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
+  'Mutation.updateEndpointServing': {
+    operation: `mutation ($endpoint: String!) { updateEndpointServing(input: { endpointName: $endpoint, maxBatchRows: 64 }) { ${error} } }`,
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
   },

@@ -1,7 +1,7 @@
 import type { CheckedRows, ImageInput, Signature } from '@millrace/packaging';
 import { invalidRequest } from '../request-error.ts';
 import { noData, splitBytes } from './binary-tensor.ts';
-import { asObject, checkColumns, own, refuseTooMany } from './protocol.ts';
+import { asObject, checkColumns, type JsonObject, own, refuseTooMany } from './protocol.ts';
 
 /**
  * Pictures in the Open Inference Protocol: one tensor of datatype UINT8 and shape [N, height, width, channels], of any height
@@ -28,6 +28,23 @@ export function readPictures(signature: Signature, { name, width, height, channe
   }
   if (datatype !== 'UINT8') throw invalidRequest(`${field}.datatype`, `"${name}" is a picture, of datatype UINT8 or BYTES.`, remedy);
   return checkColumns(signature, new Map([[name, picturesOf(name, shape, data, field, remedy)]]), 'tensor');
+}
+
+/**
+ * Turns the files of a request that came as bytes into texts where they stand, so that they are found and decoded like those
+ * that came as texts. What doesn't fit its shape is refused when the rows are read. @throws RequestError 400
+ */
+export function unpackFiles(body: unknown): void {
+  const inputs = typeof body === 'object' && body !== null ? own(body as JsonObject, 'inputs') : undefined;
+  if (!Array.isArray(inputs)) return;
+  for (const [index, input] of (inputs as unknown[]).entries()) {
+    if (typeof input !== 'object' || input === null) continue;
+    const tensor = input as JsonObject;
+    const [data, shape] = [own(tensor, 'data'), own(tensor, 'shape')];
+    const count: unknown = Array.isArray(shape) ? shape[0] : undefined;
+    if (own(tensor, 'datatype') !== 'BYTES' || !(data instanceof Uint8Array) || !Number.isSafeInteger(count) || (count as number) < 0) continue;
+    tensor['data'] = splitBytes(data, count as number, { field: `inputs[${index}]`, name: String(own(tensor, 'name')).slice(0, 60) }).map(toBase64);
+  }
 }
 
 /** A file as text; what is no file is taken for the text already, and checked like one. */

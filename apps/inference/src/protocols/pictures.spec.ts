@@ -2,6 +2,7 @@ import { buildPackage } from '@millrace/packaging';
 import { RequestError } from '../request-error.ts';
 import { readMlflow } from './mlflow.ts';
 import { readOpenInference } from './open-inference.ts';
+import { unpackFiles } from './picture-tensor.ts';
 import type { ReadRequest } from './protocol.ts';
 import { readSimplePredict } from './simple-predict.ts';
 import { readTfServing } from './tf-serving.ts';
@@ -54,6 +55,14 @@ it.each<[string, ReadRequest, unknown]>([
   ['UINT8 of another size, coloured', readOpenInference, tensor({ shape: [1, 1, 1, 3], data: [[[[255, 0, 0]]]] })],
 ])('a picture may be sent as %s', (_name, reader, body) => {
   expect(read(reader, body)).toEqual([Array.from({ length: 8 }, () => luma)]);
+});
+
+it('files that came as bytes are unpacked where they stand, and what is no tensor of files stays', () => {
+  const bytes = { inputs: [{ name: 'image', datatype: 'BYTES', shape: [2], data: Buffer.concat([lengthed(Buffer.from(red, 'base64')), lengthed(Buffer.from(red))]) }, ...tensor().inputs, null, 7] };
+  unpackFiles(bytes);
+  expect(bytes.inputs.map((input) => (input as { data?: unknown } | null)?.data)).toEqual([[red, red], ramp, undefined, undefined]);
+  for (const body of [null, 7, [], {}, { inputs: {} }, { inputs: [{ datatype: 'BYTES', data: Buffer.from('x'), shape: null }] }]) expect(() => unpackFiles(body)).not.toThrow();
+  expect(() => unpackFiles(tensor({ datatype: 'BYTES', shape: [1], data: Buffer.from('x') }))).toThrow(/The 1 bytes of "image"/);
 });
 
 it('pixels of the model’s own size come through as they are', () => {

@@ -1,10 +1,11 @@
 import type { ConvolutionalSettings } from '@millrace/configuration';
-import { augment, pixelScaleOf, standardise } from '../augmentation.ts';
+import { pixelScaleOf, standardise } from '../augmentation.ts';
 import { classWeightsOf } from '../class-weights.ts';
-import { type ImageBatch, imageOutputs, imageSlopes } from '../convolution-pass.ts';
-import { type ConvolutionNetwork, copyConvolutions, foldConvolutions, initialConvolutions, planConvolutions, planOnBase, weightsOfConvolutions } from '../convolution-plan.ts';
-import { descend, type DescentState } from '../gradient-descent.ts';
+import { type ImageBatch, imageOutputs } from '../convolution-pass.ts';
+import { type ConvolutionNetwork, initialConvolutions, planConvolutions, planOnBase, weightsOfConvolutions } from '../convolution-plan.ts';
+import type { DescentState } from '../gradient-descent.ts';
 import { decodeColumn, pixelsOf } from '../image-pixels.ts';
+import { learnPictures } from '../learn-pictures.ts';
 import { dataLoss } from '../network-pass.ts';
 import type { FittedEstimator, FittedImage } from '../pipeline.ts';
 import { fitTarget } from '../prepared-data.ts';
@@ -48,13 +49,8 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
     const plan = base ? planOnBase(base, classes) : planConvolutions(settings, image.channels, classes);
     const frozenEpochs = settings.base?.freezeEpochs ?? 0;
     const parts = weightsOfConvolutions(plan);
-    const { augmentation } = settings;
-    const isAugmented = augmentation.flipHorizontal || augmentation.flipVertical || augmentation.shift > 0 || augmentation.rotation > 0 || augmentation.brightness > 0;
-    const length = size * size * image.channels;
-    const outcome = await descend<ConvolutionNetwork>({
-      trainer: spec.trainer, seed, trial: model, pacer, stopAfter,
-      rows: rows.length,
-      parts,
+    const outcome = await learnPictures({
+      trainer: spec.trainer, settings, plan, image, scale, pixels, targets, classWeights, seed, trial: model, pacer, stopAfter,
       batchNorm: settings.batchNorm && !base,
       initialWeights() {
         const fresh = initialConvolutions(plan, seed, model);
@@ -62,18 +58,6 @@ export const convolutional: Family<ConvolutionalSettings, ConvolutionalEstimator
       },
       // All but the head, which is new.
       frozen: (epoch) => (epoch <= frozenEpochs ? parts.map((_, index) => index < parts.length - 2) : []),
-      slopesOf(weights, places, random) {
-        const values = new Float32Array(places.length * length);
-        places.forEach((place, at) => {
-          const picture = pixels.subarray(place * length, (place + 1) * length);
-          if (isAugmented) augment(picture, size, scale, augmentation, random, values, at * length);
-          else values.set(standardise(picture, scale), at * length);
-        });
-        const batch = { rows: places.length, height: size, width: size, channels: image.channels, pixels: values, targets: places.map((place) => targets[place]!) };
-        return imageSlopes(plan, weights, batch, { classWeights, labelSmoothing: settings.labelSmoothing, dropout: settings.dropout, random });
-      },
-      fold: (weights, statistics) => foldConvolutions(plan, weights, statistics),
-      copyOf: copyConvolutions,
       validate: validation.length === 0 ? null : (network) => {
         const outputs = outputsOf(network, held, image);
         return { outputs, loss: dataLoss(outputs, heldTargets, classes, classWeights) };

@@ -121,7 +121,7 @@ export async function fitByDescent(
 }
 
 /** Neighbouring features that go in as they are make one block. */
-function blocksOf(features: FittedFeature[], embedded: FittedFeature[]): InputBlock[] {
+export function blocksOf(features: FittedFeature[], embedded: FittedFeature[]): InputBlock[] {
   const blocks: InputBlock[] = [];
   for (const feature of features) {
     const cells = encodedWidth([feature]);
@@ -133,7 +133,8 @@ function blocksOf(features: FittedFeature[], embedded: FittedFeature[]): InputBl
   return blocks;
 }
 
-function examplesOf(data: PreparedData, features: FittedFeature[], embedded: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
+/** Rows as a network takes them: all cells, but for the categories that are embedded. */
+export function examplesOf(data: PreparedData, features: FittedFeature[], embedded: FittedFeature[], target: FittedTarget, rows: Int32Array): Examples {
   const plain = features.filter((feature) => !embedded.includes(feature));
   const codes = new Int32Array(rows.length * embedded.length);
   embedded.forEach((feature, index) => {

@@ -105,7 +105,7 @@ function softmaxRows(logits: Float64Array, width: number): Float64Array {
 }
 
 /** Rows as trees read them: [rows, features], numbers as they are, categories as codes. */
-function createEncoder(features: FittedFeature[], codes: (Int32Array | null)[], table: Table): (rows: Int32Array) => Float64Array {
+export function createEncoder(features: FittedFeature[], codes: (Int32Array | null)[], table: Table): (rows: Int32Array) => Float64Array {
   const width = features.length;
   const readers = features.map((feature, place) => {
     const column = findColumn(table, feature.name);

@@ -25,7 +25,7 @@ export function serveSso(app: FastifyInstance, { sso, credentials, redirectUri }
     if (!isOwnNavigation(request)) return refuse(reply, 'confirm');
     const { email, tenant } = request.query;
     const entrance = typeof email === 'string' ? { email } : typeof tenant === 'string' ? { tenantSlug: tenant } : null;
-    const outcome = entrance ? await sso.begin(entrance, redirectUri()) : ({ type: 'refused', code: 'not_set_up' } as const);
+    const outcome = entrance ? await sso.begin(entrance, redirectUri(), originOf(request)) : ({ type: 'refused', code: 'not_set_up' } as const);
     if (outcome.type === 'refused') return refuse(reply, outcome.code);
     // Lax: it has to come along when the provider sends the browser back.
     void reply.header('set-cookie', credentials.ssoCookie(outcome.transaction, outcome.expiresInSeconds));

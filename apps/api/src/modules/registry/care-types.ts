@@ -53,6 +53,7 @@ builder.prismaObjectFields('Model', (t) => ({
   tags: t.exposeStringList('tags', { description: 'Words to find it by.' }),
   approvalRequired: t.exposeBoolean('approvalRequired', { description: 'Whether the alias champion moves only to approved versions.' }),
   gate: t.field({ type: gateType, nullable: true, description: 'What a new champion is held to; null for nothing.', resolve: ({ gate }) => gate as { metric: string; atMostWorse: number } | null }),
+  optimisedAtMostWorse: t.exposeFloat('optimisedAtMostWorse', { nullable: true, description: 'Points that an optimised version may be worse than the trained one that it comes from; null for any.' }),
   keepVersions: t.exposeInt('keepVersions', { nullable: true, description: 'So many versions without an alias are kept; null for all.' }),
 }));
 
@@ -153,14 +154,17 @@ builder.queryFields((t) => ({
     description: 'Where the versions of a model came from and where they went, the latest hundred; null if there is no such model.',
     resolve: async (_root, { modelId }, { db, tenantId }) => {
       if (!isId('model', modelId)) return null;
-      const model = await db.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
+      const model = await db.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } }, select: { id: true } });
       if (!model) return null;
       const versions = await db.modelVersion.findMany({
         where: { tenantId, modelId }, orderBy: { number: 'desc' }, take: 100,
-        include: { run: { select: { id: true, status: true } }, datasetVersion: { select: { id: true, number: true, dataset: { select: { id: true, name: true } } } } },
+        select: {
+          id: true, number: true, source: true, provenance: true, optimisation: true, run: { select: { id: true, status: true } },
+          datasetVersion: { select: { id: true, number: true, dataset: { select: { id: true, name: true } } } },
+        },
       });
-      const aliases = await db.modelAlias.findMany({ where: { tenantId, modelId }, take: 200 });
-      const endpoints = await db.endpoint.findMany({ where: { tenantId, modelId }, take: 200, orderBy: { name: 'asc' } });
+      const aliases = await db.modelAlias.findMany({ where: { tenantId, modelId }, take: 200, select: { name: true, versionId: true } });
+      const endpoints = await db.endpoint.findMany({ where: { tenantId, modelId }, take: 200, orderBy: { name: 'asc' }, select: { id: true, name: true, aliasName: true } });
       return lineageOf({ versions, aliases, endpoints });
     },
   }),

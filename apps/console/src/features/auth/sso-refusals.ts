@@ -6,6 +6,7 @@ const refusals: Record<string, readonly [message: string, remedy: string]> = {
   confirm: ['Another page has sent you here to sign in with your company.', 'If you want to, enter your email and press “Sign in with your company”.'],
   not_set_up: ['No tenant lets this email address in by single sign-on.', 'Check the address, or sign in with your password.'],
   busy: ['Too many people are signing in through your company’s provider at this moment.', 'Try again in a minute.'],
+  too_many_attempts: ['Too many sign-ins were begun from your network.', 'Try again in some minutes, or sign in with your password.'],
   email_unverified: ['Your company’s provider gives no email address for you, or does not vouch for it.', tellAdministrator],
   domain_unverified: ['Your email address lies in none of the domains that your tenant has proved to be its own.', tellAdministrator],
   email_taken: ['Another account of your company’s provider comes in with this email address already.', tellAdministrator],

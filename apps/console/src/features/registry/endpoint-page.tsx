@@ -13,6 +13,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { familyName } from '../training/run-state.tsx';
 import { curlLines } from './curl-lines.ts';
 import { exampleRow, readRow, signatureOf, type Row, type Signature } from './signature.ts';
+import { ServingCard } from './serving-card.tsx';
 import { TrafficCard } from './traffic-card.tsx';
 import { TryForm } from './try-form.tsx';
 
@@ -70,6 +71,7 @@ function EndpointView({ endpoint }: { endpoint: Endpoint }) {
         <>
           <Workbench key={servedVersion.id} endpoint={endpoint.name} signature={signature} />
           <TrafficCard name={endpoint.name} />
+          <ServingCard name={endpoint.name} />
         </>
       ) : (
         <Notice tone="warn" title={`Nothing is in service: ${model.name} has no ready version under ${endpoint.aliasName}`}>

@@ -1,0 +1,77 @@
+import type { Optimisation, OptimisationStep, TrainingSpec } from '@millrace/configuration';
+import type { Backend } from '../backend.ts';
+import type { Metrics } from '../metrics.ts';
+import type { FittedPipeline } from '../pipeline.ts';
+import type { Appraisal } from '../search/search.ts';
+import type { Problem, Table } from '../table.ts';
+
+export interface OptimiseOptions {
+  /** What is to become smaller or faster; it stays as it is. */
+  base: FittedPipeline;
+  table: Table;
+  /** What the base was trained by: the same split, metric and target. */
+  spec: TrainingSpec;
+  optimisation: Optimisation;
+  /** Default: the current backend, or the best of this machine. */
+  backend?: Backend | undefined;
+  signal?: AbortSignal | undefined;
+  /** Told of progress; awaited. */
+  onEvent?: ((event: OptimiseEvent) => void | Promise<void>) | undefined;
+  /** What serving a model costs: its package's size and its latency. */
+  appraise: (pipeline: FittedPipeline) => Promise<Appraisal>;
+}
+
+/** Candidates count from 0; `candidates` is how many there will be, as far as it is known. */
+export type OptimiseEvent =
+  | { type: 'started'; backend: Backend; candidates: number }
+  | { type: 'candidate-started'; candidate: number; candidates: number; steps: OptimisationStep[] }
+  | { type: 'candidate-finished'; candidate: number; loss: number | null; sizeBytes: number; predTimeMsP50: number | null; fitTimeSeconds: number }
+  | { type: 'candidate-failed'; candidate: number; problem: Problem };
+
+/**
+ * How much worse than the base on the rows that `metrics.test` is of, in points (see `maxLoss` of an optimisation; below 0 is
+ * better), with a confidence interval by the paired bootstrap. Null where the metric is undefined.
+ */
+export interface LossInterval {
+  loss: number;
+  lower: number;
+  upper: number;
+  /** 0.95 */
+  coverage: number;
+  rows: number;
+  resamples: number;
+}
+
+export interface OptimisedCandidate {
+  /** none: the base */
+  steps: OptimisationStep[];
+  pipeline: FittedPipeline;
+  metrics: {
+    /** On the rows that the choice is made by; null where none is made and the base has seen all rows but those to test on. */
+    validation: Metrics | null;
+    test: Metrics;
+  };
+  /** The choosing rows' loss in points; null without such rows. */
+  validationLoss: number | null;
+  /** Null of the base. */
+  interval: LossInterval | null;
+  appraisal: Appraisal;
+  /** 0 of the base. */
+  fitTimeSeconds: number;
+  /** Why it was not chosen, in words. */
+  reason?: string;
+}
+
+export type OptimiseOutcome =
+  | {
+      type: 'optimised';
+      base: OptimisedCandidate;
+      candidates: OptimisedCandidate[];
+      /** In `candidates`; null where none is both within the greatest loss and better by the target. */
+      best: number | null;
+      /** Where the rows that the choice is made by come from: held back from training as in the base's run, or half of the test rows (then test figures are of the other half). */
+      chosenOn: 'validation' | 'half of the test rows' | null;
+    }
+  | { type: 'cancelled' }
+  /** Steps that cannot be done to this base, or rows that are not there. */
+  | { type: 'invalid'; problems: Problem[] };
