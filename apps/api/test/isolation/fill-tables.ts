@@ -128,7 +128,7 @@ function textFor(column: string, { canary, secret }: Marks): string {
 }
 
 function kindOf(table: string): IdKind {
-  const kind = Object.keys(idPrefixes).find((candidate) => `${candidate.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}s` === table);
+  const kind = Object.keys(idPrefixes).find((candidate) => `${candidate.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}s` === table.replace(/^async_/, ''));
   if (!kind) throw new Error(`the rows of ${table} have ids of no kind in idPrefixes`);
   return kind as IdKind;
 }
