@@ -21,7 +21,10 @@ import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
 import { ComparisonCard } from './comparison-card.tsx';
+import { ImportanceCard } from './importance-card.tsx';
 import { LineageCard } from './lineage-card.tsx';
+import { OptimiseDialog } from './optimise-dialog.tsx';
+import { OptimisedCard } from './optimised-card.tsx';
 import { DescriptionCard, PolicyCard } from './policy-card.tsx';
 import { signatureOf, type Signature } from './signature.ts';
 import { VersionCare } from './version-care.tsx';
@@ -155,21 +158,25 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
   const mayExport = useCan('model:export');
   const evaluation = evaluationOf(version.metrics);
   const signature = signatureOf(version.signature);
+  const mayOptimise = useCan('run:submit') && version.status === 'READY' && version.optimisationMethods.length > 0;
+  const [isOptimising, setOptimising] = useState(false);
   return (
     <>
+      {version.optimisation && <OptimisedCard number={version.number} optimisation={version.optimisation} />}
       {version.failure && <Notice tone="bad" title={`Version ${version.number} cannot be served`}>{version.failure}</Notice>}
       {evaluation && (
         <Card title={`Scores of version ${version.number}`} description="On test rows that took no part in training.">
           <EvaluationView evaluation={evaluation} baseline={null} />
         </Card>
       )}
+      <ImportanceCard number={version.number} metrics={version.metrics} />
       <div className="grid gap-6 xl:grid-cols-2">
         {signature && (
           <Card title="Signature" description="What the model takes and gives. A row that does not fit is refused." isFlush>
             <SignatureTable signature={signature} />
           </Card>
         )}
-        <Card title="Lineage and package" actions={mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}>
+        <Card title="Lineage and package" actions={<>{mayOptimise && <Button onClick={() => setOptimising(true)}>Optimise</Button>}{mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}</>}>
           <Facts
             facts={[
               ...originFacts(version),
@@ -182,6 +189,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
           />
         </Card>
       </div>
+      {mayOptimise && <OptimiseDialog version={version} isOpen={isOptimising} onClose={() => setOptimising(false)} />}
     </>
   );
 }
@@ -307,6 +315,6 @@ function PublishDialog({ model, version, onClose }: PublishDialogProps) {
 
 /** Of the names of all users and items only some: there may be thousands. */
 function firstOf(names: readonly string[]): string {
-  const most = 50;
+  const most = 12;
   return names.length > most ? `${names.slice(0, most).join(', ')} and ${formatCount(names.length - most)} more` : names.join(', ');
 }

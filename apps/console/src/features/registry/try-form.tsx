@@ -8,7 +8,8 @@ import { PredictDocument } from '../../gql/graphql.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { IntervalBar } from './interval-bar.tsx';
 import { SignatureForm } from './signature-form.tsx';
-import { answerOf, exampleRow, readRow, type Answer, type RowDraft, type RowProblem, type Signature } from './signature.ts';
+import { WhyView } from './why-view.tsx';
+import { answerOf, exampleRow, readRow, type Answer, type Row, type RowDraft, type RowProblem, type Signature } from './signature.ts';
 
 interface TryFormProps {
   endpoint: string;
@@ -18,9 +19,12 @@ interface TryFormProps {
 }
 
 interface Answered {
+  row: Row;
   answer: Answer;
   modelVersion: number;
   requestId: string;
+  /** that the row asked about; null where it asked for none */
+  horizon: number | null;
 }
 
 /** Asks the served model about one row, through the same door as any other program. */
@@ -45,7 +49,9 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
     if (read.type === 'incomplete') return;
     const predicted = await predict.run({ input: { endpoint, rows: [read.row] } });
     const answer = predicted && answerOf(signature, predicted.predictions[0]);
-    setAnswered(predicted && answer ? { answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId } : null);
+    const asked = read.row['horizon'];
+    const horizon = typeof asked === 'number' ? asked : null;
+    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon } : null);
   }
 
   return (
@@ -72,14 +78,14 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
       </Card>
       <Card title="Prediction">
         <div aria-live="polite">
-          {answered ? <AnswerView signature={signature} answered={answered} /> : <p className="text-steel-500">Press Predict to ask the model.</p>}
+          {answered ? <div className="space-y-5"><AnswerView signature={signature} answered={answered} /><WhyView key={answered.requestId} endpoint={endpoint} signature={signature} row={answered.row} /></div> : <p className="text-steel-500">Press Predict to ask the model.</p>}
         </div>
       </Card>
     </div>
   );
 }
 
-function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
+function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId, horizon } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       {answer.items ? (
@@ -95,7 +101,7 @@ function AnswerView({ signature: { output, forecast, survival, personalisation, 
       )}
       {answer.survival !== undefined && (
         <p className="text-sm text-steel-700">
-          {formatShare(answer.survival)} to go on beyond the horizon{survival ? `, ${formatNumber(survival.horizon)} unless the row says otherwise` : ''}.
+          {formatShare(answer.survival)} to go on beyond {formatNumber(horizon ?? survival?.horizon)}.
         </p>
       )}
       {answer.isPersonalised !== undefined && personalisation && (
