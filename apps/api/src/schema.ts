@@ -37,6 +37,8 @@ import './modules/tenants/platform-types.ts';
 import './modules/training/run-types.ts';
 import './modules/training/run-mutations.ts';
 import './modules/training/run-pause-mutations.ts';
+import './modules/training/optimisation-types.ts';
+import './modules/training/optimisation-mutations.ts';
 import './modules/training/configuration-types.ts';
 import './modules/training/run-queue-types.ts';
 import './modules/training/run-subscription.ts';

@@ -1,11 +1,11 @@
-import { silentLogger } from '@millrace/kernel';
+import { newId, silentLogger } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createRegistry } from '@millrace/registry';
 import { createFileStore } from '@millrace/storage';
 import { createRunQueue, type Lease, type RunQueue } from '@millrace/training';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { createApiWorld, irisSpec, type Member, type World } from './api-world.ts';
+import { addModelVersion, createApiWorld, irisSpec, type Member, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
 
 let world: World;
@@ -127,6 +127,71 @@ describe('submitting', () => {
     expect(outcomes.filter((outcome) => outcome.__typename === 'SubmitRunSuccess')).toHaveLength(1);
     expect(outcomes.find((outcome) => outcome.__typename === 'QuotaExceededError')).toMatchObject({ resource: 'ACTIVE_RUNS', limit: 1, used: 1, requested: 1 });
     await world.graphql(cancel, { id: outcomes.find((outcome) => outcome.run).run.id }, poor.token);
+  });
+});
+
+describe('optimising a version', () => {
+  const outcome = '__typename ... on Error { code remedy } ... on ConflictError { field } ... on InvalidInputError { problems { field remedy } }';
+  const optimise = `mutation ($input: OptimizeModelInput!) { optimizeModel(input: $input) { ${outcome} ... on OptimizeModelSuccess { run { id status modelName spec optimisation { target maxLoss steps base { id } } } } } }`;
+  const compress = `mutation ($input: CompressModelInput!) { compressModel(input: $input) { ${outcome} ... on CompressModelSuccess { run { id optimisation { target maxLoss steps } } } } }`;
+  const condense = [{ method: 'CONDENSE', keep: 0.5 }];
+  let cleo: Member;
+  let id: string;
+  let datasetVersionId: string;
+  beforeAll(async () => {
+    cleo = await world.tenant('optimised');
+    ({ versionId: datasetVersionId } = await world.iris(cleo.token));
+    id = await addVersion('nearest');
+  });
+
+  async function addVersion(modelName: string): Promise<string> {
+    const [modelId, modelVersionId] = [newId('model'), newId('modelVersion')];
+    await addModelVersion(world.database.database, cleo.actor.tenantId, { modelId, versionId: modelVersionId, modelName, datasetVersionId, runId: newId('run') });
+    return modelVersionId;
+  }
+  const change = (set: string, of: string) => world.database.asOwner(`UPDATE model_versions SET ${set} WHERE id = $1`, [of]);
+  const ask = async (input: object, token = cleo.token) => (await world.graphql('steps' in input ? compress : optimise, { input }, token)).data!['steps' in input ? 'compressModel' : 'optimizeModel'];
+
+  it('is a run in the queue like any other, on the data and by the configuration of its base', async () => {
+    const { run } = await ask({ modelVersionId: id, target: 'LATENCY' });
+    expect(run).toMatchObject({ status: 'QUEUED', modelName: 'nearest', spec: {}, optimisation: { target: 'LATENCY', maxLoss: 0.5, steps: null, base: { id } } });
+    const chosen = await ask({ modelVersionId: id, steps: [...condense, { method: 'QUANTISE', to: 'FLOAT16', clusters: null }] });
+    expect(chosen.run.optimisation).toEqual({ target: null, maxLoss: null, steps: [{ method: 'condense', keep: 0.5 }, { method: 'quantise', to: 'float16' }] });
+    for (const each of [run, chosen.run]) await world.graphql(cancel, { id: each.id }, cleo.token);
+  });
+
+  it.each([
+    ['no steps', { steps: [] }, 'steps'],
+    ['a step of another family', { steps: [{ method: 'PRUNE', sparsity: 0.5 }] }, 'steps[0].method'],
+    ['a step without its setting', { steps: [{ method: 'CONDENSE' }] }, 'steps[0].keep'],
+    ['a setting of another step', { steps: [{ method: 'MERGE_TREES', keep: 0.5 }] }, 'steps[0].keep'],
+    ['a loss below nothing', { target: 'SIZE', maxLoss: -1 }, 'maxLoss'],
+    ['a loss beyond all', { target: 'SIZE', maxLoss: 101 }, 'maxLoss'],
+    ['more memory than the plan allows', { target: 'SIZE', limits: { memoryMb: 1e6 } }, 'limits.memoryMb'],
+    ['a priority beyond the range', { target: 'SIZE', priority: 101 }, 'priority'],
+  ])('is refused for %s, with field and remedy', async (_what, input, field) => {
+    const { __typename, problems } = await ask({ modelVersionId: id, ...input });
+    expect([__typename, problems?.[0].field]).toEqual(['InvalidInputError', field]);
+    expect(problems[0].remedy).not.toBe('');
+  });
+
+  it('is refused where no step suits, where the version is not ready, was imported or has lost its data, and where there is no room', async () => {
+    expect(await ask({ modelVersionId: newId('modelVersion'), target: 'SIZE' })).toEqual(await ask({ modelVersionId: id, target: 'SIZE' }, ana.token));
+    expect((await ask({ modelVersionId: id, target: 'SIZE' }, ana.token)).code).toBe('version_not_found');
+    const other = await addVersion('other');
+    await change("family = 'baseline'", other);
+    expect((await ask({ modelVersionId: other, target: 'SIZE' })).problems).toMatchObject([{ field: 'modelVersionId' }]);
+    await change("family = 'knn', status = 'FAILED'", other);
+    expect(await ask({ modelVersionId: other, target: 'SIZE' })).toMatchObject({ code: 'version_not_ready', field: 'modelVersionId' });
+    await change("status = 'READY', source = 'ONNX', run_id = NULL, dataset_version_id = NULL", other);
+    expect(await ask({ modelVersionId: other, steps: condense })).toMatchObject({ code: 'version_imported', field: 'modelVersionId' });
+
+    await world.database.asOwner("INSERT INTO quota_counters (tenant_id, resource, limit_value) VALUES ($1, 'ACTIVE_RUNS', 0) ON CONFLICT (tenant_id, resource) DO UPDATE SET limit_value = 0", [cleo.actor.tenantId]);
+    expect((await ask({ modelVersionId: id, target: 'SIZE' })).__typename).toBe('QuotaExceededError');
+    await world.database.asOwner('UPDATE datasets SET deleted_at = now() WHERE tenant_id = $1', [cleo.actor.tenantId]);
+    expect(await ask({ modelVersionId: id, target: 'SIZE' })).toMatchObject({ code: 'dataset_deleted', field: 'modelVersionId' });
+    const { data } = await world.graphql('{ runs { edges { node { status } } } }', {}, cleo.token);
+    expect(data!['runs'].edges.filter(({ node }: { node: { status: string } }) => node.status === 'QUEUED')).toEqual([]);
   });
 });
 

@@ -530,7 +530,7 @@ describe('the permission table', () => {
       expect([name, table.filter(({ fields }) => fields.includes(name)).map(({ permission }) => permission)]).toEqual([name, needs === 'public' || needs === 'signed-in' ? [] : [needs]]);
     }
     const submit = table.find(({ permission }) => permission === 'run:submit')!;
-    expect(submit).toMatchObject({ roles: ['ENGINEER', 'ADMIN', 'OWNER'], scopes: ['TRAIN', 'ADMIN'], fields: ['Mutation.submitRun'] });
+    expect(submit).toMatchObject({ roles: ['ENGINEER', 'ADMIN', 'OWNER'], scopes: ['TRAIN', 'ADMIN'], fields: ['Mutation.compressModel', 'Mutation.optimizeModel', 'Mutation.submitRun'] });
     expect(table.find(({ permission }) => permission === 'dataset:write')!.routes).toEqual(['api: PUT /uploads/{id}']);
   });
 

@@ -3,14 +3,14 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Logger, newId } from '@millrace/kernel';
 import type { BackendName } from '@millrace/learning';
-import { type ModelPackage, verifyPackage } from '@millrace/packaging';
-import type { Registry } from '@millrace/registry';
+import { type ModelPackage, type PackageFiles, verifyPackage } from '@millrace/packaging';
+import { placeInLine, type Registry } from '@millrace/registry';
 import type { ArtefactStore } from '@millrace/storage';
 import type { ClaimedRun, EpochValues, Failure, ProgressReport, RunQueue } from '@millrace/training';
 import type { TrainingSpec } from '@millrace/configuration';
 import { trainerEnvironment } from './environment.ts';
 import { limitsOf, outOfMemory, watchLimits } from './run-limits.ts';
-import type { TrainerJob, TrainerMessage, WorkerMessage } from './trainer-protocol.ts';
+import type { OptimisationJob, TrainerJob, TrainerMessage, WorkerMessage } from './trainer-protocol.ts';
 
 export interface RunAttemptOptions {
   queue: RunQueue;
@@ -50,8 +50,24 @@ const gpuUnavailable: Failure = {
   fault: 'SYSTEM',
 };
 
+const baseGone: Failure = {
+  code: 'BASE_DELETED',
+  field: 'modelVersionId',
+  message: 'The version that was to be optimised has been deleted meanwhile.',
+  remedy: 'Choose another version.',
+  fault: 'USER',
+};
+
 /** How Node ends when its heap is full. */
 const isOutOfMemory = ({ code, signal }: { code: number | null; signal: string | null }): boolean => code === 134 || signal === 'SIGABRT';
+
+/** Lays the files of a package into a folder, as its digest says that they are. */
+async function writeVerifiedPackage(files: PackageFiles, digest: string, into: string): Promise<void> {
+  const verified = verifyPackage(files, { digest });
+  if (verified.type === 'damaged') throw new Error(`The package of the base is damaged: ${verified.problems[0]?.message}`);
+  await fs.mkdir(into, { recursive: true });
+  for (const [name, bytes] of files) await fs.writeFile(path.join(into, path.basename(name)), bytes);
+}
 
 /** Two reports as one: the later figure counts, epochs and trials are all kept. */
 function joined(earlier: ProgressReport, later: ProgressReport): ProgressReport {
@@ -192,6 +208,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     try {
       const checkpointPath = await fetchCheckpoint();
       const bases = await fetchBases();
+      const optimisation = await fetchOptimisation();
+      if (optimisation === 'gone') return void (await queue.fail(lease, baseGone, computeSeconds()));
       await storage.withLocalFile(claimed.datasetVersion.objectKey, async (datasetPath) => {
         startedAt = performance.now();
         const job: TrainerJob = {
@@ -203,6 +221,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
           spec: run.spec as unknown as TrainingSpec,
           checkpointPath,
           bases,
+          ...(optimisation ? { optimisation } : {}),
           workDirectory: folder,
           backend: run.device === 'CPU' && options.backend === 'cuda' ? 'wasm' : options.backend,
           checkpointEverySeconds: options.checkpointEverySeconds,
@@ -237,6 +256,15 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       bases.push({ modelVersionId: base.id, graphPath });
     }
     return bases;
+  }
+
+  async function fetchOptimisation(): Promise<OptimisationJob | 'gone' | null> {
+    if (!claimed.optimisation) return null;
+    const { wanted, base } = claimed.optimisation;
+    if (!base) return 'gone';
+    const packageFolder = path.join(folder, 'base');
+    await writeVerifiedPackage(await options.registry.readPackage(base), base.packageSha256, packageFolder);
+    return { wanted, packageFolder, packageSha256: base.packageSha256 };
   }
 
   async function fetchCheckpoint(): Promise<string | null> {
@@ -328,10 +356,11 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       gzipBytes: trained.packageSizeGzBytes,
     };
     await options.registry.storePackage(lease.tenantId, modelVersionId, modelPackage);
+    const base = claimed.optimisation?.base;
     const outcome = await queue.complete(lease, {
       trials: trained.trials,
       computeSeconds: seconds,
-      version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage },
+      version: { versionId: modelVersionId, metrics: trained.metrics as never, agreement: trained.agreement, modelPackage, ...(trained.optimisation && base ? { optimisation: placeInLine(trained.optimisation, base) } : {}) },
     });
     if (outcome !== 'recorded') await storage.removeAll(`tenants/${lease.tenantId}/packages/${modelVersionId}`);
     else await options.registry.retainBeside(lease.tenantId, modelVersionId);

@@ -1,6 +1,7 @@
-import type { TrainingSpec } from '@millrace/configuration';
+import type { Optimisation, TrainingSpec } from '@millrace/configuration';
 import type { BackendName } from '@millrace/learning';
 import type { Agreement } from '@millrace/packaging';
+import type { VersionOptimisation } from '@millrace/registry';
 import type { Failure, TrialRecord } from '@millrace/training';
 
 /** What the worker tells a training process: its job once, then perhaps to stop, with or without a last checkpoint. */
@@ -20,11 +21,19 @@ export interface TrainerJob {
   checkpointPath: string | null;
   /** by the place of each model: the version that it begins with, and where the graph of its package lies */
   bases: ({ modelVersionId: string; graphPath: string } | null)[];
+  /** of a run that makes a version from another: what to do, and where the files of the other's package lie */
+  optimisation?: OptimisationJob;
   /** the process's own scratch folder */
   workDirectory: string;
   backend: BackendName;
   /** at most one checkpoint in so many seconds */
   checkpointEverySeconds: number;
+}
+
+export interface OptimisationJob {
+  wanted: Optimisation;
+  packageFolder: string;
+  packageSha256: string;
 }
 
 /** What a training process tells its worker. Files are named relative to the work folder. */
@@ -46,6 +55,8 @@ export type TrainerMessage =
       packageSha256: string;
       packageSizeBytes: number;
       packageSizeGzBytes: number;
+      /** of a version made from another: how they compare */
+      optimisation?: Omit<VersionOptimisation, 'parent' | 'origin' | 'lossFromOrigin'>;
     }
   | { type: 'cancelled' }
   | { type: 'paused' }

@@ -1,12 +1,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { maxSearchTrials, splitColumnOf } from '@millrace/configuration';
-import { readTable } from '@millrace/datasets';
+import { maxSearchTrials } from '@millrace/configuration';
 import {
-  type Appraisal, type CheckpointStore, coefficientsOf, type FittedPipeline, predict, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
+  type Appraisal, type CheckpointStore, coefficientsOf, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
-import { agree, type Agreement, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
+import { type Agreement, buildPackage, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { backgroundOf, importanceOf } from './background.ts';
@@ -14,13 +13,13 @@ import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
+import { runOptimisation } from './optimisation-run.ts';
+import { appraisePipeline, compareEngines, samples } from './pipeline-package.ts';
 import { json } from './plain-json.ts';
 import { runRecommendation } from './recommendation-run.ts';
-import { type SampledRows, samplePictures } from './sample-pictures.ts';
-import { sampleRows } from './sample-rows.ts';
 import { runSurvival } from './survival-run.ts';
 import { timeOneRow } from './time-one-row.ts';
-import { asTable } from './training-table.ts';
+import { readTrainingTable } from './training-table.ts';
 import { checkpointFile, type TrainerJob, type TrainerMessage, type WorkerMessage } from './trainer-protocol.ts';
 
 /**
@@ -61,6 +60,11 @@ async function run(job: TrainerJob): Promise<void> {
   const { spec } = job;
   /** News of a run that ends when it is told to: told to pause, it has not ended. */
   const sendPausing = (message: TrainerMessage) => send(message.type === 'cancelled' && pausing ? { type: 'paused' } : message);
+  if (job.optimisation) {
+    savesWhenStopped = true;
+    if (pausing) abort.abort();
+    return runOptimisation(job, job.optimisation, { backend, signal: abort.signal }, sendPausing);
+  }
   if (spec.forecast || spec.survival) {
     savesWhenStopped = true;
     if (pausing) abort.abort();
@@ -69,11 +73,7 @@ async function run(job: TrainerJob): Promise<void> {
   }
   if (spec.anomaly) return runAnomaly(job, { backend, signal: abort.signal, checkpoint: checkpointsOf(job), send: sendPausing });
   if (spec.recommendation) return runRecommendation(job, { backend: backend.name, signal: abort.signal, checkpoint: checkpointsOf(job) }, sendPausing);
-  const features = [...spec.inputFeatures, ...spec.outputFeatures];
-  // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
-  const splitColumn = splitColumnOf(spec);
-  const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
-  const table = asTable(await readTable(job.datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]));
+  const table = await readTrainingTable(job);
 
   const outcome = await (spec.personalisation ? trainPersonalised : train)({
     table,
@@ -82,7 +82,7 @@ async function run(job: TrainerJob): Promise<void> {
     signal: abort.signal,
     bases: await Promise.all(job.bases.map(async (base) => base && readConvolutions(new Map([['model.onnx', await fs.readFile(base.graphPath)]])))),
     onEvent: (event) => forward(event, job),
-    appraise: (pipeline) => appraise(pipeline, table),
+    appraise: (pipeline) => appraisePipeline(pipeline, table),
     checkpoint: checkpointsOf(job),
   });
   if (outcome.type === 'cancelled') return send({ type: pausing ? 'paused' : 'cancelled' });
@@ -127,18 +127,6 @@ async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
   if (event.type === 'epoch') {
     const { trial, epoch, epochs, loss, valLoss, metrics } = event;
     return send({ type: 'epoch', trial, epoch, epochs, values: { loss, valLoss, ...metrics } });
-  }
-}
-
-/** What a model costs when it is served. Rows that the model would refuse tell nothing of its speed. */
-async function appraise(pipeline: FittedPipeline, table: Table): Promise<Appraisal> {
-  const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
-  const model = await loadModel(modelPackage.files);
-  try {
-    const [row] = samples(table, pipeline, new Int32Array(), 1).served;
-    return { predTimeMsP50: await timeOneRow(model, row), sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes };
-  } finally {
-    await model.close();
   }
 }
 
@@ -238,19 +226,6 @@ function searchedRecord(record: SearchRecord): TrialRecord {
     sizeGzBytes: record.appraisal?.sizeGzBytes ?? null,
     best: false,
   };
-}
-
-/** The same rows, or pictures, for both engines. */
-function samples(table: Table, { features, image }: FittedPipeline, testRows: Int32Array, most?: number): SampledRows {
-  if (image) return samplePictures(table, image, testRows, most);
-  const rows = sampleRows(table, features, testRows, most);
-  return { served: rows, learned: rows };
-}
-
-async function compareEngines(pipeline: FittedPipeline, model: LoadedModel, { served, learned }: SampledRows): Promise<Agreement> {
-  const checked = checkRows(model.signature, served);
-  if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await predict(pipeline, learned), await model.predict(checked.rows), pipeline.target);
 }
 
 function failureOf(error: unknown): Failure {

@@ -1,4 +1,5 @@
 import type { Model, ModelVersion, TenantTx } from '@millrace/database';
+import { lossTooGreat } from './version-optimisation.ts';
 
 /** How much worse than the champion its successor may be, on one of the scores. */
 export interface Gate {
@@ -20,17 +21,21 @@ export const isError = (metric: string): boolean => errors.has(metric);
 /** The alias that rules are about: what is in service. */
 export const championAlias = 'champion';
 
-/** What keeps a version from becoming champion; null when nothing does. A model's first champion passes no gate. */
+/** What keeps a version from becoming champion; null when nothing does. A model's first champion is held to no other, an optimised one to what it was made from. */
 export async function whatKeepsFromChampion(tx: TenantTx, model: Model, version: ModelVersion): Promise<GateRefusal | null> {
   if (model.approvalRequired && version.approval !== 'APPROVED') {
     const said = version.approval === 'REJECTED' ? 'was rejected' : 'is not approved yet';
     return { type: 'not-approved', message: `Version ${version.number} ${said}, and only an approved version of ${model.name} may be champion.` };
   }
   const gate = model.gate as Gate | null;
-  if (!gate) return null;
+  const tooGreat = lossTooGreat(model, version);
+  if (!gate && tooGreat === null) return null;
   const { tenantId } = model;
   const champion = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: model.id, name: championAlias } }, include: { version: true } });
-  if (!champion || champion.versionId === version.id) return null;
+  if (champion?.versionId === version.id) return null;
+  // Against what it was made from, so also where there is no champion yet.
+  if (tooGreat !== null) return { type: 'gate-closed', message: tooGreat };
+  if (!gate || !champion) return null;
   const [before, now] = [scoreOf(champion.version, gate.metric), scoreOf(version, gate.metric)];
   if (before === null) return null; // nothing to be worse than
   if (now === null) return { type: 'gate-closed', message: `Version ${version.number} has no score ${gate.metric}, which the gate of ${model.name} asks for.` };

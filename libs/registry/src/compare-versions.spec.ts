@@ -39,14 +39,15 @@ it('a lineage leads from data over runs and files to versions and endpoints, eac
   const datasetVersion = { id: 'dsv_1', number: 2, dataset: { id: 'dst_1', name: 'iris' } };
   const lineage = lineageOf({
     versions: [
-      { id: 'ver_2', number: 2, source: 'PACKAGE', run: null, datasetVersion: null, provenance: { filename: 'p.tar', sha256: 'ff' } },
-      { id: 'ver_1', number: 1, source: 'RUN', run, datasetVersion, provenance: {} },
+      { id: 'ver_2', number: 2, source: 'PACKAGE', run: null, datasetVersion: null, provenance: { filename: 'p.tar', sha256: 'ff' }, optimisation: null },
+      { id: 'ver_1', number: 1, source: 'RUN', run, datasetVersion, provenance: {}, optimisation: null },
+      { id: 'ver_3', number: 3, source: 'RUN', run: { id: 'run_3', status: 'SUCCEEDED' }, datasetVersion, provenance: {}, optimisation: { parent: { id: 'ver_1', number: 1 } } },
     ],
     aliases: [{ name: 'champion', versionId: 'ver_1' }, { name: 'old', versionId: 'ver_0' }],
     endpoints: [{ id: 'end_1', name: 'press', aliasName: 'champion' }, { id: 'end_2', name: 'gone', aliasName: 'old' }],
   });
   expect(lineage.nodes.map(({ id, kind }) => [id, kind])).toEqual([
-    ['ver_2', 'MODEL_VERSION'], ['file:ff', 'FILE'], ['ver_1', 'MODEL_VERSION'], ['dsv_1', 'DATASET_VERSION'], ['run_1', 'RUN'], ['end_1', 'ENDPOINT'],
+    ['ver_2', 'MODEL_VERSION'], ['file:ff', 'FILE'], ['ver_1', 'MODEL_VERSION'], ['dsv_1', 'DATASET_VERSION'], ['run_1', 'RUN'], ['ver_3', 'MODEL_VERSION'], ['run_3', 'RUN'], ['end_1', 'ENDPOINT'],
   ]);
-  expect(lineage.edges.map(({ from, to, label }) => `${from}>${to} ${label}`.trim())).toEqual(['file:ff>ver_2 package', 'dsv_1>run_1', 'run_1>ver_1', 'ver_1>end_1 champion']);
+  expect(lineage.edges.map(({ from, to, label }) => `${from}>${to} ${label}`.trim())).toEqual(['file:ff>ver_2 package', 'dsv_1>run_1', 'run_1>ver_1', 'dsv_1>run_3', 'run_3>ver_3', 'ver_1>run_3 optimised', 'ver_1>end_1 champion']);
 });

@@ -44,3 +44,4 @@ export {
 } from './rollouts.ts';
 export { createTrafficRecorder, type TrafficRecorder } from './traffic-recorder.ts';
 export type { ServedRequest, Variant, VersionTraffic } from './traffic.ts';
+export { optimisationOf, placeInLine, type ServingCost, type VersionOptimisation } from './version-optimisation.ts';

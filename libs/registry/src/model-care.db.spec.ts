@@ -1,6 +1,8 @@
-import { newId } from '@millrace/kernel';
+import { newId, silentLogger } from '@millrace/kernel';
 import { buildPackage, type FittedPipeline } from '@millrace/packaging';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { createRollouts } from './rollouts.ts';
+import { placeInLine, type VersionOptimisation } from './version-optimisation.ts';
 
 let world: World;
 let tenant: TenantInWorld;
@@ -17,7 +19,7 @@ const pipeline: FittedPipeline = {
 };
 
 /** A version as an import leaves it: without a run of its own. */
-async function addVersion(modelName: string, metrics: object = { f1: 0.9 }, agrees = true) {
+async function addVersion(modelName: string, metrics: object = { f1: 0.9 }, agrees = true, optimisation?: VersionOptimisation) {
   const versionId = newId('modelVersion');
   const modelPackage = buildPackage(pipeline, { metrics: {}, lineage: {} });
   await world.registry.storePackage(tenant.tenantId, versionId, modelPackage);
@@ -26,7 +28,7 @@ async function addVersion(modelName: string, metrics: object = { f1: 0.9 }, agre
     : ({ type: 'disagrees', rows: 1, maxDifference: 1, tolerance: 1e-4, differing: 1, first: { row: 0, pipeline: undefined, package: undefined }, message: 'They differ.' } as const);
   return world.db.database.forTenant(tenant.tenantId).transaction((tx) =>
     world.registry.addVersion(tx, {
-      tenantId: tenant.tenantId, versionId, modelName, runId: null, datasetVersionId: null, imported: { source: 'ONNX', provenance: { filename: 'm.onnx' } }, modelPackage, metrics: metrics as never, agreement,
+      tenantId: tenant.tenantId, versionId, modelName, runId: null, datasetVersionId: null, imported: { source: 'ONNX', provenance: { filename: 'm.onnx' } }, modelPackage, metrics: metrics as never, agreement, optimisation,
     }),
   );
 }
@@ -36,7 +38,7 @@ const champion = (modelId: string, versionNumber: number) => world.registry.setA
 const numbersOf = async (modelId: string): Promise<number[]> =>
   (await world.db.asOwner<{ number: number }>('SELECT number FROM model_versions WHERE model_id = $1 ORDER BY number', [modelId])).map(({ number }) => number);
 const filesOf = async (versionId: string): Promise<number> => (await world.storage.list(`tenants/${tenant.tenantId}/packages/${versionId}`)).length;
-const policy = { approvalRequired: false, gate: null, keepVersions: null };
+const policy = { approvalRequired: false, gate: null, optimisedAtMostWorse: null, keepVersions: null };
 
 describe('approval', () => {
   it('lets champion move only to what was approved, where the model asks for it', async () => {
@@ -89,8 +91,45 @@ describe('a gate', () => {
     expect((await champion(modelId, 4)).type).toBe('set');
   });
 
+  it('for optimised versions looks at what was lost since the trained one, whatever the champion is', async () => {
+    const cost = { sizeBytes: 1, sizeGzBytes: 1, predTimeMsP50: 1 };
+    const measured = (loss: number | null) => ({
+      steps: [{ method: 'merge_trees' }], metric: 'f1', score: 0.9, parentScore: 0.9, cost, parentCost: cost,
+      loss: loss === null ? null : { loss, lower: loss - 1, upper: loss + 1, coverage: 0.95, rows: 30 },
+    });
+    const trained = await addVersion('smaller');
+    const { modelId } = trained;
+    const made = async (from: typeof trained, loss: number | null) => addVersion('smaller', {}, true, placeInLine(measured(loss), from));
+    const slightly = await made(trained, 0.3);
+    await made(slightly, 0.3); // 3: half a point of its own, more than half in all
+    await made(trained, -2); // 4: better
+    await made(trained, null); // 5: nobody knows
+    expect((await champion(modelId, 3)).type).toBe('set'); // no policy yet
+    await world.registry.deleteAlias(owner(), { modelId, alias: 'champion' });
+    await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse: 0.5 });
+
+    expect(await champion(modelId, 3)).toMatchObject({ type: 'gate-closed', message: expect.stringMatching(/0\.3 points of f1 against version 2, -0\.7 to 1\.3 with 95 % confidence; from version 1 on 0\.6 in all\. At most 0\.5/) });
+    expect((await champion(modelId, 5)).type).toBe('gate-closed');
+    for (const number of [2, 4, 1]) expect((await champion(modelId, number)).type).toBe('set');
+    // Traffic is no way around it.
+    const endpointName = 'smaller';
+    await world.registry.publish(owner(), { versionId: trained.id, endpointName });
+    const rollouts = createRollouts({ database: world.db.database, logger: silentLogger });
+    const [half, rest] = [3, 1].map((versionNumber) => ({ versionNumber, percent: 50 }));
+    expect(await rollouts.setTraffic(owner(), { endpointName, traffic: [half!, rest!], mirror: [] })).toMatchObject({ type: 'conflict', code: 'gate_closed', field: 'traffic[0].versionNumber' });
+    expect(await rollouts.setTraffic(owner(), { endpointName, traffic: [{ versionNumber: 1, percent: 100 }], mirror: [half!] })).toMatchObject({ type: 'set' });
+    expect(await rollouts.start(owner(), { endpointName, versionNumber: 3 })).toMatchObject({ type: 'conflict', code: 'gate_closed' });
+    // The policy is the way to let it through all the same.
+    await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse: 0.7 });
+    expect((await rollouts.start(owner(), { endpointName, versionNumber: 3 })).type).toBe('started');
+    // One that came to be too much worse for a stricter policy gets no further.
+    await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse: 0.5 });
+    expect(await rollouts.promote(owner(), endpointName)).toMatchObject({ type: 'conflict', code: 'gate_closed' });
+  });
+
   it('of no sense is refused', async () => {
     const { modelId } = await addVersion('gateless');
+    for (const optimisedAtMostWorse of [-0.1, 101, NaN]) expect((await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse })).type).toBe('invalid');
     for (const gate of [{ metric: '', atMostWorse: 0 }, { metric: 'a b', atMostWorse: 0 }, { metric: 'f1', atMostWorse: NaN }]) {
       expect((await world.registry.savePolicy(owner(), { ...policy, modelId, gate })).type).toBe('invalid');
     }

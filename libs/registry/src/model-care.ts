@@ -16,6 +16,8 @@ export interface ModelPolicy {
   modelId: string;
   approvalRequired: boolean;
   gate: Gate | null;
+  /** points that an optimised version may be worse than the trained one that it comes from; null for any */
+  optimisedAtMostWorse: number | null;
   /** so many versions without an alias are kept; null keeps all */
   keepVersions: number | null;
 }
@@ -79,19 +81,20 @@ export function createModelCare({ database, storage, quota }: { database: Databa
     },
 
     /** What a champion must be, and how many versions are kept: those that are too many go at once. */
-    async savePolicy(actor: Actor, { modelId, approvalRequired, gate, keepVersions }: ModelPolicy): Promise<SavePolicyOutcome> {
+    async savePolicy(actor: Actor, { modelId, approvalRequired, gate, optimisedAtMostWorse, keepVersions }: ModelPolicy): Promise<SavePolicyOutcome> {
       requirePermission(actor, 'model:approve');
       const { tenantId } = actor;
       const problems: Problem[] = [];
       if (gate && !/^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(gate.metric)) problems.push(problem('metric_unfit', 'gate.metric', 'This is no name of a score.', 'Name one as the metrics of a version do, such as f1 or rmse.'));
       if (gate && !Number.isFinite(gate.atMostWorse)) problems.push(problem('number_unfit', 'gate.atMostWorse', 'This is no number.', 'Say how much worse a champion may be, in the unit of the score.'));
+      if (optimisedAtMostWorse !== null && !(optimisedAtMostWorse >= 0 && optimisedAtMostWorse <= 100)) problems.push(problem('number_unfit', 'optimisedAtMostWorse', 'This is no number of points from 0 to 100.', 'Say how many points worse an optimised version may be, such as 0.5, or leave it out to allow any.'));
       if (keepVersions !== null && (keepVersions < 1 || keepVersions > 10_000)) problems.push(problem('number_unfit', 'keepVersions', 'This is no number from 1 to 10000.', 'Say how many versions without an alias are kept, or leave it out to keep all.'));
       if (problems.length) return { type: 'invalid', problems };
       const model = await database.forTenant(tenantId).transaction(async (tx) => {
         const found = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
         if (!found) return null;
-        const data = { approvalRequired, gate: gate ? { metric: gate.metric, atMostWorse: gate.atMostWorse } : Prisma.DbNull, keepVersions };
-        await recordAudit(tx, actor, { action: 'model.save_policy', subject: modelId, details: { approvalRequired, gate: gate ? { ...gate } : null, keepVersions } });
+        const data = { approvalRequired, gate: gate ? { metric: gate.metric, atMostWorse: gate.atMostWorse } : Prisma.DbNull, optimisedAtMostWorse, keepVersions };
+        await recordAudit(tx, actor, { action: 'model.save_policy', subject: modelId, details: { approvalRequired, gate: gate ? { ...gate } : null, optimisedAtMostWorse, keepVersions } });
         return tx.model.update({ where: { tenantId_id: { tenantId, id: modelId } }, data });
       });
       if (!model) return modelNotFound;

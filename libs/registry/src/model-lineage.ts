@@ -7,6 +7,8 @@ export interface LineageFacts {
     run: { id: string; status: string } | null;
     datasetVersion: { id: string; number: number; dataset: { id: string; name: string } } | null;
     provenance: unknown;
+    /** of a version made from another: see VersionOptimisation */
+    optimisation: unknown;
   }[];
   aliases: { name: string; versionId: string }[];
   endpoints: { id: string; name: string; aliasName: string }[];
@@ -23,7 +25,7 @@ export interface Lineage {
   edges: { from: string; to: string; label: string }[];
 }
 
-/** Data set version → run → version → endpoint, each once; a version from elsewhere comes from its file. */
+/** Data set version → run → version → endpoint, each once; a version from elsewhere comes from its file, an optimised one from its parent too. */
 export function lineageOf({ versions, aliases, endpoints }: LineageFacts): Lineage {
   const nodes = new Map<string, LineageNode>();
   const edges: Lineage['edges'] = [];
@@ -42,6 +44,12 @@ export function lineageOf({ versions, aliases, endpoints }: LineageFacts): Linea
       add(file, 'FILE', filename ?? 'a file');
       edges.push({ from: file, to: id, label: source === 'PACKAGE' ? 'package' : 'ONNX' });
     }
+  }
+  for (const { run, optimisation } of versions) {
+    const { parent } = (optimisation ?? {}) as { parent?: { id: string; number: number } };
+    if (!parent || !run) continue;
+    if (!nodes.has(parent.id)) add(parent.id, 'MODEL_VERSION', `version ${parent.number}`); // it may be gone
+    edges.push({ from: parent.id, to: run.id, label: 'optimised' });
   }
   for (const { id, name, aliasName } of endpoints) {
     const served = aliases.find((alias) => alias.name === aliasName);

@@ -13,6 +13,7 @@ import { ModelTaskConflict } from './model-task-conflict.ts';
 import { endTraffic } from './rollouts.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
 import { createTrustedKeys } from './trusted-keys.ts';
+import type { VersionOptimisation } from './version-optimisation.ts';
 
 export interface RegistryOptions {
   database: Database;
@@ -34,6 +35,8 @@ export interface NewVersion {
   /** scores on the test split */
   metrics: Prisma.InputJsonObject;
   agreement: Agreement;
+  /** of a version made from another */
+  optimisation?: VersionOptimisation | undefined;
 }
 
 /** What the data plane needs to serve an endpoint. */
@@ -134,6 +137,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
           signature: modelPackage.signature as unknown as Prisma.InputJsonObject,
           metrics: input.metrics,
           agreement: agreement as unknown as Prisma.InputJsonObject,
+          ...(input.optimisation ? { optimisation: input.optimisation as unknown as Prisma.InputJsonObject } : {}),
         },
       });
       await notify(tx, 'millrace_registry', tenantId);

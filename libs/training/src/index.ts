@@ -9,6 +9,8 @@ export {
   type RunQueue,
   type TrialRecord,
 } from './queue.ts';
+export type { RunDevice, RunTerms } from './enqueue-run.ts';
+export { type OptimisationBase, optimisationOfRun, type OptimiseModelInput, type OptimiseModelOutcome, type RunOptimisation, suitingMethods } from './optimise-model.ts';
 export type { QueuePlace, WaitReason } from './queue-place.ts';
 export { isFinal, type RunStatus } from './run-state.ts';
 export {
@@ -16,7 +18,6 @@ export {
   createTraining,
   type PauseOutcome,
   type ResumeOutcome,
-  type RunDevice,
   type SubmitOutcome,
   type SubmitRunInput,
   type Training,

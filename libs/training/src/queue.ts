@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { recordAudit } from '@millrace/auth';
-import type { TrainingSpec } from '@millrace/configuration';
+import type { Optimisation, TrainingSpec } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -8,6 +8,7 @@ import { ModelTaskConflict, type NewVersion, type Registry } from '@millrace/reg
 import { findBases } from './base-version.ts';
 import { claimNext } from './claim.ts';
 import { endRun, meterRun } from './run-cost.ts';
+import { findOptimisationBase, type OptimisationBase, optimisationOfRun } from './optimise-model.ts';
 import { appendEvent, transition } from './run-state.ts';
 import { announceWorker, withdrawWorker, type WorkerAnnouncement } from './worker-roll.ts';
 
@@ -34,6 +35,8 @@ export interface ClaimedRun {
   datasetVersion: DatasetVersion;
   /** by the place of each model: the version that it begins with, if any */
   bases: Awaited<ReturnType<typeof findBases>>;
+  /** of a run that makes a version from another: what to do to what; the base is null where it is gone meanwhile */
+  optimisation?: { wanted: Optimisation; base: OptimisationBase | null };
 }
 
 export interface EpochValues {
@@ -71,7 +74,7 @@ export interface TrialRecord {
 
 export interface CompletionInput {
   trials: TrialRecord[];
-  version: Pick<NewVersion, 'versionId' | 'metrics' | 'agreement' | 'modelPackage'>;
+  version: Pick<NewVersion, 'versionId' | 'metrics' | 'agreement' | 'modelPackage' | 'optimisation'>;
   /** of the run in all, as everywhere here */
   computeSeconds: number;
 }
@@ -79,7 +82,7 @@ export interface CompletionInput {
 export interface Failure {
   /** stable, SCREAMING_CASE */
   code: string;
-  /** the input of submitRun to change, such as `limits.memoryMb` */
+  /** the input of submitRun, or of what else asked for the run, to change, such as `limits.memoryMb` */
   field?: string;
   message: string;
   remedy: string;
@@ -174,6 +177,8 @@ export function createRunQueue(options: RunQueueOptions) {
       const lease = { ...claimed, token };
       return database.forTenant(claimed.tenantId).transaction(async (tx) => {
         const { datasetVersion, ...run } = await tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } });
+        const wanted = optimisationOfRun(run);
+        if (wanted) return { lease, run, datasetVersion, bases: [], optimisation: { wanted, base: await findOptimisationBase(tx, claimed.tenantId, wanted) } };
         return { lease, run, datasetVersion, bases: await findBases(tx, claimed.tenantId, run.spec as unknown as TrainingSpec) };
       });
     },

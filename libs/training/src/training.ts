@@ -1,12 +1,13 @@
-import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
+import { type Actor, recordAudit, requirePermission } from '@millrace/auth';
 import { checkSpecAgainstColumns, checkTimeColumn, type ColumnSummary, locateProblems, parseTrainingSpec, type SpecProblem, type Task, taskOf } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { DatasetProfile, Datasets, Leak } from '@millrace/datasets';
-import { newId, type Problem } from '@millrace/kernel';
-import { leastRunMemoryMb, type Quota, type QuotaExceeded, type TrainingLimits } from '@millrace/quota';
+import type { Problem } from '@millrace/kernel';
+import type { Quota, TrainingLimits } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
 import { pinBases } from './base-version.ts';
-import { computeSecondsThisMonth } from './claim.ts';
+import { enqueueRun, type EnqueueOutcome, priorityProblems, type RunTerms } from './enqueue-run.ts';
+import { createOptimiseModel } from './optimise-model.ts';
 import { createQueuePlaces } from './queue-place.ts';
 import { endRun } from './run-cost.ts';
 import { appendEvent, isFinal, transition } from './run-state.ts';
@@ -19,33 +20,22 @@ export interface TrainingOptions {
   storage: { removeAll(prefix: string): Promise<unknown> };
 }
 
-export interface SubmitRunInput {
+export interface SubmitRunInput extends RunTerms {
   datasetVersionId: string;
   /** the registered model that gets a version when the run succeeds; made if it is new */
   modelName: string;
   /** the training configuration, unchecked: an object, or YAML */
   spec: unknown;
-  /** within the tenant; higher goes first */
-  priority?: number;
   /** columns that give the target away and are to be used all the same; see `leaking` */
   acknowledgedLeaks?: readonly string[];
-  /** what to compute on; AUTO if left out */
-  device?: RunDevice;
-  /** the most the run may have; what is left out is as the plan has it */
-  limits?: { memoryMb?: number | null | undefined; minutes?: number | null | undefined };
 }
 
-export type RunDevice = Run['device'];
-
 export type SubmitOutcome =
-  | { type: 'submitted'; run: Run }
-  | { type: 'invalid'; problems: Problem[] }
+  | EnqueueOutcome
   | { type: 'dataset-version-not-found' }
   /** input features give the target away, and the caller hasn't said that this is meant */
   | { type: 'leaking'; leaks: Leak[]; columns: string[] }
-  | { type: 'model-conflict'; modelName: string; message: string }
-  | { type: 'compute-seconds-used-up'; limit: number; used: number }
-  | QuotaExceeded;
+  | { type: 'model-conflict'; modelName: string; message: string };
 
 export type CancelOutcome = { type: 'cancelled' | 'cancel-requested' | 'already-final'; run: Run } | { type: 'not-found' };
 
@@ -71,19 +61,19 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
   }
 
   return {
+    /** Accepts a run that makes a smaller or faster version from one that is there. */
+    optimiseModel: createOptimiseModel({ database, quota }),
+
     /**
      * Accepts a run: everything that can be known to be wrong is refused now, with field and remedy. The quota is reserved
      * in the transaction that creates the run.
      */
     async submit(actor: Actor, input: SubmitRunInput): Promise<SubmitOutcome> {
       requirePermission(actor, 'run:submit');
-      const priority = input.priority ?? 0;
       const problems: Problem[] = [];
       const unfitName = nameProblem(input.modelName, 'modelName', 'model');
       if (unfitName) problems.push(unfitName);
-      if (!Number.isInteger(priority) || Math.abs(priority) > 100) {
-        problems.push({ code: 'priority_unfit', field: 'priority', message: 'The priority is no whole number from -100 to 100.', remedy: 'Leave it out, or give 0.' });
-      }
+      problems.push(...priorityProblems(input));
       const parsed = parseTrainingSpec(input.spec);
       if (parsed.type === 'invalid') problems.push(...parsed.problems.map(asProblem));
       if (parsed.type === 'invalid' || problems.length) return { type: 'invalid', problems };
@@ -114,37 +104,9 @@ export function createTraining({ database, quota, datasets, storage }: TrainingO
           const message = `The model ${input.modelName} is for ${taskName(model.task)}, this run for ${taskName(task)}.`;
           return { type: 'model-conflict', modelName: input.modelName, message };
         }
-        const allowed = await quota.trainingLimits(tx, tenantId);
-        const { memoryMb = null, minutes = null } = input.limits ?? {};
-        const excesses = limitProblems({ memoryMb, minutes }, allowed);
-        if (excesses.length) return { type: 'invalid', problems: excesses };
-        if (allowed.computeSecondsPerMonth !== null) {
-          const [spent] = await tx.$queryRaw<{ used: number }[]>`SELECT ${computeSecondsThisMonth(Prisma.sql`${tenantId}`)} AS used`;
-          if (spent!.used >= allowed.computeSecondsPerMonth) return { type: 'compute-seconds-used-up', limit: allowed.computeSecondsPerMonth, used: spent!.used };
-        }
-        const runId = newId('run');
-        const reserved = await quota.reserve(tx, tenantId, { resource: 'ACTIVE_RUNS', amount: 1n, subject: runId });
-        if (reserved.type !== 'reserved') return reserved;
-        await tx.$executeRaw`INSERT INTO tenant_queues (tenant_id) VALUES (${tenantId}) ON CONFLICT DO NOTHING`;
-        const run = await tx.run.create({
-          data: {
-            id: runId,
-            tenantId,
-            datasetVersionId: found.id,
-            modelName: input.modelName,
-            spec: parsed.spec,
-            acknowledgedLeaks: acknowledged,
-            priority,
-            device: input.device ?? 'AUTO',
-            memoryMb: memoryMb ?? allowed.runMemoryMb,
-            minutes: minutes ?? allowed.runMinutes,
-            createdBy: actorName(actor),
-          },
-        });
-        await appendEvent(tx, tenantId, runId, 'submitted');
-        await recordAudit(tx, actor, { action: 'run.submit', subject: runId, details: { modelName: input.modelName, ...(acknowledged.length > 0 ? { acknowledgedLeaks: acknowledged } : {}) } });
-        await notify(tx, 'millrace_queue');
-        return { type: 'submitted', run };
+        const work = { datasetVersionId: found.id, modelName: input.modelName, spec: parsed.spec, acknowledgedLeaks: acknowledged };
+        const details = { modelName: input.modelName, ...(acknowledged.length > 0 ? { acknowledgedLeaks: acknowledged } : {}) };
+        return enqueueRun(tx, quota, actor, work, input, { action: 'run.submit', details });
       });
     },
 
@@ -227,18 +189,6 @@ async function request(tx: TenantTx, { tenantId, id }: Run, what: 'cancel' | 'pa
   await tx.$executeRaw`UPDATE runs SET ${column} = clock_timestamp() WHERE tenant_id = ${tenantId} AND id = ${id}`;
   await appendEvent(tx, tenantId, id, `${what}-requested`);
   await notify(tx, 'millrace_run', `${tenantId}:${id}`);
-}
-
-function limitProblems(asked: { memoryMb: number | null; minutes: number | null }, allowed: TrainingLimits): Problem[] {
-  const ranges = [
-    { name: 'memoryMb', unit: 'MB of memory', value: asked.memoryMb, least: leastRunMemoryMb, most: allowed.runMemoryMb },
-    { name: 'minutes', unit: 'minutes', value: asked.minutes, least: 1, most: allowed.runMinutes },
-  ];
-  return ranges.flatMap(({ name, unit, value, least, most }) => {
-    if (value === null || (Number.isInteger(value) && value >= least && value <= most)) return [];
-    const message = value > most ? `Your plan allows a run ${most} ${unit}.` : `A run needs at least ${least} ${unit}, as a whole number.`;
-    return [{ code: 'limit_unfit', field: `limits.${name}`, message, remedy: `Give ${least} to ${most}, or leave it out for ${most}.` }];
-  });
 }
 
 function specColumns(version: DatasetVersion): ColumnSummary[] {

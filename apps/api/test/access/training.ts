@@ -14,7 +14,7 @@ async function queuedRun({ world, acme, ours }: Stage): Promise<string> {
 export const trainingRows: Rows = {
   'Query.runs': { operation: '{ runs { edges { node { id modelName } } } }', needs: 'run:read' },
   'Query.run': {
-    operation: 'query ($id: ID!) { run(id: $id) { id modelName events { type } metrics { epoch } trials { number } queuePosition queue { position estimatedStart waitsFor reason } limits { memoryMb minutes } } }',
+    operation: 'query ($id: ID!) { run(id: $id) { id modelName events { type } metrics { epoch } trials { number } queuePosition queue { position estimatedStart waitsFor reason } limits { memoryMb minutes } optimisation { target steps base { id } } } }',
     needs: 'run:read',
     variables: ({ run }) => ({ id: run }),
   },
@@ -25,6 +25,16 @@ export const trainingRows: Rows = {
     operation: `mutation ($version: ID!, $spec: JSON!) { submitRun(input: { datasetVersionId: $version, modelName: "m", spec: $spec }) { ${error} } }`,
     needs: 'run:submit',
     variables: ({ datasetVersion }) => ({ version: datasetVersion, spec: irisSpec }),
+  },
+  'Mutation.optimizeModel': {
+    operation: `mutation ($id: ID!) { optimizeModel(input: { modelVersionId: $id, target: SIZE, maxLoss: 1 }) { ${error} } }`,
+    needs: 'run:submit',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
+  },
+  'Mutation.compressModel': {
+    operation: `mutation ($id: ID!) { compressModel(input: { modelVersionId: $id, steps: [{ method: CONDENSE, keep: 0.5 }] }) { ${error} } }`,
+    needs: 'run:submit',
+    variables: ({ modelVersion }) => ({ id: modelVersion }),
   },
   'Mutation.cancelRun': {
     operation: `mutation ($id: ID!) { cancelRun(input: { id: $id }) { ${error} } }`,

@@ -140,6 +140,21 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await inspection.query('UPDATE quota_counters SET limit_value = 1000000000 WHERE tenant_id = $1', [acme.tenantId]);
   },
 
+  async 'a version made smaller, and what was made of it'(stage) {
+    const { ask, change, anOwner, acme, canary, inspection } = onStage(stage);
+    const credential = await anOwner();
+    // Its family is a mark, which suits nothing.
+    const [version] = await inspection.query(`SELECT id, model_id FROM model_versions WHERE tenant_id = $1 AND number = 1 AND status = 'READY' AND run_id IS NOT NULL`, [acme.tenantId]);
+    const { id: modelVersionId, model_id: modelId } = version as { id: string; model_id: string };
+    await inspection.query(`UPDATE model_versions SET family = 'knn' WHERE id = $1`, [modelVersionId]);
+    const optimised = await change('optimizeModel', { modelVersionId, target: 'LATENCY', maxLoss: 1, priority: 1, limits: { memoryMb: 512, minutes: 1 } }, credential);
+    await change('compressModel', { modelVersionId, steps: [{ method: 'CONDENSE', keep: 0.5 }] }, credential);
+    const [failed] = await inspection.query(`SELECT id FROM runs WHERE tenant_id = $1 AND status = 'FAILED' AND optimisation IS NOT NULL LIMIT 1`, [acme.tenantId]);
+    for (const { id } of [optimised['run'], failed as { id: string }]) await ask('query', 'run', { id }, credential);
+    await ask('query', 'model', { id: modelId }, credential);
+    await inspection.query(`UPDATE model_versions SET family = $2 WHERE id = $1`, [modelVersionId, `family-${canary}`]);
+  },
+
   async 'a file that is none'(stage) {
     const { change, anOwner, canary, world } = onStage(stage);
     const credential = await anOwner();
@@ -210,7 +225,7 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await ask('query', 'versionComparison', { leftId: first, rightId: second }, credential);
     await ask('query', 'modelLineage', { modelId }, credential);
     await change('reviewModelVersion', { versionId: first, verdict: 'APPROVED', comment: `fit ${canary}` }, credential);
-    await change('saveModelPolicy', { modelId, approvalRequired: false, gate: { metric: 'f1', atMostWorse: 1 } }, credential);
+    await change('saveModelPolicy', { modelId, approvalRequired: false, gate: { metric: 'f1', atMostWorse: 1 }, optimisedAtMostWorse: 0.5 }, credential);
     await change('describeModel', { modelId, description: `does ${canary}`, tags: [canary] }, credential);
     await change('describeModelVersion', { versionId: first, card: `# ${canary}`, tags: [canary] }, credential);
     await change('deleteModelVersion', { versionId: second }, credential);

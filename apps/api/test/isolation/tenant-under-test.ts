@@ -128,7 +128,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
           ...common, id: runningRun, status: 'RUNNING', leaseToken: randomUUID(), leaseUntil: new Date(Date.now() + 3_600_000), leasedBy: `worker-${canary}`,
           progress: { trial: 0, trials: 1, family: `family-${canary}`, epoch: 1, epochs: 9 }, backend: `backend-${canary}`, checkpointKey: `tenants/${tenantId}/${canary}`,
         },
-        { ...common, id: failedRun, status: 'FAILED', finishedAt: new Date(), failureCode: `CODE_${canary}`, failureMessage: `failed ${canary}`, failureRemedy: `mend ${canary}` },
+        { ...common, id: failedRun, status: 'FAILED', finishedAt: new Date(), failureCode: `CODE_${canary}`, failureMessage: `failed ${canary}`, failureRemedy: `mend ${canary}`, optimisation: { base: versionId, steps: [{ method: 'condense', keep: 0.5, note: canary }] } },
         { ...common, id: doneRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
         { ...common, id: otherRun, status: 'SUCCEEDED', finishedAt: new Date(), computeSeconds: 2 },
       ],
@@ -140,9 +140,14 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     }
     await tx.model.create({ data: { id: modelId, tenantId, name: `model-${canary}`, task: 'CLASSIFICATION', description: `does ${canary}`, tags: [canary], gate: { metric: canary, atMostWorse: 1 } } });
     const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 }, provenance: { filename: canary }, tags: [canary] };
+    const cost = { sizeBytes: 2, sizeGzBytes: 1, predTimeMsP50: 0.5 };
+    const optimisation = {
+      parent: { id: versionId, number: 1 }, origin: { id: versionId, number: 1 }, steps: [{ method: 'condense', keep: 0.5, note: canary }], metric: `f1-${canary}`,
+      score: 0.9, parentScore: 0.91, loss: { loss: 1, lower: -1, upper: 2, coverage: 0.95, rows: 30 }, lossFromOrigin: 1, cost, parentCost: cost,
+    };
     await tx.modelVersion.create({ data: { ...shared, id: versionId, number: 1, status: 'READY', runId: doneRun } });
     await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}`, signature: { inputs: [{ name: canary, type: 'category', required: true, categories: [canary] }] } } });
-    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 3, status: 'READY', runId: otherRun } });
+    await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 3, status: 'READY', runId: otherRun, optimisation } });
     await tx.versionReview.create({ data: { id: newId('versionReview'), tenantId, versionId, verdict: 'APPROVED', comment: `fit ${canary}`, evidence: { [canary]: 1 }, reviewedBy: `person:${owner.actor.personId}` } });
     await tx.modelImport.create({ data: { id: newId('modelImport'), tenantId, uploadId, modelName: `model-${canary}`, options: { signature: { name: canary } }, problems: [{ code: 'not_onnx', field: 'model', message: canary, remedy: canary }], status: 'FAILED', finishedAt: new Date(), versionId, createdBy: `person:${owner.actor.personId}` } });
     await tx.usageRecord.createMany({

@@ -65,6 +65,7 @@ const saveModelPolicyInput = builder.inputType('SaveModelPolicyInput', {
     modelId: t.id({ required: true, description: 'mdl_…' }),
     approvalRequired: t.boolean({ required: true, description: 'Whether the alias champion moves only to approved versions.' }),
     gate: t.field({ type: modelGateInput, description: 'What the alias champion is held to; nothing if left out.' }),
+    optimisedAtMostWorse: t.float({ description: 'Points that an optimised version may be worse than the trained one that it comes from, such as 0.5; any if left out.' }),
     keepVersions: t.int({ description: 'So many of the latest versions without an alias are kept; all if left out.' }),
   }),
 });
@@ -166,9 +167,9 @@ builder.mutationFields((t) => ({
     description: 'Says what the champion of a model must be, and how many versions are kept.',
     args: { input: t.arg({ type: saveModelPolicyInput, required: true, description: 'Model and policy.' }) },
     resolve: async (_root, { input }, { services, signedIn }) => {
-      const { modelId, approvalRequired, gate, keepVersions } = input;
+      const { modelId, approvalRequired, gate, optimisedAtMostWorse, keepVersions } = input;
       if (!isId('model', modelId)) return notFound('model', 'modelId');
-      const outcome = await services.registry.savePolicy(signedIn, { modelId, approvalRequired, gate: gate ?? null, keepVersions: keepVersions ?? null });
+      const outcome = await services.registry.savePolicy(signedIn, { modelId, approvalRequired, gate: gate ?? null, optimisedAtMostWorse: optimisedAtMostWorse ?? null, keepVersions: keepVersions ?? null });
       switch (outcome.type) {
         case 'saved':
           return { __typename: 'SaveModelPolicySuccess' as const, modelId: outcome.model.id, removedVersions: outcome.removed };

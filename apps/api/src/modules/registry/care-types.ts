@@ -53,6 +53,7 @@ builder.prismaObjectFields('Model', (t) => ({
   tags: t.exposeStringList('tags', { description: 'Words to find it by.' }),
   approvalRequired: t.exposeBoolean('approvalRequired', { description: 'Whether the alias champion moves only to approved versions.' }),
   gate: t.field({ type: gateType, nullable: true, description: 'What a new champion is held to; null for nothing.', resolve: ({ gate }) => gate as { metric: string; atMostWorse: number } | null }),
+  optimisedAtMostWorse: t.exposeFloat('optimisedAtMostWorse', { nullable: true, description: 'Points that an optimised version may be worse than the trained one that it comes from; null for any.' }),
   keepVersions: t.exposeInt('keepVersions', { nullable: true, description: 'So many versions without an alias are kept; null for all.' }),
 }));
 
@@ -158,7 +159,7 @@ builder.queryFields((t) => ({
       const versions = await db.modelVersion.findMany({
         where: { tenantId, modelId }, orderBy: { number: 'desc' }, take: 100,
         select: {
-          id: true, number: true, source: true, provenance: true, run: { select: { id: true, status: true } },
+          id: true, number: true, source: true, provenance: true, optimisation: true, run: { select: { id: true, status: true } },
           datasetVersion: { select: { id: true, number: true, dataset: { select: { id: true, name: true } } } },
         },
       });

@@ -43,7 +43,7 @@ const submitRunPayload = builder.unionType('SubmitRunPayload', {
   resolveType: nameOf,
 });
 
-const runLimitsInput = builder.inputType('RunLimitsInput', {
+export const runLimitsInput = builder.inputType('RunLimitsInput', {
   description: 'The most that a run may have: no more than the plan allows (see trainingLimits).',
   fields: (t) => ({
     memoryMb: t.int({ description: 'Of its training process, in MB, from 512 on.' }),

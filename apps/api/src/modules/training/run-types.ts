@@ -86,7 +86,7 @@ const failureType = builder.objectRef<RunFailure>('RunFailure').implement({
   description: 'Why a run failed.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Stable and made for programs, in SCREAMING_CASE.' }),
-    field: t.exposeString('field', { nullable: true, description: 'The input of submitRun to change, such as limits.memoryMb, if one is at fault.' }),
+    field: t.exposeString('field', { nullable: true, description: 'The input of submitRun, optimizeModel or compressModel to change, such as limits.memoryMb, if one is at fault.' }),
     message: t.exposeString('message', { description: 'What went wrong.' }),
     remedy: t.exposeString('remedy', { description: 'What to do about it.' }),
   }),
@@ -96,7 +96,7 @@ builder.prismaNode('Run', {
   id: { field: 'id', description: 'run_…' },
   nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: context.tenantId, id } }),
-  description: 'One training of one configuration on one data set version.',
+  description: 'One training of one configuration on one data set version, or one optimisation of a model version.',
   fields: (t) => ({
     status: t.expose('status', { type: runStatusEnum, description: 'Where it stands.' }),
     modelName: t.exposeString('modelName', { description: 'The registered model that gets a version if it succeeds.' }),

@@ -23,6 +23,8 @@ import { familyName } from '../training/run-state.tsx';
 import { ComparisonCard } from './comparison-card.tsx';
 import { ImportanceCard } from './importance-card.tsx';
 import { LineageCard } from './lineage-card.tsx';
+import { OptimiseDialog } from './optimise-dialog.tsx';
+import { OptimisedCard } from './optimised-card.tsx';
 import { DescriptionCard, PolicyCard } from './policy-card.tsx';
 import { signatureOf, type Signature } from './signature.ts';
 import { VersionCare } from './version-care.tsx';
@@ -156,8 +158,11 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
   const mayExport = useCan('model:export');
   const evaluation = evaluationOf(version.metrics);
   const signature = signatureOf(version.signature);
+  const mayOptimise = useCan('run:submit') && version.status === 'READY' && version.optimisationMethods.length > 0;
+  const [isOptimising, setOptimising] = useState(false);
   return (
     <>
+      {version.optimisation && <OptimisedCard number={version.number} optimisation={version.optimisation} />}
       {version.failure && <Notice tone="bad" title={`Version ${version.number} cannot be served`}>{version.failure}</Notice>}
       {evaluation && (
         <Card title={`Scores of version ${version.number}`} description="On test rows that took no part in training.">
@@ -171,7 +176,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
             <SignatureTable signature={signature} />
           </Card>
         )}
-        <Card title="Lineage and package" actions={mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}>
+        <Card title="Lineage and package" actions={<>{mayOptimise && <Button onClick={() => setOptimising(true)}>Optimise</Button>}{mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}</>}>
           <Facts
             facts={[
               ...originFacts(version),
@@ -184,6 +189,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
           />
         </Card>
       </div>
+      {mayOptimise && <OptimiseDialog version={version} isOpen={isOptimising} onClose={() => setOptimising(false)} />}
     </>
   );
 }

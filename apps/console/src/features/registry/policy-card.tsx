@@ -14,16 +14,18 @@ interface Policy {
   tags: readonly string[];
   approvalRequired: boolean;
   gate?: { metric: string; atMostWorse: number } | null;
+  optimisedAtMostWorse?: number | null;
   keepVersions?: number | null;
 }
 
-const shown = ['gate.metric', 'gate.atMostWorse', 'keepVersions'];
+const shown = ['gate.metric', 'gate.atMostWorse', 'optimisedAtMostWorse', 'keepVersions'];
 
 /** What a champion must be, and how many versions are kept. */
 export function PolicyCard({ model }: { model: Policy }) {
   const [approvalRequired, setApprovalRequired] = useState(model.approvalRequired);
   const [metric, setMetric] = useState(model.gate?.metric ?? '');
   const [atMostWorse, setAtMostWorse] = useState(String(model.gate?.atMostWorse ?? 0));
+  const [optimised, setOptimised] = useState(model.optimisedAtMostWorse == null ? '' : String(model.optimisedAtMostWorse));
   const [keepVersions, setKeepVersions] = useState(model.keepVersions == null ? '' : String(model.keepVersions));
   const [removed, setRemoved] = useState<number | null>(null);
   const save = useVerb(SaveModelPolicyDocument, { refetchQueries: ['Model'] });
@@ -32,7 +34,7 @@ export function PolicyCard({ model }: { model: Policy }) {
     event.preventDefault();
     setRemoved(null);
     const gate = metric.trim() === '' ? null : { metric: metric.trim(), atMostWorse: Number(atMostWorse) };
-    const done = await save.run({ input: { modelId: model.id, approvalRequired, gate, keepVersions: keepVersions.trim() === '' ? null : Number(keepVersions) } });
+    const done = await save.run({ input: { modelId: model.id, approvalRequired, gate, optimisedAtMostWorse: optimised.trim() === '' ? null : Number(optimised), keepVersions: keepVersions.trim() === '' ? null : Number(keepVersions) } });
     if (done) setRemoved(done.removedVersions);
   }
 
@@ -42,9 +44,10 @@ export function PolicyCard({ model }: { model: Policy }) {
         <RefusalNotice refusal={save.refusal} problems={otherProblems(save.refusal, (field) => shown.includes(field))} />
         {removed !== null && <Notice tone="good" title="Saved">{removed === 0 ? 'No version was too many.' : `${removed} versions were too many and are gone.`}</Notice>}
         <CheckField label="Only an approved version may be champion" isChecked={approvalRequired} onChecked={setApprovalRequired} />
-        <div className="grid gap-4 md:grid-cols-3">
+        <div className="grid gap-4 md:grid-cols-2">
           <TextField label="Gate: score" isOptional hint="Such as f1 or rmse; empty for no gate." value={metric} onValue={setMetric} problem={problemOf(save.refusal, 'gate.metric')} />
           <TextField label="At most so much worse" type="number" step="any" value={atMostWorse} onValue={setAtMostWorse} problem={problemOf(save.refusal, 'gate.atMostWorse')} />
+          <TextField label="Optimised: points worse" isOptional type="number" step="any" min={0} hint="At most so many than the version it was made from, such as 0.5; empty for any." value={optimised} onValue={setOptimised} problem={problemOf(save.refusal, 'optimisedAtMostWorse')} />
           <TextField label="Keep versions" isOptional type="number" min={1} hint="Without an alias; empty keeps all." value={keepVersions} onValue={setKeepVersions} problem={problemOf(save.refusal, 'keepVersions')} />
         </div>
         <div className="flex justify-end">

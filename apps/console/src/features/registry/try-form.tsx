@@ -50,7 +50,8 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
     const predicted = await predict.run({ input: { endpoint, rows: [read.row] } });
     const answer = predicted && answerOf(signature, predicted.predictions[0]);
     const asked = read.row['horizon'];
-    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon: typeof asked === 'number' ? asked : null } : null);
+    const horizon = typeof asked === 'number' ? asked : null;
+    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon } : null);
   }
 
   return (

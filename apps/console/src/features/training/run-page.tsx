@@ -22,6 +22,7 @@ import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
 import { RecommendationCard } from './recommendation-view.tsx';
 import { Leaderboard } from './leaderboard.tsx';
+import { OptimisationCards } from './optimisation-view.tsx';
 import { PersonalisationCard } from './personalisation-view.tsx';
 import { SurvivalCard } from './survival-view.tsx';
 import { lossCurveOf, mergeMetrics, trialsWithEpochs, type EpochMetric } from './loss-curve.ts';
@@ -74,7 +75,7 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
       if (metrics.length > 0) setLive((known) => mergeMetrics(known, metrics));
       // events, the leaderboard and the version come with the whole run: read it when something other than epochs happened
       // (a search has a row of its leaderboard to show now and then; a second is soon enough)
-      const isSearching = news.progress?.secondsUsed != null && Date.now() - lastRead.current > 1_000;
+      const isSearching = (news.progress?.secondsUsed != null || run.optimisation !== null) && Date.now() - lastRead.current > 1_000;
       if (news.status !== lastStatus || isSearching) {
         setLastStatus(news.status);
         lastRead.current = Date.now();
@@ -97,7 +98,7 @@ function RunView({ run, onNews }: { run: Run; onNews(): void }) {
       }
       lead={
         <>
-          Learns from{' '}
+          {run.optimisation && <>{optimisationText(run.optimisation)} </>}Learns from{' '}
           <Link to="/datasets/$id" params={{ id: run.datasetVersion.dataset.id }} className="link">
             {run.datasetVersion.dataset.name}
           </Link>
@@ -206,7 +207,8 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
 
   return (
     <>
-      {run.trials.length > 0 && (
+      {run.optimisation && <OptimisationCards trials={run.trials} optimisation={run.optimisation} chosen={current} onChoose={setChosen} />}
+      {!run.optimisation && run.trials.length > 0 && (
         <Card title="Leaderboard" description="Choose a model to see its scores." isFlush>
           <Leaderboard trials={run.trials} chosen={current} onChoose={setChosen} />
         </Card>
@@ -245,6 +247,17 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
           />
         </Card>
       )}
+    </>
+  );
+}
+
+/** `Makes version 3 as small as possible, at most 0.5 points worse.` */
+function optimisationText({ base, target, maxLoss }: NonNullable<Run['optimisation']>) {
+  const aim = target === 'SIZE' ? ' as small as possible' : target === 'LATENCY' ? ' as fast as possible' : ' smaller or faster by chosen steps';
+  return (
+    <>
+      Makes {base ? <Link to="/models/$id" params={{ id: base.model.id }} className="link">version {base.number}</Link> : 'a version that is deleted'}
+      {aim}{maxLoss == null ? '' : `, at most ${formatNumber(maxLoss)} points worse`}.
     </>
   );
 }

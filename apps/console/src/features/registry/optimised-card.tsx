@@ -1,0 +1,37 @@
+import { Card } from '../../design/card.tsx';
+import { Figure } from '../../design/facts.tsx';
+import { formatCount, formatNumber } from '../../design/format.ts';
+import type { OptimisedFieldsFragment } from '../../gql/graphql.ts';
+import { signed, stepsText } from '../training/optimisation-view.tsx';
+
+/** What a version was made from, how, and what that gained and cost. */
+export function OptimisedCard({ number, optimisation }: { number: number; optimisation: OptimisedFieldsFragment }) {
+  const { parentNumber, originNumber, steps, metric, score, parentScore, loss, lossLower, lossUpper, comparedRows, lossFromOrigin } = optimisation;
+  const { sizeRatio, sizeGzRatio, latencyRatio } = optimisation;
+  const interval = lossLower == null || lossUpper == null ? null : `95 % confidence: ${signed(-lossUpper)} to ${signed(-lossLower)}, ${formatCount(comparedRows ?? 0)} rows`;
+  return (
+    <Card title={`Version ${number} was made from version ${parentNumber}`} description={summaryOf(optimisation)}>
+      <div className="grid grid-cols-2 gap-6 lg:grid-cols-4">
+        <Figure label="Size" value={times(sizeRatio)} note={`smaller; ${times(sizeGzRatio)} compressed`} />
+        <Figure label="Time for one row" value={times(latencyRatio)} note="faster, median to median" />
+        <Figure label="Points" value={loss == null ? '–' : signed(-loss)} note={interval} />
+        <Figure label={metric} value={formatNumber(score)} note={`parent ${formatNumber(parentScore)}`} />
+      </div>
+      <p className="mt-4 text-[13px] text-steel-600">{stepsText(steps as Parameters<typeof stepsText>[0])}.</p>
+      {originNumber !== parentNumber && lossFromOrigin != null && (
+        <p className="mt-1 text-[13px] text-steel-600">Since version {originNumber}, which was trained: {signed(-lossFromOrigin)} points in all.</p>
+      )}
+    </Card>
+  );
+}
+
+/** `4.1× smaller, 1.8× faster, −0.2 points` */
+export function summaryOf({ sizeRatio, latencyRatio, loss }: Pick<OptimisedFieldsFragment, 'sizeRatio' | 'latencyRatio' | 'loss'>): string {
+  return [
+    ...(sizeRatio == null ? [] : [sizeRatio >= 1 ? `${times(sizeRatio)} smaller` : `${times(1 / sizeRatio)} larger`]),
+    ...(latencyRatio == null ? [] : [latencyRatio >= 1 ? `${times(latencyRatio)} faster` : `${times(1 / latencyRatio)} slower`]),
+    ...(loss == null ? [] : [`${signed(-loss)} points`]),
+  ].join(', ');
+}
+
+const times = (ratio: number | null | undefined): string => (ratio == null ? '–' : `${ratio.toFixed(ratio < 10 ? 1 : 0)}×`);

@@ -1,0 +1,128 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { type Optimisation, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { type Backend, optimise, type OptimisedCandidate, type OptimiseOutcome, type Table } from '@millrace/learning';
+import { type Agreement, buildPackage, loadModel, readPipeline } from '@millrace/packaging';
+import type { Failure, TrialRecord } from '@millrace/training';
+import { leavePackage } from './leave-package.ts';
+import { materialsOf } from './materials.ts';
+import { appraisePipeline, compareEngines, samples } from './pipeline-package.ts';
+import { json } from './plain-json.ts';
+import type { OptimisationJob, TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import { readTrainingTable } from './training-table.ts';
+
+type Optimised = Extract<OptimiseOutcome, { type: 'optimised' }>;
+type Send = (message: TrainerMessage) => Promise<void>;
+
+/** A run that makes a smaller or faster version from one that is there. It is made anew when it was interrupted: the same rows give the same candidates. */
+export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }: OptimisationJob, { backend, signal }: { backend: Backend; signal: AbortSignal }, send: Send): Promise<void> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
+  const base = readPipeline(files);
+  if (base.type === 'unreadable') {
+    const remedy = base.reason === 'imported' ? 'Optimise it where it was made, or train a model here.' : 'Train the model again, and optimise the version that comes out.';
+    return send({ type: 'failed', failure: { code: 'BASE_UNREADABLE', field: 'modelVersionId', message: base.message, remedy, fault: 'USER' } });
+  }
+  const table = await readTrainingTable(job);
+  const { family } = base.pipeline.estimator;
+  const outcome = await optimise({
+    base: base.pipeline, table, spec: job.spec, optimisation: wanted, backend, signal,
+    appraise: (pipeline) => appraisePipeline(pipeline, table),
+    onEvent: (event) => (event.type === 'candidate-started' ? send({ type: 'trial-started', trial: event.candidate, trials: event.candidates, family }) : undefined),
+  });
+  if (outcome.type === 'cancelled') return send({ type: 'cancelled' });
+  if (outcome.type === 'invalid') {
+    const [problem] = outcome.problems;
+    return send({ type: 'failed', failure: { code: 'OPTIMISATION_UNFIT', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
+  }
+  const trials = trialRecords(outcome, job.spec);
+  if (outcome.best === null) {
+    // The candidates stay to be looked at.
+    for (const record of trials) await send({ type: 'search-trial', record });
+    return send({ type: 'failed', failure: nothingFits(outcome, wanted) });
+  }
+  await publish({ ...job, backend: backend.name }, wanted, outcome, outcome.candidates[outcome.best]!, trials, table, send);
+}
+
+/** Leaves the chosen candidate's package in the work folder. */
+async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised, chosen: OptimisedCandidate, trials: TrialRecord[], table: Table, send: Send): Promise<void> {
+  const { steps, pipeline, appraisal, interval } = chosen;
+  const metric = selectionMetricOf(job.spec);
+  const [score, parentScore] = [scoreOf(chosen.metrics.test, metric), scoreOf(outcome.base.metrics.test, metric)];
+  const modelPackage = buildPackage(pipeline, {
+    metrics: json({ ...chosen.metrics, selectionMetric: metric }),
+    lineage: json({
+      modelVersionId: job.modelVersionId,
+      runId: job.runId,
+      datasetVersionId: job.datasetVersionId,
+      parentModelVersionId: wanted.base,
+      spec: job.spec,
+      family: pipeline.estimator.family,
+      optimisation: { ...wanted, steps },
+      backend: job.backend,
+    }),
+    materials: materialsOf(job, job.backend),
+  });
+  const model = await loadModel(modelPackage.files);
+  let agreement: Agreement;
+  try {
+    agreement = await compareEngines(pipeline, model, samples(table, pipeline, new Int32Array()));
+  } finally {
+    await model.close();
+  }
+  await send({
+    type: 'trained',
+    trials,
+    metrics: json(chosen.metrics.test),
+    optimisation: { steps: json(steps), metric, score, parentScore, loss: interval, cost: appraisal, parentCost: outcome.base.appraisal },
+    ...(await leavePackage(job, { modelPackage, agreement })),
+  });
+}
+
+/** The base first, as number 0, then every candidate. */
+function trialRecords(outcome: Optimised, spec: TrainingSpec): TrialRecord[] {
+  const metric = selectionMetricOf(spec);
+  return [outcome.base, ...outcome.candidates].map((candidate, number): TrialRecord => {
+    const { steps, pipeline, metrics, validationLoss, interval, appraisal, fitTimeSeconds, reason } = candidate;
+    return {
+      number,
+      family: pipeline.estimator.family,
+      parameters: json({ steps }),
+      metrics: json({ ...metrics, selectionMetric: metric, optimisation: { loss: interval, validationLoss, reason: reason ?? null, chosenOn: outcome.chosenOn } }),
+      scoreVal: scoreOf(metrics.validation, metric),
+      scoreTest: scoreOf(metrics.test, metric),
+      fitTimeSeconds,
+      ...appraisal,
+      best: number > 0 && number - 1 === outcome.best,
+    };
+  });
+}
+
+function scoreOf(metrics: object | null, metric: string): number | null {
+  const value = metrics && (metrics as Record<string, unknown>)[metric];
+  return typeof value === 'number' ? value : null;
+}
+
+/** Why there is no new version: every candidate loses too much, or none is better by the target. */
+function nothingFits({ candidates }: Optimised, { target, maxLoss = Infinity }: Optimisation): Failure {
+  const lost = candidates.map(({ validationLoss, interval }) => validationLoss ?? interval?.loss ?? Infinity);
+  const gain = target === 'LATENCY' ? 'faster' : 'smaller';
+  if (lost.some((loss) => loss > maxLoss)) {
+    const least = Math.min(...lost.filter((loss) => loss > maxLoss));
+    const nearest = Number.isFinite(least) ? ` The nearest of those beyond loses ${Number(least.toPrecision(3))}.` : '';
+    return {
+      code: 'LOSS_TOO_GREAT',
+      field: 'maxLoss',
+      message: `None of ${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} is ${target ? `${gain} and ` : ''}at most ${maxLoss} points worse.${nearest}`,
+      remedy: 'Look at the candidates; allow a greater loss, or choose other steps.',
+      fault: 'USER',
+    };
+  }
+  return {
+    code: 'NOTHING_GAINED',
+    field: target ? 'target' : 'steps',
+    message: `None of ${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} is ${gain} than the version that it was made from.`,
+    remedy: 'Choose another target or other steps; the version may be as small as it can be.',
+    fault: 'USER',
+  };
+}

@@ -1,0 +1,61 @@
+import type { Model, ModelVersion } from '@millrace/database';
+
+/** What answering costs. */
+export interface ServingCost {
+  sizeBytes: number;
+  sizeGzBytes: number;
+  /** median time of a prediction for one row, in milliseconds */
+  predTimeMsP50: number | null;
+}
+
+/**
+ * What was done to a version to make another of it, and how the two compare: measured in one run, on the same rows, which
+ * took no part in training or choosing.
+ */
+export interface VersionOptimisation {
+  parent: { id: string; number: number };
+  /** the trained version at the beginning of the line: the parent, unless that was made from another too */
+  origin: { id: string; number: number };
+  steps: { method: string; [setting: string]: unknown }[];
+  /** the score that is compared */
+  metric: string;
+  score: number | null;
+  parentScore: number | null;
+  /**
+   * How much worse than the parent, in points: of a share such as accuracy in percentage points, of an error such as RMSE in
+   * percent of the parent's. Below 0 is better. With an interval by the paired bootstrap; null where the score is undefined.
+   */
+  loss: { loss: number; lower: number; upper: number; coverage: number; rows: number } | null;
+  /** the losses from the origin on, added up: many small steps down are a large one */
+  lossFromOrigin: number | null;
+  cost: ServingCost;
+  parentCost: ServingCost;
+}
+
+export const optimisationOf = ({ optimisation }: Pick<ModelVersion, 'optimisation'>): VersionOptimisation | null => optimisation as VersionOptimisation | null;
+
+/** Completes what a run has measured by where its base stands in the line. */
+export function placeInLine(
+  measured: Omit<VersionOptimisation, 'parent' | 'origin' | 'lossFromOrigin'>,
+  base: Pick<ModelVersion, 'id' | 'number' | 'optimisation'>,
+): VersionOptimisation {
+  const parent = { id: base.id, number: base.number };
+  const before = optimisationOf(base);
+  const lostBefore = before ? before.lossFromOrigin : 0;
+  const lossFromOrigin = measured.loss === null || lostBefore === null ? null : lostBefore + measured.loss.loss;
+  return { ...measured, parent, origin: before?.origin ?? parent, lossFromOrigin };
+}
+
+/** In words, why an optimised version has lost more than its model allows; null when it has not, or was not made from another. */
+export function lossTooGreat({ name, optimisedAtMostWorse: allowed }: Pick<Model, 'name' | 'optimisedAtMostWorse'>, version: Pick<ModelVersion, 'number' | 'optimisation'>): string | null {
+  const optimisation = optimisationOf(version);
+  if (!optimisation || allowed === null) return null;
+  const { metric, origin, parent, loss, lossFromOrigin: lost } = optimisation;
+  if (lost === null || loss === null) return `How version ${version.number} compares with version ${origin.number}, which it was made from, is not known, and ${name} allows at most ${allowed} points less.`;
+  if (lost <= allowed + 1e-9) return null;
+  const measured = `${rounded(loss.loss)} points of ${metric} against version ${parent.number}, ${rounded(loss.lower)} to ${rounded(loss.upper)} with ${loss.coverage * 100} % confidence`;
+  const inAll = parent.id === origin.id ? '' : `; from version ${origin.number} on ${rounded(lost)} in all`;
+  return `Version ${version.number} has lost ${measured}${inAll}. At most ${allowed} points are allowed.`;
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(3));
