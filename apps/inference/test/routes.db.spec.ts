@@ -370,14 +370,15 @@ describe('what the server says of itself and its models', () => {
     );
     expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
     const narrow = (await tenant.createKey({ models: ['iris'] })).text;
+    const { id: accepted } = (await call(`${url}/v1/predictions`, { key, body: operations.createPrediction.request })).json;
     for (const [path, methods] of Object.entries<Record<string, { requestBody?: { content: Record<string, { example: object }> } }>>(document.paths)) {
       for (const [method, { requestBody }] of Object.entries(methods)) {
         const example = requestBody?.content['application/json']?.example;
         const body = example && path === '/predict' ? { ...example, model: 'iris' } : example;
         const model = path.endsWith(':regress') ? 'wear' : 'iris';
-        const address = url + path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion');
+        const address = url + path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion').replace('{id}', accepted);
         const answer = await call(address, { key: path === '/invocations' ? narrow : key, method: method.toUpperCase(), body });
-        expect([path, answer.status]).toEqual([path, 200]);
+        expect([path, answer.status]).toEqual([path, path === '/v1/predictions' ? 202 : 200]);
       }
     }
   });
