@@ -110,7 +110,7 @@ export function parseOptimisation(input: unknown): { type: 'valid'; optimisation
 
 /** What a check has to know of the base: all of it is in the signature of its package. */
 export interface OptimisedBase {
-  /** as in the signature; `null` of a graph that was imported */
+  /** as in the signature; `onnx` or null of a graph that was imported */
   family: string | null;
   /** whether it is a model of the kind that has one of the families: no forecast, survival, anomaly, recommendation */
   isPlain: boolean;
@@ -137,7 +137,7 @@ export function methodsFor(family: string | null): readonly OptimisationMethod[]
 export function checkOptimisation({ steps }: Pick<Optimisation, 'steps'>, base: OptimisedBase): SpecProblem[] {
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
-  if (base.family === null) report('base', 'This version was imported: only its graph is known, not what it was learned from.', 'Optimise it where it was made, or train a model here.');
+  if (base.family === null || base.family === 'onnx') report('base', 'This version was imported: only its graph is known, not what it was learned from.', 'Optimise it where it was made, or train a model here.');
   else if (!base.isPlain) report('base', 'Forecasts, survival models, anomaly detections and recommenders cannot be optimised yet.', 'Choose a model of numbers, classes or pictures.');
   else if (base.hasHeads) report('base', 'A model with heads cannot be optimised yet: they correct the answers that it gives now.', 'Choose a version without personalisation.');
   else if (methodsFor(base.family).length === 0) report('base', `A model of the family ${base.family} is as small as it can be.`, 'Choose a network, nearest neighbours, trees or an ensemble.');

@@ -13,19 +13,17 @@ import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.
 /** Told of the weights after each step of gradient descent: kernel and bias of each layer, then of the head of a network for pictures. */
 export type Constraint = (weights: Float32Array[], progress: number) => void;
 
-/** Fine-tuning takes so much of the epochs and of the learning rate of a training. */
-const shareOfEpochs = 0.5;
-const shareOfRate = 0.5;
-const [fewestEpochs, mostEpochs] = [10, 60];
+/** Of the epochs of the training, which were made for learning from nothing. */
+const mostEpochs = 100;
 
 /** Lets a trained network learn on from the rows it was trained on, held to a constraint. */
 export function fineTune(pipeline: Network, work: OptimisationWork, constrain?: Constraint): Promise<StepOutcome> {
   return pipeline.estimator.family === 'dense' ? tuneDense(pipeline as PipelineOf<'dense'>, work, constrain) : tuneConvolutions(pipeline as PipelineOf<'convolutional'>, work, constrain);
 }
 
-export function tuningTrainer({ trainer }: TrainingSpec): TrainerSettings {
-  const epochs = Math.min(mostEpochs, Math.max(fewestEpochs, Math.round(trainer.epochs * shareOfEpochs)));
-  return { ...trainer, epochs, learningRate: trainer.learningRate * shareOfRate, schedule: { ...trainer.schedule, kind: 'cosine', warmUpEpochs: 0 }, averaging: 0, earlyStop: null };
+/** As the base was trained, once more, without what an unfinished network needs. */
+function tuningTrainer({ trainer }: TrainingSpec): TrainerSettings {
+  return { ...trainer, epochs: Math.min(mostEpochs, trainer.epochs), schedule: { ...trainer.schedule, kind: 'cosine', warmUpEpochs: 0 }, averaging: 0, earlyStop: null };
 }
 
 async function tuneDense(pipeline: PipelineOf<'dense'>, work: OptimisationWork, constrain?: Constraint): Promise<StepOutcome> {

@@ -119,17 +119,30 @@ interface Run {
 }
 
 /** Rows that were held back count as unseen only where the base's family does not learn from them in the end. */
-function divide({ split: { train, validation, test } }: PreparedData, spec: TrainingSpec, base: FittedPipeline, chooses: boolean): Parts {
+function divide(data: PreparedData, spec: TrainingSpec, base: FittedPipeline, chooses: boolean): Parts {
+  const { train, validation, test } = data.split;
   const { family } = base.estimator;
   const learnsByItself = family !== 'ensemble' && spec.models.some((model) => model.family === family) && familyOf(family).learnsFromValidation === false;
   const isUnseen = validation.length > 0 && !isSearch(spec) && learnsByItself && spec.trainer.earlyStop?.refit !== true;
   if (isUnseen) return { learning: train, choosing: validation, stating: test, chosenOn: 'validation' };
   const learning = Int32Array.of(...train, ...validation).sort();
   if (!chooses || test.length < 2) return { learning, choosing: new Int32Array(), stating: test, chosenOn: null };
-  const order = createRandom(spec.split.seed, 0x4a1f).permutation(test.length);
-  const half = (from: number, to: number) => order.subarray(from, to).map((place) => test[place]!).sort();
-  const middle = test.length >> 1;
-  return { learning, choosing: half(0, middle), stating: half(middle, test.length), chosenOn: 'half of the test rows' };
+  const [choosing, stating] = halve(data, test, spec.split.seed);
+  return { learning, choosing, stating, chosenOn: 'half of the test rows' };
+}
+
+/** At random, every class by itself. */
+function halve({ target, truth }: PreparedData, rows: Int32Array, seed: number): [Int32Array, Int32Array] {
+  const halves: [number[], number[]] = [[], []];
+  const counts = new Map<number, number>();
+  for (const place of createRandom(seed, 0x4a1f).permutation(rows.length)) {
+    const row = rows[place]!;
+    const group = target.task === 'classification' ? truth[row]! : 0;
+    const count = counts.get(group) ?? 0;
+    counts.set(group, count + 1);
+    halves[(count + group) % 2]!.push(row);
+  }
+  return [Int32Array.from(halves[0]).sort(), Int32Array.from(halves[1]).sort()];
 }
 
 /** The rows must be those of the base: a classifier of other classes cannot be compared. */

@@ -22,26 +22,32 @@ export function prune(pipeline: Network, sparsity: number, work: OptimisationWor
 /** Holds the smallest weights of every other array, which are the kernels, at 0. */
 function pruning(sparsity: number): Constraint {
   let stage = -1;
-  let masks: (Uint8Array | null)[] = [];
+  let pruned: Int32Array[] = [];
   return (weights, progress) => {
-    const reached = Math.floor((stages * Math.min(1, progress / end)));
+    const reached = Math.floor(stages * Math.min(1, progress / end));
     if (reached > stage) {
       stage = reached;
       const share = sparsityAt((stage / stages) * end, sparsity);
-      masks = weights.map((weight, index) => (index % 2 === 0 ? smallest(weight, Math.round(share * weight.length)) : null));
+      pruned = weights.map((weight, index) => (index % 2 === 0 ? smallest(weight, Math.round(share * weight.length)) : new Int32Array()));
     }
-    masks.forEach((mask, index) => mask?.forEach((isPruned, at) => isPruned && (weights[index]![at] = 0)));
+    pruned.forEach((places, index) => {
+      const weight = weights[index]!;
+      for (const place of places) weight[place] = 0;
+    });
   };
 }
 
-/** Marks as many of the smallest; of equal ones those that come first. */
-export function smallest(weights: Float32Array, count: number): Uint8Array {
+/** The places of as many of the smallest; of equal ones those that come first. */
+export function smallest(weights: Float32Array, count: number): Int32Array {
   const sizes = weights.map(Math.abs);
   const limit = count > 0 ? sizes.toSorted()[count - 1]! : -1;
   let below = 0;
   for (const size of sizes) below += Number(size < limit);
   let equal = count - below;
-  return Uint8Array.from(sizes, (size) => Number(size < limit || (size === limit && equal-- > 0)));
+  const places = new Int32Array(count);
+  let found = 0;
+  for (let at = 0; at < sizes.length; at++) if (sizes[at]! < limit || (sizes[at] === limit && equal-- > 0)) places[found++] = at;
+  return places;
 }
 
 /**

@@ -26,13 +26,19 @@ export function mergeTrees(pipeline: Trees): Trees {
   return withGroups(pipeline, groups.map(withoutConstants));
 }
 
+/** Trees of a forest that are left before any of them loses a leaf. */
+const fewestWhole = 20;
+
 /**
- * Pruning by what it costs (Breiman et al. 1984, chapter 3, over all trees at once): again and again the question goes whose leaves differ least, by the
- * training rows in them, and one leaf with their mean takes its place, until the wanted share of leaves is left.
+ * Pruning to a share of the leaves. The trees of a forest are alike, so the later ones go first, twenty are left, and the others count for more. Then
+ * (Breiman et al. 1984, chapter 3, over all trees at once) again and again the question goes whose leaves differ least, by the training rows in
+ * them, and one leaf with their mean takes its place.
  */
 export async function pruneTrees(pipeline: Trees, keep: number, { data, rows, pacer }: OptimisationWork): Promise<StepOutcome> {
   const isCategory = categoriesOf(pipeline);
-  const { outputs, trees, codes } = pipeline.estimator;
+  const { family, outputs, codes, trees: all } = pipeline.estimator;
+  const count = family === 'random_forest' ? Math.max(Math.min(fewestWhole, all.length), Math.round(keep * all.length)) : all.length;
+  const trees = count === all.length ? all : all.slice(0, count).map((tree) => ({ ...tree, values: tree.values.map((value) => (value * all.length) / count) }));
   const encoded = createEncoder(pipeline.features, codes, data.table)(rows);
   const roots: Branch[] = [];
   for (const tree of trees) {
@@ -40,8 +46,10 @@ export async function pruneTrees(pipeline: Trees, keep: number, { data, rows, pa
     if (!counts) return { type: 'cancelled' };
     roots.push(branchOf(tree, isCategory, counts));
   }
-  const total = trees.reduce((sum, tree) => sum + leavesOf(tree), 0);
-  const pruned = collapse(roots, total - Math.max(1, Math.round(keep * total)));
+  const leavesIn = (some: readonly Tree[]) => some.reduce((sum, tree) => sum + leavesOf(tree), 0);
+  const wanted = Math.max(1, Math.round(keep * leavesIn(all)));
+  // Trees that were chosen by their number are left as they are: a few leaves more or less do not matter.
+  const pruned = count === Math.round(keep * all.length) && count < all.length ? roots : collapse(roots, leavesIn(trees) - wanted);
   const group = valuesPerLeaf(trees[0]!) === outputs ? 1 : outputs;
   const groups = Array.from({ length: group }, (_, index) => withoutConstants(pruned.filter((_root, number) => number % group === index)));
   return { type: 'made', pipeline: withGroups(pipeline, groups) };

@@ -1,0 +1,54 @@
+import { checkOptimisation, isErrorMetric, methodsFor, type OptimisationStep, parseOptimisation } from './index.ts';
+
+const base = (family: string | null, rest: object = {}) => ({ family, isPlain: true, hasHeads: false, ...rest });
+const steps = (...all: unknown[]) => all as OptimisationStep[];
+
+it('reads steps or a target, and fills in what is left out', () => {
+  expect(parseOptimisation({ base: 'ver_1', target: 'SIZE' })).toEqual({ type: 'valid', optimisation: { base: 'ver_1', target: 'SIZE' } });
+  expect(parseOptimisation({ base: 'ver_1', steps: [{ method: 'distil', units: [32] }] })).toMatchObject({ optimisation: { steps: [{ temperature: 2, teacherShare: 0.7 }] } });
+});
+
+it.each([
+  [{ target: 'SIZE' }, 'base', /missing/],
+  [{ base: 'v', target: 'SPEED' }, 'target', /not known/],
+  [{ base: 'v' }, 'steps', /neither/],
+  [{ base: 'v', target: 'SIZE', steps: [{ method: 'merge_trees' }] }, 'target', /as well/],
+  [{ base: 'v', steps: [{ method: 'squeeze' }] }, 'steps[0].method', /not known/],
+  [{ base: 'v', steps: [{ method: 'prune', sparsity: 1 }] }, 'steps[0].sparsity', /too large/],
+  [{ base: 'v', steps: [{ method: 'cluster', clusters: 300 }] }, 'steps[0].clusters', /too large/],
+  [{ base: 'v', steps: [{ method: 'merge_trees', keep: 1 }] }, 'steps[0].keep', /does not exist/],
+  [{ base: 'v', target: 'SIZE', maxLoss: -1 }, 'maxLoss', /too small/],
+])('refuses %j at %s', (input, field, message) => {
+  expect(parseOptimisation(input)).toMatchObject({ type: 'invalid', problems: [{ field, message: expect.stringMatching(message), remedy: expect.any(String) }] });
+});
+
+it.each([
+  ['dense', steps({ method: 'prune', sparsity: 0.5 }, { method: 'cluster', clusters: 16 })],
+  ['convolutional', steps({ method: 'prune_units', keep: 0.5 }, { method: 'quantise', to: 'int8' })],
+  ['knn', steps({ method: 'condense', keep: 0.1 }, { method: 'quantise', to: 'float16' })],
+  ['boosted_trees', steps({ method: 'prune_trees', keep: 0.5 }, { method: 'merge_trees' }, { method: 'distil', units: [8] }, { method: 'quantise', to: 'int8', calibration: 'dynamic' })],
+  ['ensemble', steps({ method: 'distil', units: [8] })],
+])('lets %s take steps that suit it', (family, own) => {
+  expect(checkOptimisation({ steps: own }, base(family))).toEqual([]);
+});
+
+it.each([
+  ['knn', steps({ method: 'prune', sparsity: 0.5 }), 'steps[0].method', /condense/],
+  ['knn', steps({ method: 'quantise', to: 'int8' }), 'steps[0].to', /float16/],
+  ['random_forest', steps({ method: 'merge_trees' }, { method: 'quantise', to: 'float16' }), 'steps[1].method', /merge_trees/],
+  ['convolutional', steps({ method: 'quantise', to: 'int8', calibration: 'dynamic' }), 'steps[0].calibration', /static/],
+  ['convolutional', steps({ method: 'distil', units: [8] }), 'steps[0].method', /prune_units/],
+  ['dense', steps({ method: 'quantise', to: 'float16', calibration: 'static' }), 'steps[0].calibration', /Leave it out/],
+  ['dense', steps({ method: 'quantise', to: 'int8' }, { method: 'prune', sparsity: 0.5 }), 'steps[1].method', /before quantise/],
+])('says what to do instead where a step does not suit %s', (family, own, field, remedy) => {
+  expect(checkOptimisation({ steps: own }, base(family))).toEqual([{ field, message: expect.any(String), remedy: expect.stringMatching(remedy) }]);
+});
+
+it.each([[base('linear')], [base('baseline')], [base(null)], [base('dense', { isPlain: false })], [base('dense', { hasHeads: true })]])('refuses a base that cannot be optimised: %j', (own) => {
+  expect(checkOptimisation({}, own)).toMatchObject([{ field: 'base' }]);
+});
+
+it('tells errors from shares, and which methods a family has', () => {
+  expect([isErrorMetric('rmse'), isErrorMetric('logLoss'), isErrorMetric('f1'), isErrorMetric('r2')]).toEqual([true, true, false, false]);
+  expect([methodsFor('knn'), methodsFor('constructor'), methodsFor(null)]).toEqual([['condense', 'quantise', 'distil'], [], []]);
+});
