@@ -78,3 +78,13 @@ it('does a mutation with an Idempotency-Key once, and answers it again for a day
   const reading = await world.graphql('{ viewer { tenant { name } } }', {}, acme.token, { 'idempotency-key': 'reading' });
   expect(reading.data!['viewer'].tenant.name).toBe('acme');
 });
+
+it('keeps the limits of predictions of a plan that is saved without a word of them', async () => {
+  const operator = await world.operator();
+  const save = (input: object) =>
+    world.graphql('mutation ($input: SavePlanInput!) { savePlan(input: $input) { ... on SavePlanSuccess { plan { usage { measure period limit } } } } }', { input: { name: 'metered', limits: [], ...input } }, operator.token);
+  const usage = [{ measure: 'ROWS', period: 'MONTH', limit: '100' }];
+  await save({ usage });
+  expect((await save({ description: 'only its text' })).data!['savePlan'].plan.usage).toEqual([{ measure: 'ROWS', period: 'MONTH', limit: 100 }]);
+  expect((await save({ usage: [] })).data!['savePlan'].plan.usage).toEqual([]);
+});

@@ -33,6 +33,15 @@ const schema = z
     MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
     /** between "not ready" and closing, so that a balancer can look elsewhere first */
     MILLRACE_DRAIN_MS: z.coerce.number().int().min(0).max(60_000).default(0),
+    /** predictions accepted for later that this process makes at a time; 0 leaves them to others */
+    MILLRACE_ASYNC_SLOTS: z.coerce.number().int().min(0).max(256).default(4),
+    /** of a tenant, that may wait: how many, and the bytes of their inputs */
+    MILLRACE_ASYNC_QUEUE: z.coerce.number().int().min(1).max(100_000).default(1000),
+    MILLRACE_ASYNC_QUEUE_BYTES: z.coerce.number().int().min(mebibyte).default(256 * mebibyte),
+    /** what has ended is kept for so long */
+    MILLRACE_ASYNC_KEEP_HOURS: z.coerce.number().int().min(1).max(720).default(24),
+    /** how long a process that makes one may be silent before another does */
+    MILLRACE_ASYNC_LEASE_MS: z.coerce.number().int().min(1_000).max(600_000).default(30_000),
     MILLRACE_CORS_ORIGINS: originsSetting.default([]),
     MILLRACE_TRUSTED_PROXIES: trustedProxiesSetting.default(createTrustedProxies()),
     MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),

@@ -41,6 +41,12 @@ const inference = await startInference({
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,
   drainMs: settings.MILLRACE_DRAIN_MS,
+  async: {
+    slots: settings.MILLRACE_ASYNC_SLOTS,
+    leaseMs: settings.MILLRACE_ASYNC_LEASE_MS,
+    keptHours: settings.MILLRACE_ASYNC_KEEP_HOURS,
+    limits: { mostOpen: settings.MILLRACE_ASYNC_QUEUE, mostOpenBytes: settings.MILLRACE_ASYNC_QUEUE_BYTES },
+  },
   corsOrigins: settings.MILLRACE_CORS_ORIGINS,
   trustedProxies: settings.MILLRACE_TRUSTED_PROXIES,
   logger,

@@ -1,3 +1,4 @@
+import { asyncOperations } from './async/async-operations.ts';
 import { tfOperations } from './tf-operations.ts';
 
 /** One route as the document and the router both have it. */
@@ -85,6 +86,7 @@ export const operations = {
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
     answer: json({ predictions: ['setosa'] }),
   },
+  ...asyncOperations,
   onlyInvocations: {
     method: 'POST', path: '/invocations', id: 'onlyInvocations', tag: 'MLflow', summary: 'The same by the only endpoint that the key can call',
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
@@ -115,13 +117,13 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
   402: { codes: ['budget_exceeded'], meaning: 'The budget of the key is used up.' },
   403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
-  404: { codes: ['model_not_found', 'route_not_found'], meaning: 'There is no such model for this key.' },
+  404: { codes: ['model_not_found', 'prediction_not_found', 'route_not_found'], meaning: 'There is no such model or prediction for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
   409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is declared as something else than JSON, or compressed otherwise than by gzip or deflate.' },
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },
-  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
+  429: { codes: ['rate_limited', 'too_many_parallel_requests', 'quota_exceeded', 'queue_full', 'too_many_requests'], meaning: 'A limit has fired: `limit_source` says whose. Try again after the seconds in Retry-After.' },
   500: { codes: ['internal'], meaning: 'A fault of ours.' },
   503: { codes: ['model_unavailable', 'unavailable', 'overloaded', 'deadline_exceeded'], meaning: 'Try again after the seconds in Retry-After.' },
 };

@@ -10,6 +10,7 @@ import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/re
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
+import { type AsyncOptions, createAsyncPredictions } from './async/async-predictions.ts';
 import { jsonLengthHeader } from './binary-body.ts';
 import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
@@ -52,6 +53,8 @@ export interface InferenceOptions {
   maxInFlight?: number;
   /** between "not ready" and closing, in milliseconds, so that a balancer can look elsewhere first */
   drainMs?: number;
+  /** of predictions that are accepted now and made later */
+  async?: AsyncOptions;
   /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
   handoverMs?: number;
   /** where its connections come from, beside the address that it listens on */
@@ -98,9 +101,16 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictor = createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 });
+  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 };
+  const predictor = createPredictor({ ...predictorOptions, journal });
   const metrics = createMetrics(models, predictor, batcher);
   let state: 'open' | 'draining' = 'open';
+  const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
+  const asyncPredictions = createAsyncPredictions({
+    database, keyring, auth, predictor, pictures, answerOnce, logger,
+    createPredictor: (itsJournal) => createPredictor({ ...predictorOptions, journal: itsJournal }),
+    settings: options.async ?? {},
+  });
 
   const routes = createRoutes({
     version,
@@ -109,8 +119,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
     models,
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
+    answerOnce,
+    more: asyncPredictions.routes,
     pictures,
-    answerOnce: createAnswerOnce({ idempotency: createIdempotency({ database }), logger }),
     isReady: () => state === 'open',
     gather: async () => (supervision ? supervision.gather() : []),
   });
@@ -133,10 +144,12 @@ export async function startInference(options: InferenceOptions): Promise<Running
       // Whoever is supervised has left the door to others already.
       if (options.drainMs && !(supervision && hasSuccessor)) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
       supervision?.draining();
+      asyncPredictions.letGo();
       // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
       if (options.handoverMs && hasSuccessor) await connections.gone(options.handoverMs);
       await app.close();
       await connections.gone();
+      await asyncPredictions.close();
       directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
@@ -155,6 +168,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    await asyncPredictions.start();
     models.start();
     const host = options.host ?? '127.0.0.1';
     await app.listen({ port: options.port, host });

@@ -26,8 +26,8 @@ const guarded = (model: string) =>
       id: operation.id,
       method: operation.method,
       path: operation.path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion'),
-      body: 'request' in operation ? (operation.id === 'predict' ? { ...operation.request, model } : operation.request) : undefined,
-      isAboutModels: operation.path.includes('{model}') || operation.id === 'predict',
+      body: 'request' in operation ? (['predict', 'createPrediction'].includes(operation.id) ? { ...operation.request, model } : operation.request) : undefined,
+      isAboutModels: operation.path.includes('{model}') || ['predict', 'createPrediction'].includes(operation.id),
       predicts: operation.method === 'POST',
     }));
 

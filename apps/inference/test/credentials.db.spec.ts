@@ -1,20 +1,22 @@
 import { confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from '@millrace/testkit';
 import { operations } from '../src/openapi.ts';
 import { createInferenceWorld, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
-import { irisNeighbours } from './sample-pipelines.ts';
+import { irisNeighbours, mixedRegression } from './sample-pipelines.ts';
 
 /** No malformed key, forged token or confused header gets in through any route of this server. */
 
 let world: InferenceWorld;
-let tenant: TenantOfWorld;
+/** by the endpoint that they have: some routes ask for the only one */
+const tenants = new Map<string, TenantOfWorld & { key: string }>();
 let url: string;
-let key: string;
 
 beforeAll(async () => {
   world = await createInferenceWorld();
-  tenant = await world.createTenant();
-  await tenant.publish('iris', irisNeighbours());
-  key = (await tenant.createKey({ scopes: ['ADMIN', 'PREDICT'] })).text;
+  for (const [endpoint, pipeline] of [['iris', irisNeighbours()], ['wear', mixedRegression()]] as const) {
+    const tenant = await world.createTenant();
+    await tenant.publish(endpoint, pipeline);
+    tenants.set(endpoint, { ...tenant, key: (await tenant.createKey({ scopes: ['ADMIN', 'PREDICT'] })).text });
+  }
   ({ url } = await world.start());
 });
 afterAll(() => world.close());
@@ -23,8 +25,9 @@ const doors = Object.values(operations)
   .filter((operation) => !('isPublic' in operation))
   .map((operation) => ({
     id: operation.id,
-    open: (lines: HeaderLines) =>
-      sendRaw(url + operation.path.replace('{model}', 'iris').replace('{version}', '1'), {
+    endpoint: operation.id.endsWith('Regress') ? 'wear' : 'iris',
+    open: (lines: HeaderLines, endpoint: string) =>
+      sendRaw(url + operation.path.replace('{model}', endpoint).replace('{version}', '1').replace('{label}', 'champion'), {
         method: operation.method,
         lines,
         body: 'request' in operation ? JSON.stringify(operation.request) : '',
@@ -48,10 +51,12 @@ async function acceptedBy(open: (lines: HeaderLines) => Promise<number>, attempt
   return found;
 }
 
-describe.each(doors.map((door, index) => ({ ...door, index })))('$id', ({ open, index }) => {
+describe.each(doors.map((door, index) => ({ ...door, index })))('$id', ({ endpoint, open: openAt, index }) => {
+  const tenant = () => tenants.get(endpoint)!;
+  const open = (lines: HeaderLines) => openAt(lines, endpoint);
   it.each([
-    ['malformed keys', () => key, () => malformedKeys(key), 60],
-    ['forged tokens', () => tenant.accessToken, () => forgedTokens(tenant.accessToken, tokenSecret, tenant.refreshToken), 70],
+    ['malformed keys', () => tenant().key, () => malformedKeys(tenant().key), 60],
+    ['forged tokens', () => tenant().accessToken, () => forgedTokens(tenant().accessToken, tokenSecret, tenant().refreshToken), 70],
   ] as const)('accepts none of the %s, and none of the confused headers', async (what, good, bad, atLeast) => {
     const credentials = bad().filter(fitsIntoHeader);
     expect(credentials.length).toBeGreaterThanOrEqual(atLeast);

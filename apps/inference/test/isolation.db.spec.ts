@@ -97,7 +97,7 @@ type Route = (typeof routes)[number];
 
 async function ask({ method, path, request, id }: Route, caller: Caller, model: string, version: string): Promise<string> {
   calls++;
-  const body = request === undefined ? undefined : id === 'predict' ? { ...(request as object), model } : request;
+  const body = request === undefined ? undefined : ['predict', 'createPrediction'].includes(id) ? { ...(request as object), model } : request;
   const answer = await call(url + path.replace('{model}', model).replace('{version}', version).replace('{label}', 'champion'), { method, body, headers: { ...caller.headers, 'x-request-id': 'the-same' } });
   const headers = [...answer.headers].filter(([name]) => name !== 'date');
   const text = JSON.stringify([answer.status, headers, answer.text]).replaceAll(model, '<name>').replaceAll(caller.written ?? model, '<name>');

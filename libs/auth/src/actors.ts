@@ -1,8 +1,8 @@
 import { verifyAccessToken } from './access-token.ts';
-import { type Actor, can, type Origin, type PersonActor } from './actor.ts';
+import { type Actor, can, type KeyActor, type Origin, type PersonActor } from './actor.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import type { Grounds } from './grounds.ts';
-import { createKeyActors } from './key-actors.ts';
+import { actorOf, createKeyActors } from './key-actors.ts';
 import { permissions } from './permissions.ts';
 import { findStanding } from './standing.ts';
 
@@ -45,11 +45,18 @@ export function createActors(grounds: Grounds) {
     return actor.personId === id || actor.sessionId === id;
   }
 
-  async function keyStillActs(keyId: string): Promise<boolean> {
+  async function findKeyActor(keyId: string): Promise<KeyActor | null> {
     const row = await database.system().transaction((tx) =>
       tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } }),
     );
-    return row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
+    const acts = row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
+    return acts ? actorOf(row) : null;
+  }
+
+  /** Looks at the session or key itself: an access token may have run out since. */
+  async function findPresent(actor: Actor): Promise<Actor | null> {
+    if (actor.type === 'key') return findKeyActor(actor.keyId);
+    return stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId));
   }
 
   const listeners = new Set<(tenantId: string | null) => void>();
@@ -82,13 +89,15 @@ export function createActors(grounds: Grounds) {
 
     /**
      * Whether whoever began something long, such as an upload, may still go on with it: they have lost none of the rights
-     * with which they began. Looks at the session or key itself: the access token that it began with may have run out since.
+     * with which they began.
      */
     async stillActs(actor: Actor): Promise<boolean> {
-      if (actor.type === 'key') return keyStillActs(actor.keyId);
-      const present = stillBelieved(await findPersonActor(actor.sessionId, actor.personId, actor.tenantId));
-      return present !== null && permissions.every((permission) => can(present, permission) || !can(actor, permission));
+      const present = await findPresent(actor);
+      return present !== null && (actor.type === 'key' || permissions.every((permission) => can(present, permission) || !can(actor, permission)));
     },
+
+    /** With what rights somebody who asked for something earlier acts by now; null for nobody any more. */
+    present: findPresent,
 
     /**
      * The actor behind an API key or access token, or null. Never says why not.

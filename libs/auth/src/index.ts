@@ -24,6 +24,7 @@ export { type KeySignature, keyIdOf } from './signing-keys.ts';
 export { type SsoConnectionInput, ssoRoles } from './sso-connections.ts';
 export type { SsoRefusalCode } from './sso-sign-in.ts';
 export type { ExportSummary, TenantExport } from './tenant-export.ts';
+export { createTenantBox, type TenantBox } from './tenant-box.ts';
 export { createTenantKeyring, type Keyring } from './tenant-keyring.ts';
 export { type ChangeStateOutcome, exportCountsForHours, type TenantSummary } from './tenant-life.ts';
 export type { OwnMembership } from './tenant-switch.ts';

@@ -134,7 +134,7 @@ function pepperOf(stored: string | null | undefined, given: readonly string[]): 
   return given.map((hmac) => timingSafeEqual(Buffer.from(hmac, 'hex'), bytes)).indexOf(true);
 }
 
-function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, createdAt }: ApiKey): KeyActor {
+export function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, createdAt }: ApiKey): KeyActor {
   return {
     type: 'key',
     tenantId,

@@ -236,6 +236,7 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       re AS (INSERT INTO reservations (id, tenant_id, resource, amount, subject) SELECT $9, id, 'ACTIVE_RUNS', 1, 'x' FROM tenant),
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
       ia AS (INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at) SELECT id, 'k', 's', 'p', now(), now() FROM tenant),
+      ap AS (INSERT INTO async_predictions (id, tenant_id, actor, caller, endpoint_name, input_box, input_bytes) SELECT 'prd_of_' || id, id, 'system', '{}', 'e', '\\x00', 1 FROM tenant),
       uh AS (INSERT INTO usage_hours (tenant_id, hour, kind, actor, requests, rows, units) SELECT id, date_trunc('hour', now()), 'PREDICTION', 'system', 20, 0, 20 FROM tenant),
       ul AS (INSERT INTO usage_limits (id, tenant_id, scope, measure, period, limit_value, updated_by) SELECT 'lim_of_' || id, id, 'TENANT', 'ROWS', 'DAY', 1, 'system' FROM tenant),
       sk AS (INSERT INTO signing_keys (tenant_id, key_id, public_key, wrapped, master_key_id) SELECT id, 'k', 'p', 'w', 'm' FROM tenant),
@@ -397,6 +398,7 @@ describe('the system role', () => {
       // The id tells nothing, and is what an estimated start belongs to.
       ...['spec', 'model_name', 'progress', 'created_by', 'failure_message', 'dataset_version_id'].map((column) => `SELECT ${column} FROM runs`),
       ...['endpoint_id', 'version_id', 'steps', 'reason', 'created_by'].map((column) => `SELECT ${column} FROM rollouts`),
+      ...['id', 'actor', 'caller', 'endpoint_name', 'input_box', 'result_box', 'error_code', 'webhook_events'].map((column) => `SELECT ${column} FROM async_predictions`),
       ...['request_id', 'actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_records`),
       ...['actor', 'action', 'subject', 'details', 'address'].map((column) => `SELECT ${column} FROM audit_events`),
       ...['request_sha256', 'headers', 'body', 'prediction_id'].map((column) => `SELECT ${column} FROM idempotency_answers`),

@@ -42,7 +42,7 @@ const uniqueAcrossTenants: Record<string, string> = {
 /** Ids are random: nobody can guess one that is taken. */
 const idsOf = new Set([
   'sessions', 'api_keys', 'audit_events', 'uploads', 'datasets', 'dataset_versions', 'reservations', 'models', 'model_versions', 'endpoints', 'runs', 'invitations',
-  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts',
+  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts', 'async_predictions',
 ]);
 
 /** Columns with the name of a secret that the application may read, and why. */
@@ -52,6 +52,7 @@ const harmlessColumns: Record<string, string> = {
   'people.totp_confirmed_at': 'when, not what',
   'runs.lease_token': 'fences workers off; worth nothing without the database',
   'model_imports.lease_token': 'fences workers off; worth nothing without the database',
+  'async_predictions.lease_token': 'fences processes off; worth nothing without the database',
   'domain_claims.challenge': 'is published in the DNS',
 };
 

@@ -74,6 +74,8 @@ export type Channel =
   | 'millrace_registry'
   /** `tenant:id` of the key, person or session whose rights changed; `tenant:*`: of everybody in it; `tenant:keys`: its artefact keys */
   | 'millrace_access'
+  /** `tenant:prediction`: something about this async prediction is new; `tenant`: some of its webhooks wait */
+  | 'millrace_prediction'
   /** `tenant:account`: whoever holds a part of it gives it back; `tenant:*`: its limits of usage changed */
   | 'millrace_usage';
 

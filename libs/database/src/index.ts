@@ -19,6 +19,7 @@ export { Prisma } from './generated/prisma/client.ts';
 export type {
   AccessGrant,
   ApiKey,
+  AsyncPrediction,
   AuditEvent,
   AuditLink,
   Dataset,

@@ -7,7 +7,7 @@ export { createQuota, type KeySpend, type KeyWithBudget, type Quota, type QuotaE
 export { type Admission, createRequestLimiter, type RequestLimiter, type RequestLimits, type Standing } from './request-limiter.ts';
 export { defaultTableLimits, type TableLimits } from './table-limits.ts';
 export { defaultTrainingLimits, leastRunMemoryMb, type TrainingLimits } from './training-limits.ts';
-export { createUsageJournal, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
+export { createUsageJournal, enterPredictions, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
 export type { LimitSource, LimitTerms, UsageMeasure, UsagePeriod, UsageScope } from './usage-limit.ts';
 export type { UsageLimitView } from './usage-limits.ts';
 export { mostReportDays, usageDimensions, type UsageDimension, type UsageLine, type UsageReport } from './usage-report.ts';

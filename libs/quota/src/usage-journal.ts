@@ -2,7 +2,7 @@ import { appendFileSync, closeSync, openSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import type { Database } from '@millrace/database';
+import type { Database, TenantTx } from '@millrace/database';
 import { DomainError, isProcessAlive, type Logger } from '@millrace/kernel';
 import { addToHours } from './usage-hours.ts';
 
@@ -189,16 +189,7 @@ export class UsageJournal {
       else byTenant.set(entry.tenantId, [entry]);
     }
     for (const [tenantId, list] of byTenant) {
-      const inserted = this.#options.database.forTenant(tenantId).transaction(
-        (tx) => tx.$executeRaw`
-          WITH entered AS (
-            INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
-            SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
-            FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
-              "endpointId" text, "modelVersionId" text, rows int, units float8)
-            ON CONFLICT DO NOTHING RETURNING *)
-          ${addToHours}`,
-      );
+      const inserted = this.#options.database.forTenant(tenantId).transaction((tx) => enterPredictions(tx, tenantId, list));
       await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }
   }
@@ -218,6 +209,18 @@ export class UsageJournal {
     await fs.appendFile(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
     this.#options.logger.error({ tenantId, entries: entries.length, file, error: String(error) }, 'the ledger refused usage; set aside for a person to look at');
   }
+}
+
+/** Enters predictions of a tenant into the ledger: once, however often they are entered. */
+export async function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
+  await tx.$executeRaw`
+    WITH entered AS (
+      INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
+      SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
+      FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+        "endpointId" text, "modelVersionId" text, rows int, units float8)
+      ON CONFLICT DO NOTHING RETURNING *)
+    ${addToHours}`;
 }
 
 /** A line cut off by a kill was never answered, so never billed. */

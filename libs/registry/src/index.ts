@@ -8,6 +8,20 @@ export { ModelTaskConflict } from './model-task-conflict.ts';
 export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
 export {
+  type AcceptOutcome,
+  type ClaimedPrediction,
+  createPredictionQueue,
+  defaultQueueLimits,
+  mostAttempts,
+  type OpenedPrediction,
+  type PredictionFault,
+  type PredictionQueue,
+  type PredictionRequest,
+  type QueueLimits,
+  type WebhookEvent,
+  webhookEvents,
+} from './prediction-queue.ts';
+export {
   type CreateEndpointOutcome,
   createRegistry,
   type NewVersion,

@@ -27,7 +27,7 @@ export function writeModelCard(facts: CardFacts): string {
   const signature = facts.signature as Partial<Signature>;
   const { output, inputs = [], task = 'regression' } = signature;
   const scores = Object.entries((facts.metrics ?? {}) as Record<string, unknown>).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
-  const answer = output ? (output.classes ? `one of ${output.classes.map(code).join(', ')}` : `the number ${code(output.name)}`) : 'an answer';
+  const answer = output ? (output.classes ? `one of ${output.classes.map(code).join(', ')}` : output.type === 'items' ? `up to ${output.count} of ${code(output.name)}, best first` : `the number ${code(output.name)}`) : 'an answer';
   const origin =
     facts.source === 'RUN'
       ? facts.dataset && `Trained on version ${facts.dataset.number} of the data set ${code(facts.dataset.name)} (${facts.dataset.rows} rows).`

@@ -108,7 +108,7 @@ export function CheckField({ label, hint, isChecked, isDisabled = false, onCheck
         disabled={isDisabled}
         {...(hint ? { 'aria-describedby': `${id}-hint` } : {})}
         onChange={(event) => onChecked(event.target.checked)}
-        className="mt-0.5 size-4 accent-accent-600"
+        className="mt-0.5 size-4 shrink-0 accent-accent-600"
       />
       <div className="min-w-0">
         <label htmlFor={id} className="text-sm text-steel-800">

@@ -126,7 +126,7 @@ builder.mutationField('savePlan', (t) =>
     description: 'For operators: makes a plan, or changes the one of this name for all tenants that have it. Who has more than a new limit keeps it and gets nothing more.',
     args: { input: t.arg({ type: savePlanInput, required: true, description: 'The plan.' }) },
     resolve: async (_root, { input: { name, description, limits, training, tables, usage } }, { services, signedIn }) => {
-      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}), tables: withoutNulls(tables ?? {}), usage: (usage ?? []).map(({ limit, softLimit, ...rest }) => ({ ...rest, limit: Number(limit), softLimit: softLimit == null ? null : Number(softLimit) })) });
+      const outcome = await services.quota.plans.save(signedIn, { name, description: description ?? '', limits, training: withoutNulls(training ?? {}), tables: withoutNulls(tables ?? {}), ...(usage && { usage: usage.map(({ limit, softLimit, ...rest }) => ({ ...rest, limit: Number(limit), softLimit: softLimit == null ? null : Number(softLimit) })) }) });
       return outcome.type === 'invalid' ? invalidInput(outcome.problems) : { __typename: 'SavePlanSuccess' as const, plan: outcome.plan };
     },
   }),

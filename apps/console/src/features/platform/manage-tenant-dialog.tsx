@@ -23,16 +23,27 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { PlanField } from './plan-field.tsx';
+import { TenantLimits } from './tenant-limits.tsx';
 import { TenantStatusBadge } from './tenant-status.tsx';
 
 /** One tenant, and what an operator may do with it. */
 export function ManageTenantDialog({ id, onClose }: { id: string; onClose(): void }) {
   const query = useQuery(ManagedTenantDocument, { variables: { id } });
   const name = query.data?.tenant?.name ?? 'Tenant';
+  const mayWrite = useCan('platform:write');
   return (
     <Dialog title={name} isOpen onClose={onClose} isWide>
       <Loaded what="the tenant" query={query}>
-        {({ tenant }) => (tenant ? <Tenant tenant={tenant} /> : <p>This tenant is gone.</p>)}
+        {({ tenant }) =>
+          tenant ? (
+            <>
+              <Tenant tenant={tenant} />
+              <TenantLimits tenantId={tenant.id} limits={tenant.usageLimits} mayWrite={mayWrite} />
+            </>
+          ) : (
+            <p>This tenant is gone.</p>
+          )
+        }
       </Loaded>
       <div className="mt-5 flex justify-end">
         <Button onClick={onClose}>Close</Button>
@@ -74,7 +85,7 @@ function Tenant({ tenant }: { tenant: ManagedTenantFieldsFragment }) {
 
 function PlanForm({ tenant }: { tenant: ManagedTenantFieldsFragment }) {
   const [planName, setPlanName] = useState(tenant.planName ?? '');
-  const set = useVerb(SetTenantPlanDocument);
+  const set = useVerb(SetTenantPlanDocument, { refetchQueries: ['ManagedTenant'] }); // with the plan's limits
   return (
     <form
       className="space-y-3"

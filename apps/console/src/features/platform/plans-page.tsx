@@ -14,7 +14,9 @@ import { PlansDocument, SavePlanDocument, type PlanFieldsFragment, type QuotaRes
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { inputOf, kindOf } from '../quota/limit-values.tsx';
 import { LimitFields, numbersOf, textsOf } from './limit-fields.tsx';
+import { isOfUsage, planLimitsOf, PlanUsageFields } from './plan-usage-fields.tsx';
 
 const gigabyte = 1e9;
 
@@ -75,6 +77,7 @@ export function PlansPage() {
                   { header: 'Weight', align: 'right', cell: ({ training }) => formatNumber(training.weight) },
                   { header: 'Runs at once', align: 'right', isExtra: true, cell: ({ training }) => formatCount(training.runningRuns) },
                   { header: 'Rows of a table', align: 'right', isExtra: true, cell: ({ tables }) => formatCount(tables.rows) },
+                  { header: 'Predictions', isExtra: true, cell: ({ usage }) => usage.map((limit) => `${formatCount(limit.limit)} ${kindOf(limit)}`).join(', ') || '–' },
                   { header: 'Tenants', align: 'right', cell: ({ tenantCount }) => formatCount(tenantCount) },
                   { header: 'Changed', isExtra: true, cell: ({ updatedAt }) => formatMoment(updatedAt) },
                   {
@@ -105,6 +108,7 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
   const [storage, setStorage] = useState(plan ? String(Number(limitOf(plan, 'STORAGE_BYTES') ?? 0) / gigabyte) : '');
   const [training, setTraining] = useState(() => textsOf(trainingFields, plan?.training));
   const [tables, setTables] = useState(() => textsOf(tableFields, plan?.tables));
+  const [usage, setUsage] = useState(() => planLimitsOf(plan));
   const save = useVerb(SavePlanDocument, { refetchQueries: ['Plans'] });
 
   async function submit(event: FormEvent) {
@@ -113,14 +117,14 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
       ...(runs === '' ? [] : [{ resource: 'ACTIVE_RUNS' as const, limit: runs }]),
       ...(storage === '' ? [] : [{ resource: 'STORAGE_BYTES' as const, limit: String(Math.round(Number(storage) * gigabyte)) }]),
     ];
-    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits, training: numbersOf(training), tables: numbersOf(tables) } })) onClose();
+    if (await save.run({ input: { name: name.trim(), description: description.trim(), limits, training: numbersOf(training), tables: numbersOf(tables), usage: usage.map(inputOf) } })) onClose();
   }
 
   const shown = ['name', 'description', ...trainingFields.map((field) => `training.${field.name}`), ...tableFields.map((field) => `tables.${field.name}`)];
   return (
     <Dialog title={plan ? `Change ${plan.name}` : 'Create plan'} isOpen onClose={onClose}>
       <form onSubmit={(event) => void submit(event)} className="space-y-4">
-        <RefusalNotice refusal={save.refusal} problems={otherProblems(save.refusal, (field) => shown.includes(field))} />
+        <RefusalNotice refusal={save.refusal} problems={otherProblems(save.refusal, (field) => shown.includes(field) || isOfUsage(field))} />
         <TextField
           label="Name"
           required
@@ -137,6 +141,7 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
         </div>
         <LimitFields part="training" fields={trainingFields} values={training} onValues={setTraining} refusal={save.refusal} />
         <LimitFields part="tables" fields={tableFields} values={tables} onValues={setTables} refusal={save.refusal} />
+        <PlanUsageFields limits={usage} onLimits={setUsage} refusal={save.refusal} />
         <p className="text-[13px] text-steel-500">What is left empty gets its default limit. Nothing that a tenant has beyond a limit is taken away.</p>
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>

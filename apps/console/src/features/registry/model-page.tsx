@@ -313,6 +313,6 @@ function PublishDialog({ model, version, onClose }: PublishDialogProps) {
 
 /** Of the names of all users and items only some: there may be thousands. */
 function firstOf(names: readonly string[]): string {
-  const most = 50;
+  const most = 12;
   return names.length > most ? `${names.slice(0, most).join(', ')} and ${formatCount(names.length - most)} more` : names.join(', ');
 }

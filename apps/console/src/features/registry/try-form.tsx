@@ -21,6 +21,8 @@ interface Answered {
   answer: Answer;
   modelVersion: number;
   requestId: string;
+  /** that the row asked about; null where it asked for none */
+  horizon: number | null;
 }
 
 /** Asks the served model about one row, through the same door as any other program. */
@@ -45,7 +47,8 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
     if (read.type === 'incomplete') return;
     const predicted = await predict.run({ input: { endpoint, rows: [read.row] } });
     const answer = predicted && answerOf(signature, predicted.predictions[0]);
-    setAnswered(predicted && answer ? { answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId } : null);
+    const asked = read.row['horizon'];
+    setAnswered(predicted && answer ? { answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon: typeof asked === 'number' ? asked : null } : null);
   }
 
   return (
@@ -79,7 +82,7 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId } }: { signature: Signature; answered: Answered }) {
+function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId, horizon } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       {answer.items ? (
@@ -95,7 +98,7 @@ function AnswerView({ signature: { output, forecast, survival, personalisation, 
       )}
       {answer.survival !== undefined && (
         <p className="text-sm text-steel-700">
-          {formatShare(answer.survival)} to go on beyond the horizon{survival ? `, ${formatNumber(survival.horizon)} unless the row says otherwise` : ''}.
+          {formatShare(answer.survival)} to go on beyond {formatNumber(horizon ?? survival?.horizon)}.
         </p>
       )}
       {answer.isPersonalised !== undefined && personalisation && (

@@ -114,9 +114,9 @@ function TagsForm({ care, mayWrite }: { care: Care; mayWrite: boolean }) {
     void describe.run({ input: { versionId: care.id, tags: text.split(',').map((tag) => tag.trim()).filter(Boolean) } });
   }
   return (
-    <form onSubmit={submit} className="grid gap-3 md:grid-cols-[1fr_auto] md:items-end">
+    <form onSubmit={submit} className="grid gap-3 md:grid-cols-[1fr_auto] md:items-start">
       <TextField label="Tags" isOptional hint="Separated by commas, such as line=press-2." value={text} onValue={setText} problem={problemOf(describe.refusal, 'tags')} />
-      <Button type="submit" isPending={describe.isPending}>Save tags</Button>
+      <Button type="submit" className="md:mt-6.5" isPending={describe.isPending}>Save tags</Button>
     </form>
   );
 }

@@ -40,7 +40,7 @@ export function Leaderboard({ trials, chosen, onChoose }: LeaderboardProps) {
             </div>
           ),
         },
-        { header: 'Parameters', className: 'min-w-56 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
+        { header: 'Parameters', className: 'min-w-40 text-[13px] text-steel-500', cell: (trial) => parametersText(trial.parameters) },
         { header: 'score_test', hint: 'Selection metric on the test rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreTest) },
         ...(isPersonalised ? [{ header: 'score_base', hint: 'The shared model alone, on the same rows', align: 'right' as const, className: 'whitespace-nowrap', cell: (trial: Trial) => formatNumber(baseScoreOf(trial.metrics)) }] : []),
         { header: 'score_val', hint: 'Selection metric on the validation rows', align: 'right', className: 'whitespace-nowrap', cell: (trial) => formatNumber(trial.scoreVal) },

@@ -60,6 +60,8 @@ const families: Record<string, string> = {
   two_tower: 'Two-tower network',
   accelerated_failure: 'Accelerated failure time',
   kaplan_meier: 'Kaplan-Meier curve',
+  convolutional: 'Network for pictures',
+  onnx: 'Imported (ONNX)',
 };
 
 export function familyName(family: string): string {

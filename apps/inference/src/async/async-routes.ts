@@ -1,0 +1,136 @@
+import { type Actor, actorName, mayCall } from '@millrace/auth';
+import { newId } from '@millrace/kernel';
+import type { AcceptOutcome, OpenedPrediction, PredictionQueue } from '@millrace/registry';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { createAnswerOnce } from '../answer-once.ts';
+import { type JsonBody, nonFiniteJson, parseJsonBody } from '../json-body.ts';
+import { operations } from '../openapi.ts';
+import type { Predictor } from '../predictor.ts';
+import { asObject, listed, own } from '../protocols/protocol.ts';
+import { invalidRequest, invalidRows, RequestError, shorten } from '../request-error.ts';
+import { pinnedVersion, type Route, versionNumber } from '../routes.ts';
+import { readAsyncInput } from './async-input.ts';
+import { readPreference } from './preference.ts';
+import type { PredictionNews } from './prediction-news.ts';
+import type { PredictionRunnerOptions } from './prediction-runner.ts';
+import { viewPrediction } from './prediction-view.ts';
+
+export interface AsyncRoutesOptions {
+  queue: PredictionQueue;
+  news: PredictionNews;
+  predictor: Pick<Predictor, 'describe' | 'onlyEndpoint'>;
+  lookAtPictures: PredictionRunnerOptions['lookAtPictures'];
+  answerOnce: ReturnType<typeof createAnswerOnce>;
+}
+
+interface Asked {
+  model: string | undefined;
+  version: number | undefined;
+  input: unknown;
+}
+
+const remedy = 'Send {"model": "press", "input": {"features": [5.1, 3.5, 1.4, 0.2]}}.';
+const known = ['model', 'version', 'input'];
+
+/** Predictions that are accepted now and made later. */
+export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
+  async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const actor = request.actor!;
+    const body = (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
+    const asked = readAsked(body.value);
+    const { headers, body: kept } = await answerOnce(request, actor, async (predictionId) => {
+      const model = asked.model ?? (await predictor.onlyEndpoint(actor));
+      const version = asked.version ?? pinnedVersion(request, model);
+      // What would be refused later is refused now.
+      const served = await predictor.describe(actor, model, version);
+      const looked = structuredClone(asked.input); // looking at pictures may change it
+      await lookAtPictures(looked, [served.version.signature]);
+      const { checked } = readAsyncInput(served.version.signature, looked);
+      if (checked.type === 'invalid') throw invalidRows(checked.problems);
+      if (body.hasNonFinite) throw nonFiniteJson();
+      const id = predictionId ?? newId('prediction');
+      const origin = `${request.protocol}://${request.host}`;
+      const accepted = await queue.accept({ id, actor, endpointName: served.endpoint.name, versionNumber: version ?? null, request: { input: asked.input, origin } });
+      if (accepted.type === 'full') throw queueFull(accepted);
+      // What is kept for a repetition is which one it was: input and output lie sealed elsewhere.
+      return { headers: { 'x-millrace-prediction-id': id }, body: JSON.stringify({ id }) };
+    });
+    const { id } = JSON.parse(kept.toString()) as { id: string };
+    reply.headers(headers);
+    await waitAsPreferred(request, reply, id);
+    const found = await visible(actor, id);
+    return reply.code(found.row.completedAt ? 201 : 202).send(viewPrediction(found));
+  }
+
+  /** For its end, as long as the caller prefers. */
+  async function waitAsPreferred(request: FastifyRequest, reply: FastifyReply, id: string): Promise<void> {
+    const { tenantId } = request.actor!;
+    const { waitSeconds, applied } = readPreference(request.headers.prefer);
+    if (applied) reply.header('preference-applied', applied);
+    if (waitSeconds > 0) await news.until(id, async () => request.raw.socket.destroyed || (await queue.hasEnded(tenantId, id)) !== false, waitSeconds * 1000);
+  }
+
+  /** What the actor may see of the tenant's predictions. One answer for all others, and for what there is not. @throws RequestError 404 */
+  async function visible(actor: Actor, id: string): Promise<OpenedPrediction> {
+    const found = await queue.find(actor.tenantId, id);
+    // Keys belong to different partners: each sees its own. People see what is their tenant's.
+    const isTheirs = found && (actor.type === 'person' || (found.row.actor === actorName(actor) && mayCall(actor, found.row.endpointName)));
+    if (!isTheirs) throw predictionNotFound(id);
+    return found;
+  }
+
+  const idOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+
+  return [
+    { operation: operations.createPrediction, access: 'predict', handle: create },
+    {
+      operation: operations.getPrediction,
+      access: 'predict',
+      async handle(request, reply) {
+        const { row } = await visible(request.actor!, idOf(request));
+        await waitAsPreferred(request, reply, row.id);
+        return viewPrediction(await visible(request.actor!, row.id));
+      },
+    },
+    {
+      operation: operations.cancelPrediction,
+      access: 'predict',
+      async handle(request) {
+        const { row } = await visible(request.actor!, idOf(request));
+        await queue.cancel(row.tenantId, row.id);
+        return viewPrediction(await visible(request.actor!, row.id));
+      },
+    },
+  ];
+}
+
+/** @throws RequestError 400 */
+function readAsked(body: unknown): Asked {
+  const fields = asObject(body, 'body', remedy);
+  for (const key of Object.keys(fields)) {
+    if (!known.includes(key)) throw invalidRequest(key.slice(0, 80), `There is no field "${key.slice(0, 80)}" in this request.`, `Leave it out. The fields are ${listed(known)}.`);
+  }
+  const [model, version, input] = known.map((name) => own(fields, name));
+  if (model !== undefined && typeof model !== 'string') throw invalidRequest('model', '"model" is not text.', 'Send the name of an endpoint, or leave "model" out if the key has only one.');
+  if (input === undefined) throw invalidRequest('input', 'There is no "input".', remedy);
+  const isNumber = typeof version === 'number' || typeof version === 'string';
+  if (version !== undefined && version !== null && !isNumber) throw invalidRequest('version', '"version" is no number of a version.', 'Send it as "3", or leave it out for what the endpoint serves.');
+  return { model, input, version: isNumber ? versionNumber({ model: model ?? '', version: String(version) }) : undefined };
+}
+
+function queueFull({ measure, most, open }: Extract<AcceptOutcome, { type: 'full' }>): RequestError {
+  const what = measure === 'predictions' ? 'predictions' : 'bytes of input';
+  return new RequestError(429, 'queue_full', `Your tenant may have ${most} ${what} waiting at a time, and has ${open}.`, {
+    limitSource: 'tenant',
+    remedy: 'Wait for some of them to end, or cancel some.',
+    retryAfterSeconds: 5,
+  });
+}
+
+function predictionNotFound(id: string): RequestError {
+  return new RequestError(404, 'prediction_not_found', `There is no prediction "${shorten(id)}" here.`, {
+    field: 'id',
+    remedy: 'Check its id, and that this key has asked for it. Predictions are kept for a while only.',
+  });
+}
+

@@ -1,0 +1,36 @@
+import type { OpenedPrediction } from '@millrace/registry';
+
+/** An async prediction in the words of Replicate's API. */
+export interface PredictionView {
+  id: string;
+  model: string;
+  version: string | null;
+  input: unknown;
+  output: unknown;
+  error: unknown;
+  status: 'starting' | 'processing' | 'succeeded' | 'failed' | 'canceled';
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  urls: { get: string; cancel: string };
+  metrics: { predict_time?: number };
+}
+
+export function viewPrediction({ row, request, output, error }: OpenedPrediction): PredictionView {
+  const at = `${request.origin}/v1/predictions/${row.id}`;
+  const version = row.answeredBy ?? row.versionNumber;
+  return {
+    id: row.id,
+    model: row.endpointName,
+    version: version === null ? null : String(version),
+    input: request.input,
+    output,
+    error,
+    status: row.status.toLowerCase() as PredictionView['status'],
+    created_at: row.createdAt.toISOString(),
+    started_at: row.status === 'STARTING' ? null : (row.startedAt?.toISOString() ?? null),
+    completed_at: row.completedAt?.toISOString() ?? null,
+    urls: { get: at, cancel: `${at}/cancel` },
+    metrics: row.predictMs === null ? {} : { predict_time: row.predictMs / 1000 },
+  };
+}
