@@ -1,5 +1,6 @@
 import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
+import { benchExplain } from './explain.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
@@ -23,6 +24,7 @@ import { benchTrees } from './trees.ts';
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   anomaly: benchAnomaly,
   audit: benchAudit,
+  explain: benchExplain,
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,

@@ -23,6 +23,7 @@ import './modules/registry/care-types.ts';
 import './modules/registry/care-mutations.ts';
 import './modules/registry/import-types.ts';
 import './modules/registry/import-mutations.ts';
+import './modules/registry/explain-mutation.ts';
 import './modules/registry/predict-mutation.ts';
 import './modules/registry/rollout-types.ts';
 import './modules/registry/rollout-mutations.ts';

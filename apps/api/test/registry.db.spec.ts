@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { newId } from '@millrace/kernel';
 import { addModelVersion, createApiWorld, type Member, type World } from './api-world.ts';
+import { sentExplanation } from './sent-explanation.ts';
 
 /** What the inference server was asked and what it shall answer. */
 interface Relay {
@@ -135,6 +136,24 @@ describe('predicting', () => {
     __typename ... on PredictSuccess { predictions modelVersion requestId } ... on InvalidInputError { problems { code field row message remedy } } ... on Error { code } } }`;
   const rows = [{ x: 1 }, { x: 2 }];
   const send = (endpoint = 'press-4') => world.graphql(predict, { endpoint, rows }, ana.token, { 'x-request-id': 'predict-1234' });
+
+  it('passes a row to be explained on, with what of it, and the explanation back', async () => {
+    relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7', 'x-millrace-cost-units': '14' }, body: { explanations: [sentExplanation] } };
+    const { data } = await world.graphql(
+      `mutation { explain(input: { endpoint: "press-4", row: { x: 7 }, class: "worn", maxEvaluations: 1400 }) { ... on ExplainSuccess { modelVersion costUnits explanation {
+        output class answer baseValue attributions { name value data standardError } additivityError faithfulness method { name evaluations backgroundRows isExact hasConverged } heatMap warnings } } } }`,
+      {}, ana.token,
+    );
+    expect(data!['explain']).toEqual({
+      modelVersion: 7,
+      costUnits: 14,
+      explanation: {
+        output: 'probabilities', class: 'worn', answer: 0.9, baseValue: 0.5, attributions: [{ name: 'x', value: 0.4, data: 7, standardError: 0.01 }], additivityError: 0, faithfulness: 0.8,
+        method: { name: 'permutation_sampling', evaluations: 1301, backgroundRows: 32, isExact: false, hasConverged: true }, heatMap: [[0.4]], warnings: ['The package has no background rows.'],
+      },
+    });
+    expect(relay.requests.at(-1)).toMatchObject({ url: '/v1/models/press-4:explain', body: { instances: [{ x: 7 }], parameters: { class: 'worn', max_evaluations: 1400 } } });
+  });
 
   it('passes rows, credential and request id on, and the answer back', async () => {
     relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7' }, body: { predictions: [{ label: 'a' }, { label: 'b' }] } };

@@ -17,6 +17,7 @@ import { accessTable } from './access/table.ts';
 import { makeThings, nobodysThings } from './access/things.ts';
 import { createApiWorld, type GraphqlAnswer, type Member, password, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
+import { sentExplanation } from './sent-explanation.ts';
 
 let world: World;
 let inference: Server;
@@ -29,7 +30,7 @@ beforeAll(async () => {
   inference = createServer((request, response) => {
     const isThere = request.url?.includes('canary-endpoint');
     response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1' });
-    response.end(JSON.stringify(isThere ? { predictions: [1] } : { error: { message: 'There is no such endpoint.', remedy_hint: 'List them.' } }));
+    response.end(JSON.stringify(isThere ? { predictions: [1], explanations: [sentExplanation] } : { error: { message: 'There is no such endpoint.', remedy_hint: 'List them.' } }));
   });
   await new Promise<void>((resolve) => inference.listen(0, '127.0.0.1', resolve));
   provider = await startIdentityProvider({ redirectUri: 'http://console.example/auth/sso/callback' });
@@ -232,7 +233,7 @@ describe('a mutation', () => {
     expect([left.length, new Set(left.map(({ tenantId }) => tenantId)).size]).toEqual([row.trails ?? 1, row.trails ?? 1]);
     expect(left.map(({ action: word }) => word).filter((word) => word === action)).toHaveLength(1);
     for (const line of left) expect(line).toMatchObject({ result: 'ok', address: '127.0.0.1', userAgent: 'spec/1' });
-    expect(left.some(({ details }) => details?.['changed'] === false)).toBe(name === 'Mutation.predict'); // a prediction changes nothing
+    expect(left.some(({ details }) => details?.['changed'] === false)).toBe(name === 'Mutation.predict' || name === 'Mutation.explain'); // a prediction changes nothing
     if (at !== world) await at.close();
   });
 

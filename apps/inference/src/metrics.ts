@@ -1,5 +1,6 @@
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Batcher, ShedReason } from './batcher.ts';
+import type { Explainer } from './explainer.ts';
 import type { ModelCache, UnloadReason } from './model-cache.ts';
 import type { Predictor } from './predictor.ts';
 
@@ -9,7 +10,7 @@ const bucketsInSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** What an operator watches, for Prometheus. Labels are routes, statuses and codes of our own: bounded, and no tenant's names. */
-export function createMetrics(models: ModelCache, predictor: Predictor, batcher: Pick<Batcher, 'waiting'>) {
+export function createMetrics(models: ModelCache, predictor: Predictor, explainer: Explainer, batcher: Pick<Batcher, 'waiting'>) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -31,6 +32,7 @@ export function createMetrics(models: ModelCache, predictor: Predictor, batcher:
   gauge('millrace_models_loaded', 'Models in memory', () => models.loadedModels);
   gauge('millrace_model_bytes', 'Memory that the loaded models are counted with, in bytes', () => models.loadedBytes);
   gauge('millrace_predictions_in_flight', 'Predictions under way', () => predictor.inFlight);
+  gauge('millrace_explanations_in_flight', 'Explanations under way', () => explainer.underWay);
 
   gauge('millrace_predictions_waiting', 'Predictions that wait for their model', () => batcher.waiting);
 

@@ -1,4 +1,5 @@
 import { asyncOperations } from './async/async-operations.ts';
+import { explainOperations } from './explain-operations.ts';
 import { tfOperations } from './tf-operations.ts';
 
 /** One route as the document and the router both have it. */
@@ -72,13 +73,14 @@ export const operations = {
   },
   live: { method: 'GET', path: '/v2/health/live', id: 'serverLive', tag: 'Open Inference Protocol v2', summary: 'Is the process alive', isPublic: true, answer: json({ live: true }) },
   ready: { method: 'GET', path: '/v2/health/ready', id: 'serverReady', tag: 'Open Inference Protocol v2', summary: 'Does it take requests; 503 while it shuts down', isPublic: true, answer: json({ ready: true }) },
-  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data'] }) },
+  server: { method: 'GET', path: '/v2', id: 'serverMetadata', tag: 'Open Inference Protocol v2', summary: 'Name, version and extensions of the server', isPublic: true, answer: json({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data', 'explain'] }) },
   metadata: { method: 'GET', path: '/v2/models/{model}', id: 'modelMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of a model', answer: json(metadata) },
   versionMetadata: { method: 'GET', path: '/v2/models/{model}/versions/{version}', id: 'modelVersionMetadata', tag: 'Open Inference Protocol v2', summary: 'Inputs and outputs of one version', answer: json(metadata) },
   modelReady: { method: 'GET', path: '/v2/models/{model}/ready', id: 'modelReady', tag: 'Open Inference Protocol v2', summary: 'Loads the model if need be; 503 when it cannot be loaded', answer: json({ name: 'iris', ready: true }) },
   versionReady: { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', id: 'modelVersionReady', tag: 'Open Inference Protocol v2', summary: 'The same for one version', answer: json({ name: 'iris', ready: true }) },
   infer: { method: 'POST', path: '/v2/models/{model}/infer', id: 'infer', tag: 'Open Inference Protocol v2', summary: 'Predict', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
   versionInfer: { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', id: 'inferVersion', tag: 'Open Inference Protocol v2', summary: 'Predict with one version', description: `${inferNotes} ${binaryNotes}`, request: infer, isBinaryToo: true, answer: json(inferAnswer) },
+  ...explainOperations,
   ...tfOperations,
   invocations: {
     method: 'POST', path: '/models/{model}/invocations', id: 'invocations', tag: 'MLflow', summary: 'Predict rows of a data frame',
@@ -111,7 +113,7 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },
@@ -204,7 +206,7 @@ const predictionHeaders = {
   'x-millrace-prediction-id': 'the id under which the prediction stands in the usage ledger',
   'x-millrace-model-version': 'the version that predicted',
   'x-millrace-variant': 'stable',
-  'x-millrace-cost-units': 'what is billed: rows',
+  'x-millrace-cost-units': 'what is billed: rows; of an explanation, evaluations of the model by hundreds',
   'x-millrace-budget-remaining': 'cost units that are left of the budget of the key, if it has one',
   'x-millrace-quota-notice': 'limits whose soft limit is reached: "key-rows-month";used=80012;soft=80000;limit=100000',
   'idempotent-replayed': 'true where the answer was given before, under the same Idempotency-Key',

@@ -8,10 +8,12 @@ import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { type JsonBody, parseJsonBody } from './json-body.ts';
+import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
 import type { Predictor } from './predictor.ts';
+import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
 import { unpackFiles } from './protocols/picture-tensor.ts';
@@ -44,6 +46,7 @@ declare module 'fastify' {
 export interface RouteOptions {
   version: string;
   predictor: Predictor;
+  explainer: Explainer;
   directory: EndpointDirectory;
   models: ModelCache;
   metrics: Metrics;
@@ -66,7 +69,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -133,6 +136,32 @@ export function createRoutes(options: RouteOptions): Route[] {
   const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
   const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
 
+  const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
+    const [model, version] = target(request);
+    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+      await lookAtPictures(request, model, version);
+      const answer = await explainer.explain(
+        {
+          actor: request.actor!, endpoint: model, versionNumber: version ?? pinnedVersion(request, model), body: bodyOf(request), startedAt: request.startedAt, predictionId,
+          isGone: () => request.raw.socket.destroyed,
+        },
+        read,
+      );
+      if (answer.limits.length) tellLimits(answer.limits, reply);
+      return {
+        headers: {
+          'x-millrace-prediction-id': answer.predictionId,
+          'x-millrace-model-version': String(answer.versionNumber),
+          'x-millrace-cost-units': String(answer.units),
+          'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
+          ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
+        },
+        body: answer.payload,
+      };
+    });
+    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+  };
+
   async function metadata(request: FastifyRequest) {
     const served = await predictor.describe(request.actor!, ...target(request));
     const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
@@ -192,7 +221,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.health, access: 'public', handle: ping },
     { operation: operations.version, access: 'public', handle: (_request, reply) => reply.type('text/plain').send(version) },
     { operation: operations.alive, access: 'public', handle: () => ({ status: 'alive' }) },
-    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data'] }) },
+    { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data', 'explain'] }) },
     { operation: operations.metadata, access: 'describe', handle: metadata },
     { operation: operations.versionMetadata, access: 'describe', handle: metadata },
     { operation: operations.modelReady, access: 'describe', handle: readiness },
@@ -208,6 +237,10 @@ export function createRoutes(options: RouteOptions): Route[] {
     { operation: operations.tfRegress, access: 'predict', handle: predicting(readTfRegress) },
     { operation: operations.tfVersionRegress, access: 'predict', handle: predicting(readTfRegress) },
     { operation: operations.tfLabelRegress, access: 'predict', handle: predictingLabelled(readTfRegress) },
+    { operation: operations.explain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.versionExplain, access: 'predict', handle: explaining(readTensorsToExplain) },
+    { operation: operations.tfExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
+    { operation: operations.tfVersionExplain, access: 'predict', handle: explaining(readInstancesToExplain) },
     { operation: operations.tfStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfVersionStatus, access: 'describe', handle: tfStatus },
     { operation: operations.tfLabelStatus, access: 'describe', handle: tfStatus },

@@ -15,6 +15,8 @@ import { jsonLengthHeader } from './binary-body.ts';
 import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
+import { createExplainer } from './explainer.ts';
+import { createExplanationBases } from './explanation-bases.ts';
 import { createGate, handleWatched } from './gate.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
@@ -103,7 +105,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const limiter = createRequestLimiter({ database, logger });
   const predictorOptions = { directory, models, batcher, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });
-  const metrics = createMetrics(models, predictor, batcher);
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const metrics = createMetrics(models, predictor, explainer, batcher);
   let state: 'open' | 'draining' = 'open';
   const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
   const asyncPredictions = createAsyncPredictions({
@@ -115,6 +118,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const routes = createRoutes({
     version,
     predictor,
+    explainer,
     directory,
     models,
     metrics,

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type ApiKeyInput, type Auth, createAuth, createTenantKeyring, masterKeysOf, type PersonActor } from '@millrace/auth';
 import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { agree, buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type FittedDetector, type FittedForecast, type FittedPipeline, type FittedRecommender } from '@millrace/packaging';
+import { agree, type BackgroundRows, buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type FittedDetector, type FittedForecast, type FittedPipeline, type FittedRecommender } from '@millrace/packaging';
 import { createRegistry, type Registry } from '@millrace/registry';
 import { type ArtefactStore, createFileStore, createSealedStore } from '@millrace/storage';
 import { createTestDatabase, testSecrets } from '@millrace/testkit';
@@ -26,8 +26,8 @@ export interface Answer {
 
 export type Fitted = FittedPipeline | FittedForecast | FittedDetector | FittedRecommender;
 
-function packageOf(fitted: Fitted) {
-  const facts = { metrics: {}, lineage: {} };
+function packageOf(fitted: Fitted, background: BackgroundRows = []) {
+  const facts = { metrics: {}, lineage: {}, background };
   if ('estimator' in fitted) return buildPackage(fitted, facts);
   if ('scorer' in fitted) return buildDetectorPackage(fitted, facts);
   return 'rule' in fitted ? buildRecommenderPackage(fitted, facts) : buildForecastPackage(fitted, facts);
@@ -41,9 +41,9 @@ export interface TenantOfWorld {
   refreshToken: string;
   createKey(input?: Partial<ApiKeyInput>): Promise<{ id: string; text: string }>;
   /** Stores a package and enters it as the next version of the model. */
-  addVersion(modelName: string, fitted: Fitted): Promise<ModelVersion>;
+  addVersion(modelName: string, fitted: Fitted, background?: BackgroundRows): Promise<ModelVersion>;
   /** Makes a new version the one that an endpoint of the same name serves. */
-  publish(endpointName: string, fitted: Fitted): Promise<{ version: ModelVersion; endpoint: Endpoint }>;
+  publish(endpointName: string, fitted: Fitted, background?: BackgroundRows): Promise<{ version: ModelVersion; endpoint: Endpoint }>;
   ledger(): Promise<UsageRecord[]>;
 }
 
@@ -144,8 +144,8 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           return { id: outcome.apiKey.id, text: outcome.key };
         },
 
-        async addVersion(modelName: string, fitted: Fitted) {
-          const modelPackage = packageOf(fitted);
+        async addVersion(modelName: string, fitted: Fitted, background?: BackgroundRows) {
+          const modelPackage = packageOf(fitted, background);
           const versionId = newId('modelVersion');
           await registry.storePackage(tenantId, versionId, modelPackage);
           const run = await insertRun();
@@ -156,8 +156,8 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
           );
         },
 
-        async publish(endpointName: string, pipeline: Fitted) {
-          const version = await tenant.addVersion(endpointName, pipeline);
+        async publish(endpointName: string, pipeline: Fitted, background?: BackgroundRows) {
+          const version = await tenant.addVersion(endpointName, pipeline, background);
           const outcome = await registry.publish(owner, { versionId: version.id, endpointName });
           if (outcome.type !== 'published') throw new Error(JSON.stringify(outcome));
           return { version, endpoint: outcome.endpoint };

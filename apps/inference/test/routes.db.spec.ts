@@ -1,6 +1,6 @@
 import { operations } from '../src/openapi.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
-import { irisFeatures, irisNeighbours, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
+import { irisFeatures, irisNeighbours, irisNetwork, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
 let tenant: TenantOfWorld;
@@ -216,12 +216,90 @@ describe('predictions', () => {
   });
 });
 
+describe('explanations', () => {
+  const sum = (answer: { attributions: { value: number }[] }) => answer.attributions.reduce((total, { value }) => total + value, 0);
+
+  it('of both protocols are the same, add up to the answer, are billed by evaluations, and say the same when asked again', async () => {
+    const other = await world.createTenant();
+    const background = Array.from({ length: 8 }, (_, at) => [5 + at / 8, 3, 1 + (at % 4) * 1.5, at / 4]);
+    await other.publish('iris', irisNetwork(), background);
+    const { text } = await other.createKey();
+    const inputs = irisFeatures.map((name, place) => ({ name, shape: [1], datatype: 'FP64', data: [virginica[place]] }));
+    const answer = await call(`${url}/v2/models/iris/explain`, { key: text, body: { id: 'mine', inputs } });
+    const { attributions, base_value, answer: explained, output } = answer.json;
+    const [{ prediction, probabilities }] = (await call(`${url}/v1/models/iris:predict`, { key: text, body: { instances: [virginica] } })).json.predictions;
+    expect(answer.json).toMatchObject({ model_name: 'iris', model_version: '1', id: 'mine', output: { name: 'probabilities', class: prediction } });
+    expect(explained).toBe(Math.max(...probabilities));
+    expect(base_value + sum(answer.json)).toBeCloseTo(explained, 6);
+    expect(Math.abs(answer.json.additivity_error)).toBeLessThan(1e-6);
+    expect(attributions.map(({ name, data }: { name: string; data: number }) => [name, data])).toEqual(irisFeatures.map((name, place) => [name, virginica[place]]));
+    expect(answer.json.method).toEqual({ name: 'exact_enumeration', evaluations: 8 * 15 + 1, background_rows: 8, exact: true, converged: true });
+    expect(answer.json.faithfulness).toBeGreaterThan(0.5);
+    expect([answer.headers.get('x-millrace-cost-units'), answer.headers.get('x-millrace-model-version')]).toEqual(['2', '1']);
+
+    const { explanations } = (await call(`${url}/v1/models/iris:explain`, { key: text, body: { instances: [virginica, setosa] } })).json;
+    expect(explanations[0]).toEqual({ output, answer: explained, base_value, attributions, additivity_error: answer.json.additivity_error, method: answer.json.method, faithfulness: answer.json.faithfulness });
+    const of = (className: string) => call(`${url}/v1/models/iris/versions/1:explain`, { key: text, body: { instances: [virginica], parameters: { class: className } } });
+    const [other1, unknown] = [await of('setosa'), await of('tulip')];
+    expect(other1.json.explanations[0]).toMatchObject({ output: { class: 'setosa' }, answer: probabilities[0] });
+    expect([unknown.status, unknown.json.error.field]).toEqual([400, 'parameters.class']);
+    const bills = await eventually(async () => (await other.ledger()).map(({ units }) => Number(units)), (units) => units.length === 4);
+    expect(bills.sort()).toEqual([1, 2, 2, 4]);
+  });
+
+  it('of a category and a gap name the input, not its cells; a package without background rows says so', async () => {
+    const { json } = await call(`${url}/v1/models/wear:explain`, { key, body: { instances: [{ pressure: null, material: 'steel' }] } });
+    const [{ attributions, answer, base_value, warnings, faithfulness, faithfulness_reason }] = json.explanations;
+    expect(attributions.map(({ name, data }: { name: string; data: unknown }) => [name, data])).toEqual([['pressure', null], ['material', 'steel']]);
+    expect([answer, attributions[1].value, base_value + sum(json.explanations[0])]).toEqual([15, expect.closeTo(-5, 5), expect.closeTo(15, 5)]);
+    expect([warnings.length, faithfulness, faithfulness_reason]).toEqual([1, null, expect.stringContaining('only 2 inputs')]);
+  });
+
+  it('are refused like predictions, and where there is nothing to explain', async () => {
+    const other = await world.createTenant();
+    await other.publish('parts', {
+      family: 'popularity', user: 'machine', item: 'part', users: ['m1'], items: ['belt', 'pump'], topN: 1, excludesSeen: true,
+      seen: { starts: Int32Array.of(0, 1), items: Int32Array.of(0) }, popularity: Float32Array.of(1, 0.5), rule: { type: 'popularity' },
+    });
+    const list = await call(`${url}/v1/models/parts:explain`, { key: (await other.createKey()).text, body: { instances: [{ machine: 'm1' }] } });
+    expect([list.status, list.json.error]).toMatchObject([400, { code: 'not_explainable', message: expect.stringContaining('list') }]);
+    const problemOf = async (path: string, body: object) => (await call(`${url}${path}`, { key, body })).headers.get('x-millrace-error-code');
+    expect(await problemOf('/v1/models/iris:explain', { instances: [['5.1', 3.5, 1.4, 0.2]] })).toBe('invalid_rows');
+    expect(await problemOf('/v1/models/iris:explain', { instances: Array.from({ length: 17 }, () => setosa) })).toBe('invalid_rows');
+    expect(await problemOf('/v2/models/iris/explain', { inputs: [matrix] })).toBe('invalid_rows');
+    expect(await problemOf('/v1/models/iris:explain', { instances: [setosa], parameters: { max_evaluations: 0 } })).toBe('invalid_request');
+    expect(await problemOf('/v1/models/iris:explain', { instances: [setosa], parameters: { max_evaluations: 20 } })).toBe('invalid_request');
+    expect(await problemOf('/v1/models/absent:explain', { instances: [setosa] })).toBe('model_not_found');
+  });
+
+  it('are put off where a tenant has as many under way as it may; a caller who hangs up is not billed', async () => {
+    const other = await world.createTenant();
+    await other.publish('iris', irisNetwork());
+    const { text } = await other.createKey();
+    const body = { instances: Array.from({ length: 16 }, () => virginica) };
+    const answers = await Promise.all(Array.from({ length: 12 }, () => call(`${url}/v1/models/iris:explain`, { key: text, body })));
+    const refused = answers.filter(({ status }) => status === 503);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { json, headers } of refused) expect([json.error.code, headers.get('retry-after')]).toEqual(['overloaded', '1']);
+    const served = answers.filter(({ status }) => status === 200).length;
+    const aborting = new AbortController();
+    const gone = fetch(`${url}/v1/models/iris:explain`, { method: 'POST', headers: { 'x-api-key': text, 'content-type': 'application/json' }, body: JSON.stringify(body), signal: aborting.signal });
+    const began = eventually(async () => (await call(`${url}/metrics`)).text, (metrics) => metrics.includes('millrace_explanations_in_flight 1'));
+    await began;
+    aborting.abort();
+    await expect(gone).rejects.toThrow();
+    await eventually(async () => (await call(`${url}/metrics`)).text, (metrics) => metrics.includes('millrace_explanations_in_flight 0'));
+    const billed = await eventually(() => other.ledger(), (entries) => entries.length >= served);
+    expect(billed).toHaveLength(served);
+  });
+});
+
 describe('what the server says of itself and its models', () => {
   it('live, ready and ping need no credential', async () => {
     expect((await call(`${url}/v2/health/live`)).json).toEqual({ live: true });
     expect((await call(`${url}/v2/health/ready`)).json).toEqual({ ready: true });
     expect((await call(`${url}/ping`)).status).toBe(200);
-    expect((await call(`${url}/v2`)).json).toEqual({ name: 'millrace', version: expect.any(String), extensions: ['binary_tensor_data'] });
+    expect((await call(`${url}/v2`)).json).toEqual({ name: 'millrace', version: expect.any(String), extensions: ['binary_tensor_data', 'explain'] });
   });
 
   it('readiness and status of a model', async () => {

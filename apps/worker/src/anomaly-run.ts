@@ -3,6 +3,7 @@ import { readTable } from '@millrace/datasets';
 import { type AnomalyTrial, type Backend, type CheckpointStore, detectAnomalies, type FittedDetector, type Row, type Table, trainAnomaly, type TrainAnomalyOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildDetectorPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { backgroundOf } from './background.ts';
 import { dividedRows } from './divided-rows.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
@@ -60,6 +61,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
         rows: dividedRows(outcome),
       }),
       materials: materialsOf(job, outcome.backend.name),
+      background: backgroundOf(table, trial.detector.features, outcome.split.train),
     });
     const model = await loadModel(modelPackage.files);
     try {

@@ -3,6 +3,7 @@ import { readTable } from '@millrace/datasets';
 import { type FittedSurvival, predictSurvival, type Row, type SurvivalTrial, type Table, trainSurvival, type TrainSurvivalOutcome } from '@millrace/learning';
 import { agree, type Agreement, buildSurvivalPackage, checkRows, type LoadedModel, loadModel, type ModelPackage } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
+import { backgroundOf } from './background.ts';
 import { dividedRows } from './divided-rows.ts';
 import { sampleRows } from './sample-rows.ts';
 import { leavePackage } from './leave-package.ts';
@@ -53,6 +54,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Se
         rows,
       }),
       materials: materialsOf(job),
+      background: backgroundOf(table, trial.fitted.features, outcome.split.train),
     });
     const model = await loadModel(modelPackage.files);
     try {

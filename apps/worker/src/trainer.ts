@@ -8,6 +8,7 @@ import {
 import { type Agreement, buildPackage, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
+import { backgroundOf, importanceOf } from './background.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
 import { leavePackage } from './leave-package.ts';
@@ -133,6 +134,7 @@ async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
 async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: 'trained' }>, table: Table): Promise<void> {
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
+  let importance: Awaited<ReturnType<typeof importanceOf>> = null;
   for (const [index, trial] of outcome.trials.entries()) {
     if (trial.appraisal && index !== outcome.best) {
       trials.push(trialRecord(trial, index, outcome, trial.appraisal));
@@ -152,13 +154,16 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
         rows: dividedRows(outcome),
       }),
       materials: materialsOf(job, outcome.backend.name),
+      background: backgroundOf(table, trial.pipeline.features, outcome.split.train),
     });
     const model = await loadModel(modelPackage.files);
     try {
       const rows = samples(table, trial.pipeline, outcome.split.test);
       const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
-      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
+      if (index !== outcome.best) continue;
+      best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
+      importance = await importanceOf(model, table, trial.pipeline, outcome.split.test);
     } finally {
       await model.close();
     }
@@ -168,7 +173,7 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
   await send({
     type: 'trained',
     trials,
-    metrics: json(outcome.trials[outcome.best]!.metrics.test) as Record<string, unknown>,
+    metrics: json({ ...outcome.trials[outcome.best]!.metrics.test, ...(importance ? { importance } : {}) }) as Record<string, unknown>,
     ...(await leavePackage(job, best!)),
   });
 }

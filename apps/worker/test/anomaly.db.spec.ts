@@ -1,4 +1,4 @@
-import { checkRows, loadModel } from '@millrace/packaging';
+import { checkRows, loadModel, readBackground } from '@millrace/packaging';
 import type { TenantInWorld, World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 
@@ -45,6 +45,7 @@ describe('an anomaly detection', () => {
     const files = await world.registry.readPackage(version);
     expect(JSON.parse(Buffer.from(files.get('bill-of-materials.json')!).toString())).toMatchObject({ tools: { backend: 'wasm' } });
     const model = await loadModel(files, { digest: version.packageSha256 });
+    expect(readBackground(files, model.signature)).toMatchObject({ count: 32 });
     expect(model.signature.anomaly!.falseAlarmRate).toBeLessThanOrEqual(0.05);
     const checked = checkRows(model.signature, [{ day: '2026-01-14', speed: 50, torque: 93, mode: 'a' }, { day: '2026-01-14', speed: 5, torque: 900, mode: 'a' }]);
     const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];

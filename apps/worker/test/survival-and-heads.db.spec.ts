@@ -1,4 +1,4 @@
-import { checkRows, loadModel } from '@millrace/packaging';
+import { checkRows, loadModel, readBackground } from '@millrace/packaging';
 import type { TenantInWorld, World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 
@@ -85,11 +85,15 @@ describe('a head for each press', () => {
     const submitted = await tenant.run(await tenant.dataset(rows), personalised, 'drift');
     const run = await until(submitted.id, isOver);
     expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { agreement: { type: 'agrees' } } });
+    const { importance } = run.modelVersion!.metrics as { importance: { measure: string; inputs: { name: string; increase: number }[] } };
+    expect(importance).toMatchObject({ measure: 'rmse', inputs: [{ name: 'force' }, { name: 'press' }] });
+    for (const { increase } of importance.inputs) expect(increase).toBeGreaterThan(1);
     const best = run.trials.find((trial) => trial.best)!;
     const { personalisation } = best.metrics as { personalisation: { base: { rmse: number }; heads: number; groups: number; byGroup: { group: string }[] } };
     expect(personalisation).toMatchObject({ heads: 4, groups: 4 });
     expect(best.scoreTest!).toBeLessThan(personalisation.base.rmse / 3);
     const model = await loadModel(await world.registry.readPackage(run.modelVersion!), { digest: run.modelVersion!.packageSha256 });
+    expect(readBackground(await world.registry.readPackage(run.modelVersion!), model.signature)).toMatchObject({ count: 32 });
     const checked = checkRows(model.signature, [{ force: 5, press: 'p1' }, { force: 5, press: 'p9' }, { force: 5 }]);
     const answers = checked.type === 'valid' ? await model.predict(checked.rows) : [];
     expect(answers.map(({ personalised: used }) => used)).toEqual([true, false, false]);

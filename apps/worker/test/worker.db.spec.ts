@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type PersonActor, platformTenantId } from '@millrace/auth';
-import { checkRows, loadModel } from '@millrace/packaging';
+import { checkRows, loadModel, readBackground } from '@millrace/packaging';
 import { irisSpec, repositoryRoot, type TenantInWorld, testSecrets, type World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, trainer, type WorkerWorld } from './worker-world.ts';
 
@@ -56,7 +56,10 @@ describe('a worker', () => {
     expect(run.modelVersion).toMatchObject({ status: 'READY', number: 1, agreement: { type: 'agrees' } });
 
     const version = run.modelVersion!;
-    const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
+    const files = await world.registry.readPackage(version);
+    const model = await loadModel(files, { digest: version.packageSha256 });
+    // What explanations compare with.
+    expect(readBackground(files, model.signature)).toMatchObject({ count: 32, categories: [] });
     const checked = checkRows(model.signature, [Object.fromEntries(featureNames.map((name, index) => [name, [5.1, 3.5, 1.4, 0.2][index]]))]);
     expect(checked.type === 'valid' && (await model.predict(checked.rows))[0]).toMatchObject({ label: 'setosa' });
     await model.close();

@@ -51,6 +51,13 @@ export class ValidatedRows {
     this.lists = lists;
     this.pixels = pixels;
   }
+
+  /** Some of the rows, one after another. */
+  slice(start: number, end: number): ValidatedRows {
+    const { count, layout, numbers, categories, pixels, lists } = this;
+    const range = ({ length }: { length: number }) => [(start * length) / count, (end * length) / count] as const;
+    return new ValidatedRows(end - start, layout, numbers.slice(...range(numbers)), categories.slice(...range(categories)), pixels.slice(...range(pixels)), lists.slice(start, lists.length === 0 ? 0 : end));
+  }
 }
 
 const DEFAULT_MAX_ROWS = 10_000;

@@ -1,4 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
+export { type BackgroundRows, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {
@@ -50,6 +51,7 @@ export {
   verifyPackage,
   withRowsPerCall,
 } from './model-package.ts';
+export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
@@ -62,6 +64,7 @@ export {
   type SignatureOutput,
   type TensorMetadata,
   intervalCoverageOf,
+  numbersOf,
   tensorMetadata,
 } from './signature.ts';
 export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';

@@ -8,6 +8,7 @@ import {
   loadModel,
   type ModelPackage,
   type PackageFacts,
+  readBackground,
   tensorMetadata,
   verifyPackage,
 } from './index.ts';
@@ -86,6 +87,19 @@ describe('buildPackage', () => {
     expect(built.sizeBytes).toBe([...built.files.values()].reduce((sum, bytes) => sum + bytes.byteLength, 0));
     expect(built.gzipBytes).toBeGreaterThan(0);
     expect(built.gzipBytes).toBeLessThan(built.sizeBytes);
+  });
+
+  it('keeps background rows beside the rest, sealed like it; without any, the package is as before', async () => {
+    const { signature } = buildPackage(dense(), FACTS);
+    const row = signature.inputs.map((input) => (input.type === 'number' ? input.min : null));
+    const built = buildPackage(dense(), { ...FACTS, background: [row, row] });
+    expect(built.manifest).toMatchObject({ formatVersion: 3, files: [{ path: 'background.json' }, ...CONTENT.map((path) => ({ path }))] });
+    expect(readBackground(built.files, signature)!.count).toBe(2);
+    expect(readBackground(buildPackage(dense(), { ...FACTS, background: [] }).files, signature)).toBeNull();
+    expect(buildPackage(dense(), { ...FACTS, background: [] }).digest).toBe(buildPackage(dense(), FACTS).digest);
+    expect(verifyPackage(built.files).type).toBe('intact');
+    await expectDamaged(copyFiles(built).set('background.json', json({ formatVersion: 1, rows: [row] })), 'wrong_size', 'background.json');
+    expect(() => buildPackage(dense(), { ...FACTS, background: [row.slice(1)] })).toThrow(expect.objectContaining({ code: 'INVALID', field: 'background' }));
   });
 
   it('keeps metrics and lineage as given', () => {
@@ -223,7 +237,7 @@ describe('verifyPackage', () => {
   const manifests: Array<[string, () => Uint8Array]> = [
     ['no JSON', () => Uint8Array.of(0xff, 0xfe)],
     ['null', () => json(null)],
-    ['of another format', () => json({ files: entries(), formatVersion: 3 })],
+    ['of another format', () => json({ files: entries(), formatVersion: 4 })],
     ['empty', () => json({ files: [], formatVersion: 2 })],
     ['of negative sizes', () => json({ files: entriesWith({ sizeBytes: -1 }), formatVersion: 2 })],
     ['pointing outside', () => json({ files: entriesWith({ path: '../../etc/passwd' }), formatVersion: 2 })],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { DomainError, type Problem } from '@millrace/kernel';
 import { z } from 'zod';
+import { BACKGROUND_FILE, backgroundComplaint, type BackgroundRows } from './background.ts';
 import { billOfMaterials, type PackageMaterials } from './bill-of-materials.ts';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { assertDetector, type FittedDetector } from './fitted-detector.ts';
@@ -22,7 +23,7 @@ export type PackageFiles = ReadonlyMap<string, Uint8Array>;
 
 /**
  * A model as data: `model.onnx`, `signature.json`, `metrics.json`, `lineage.json`, `bill-of-materials.json` and `manifest.json`
- * over them. Once it is signed, `manifest-signature.json` stands beside the manifest.
+ * over them; `background.json` where there are background rows. Once it is signed, `manifest-signature.json` stands beside the manifest.
  */
 export interface ModelPackage {
   files: Map<string, Uint8Array>;
@@ -37,8 +38,8 @@ export interface ModelPackage {
 }
 
 export interface Manifest {
-  /** 1: packages from before, without a bill of materials */
-  formatVersion: 1 | 2;
+  /** 1: packages from before, without a bill of materials; 3: with background rows */
+  formatVersion: 1 | 2 | 3;
   /** every file but the manifest itself, sorted by path */
   files: Array<{ path: string; sha256: string; sizeBytes: number }>;
 }
@@ -49,6 +50,8 @@ export interface PackageFacts {
   lineage: { [name: string]: JsonValue | undefined };
   /** what it was made with and of; only what this lib itself knows if left out */
   materials?: PackageMaterials;
+  /** what explanations compare with; none if left out or empty */
+  background?: BackgroundRows;
 }
 
 export type VerifiedPackage =
@@ -71,16 +74,17 @@ export class DamagedPackageError extends DomainError {
 
 const MANIFEST = 'manifest.json';
 const BILL = 'bill-of-materials.json';
-const CONTENT = [BILL, 'lineage.json', 'metrics.json', 'model.onnx', 'signature.json'] as const;
+const CONTENT = [BACKGROUND_FILE, BILL, 'lineage.json', 'metrics.json', 'model.onnx', 'signature.json'] as const;
 type ContentPath = (typeof CONTENT)[number];
+const PLAIN = CONTENT.filter((path) => path !== BACKGROUND_FILE);
 /** By format version, sorted. */
-const contentOf: Record<Manifest['formatVersion'], readonly ContentPath[]> = { 1: CONTENT.filter((path) => path !== BILL), 2: CONTENT };
-/** A manifest has five short entries; more than this is not a manifest and is not parsed. */
+const contentOf: Record<Manifest['formatVersion'], readonly ContentPath[]> = { 1: PLAIN.filter((path) => path !== BILL), 2: PLAIN, 3: CONTENT };
+/** A manifest has six short entries; more than this is not a manifest and is not parsed. */
 const MAX_MANIFEST_BYTES = 16 * 1024;
 const REMEDY = 'Restore the package from a backup, or publish the version again.';
 
 const manifestSchema = z.strictObject({
-  formatVersion: z.union([z.literal(1), z.literal(2)]),
+  formatVersion: z.union([z.literal(1), z.literal(2), z.literal(3)]),
   files: z
     .array(
       z.strictObject({
@@ -132,7 +136,12 @@ export function buildDetectorPackage(detector: FittedDetector, facts: PackageFac
 
 /** A package of a graph that was written elsewhere and has passed the checks of `import-onnx.ts`. */
 export function assemble(signature: Signature, model: Uint8Array, facts: PackageFacts): ModelPackage {
+  const hasBackground = facts.background !== undefined && facts.background.length > 0;
+  const background = canonicalJson({ formatVersion: 1, rows: (facts.background ?? []).map((row) => [...row]) }, 'background');
+  const complaint = hasBackground ? backgroundComplaint(background, signature) : null;
+  if (typeof complaint === 'string') throw new DomainError('INVALID', `The background of the model ${complaint}`, { field: 'background' });
   return packed(signature, {
+    ...(hasBackground ? { [BACKGROUND_FILE]: background } : {}),
     [BILL]: canonicalJson(billOfMaterials(facts.materials ?? {}), 'materials'),
     'lineage.json': canonicalJson(facts.lineage, 'lineage'),
     'metrics.json': canonicalJson(facts.metrics, 'metrics'),
@@ -144,17 +153,24 @@ export function assemble(signature: Signature, model: Uint8Array, facts: Package
 /** The same package, whose graph is given no more rows at a time than this. A package that is as old as to have no bill gets an empty one. */
 export function withRowsPerCall({ files, signature }: ModelPackage, rowsPerCall: number): ModelPackage {
   const changed: Signature = { ...signature, graph: { ...signature.graph, rowsPerCall } };
-  const kept = Object.fromEntries(CONTENT.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as Record<ContentPath, Uint8Array>;
+  const background = files.get(BACKGROUND_FILE);
+  const kept = {
+    ...(Object.fromEntries(PLAIN.map((path) => [path, files.get(path) ?? canonicalJson(billOfMaterials({}), 'materials')])) as PackedContent),
+    ...(background ? { [BACKGROUND_FILE]: background } : {}),
+  };
   return packed(changed, { ...kept, 'signature.json': signatureBytes(changed) });
 }
 
-function packed(signature: Signature, content: Record<ContentPath, Uint8Array>): ModelPackage {
+type PackedContent = Record<Exclude<ContentPath, typeof BACKGROUND_FILE>, Uint8Array> & { [BACKGROUND_FILE]?: Uint8Array };
+
+function packed(signature: Signature, content: PackedContent): ModelPackage {
+  const formatVersion = content[BACKGROUND_FILE] ? 3 : 2;
   const manifest: Manifest = {
-    formatVersion: 2,
-    files: CONTENT.map((path) => ({ path, sha256: sha256(content[path]), sizeBytes: content[path].byteLength })),
+    formatVersion,
+    files: contentOf[formatVersion].map((path) => ({ path, sha256: sha256(content[path]!), sizeBytes: content[path]!.byteLength })),
   };
   const manifestBytes = canonicalJson(asJson(manifest), 'manifest');
-  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...Object.entries(content)]);
+  const files = new Map<string, Uint8Array>([[MANIFEST, manifestBytes], ...contentOf[formatVersion].map((path) => [path, content[path]!] as const)]);
   return packageOf(files, { manifest, signature, digest: sha256(manifestBytes) });
 }
 
@@ -205,6 +221,9 @@ export function verifyPackage(files: PackageFiles, options: VerifyOptions = {}):
     const complaint = `is no signature: ${parsed.complaint.slice(0, 1000)}`;
     return { type: 'damaged', problems: [damage('invalid_signature', 'signature.json', complaint)] };
   }
+  const background = files.get(BACKGROUND_FILE);
+  const complaint = background && backgroundComplaint(background, parsed.signature);
+  if (typeof complaint === 'string') return { type: 'damaged', problems: [damage('invalid_background', BACKGROUND_FILE, complaint)] };
   return { type: 'intact', manifest: manifest.value, signature: parsed.signature, digest: manifest.digest, signedBy };
 }
 

@@ -109,6 +109,11 @@ export const registryRows: Rows = {
     needs: 'endpoint:predict',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.explain': {
+    operation: `mutation ($endpoint: String!) { explain(input: { endpoint: $endpoint, row: {} }) { ${error} } }`,
+    needs: 'endpoint:predict',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
   'Mutation.startRollout': {
     operation: `mutation ($endpoint: String!, $version: Int = 1) { startRollout(input: { endpointName: $endpoint, versionNumber: $version, bakeSeconds: 60 }) { ${error} } }`,
     needs: 'endpoint:write',

@@ -13,6 +13,7 @@ const byCoordinate: Record<string, (tenant: TenantUnderTest) => unknown[]> = {
   'RunLimitsInput.memoryMb': () => [512],
   'TrainingLimitsInput.runMemoryMb': () => [512],
   'PredictInput.rows': () => [[{}]],
+  'ExplainInput.row': () => [{}],
   'Query.usageReport.from': () => [new Date(Date.now() - 86_400_000).toISOString()],
   'Query.usageReport.to': () => [new Date(Date.now() + 172_800_000).toISOString()],
   'SetUsageLimitInput.scope': () => ['KEY'],

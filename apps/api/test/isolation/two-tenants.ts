@@ -7,6 +7,7 @@ import { type IdentityProvider, type Inspection, openInspection, startIdentityPr
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { createApiLogger } from '../../src/logger.ts';
 import { createApiWorld, type Member, password, secrets, type World } from '../api-world.ts';
+import { sentExplanation } from '../sent-explanation.ts';
 import { createTenantUnderTest, type TenantUnderTest } from './tenant-under-test.ts';
 
 export interface Route {
@@ -102,13 +103,13 @@ export async function createTwoTenants(): Promise<TwoTenants> {
 /** Answers as the inference server does: to a tenant's own endpoint with predictions, to any other that there is none. */
 async function startInferenceDouble(serves: (credential: string, endpoint: string) => Promise<boolean>): Promise<Server> {
   const server = createServer((request, response) => {
-    const name = /^\/v1\/models\/([^/:]+):predict$/.exec(request.url ?? '')?.[1] ?? '';
+    const name = /^\/v1\/models\/([^/:]+):(?:predict|explain)$/.exec(request.url ?? '')?.[1] ?? '';
     const credential = (request.headers.authorization ?? '').replace(/^Bearer /, '');
     request.resume();
     void serves(credential, name).then((found) => {
       response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1' });
       const missing = { code: 'model_not_found', message: 'There is no such endpoint.', remedy_hint: 'List them.' };
-      response.end(JSON.stringify(found ? { predictions: [1] } : { error: missing }));
+      response.end(JSON.stringify(found ? { predictions: [1], explanations: [sentExplanation] } : { error: missing }));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

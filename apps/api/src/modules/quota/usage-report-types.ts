@@ -23,7 +23,7 @@ const lineType = builder.objectRef<UsageLine>('UsageLine').implement({
     modelVersionId: t.exposeString('modelVersionId', { nullable: true, description: 'ver_…; null for training, or if not told apart.' }),
     predictions: t.expose('predictions', { type: 'BigInt', description: 'Prediction requests answered.' }),
     rows: t.expose('rows', { type: 'BigInt', description: 'Rows predicted.' }),
-    costUnits: t.exposeFloat('costUnits', { description: 'What is billed for predictions: one unit a row.' }),
+    costUnits: t.exposeFloat('costUnits', { description: 'What is billed: one unit a predicted row, and for an explanation one for each hundred evaluations of the model begun.' }),
     computeSeconds: t.exposeFloat('computeSeconds', { description: 'Seconds of training.' }),
     gpuSeconds: t.exposeFloat('gpuSeconds', { description: 'Those of them that were on a GPU.' }),
   }),

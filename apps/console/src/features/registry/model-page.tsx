@@ -21,6 +21,7 @@ import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
 import { ComparisonCard } from './comparison-card.tsx';
+import { ImportanceCard } from './importance-card.tsx';
 import { LineageCard } from './lineage-card.tsx';
 import { OptimiseDialog } from './optimise-dialog.tsx';
 import { OptimisedCard } from './optimised-card.tsx';
@@ -168,6 +169,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
           <EvaluationView evaluation={evaluation} baseline={null} />
         </Card>
       )}
+      <ImportanceCard number={version.number} metrics={version.metrics} />
       <div className="grid gap-6 xl:grid-cols-2">
         {signature && (
           <Card title="Signature" description="What the model takes and gives. A row that does not fit is refused." isFlush>

@@ -8,7 +8,8 @@ import { PredictDocument } from '../../gql/graphql.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { IntervalBar } from './interval-bar.tsx';
 import { SignatureForm } from './signature-form.tsx';
-import { answerOf, exampleRow, readRow, type Answer, type RowDraft, type RowProblem, type Signature } from './signature.ts';
+import { WhyView } from './why-view.tsx';
+import { answerOf, exampleRow, readRow, type Answer, type Row, type RowDraft, type RowProblem, type Signature } from './signature.ts';
 
 interface TryFormProps {
   endpoint: string;
@@ -18,6 +19,7 @@ interface TryFormProps {
 }
 
 interface Answered {
+  row: Row;
   answer: Answer;
   modelVersion: number;
   requestId: string;
@@ -48,7 +50,8 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
     const predicted = await predict.run({ input: { endpoint, rows: [read.row] } });
     const answer = predicted && answerOf(signature, predicted.predictions[0]);
     const asked = read.row['horizon'];
-    setAnswered(predicted && answer ? { answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon: typeof asked === 'number' ? asked : null } : null);
+    const horizon = typeof asked === 'number' ? asked : null;
+    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon } : null);
   }
 
   return (
@@ -75,7 +78,7 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
       </Card>
       <Card title="Prediction">
         <div aria-live="polite">
-          {answered ? <AnswerView signature={signature} answered={answered} /> : <p className="text-steel-500">Press Predict to ask the model.</p>}
+          {answered ? <div className="space-y-5"><AnswerView signature={signature} answered={answered} /><WhyView key={answered.requestId} endpoint={endpoint} signature={signature} row={answered.row} /></div> : <p className="text-steel-500">Press Predict to ask the model.</p>}
         </div>
       </Card>
     </div>

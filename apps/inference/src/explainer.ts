@@ -1,0 +1,152 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Actor, actorName, mayCall } from '@millrace/auth';
+import { type Explanation, type PlannedExplanation, planExplanation } from '@millrace/explanation';
+import { newId } from '@millrace/kernel';
+import type { RowWarning, ValidatedRows } from '@millrace/packaging';
+import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
+import type { ServedEndpoint } from '@millrace/registry';
+import type { EndpointDirectory } from './endpoint-directory.ts';
+import type { ExplanationBases } from './explanation-bases.ts';
+import { nonFiniteJson } from './json-body.ts';
+import type { HeldModel, ModelCache } from './model-cache.ts';
+import { overQuota } from './over-quota.ts';
+import type { PredictionCall } from './predictor.ts';
+import type { ReadExplainRequest } from './protocols/explanations.ts';
+import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { callerGone } from './shedding.ts';
+
+/** Evaluations of the model to one cost unit, which is what a predicted row costs. */
+export const evaluationsPerUnit = 100;
+/** Of all tenants together, and of one, at a time: each takes as much computing as hundreds of predictions. */
+const mostUnderWay = { all: 4, tenant: 2 };
+
+/** An explained row. */
+export interface ExplainedRow extends Explanation {
+  row: ValidatedRows;
+}
+
+/** Explanations that have been entered into the ledger and may leave. */
+export interface ExplanationAnswer {
+  predictionId: string;
+  versionNumber: number;
+  units: number;
+  overheadMs: number;
+  warnings: readonly RowWarning[];
+  limits: readonly LimitStanding[];
+  /** the JSON text of the body */
+  payload: string;
+}
+
+export interface ExplainerOptions {
+  directory: Pick<EndpointDirectory, 'find'>;
+  models: ModelCache;
+  bases: ExplanationBases;
+  journal: Pick<UsageJournal, 'record'>;
+  meter: Pick<Meter, 'take'>;
+}
+
+export type Explainer = ReturnType<typeof createExplainer>;
+
+type Planned = Extract<PlannedExplanation, { type: 'planned' }>;
+
+/** From rows to explanations that are paid for: of the version that an endpoint mostly serves, or of the one that is asked for. */
+export function createExplainer({ directory, models, bases, journal, meter }: ExplainerOptions) {
+  let underWay = 0;
+  const byTenant = new Map<string, number>();
+
+  async function answer(call: PredictionCall, read: ReadExplainRequest): Promise<ExplanationAnswer> {
+    const { actor, endpoint } = call;
+    if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, call.versionNumber);
+    const served = await directory.find(actor.tenantId, endpoint, call.versionNumber);
+    if (!served) throw modelNotFound(endpoint, call.versionNumber);
+    return inPlace(actor, async () => {
+      const held = await models.hold(served.version, served.endpoint);
+      try {
+        return await explain(call, read, served, held);
+      } finally {
+        held.release();
+      }
+    });
+  }
+
+  async function explain(call: PredictionCall, read: ReadExplainRequest, served: ServedEndpoint, { model }: HeldModel): Promise<ExplanationAnswer> {
+    const { actor, endpoint } = call;
+    const { version } = served;
+    const reading = read(model.signature, call.body.value);
+    if (reading.checked.type === 'invalid') throw invalidRows(reading.checked.problems);
+    if (call.body.hasNonFinite) throw nonFiniteJson();
+    const { rows, warnings } = reading.checked;
+    const plan = planned(planExplanation(model.signature, version.packageSha256, await bases.of(version).catch(unreadable), reading.request));
+    const units = rows.count * Math.max(1, Math.ceil(plan.evaluations / evaluationsPerUnit));
+    const metered: Metered = await meter.take({ actor, endpoint, rows: units });
+    if (metered.type === 'refused') throw overQuota(metered);
+    try {
+      const begun = performance.now();
+      const pause = async (): Promise<void> => {
+        if (call.isGone()) throw callerGone();
+        await nextTurn(); // what has come in meanwhile goes first
+      };
+      const explained: ExplainedRow[] = [];
+      for (let at = 0; at < rows.count; at++) {
+        const row = rows.slice(at, at + 1);
+        explained.push({ ...(await plan.explain(row, { model, pause })), row });
+      }
+      const modelMs = performance.now() - begun;
+      const predictionId = call.predictionId ?? newId('prediction');
+      const payload = JSON.stringify(reading.write({ predictionId, served, signature: model.signature, explained }));
+      if (call.isGone()) throw callerGone();
+      await journal.record({
+        tenantId: actor.tenantId, requestId: predictionId, at: new Date(), actor: actorName(actor), endpointId: served.endpoint.id, modelVersionId: version.id, rows: units, units,
+      });
+      return { predictionId, versionNumber: version.number, units, overheadMs: performance.now() - call.startedAt - modelMs, warnings, limits: metered.standings(), payload };
+    } catch (error) {
+      metered.giveBack();
+      throw error;
+    }
+  }
+
+  /** Nothing waits: whoever comes when all places are taken is told to come again. */
+  async function inPlace<Result>({ tenantId }: Actor, work: () => Promise<Result>): Promise<Result> {
+    const own = byTenant.get(tenantId) ?? 0;
+    if (underWay >= mostUnderWay.all || own >= mostUnderWay.tenant) throw full(own >= mostUnderWay.tenant ? 'tenant' : 'server');
+    underWay += 1;
+    byTenant.set(tenantId, own + 1);
+    try {
+      return await work();
+    } finally {
+      underWay -= 1;
+      const left = byTenant.get(tenantId)! - 1;
+      if (left > 0) byTenant.set(tenantId, left);
+      else byTenant.delete(tenantId);
+    }
+  }
+
+  return {
+    /** @throws RequestError */
+    explain: answer,
+    get underWay(): number {
+      return underWay;
+    },
+  };
+}
+
+/** What a model can be asked to explain, or the refusal. @throws RequestError 400 */
+function planned(plan: PlannedExplanation): Planned {
+  if (plan.type === 'planned') return plan;
+  const { code, field, message, remedy } = plan.problem;
+  if (code === 'not_explainable') throw new RequestError(400, code, message, { field, remedy });
+  throw invalidRequest(field, message, remedy);
+}
+
+function unreadable(cause: unknown): never {
+  throw new RequestError(503, 'model_unavailable', 'What explanations need cannot be read at the moment.', {
+    field: 'model', remedy: 'Try again; if it stays, ask your administrator to look at the log of the inference server.', retryAfterSeconds: 5, cause,
+  });
+}
+
+function full(limitSource: 'server' | 'tenant'): RequestError {
+  const whose = limitSource === 'tenant' ? 'Your tenant' : 'This server';
+  return new RequestError(503, 'overloaded', `${whose} has as many explanations under way as it may.`, {
+    limitSource, remedy: 'Try again after the time in Retry-After; explain one row after another.', retryAfterSeconds: 1,
+  });
+}
