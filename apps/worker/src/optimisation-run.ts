@@ -62,7 +62,7 @@ async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised
       backend: job.backend,
     }),
     materials: materialsOf(job, job.backend),
-    background,
+    background, // answers of both are explained against the same rows
   });
   const model = await loadModel(modelPackage.files);
   let agreement: Agreement;

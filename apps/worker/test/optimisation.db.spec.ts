@@ -56,6 +56,7 @@ describe('a version made from another', () => {
     const json = (name: string) => JSON.parse(Buffer.from(files.get(name)!).toString()) as object;
     expect(json('lineage.json')).toMatchObject({ parentModelVersionId: base.id, runId: run.id, optimisation: { base: base.id } });
     expect(json('bill-of-materials.json')).toMatchObject({ data: { parentModelVersionId: base.id, parentPackageSha256: base.packageSha256 }, configuration: { optimisation: { base: base.id } } });
+    expect(files.get('background.json')).toEqual((await world.registry.readPackage(base)).get('background.json'));
     const model = await loadModel(files, { digest: version.packageSha256 });
     expect(model.signature.family).toBe('dense');
     await model.close();

@@ -1,4 +1,5 @@
 import type { Signature } from '@millrace/packaging';
+import type { VersionOptimisation } from './version-optimisation.ts';
 
 /** What a card is made from. */
 export interface CardFacts {
@@ -11,6 +12,8 @@ export interface CardFacts {
   metrics: unknown;
   signature: unknown;
   agreement: unknown;
+  /** of a version made from another */
+  optimisation: unknown;
   dataset: { name: string; number: number; rows: number } | null;
   /** as people write them */
   filename: string | null;
@@ -36,7 +39,7 @@ export function writeModelCard(facts: CardFacts): string {
     `From ${inputs.length} ${inputs.length === 1 ? 'column' : 'columns'} it gives ${answer} (${task}, family ${code(facts.family)}).`,
     table(['Input', 'Type', 'Values'], inputs.map((input) => [code(input.name), `${input.type}${input.required ? '' : ', may be missing'}`, input.type === 'list' ? input.choices.slice(0, 20).map(code).join(', ') : input.type === 'image' ? `${input.width} × ${input.height}` : input.categories ? input.categories.slice(0, 20).map(code).join(', ') : `${input.min} to ${input.max}`])),
     '## What it was made from',
-    origin || 'Not known.',
+    [origin || 'Not known.', madeFrom(facts)].filter(Boolean).join(' '),
     '## How good it is',
     scores.length ? 'On rows that took no part in training:' : 'It has no scores here.',
     ...(scores.length ? [table(['Score', 'Value'], scores.map(([name, value]) => [name, String(Number(value.toPrecision(6)))]))] : []),
@@ -46,6 +49,13 @@ export function writeModelCard(facts: CardFacts): string {
     `${facts.sizeBytes} bytes, SHA-256 ${code(facts.packageSha256)}, made ${facts.createdAt.toISOString().slice(0, 10)}; ${approvalText[facts.approval]}.`,
   ];
   return lines.join('\n\n');
+}
+
+function madeFrom({ optimisation }: CardFacts): string {
+  if (!optimisation) return '';
+  const { parent, steps, loss, metric } = optimisation as VersionOptimisation;
+  const lost = loss ? `: ${Number(loss.loss.toPrecision(3))} points of ${code(metric)} worse, ${Number(loss.lower.toPrecision(3))} to ${Number(loss.upper.toPrecision(3))} with ${loss.coverage * 100} % confidence` : '';
+  return `Made from version ${parent.number} by ${steps.map(({ method }) => code(method)).join(', ')}${lost}.`;
 }
 
 const approvalText = { PENDING_APPROVAL: 'not reviewed yet', APPROVED: 'approved', REJECTED: 'rejected' } as const;

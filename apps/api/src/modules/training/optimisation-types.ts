@@ -58,12 +58,7 @@ const ratio = (before: number | null, now: number | null): number | null => (bef
 const versionOptimisation = builder.objectRef<VersionOptimisation>('VersionOptimisation').implement({
   description: 'What was done to a version to make this one of it, and how the two compare on the same rows, which took no part in training or choosing.',
   fields: (t) => ({
-    parent: t.prismaField({
-      type: 'ModelVersion',
-      nullable: true,
-      description: 'The version that it was made from; null where that is deleted.',
-      resolve: (query, { parent }, _args, { db, tenantId }) => db.modelVersion.findUnique({ ...query, where: { tenantId_id: { tenantId, id: parent.id } } }),
-    }),
+    parentId: t.id({ description: 'ver_… of the version that it was made from, which may be deleted by now.', resolve: ({ parent }) => parent.id }),
     parentNumber: t.int({ description: 'The number of that version.', resolve: ({ parent }) => parent.number }),
     originNumber: t.int({ description: 'The number of the trained version at the beginning of the line.', resolve: ({ origin }) => origin.number }),
     steps: t.field({ type: 'JSON', description: 'What was done, in this order.', resolve: ({ steps }) => steps }),

@@ -47,10 +47,12 @@ export function LineageGraph({ lineage }: { lineage: Lineage }) {
         {lineage.edges.map(({ from, to, label }) => {
           const [a, b] = [places.get(from), places.get(to)];
           if (!a || !b) return null;
-          const [x1, y1, x2, y2] = [a.x + width, a.y + height / 2, b.x, b.y + height / 2];
+          // What was made from a version leads back to the runs, in the gap between them.
+          const isBack = b.x < a.x;
+          const [x1, y1, x2, y2] = [isBack ? a.x : a.x + width, a.y + height / 2, isBack ? b.x + width : b.x, b.y + height / 2];
           return (
             <g key={`${from} ${to} ${label}`}>
-              <path d={`M${x1},${y1} C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`} fill="none" className="stroke-steel-300" strokeWidth={1.5} />
+              <path d={`M${x1},${y1} C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`} fill="none" className="stroke-steel-300" strokeWidth={1.5} {...(isBack ? { strokeDasharray: '4 3' } : {})} />
               {label && <text x={(x1 + x2) / 2} y={(y1 + y2) / 2 - 4} textAnchor="middle" className="fill-steel-500 text-[10px]">{label}</text>}
             </g>
           );
