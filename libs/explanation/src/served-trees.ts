@@ -6,7 +6,7 @@ export interface ServedTrees {
   /**
    * Shapley values by input of the signature, the mean over the background rows, in the unit of the answer.
    * @param output index of the class; 0 of a number
-   * @param pause between background rows
+   * @param pause before every few milliseconds of work
    */
   explain(row: ValidatedRows, background: ValidatedRows, output: number, pause: () => Promise<void>): Promise<Float64Array>;
 }
@@ -16,8 +16,8 @@ type Ensemble = TreeEnsemble<'boosted_trees'> | TreeEnsemble<'random_forest'>;
 /** Trees whose sum, times a factor, is the answer but for a constant. */
 interface Part {
   factor: number;
-  /** by output: the trees that add to it */
-  trees: ShapleyTree[][];
+  /** by output: the trees that add to it, in parts of some nodes */
+  trees: ShapleyTree[][][];
   codes: Ensemble['codes'];
 }
 
@@ -42,12 +42,15 @@ export function servedTreesOf(pipeline: FittedPipeline, signature: Signature): S
     async explain(row, background, output, pause) {
       const values = new Float64Array(signature.inputs.length);
       for (let reference = 0; reference < background.count; reference++) {
-        await pause();
         for (const { factor, trees, codes } of parts) {
           const own = new Float64Array(values.length);
           // Of two classes only the second has sums; the first has the rest.
           const isRest = trees.length === 1 && target.type !== 'number' && output === 0;
-          shapleyOfTrees(trees[trees.length === 1 ? 0 : output]!, cellsOf(row, 0, features, codes), cellsOf(background, reference, features, codes), playerOf, own);
+          const [cells, others] = [cellsOf(row, 0, features, codes), cellsOf(background, reference, features, codes)];
+          for (const some of trees[trees.length === 1 ? 0 : output]!) {
+            await pause();
+            shapleyOfTrees(some, cells, others, playerOf, own);
+          }
           own.forEach((value, player) => (values[player]! += ((isRest ? -1 : 1) * factor * value) / background.count));
         }
       }
@@ -67,7 +70,24 @@ function partOf({ estimator, target, weight }: Pick<FittedPipeline, 'estimator' 
       return [shapleyTreeOf(tree, codes, (leaf) => tree.values[leaf * perLeaf + (perLeaf === 1 ? 0 : output)]!)];
     }),
   );
-  return { factor: weight * (target.type === 'number' ? target.scale : 1), trees, codes };
+  return { factor: weight * (target.type === 'number' ? target.scale : 1), trees: trees.map(inParts), codes };
+}
+
+/** Nodes that are walked at a time, at most, unless one tree has more. */
+const nodesAtATime = 20_000;
+
+function inParts(trees: readonly ShapleyTree[]): ShapleyTree[][] {
+  const parts: ShapleyTree[][] = [];
+  let nodes = Infinity;
+  for (const tree of trees) {
+    nodes += tree.feature.length;
+    if (nodes > nodesAtATime) {
+      parts.push([]);
+      nodes = tree.feature.length;
+    }
+    parts.at(-1)!.push(tree);
+  }
+  return parts;
 }
 
 function shapleyTreeOf(tree: DecisionTree, codes: Ensemble['codes'], valueOf: (leaf: number) => number): ShapleyTree {
