@@ -24,6 +24,7 @@ export const secretColumns = {
   invitation: { tokenHash: true },
   ssoConnection: { secretSealed: true },
   signingKey: { wrapped: true, masterKeyId: true },
+  webhookSecret: { secretSealed: true },
 } as const;
 
 type TenantClient = PrismaClient<never, typeof secretColumns>;
