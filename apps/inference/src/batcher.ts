@@ -59,7 +59,7 @@ interface Queue {
   tenant: Tenant;
   waiting: Waiting[];
   rows: number;
-  /** measured, and when; 0 before the first call */
+  /** as it was at its best lately, and when that was last measured; 0 before the first call */
   msPerRow: number;
   measuredAt: number;
   /** time that it has had, by the clock of its tenant */
@@ -82,8 +82,11 @@ const wallTime: NonNullable<BatcherOptions['time']> = {
   },
 };
 
-/** How much a new measurement of a model's speed counts against those before. */
-const weightOfNew = 0.2;
+/**
+ * A model is believed to be as quick as it was at its best, and slower by so much with each call that is not. What else goes on in
+ * the process and on the machine only ever adds to a call; taken for the model's doing, it would make batches small when they are needed most.
+ */
+const doubt = 1.05;
 
 /**
  * Has models predict, one call at a time: a call holds the thread. A request that finds nothing under way is run at once; what
@@ -267,7 +270,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     try {
       const predictions = isAlone ? await held.model.predict(first.job.rows, first.done, to) : await held.model.predict(joinRows(batch.map(({ job }) => job.rows)));
       const ms = time.now() - begun;
-      queue.msPerRow = queue.msPerRow === 0 ? ms / rows : queue.msPerRow + weightOfNew * (ms / rows - queue.msPerRow);
+      queue.msPerRow = queue.msPerRow === 0 ? ms / rows : Math.min(doubt * queue.msPerRow, ms / rows);
       queue.measuredAt = time.now();
       observe?.call(rows);
       if (isAlone) finish(queue, first, predictions, to, ms);
