@@ -331,8 +331,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   ownUrl = options.sharedUrl ?? door;
   if (supervision) {
     await supervision.inheritance;
-    supervision.takeConnections('api', (socket) => app.server.emit('connection', socket));
-    supervision.takeConnections('metrics', (socket) => metricsServer?.take(socket));
+    await supervision.accept('api', (socket) => app.server.emit('connection', socket));
+    await supervision.accept('metrics', (socket) => metricsServer?.take(socket));
     supervision.serving({ url: door, version, report: metrics.report });
   }
 
