@@ -67,7 +67,7 @@ it('a webhook wants a secret first, which is shown once and lies sealed', async 
   const made = await secretsOf().rotate(tenant.owner);
   secret = made.type === 'rotated' ? made.secret : '';
   expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{32}$/);
-  await expect(asOwner('SELECT secret_sealed FROM webhook_secrets')).rejects.toThrow(/permission denied/);
+  await expect(asOwner('SELECT secret_sealed FROM webhook_keys')).rejects.toThrow(/permission denied/);
   expect(await secretsOf().rotate(tenant.owner, -1)).toMatchObject({ type: 'invalid', problems: [{ field: 'overlapSeconds' }] });
   for (const webhook of ['ftp://x.test', 'nowhere', 7, `https://x.test/${'x'.repeat(3000)}`]) {
     expect((await call(`${url}/v1/predictions`, { key, body: { input: [[1]], webhook } })).json.error.field).toBe('webhook');

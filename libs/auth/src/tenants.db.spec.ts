@@ -237,7 +237,7 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
       ia AS (INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at) SELECT id, 'k', 's', 'p', now(), now() FROM tenant),
       ap AS (INSERT INTO async_predictions (id, tenant_id, actor, caller, endpoint_name, input_box, input_bytes) SELECT 'prd_of_' || id, id, 'system', '{}', 'e', '\\x00', 1 FROM tenant),
-      ws AS (INSERT INTO webhook_secrets (id, tenant_id, secret_sealed, created_by) SELECT 'whs_of_' || id, id, '\\x00', 'system' FROM tenant),
+      ws AS (INSERT INTO webhook_keys (id, tenant_id, secret_sealed, created_by) SELECT 'whs_of_' || id, id, '\\x00', 'system' FROM tenant),
       wd AS (INSERT INTO webhook_deliveries (id, tenant_id, prediction_id, event, receiver) SELECT 'whd_of_' || id, id, 'prd_of_' || id, 'start', 'r' FROM tenant),
       wr AS (INSERT INTO webhook_receivers (tenant_id, receiver) SELECT id, 'r' FROM tenant),
       uh AS (INSERT INTO usage_hours (tenant_id, hour, kind, actor, requests, rows, units) SELECT id, date_trunc('hour', now()), 'PREDICTION', 'system', 20, 0, 20 FROM tenant),

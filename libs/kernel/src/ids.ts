@@ -29,7 +29,7 @@ export const idPrefixes = {
   usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
-  webhookSecret: 'whs',
+  webhookKey: 'whs',
   webhookDelivery: 'whd',
 } as const;
 

@@ -21,12 +21,12 @@ export function createWebhookSecrets({ database, box }: { database: Database; bo
         return { type: 'invalid', problems: [{ code: 'unfit', field: 'overlapSeconds', message: 'This is no overlap.', remedy: `Give 0 to ${longestWebhookOverlapSeconds} seconds.` }] };
       }
       const { tenantId } = actor;
-      const [id, secret] = [newId('webhookSecret'), newWebhookSecret()];
+      const [id, secret] = [newId('webhookKey'), newWebhookSecret()];
       const sealed = await box.seal(tenantId, `webhook ${id}`, secret);
       await database.forTenant(tenantId).transaction(async (tx) => {
-        await tx.$executeRaw`DELETE FROM webhook_secrets WHERE tenant_id = ${tenantId} AND ends_at < now()`;
+        await tx.$executeRaw`DELETE FROM webhook_keys WHERE tenant_id = ${tenantId} AND ends_at < now()`;
         await tx.$executeRaw`
-          UPDATE webhook_secrets SET ends_at = least(coalesce(ends_at, 'infinity'), now() + make_interval(secs => ${overlapSeconds})) WHERE tenant_id = ${tenantId}`;
+          UPDATE webhook_keys SET ends_at = least(coalesce(ends_at, 'infinity'), now() + make_interval(secs => ${overlapSeconds})) WHERE tenant_id = ${tenantId}`;
         await tx.webhookSecret.createMany({ data: [{ id, tenantId, secretSealed: new Uint8Array(sealed), createdBy: actorName(actor) }] });
         await recordAudit(tx, actor, { action: 'webhook.rotate', subject: id, details: { overlapSeconds } });
       });
@@ -37,7 +37,7 @@ export function createWebhookSecrets({ database, box }: { database: Database; bo
     async inForce(tenantId: string): Promise<string[]> {
       const rows = await database.system().transaction(
         (tx) => tx.$queryRaw<{ id: string; sealed: Uint8Array }[]>(Prisma.sql`
-          SELECT id, secret_sealed AS sealed FROM webhook_secrets WHERE tenant_id = ${tenantId} AND (ends_at IS NULL OR ends_at > now()) ORDER BY created_at DESC, id DESC LIMIT 5`),
+          SELECT id, secret_sealed AS sealed FROM webhook_keys WHERE tenant_id = ${tenantId} AND (ends_at IS NULL OR ends_at > now()) ORDER BY created_at DESC, id DESC LIMIT 5`),
       );
       return Promise.all(rows.map(({ id, sealed }) => box.open(tenantId, `webhook ${id}`, sealed)));
     },
