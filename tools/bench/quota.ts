@@ -39,7 +39,13 @@ const connections = 64;
 export async function benchQuota(parameters: string[]): Promise<void> {
   const { values } = parseArgs({
     args: parameters,
-    options: { configurations: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' }, 'rate-seconds': { type: 'string', default: '30' } },
+    options: {
+      configurations: { type: 'string', default: '100' },
+      seed: { type: 'string', default: '1' },
+      'rate-seconds': { type: 'string', default: '30' },
+      /** none, restart or kill in all of them; drawn for each if left out */
+      disturbance: { type: 'string' },
+    },
   });
   const random = seededRandom(Number(values.seed));
   say('starting the database and three inference servers');
@@ -50,7 +56,8 @@ export async function benchQuota(parameters: string[]): Promise<void> {
     const fleet = await createFleet(world, servers);
     const totals = { none: 0, restart: 0, kill: 0, admitted: 0, attempts: 0, cutOff: 0, mostShort: 0 };
     for (let number = 1; number <= Number(values.configurations); number++) {
-      const configuration = draw(number, random);
+      const drawn = draw(number, random);
+      const configuration = values.disturbance === undefined ? drawn : { ...drawn, disturbance: values.disturbance as Disturbance };
       say(`configuration ${number} of ${values.configurations}: ${JSON.stringify(configuration)}`);
       const found = await attempt(world, fleet, configuration, random);
       faults.push(...found.faults.map((fault) => `${fault}   ${JSON.stringify(configuration)}`));
@@ -147,9 +154,11 @@ async function attempt(world: World, fleet: Fleet, configuration: Configuration,
     await fleet.replace(Math.floor(random() * processes), disturbance === 'kill' ? 'SIGKILL' : 'SIGTERM');
   }
   await Promise.all(clients);
-  // Whoever was refused while a server that went down still held some could have come again.
+  // Whoever was refused while a server that went down still held some could have come again: not at once, since a refusal
+  // is believed for a second.
   for (let more = 0; disturbance === 'restart' && more < 200 && tally.answered.size * unit < admissible; more++) {
     await ask(agent, `${fleet.url(more)}/predict`, key.text, body, tally);
+    await pause(25);
   }
   agent.destroy();
 

@@ -70,7 +70,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
         try {
           answered = await answer(begun.predictionId);
         } catch (error) {
-          await idempotency.giveUp(asked, begun.lock).catch(() => undefined); // its lock ends by itself
+          await idempotency.giveUp(asked, begun.lock, begun.isAgain).catch(() => undefined); // its lock ends by itself
           throw error;
         }
         // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.

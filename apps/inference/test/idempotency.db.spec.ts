@@ -1,3 +1,4 @@
+import { createIdempotency } from '@millrace/quota';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant } from './sample-pipelines.ts';
 
@@ -66,4 +67,20 @@ it('a request over which a server died is done again under its id, and so billed
   await eventually(() => billed(idOf(first)), (count) => count === 1);
   await inTenant(`UPDATE idempotency_answers SET expires_at = expires_at - interval '24 hours' WHERE key LIKE '% died'`);
   expect(idOf(await ask('died'))).not.toBe(idOf(first));
+});
+
+it('one over which a server died, and which is then refused, keeps its id: it may be billed already', async () => {
+  const idempotency = createIdempotency({ database: world.database });
+  const asked = { tenantId: tenant.tenantId, key: 'somebody died-then-refused', sha256: '0'.repeat(64) };
+  const begin = async () => {
+    const begun = await idempotency.begin(asked);
+    if (begun.type !== 'begun') throw new Error(begun.type);
+    return begun;
+  };
+  const first = await begin();
+  await inTenant(`UPDATE idempotency_answers SET locked_until = now() - interval '1 second' WHERE key LIKE '% died-then-refused'`);
+  const second = await begin();
+  await idempotency.giveUp(asked, second.lock, second.isAgain);
+  const third = await begin(); // at once
+  expect([second.predictionId, third.predictionId]).toEqual([first.predictionId, first.predictionId]);
 });

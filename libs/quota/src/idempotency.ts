@@ -17,7 +17,7 @@ export interface IdempotentRequest {
 
 export type Begun =
   /** For the first time, or again after a process died over it: then under the same id, so that it is billed once. */
-  | { type: 'begun'; predictionId: string; lock: string }
+  | { type: 'begun'; predictionId: string; lock: string; isAgain: boolean }
   | { type: 'answered'; answer: KeptAnswer }
   | { type: 'running'; retryAfterSeconds: number }
   | { type: 'other-request' };
@@ -57,7 +57,7 @@ export function createIdempotency({ database }: { database: Database }) {
           INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at)
           VALUES (${tenantId}, ${key}, ${sha256}, ${predictionId}, now() + make_interval(secs => ${lockSeconds}), now() + make_interval(hours => ${keptHours}))
           ON CONFLICT DO NOTHING RETURNING locked_until::text AS lock`;
-        if (inserted) return { type: 'begun', predictionId, lock: inserted.lock };
+        if (inserted) return { type: 'begun', predictionId, lock: inserted.lock, isAgain: false };
         const [row] = await tx.$queryRaw<Row[]>`
           SELECT request_sha256 AS sha256, prediction_id AS "predictionId", headers, body, locked_until > clock_timestamp() AS "isLocked",
             extract(epoch FROM locked_until - clock_timestamp())::float8 AS "lockedForSeconds"
@@ -69,7 +69,7 @@ export function createIdempotency({ database }: { database: Database }) {
         const [taken] = await tx.$queryRaw<[{ lock: string }]>`
           UPDATE idempotency_answers SET locked_until = clock_timestamp() + make_interval(secs => ${lockSeconds}) WHERE tenant_id = ${tenantId} AND key = ${key}
           RETURNING locked_until::text AS lock`;
-        return { type: 'begun', predictionId: row.predictionId, lock: taken.lock };
+        return { type: 'begun', predictionId: row.predictionId, lock: taken.lock, isAgain: true };
       });
     },
 
@@ -103,10 +103,15 @@ export function createIdempotency({ database }: { database: Database }) {
       }
     },
 
-    /** For a request that was refused: nothing came of it, and it may be sent again. Whoever has lost the lock gives up nothing. */
-    async giveUp({ tenantId, key }: IdempotentRequest, lock: string): Promise<void> {
-      await database.forTenant(tenantId).transaction(
-        (tx) => tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
+    /**
+     * For a request that was refused: nothing came of it, and it may be sent again. Whoever has lost the lock gives up nothing.
+     * @param isAgain somebody has died over it, and may have billed it before: its id is kept for whoever comes next
+     */
+    async giveUp({ tenantId, key }: IdempotentRequest, lock: string, isAgain = false): Promise<void> {
+      await database.forTenant(tenantId).transaction((tx) =>
+        isAgain
+          ? tx.$executeRaw`UPDATE idempotency_answers SET locked_until = clock_timestamp() WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`
+          : tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
       );
     },
   };
