@@ -26,7 +26,7 @@ export default defineConfig({
       '/uploads': { target: api },
       '/auth': { target: api },
       '/export': { target: api },
-      '^/models/[^/]+/versions/[^/]+/package$': { target: api },
+      '^/models/[^/]+/versions/[^/]+/(package|layers)$': { target: api },
       '/usage/export': { target: api },
     },
   },

@@ -17,8 +17,9 @@ const server = createServer((request, response) => {
   const parts: Buffer[] = [];
   request.on('data', (part: Buffer) => parts.push(part));
   request.on('end', () => {
-    const { features } = JSON.parse(Buffer.concat(parts).toString()) as { features: number[] };
-    session.run({ numbers: new Tensor('float64', Float64Array.from(features), [1, features.length]) }).then((outputs) => {
+    const { features } = JSON.parse(Buffer.concat(parts).toString()) as { features: number[] | number[][] };
+    const rows = Array.isArray(features[0]) ? (features as number[][]) : [features as number[]];
+    session.run({ numbers: new Tensor('float64', Float64Array.from(rows.flat()), [rows.length, rows[0]!.length]) }).then((outputs) => {
       const body = JSON.stringify({ prediction: outputs['label']!.data });
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
     }, () => response.writeHead(500).end());

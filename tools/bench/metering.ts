@@ -2,18 +2,35 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { silentLogger } from '@millrace/kernel';
 import { createMeter, createRequestLimiter, createUsageJournal } from '@millrace/quota';
-import { createWorld } from '@millrace/testkit';
+import { createWorld, type World } from '@millrace/testkit';
 import { median } from './median.ts';
 import { say } from './servers.ts';
+
+export async function benchMetering(parameters: string[]): Promise<void> {
+  const { values } = parseArgs({ args: parameters, options: { requests: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' } } });
+  const world = await createWorld();
+  try {
+    await measureMetering(world, Number(values.requests), Number(values.rounds));
+  } finally {
+    await world.close();
+  }
+}
+
+/** A key under a rate, a budget and two limits of usage, none of which is ever reached. */
+export async function limitedKey(world: World, tenant: Awaited<ReturnType<World['tenant']>>): Promise<string> {
+  const made = await world.auth.keys.create(tenant.owner.actor, { alias: 'load', scopes: ['PREDICT'], rpmLimit: 1_000_000, maxBudget: 1e12, budgetDuration: '30d' });
+  if (made.type !== 'created') throw new Error(JSON.stringify(made));
+  for (const [measure, period] of [['ROWS', 'MONTH'], ['REQUESTS', 'DAY']] as const) {
+    await world.quota.usageLimits.set(tenant.owner.actor, { scope: 'KEY', subject: made.apiKey.id, measure, period, limit: 1e12, softLimit: null });
+  }
+  return made.key;
+}
 
 /**
  * What key, rate, quota, budget and ledger cost a prediction, in microseconds of CPU of the process (all threads), a hundred
  * requests under way at a time: the same calls as the inference server makes, without HTTP and model.
  */
-export async function benchMetering(parameters: string[]): Promise<void> {
-  const { values } = parseArgs({ args: parameters, options: { requests: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' } } });
-  const [requests, rounds] = [Number(values.requests), Number(values.rounds)];
-  const world = await createWorld();
+export async function measureMetering(world: World, requests: number, rounds: number): Promise<void> {
   const { database } = world.db;
   const [meter, limiter] = [createMeter({ database, logger: silentLogger }), createRequestLimiter({ database, logger: silentLogger })];
   const journal = createUsageJournal({ directory: path.join(world.directory, 'journal'), database, logger: silentLogger });
@@ -21,17 +38,12 @@ export async function benchMetering(parameters: string[]): Promise<void> {
   limiter.start();
   await journal.start();
   try {
-    const tenant = await world.tenant();
-    const made = await world.auth.keys.create(tenant.owner.actor, { alias: 'load', scopes: ['PREDICT'], rpmLimit: 1_000_000, maxBudget: 1e12, budgetDuration: '30d' });
-    if (made.type !== 'created') throw new Error(JSON.stringify(made));
-    for (const [measure, period] of [['ROWS', 'MONTH'], ['REQUESTS', 'DAY']] as const) {
-      await world.quota.usageLimits.set(tenant.owner.actor, { scope: 'KEY', subject: made.apiKey.id, measure, period, limit: 1e12, softLimit: null });
-    }
-    const actor = await world.auth.authenticate(made.key);
+    const key = await limitedKey(world, await world.tenant());
+    const actor = await world.auth.authenticate(key);
     if (actor?.type !== 'key') throw new Error('no key');
     let number = 0;
     const steps: Record<string, () => unknown> = {
-      'key': () => world.auth.authenticate(made.key),
+      'key': () => world.auth.authenticate(key),
       'rate': async () => {
         const admission = await limiter.admit(actor, actor);
         if (admission.type === 'admitted') admission.release();
@@ -72,6 +84,5 @@ export async function benchMetering(parameters: string[]): Promise<void> {
     await meter.close();
     await limiter.close();
     await journal.close();
-    await world.close();
   }
 }

@@ -12,7 +12,7 @@ export interface Server {
 /** Servers in processes of their own, as production runs them, over the database and folder of a world. */
 export interface Servers {
   api(settings?: Record<string, string>): Promise<Server>;
-  inference(settings?: Record<string, string>): Promise<Server>;
+  inference(settings?: Record<string, string>, nodeArguments?: string[]): Promise<Server>;
   /** any program that prints a line of JSON with its url */
   program(args: string[], settings?: Record<string, string>): Promise<Server>;
   /** whatever still runs */
@@ -56,9 +56,9 @@ export async function createServers(world: World): Promise<Servers> {
     async api(settings = {}) {
       return program(['--enable-source-maps', await bundle('apps/api')], { ...shared, MILLRACE_API_PORT: '0', MILLRACE_METRICS_PORT: '0', MILLRACE_SETUP_LINK: 'false', ...settings });
     },
-    async inference(settings = {}) {
+    async inference(settings = {}, nodeArguments = []) {
       const journal = path.join(world.directory, `journal-${children.length}`);
-      return program(['--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
+      return program([...nodeArguments, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
     },
     program,
     kill() {

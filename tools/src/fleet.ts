@@ -96,17 +96,14 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
     child.on('message', (message: ProgramMessage) => {
       if (message.type === 'draining') {
         setState(part, 'draining');
-        for (const port of program.ports) void port.leave(child);
       } else if (message.type === 'gather') {
         void gather(program).then((reports) => tell(part, { type: 'gathered', id: message.id, reports }));
       }
     });
-    part.serving = Promise.race([ended, program.readyUrl ? answers(program.readyUrl) : saysThatItServes(part)]).then(() => {
-      for (const port of program.ports) port.join(child);
-      setState(part, 'serving');
-    });
+    part.serving = Promise.race([ended, program.readyUrl ? answers(program.readyUrl) : saysThatItServes(part)]).then(() => setState(part, 'serving'));
     part.serving.catch(() => undefined);
     parts.add(part);
+    for (const port of program.ports) port.give(child);
     if (program.ports.length) tell(part, { type: 'inherit', legacy });
     onChange();
     return part;
@@ -163,7 +160,6 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
         throw error;
       }
       next.isWanted = true;
-      await Promise.all(program.ports.map((port) => port.leave(child)));
       await end(part, () => child.kill('SIGTERM'));
     } else {
       await inTime(next.serving, `${program.name} is not ready after a minute`);

@@ -1,121 +1,51 @@
 import type { ChildProcess } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
 import net from 'node:net';
-import type { ProgramMessage, SupervisorMessage } from '@millrace/kernel';
+import type { SupervisorMessage } from '@millrace/kernel';
 
-/** A connection that nobody has taken for so long is closed: its client must not wait for ever. */
-const patienceMs = 10_000;
-const mostWaiting = 10_000;
-
-interface Waiting {
-  id: number;
-  socket: net.Socket;
-  since: number;
+/** A socket that is bound, and nothing more: whoever gets it may accept. */
+interface BoundSocket {
+  close(): void;
+  getsockname(into: { port?: number }): number;
 }
 
-let lastId = 0;
+/** What Node's own cluster shares a port with. A `net.Server` would do no good: it accepts where it was made as well. */
+const { _createServerHandle: bind } = net as unknown as { _createServerHandle(address: string, port: number, family: 4 | 6): BoundSocket | number };
 
 /**
- * A port that several processes serve: this one accepts, and hands each connection to the next process that is free, in
- * turn. One at a time is on its way to a process, so one whose event loop stands still gets no more of them. As long as
- * there is no process at all, connections wait here.
+ * A port that several processes serve: each accepts for itself, from the one queue that the system keeps. It stays open
+ * here, so that while processes come and go, or none is left, connections wait in that queue.
  */
 export class SharedPort {
   readonly #name: string;
-  readonly #server = net.createServer({ pauseOnConnect: true, noDelay: true });
-  /** in the order of their turns, each with what is on its way to it */
-  readonly #members = new Map<ChildProcess, Waiting | null>();
-  readonly #leaving = new Map<ChildProcess, () => void>();
-  #waiting: Waiting[] = [];
-  readonly #sweeping: NodeJS.Timeout;
+  readonly #socket: BoundSocket;
 
   /** Rejects when the port is taken. */
   static async listen(name: string, { host, port }: { host: string; port: number }): Promise<SharedPort> {
-    const shared = new SharedPort(name);
-    await new Promise<void>((resolve, reject) => shared.#server.once('error', reject).listen(port, host, resolve));
-    return shared;
+    const { address, family } = await lookup(host);
+    const socket = bind(address, port, family as 4 | 6);
+    if (typeof socket === 'number') throw new Error(`port ${port} of ${host} cannot be had (${socket})`);
+    return new SharedPort(name, socket);
   }
 
-  private constructor(name: string) {
+  private constructor(name: string, socket: BoundSocket) {
     this.#name = name;
-    this.#server.maxConnections = mostWaiting; // what was handed over does not count
-    this.#server.on('connection', (socket) => {
-      socket.on('error', () => socket.destroy());
-      this.#waiting.push({ id: ++lastId, socket, since: performance.now() });
-      this.#hand();
-    });
-    this.#sweeping = setInterval(() => this.#closeOld(), 1_000).unref();
+    this.#socket = socket;
   }
 
   get port(): number {
-    return (this.#server.address() as net.AddressInfo).port;
+    const into: { port?: number } = {};
+    this.#socket.getsockname(into);
+    return into.port!;
   }
 
-  /** From now on the process gets its share of the connections, until it leaves or ends. */
-  join(child: ChildProcess): void {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    this.#members.set(child, null);
-    child.on('message', (message: ProgramMessage) => {
-      if (message.type === 'taken') this.#taken(child, message.id);
-    });
-    child.once('exit', (code) => this.#ended(child, code === 0));
-    this.#hand();
+  /** The process may accept on it from the moment that it wants to, until it ends. */
+  give(child: ChildProcess): void {
+    const message: SupervisorMessage = { type: 'port', name: this.#name };
+    child.send(message, this.#socket as unknown as net.Server, () => undefined); // of its end the exit tells
   }
 
-  /** The process gets no more connections. Resolves when none is on its way to it any more. */
-  leave(child: ChildProcess): Promise<void> {
-    if (!this.#members.get(child)) {
-      this.#members.delete(child);
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#leaving.set(child, resolve));
-  }
-
-  /** Refuses what comes from now on, and closes what waits. */
   close(): void {
-    clearInterval(this.#sweeping);
-    this.#server.close();
-    for (const { socket } of this.#waiting) socket.destroy();
-    this.#waiting = [];
-  }
-
-  #hand(): void {
-    for (const [child, onItsWay] of [...this.#members]) {
-      if (!this.#waiting.length) return;
-      if (onItsWay || this.#leaving.has(child)) continue;
-      const next = this.#waiting.shift()!;
-      this.#members.delete(child); // its next turn comes after everybody else's
-      this.#members.set(child, next);
-      const message: SupervisorMessage = { type: 'connection', id: next.id, port: this.#name };
-      // Kept open here until it is taken: otherwise nobody could close it should the process be killed first.
-      child.send(message, next.socket, { keepOpen: true }, (error) => {
-        if (error) this.#ended(child, true);
-      });
-    }
-  }
-
-  #taken(child: ChildProcess, id: number): void {
-    const onItsWay = this.#members.get(child);
-    if (onItsWay?.id !== id) return; // of another port
-    onItsWay.socket.destroy(); // here; the process has it
-    this.#members.set(child, null);
-    this.#leaving.get(child)?.();
-    if (this.#leaving.delete(child)) this.#members.delete(child);
-    this.#hand();
-  }
-
-  /** @param inOrder whether it did not touch what was on its way to it: otherwise a part of a request may be lost */
-  #ended(child: ChildProcess, inOrder: boolean): void {
-    const onItsWay = this.#members.get(child);
-    this.#members.delete(child);
-    if (onItsWay && inOrder) this.#waiting.unshift(onItsWay);
-    else onItsWay?.socket.destroy();
-    this.#leaving.get(child)?.();
-    this.#leaving.delete(child);
-    this.#hand();
-  }
-
-  #closeOld(): void {
-    const oldest = performance.now() - patienceMs;
-    while (this.#waiting.length && this.#waiting[0]!.since < oldest) this.#waiting.shift()!.socket.destroy();
+    this.#socket.close();
   }
 }

@@ -67,6 +67,8 @@ const cleanUps: (() => Promise<void>)[] = [];
 let stopping: Promise<void> | null = null;
 let ownsLock = false;
 
+// Whoever read it may be gone: no reason to leave the children and the database behind.
+process.stdout.on('error', () => undefined);
 process.on('SIGINT', () => void stop('Stopping …', 0));
 process.on('SIGTERM', () => void stop('Stopping …', 0));
 // Not SIGHUP, which a terminal sends when it is closed.

@@ -11,8 +11,8 @@ const server = createServer(async (request, response) => {
 });
 const connections = watchConnections(server);
 const inherited = await supervision.inheritance;
-server.listen(0, '127.0.0.1', () => {
-  supervision.takeConnections('sample', (socket) => server.emit('connection', socket));
+server.listen(0, '127.0.0.1', async () => {
+  await supervision.accept('sample', (socket) => server.emit('connection', socket));
   supervision.serving({ url: 'http://127.0.0.1', version: '1', legacy: () => [process.pid], report: async () => process.pid });
 });
 

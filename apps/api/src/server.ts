@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { actionOfRoute, type Actor, createAuth, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
+import { actionOfRoute, type Actor, createAuth, createTenantBox, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
 import { createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createIdempotency, createQuota } from '@millrace/quota';
-import { createRegistry, createRollouts } from '@millrace/registry';
+import { createRegistry, createRollouts, createWebhookDeliveries, createWebhookSecrets } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -171,6 +171,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const ownAddress = (): string => publicUrl ?? ownUrl;
   let ownUrl = '';
   const rollouts = createRollouts({ database, logger });
+  const box = createTenantBox(keyring);
+  const webhookSecrets = createWebhookSecrets({ database, box });
+  const receivers = createOutbound({ allowedNetworks: options.outboundNetworks ?? [], maxBodyBytes: 64 * 1024, logger });
+  const webhooks = createWebhookDeliveries({ database, box, secrets: webhookSecrets, fetch: receivers.fetch, logger });
   const services: Services = {
     auth,
     quota,
@@ -190,6 +194,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     training: createTraining({ database, quota, datasets, storage }),
     registry: createRegistry({ database, storage, keyring }),
     rollouts,
+    webhookSecrets,
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
     async platformHealth(actor) {
@@ -314,6 +319,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   await app.listen({ host: options.host, port: options.port });
   const rolloutSweep = startRolloutSweep({ rollouts, logger, everyMs: options.rolloutEveryMs ?? 1000 });
+  await webhooks.start();
   const purge = startPurgeSweep({ database, auth, storage, logger, everyMs: options.purgeEveryMs ?? 10 * 60_000 });
   const metricsServer = options.metricsPort === null ? null : await metrics.serve(options.host, options.metricsPort, supervision?.gather);
   const { port } = app.server.address() as AddressInfo;
@@ -325,8 +331,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   ownUrl = options.sharedUrl ?? door;
   if (supervision) {
     await supervision.inheritance;
-    supervision.takeConnections('api', (socket) => app.server.emit('connection', socket));
-    supervision.takeConnections('metrics', (socket) => metricsServer?.take(socket));
+    await supervision.accept('api', (socket) => app.server.emit('connection', socket));
+    await supervision.accept('metrics', (socket) => metricsServer?.take(socket));
     supervision.serving({ url: door, version, report: metrics.report });
   }
 
@@ -345,6 +351,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await Promise.all([connections.gone(), socketsClosed]);
     access.close();
     await rolloutSweep.close();
+    await webhooks.close();
     await purge.close();
     await graphql.stop();
     await metricsServer?.close();

@@ -1,7 +1,7 @@
 import type { Actor, Auth } from '@millrace/auth';
 import type { ContactStrip, Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
-import type { Registry, Rollouts } from '@millrace/registry';
+import type { Registry, Rollouts, WebhookSecrets } from '@millrace/registry';
 import type { Training } from '@millrace/training';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
 import type { PlatformHealth } from './modules/tenants/platform-types.ts';
@@ -21,6 +21,7 @@ export interface Services {
   training: Training;
   registry: Registry;
   rollouts: Rollouts;
+  webhookSecrets: WebhookSecrets;
   runFeed: RunFeed;
   predictions: PredictionRelay;
   /** for operators */

@@ -32,6 +32,7 @@ afterAll(() => world.close());
 
 const ask = async (query: string, variables: object, credential = ana.token) => Object.values((await world.graphql(query, variables, credential)).data!)[0];
 const download = (path: string, credential?: string) => fetch(`${world.api.url}${path}`, { headers: credential ? { authorization: `Bearer ${credential}` } : {} });
+const layersOf = (number: number) => `/models/${model.modelId}/versions/${number}/layers`;
 const packageOf = (number: number | string) => `/models/${model.modelId}/versions/${number}/package`;
 
 describe('GET /models/{model}/versions/{version}/package', () => {
@@ -50,6 +51,14 @@ describe('GET /models/{model}/versions/{version}/package', () => {
   it('signs a package from before as it leaves', async () => {
     const bytes = Buffer.from(await (await download(packageOf(2), ana.token)).arrayBuffer());
     expect(namesIn(bytes)).toEqual(['manifest-signature.json', 'manifest.json']);
+  });
+
+  it('says why a version has no form for TensorFlow.js, to those who may know', async () => {
+    const refused = await download(layersOf(1), ana.token);
+    expect([refused.status, await refused.json()]).toMatchObject([409, { error: { message: expect.stringContaining('family knn is not made of layers') as string } }]);
+    const viewer = await world.member(ana.actor.tenantId, 'VIEWER');
+    expect(await world.database.asOwner(`SELECT count(*)::int AS exports FROM audit_events WHERE action = 'model.export' AND details->>'format' = 'tensorflow.js'`)).toEqual([{ exports: 0 }]);
+    expect([(await download(layersOf(1))).status, (await download(layersOf(1), viewer.token)).status, (await download(layersOf(9), ana.token)).status]).toEqual([401, 403, 404]);
   });
 
   it('is for those who may, and knows what is another’s as little as what is missing', async () => {

@@ -82,7 +82,7 @@ export class EndpointDirectory {
       if (performance.now() > deadline) return;
       try {
         const served = await this.find(tenantId, name, versionNumber);
-        if (served) (await this.#options.models.hold(served.version)).release();
+        if (served) (await this.#options.models.hold(served.version, served.endpoint)).release();
       } catch {
         // Told of when somebody asks for it.
       }

@@ -121,7 +121,7 @@ export const errorCodes: Record<number, { codes: string[]; meaning: string }> = 
   403: { codes: ['forbidden', 'address_not_allowed'], meaning: 'The credential lacks the scope PREDICT, or may not be used from this address.' },
   404: { codes: ['model_not_found', 'prediction_not_found', 'route_not_found'], meaning: 'There is no such model or prediction for this key.' },
   405: { codes: ['method_not_allowed'], meaning: 'The route takes another method.' },
-  409: { codes: ['request_under_way'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After.' },
+  409: { codes: ['request_under_way', 'no_webhook_secret'], meaning: 'A request with this Idempotency-Key is under way: try again after the seconds in Retry-After. Or the tenant has no secret to sign webhooks with.' },
   413: { codes: ['body_too_large'], meaning: 'The body is too large.' },
   415: { codes: ['unsupported_media_type'], meaning: 'The body is declared as something else than JSON, or compressed otherwise than by gzip or deflate.' },
   422: { codes: ['idempotency_key_reused'], meaning: 'Another request had this Idempotency-Key.' },

@@ -181,7 +181,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     const url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     if (supervision) {
       await directory.warm(await supervision.inheritance);
-      supervision.takeConnections('inference', (socket) => app.server.emit('connection', socket));
+      await supervision.accept('inference', (socket) => app.server.emit('connection', socket));
       supervision.serving({ url, version, legacy: () => directory.inUse(), report: metrics.report });
     }
     return { url, close };

@@ -255,6 +255,24 @@ describe('explanations', () => {
     expect([warnings.length, faithfulness, faithfulness_reason]).toEqual([1, null, expect.stringContaining('only 2 inputs')]);
   });
 
+  it('of trees go through the trees, read back from the package', async () => {
+    const other = await world.createTenant();
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    // Above 5 in a, then above 5 in b: leaves of 0, 1 and 3.
+    const tree = {
+      feature: Int32Array.of(0, -1, 1, -1, -1), threshold: Float64Array.of(5, 0, 5, 0, 0), missingLeft: new Int32Array(5), left: Int32Array.of(1, 0, 3, 1, 2), right: Int32Array.of(2, 0, 4, 0, 0),
+      sets: new Int32Array(), values: Float64Array.of(0, 1, 3),
+    };
+    await other.publish('leaves', {
+      features: names.map((name) => ({ name, type: 'number', min: 0, max: 10, mean: 0, scale: 1, fill: 0, missingAllowed: false })),
+      target: { name: 'y', type: 'number', mean: 10, scale: 2 },
+      estimator: { family: 'boosted_trees', outputs: 1, trees: [tree], codes: names.map(() => null) },
+    }, [[0, 0, 1, 2, 3, 4], [4, 1, 0, 0, 0, 0]]);
+    const { json } = await call(`${url}/v1/models/leaves:explain`, { key: (await other.createKey()).text, body: { instances: [[9, 9, 1, 1, 1, 1]] } });
+    const [{ method, base_value, attributions }] = json.explanations;
+    expect([method.name, base_value, attributions.map(({ value }: { value: number }) => value)]).toEqual(['tree_shap', 10, [4, 2, 0, 0, 0, 0]]);
+  });
+
   it('are refused like predictions, and where there is nothing to explain', async () => {
     const other = await world.createTenant();
     await other.publish('parts', {

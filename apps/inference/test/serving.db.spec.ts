@@ -252,7 +252,7 @@ describe('a server that shuts down', () => {
     let take: (socket: Socket) => void = () => undefined;
     const supervision: Supervision = {
       inheritance: Promise.resolve([{ tenantId: tenant.tenantId, name: 'iris' }, { tenantId: tenant.tenantId, name: 'gone' }]),
-      takeConnections: (_port, taker) => (take = taker),
+      accept: async (_port, taker) => void (take = taker),
       serving: (facts) => ([legacy, report] = [facts.legacy!, facts.report]),
       // As if there were a second process that counts the same.
       gather: async () => [await report(), await report()],

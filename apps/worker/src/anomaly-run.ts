@@ -8,6 +8,7 @@ import { dividedRows } from './divided-rows.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
 import { json } from './plain-json.ts';
+import { sampleRows } from './sample-rows.ts';
 import { timeOneRow } from './time-one-row.ts';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 import { asTable } from './training-table.ts';
@@ -20,9 +21,6 @@ interface Surroundings {
   checkpoint: CheckpointStore;
   send(message: TrainerMessage): Promise<void>;
 }
-
-/** Rows on which the engines are compared. */
-const agreementRows = 200;
 
 /** A run whose configuration asks for an anomaly detection. */
 export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint, send }: Surroundings): Promise<void> {
@@ -65,7 +63,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
     });
     const model = await loadModel(modelPackage.files);
     try {
-      const rows = sampleRows(table, trial.detector, outcome.split.test);
+      const rows = sampleRows(table, trial.detector.features, outcome.split.test);
       trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, rows[0])));
       if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.detector, model, rows) };
     } finally {
@@ -95,25 +93,6 @@ function trialRecord(trial: AnomalyTrial, index: number, outcome: Trained, model
     sizeGzBytes: modelPackage.gzipBytes,
     best: index === outcome.best,
   };
-}
-
-/** Test rows, without those that serving would refuse as incomplete. */
-function sampleRows(table: Table, { features }: FittedDetector, testRows: Int32Array): Row[] {
-  const columns = features.map((feature) => {
-    const source = (feature.type === 'number' && feature.of?.column) || feature.name;
-    const { name, type, values } = table.columns.find((column) => column.name === source)!;
-    return { name, type, values, missingAllowed: feature.missingAllowed };
-  });
-  const rows: Row[] = [];
-  for (const at of testRows) {
-    if (rows.length === agreementRows) break;
-    const cells = columns.map(({ name, type, values }) => {
-      const value = values[at] ?? NaN;
-      return [name, Number.isNaN(value) ? null : type === 'number' ? (value as number) : String(value)] as const;
-    });
-    if (cells.every(([, value], place) => value !== null || columns[place]!.missingAllowed)) rows.push(Object.fromEntries(cells));
-  }
-  return rows;
 }
 
 async function compareEngines(detector: FittedDetector, model: LoadedModel, rows: Row[]): Promise<Agreement> {

@@ -123,3 +123,4 @@ process.on('SIGTERM', () => void shutDown('SIGTERM'));
 process.on('SIGINT', () => void shutDown('SIGINT'));
 // Started by a supervisor that is gone, be it by a kill: nobody would stop this process any more.
 process.on('disconnect', () => void shutDown('disconnect'));
+if (process.connected === false) void shutDown('disconnect'); // before it was listened for

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Optimisation, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { type Backend, optimise, type OptimisedCandidate, type OptimiseOutcome, type Table } from '@millrace/learning';
-import { type Agreement, BACKGROUND_FILE, type BackgroundRows, buildPackage, loadModel, type PackageFiles, readPipeline } from '@millrace/packaging';
+import { type Agreement, type BackgroundRows, backgroundRowsIn, buildPackage, loadModel, readPipeline } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
@@ -41,17 +41,14 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
     for (const record of trials) await send({ type: 'search-trial', record });
     return send({ type: 'failed', failure: nothingFits(outcome, wanted) });
   }
-  await publish({ ...job, backend: backend.name }, { wanted, files }, outcome, outcome.candidates[outcome.best]!, trials, table, send);
+  await publish({ ...job, backend: backend.name }, wanted, outcome, outcome.candidates[outcome.best]!, trials, table, backgroundRowsIn(files), send);
 }
 
 /** Leaves the chosen candidate's package in the work folder. */
-async function publish(job: TrainerJob, { wanted, files }: { wanted: Optimisation; files: PackageFiles }, outcome: Optimised, chosen: OptimisedCandidate, trials: TrialRecord[], table: Table, send: Send): Promise<void> {
+async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised, chosen: OptimisedCandidate, trials: TrialRecord[], table: Table, background: BackgroundRows, send: Send): Promise<void> {
   const { steps, pipeline, appraisal, interval } = chosen;
   const metric = selectionMetricOf(job.spec);
   const [score, parentScore] = [scoreOf(chosen.metrics.test, metric), scoreOf(outcome.base.metrics.test, metric)];
-  // Answers of both are explained against the same rows.
-  const stored = files.get(BACKGROUND_FILE);
-  const background = stored && (JSON.parse(Buffer.from(stored).toString()) as { rows: BackgroundRows }).rows;
   const modelPackage = buildPackage(pipeline, {
     metrics: json({ ...chosen.metrics, selectionMetric: metric }),
     lineage: json({
@@ -65,7 +62,7 @@ async function publish(job: TrainerJob, { wanted, files }: { wanted: Optimisatio
       backend: job.backend,
     }),
     materials: materialsOf(job, job.backend),
-    ...(background ? { background } : {}),
+    background,
   });
   const model = await loadModel(modelPackage.files);
   let agreement: Agreement;

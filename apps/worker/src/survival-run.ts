@@ -82,7 +82,7 @@ function trialRecord(trial: SurvivalTrial, index: number, outcome: Trained, cost
     number: index,
     family: trial.family,
     parameters: json(trial.parameters),
-    metrics: json({ ...trial.metrics, rows: dividedRows(outcome), selectionMetric, survivalChart: trial.chart, warnings: outcome.failures.map(({ problem }) => problem.message) }),
+    metrics: json({ ...trial.metrics, rows: dividedRows(outcome), selectionMetric, survivalChart: trial.chart, warnings: [...outcome.failures.map(({ problem }) => problem.message), ...outcome.warnings] }),
     scoreVal: trial.metrics.validation[selectionMetric],
     scoreTest: trial.metrics.test[selectionMetric],
     fitTimeSeconds: trial.fitTimeSeconds,

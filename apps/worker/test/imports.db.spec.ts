@@ -54,6 +54,17 @@ async function bytesOf(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** The files of a tar, by name. */
+function readLayers(tar: Buffer): [name: string, content: Buffer][] {
+  const entries: [string, Buffer][] = [];
+  for (let at = 0; tar[at]; ) {
+    const size = parseInt(tar.toString('latin1', at + 124, at + 135), 8);
+    entries.push([tar.toString('latin1', at, at + 100).replace(/\0.*$/s, ''), tar.subarray(at + 512, at + 512 + size)]);
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return entries;
+}
+
 async function uploaded(owner: TenantInWorld, bytes: Uint8Array, filename = 'model.tar'): Promise<string> {
   const begun = await world.datasets.beginUpload(owner.owner.actor, { filename });
   if (begun.type !== 'begun') throw new Error(begun.type);
@@ -139,6 +150,10 @@ describe('a package of another installation', () => {
     expect(exported!.filename).toBe('press-1.millrace.tar');
     const again = await world.registry.exportPackage(acme.owner.actor, { modelId: version.modelId, versionNumber: 1 });
     expect((await bytesOf(again!.content)).equals(archive)).toBe(true);
+    const layers = await world.registry.exportLayers(acme.owner.actor, { modelId: version.modelId, versionNumber: 1 });
+    const entries = readLayers(await bytesOf(layers!.content));
+    expect([layers!.filename, entries.map(([name]) => name)]).toEqual(['press-1.tfjs.tar', ['model.json', 'weights.bin']]);
+    expect(entries[1]![1].length).toBe(4 * (1 + 1 + 2 + 2)); // mean and variance of x, two weights, two biases
   });
 
   it('is refused while nobody trusts its key, and taken once an administrator does, with equal predictions', async () => {

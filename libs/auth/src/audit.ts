@@ -1,6 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Prisma, SystemTx, TenantTx } from '@millrace/database';
-import { newId } from '@millrace/kernel';
+import { AsyncScope, newId } from '@millrace/kernel';
 import { type Actor, actorName, type Origin } from './actor.ts';
 
 export interface AuditEntry {
@@ -30,7 +29,7 @@ export interface Undertaking {
   written: { id: string; tenantId: string }[];
 }
 
-const undertakings = new AsyncLocalStorage<Undertaking>();
+const undertakings = new AsyncScope<Undertaking>();
 
 /** All lines that `work` writes, however deep, are noted in the undertaking. */
 export function undertake<T>(undertaking: Undertaking, work: () => Promise<T>): Promise<T> {
@@ -43,7 +42,7 @@ export function undertake<T>(undertaking: Undertaking, work: () => Promise<T>): 
  * concerns: what else it did stands in `details`.
  */
 export async function recordAudit(tx: TenantTx | SystemTx, actor: Actor | SystemActor, entry: AuditEntry): Promise<void> {
-  const undertaking = undertakings.getStore();
+  const undertaking = undertakings.get();
   const { requestId, address, userAgent } = { ...undertaking?.origin, ...givenOf(actor) };
   const id = newId('auditEvent');
   const tenantId = entry.tenantId ?? actor.tenantId;

@@ -35,6 +35,7 @@ export const httpRoutes = {
     { method: 'GET', path: '/auth/sso/callback', access: 'public' },
     { method: 'GET', path: '/export', access: ['tenant:write'], action: 'tenant.export' },
     { method: 'GET', path: '/models/{model}/versions/{version}/package', access: ['model:export'], action: 'model.export' },
+    { method: 'GET', path: '/models/{model}/versions/{version}/layers', access: ['model:export'], action: 'model.export' },
     { method: 'GET', path: '/audit', access: ['audit:read'], action: 'audit.export' },
     { method: 'GET', path: '/usage/export', access: ['usage:read'], action: 'usage.export' },
     { method: 'GET', path: '/healthz', access: 'public' },

@@ -62,4 +62,9 @@ test('more numbers to learn than fit into memory are refused, with what would fi
   expect(checkSpecAgainstColumns(specOf({ models: [{ family: 'matrix_factorisation', factors: 256 }] }), crowd)).toEqual([
     { field: 'recommendation.models[0].factors', message: expect.stringMatching(/12800000 numbers/), remedy: 'Give at most 200 factors.' },
   ]);
+  const parts = crowd.map((one) => ({ ...one, distinct: one.name === 'part' ? 20_000 : one.distinct }));
+  expect(checkSpecAgainstColumns(specOf({ models: [{ family: 'item_neighbours', neighbours: 1000 }] }), parts)).toEqual([
+    { field: 'recommendation.models[0].neighbours', message: expect.stringMatching(/20000000 numbers/), remedy: 'Give at most 500 neighbours.' },
+  ]);
+  expect(checkSpecAgainstColumns(specOf({ models: [{ family: 'item_neighbours', neighbours: 500 }] }), parts)).toEqual([]);
 });

@@ -102,7 +102,7 @@ export const excludeInput = 'exclude';
 /** Users and items of one recommender, at most: all of them stand in its signature. */
 export const maxUsers = 50_000;
 export const maxItems = 20_000;
-/** Numbers that a model may learn: (users + items) × factors. Training takes some 30 bytes for each. */
+/** Numbers that a model may learn: (users + items) × factors, or items × neighbours. Training takes some 30 bytes for each. */
 const maxLearnedNumbers = 10_000_000;
 
 /** Metrics by which recommendations may be selected. */
@@ -178,11 +178,19 @@ const maxFeatureValues = 200;
 function checkModels({ recommendation: block }: RecommendationSpec, columns: ColumnSummary[]): SpecProblem[] {
   const problems: SpecProblem[] = [];
   const distinct = (name: string) => columns.find((column) => column.name === name)?.distinct ?? 0;
-  const known = distinct(block.userColumn) + distinct(block.itemColumn);
+  const items = distinct(block.itemColumn);
+  const known = distinct(block.userColumn) + items;
   block.models.forEach((model, index) => {
     const field = `recommendation.models[${index}]`;
     if (block.feedback === 'explicit' && (model.family === 'item_neighbours' || model.family === 'two_tower')) {
       problems.push({ field: `${field}.family`, message: `${model.family} learns from implicit feedback only.`, remedy: 'Use matrix_factorisation for ratings, or implicit feedback.' });
+    }
+    if ('neighbours' in model && items * Math.min(model.neighbours, items) > maxLearnedNumbers) {
+      problems.push({
+        field: `${field}.neighbours`,
+        message: `${model.neighbours} neighbours of ${items} items are ${items * Math.min(model.neighbours, items)} numbers to learn; at most ${maxLearnedNumbers} fit into memory.`,
+        remedy: `Give at most ${Math.max(1, Math.floor(maxLearnedNumbers / items))} neighbours.`,
+      });
     }
     if ('factors' in model && known * model.factors > maxLearnedNumbers) {
       problems.push({

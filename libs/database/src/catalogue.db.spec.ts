@@ -42,7 +42,7 @@ const uniqueAcrossTenants: Record<string, string> = {
 /** Ids are random: nobody can guess one that is taken. */
 const idsOf = new Set([
   'sessions', 'api_keys', 'audit_events', 'uploads', 'datasets', 'dataset_versions', 'reservations', 'models', 'model_versions', 'endpoints', 'runs', 'invitations',
-  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts', 'async_predictions',
+  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts', 'async_predictions', 'webhook_secrets', 'webhook_deliveries',
 ]);
 
 /** Columns with the name of a secret that the application may read, and why. */
@@ -52,6 +52,7 @@ const harmlessColumns: Record<string, string> = {
   'people.totp_confirmed_at': 'when, not what',
   'runs.lease_token': 'fences workers off; worth nothing without the database',
   'model_imports.lease_token': 'fences workers off; worth nothing without the database',
+  'webhook_deliveries.lease_token': 'fences processes off; worth nothing without the database',
   'async_predictions.lease_token': 'fences processes off; worth nothing without the database',
   'domain_claims.challenge': 'is published in the DNS',
 };
@@ -63,6 +64,7 @@ const tableOf: Record<keyof typeof secretColumns, string> = {
   invitation: 'invitations',
   ssoConnection: 'sso_connections',
   signingKey: 'signing_keys',
+  webhookSecret: 'webhook_secrets',
 };
 
 const inPublic = `c.relnamespace = 'public'::regnamespace`;

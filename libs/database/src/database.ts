@@ -1,5 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Logger } from '@millrace/kernel';
+import { AsyncScope, type Logger } from '@millrace/kernel';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { Prisma, PrismaClient } from './generated/prisma/client.ts';
@@ -25,6 +24,7 @@ export const secretColumns = {
   invitation: { tokenHash: true },
   ssoConnection: { secretSealed: true },
   signingKey: { wrapped: true, masterKeyId: true },
+  webhookSecret: { secretSealed: true },
 } as const;
 
 type TenantClient = PrismaClient<never, typeof secretColumns>;
@@ -79,7 +79,7 @@ export type Channel =
   /** `tenant:account`: whoever holds a part of it gives it back; `tenant:*`: its limits of usage changed */
   | 'millrace_usage';
 
-const tenantOfTransaction = new AsyncLocalStorage<string>();
+const tenantOfTransaction = new AsyncScope<string>();
 
 /**
  * Binds the tenant as the transaction begins. The tenant is read from the async context only inside `$transaction`,
@@ -91,7 +91,7 @@ class TenantAdapter extends PrismaPg {
     const adapter = await super.connect();
     const startTransaction = adapter.startTransaction.bind(adapter);
     adapter.startTransaction = async (isolationLevel) => {
-      const tenantId = tenantOfTransaction.getStore();
+      const tenantId = tenantOfTransaction.get();
       const transaction = await startTransaction(isolationLevel);
       if (tenantId !== undefined) {
         try {
@@ -137,7 +137,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       const transaction = <T>(work: (tx: TenantTx) => Promise<T>): Promise<T> =>
         translateOutage(
           tenantOfTransaction.run(tenantId, () =>
-            tenantClient.$transaction((tx) => tenantOfTransaction.exit(() => work(tx as unknown as TenantTx)), transactionLimits),
+            tenantClient.$transaction((tx) => tenantOfTransaction.outside(() => work(tx as unknown as TenantTx)), transactionLimits),
           ),
         );
       return { tenantId, transaction, readSession: () => new ReadSession(transaction) };

@@ -295,6 +295,8 @@ async function ensureDatabase(cluster: ClusterFile, database: string): Promise<v
   const client = new pg.Client({ connectionString: urlFor(cluster, 'postgres', 'postgres') });
   await client.connect();
   try {
+    // Several programs may start on one cluster at once, and Postgres lets no two change a role at the same time. Held until the session ends.
+    await client.query(`SELECT pg_advisory_lock(hashtext('millrace_owner'))`);
     const role = await client.query(`SELECT 1 FROM pg_roles WHERE rolname = 'millrace_owner'`);
     if (!role.rowCount) await client.query('CREATE ROLE millrace_owner NOSUPERUSER CREATEDB CREATEROLE');
     await client.query(`ALTER ROLE millrace_owner LOGIN PASSWORD ${client.escapeLiteral(cluster.ownerPassword)}`);

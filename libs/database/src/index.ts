@@ -51,6 +51,8 @@ export type {
   UsageLimit,
   UsageRecord,
   VersionReview,
+  WebhookDelivery,
+  WebhookSecret,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';
 export type { default as PothosTypes } from './generated/pothos-types.ts';

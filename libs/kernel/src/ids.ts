@@ -29,6 +29,8 @@ export const idPrefixes = {
   usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
+  webhookSecret: 'whs',
+  webhookDelivery: 'whd',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;

@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 
 /** What a supervisor tells a program, over the channel between the two. */
 export type SupervisorMessage =
-  /** together with a connection that the supervisor accepted on the port of that name */
-  | { type: 'connection'; id: number; port: string }
+  /** together with the socket on which the processes of the program accept, each for itself */
+  | { type: 'port'; name: string }
   /** what is worth knowing for the program's successor; answered by `legacy` */
   | { type: 'bequeath' }
   /** what the predecessor left; null if there was none. Comes once, first of all */
@@ -17,17 +17,16 @@ export type SupervisorMessage =
 
 /** What a program tells its supervisor. */
 export type ProgramMessage =
-  | { type: 'taken'; id: number }
   | { type: 'legacy'; legacy: unknown }
   /** it serves; `url` is a door of its own on this machine, for whoever wants this process and no other */
   | { type: 'serving'; url: string; version: string }
   /** how are all processes of this program doing? Answered by `gathered` */
   | { type: 'gather'; id: number }
   | { type: 'report'; id: number; report: unknown }
-  /** no more connections, please: it was told to end by somebody else */
+  /** it accepts no more, and is about to end */
   | { type: 'draining' };
 
-/** By this word on its command line a program knows that it takes its connections from a supervisor. */
+/** By this word on its command line a program knows that it gets its ports from a supervisor. */
 export const supervisedFlag = '--supervised';
 
 /** For the reports of all processes of a program. */
@@ -36,8 +35,8 @@ const patienceMs = 3_000;
 export interface Supervision {
   /** what the predecessor left to this process */
   inheritance: Promise<unknown>;
-  /** Connections of the port go to `take` from now on. */
-  takeConnections(port: string, take: (socket: Socket) => void): void;
+  /** Accepts on the port from now on, together with the other processes of the program. */
+  accept(port: string, take: (socket: Socket) => void): Promise<void>;
   /**
    * @param facts.legacy what a successor should know, when it is asked for
    * @param facts.report what other processes of the program may ask for
@@ -45,18 +44,25 @@ export interface Supervision {
   serving(facts: { url: string; version: string; legacy?: () => unknown; report: () => Promise<unknown> }): void;
   /** The reports of all processes of this program, this one's among them; of none if the supervisor does not answer. */
   gather(): Promise<unknown[]>;
+  /** Accepts no more. Connections that are open stay so. */
   draining(): void;
   /** when the supervisor wants this process to end, and nobody succeeds it */
   onEnd(end: () => void): void;
 }
 
-/** The supervisor that started this process and hands it its connections; null when it runs by itself. */
+/** The supervisor that started this process and gives it its ports; null when it runs by itself. */
 export function findSupervision(): Supervision | null {
   if (!process.argv.includes(supervisedFlag) || !process.send) return null;
-  const takers = new Map<string, (socket: Socket) => void>();
+  const given = new Map<string, { socket: Promise<object>; give: (socket: object) => void }>();
+  const doors: Server[] = [];
   let inherit: (legacy: unknown) => void;
   let legacy: () => unknown = () => null;
   let report: () => Promise<unknown> = async () => null;
+  let isServing = false;
+  // Whoever serves nothing yet has nothing to finish. Its supervisor may be gone before this process was ready to be told.
+  const endEarly = (): void => void (isServing || process.exit(0));
+  process.on('disconnect', endEarly);
+  if (!process.connected) endEarly();
   const gathering = new Map<number, (reports: unknown[]) => void>();
   let gathered = 0;
   let end = (): void => undefined;
@@ -64,14 +70,21 @@ export function findSupervision(): Supervision | null {
     if (process.connected) process.send!(message, undefined, undefined, () => undefined); // a supervisor that is gone is told of by `disconnect`
   };
   const inheritance = new Promise<unknown>((resolve) => (inherit = resolve));
-  process.on('message', (message: SupervisorMessage, socket?: Socket) => {
+  const portOf = (name: string) => {
+    let port = given.get(name);
+    if (!port) {
+      let give!: (socket: object) => void;
+      port = { socket: new Promise((resolve) => (give = resolve)), give };
+      given.set(name, port);
+    }
+    return port;
+  };
+  process.on('message', (message: SupervisorMessage, socket?: object) => {
     switch (message.type) {
       case 'inherit':
         return inherit(message.legacy);
-      case 'connection':
-        tell({ type: 'taken', id: message.id });
-        // Its client may have gone while it was handed over.
-        return socket && takers.get(message.port)?.(socket);
+      case 'port':
+        return portOf(message.name).give(socket!);
       case 'bequeath':
         return tell({ type: 'legacy', legacy: legacy() });
       case 'ask':
@@ -79,15 +92,22 @@ export function findSupervision(): Supervision | null {
       case 'gathered':
         return gathering.get(message.id)?.(message.reports);
       case 'end':
+        endEarly();
         return end();
     }
   });
   return {
     inheritance,
-    takeConnections: (port, take) => void takers.set(port, take),
+    async accept(port, take) {
+      const socket = await portOf(port).socket;
+      const door = createServer({ noDelay: true, allowHalfOpen: true }, take); // as a server for HTTP has them
+      doors.push(door);
+      await new Promise<void>((resolve, reject) => door.once('error', reject).listen(socket, resolve));
+    },
     serving({ url, version, legacy: bequest, report: own }) {
       if (bequest) legacy = bequest;
       report = own;
+      isServing = true;
       tell({ type: 'serving', url, version });
     },
     async gather() {
@@ -102,7 +122,10 @@ export function findSupervision(): Supervision | null {
       gathering.delete(id);
       return reports;
     },
-    draining: () => tell({ type: 'draining' }),
+    draining() {
+      for (const door of doors.splice(0)) door.close();
+      tell({ type: 'draining' });
+    },
     onEnd: (then) => void (end = then),
   };
 }

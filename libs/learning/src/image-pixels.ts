@@ -15,15 +15,19 @@ export interface DecodedColumn {
 /** Data sets hold no larger ones. */
 const maxPixels = 2 ** 24;
 
-/** Several models of a run look at the same pictures. */
+/** Several models of a run look at the same pictures, mostly in one size. */
 const known = new WeakMap<ImageColumn, Map<number, DecodedColumn>>();
+/** Of all sizes of a column together; the one asked for last is held whatever it takes, which is checked at submission. */
+const mostHeldBytes = 2 ** 30;
 
 /** Null when the pacer said stop. */
-export async function decodeColumn(column: ImageColumn, size: number, pacer: Pacer): Promise<{ type: 'decoded'; pictures: DecodedColumn } | { type: 'failed'; problem: Problem } | null> {
+export async function decodeColumn(column: ImageColumn, size: number, pacer: Pacer, mostBytes = mostHeldBytes): Promise<{ type: 'decoded'; pictures: DecodedColumn } | { type: 'failed'; problem: Problem } | null> {
   const bySize = known.get(column) ?? new Map<number, DecodedColumn>();
   known.set(column, bySize);
   const ready = bySize.get(size);
   if (ready) return { type: 'decoded', pictures: ready };
+  // Before they are decoded: what is held and what is made count together.
+  makeRoom(bySize, mostBytes - column.values.length * size * size * 3);
   const rows = column.values.length;
   const pictures: DecodedColumn = { size, colours: new Uint8Array(rows * size * size * 3), grey: new Uint8Array(rows) };
   for (const [row, bytes] of column.values.entries()) {
@@ -38,6 +42,16 @@ export async function decodeColumn(column: ImageColumn, size: number, pacer: Pac
   }
   bySize.set(size, pictures);
   return { type: 'decoded', pictures };
+}
+
+/** Forgets sizes, the longest held first, until the others take no more. */
+function makeRoom(bySize: Map<number, DecodedColumn>, mostBytes: number): void {
+  let held = [...bySize.values()].reduce((sum, { colours }) => sum + colours.length, 0);
+  for (const [size, { colours }] of bySize) {
+    if (held <= mostBytes) return;
+    bySize.delete(size);
+    held -= colours.length;
+  }
 }
 
 /** Some rows as a model of these channels takes them: [rows, size, size, channels] row by row, 0 to 255. */

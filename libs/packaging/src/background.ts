@@ -18,6 +18,12 @@ export function readBackground(files: PackageFiles, signature: Signature): Valid
   return complaint;
 }
 
+/** The background rows of a package that was verified, as they were given: for a package made of it. Empty where it has none. */
+export function backgroundRowsIn(files: PackageFiles): BackgroundRows {
+  const bytes = files.get(BACKGROUND_FILE);
+  return bytes === undefined ? [] : (JSON.parse(new TextDecoder().decode(bytes)) as { rows: BackgroundRows }).rows;
+}
+
 /** The rows, or what is wrong with them. */
 export function backgroundComplaint(bytes: Uint8Array, signature: Signature): ValidatedRows | string {
   if (bytes.byteLength > mostBytes) return `has ${bytes.byteLength} bytes, too many for ${mostRows} rows.`;

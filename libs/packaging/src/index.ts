@@ -1,5 +1,5 @@
 export { agree, type Agreement } from './agreement.ts';
-export { BACKGROUND_FILE, type BackgroundRows, readBackground } from './background.ts';
+export { type BackgroundRows, backgroundRowsIn, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
 export {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { randomDense, randomNearestNeighbours, randomTrees } from '../test/random-pipeline.ts';
 import {
+  backgroundRowsIn,
   buildPackage,
   DamagedPackageError,
   type DecisionTree,
@@ -95,6 +96,7 @@ describe('buildPackage', () => {
     const built = buildPackage(dense(), { ...FACTS, background: [row, row] });
     expect(built.manifest).toMatchObject({ formatVersion: 3, files: [{ path: 'background.json' }, ...CONTENT.map((path) => ({ path }))] });
     expect(readBackground(built.files, signature)!.count).toBe(2);
+    expect(backgroundRowsIn(built.files)).toEqual([row, row]);
     expect(readBackground(buildPackage(dense(), { ...FACTS, background: [] }).files, signature)).toBeNull();
     expect(buildPackage(dense(), { ...FACTS, background: [] }).digest).toBe(buildPackage(dense(), FACTS).digest);
     expect(verifyPackage(built.files).type).toBe('intact');

@@ -81,8 +81,8 @@ export class UsageJournal {
     this.#pending++;
     return new Promise((written, failed) => {
       this.#waiting.push({ entry, written, failed });
-      // One write for all requests answered in this turn of the event loop.
-      if (this.#waiting.length === 1) setImmediate(() => this.#write());
+      // One write for all requests that are answered together: it comes once all that they have to do now is done.
+      if (this.#waiting.length === 1) process.nextTick(() => this.#write());
     });
   }
 

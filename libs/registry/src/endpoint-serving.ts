@@ -14,7 +14,7 @@ export interface EndpointServing {
   idleSeconds: number | null;
 }
 
-export const servingDefaults: EndpointServing = { maxBatchRows: 64, maxQueueDelayMs: 0, deadlineMs: 10_000, idleSeconds: null };
+export const servingDefaults: EndpointServing = { maxBatchRows: 64, maxQueueDelayMs: 0, deadlineMs: 30_000, idleSeconds: null };
 
 const ranges = { maxBatchRows: [1, 4_096, 'rows'], maxQueueDelayMs: [0, 1_000, 'milliseconds'], deadlineMs: [10, 60_000, 'milliseconds'], idleSeconds: [60, 604_800, 'seconds'] } as const;
 

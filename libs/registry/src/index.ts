@@ -18,9 +18,11 @@ export {
   type PredictionQueue,
   type PredictionRequest,
   type QueueLimits,
-  type WebhookEvent,
-  webhookEvents,
 } from './prediction-queue.ts';
+export { type PredictionView, viewPrediction } from './prediction-view.ts';
+export { createWebhookDeliveries, type WebhookDeliveries } from './webhook-deliveries.ts';
+export { type WebhookEvent, webhookEvents } from './webhook-events.ts';
+export { createWebhookSecrets, type RotateWebhookSecretOutcome, type WebhookSecrets } from './webhook-secrets.ts';
 export {
   type CreateEndpointOutcome,
   createRegistry,

@@ -1,7 +1,7 @@
 import { type Actor, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
-import type { Database } from '@millrace/database';
+import type { Database, Model, ModelVersion } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
-import { archiveBytes, type ArchiveEntry, type ModelPackage, type PackageFiles, SIGNATURE_FILE, textToSign, writeArchive, writeSignature } from '@millrace/packaging';
+import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipeline, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 
 export interface PackageStoreOptions {
@@ -21,10 +21,35 @@ export interface ExportedPackage {
 const maxPackageFileBytes = 1024 ** 3;
 const maxManifestBytes = 64 * 1024;
 
+/** Families that may be made of layers, so that no other is read back for nothing. */
+const familiesOfLayers: readonly string[] = ['dense', 'linear', 'convolutional'];
+
 export const packagePrefix = (tenantId: string, versionId: string): string => `tenants/${tenantId}/packages/${versionId}`;
 
 /** The packages of versions in the artefact store: signed as they go in, whole before any row names them. */
 export function createPackageStore({ database, storage, keyring }: PackageStoreOptions) {
+  /** A version that shall be taken away; null when there is no such version. */
+  async function findForExport(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<(ModelVersion & { model: Model }) | null> {
+    requirePermission(actor, 'model:export');
+    const { tenantId } = actor;
+    const key = { tenantId, modelId: input.modelId, number: input.versionNumber };
+    return database.forTenant(tenantId).transaction((tx) => tx.modelVersion.findUnique({ where: { tenantId_modelId_number: key }, include: { model: true } }));
+  }
+
+  /** Says so in the trail, before the first byte leaves. */
+  async function noteExport(actor: Actor, { id, number, packageSha256, model }: ModelVersion & { model: Model }, format: object = {}): Promise<void> {
+    const details = { model: model.name, version: number, packageSha256, ...format };
+    await database.forTenant(actor.tenantId).transaction((tx) => recordAudit(tx, actor, { action: 'model.export', subject: id, details }));
+  }
+
+  async function readPackage(version: { packagePrefix: string }): Promise<PackageFiles> {
+    const entries = await storage.list(version.packagePrefix);
+    if (!entries.length) throw packageIsMissing();
+    const files = new Map<string, Uint8Array>();
+    for (const { key } of entries) files.set(key.slice(version.packagePrefix.length + 1), await storage.read(key, maxPackageFileBytes));
+    return files;
+  }
+
   return {
     /**
      * Signs a package with its tenant's key, which adds the signature to its files, and stores them, before any row names
@@ -45,12 +70,26 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
     },
 
     /** The files of a version's package, unchecked: whoever loads them verifies them against its digest and signer. */
-    async readPackage(version: { packagePrefix: string }): Promise<PackageFiles> {
-      const entries = await storage.list(version.packagePrefix);
-      if (!entries.length) throw packageIsMissing();
-      const files = new Map<string, Uint8Array>();
-      for (const { key } of entries) files.set(key.slice(version.packagePrefix.length + 1), await storage.read(key, maxPackageFileBytes));
-      return files;
+    readPackage,
+
+    /**
+     * A version as a TensorFlow.js layers model, as one file; null when there is no such version.
+     * @throws DomainError CONFLICT when it is not made of layers
+     */
+    async exportLayers(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
+      const version = await findForExport(actor, input);
+      if (!version) return null;
+      if (!familiesOfLayers.includes(version.family)) throw hasNoLayers(`A model of the family ${version.family} is not made of layers.`);
+      const files = await readPackage(version);
+      const verified = verifyPackage(files, { digest: version.packageSha256 });
+      if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
+      const read = readPipeline(files);
+      if (read.type === 'unreadable') throw hasNoLayers(read.message);
+      const written = writeLayers(read.pipeline);
+      if (written.type === 'unsupported') throw hasNoLayers(written.message);
+      await noteExport(actor, version, { format: 'tensorflow.js' });
+      const entries = [...written.files].map(([name, content]): ArchiveEntry => ({ name, sizeBytes: content.byteLength, content }));
+      return { filename: `${version.model.name}-${version.number}.tfjs.tar`, sizeBytes: archiveBytes(entries), content: writeArchive(entries) };
     },
 
     /**
@@ -58,15 +97,10 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
      * now, in the file only.
      */
     async exportPackage(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
-      requirePermission(actor, 'model:export');
       const { tenantId } = actor;
-      const version = await database.forTenant(tenantId).transaction(async (tx) => {
-        const key = { tenantId, modelId: input.modelId, number: input.versionNumber };
-        const found = await tx.modelVersion.findUnique({ where: { tenantId_modelId_number: key }, include: { model: true } });
-        if (found) await recordAudit(tx, actor, { action: 'model.export', subject: found.id, details: { model: found.model.name, version: found.number, packageSha256: found.packageSha256 } });
-        return found;
-      });
+      const version = await findForExport(actor, input);
       if (!version) return null;
+      await noteExport(actor, version);
       const stored = await storage.list(version.packagePrefix);
       if (!stored.length) throw packageIsMissing();
       const entries = stored.map(({ key, sizeBytes }): ArchiveEntry => ({
@@ -90,6 +124,9 @@ async function* opened(storage: ArtefactStore, key: string): AsyncGenerator<Uint
     content.destroy();
   }
 }
+
+const hasNoLayers = (message: string): DomainError =>
+  new DomainError('CONFLICT', `The version has no form for TensorFlow.js. ${message}`, { field: 'version', remedy: 'Download the package: it holds the model as ONNX, which ONNX Runtime Web runs in a browser.' });
 
 const packageIsMissing = (): DomainError =>
   new DomainError('UNAVAILABLE', 'The package of this version is not in the artefact store.', { remedy: 'Restore it from a backup, or train the version again.' });

@@ -3,12 +3,9 @@ import { type Actor, actorName, type TenantBox } from '@millrace/auth';
 import { type AsyncPrediction, type Database, notify, Prisma, type TenantTx } from '@millrace/database';
 import { isId } from '@millrace/kernel';
 import { enterPredictions, type PredictionUsage } from '@millrace/quota';
+import { enterEvents, type WebhookEvent } from './webhook-events.ts';
 
 export type PredictionState = AsyncPrediction['status'];
-
-/** Of what a webhook can be told. `output` comes with the whole output, so at the same time as `completed`. */
-export const webhookEvents = ['start', 'output', 'completed'] as const;
-export type WebhookEvent = (typeof webhookEvents)[number];
 
 /** What somebody asked for, as it lies sealed in the queue. */
 export interface PredictionRequest {
@@ -56,10 +53,7 @@ export interface QueueLimits {
   mostOpenBytes: number;
 }
 
-export type AcceptOutcome = { type: 'accepted' } | { type: 'full'; measure: 'predictions' | 'bytes'; most: number; open: number };
-
-/** What happens to a prediction, for whoever is told of it in the same transaction. */
-export type PredictionListener = (tx: TenantTx, row: Pick<AsyncPrediction, 'tenantId' | 'id' | 'webhookEvents'>, event: 'start' | 'end') => Promise<void>;
+export type AcceptOutcome = { type: 'accepted' } | { type: 'no-secret' } | { type: 'full'; measure: 'predictions' | 'bytes'; most: number; open: number };
 
 export interface PredictionQueueOptions {
   database: Database;
@@ -67,7 +61,6 @@ export interface PredictionQueueOptions {
   limits?: QueueLimits;
   /** whoever holds a prediction and is silent for longer has died */
   leaseMs?: number;
-  told?: PredictionListener;
 }
 
 export const defaultQueueLimits: QueueLimits = { mostOpen: 1000, mostOpenBytes: 256 * 1024 ** 2 };
@@ -87,7 +80,7 @@ export type PredictionQueue = ReturnType<typeof createPredictionQueue>;
  * Predictions that are made later. Accepted is what has been committed: it comes to exactly one end, whatever dies meanwhile,
  * and a success enters the ledger in the transaction that ends it, under its own id.
  */
-export function createPredictionQueue({ database, box, limits = defaultQueueLimits, leaseMs = 30_000, told = () => Promise.resolve() }: PredictionQueueOptions) {
+export function createPredictionQueue({ database, box, limits = defaultQueueLimits, leaseMs = 30_000 }: PredictionQueueOptions) {
   const leaseSeconds = leaseMs / 1000;
 
   async function openRow(row: AsyncPrediction): Promise<OpenedPrediction> {
@@ -97,8 +90,8 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
     return { row, request, output: result.output ?? null, error: result.error ?? (row.errorCode === interrupted.code ? interrupted : null) };
   }
 
-  async function tellAll(tx: TenantTx, row: Pick<AsyncPrediction, 'tenantId' | 'id' | 'webhookEvents'>, event: 'start' | 'end'): Promise<void> {
-    await told(tx, row, event);
+  async function tell(tx: TenantTx, row: Pick<AsyncPrediction, 'tenantId' | 'id' | 'webhookEvents'>, event: 'start' | 'end'): Promise<void> {
+    if (row.webhookEvents.length) await enterEvents(tx, row.tenantId, row.id, event === 'start' ? ['start'] : ['output', 'completed']);
     await notify(tx, 'millrace_prediction', `${row.tenantId}:${row.id}`);
   }
 
@@ -111,7 +104,7 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
         WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'PROCESSING' AND lease_token = ${token}::uuid RETURNING webhook_events AS "webhookEvents"`;
       if (!row) return false;
       await also?.(tx);
-      await tellAll(tx, { tenantId, id, ...row }, 'end');
+      await tell(tx, { tenantId, id, ...row }, 'end');
       return true;
     });
   }
@@ -131,9 +124,11 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
           WHERE tenant_id = ${tenantId} AND completed_at IS NULL AND id <> ${id}`;
         if (open.count >= limits.mostOpen) return { type: 'full', measure: 'predictions', most: limits.mostOpen, open: open.count };
         if (open.bytes + bytes > limits.mostOpenBytes) return { type: 'full', measure: 'bytes', most: limits.mostOpenBytes, open: open.bytes };
+        if (request.webhook && !(await tx.webhookSecret.findFirst({ where: { tenantId, endsAt: null }, select: { id: true } }))) return { type: 'no-secret' };
         await tx.$executeRaw`
-          INSERT INTO async_predictions (id, tenant_id, actor, caller, endpoint_name, version_number, input_box, input_bytes, webhook_events)
-          VALUES (${id}, ${tenantId}, ${actorName(actor)}, ${caller}::jsonb, ${endpointName}, ${versionNumber}, ${sealed}, ${bytes}, ${[...(request.webhook?.events ?? [])]}::text[])
+          INSERT INTO async_predictions (id, tenant_id, actor, caller, endpoint_name, version_number, input_box, input_bytes, webhook_events, webhook_receiver)
+          VALUES (${id}, ${tenantId}, ${actorName(actor)}, ${caller}::jsonb, ${endpointName}, ${versionNumber}, ${sealed}, ${bytes}, ${[...(request.webhook?.events ?? [])]}::text[],
+            ${request.webhook ? new URL(request.webhook.url).origin : null})
           ON CONFLICT (id) DO NOTHING`;
         await notify(tx, 'millrace_prediction', `${tenantId}:${id}`);
         return { type: 'accepted' };
@@ -158,7 +153,7 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
         const [row] = await tx.$queryRaw<{ webhookEvents: string[] }[]>`
           UPDATE async_predictions SET status = 'CANCELED', completed_at = now(), lease_token = NULL, lease_until = NULL
           WHERE tenant_id = ${tenantId} AND id = ${id} AND completed_at IS NULL RETURNING webhook_events AS "webhookEvents"`;
-        if (row) await tellAll(tx, { tenantId, id, ...row }, 'end');
+        if (row) await tell(tx, { tenantId, id, ...row }, 'end');
       });
     },
 
@@ -201,10 +196,10 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
             RETURNING p.id, p.completed_at IS NOT NULL AS "isLost", next.is_first AS "isFirst", p.webhook_events AS "webhookEvents"`;
           if (!claimed) return null;
           if (claimed.isLost) {
-            await tellAll(tx, { tenantId, ...claimed }, 'end');
+            await tell(tx, { tenantId, ...claimed }, 'end');
             return 'lost' as const;
           }
-          if (claimed.isFirst) await told(tx, { tenantId, ...claimed }, 'start');
+          if (claimed.isFirst && claimed.webhookEvents.includes('start')) await tell(tx, { tenantId, ...claimed }, 'start');
           return tx.asyncPrediction.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: claimed.id } } });
         });
         if (row === 'lost') continue;
@@ -262,7 +257,8 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
         await database.forTenant(tenantId).transaction(
           (tx) => tx.$executeRaw`
             DELETE FROM async_predictions WHERE tenant_id = ${tenantId} AND id = ANY (ARRAY (
-              SELECT id FROM async_predictions WHERE tenant_id = ${tenantId} AND completed_at < now() - make_interval(hours => ${keptHours}::int)
+              SELECT id FROM async_predictions p WHERE tenant_id = ${tenantId} AND completed_at < now() - make_interval(hours => ${keptHours}::int)
+                AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.tenant_id = ${tenantId} AND d.prediction_id = p.id AND d.ended_at IS NULL)
               ORDER BY completed_at LIMIT ${sweptAtOnce} FOR UPDATE SKIP LOCKED))`,
         );
       }

@@ -142,6 +142,14 @@ export const registryRows: Rows = {
     variables: ({ endpoint }) => ({ endpoint }),
     succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
   },
+  'Query.webhookSecrets': { operation: '{ webhookSecrets { id createdBy } }', needs: 'key:read' },
+  'Query.webhookDeliveries': { operation: '{ webhookDeliveries { id predictionId receiver } }', needs: 'key:read' },
+  'Query.failingWebhookReceivers': { operation: '{ failingWebhookReceivers { receiver } }', needs: 'key:read' },
+  'Mutation.rotateWebhookSecret': {
+    operation: `mutation { rotateWebhookSecret(input: { overlapSeconds: -1 }) { ${error} } }`,
+    needs: 'key:write',
+    succeeds: () => ({ operation: `mutation { rotateWebhookSecret(input: { overlapSeconds: 60 }) { ${error} } }` }),
+  },
   'Mutation.deleteEndpoint': {
     operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,
     needs: 'endpoint:write',

@@ -234,6 +234,13 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     for (const uploadId of acme.ids('upl')) await change('importModel', { uploadId, modelName: `import-${canary}` }, credential);
   },
 
+  async 'webhooks and what signs them'(stage) {
+    const { ask, change, anOwner } = onStage(stage);
+    const credential = await anOwner();
+    await change('rotateWebhookSecret', { overlapSeconds: 60 }, credential);
+    for (const name of ['webhookSecrets', 'webhookDeliveries', 'failingWebhookReceivers']) await ask('query', name, {}, credential);
+  },
+
   async 'single sign-on, and nothing else'(stage) {
     const { change, invite, signIn, anOwner, acme, canary, inspection } = onStage(stage);
     const credential = await anOwner();

@@ -17,7 +17,8 @@ export const asyncOperations = {
     method: 'POST', path: '/v1/predictions', id: 'createPrediction', tag, summary: 'Accept a prediction that is made later',
     description:
       '`input` is the body of any other route, or a list of rows; `output` is what that route answers. It is checked at once. `model` may be left out where the key can call ' +
-      'only one; `version` asks for one version. `Prefer: wait=10` waits up to so many seconds (60 at most). 201: it has ended; 202: it has not yet. Limits of usage count when it is made.',
+      'only one; `version` asks for one version. `Prefer: wait=10` waits up to so many seconds (60 at most). 201: it has ended; 202: it has not yet. Limits of usage count when it is made. `webhook` is told of the events in `webhook_events_filter` ' +
+      '(`start`, `output`, `completed`; all if left out) with the same object, signed as Standard Webhooks has it.',
     request: { model: 'iris', input: { features: [5.1, 3.5, 1.4, 0.2] } },
     answer: { type: 'application/json', example: waiting },
   },

@@ -1,6 +1,6 @@
 import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import type { AcceptOutcome, OpenedPrediction, PredictionQueue } from '@millrace/registry';
+import { type AcceptOutcome, type OpenedPrediction, type PredictionQueue, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
 import { type JsonBody, nonFiniteJson, parseJsonBody } from '../json-body.ts';
@@ -13,7 +13,6 @@ import { readAsyncInput } from './async-input.ts';
 import { readPreference } from './preference.ts';
 import type { PredictionNews } from './prediction-news.ts';
 import type { PredictionRunnerOptions } from './prediction-runner.ts';
-import { viewPrediction } from './prediction-view.ts';
 
 export interface AsyncRoutesOptions {
   queue: PredictionQueue;
@@ -27,10 +26,14 @@ interface Asked {
   model: string | undefined;
   version: number | undefined;
   input: unknown;
+  webhook: { url: string; events: WebhookEvent[] } | undefined;
 }
 
 const remedy = 'Send {"model": "press", "input": {"features": [5.1, 3.5, 1.4, 0.2]}}.';
-const known = ['model', 'version', 'input'];
+const known = ['model', 'version', 'input', 'webhook', 'webhook_events_filter'];
+/** Of Replicate's events there are no logs: whoever asks for them gets none. */
+const knownEvents: readonly string[] = [...webhookEvents, 'logs'];
+const longestUrl = 2048;
 
 /** Predictions that are accepted now and made later. */
 export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
@@ -50,7 +53,8 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       if (body.hasNonFinite) throw nonFiniteJson();
       const id = predictionId ?? newId('prediction');
       const origin = `${request.protocol}://${request.host}`;
-      const accepted = await queue.accept({ id, actor, endpointName: served.endpoint.name, versionNumber: version ?? null, request: { input: asked.input, origin } });
+      const accepted = await queue.accept({ id, actor, endpointName: served.endpoint.name, versionNumber: version ?? null, request: { input: asked.input, origin, ...(asked.webhook && { webhook: asked.webhook }) } });
+      if (accepted.type === 'no-secret') throw noWebhookSecret();
       if (accepted.type === 'full') throw queueFull(accepted);
       // What is kept for a repetition is which one it was: input and output lie sealed elsewhere.
       return { headers: { 'x-millrace-prediction-id': id }, body: JSON.stringify({ id }) };
@@ -115,8 +119,26 @@ function readAsked(body: unknown): Asked {
   if (input === undefined) throw invalidRequest('input', 'There is no "input".', remedy);
   const isNumber = typeof version === 'number' || typeof version === 'string';
   if (version !== undefined && version !== null && !isNumber) throw invalidRequest('version', '"version" is no number of a version.', 'Send it as "3", or leave it out for what the endpoint serves.');
-  return { model, input, version: isNumber ? versionNumber({ model: model ?? '', version: String(version) }) : undefined };
+  return { model, input, webhook: readWebhook(own(fields, 'webhook'), own(fields, 'webhook_events_filter')), version: isNumber ? versionNumber({ model: model ?? '', version: String(version) }) : undefined };
 }
+
+/** Where it leads is looked at when it is called: an address may change until then. @throws RequestError 400 */
+function readWebhook(url: unknown, filter: unknown): Asked['webhook'] {
+  if (url === undefined || url === null) {
+    if (filter !== undefined && filter !== null) throw invalidRequest('webhook_events_filter', 'There is a "webhook_events_filter" without a "webhook".', 'Send the address as "webhook".');
+    return undefined;
+  }
+  const isUrl = typeof url === 'string' && url.length <= longestUrl && /^https?:\/\//i.test(url) && URL.canParse(url);
+  if (!isUrl) throw invalidRequest('webhook', '"webhook" is no address that can be called.', `Send an https address of at most ${longestUrl} characters.`);
+  const events = filter ?? knownEvents;
+  if (!Array.isArray(events) || events.length === 0 || !events.every((event) => knownEvents.includes(event as string))) {
+    throw invalidRequest('webhook_events_filter', 'This is no list of events.', `Send some of ${listed(knownEvents)}.`);
+  }
+  return { url, events: webhookEvents.filter((event) => events.includes(event)) };
+}
+
+const noWebhookSecret = (): RequestError =>
+  new RequestError(409, 'no_webhook_secret', 'Your tenant has no secret to sign webhooks with.', { field: 'webhook', remedy: 'Have whoever manages keys make one: the mutation rotateWebhookSecret.' });
 
 function queueFull({ measure, most, open }: Extract<AcceptOutcome, { type: 'full' }>): RequestError {
   const what = measure === 'predictions' ? 'predictions' : 'bytes of input';

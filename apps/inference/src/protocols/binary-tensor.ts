@@ -57,7 +57,6 @@ export function splitBytes(bytes: Uint8Array, count: number, place: TensorPlace)
   while (elements.length < count) {
     if (at + 4 > bytes.length) throw doNotFill(bytes, wanted, place);
     const end = at + 4 + view.getUint32(at, true);
-    if (end > bytes.length) throw doNotFill(bytes, wanted, place);
     elements.push(bytes.subarray(at + 4, end));
     at = end;
   }

@@ -8,13 +8,20 @@ export interface AnomalyData {
   type: 'prepared';
   /** Row numbers. `train` holds what may be learned from, `validation` and `test` all rows of their part. */
   split: Split;
+  /** of the validation rows, those that models are chosen by */
+  choosing: Int32Array;
   /** of the validation rows, those that the threshold is set on */
   calibration: Int32Array;
+  /** whether these are others than those that models are chosen by */
+  isApart: boolean;
   /** by row of the table: 1 for an anomaly, 0 for a normal row, -1 where the label is missing; null without a label */
   labels: Int8Array | null;
   anomalousClass: string | null;
   dropped: number;
 }
+
+/** So many rows above the threshold are to be expected among the validation rows before they are divided. */
+const mostShared = 100;
 
 export function prepareAnomalyData(table: Table, spec: TrainingSpec): AnomalyData | { type: 'invalid'; problems: Problem[] } {
   const output = spec.outputFeatures[0];
@@ -38,10 +45,23 @@ export function prepareAnomalyData(table: Table, spec: TrainingSpec): AnomalyDat
     by: splitColumn ? splitByOf(splitColumn, rows, spec) : undefined,
   });
   const usable = (part: Int32Array) => (learnFrom === 'normal' ? part.filter((row) => labels![row] === 0) : part);
+  const isApart = spec.anomaly!.models.length > 1 && usable(split.validation).length * spec.anomaly!.falseAlarmRate >= mostShared;
+  const halves = isApart
+    ? splitRows({
+        rows: split.validation,
+        strata: isStratified ? Int32Array.from(split.validation, (row) => labels[row]! + 1) : null,
+        trainFraction: 0.5,
+        validationFraction: 0,
+        seed: spec.split.seed,
+        by: splitColumn && splitTypeOf(spec) !== 'fold' ? splitByOf(splitColumn, split.validation, spec) : undefined,
+      })
+    : { train: split.validation, test: split.validation };
   const prepared: AnomalyData = {
     type: 'prepared',
     split: { ...split, train: usable(split.train) },
-    calibration: usable(split.validation),
+    choosing: halves.train,
+    calibration: usable(halves.test),
+    isApart,
     labels,
     anomalousClass,
     dropped: table.rows - rows.length,

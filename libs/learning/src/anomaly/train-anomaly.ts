@@ -83,7 +83,7 @@ interface Fit {
 
 /**
  * Learns every candidate of an anomaly detection, and a baseline, from the training rows; sets the threshold of each on the
- * validation rows, which none learns from; and judges them on the test rows. The label, where there is one, judges, and says
+ * validation rows, which none learns from (on others than those that models are chosen by, where there are enough); and judges them on the test rows. The label, where there is one, judges, and says
  * which rows are normal if only these are to be learned from: no model ever reads it.
  *
  * The same table, configuration and backend give the same models, bit for bit, also when the run was stopped and resumed.
@@ -155,6 +155,7 @@ export async function trainAnomaly(options: TrainAnomalyOptions): Promise<TrainA
   const stated = trials[best]!.detector.falseAlarmRate;
   const warnings = [
     ...failures.map(({ message }) => message),
+    ...(contenders.length > 1 && !data.isApart ? [`There are too few validation rows for some to choose the model and others to set its threshold: the same ones do both, so that the stated rate of false alarms is a little too good. The test rows tell.`] : []),
     ...(isBlind ? [`The validation rows hold no anomaly that is known, so the models were compared by mass volume instead of ${selectionMetric}.`] : []),
     ...(!spec.selection.costs && stated > settings.falseAlarmRate + 1e-9 ? [`${data.calibration.length} validation rows are too few for the rate asked for: ${stated.toPrecision(2)} is what the highest of their scores stands for.`] : []),
   ];
@@ -170,12 +171,13 @@ interface Judged {
 
 /** Sets thresholds and scores models, all on the same rows. The judge answers null when the pacer said stop. */
 async function createJudge(table: Table, spec: TrainingSpec, features: FittedFeature[], data: AnomalyData, pacer: Pacer): Promise<(scorer: FittedScorer) => Promise<Judged | null>> {
-  const { split: { validation, test }, calibration, labels } = data;
+  const { split: { validation, test }, choosing, calibration, labels } = data;
   const { falseAlarmRate, contamination, learnFrom } = spec.anomaly!;
   const { costs = null } = spec.selection;
   const reference = drawReference(table, features, calibration, spec.split.seed);
   const everyReference = Int32Array.from({ length: reference.rows }, (_, row) => row);
   const labelsOf = (rows: Int32Array) => labels && Int8Array.from(rows, (row) => labels[row]!);
+  const chosenBy = new Set(choosing);
   const isKept = (row: number) => learnFrom === 'all' || labels![row] === 0;
 
   return async (scorer) => {
@@ -184,15 +186,18 @@ async function createJudge(table: Table, spec: TrainingSpec, features: FittedFea
       await scoreTable(scorer, features, reference, everyReference, pacer),
     ];
     if (!held || !tested || !drawn) return null;
-    const known = validation.filter((row) => labels !== null && labels[row]! >= 0);
+    const scoreOf = new Map(Array.from(validation, (row, at) => [row, held.scores[at]!]));
+    const scoresOf = (rows: Int32Array) => Float64Array.from(rows, (row) => scoreOf.get(row)!);
+    const setting = data.isApart ? validation.filter((row) => !chosenBy.has(row)) : validation;
+    const known = setting.filter((row) => labels !== null && labels[row]! >= 0);
     const rule = costs && known.length > 0
-      ? cheapestThreshold(held.scores.filter((_, at) => labels![validation[at]!]! >= 0), (at) => labels![known[at]!] === 1, costs)
-      : conformalThreshold(held.scores.filter((_, at) => isKept(validation[at]!)), falseAlarmRate, contamination);
+      ? cheapestThreshold(scoresOf(known), (at) => labels![known[at]!] === 1, costs)
+      : conformalThreshold(scoresOf(calibration), falseAlarmRate, contamination);
     const metricsOf = (scores: Float64Array, rows: Int32Array) =>
       scoreAnomalies(scores, rule.threshold, labelsOf(rows), massVolume(scores.filter((_, at) => isKept(rows[at]!)), drawn.scores), costs);
     return {
       detector: { features, scorer, ...rule },
-      validation: metricsOf(held.scores, validation),
+      validation: metricsOf(scoresOf(choosing), choosing),
       test: metricsOf(tested.scores, test),
       report: reportOf(table, features, test, tested, rule.threshold, labels),
     };

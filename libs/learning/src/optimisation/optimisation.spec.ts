@@ -76,11 +76,11 @@ describe('known values', () => {
     const { kernel, storage } = wholeKernel(Float32Array.of(0.64, 0.1, -0.32, -0.64), 2, input);
     expect([...storage.scales]).toEqual([Math.fround(0.64) / 64, Math.fround(0.64) / 64].map(Math.fround));
     expect([...kernel].map((value) => Math.round(value * 100))).toEqual([64, 10, -32, -64]);
-    // 1.004 is 100 steps, -9 is cut off at -50: 100 · 64 + 50 · 32 = 8000 and 100 · 10 + 50 · 64 = 4200, each times 0.01 · 0.01.
-    const sums = tf.tidy(() => [...wholeSums(tf.tensor2d([1.004, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage }).dataSync()]);
-    expect(sums).toEqual([expect.closeTo(0.8, 6), expect.closeTo(1.42, 6)]);
-    // By its own largest, 9, which is 127 steps: 1.004 is 14 of them, so 14 · 64 + 127 · 32 = 4960 and 14 · 10 + 127 · 64 = 8268.
-    const own = tf.tidy(() => [...wholeSums(tf.tensor2d([1.004, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage: { ...storage, input: null } }).dataSync()]);
+    // 1.006 is 101 steps, -9 is cut off at -50: 101 · 64 + 50 · 32 = 8064 and 101 · 10 + 50 · 64 = 4210, each times 0.01 · 0.01.
+    const sums = tf.tidy(() => [...wholeSums(tf.tensor2d([1.006, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage }).dataSync()]);
+    expect(sums).toEqual([expect.closeTo(0.8064, 6), expect.closeTo(1.421, 6)]);
+    // By its own largest, 9, which is 127 steps: 1.006 is 14 of them, so 14 · 64 + 127 · 32 = 4960 and 14 · 10 + 127 · 64 = 8268.
+    const own = tf.tidy(() => [...wholeSums(tf.tensor2d([1.006, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage: { ...storage, input: null } }).dataSync()]);
     expect(own).toEqual([expect.closeTo((4960 * 9) / 12_700, 5), expect.closeTo(1 + (8268 * 9) / 12_700, 5)]);
   });
 
@@ -174,11 +174,15 @@ describe('nearest neighbours', () => {
     expect(outcome.candidates[0]!.interval!.loss).toBeLessThan(3);
   });
 
-  it('condense numbers as well', async () => {
+  it('condense numbers as well, and say anew how far they may be off', async () => {
     const table = madeUpTable(300, 2);
-    const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 5 }] }, ['grade', 'passed']);
-    const outcome = await optimised(await baseOf(table, spec), table, spec, { steps: [{ method: 'condense', keep: 0.5 }], maxLoss: 100 });
+    const spec = specFor(table, { name: 'amount', type: 'number' }, { models: [{ family: 'knn', k: 5 }], selection: { intervalCoverage: 0.8 } }, ['grade', 'passed']);
+    const base = await baseOf(table, spec);
+    const outcome = await optimised(base, table, spec, { steps: [{ method: 'condense', keep: 0.3 }], maxLoss: 100 });
     expect(outcome).toMatchObject({ best: 0, chosenOn: 'half of the test rows', candidates: [{ metrics: { validation: { rows: 30 }, test: { rows: 30 } } }] });
+    const widthOf = ({ target }: FittedPipeline) => (target.type === 'number' ? target.interval!.halfWidth : NaN);
+    expect(widthOf(outcome.candidates[0]!.pipeline)).toBeGreaterThan(widthOf(base));
+    expect((outcome.candidates[0]!.metrics.test as { coverage: number }).coverage).toBeGreaterThan(0.6);
   });
 });
 

@@ -2,8 +2,10 @@ import {
   checkOptimisation, checkSpecAgainstColumns, defaultMaxLoss, isSearch, type OptimisationStep, type SelectionMetric, selectionMetricOf, type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, currentBackend } from '../backend.ts';
+import { conformalInterval } from '../conformal-interval.ts';
 import { expandDates } from '../date-columns.ts';
 import { familyOf, scoreRows } from '../families/families.ts';
+import { withAnswer } from '../fit-answer.ts';
 import type { Metrics } from '../metrics.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
@@ -165,9 +167,10 @@ async function tryCandidate(run: Run, base: FittedPipeline, steps: OptimisationS
 }
 
 /** Scores and appraises a pipeline, beside the base once that is measured. Null when the pacer said stop. */
-async function measure({ data, metric, parts: { choosing, stating }, work, pacer, appraise, base }: Run, pipeline: FittedPipeline, steps: OptimisationStep[], fitTimeSeconds: number): Promise<Measured | null> {
-  const scoresOf = (rows: Int32Array) => scoreRows(pipeline, data.table, rows, pacer);
+async function measure({ data, metric, parts: { choosing, stating }, work, pacer, appraise, base }: Run, made: FittedPipeline, steps: OptimisationStep[], fitTimeSeconds: number): Promise<Measured | null> {
+  const scoresOf = (rows: Int32Array) => scoreRows(made, data.table, rows, pacer);
   const chosen = choosing.length > 0 ? await scoresOf(choosing) : null;
+  const pipeline = base && chosen ? withOwnInterval(made, data, choosing, chosen) : made;
   const stated = await scoresOf(stating);
   if ((choosing.length > 0 && !chosen) || !stated) return null;
   const halfWidth = pipeline.target.type === 'number' ? pipeline.target.interval?.halfWidth : undefined;
@@ -181,6 +184,13 @@ async function measure({ data, metric, parts: { choosing, stating }, work, pacer
     appraisal: await appraise(pipeline),
   };
   return { candidate, choosing: chosen, stating: stated };
+}
+
+/** How far numbers may be off, measured anew: a smaller model is further off. */
+function withOwnInterval(pipeline: FittedPipeline, { truth }: PreparedData, rows: Int32Array, scores: Scores): FittedPipeline {
+  const { target } = pipeline;
+  if (target.type !== 'number' || !target.interval || scores.type !== 'values') return pipeline;
+  return withAnswer(pipeline, { interval: conformalInterval(Float64Array.from(rows, (row) => truth[row]!), scores.predicted, target.interval.coverage) });
 }
 
 /** Why a candidate is no choice; null where it is one. */

@@ -23,7 +23,8 @@ export function mergeTrees(pipeline: Trees): Trees {
     if (twin) addLeaves(twin, branch);
     else group.push(branch);
   });
-  return withGroups(pipeline, groups.map(withoutConstants));
+  const merged = withGroups(pipeline, groups.map(withoutConstants));
+  return leavesIn(merged.estimator.trees) < leavesIn(trees) ? merged : pipeline;
 }
 
 /** Trees of a forest that are left before any of them loses a leaf. */
@@ -46,7 +47,6 @@ export async function pruneTrees(pipeline: Trees, keep: number, { data, rows, pa
     if (!counts) return { type: 'cancelled' };
     roots.push(branchOf(tree, isCategory, counts));
   }
-  const leavesIn = (some: readonly Tree[]) => some.reduce((sum, tree) => sum + leavesOf(tree), 0);
   const wanted = Math.max(1, Math.round(keep * leavesIn(all)));
   // Trees that were chosen by their number are left as they are: a few leaves more or less do not matter.
   const pruned = count === Math.round(keep * all.length) && count < all.length ? roots : collapse(roots, leavesIn(trees) - wanted);
@@ -55,6 +55,7 @@ export async function pruneTrees(pipeline: Trees, keep: number, { data, rows, pa
   return { type: 'made', pipeline: withGroups(pipeline, groups) };
 }
 
+const leavesIn = (trees: readonly Tree[]): number => trees.reduce((sum, tree) => sum + leavesOf(tree), 0);
 const valuesPerLeaf = (tree: Tree): number => tree.values.length / leavesOf(tree);
 const categoriesOf = ({ features }: Trees): Uint8Array => Uint8Array.from(features, ({ type }) => Number(type !== 'number'));
 

@@ -17,7 +17,9 @@ const shareOfFit = 2 / 3;
 
 /**
  * Of each group with enough rows to learn from: the share that is kept from the shared model, two thirds of it to learn the
- * head and the rest to prove it. Drawn at random by the seed; where the split goes by time, the latest rows, the proof last.
+ * head and the rest to prove it. Drawn at random by the seed; where the split goes by time, the latest rows, the proof last;
+ * where it keeps groups of rows apart, such as the rows of one shift, so do these: some shifts prove the heads, others teach
+ * them, the rest teaches the shared model. A group without rows in both gets no head.
  */
 export function keepHeadRows(data: PreparedData, spec: TrainingSpec): { groups: string[]; kept: GroupRows[] } {
   const { column, minRows, share } = spec.personalisation!;
@@ -32,10 +34,16 @@ export function keepHeadRows(data: PreparedData, spec: TrainingSpec): { groups: 
     else byGroup.set(group, [row]);
   }
   const groups = [...byGroup.keys()].sort(inCodeUnitOrder);
-  const moments = splitTypeOf(spec) === 'time' ? data.apart!.keys : null;
+  const type = splitTypeOf(spec);
+  const moments = type === 'time' ? data.apart!.keys : null;
+  const batches = type === 'grouped' ? assignBatches(learning, data.apart!.keys, share, spec.split.seed) : null;
   const kept = groups.flatMap((group, place): GroupRows[] => {
     const rows = byGroup.get(group)!;
     if (rows.length < minRows) return [];
+    if (batches) {
+      const [fit, proof] = [batches.fit, batches.proof].map((own) => Int32Array.from(rows.filter((row) => own.has(data.apart!.keys[row]!)))) as [Int32Array, Int32Array];
+      return fit.length > 0 && proof.length > 0 ? [{ group, fit, proof }] : [];
+    }
     const ordered = moments
       ? rows.toSorted((a, b) => moments[a]! - moments[b]! || a - b)
       : Array.from(createRandom(spec.split.seed, streamOfHeads, place).permutation(rows.length), (at) => rows[at]!);
@@ -44,6 +52,26 @@ export function keepHeadRows(data: PreparedData, spec: TrainingSpec): { groups: 
     return [{ group, fit: Int32Array.from(own.slice(0, fit)).sort(), proof: Int32Array.from(own.slice(fit)).sort() }];
   });
   return { groups, kept };
+}
+
+/** Which groups of the split prove the heads of all, and which teach them: at random by the seed, close to the share of the rows. None, where there are fewer than three. */
+function assignBatches(rows: Int32Array, keys: Int32Array, share: number, seed: number): { fit: Set<number>; proof: Set<number> } {
+  const sizes = new Map<number, number>();
+  for (const row of rows) sizes.set(keys[row]!, (sizes.get(keys[row]!) ?? 0) + 1);
+  const [fit, proof] = [new Set<number>(), new Set<number>()];
+  const numbers = [...sizes.keys()].sort((a, b) => a - b);
+  if (numbers.length < 3) return { fit, proof };
+  const shuffled = Array.from(createRandom(seed, streamOfHeads).permutation(numbers.length), (at) => numbers[at]!);
+  let taken = 0;
+  for (const [own, upTo, left] of [[proof, share * (1 - shareOfFit), 2], [fit, share, 1]] as const) {
+    // One of each at least, and some are left for what comes after.
+    do {
+      const batch = shuffled.pop()!;
+      own.add(batch);
+      taken += sizes.get(batch)!;
+    } while (taken < rows.length * upTo && shuffled.length > left);
+  }
+  return { fit, proof };
 }
 
 /** What the shared model of a configuration with heads is trained with. The configuration must have been checked. */

@@ -135,6 +135,26 @@ test('the shared model never sees the rows kept for heads, nor do tests', async 
   expect(dropped).toBe(0);
 });
 
+test('where the split keeps groups of rows apart, no such group both teaches and proves', () => {
+  const table = made(1200, 3);
+  table.columns.push({ name: 'shift', type: 'category', values: Array.from({ length: table.rows }, (_, row) => `s${row % 17}`) });
+  const spec = specOf({ name: 'wear', type: 'number' }, { split: { type: 'grouped', column: 'shift' } });
+  const data = prepareData(table, spec);
+  if (data.type === 'invalid') throw new Error(JSON.stringify(data.problems));
+  const { kept } = keepHeadRows(data, spec);
+  expect(kept.map(({ group }) => group)).toEqual(machines);
+  const shifts = (rows: Iterable<number>) => new Set(Array.from(rows, (row) => row % 17));
+  const [fit, proof] = [shifts(kept.flatMap((own) => [...own.fit])), shifts(kept.flatMap((own) => [...own.proof]))];
+  const machine = table.columns[2]!.values as (string | null)[];
+  const aside = new Set(kept.flatMap((own) => [...own.fit, ...own.proof]));
+  const shared = shifts([...data.split.train, ...data.split.validation].filter((row) => machine[row] !== null && !aside.has(row)));
+  expect([...fit].filter((shift) => proof.has(shift))).toEqual([]);
+  expect([...shared].filter((shift) => fit.has(shift) || proof.has(shift))).toEqual([]);
+  expect([fit.size, proof.size].every((size) => size > 0)).toBe(true);
+  const share = aside.size / (data.split.train.length + data.split.validation.length);
+  expect(Math.abs(share - spec.personalisation!.share)).toBeLessThan(0.1);
+});
+
 test('where groups do not differ, next to nothing is lost', async () => {
   const plain = made(1200, 3);
   const random = createRandom(9);

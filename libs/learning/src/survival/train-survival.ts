@@ -13,6 +13,7 @@ import { type FittedSurvival, horizonFeature, quantileLevels, type SurvivalFamil
 import { kaplanMeier, quantileOf, type SurvivalCurve, survivalAt } from './kaplan-meier.ts';
 import { type SurvivalChart, survivalChart } from './survival-chart.ts';
 import { prepareSurvival, type SurvivalData } from './survival-data.ts';
+import { tuningRows } from './tuning-rows.ts';
 import { censoringCurve, scoreSurvival, type SurvivalAnswers, type SurvivalMetrics } from './survival-metrics.ts';
 import { timeDistributions } from './time-distribution.ts';
 
@@ -47,6 +48,7 @@ export type TrainSurvivalOutcome =
       split: Split;
       dropped: number;
       failures: { family: SurvivalFamily; problem: Problem }[];
+      warnings: string[];
     }
   | { type: 'cancelled' }
   | { type: 'invalid'; problems: Problem[] };
@@ -72,6 +74,8 @@ export async function trainSurvival({ signal, onTrial, onEpoch, ...asked }: Trai
   const first = { learned: split.train, censoring: curveOf(data, split.train, censoringCurve), ends: curveOf(data, split.train, kaplanMeier) };
   const trials: SurvivalTrial[] = [];
   const failures: { family: SurvivalFamily; problem: Problem }[] = [];
+  /** whether the validation rows tune trees as well */
+  let isShared = false;
   const baseline = scoreSurvival(curveAnswers(data, split.test, whole.ends, spec.survival!.intervalCoverage), whole.censoring);
 
   for (const [trial, settings] of models.entries()) {
@@ -80,7 +84,9 @@ export async function trainSurvival({ signal, onTrial, onEpoch, ...asked }: Trai
     const begun = performance.now();
     const job = { data, spec, settings, model: trial, pacer };
     const epochs = settings.family === 'boosted_trees' ? settings.numIterations : 0;
-    const fit = await fitSurvival({ ...job, rows: split.train, heldBack: split.validation, found: null });
+    const tuning = settings.family === 'boosted_trees' ? tuningRows(data, spec) : null;
+    if (settings.family === 'boosted_trees' && !tuning) isShared = true;
+    const fit = await fitSurvival({ ...job, rows: tuning?.rows ?? split.train, heldBack: tuning?.heldBack ?? split.validation, found: null });
     if (fit.type === 'cancelled') return fit;
     for (const result of fit.type === 'fitted' ? fit.history : []) await onEpoch?.({ trial, epochs, ...result });
     const final = fit.type === 'fitted' ? await fitSurvival({ ...job, rows: learned, heldBack: new Int32Array(), found: fit.found }) : fit;
@@ -111,8 +117,10 @@ export async function trainSurvival({ signal, onTrial, onEpoch, ...asked }: Trai
     chart: survivalChart(curveAnswers(data, split.test, whole.ends, spec.survival!.intervalCoverage)),
   });
   const selectionMetric = selectionMetricOf(spec) as SurvivalMetric;
-  return { type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, split, dropped, failures };
+  return { type: 'trained', trials, best: bestOf(trials, selectionMetric), selectionMetric, split, dropped, failures, warnings: isShared ? [sharedWarning] : [] };
 }
+
+const sharedWarning = 'There are too few ends for boosted trees to be tuned on rows of their own: the validation rows, by which the models were compared, did that too, which favours the trees a little. The test rows tell.';
 
 function bestOf(trials: SurvivalTrial[], metric: SurvivalMetric): number {
   const sign = selectionMetrics[metric].direction === 'higher' ? 1 : -1;

@@ -14,12 +14,12 @@ import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { ModelDocument, PublishModelVersionDocument, type ModelQuery, type ModelVersionStatus } from '../../gql/graphql.ts';
-import { DownloadLink } from '../../graphql/download-link.tsx';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { EvaluationView, evaluationOf, headline } from '../training/evaluation.tsx';
 import { familyName } from '../training/run-state.tsx';
+import { VersionDownloads } from './version-downloads.tsx';
 import { ComparisonCard } from './comparison-card.tsx';
 import { ImportanceCard } from './importance-card.tsx';
 import { LineageCard } from './lineage-card.tsx';
@@ -176,7 +176,7 @@ function VersionView({ version, modelId, modelName }: { version: Version; modelI
             <SignatureTable signature={signature} />
           </Card>
         )}
-        <Card title="Lineage and package" actions={<>{mayOptimise && <Button onClick={() => setOptimising(true)}>Optimise</Button>}{mayExport && <DownloadLink href={`/models/${modelId}/versions/${version.number}/package`} filename={`${modelName}-${version.number}.millrace.tar`}>Download package</DownloadLink>}</>}>
+        <Card title="Lineage and package" actions={<>{mayOptimise && <Button onClick={() => setOptimising(true)}>Optimise</Button>}{mayExport && <VersionDownloads modelId={modelId} modelName={modelName} number={version.number} family={version.family} />}</>}>
           <Facts
             facts={[
               ...originFacts(version),

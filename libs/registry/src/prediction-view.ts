@@ -1,4 +1,5 @@
-import type { OpenedPrediction } from '@millrace/registry';
+import type { OpenedPrediction } from './prediction-queue.ts';
+import type { WebhookEvent } from './webhook-events.ts';
 
 /** An async prediction in the words of Replicate's API. */
 export interface PredictionView {
@@ -14,6 +15,8 @@ export interface PredictionView {
   completed_at: string | null;
   urls: { get: string; cancel: string };
   metrics: { predict_time?: number };
+  /** where it has one */
+  webhook?: string;
 }
 
 export function viewPrediction({ row, request, output, error }: OpenedPrediction): PredictionView {
@@ -32,5 +35,14 @@ export function viewPrediction({ row, request, output, error }: OpenedPrediction
     completed_at: row.completedAt?.toISOString() ?? null,
     urls: { get: at, cancel: `${at}/cancel` },
     metrics: row.predictMs === null ? {} : { predict_time: row.predictMs / 1000 },
+    ...(request.webhook && { webhook: request.webhook.url }),
   };
+}
+
+/** As it was at an event: the same whenever it is asked for, so that every try of a delivery says the same. */
+export function viewAtEvent(opened: OpenedPrediction, event: WebhookEvent): PredictionView {
+  const view = viewPrediction(opened);
+  if (event !== 'start') return view;
+  const { versionNumber } = opened.row;
+  return { ...view, version: versionNumber === null ? null : String(versionNumber), status: 'processing', started_at: opened.row.startedAt?.toISOString() ?? null, output: null, error: null, completed_at: null, metrics: {} };
 }

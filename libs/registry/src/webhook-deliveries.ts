@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import { recordAudit, type TenantBox } from '@millrace/auth';
+import type { Database } from '@millrace/database';
+import type { Logger } from '@millrace/kernel';
+import { createPredictionQueue } from './prediction-queue.ts';
+import { viewAtEvent } from './prediction-view.ts';
+import type { WebhookEvent } from './webhook-events.ts';
+import type { WebhookSecrets } from './webhook-secrets.ts';
+import { signatureHeaders } from './webhook-signature.ts';
+
+export interface WebhookDeliveriesOptions {
+  database: Database;
+  box: TenantBox;
+  secrets: Pick<WebhookSecrets, 'inForce'>;
+  /** guarded: calls nothing inside, follows no redirect, gives up in time */
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  logger: Logger;
+  /** seconds from each try to the next */
+  schedule?: readonly number[];
+  /** a receiver that has failed for so long is paused */
+  patienceSeconds?: number;
+  leaseSeconds?: number;
+}
+
+/** From five seconds to a day: 12 tries in two days and a half. */
+export const webhookSchedule = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 64_800, 86_400] as const;
+/** Of the time to the next try, so much more or less, so that what failed together does not come again together. */
+const jitter = 0.2;
+/** Deliveries under way in this process, and to one receiver from all processes. */
+const mostAtOnce = 32;
+const mostToOne = 2;
+/** While it is paused, a receiver gets one try in so long. */
+const pauseSeconds = 3600;
+
+interface Held {
+  tenantId: string;
+  id: string;
+  token: string;
+  predictionId: string;
+  event: WebhookEvent;
+  receiver: string;
+  attempt: number;
+}
+
+export type WebhookDeliveries = ReturnType<typeof createWebhookDeliveries>;
+
+/**
+ * Delivers events of predictions, each until it was received or has been tried for days, at least once: a try over which its
+ * process dies is made again, under the same id. A receiver that is slow holds up its own only.
+ */
+export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
+  const { database, box, secrets, fetch, logger, schedule = webhookSchedule, patienceSeconds = 86_400, leaseSeconds = 30 } = options;
+  const queue = createPredictionQueue({ database, box });
+  const underWay = new Set<Promise<void>>();
+  let isClosed = false;
+  let isAsked = false;
+  let looking: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let stopListening: () => void = () => undefined;
+
+  async function claim(tenantId: string, receiver: string): Promise<Held | null> {
+    const token = randomUUID();
+    const [row] = await database.forTenant(tenantId).transaction(async (tx) => {
+      // One that claims for a receiver at a time, so that they are counted together.
+      await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`webhook ${tenantId} ${receiver}`}, 0))::text`;
+      return tx.$queryRaw<Omit<Held, 'tenantId' | 'token' | 'receiver'>[]>`
+        WITH next AS MATERIALIZED (
+          SELECT id FROM webhook_deliveries
+          WHERE tenant_id = ${tenantId} AND receiver = ${receiver} AND ended_at IS NULL AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
+            AND (SELECT count(*) FROM webhook_deliveries d WHERE d.tenant_id = ${tenantId} AND d.receiver = ${receiver} AND d.ended_at IS NULL AND d.lease_until >= now()) < ${mostToOne}
+            AND NOT EXISTS (SELECT 1 FROM webhook_receivers r WHERE r.tenant_id = ${tenantId} AND r.receiver = ${receiver} AND r.paused_until > now())
+          ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        UPDATE webhook_deliveries d SET attempt = d.attempt + 1, lease_token = ${token}::uuid, lease_until = now() + make_interval(secs => ${leaseSeconds})
+        FROM next WHERE d.tenant_id = ${tenantId} AND d.id = next.id
+        RETURNING d.id, d.prediction_id AS "predictionId", d.event, d.attempt`;
+    });
+    return row ? { tenantId, receiver, token, ...row } : null;
+  }
+
+  async function deliver(held: Held): Promise<void> {
+    const status = await attempt(held).catch((error: unknown) => {
+      logger.warn({ deliveryId: held.id, tenantId: held.tenantId, error: String(error) }, 'an event could not be sent');
+      return null;
+    });
+    const isReceived = status !== null && status >= 200 && status < 300;
+    const isLast = status === 410 || held.attempt > schedule.length;
+    const delay = (schedule[held.attempt - 1] ?? 0) * (1 + jitter * (2 * Math.random() - 1));
+    const { tenantId, id, token, receiver } = held;
+    await database.forTenant(tenantId).transaction(async (tx) => {
+      await tx.$executeRaw`
+        UPDATE webhook_deliveries SET lease_token = NULL, lease_until = NULL, last_status = ${status}::int,
+          status = ${isReceived ? 'DELIVERED' : isLast ? 'FAILED' : 'PENDING'}::webhook_delivery_status,
+          ended_at = CASE WHEN ${isReceived || isLast} THEN now() END, next_at = now() + make_interval(secs => ${delay})
+        WHERE tenant_id = ${tenantId} AND id = ${id} AND lease_token = ${token}::uuid`;
+      if (isReceived) return tx.$executeRaw`DELETE FROM webhook_receivers WHERE tenant_id = ${tenantId} AND receiver = ${receiver}`;
+      const [before] = await tx.$queryRaw<{ isPaused: boolean }[]>`
+        INSERT INTO webhook_receivers AS r (tenant_id, receiver) VALUES (${tenantId}, ${receiver})
+        ON CONFLICT (tenant_id, receiver) DO UPDATE SET failing_since = r.failing_since RETURNING paused_until IS NOT NULL AS "isPaused"`;
+      const paused = await tx.$executeRaw`
+        UPDATE webhook_receivers SET paused_until = now() + make_interval(secs => ${pauseSeconds})
+        WHERE tenant_id = ${tenantId} AND receiver = ${receiver} AND failing_since <= now() - make_interval(secs => ${patienceSeconds})`;
+      // Once, for its people to see: every later try that fails prolongs it quietly.
+      if (paused && !before?.isPaused) await recordAudit(tx, { type: 'system', tenantId }, { action: 'webhook.pause', subject: receiver, result: 'ok' });
+      return undefined;
+    });
+  }
+
+  /** @returns the HTTP status of the answer, whose body nobody looks at; null where there was none */
+  async function attempt({ tenantId, id, predictionId, event }: Held): Promise<number | null> {
+    const opened = await queue.find(tenantId, predictionId);
+    if (!opened?.request.webhook) return null;
+    const body = JSON.stringify(viewAtEvent(opened, event));
+    const inForce = await secrets.inForce(tenantId);
+    const headers = { 'content-type': 'application/json', ...signatureHeaders({ id, timestamp: Math.floor(Date.now() / 1000), body }, inForce) };
+    try {
+      return (await fetch(opened.request.webhook.url, { method: 'POST', headers, body })).status;
+    } catch {
+      return null; // the guard has said in the log why
+    }
+  }
+
+  async function due(): Promise<{ tenantId: string; receiver: string }[]> {
+    return database.system().transaction(
+      (tx) => tx.$queryRaw<{ tenantId: string; receiver: string }[]>`
+        SELECT d.tenant_id AS "tenantId", d.receiver FROM webhook_deliveries d JOIN tenants t ON t.id = d.tenant_id AND t.status = 'ACTIVE'
+        WHERE d.ended_at IS NULL AND d.next_at <= now() AND (d.lease_until IS NULL OR d.lease_until < now())
+        GROUP BY 1, 2 ORDER BY min(d.next_at) LIMIT 500`,
+    );
+  }
+
+  /** Begins every delivery that is due, as far as there is room; returns whether any was. */
+  async function advance(): Promise<boolean> {
+    let hasBegun = false;
+    for (const { tenantId, receiver } of await due()) {
+      if (isClosed || underWay.size >= mostAtOnce) break;
+      const held = await claim(tenantId, receiver);
+      if (!held) continue;
+      hasBegun = true;
+      const delivering = deliver(held)
+        .catch((error: unknown) => logger.warn({ deliveryId: held.id, error: String(error) }, 'the end of a delivery was not noted; it is tried again when its lease is over'))
+        .finally(() => {
+          underWay.delete(delivering);
+          if (timer) look(); // its receiver may have more
+        });
+      underWay.add(delivering);
+    }
+    return hasBegun;
+  }
+
+  function look(): void {
+    isAsked = true;
+    if (isClosed || looking) return;
+    looking = lookAll()
+      .catch((error: unknown) => logger.warn({ error: String(error) }, 'events for webhooks were not looked for; tried again later'))
+      .finally(() => {
+        looking = null;
+      });
+  }
+
+  async function lookAll(): Promise<void> {
+    while (isAsked && !isClosed) {
+      isAsked = false;
+      while (await advance());
+    }
+  }
+
+  return {
+    /** One pass, for whoever has no use for the loop. Any number of processes may do this at once. */
+    advance,
+
+    /** Delivers what is due from now on, by itself. */
+    async start(everyMs = 1_000): Promise<void> {
+      stopListening = await database.listen('millrace_prediction', look);
+      timer = setInterval(look, everyMs).unref();
+    },
+
+    /** Resolves when what is under way has ended. */
+    async settled(): Promise<void> {
+      await Promise.all(underWay);
+    },
+
+    /** Begins nothing more, and waits for what is under way. */
+    async close(): Promise<void> {
+      isClosed = true;
+      clearInterval(timer);
+      stopListening();
+      await looking;
+      await Promise.all(underWay);
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { createWorld } from '@millrace/testkit';
+import type { LoadOrder, LoadResult } from './load-client.ts';
+import { median } from './median.ts';
+import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
+import { denseOf, type Flower, neighboursOf, publish, readIris } from './sample-models.ts';
+import { createServers, say } from './servers.ts';
+
+const factors = [0.5, 0.8, 1, 2, 3, 5];
+
+/** Nearest neighbours among so many rows that the model takes most of the time of a request. */
+const slow = (flowers: Flower[]) =>
+  neighboursOf(Array.from({ length: 300 }, (_, copy) => flowers.map(({ features, species }, row) => ({ species, features: features.map((value, at) => value + ((copy * 7 + row * 13 + at) % 100) / 1000) }))).flat());
+
+/**
+ * What a server does with more requests than it can answer: requests come at 0.5 to 5 times the rate that it answers when each
+ * connection waits for its answer, whether earlier ones have been answered or not. Goodput is answers with 200 within
+ * the caller's patience (twice the deadline, which follows from what the machine does unhindered), as ratio to the best of the round; p99 is of answers with 200, as ratio to that at 0.8. The capacity is measured anew
+ * in each round, since other work on the machine changes it.
+ */
+export async function benchOverload(parameters: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: parameters,
+    options: {
+      rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '3' }, model: { type: 'string', default: 'slow' },
+      deadline: { type: 'string' }, connections: { type: 'string', default: '1000' },
+    },
+  });
+  const [rounds, seconds, connections] = [values.rounds, values.seconds, values.connections].map(Number) as [number, number, number];
+  const flowers = await readIris();
+  const world = await createWorld();
+  const servers = await createServers(world);
+  const clients: ChildProcess[] = [];
+  const client = <Order extends object, Result>(program: string) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, program)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    clients.push(child);
+    return async (order: Order): Promise<Result> => (child.send(order), ((await once(child, 'message')) as [Result])[0]);
+  };
+  try {
+    const tenant = await world.tenant();
+    const dataset = await tenant.iris();
+    await publish(world, tenant.owner.actor, 'model', values.model === 'slow' ? slow(flowers) : denseOf(flowers), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
+    const millrace = await servers.inference();
+    const closed = client<LoadOrder, LoadResult>('load-client.ts');
+    const open = client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
+    const order = { url: `${millrace.url}/predict`, headers: { 'x-api-key': await tenant.apiKey() }, body: JSON.stringify({ features: flowers[0]!.features }) };
+    await closed({ ...order, connections: 16, seconds: 2 });
+    const usual = await closed({ ...order, connections: 16, seconds });
+    if (!usual.answered) throw new Error('the server answers nothing');
+    // So long that a slow moment of the machine does not count as overload, and so short that a queue does.
+    const deadlineMs = Math.round(Number(values.deadline ?? Math.min(10_000, Math.max(250, 4 * usual.p99))));
+    const patienceMs = 2 * deadlineMs;
+    await world.registry.updateServing(tenant.owner.actor, { endpointName: 'model', deadlineMs });
+    const found: (OpenLoopResult & { factor: number; goodput: number; ofBest: number; p99Ratio: number })[] = [];
+    for (let round = 0; round < rounds; round++) {
+      await closed({ ...order, connections: 16, seconds: 1 }); // by then the servers know the deadline
+      const capacity = await closed({ ...order, connections: 16, seconds });
+      const rate = capacity.answered / capacity.seconds;
+      const results: (OpenLoopResult & { factor: number })[] = [];
+      for (const factor of factors) {
+        say(`round ${round + 1} of ${rounds}: ${factor} times ${rate.toFixed(0)} requests a second`);
+        results.push({ ...(await open({ ...order, rate: factor * rate, seconds, patienceMs, connections })), factor });
+      }
+      const best = Math.max(...results.map(({ good }) => good));
+      const p99At = results.find(({ factor }) => factor === 0.8)!.p99;
+      found.push(...results.map((result) => ({ ...result, goodput: result.good / result.seconds, ofBest: result.good / best, p99Ratio: result.p99 / p99At })));
+    }
+    console.log(`\n${values.model} model, deadline ${deadlineMs} ms, patience ${patienceMs} ms, at most ${connections} connections; medians of ${rounds} rounds\n  load   goodput/s   of the best   p99 (ms)   to p99 at 0.8     shed     late   failed`);
+    for (const factor of factors) {
+      const of = (read: (one: (typeof found)[number]) => number): number => median(found.filter((one) => one.factor === factor).map(read));
+      console.log(`  ${`${factor}×`.padEnd(6)}${of(({ goodput }) => goodput).toFixed(0).padStart(10)}${of(({ ofBest }) => ofBest).toFixed(2).padStart(14)}${of(({ p99 }) => p99).toFixed(0).padStart(11)}${of(({ p99Ratio }) => p99Ratio).toFixed(2).padStart(16)}${(['shed', 'late', 'failed'] as const).map((name) => `${(100 * of((one) => one[name] / one.sent)).toFixed(1)} %`.padStart(9)).join('')}`);
+    }
+  } finally {
+    for (const child of clients) child.kill('SIGKILL');
+    servers.kill();
+    await world.close();
+  }
+}
