@@ -262,7 +262,7 @@ describe('a worker', () => {
 });
 
 function spawnWorkerProcess(): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', path.join(repositoryRoot, 'apps/worker/src/main.ts')], {
+  return spawn(process.execPath, [path.join(path.dirname(trainer.entry), 'main.js')], {
     stdio: 'ignore',
     cwd: repositoryRoot,
     env: {
