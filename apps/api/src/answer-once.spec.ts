@@ -19,6 +19,6 @@ it('every text in the payload of a mutation is known to be a secret or not to be
 
 it('mutations that show a secret are told apart from those that do not', () => {
   expect([...secretMutations()].sort()).toEqual([
-    'acceptInvitation', 'beginSecondFactor', 'confirmSecondFactor', 'createApiKey', 'createPasswordReset', 'createTenant', 'inviteMember', 'refreshSession', 'rotateApiKey', 'setUp', 'signIn', 'switchTenant', 'useAccessGrant',
+    'acceptInvitation', 'beginSecondFactor', 'confirmSecondFactor', 'createApiKey', 'createPasswordReset', 'createTenant', 'inviteMember', 'refreshSession', 'rotateApiKey', 'rotateWebhookSecret', 'setUp', 'signIn', 'switchTenant', 'useAccessGrant',
   ]);
 });
