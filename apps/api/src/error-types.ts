@@ -6,7 +6,7 @@ import { builder } from './schema-builder.ts';
  * Errors that a caller can cause and mend: they stand in the schema, as members of the payload unions. Errors that are
  * thrown are mapped in `errors.ts`.
  */
-interface TypedError<Name extends string> {
+export interface TypedError<Name extends string> {
   __typename: Name;
   code: string;
   message: string;

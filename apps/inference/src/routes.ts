@@ -12,7 +12,7 @@ import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
-import type { Predictor } from './predictor.ts';
+import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
@@ -77,18 +77,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
       const looking = lookAtPictures(request, model, version);
       if (looking) await looking;
-      const answer = await predictor.predict(
-        {
-          actor: request.actor!,
-          endpoint: model,
-          versionNumber: version ?? pinnedVersion(request, model),
-          body: bodyOf(request),
-          startedAt: request.startedAt,
-          predictionId,
-          isGone: () => request.raw.socket.destroyed,
-        },
-        read,
-      );
+      const answer = await predictor.predict(callOf(request, model, version, predictionId), read);
       metrics.predicted(answer.rows);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
@@ -140,13 +129,7 @@ export function createRoutes(options: RouteOptions): Route[] {
     const [model, version] = target(request);
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
       await lookAtPictures(request, model, version);
-      const answer = await explainer.explain(
-        {
-          actor: request.actor!, endpoint: model, versionNumber: version ?? pinnedVersion(request, model), body: bodyOf(request), startedAt: request.startedAt, predictionId,
-          isGone: () => request.raw.socket.destroyed,
-        },
-        read,
-      );
+      const answer = await explainer.explain(callOf(request, model, version, predictionId), read);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
         headers: {
@@ -295,8 +278,21 @@ export function pinnedVersion(request: FastifyRequest, model: string): number | 
   return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
 
+/** What predicting and explaining are asked with. */
+function callOf(request: FastifyRequest, endpoint: string, version: number | undefined, predictionId: string | undefined): PredictionCall {
+  return {
+    actor: request.actor!,
+    endpoint,
+    versionNumber: version ?? pinnedVersion(request, endpoint),
+    body: bodyOf(request),
+    startedAt: request.startedAt,
+    predictionId,
+    isGone: () => request.raw.socket.destroyed,
+  };
+}
+
 /** What the content type parser made of the body; it isn't asked where there is neither a body nor a content type. */
-function bodyOf(request: FastifyRequest): JsonBody {
+export function bodyOf(request: FastifyRequest): JsonBody {
   return (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
 }
 

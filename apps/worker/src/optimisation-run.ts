@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Optimisation, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
-import { type Backend, optimise, type OptimisedCandidate, type OptimiseOutcome, type Table } from '@millrace/learning';
+import { type Backend, metricValue, optimise, type OptimisedCandidate, type OptimiseOutcome, type Table } from '@millrace/learning';
 import { type Agreement, type BackgroundRows, backgroundRowsIn, buildPackage, loadModel, readPipeline } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
 import { leavePackage } from './leave-package.ts';
@@ -48,7 +48,7 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
 async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised, chosen: OptimisedCandidate, trials: TrialRecord[], table: Table, background: BackgroundRows, send: Send): Promise<void> {
   const { steps, pipeline, appraisal, interval } = chosen;
   const metric = selectionMetricOf(job.spec);
-  const [score, parentScore] = [scoreOf(chosen.metrics.test, metric), scoreOf(outcome.base.metrics.test, metric)];
+  const [score, parentScore] = [metricValue(chosen.metrics.test, metric), metricValue(outcome.base.metrics.test, metric)];
   const modelPackage = buildPackage(pipeline, {
     metrics: json({ ...chosen.metrics, selectionMetric: metric }),
     lineage: json({
@@ -90,18 +90,13 @@ function trialRecords(outcome: Optimised, spec: TrainingSpec): TrialRecord[] {
       family: pipeline.estimator.family,
       parameters: json({ steps }),
       metrics: json({ ...metrics, selectionMetric: metric, optimisation: { loss: interval, validationLoss, reason: reason ?? null, chosenOn: outcome.chosenOn } }),
-      scoreVal: scoreOf(metrics.validation, metric),
-      scoreTest: scoreOf(metrics.test, metric),
+      scoreVal: metrics.validation && metricValue(metrics.validation, metric),
+      scoreTest: metricValue(metrics.test, metric),
       fitTimeSeconds,
       ...appraisal,
       best: number > 0 && number - 1 === outcome.best,
     };
   });
-}
-
-function scoreOf(metrics: object | null, metric: string): number | null {
-  const value = metrics && (metrics as Record<string, unknown>)[metric];
-  return typeof value === 'number' ? value : null;
 }
 
 /** Why there is no new version: every candidate loses too much, or none is better by the target. */

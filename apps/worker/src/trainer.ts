@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { maxSearchTrials } from '@millrace/configuration';
 import {
-  type Appraisal, type CheckpointStore, coefficientsOf, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
+  type Appraisal, type CheckpointStore, coefficientsOf, metricValue, type SearchRecord, selectBackend, type Table, train, type TrainEvent, type TrainOutcome, trainPersonalised,
   type Trial,
 } from '@millrace/learning';
 import { type Agreement, buildPackage, loadModel, type ModelPackage, readConvolutions } from '@millrace/packaging';
@@ -190,10 +190,6 @@ function trialRecord(
   outcome: Extract<TrainOutcome, { type: 'trained' }>,
   cost: Appraisal,
 ): TrialRecord {
-  const score = (metrics: object | null): number | null => {
-    const value = metrics && (metrics as Record<string, unknown>)[outcome.selectionMetric];
-    return typeof value === 'number' ? value : null;
-  };
   return {
     number: trial.model,
     family: trial.family,
@@ -203,8 +199,8 @@ function trialRecord(
       ...(trial.search ? { search: trial.search } : {}),
       ...(trial.personalisation ? { personalisation: trial.personalisation } : {}),
     }),
-    scoreVal: trial.search?.score ?? score(trial.metrics.validation),
-    scoreTest: score(trial.metrics.test),
+    scoreVal: trial.search?.score ?? (trial.metrics.validation && metricValue(trial.metrics.validation, outcome.selectionMetric)),
+    scoreTest: metricValue(trial.metrics.test, outcome.selectionMetric),
     fitTimeSeconds: trial.fitTimeSeconds,
     ...cost,
     best: index === outcome.best,

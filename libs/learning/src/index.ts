@@ -2,6 +2,7 @@ export { type Backend, type BackendName, selectBackend } from './backend.ts';
 export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export { engineVersion } from './engine-version.ts';
 export type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
+export { metricValue } from './metrics.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export type { ColumnData, ImageColumn, Table } from './table.ts';
 export { type CheckpointStore, train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';

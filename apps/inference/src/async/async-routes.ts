@@ -3,12 +3,12 @@ import { newId } from '@millrace/kernel';
 import { type AcceptOutcome, type OpenedPrediction, type PredictionQueue, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
-import { type JsonBody, nonFiniteJson, parseJsonBody } from '../json-body.ts';
+import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
 import type { Predictor } from '../predictor.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, invalidRows, RequestError, shorten } from '../request-error.ts';
-import { pinnedVersion, type Route, versionNumber } from '../routes.ts';
+import { bodyOf, pinnedVersion, type Route, versionNumber } from '../routes.ts';
 import { readAsyncInput } from './async-input.ts';
 import { readPreference } from './preference.ts';
 import type { PredictionNews } from './prediction-news.ts';
@@ -39,7 +39,7 @@ const longestUrl = 2048;
 export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
   async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const actor = request.actor!;
-    const body = (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
+    const body = bodyOf(request);
     const asked = readAsked(body.value);
     const { headers, body: kept } = await answerOnce(request, actor, async (predictionId) => {
       const model = asked.model ?? (await predictor.onlyEndpoint(actor));

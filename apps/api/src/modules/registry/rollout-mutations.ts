@@ -1,6 +1,7 @@
 import type { EndRolloutOutcome, SetTrafficOutcome, StartRolloutOutcome } from '@millrace/registry';
 import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { changedEndpoint } from './changed-endpoint.ts';
 import { rollbackMetricEnum, thresholdOperatorEnum } from './rollout-types.ts';
 
 type Refused = Exclude<SetTrafficOutcome | StartRolloutOutcome | EndRolloutOutcome, { type: 'set' | 'started' | 'ended' }>;
@@ -16,25 +17,6 @@ function refused(outcome: Refused) {
   }
 }
 
-/** A success that is the endpoint as it is now, and the payload that holds it. */
-function changedEndpoint<Name extends 'SetEndpointTraffic' | 'PromoteRollout' | 'RollBackEndpoint'>(name: Name, verb: string) {
-  const success = builder.objectRef<{ __typename: `${Name}Success`; endpointId: string }>(`${name}Success`).implement({
-    description: 'The inference servers follow within a second.',
-    fields: (t) => ({
-      endpoint: t.prismaField({
-        type: 'Endpoint',
-        description: 'The endpoint.',
-        resolve: (query, { endpointId: id }, _args, { db, tenantId }) => db.endpoint.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-      }),
-    }),
-  });
-  return builder.unionType(`${name}Payload`, {
-    description: `Outcomes of ${verb}.`,
-    types: [success, invalidInputError, notFoundError, conflictError],
-    resolveType: nameOf,
-  });
-}
-
 const startRolloutSuccess = builder.objectRef<{ __typename: 'StartRolloutSuccess'; rolloutId: string }>('StartRolloutSuccess').implement({
   description: 'The version has its first share within a second, once it is loaded.',
   fields: (t) => ({
@@ -46,9 +28,10 @@ const startRolloutSuccess = builder.objectRef<{ __typename: 'StartRolloutSuccess
   }),
 });
 
-const setEndpointTrafficPayload = changedEndpoint('SetEndpointTraffic', 'setEndpointTraffic');
-const promoteRolloutPayload = changedEndpoint('PromoteRollout', 'promoteRollout');
-const rollBackEndpointPayload = changedEndpoint('RollBackEndpoint', 'rollBackEndpoint');
+const refusals = [invalidInputError, notFoundError, conflictError];
+const setEndpointTrafficPayload = changedEndpoint('SetEndpointTraffic', 'setEndpointTraffic', refusals);
+const promoteRolloutPayload = changedEndpoint('PromoteRollout', 'promoteRollout', refusals);
+const rollBackEndpointPayload = changedEndpoint('RollBackEndpoint', 'rollBackEndpoint', refusals);
 
 const startRolloutPayload = builder.unionType('StartRolloutPayload', {
   description: 'Outcomes of startRollout.',

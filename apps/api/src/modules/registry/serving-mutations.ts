@@ -1,6 +1,7 @@
 import { type EndpointServing, servingOf } from '@millrace/registry';
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import { builder } from '../../schema-builder.ts';
+import { changedEndpoint } from './changed-endpoint.ts';
 
 const endpointServing = builder.objectRef<EndpointServing>('EndpointServing').implement({
   description: 'How the inference servers answer an endpoint’s requests.',
@@ -15,22 +16,7 @@ const endpointServing = builder.objectRef<EndpointServing>('EndpointServing').im
 builder.prismaObjectField('Endpoint', 'serving', (t) =>
   t.field({ type: endpointServing, description: 'How its requests are answered: batches, deadline, scale to zero.', resolve: (endpoint) => servingOf(endpoint) }));
 
-const updateEndpointServingSuccess = builder.objectRef<{ __typename: 'UpdateEndpointServingSuccess'; endpointId: string }>('UpdateEndpointServingSuccess').implement({
-  description: 'The inference servers follow within a second.',
-  fields: (t) => ({
-    endpoint: t.prismaField({
-      type: 'Endpoint',
-      description: 'The endpoint.',
-      resolve: (query, { endpointId: id }, _args, { db, tenantId }) => db.endpoint.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
-
-const updateEndpointServingPayload = builder.unionType('UpdateEndpointServingPayload', {
-  description: 'Outcomes of updateEndpointServing.',
-  types: [updateEndpointServingSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const updateEndpointServingPayload = changedEndpoint('UpdateEndpointServing', 'updateEndpointServing', [invalidInputError, notFoundError]);
 
 const updateEndpointServingInput = builder.inputType('UpdateEndpointServingInput', {
   description: 'How an endpoint is to be served. What is left out stays as it is.',
