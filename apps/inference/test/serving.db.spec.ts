@@ -187,10 +187,10 @@ describe('a running server', () => {
     const server = await world.start();
     const [key, foreign] = [(await tenant.createKey({ rpmLimit: 100_000 })).text, (await other.createKey()).text];
     const ask = (credential: string) => call(`${server.url}/predict`, { key: credential, body: { features: setosa } });
-    const answers: Awaited<ReturnType<typeof ask>>[] = [];
-    const [atTheDoor, within, foreignAnswers] = [[], [], []] as (typeof answers)[];
+    type Answer = Awaited<ReturnType<typeof ask>>;
+    const [answers, atTheDoor, within, foreignAnswers]: [Answer[], Answer[], Answer[], Answer[]] = [[], [], [], []];
     // What counted against the key says so in its headers. Who comes after the first who was refused is refused before that.
-    const isCounted = ({ headers }: (typeof answers)[number]): boolean => headers.has('x-ratelimit-limit-requests');
+    const isCounted = ({ headers }: Answer): boolean => headers.has('x-ratelimit-limit-requests');
     await eventually(async () => {
       const flood = Array.from({ length: 513 }, () => ask(key));
       await Promise.race(flood);
