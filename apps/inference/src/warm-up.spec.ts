@@ -1,11 +1,10 @@
-import { buildPackage, loadModel, type LoadedModel } from '@millrace/packaging';
-import { irisNeighbours, irisNetwork, mixedRegression } from '../test/sample-pipelines.ts';
+import { loadModel, type LoadedModel } from '@millrace/packaging';
+import { type Fitted, packageOf } from '../test/inference-world.ts';
+import { irisNeighbours, irisNetwork, mixedRegression, partsRecommender, pictureNetwork, visitsForecast } from '../test/sample-pipelines.ts';
 import { warmUp } from './warm-up.ts';
 
-const facts = { metrics: {}, lineage: {} };
-
-async function withModel<T>(pipeline: Parameters<typeof buildPackage>[0], use: (model: LoadedModel) => Promise<T>): Promise<T> {
-  const model = await loadModel(buildPackage(pipeline, facts).files);
+async function withModel<T>(fitted: Fitted, use: (model: LoadedModel) => Promise<T>): Promise<T> {
+  const model = await loadModel(packageOf(fitted).files);
   try {
     return await use(model);
   } finally {
@@ -14,8 +13,10 @@ async function withModel<T>(pipeline: Parameters<typeof buildPackage>[0], use: (
 }
 
 describe('the warm-up of a model', () => {
-  it.each([['neighbours', irisNeighbours()], ['a network', irisNetwork()], ['categories', mixedRegression()]])('lets rows of %s be run together', async (_, pipeline) => {
-    expect(await withModel(pipeline, (model) => warmUp(model))).toEqual({ isJoinable: true });
+  it.each<[string, Fitted]>([
+    ['neighbours', irisNeighbours()], ['a network', irisNetwork()], ['categories', mixedRegression()], ['pictures', pictureNetwork()], ['recommendations', partsRecommender()], ['a forecast', visitsForecast()],
+  ])('lets rows of %s be run together', async (_, fitted) => {
+    expect(await withModel(fitted, (model) => warmUp(model))).toEqual({ isJoinable: true });
   });
 
   it('keeps rows apart whose answers change with their neighbours, be it in the last bit', async () => {
@@ -29,13 +30,18 @@ describe('the warm-up of a model', () => {
     expect(isJoinable).toBe(false);
   });
 
-  it('keeps the rows of forecasts, recommendations and slow models apart, whatever they answer', async () => {
+  it('keeps the rows of slow models apart, and of those that take one row a call', async () => {
     await withModel(irisNetwork(), async (model) => {
-      const as = (task: 'forecasting' | 'recommendation') => ({ ...model, signature: { ...model.signature, task } });
-      expect(await warmUp(as('forecasting'))).toEqual({ isJoinable: false });
-      expect(await warmUp(as('recommendation'))).toEqual({ isJoinable: false });
       let now = 0;
       expect(await warmUp(model, () => (now += 200))).toEqual({ isJoinable: false });
+      const { signature } = model;
+      expect(await warmUp({ ...model, signature: { ...signature, graph: { ...signature.graph, rowsPerCall: 1 } } })).toEqual({ isJoinable: false });
+    });
+  });
+
+  it('tries pictures that differ: one whose answer is its neighbour’s is found', async () => {
+    await withModel(pictureNetwork(), async (model) => {
+      expect(await warmUp({ ...model, predict: async (rows) => (await model.predict(rows)).toReversed() })).toEqual({ isJoinable: false });
     });
   });
 

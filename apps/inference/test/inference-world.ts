@@ -26,7 +26,7 @@ export interface Answer {
 
 export type Fitted = FittedPipeline | FittedForecast | FittedDetector | FittedRecommender;
 
-function packageOf(fitted: Fitted, background: BackgroundRows = []) {
+export function packageOf(fitted: Fitted, background: BackgroundRows = []) {
   const facts = { metrics: {}, lineage: {}, background };
   if ('estimator' in fitted) return buildPackage(fitted, facts);
   if ('scorer' in fitted) return buildDetectorPackage(fitted, facts);

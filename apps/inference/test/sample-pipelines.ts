@@ -1,4 +1,4 @@
-import type { FittedPipeline } from '@millrace/packaging';
+import type { FittedForecast, FittedPipeline, FittedRecommender } from '@millrace/packaging';
 
 const number = (name: string, min: number, max: number, missingAllowed = false) =>
   ({ name, type: 'number', min, max, mean: (min + max) / 2, scale: (max - min) / 4, fill: (min + max) / 2, missingAllowed }) as const;
@@ -70,5 +70,47 @@ export function mixedRegression(): FittedPipeline {
       family: 'dense',
       layers: [{ activation: 'linear', inputs: 3, units: 1, kernel: Float32Array.from([1, 20, 10]), bias: Float32Array.from([0]) }],
     },
+  };
+}
+
+/** Pictures of 8 × 6 in colour, two classes: two layers of filters. */
+export function pictureNetwork(): FittedPipeline {
+  let state = 5;
+  const floats = (length: number): Float32Array => Float32Array.from({ length }, () => ((state = (state * 48_271) % 2_147_483_647) / 2_147_483_647 - 0.5) / 2);
+  return {
+    features: [],
+    image: { name: 'photo', width: 8, height: 6, channels: 3 },
+    target: { name: 'defect', type: 'category', classes: ['good', 'scratch'] },
+    estimator: {
+      family: 'convolutional',
+      mean: Float32Array.of(120, 110, 130),
+      scale: Float32Array.of(50, 60, 55),
+      layers: [
+        { inputs: 3, filters: 8, pooled: true, kernel: floats(9 * 3 * 8), bias: floats(8) },
+        { inputs: 8, filters: 16, pooled: false, kernel: floats(9 * 8 * 16), bias: floats(16) },
+      ],
+      head: { kernel: floats(16 * 2), bias: floats(2) },
+    },
+  };
+}
+
+/** Two machines that had parts; whoever is unknown gets what is usual. Lists of what they had are of different lengths. */
+export function partsRecommender(): FittedRecommender {
+  return {
+    family: 'matrix_factorisation', user: 'machine', item: 'part', users: ['mill', 'press'], items: ['belt', 'filter', 'pump', 'valve'], topN: 2, excludesSeen: true,
+    seen: { starts: Int32Array.of(0, 1, 3), items: Int32Array.of(0, 0, 2) },
+    popularity: Float32Array.of(1, 0.25, 0.5, 0.3),
+    rule: { type: 'factors', rank: 2, users: Float32Array.of(1, 0.1, 0.5, -1), items: Float32Array.of(9, 9, 1, 2, 3, 4, -5, 6), bias: Float32Array.of(0, 0.5, 0, 0) },
+  };
+}
+
+/** Two sites, three steps, and a temperature that is known ahead. */
+export function visitsForecast(): FittedForecast {
+  return {
+    family: 'lagged_trees', target: 'visits', series: { column: 'site', names: ['Köln', 'north'] }, horizon: 3,
+    covariates: [{ name: 'temperature', type: 'number', min: -10, max: 30, mean: 10, scale: 10, fill: 10, missingAllowed: false }],
+    parts: [{ base: Float64Array.of(10, 11, 12, 20, 21, 22), unit: new Float64Array(6).fill(1.7), logarithmic: new Int32Array(2), head: { type: 'linear', weights: Float64Array.of(0.3, -0.7) } }],
+    floor: Float64Array.of(0, 0), below: new Float64Array(6).fill(2), above: new Float64Array(6).fill(3),
+    lastObservation: '2026-03-31T00:00:00.000Z', frequency: 'P1D', intervalCoverage: 0.9, scale: 5,
   };
 }

@@ -10,7 +10,7 @@ import { createPictureDesk } from '@millrace/packaging';
 import { testSecrets } from '@millrace/testkit';
 import { createDoor } from './door.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
-import { constant, irisNeighbours, overflowing, setosa } from './sample-pipelines.ts';
+import { constant, irisNeighbours, overflowing, partsRecommender, pictureNetwork, setosa, visitsForecast } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
 beforeAll(async () => {
@@ -20,7 +20,12 @@ afterAll(() => world.close());
 
 const predictionId = ({ headers }: { headers: Headers }) => headers.get('x-millrace-prediction-id');
 
-function greyPng(width: number, height: number): Buffer {
+const greyPng = (width: number, height: number): Buffer => png(width, height, Buffer.alloc((width + 1) * height));
+
+/** Each line lighter than the one above, and begun by the number of its filter: none. */
+const shadedPng = (width: number, height: number, step: number): Buffer => png(width, height, Buffer.from(Array.from({ length: height }, (_, line) => [0, ...Array<number>(width).fill(step * line)]).flat()));
+
+function png(width: number, height: number, lines: Buffer): Buffer {
   const chunk = (name: string, data: Uint8Array): Buffer => {
     const [length, body, sum] = [Buffer.alloc(4), Buffer.concat([Buffer.from(name), data]), Buffer.alloc(4)];
     length.writeUInt32BE(data.length);
@@ -30,7 +35,7 @@ function greyPng(width: number, height: number): Buffer {
   const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0]);
   head.writeUInt32BE(width, 0);
   head.writeUInt32BE(height, 4);
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', head), chunk('IDAT', deflateSync(Buffer.alloc((width + 1) * height))), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', head), chunk('IDAT', deflateSync(lines)), chunk('IEND', Buffer.alloc(0))]);
 }
 
 /** Clients that call until told to stop, and everything they were answered. */
@@ -104,6 +109,31 @@ describe('a running server', () => {
     expect(answers.map(({ json }) => json.prediction?.[0] ?? json.error.code)).toEqual([alone, 'invalid_rows']);
     await server.close();
     expect(await tenant.ledger()).toHaveLength(asked.length + 2);
+  });
+
+  it.each([
+    ['pictures', pictureNetwork, [greyPng(8, 6), shadedPng(30, 20, 12), shadedPng(8, 6, 40)].map((file) => ({ photo: { b64: file.toString('base64') } }))],
+    ['recommendations', partsRecommender, [{ machine: 'press' }, { machine: 'mill', exclude: ['pump', 'filter'] }, { exclude: ['belt'] }]],
+    ['a forecast', visitsForecast, [{ step: 1, site: 'north', temperature: 3 }, { step: 3, site: 'Köln', temperature: -2.5 }, { step: 2, site: 'north', temperature: 21 }]],
+  ])('runs %s together too: each request has the answer that it had alone', async (_name, fitted, bodies) => {
+    const tenant = await world.createTenant();
+    await tenant.publish('joined', fitted());
+    const server = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = async (features: object) => (await call(`${server.url}/v1/models/joined:predict`, { key, body: { instances: [features] } })).json;
+    const smallCalls = async () => Number(/^millrace_model_call_rows_bucket\{le="2"\} (\d+)$/m.exec((await call(`${server.url}/metrics`)).text)?.[1]);
+    const alone = [];
+    for (const features of bodies) alone.push(await ask(features));
+    expect(new Set(alone.map((answer) => JSON.stringify(answer))).size).toBe(3);
+    await world.registry.updateServing(tenant.owner, { endpointName: 'joined', maxQueueDelayMs: 900, maxBatchRows: 3 });
+    // Small calls are no more once all three requests are one.
+    const together: unknown[] = [];
+    await eventually(async () => {
+      const before = await smallCalls();
+      together.splice(0, 3, ...(await Promise.all(bodies.map(ask))));
+      return (await smallCalls()) - before;
+    }, (small) => small === 0);
+    expect(together).toEqual(alone);
   });
 
   it('serves an older version by its number, beside the one that the alias names', async () => {

@@ -33,7 +33,7 @@ export { unfitText } from './unfit-text.ts';
 export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
 export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { inventRows } from './invent-rows.ts';
-export { joinRows } from './join-rows.ts';
+export { joinRows, listPlaces } from './join-rows.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {

@@ -26,3 +26,13 @@ export function joinRows(parts: readonly ValidatedRows[]): ValidatedRows {
   }
   return new ValidatedRows(count, first.layout, numbers, categories, pixels, lists);
 }
+
+/** Places that rows for one call have for their list: all get as many as the longest needs. */
+export function listPlaces(parts: readonly ValidatedRows[]): number {
+  let [count, longest] = [0, 0];
+  for (const part of parts) {
+    count += part.count;
+    for (const { length } of part.lists) longest = Math.max(longest, length);
+  }
+  return count * longest;
+}
