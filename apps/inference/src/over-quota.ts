@@ -5,7 +5,7 @@ const whose: Record<LimitSource, (subject: string) => string> = {
   key: () => 'This key',
   tenant: () => 'Your tenant',
   plan: () => 'By its plan, your tenant',
-  member: () => 'This member',
+  member: () => 'This member, with all keys that they have made,',
   model: (name) => `Whoever calls the model "${name}"`,
 };
 

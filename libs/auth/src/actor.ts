@@ -27,6 +27,8 @@ export interface KeyActor extends Origin {
   type: 'key';
   tenantId: string;
   keyId: string;
+  /** id of the person who made it, themselves or by a key of theirs: what limits them limits the key */
+  makerId?: string;
   scopes: readonly ApiKeyScope[];
   /** names of the endpoints that the key may call; empty means all */
   models: readonly string[];

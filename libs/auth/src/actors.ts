@@ -3,6 +3,7 @@ import { type Actor, can, type KeyActor, type Origin, type PersonActor } from '.
 import { ExpiringCache } from './expiring-cache.ts';
 import type { Grounds } from './grounds.ts';
 import { actorOf, createKeyActors } from './key-actors.ts';
+import { makerOf } from './key-maker.ts';
 import { permissions } from './permissions.ts';
 import { findStanding } from './standing.ts';
 
@@ -46,11 +47,12 @@ export function createActors(grounds: Grounds) {
   }
 
   async function findKeyActor(keyId: string): Promise<KeyActor | null> {
-    const row = await database.system().transaction((tx) =>
-      tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } }),
-    );
+    const [row, makerId] = await database.system().transaction(async (tx) => {
+      const found = await tx.apiKey.findUnique({ where: { id: keyId }, include: { tenant: { select: { status: true } } } });
+      return [found, found && (await makerOf(tx, found))];
+    });
     const acts = row !== null && !row.revokedAt && !row.blocked && row.tenant.status === 'ACTIVE' && !(row.expiresAt && row.expiresAt <= clock.now());
-    return acts ? actorOf(row) : null;
+    return acts ? actorOf(row, makerId) : null;
   }
 
   /** Looks at the session or key itself: an access token may have run out since. */

@@ -250,6 +250,28 @@ describe('whoever makes, changes or rotates a key', () => {
     expect(await auth.keys.own(actor as KeyActor)).toMatchObject({ id: parent.id, alias: 'press 4', addresses: ['10.0.0.0/8'] });
   });
 
+  it('is known to be of the person who made it, be it by other keys, so that their limit holds for it; one with a limit takes over no other', async () => {
+    const first = await makeKey({ scopes: ['ADMIN'] });
+    const second = await makeKey({ scopes: ['ADMIN'] }, (await auth.authenticate(first.key))!);
+    const third = await makeKey({}, (await auth.authenticate(second.key))!);
+    for (const { key } of [first, second, third]) {
+      const actor = (await auth.authenticate(key)) as KeyActor;
+      expect(actor.makerId).toBe(owner.personId);
+      expect(await auth.present(actor)).toMatchObject({ makerId: owner.personId });
+    }
+    const foreign = await makeKey();
+    await test.asOwner(`UPDATE api_keys SET created_by = 'person:per_other' WHERE id = $1`, [foreign.id]);
+    expect((await auth.keys.rotate(owner, foreign.id, { overlapSeconds: 0 })).type).toBe('rotated');
+    const limitId = newId('usageLimit');
+    await test.asOwner(
+      `INSERT INTO usage_limits (id, tenant_id, scope, subject, measure, period, limit_value, updated_by) VALUES ($1, $2, 'MEMBER', $3, 'ROWS', 'DAY', 10, 'test')`,
+      [limitId, owner.tenantId, owner.personId],
+    );
+    expect(await auth.keys.rotate(owner, foreign.id, { overlapSeconds: 0 })).toMatchObject({ type: 'invalid', problems: [{ code: 'maker_limited' }] });
+    expect((await auth.keys.rotate(owner, third.id, { overlapSeconds: 0 })).type).toBe('rotated');
+    await test.asOwner('DELETE FROM usage_limits WHERE id = $1', [limitId]);
+  });
+
   it('escapes, being a key with a limit, that limit by no other key and by no change of itself', async () => {
     const other = await makeKey();
     const usageLimit = async (keyId: string) =>

@@ -6,6 +6,7 @@ import { generateKey, hmacOf } from './api-key-format.ts';
 import { recordAudit } from './audit.ts';
 import { type Grounds, isPlainText, textProblem } from './grounds.ts';
 import { budgetSeconds } from './key-budget.ts';
+import { makerOf } from './key-maker.ts';
 import type { ApiKeyScope } from './permissions.ts';
 
 export interface ApiKeyInput {
@@ -81,6 +82,15 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
     return { key, isLimited };
   }
 
+  /** A member with a limit of usage would have the secret of a key that counts against nobody's, or another's. */
+  async function takeoverProblems(tx: TenantTx, actor: Actor, key: ApiKeyView): Promise<Problem[]> {
+    if (actor.type !== 'person' || (await makerOf(tx, key)) === actor.personId) return [];
+    const isLimited = (await tx.usageLimit.count({ where: { tenantId: actor.tenantId, scope: 'MEMBER', subject: actor.personId } })) > 0;
+    if (!isLimited) return [];
+    const message = 'You have a limit of usage, against which what this key is used for does not count.';
+    return [{ code: 'maker_limited', field: 'apiKey', message, remedy: 'Make a key of your own, or have it rotated by whoever made it, or by somebody without a limit.' }];
+  }
+
   const own = (tx: TenantTx, { tenantId, keyId }: KeyActor): Promise<ApiKeyView> =>
     tx.apiKey.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: keyId } } });
 
@@ -149,7 +159,7 @@ export function createApiKeys({ database, clock, keyPepper, inSeconds }: Grounds
         for (const scope of found.scopes) requireScopeWithin(actor, scope);
         const state = apiKeyState(found, clock.now());
         if (state === 'REVOKED' || state === 'EXPIRED') return { type: 'ended', state };
-        const beyond = boundProblems(await boundsOf(tx, actor), found);
+        const beyond = [...boundProblems(await boundsOf(tx, actor), found), ...(await takeoverProblems(tx, actor, found))];
         if (beyond.length) return { type: 'invalid', problems: beyond };
         const { key, secret } = generateKey(found.publicId);
         const apiKey = await tx.apiKey.update({

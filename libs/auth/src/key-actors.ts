@@ -7,6 +7,7 @@ import { hmacOf, type ParsedKey, parseKey } from './api-key-format.ts';
 import { recordAudit } from './audit.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import { type Grounds, sha256 } from './grounds.ts';
+import { makerOf } from './key-maker.ts';
 
 /** How long a process may believe in a key it has checked, should the notice of its change get lost. */
 const believedForMs = 5_000;
@@ -32,9 +33,10 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
   const refusals = new Map<string, { until: number; addresses: Set<string> }>();
 
   async function find({ publicId, secret }: ParsedKey): Promise<Believed> {
-    const row = await database.system().transaction((tx) =>
-      tx.apiKey.findUnique({ where: { publicId }, include: { tenant: { select: { status: true } } } }),
-    );
+    const [row, makerId] = await database.system().transaction(async (tx) => {
+      const found = await tx.apiKey.findUnique({ where: { publicId }, include: { tenant: { select: { status: true } } } });
+      return [found, found && (await makerOf(tx, found))];
+    });
     // All comparisons run, for an unknown key as well, so that the time tells nothing of what is stored.
     const given = [keyPepper, ...retiredKeyPeppers].map((pepper) => hmacOf(secret, pepper));
     const current = pepperOf(row?.secretHmac, given);
@@ -46,7 +48,7 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
     if (current > 0 || previous > 0) void renew(row.id, secret, isPrevious ? row.previousHmac! : row.secretHmac, isPrevious);
     const ends = [row.expiresAt, isPrevious ? row.previousUntil : null].filter((end) => end !== null);
     return {
-      actor: actorOf(row),
+      actor: actorOf(row, makerId),
       expiresAt: ends.length ? new Date(Math.min(...ends.map(Number))) : null,
       addresses: row.addresses.length ? createAddressList(row.addresses) : null,
     };
@@ -134,11 +136,12 @@ function pepperOf(stored: string | null | undefined, given: readonly string[]): 
   return given.map((hmac) => timingSafeEqual(Buffer.from(hmac, 'hex'), bytes)).indexOf(true);
 }
 
-export function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, createdAt }: ApiKey): KeyActor {
+export function actorOf({ id, tenantId, scopes, models, rpmLimit, maxParallelRequests, maxBudget, softBudget, budgetDuration, createdAt }: ApiKey, makerId: string | null): KeyActor {
   return {
     type: 'key',
     tenantId,
     keyId: id,
+    ...(makerId !== null && { makerId }),
     scopes,
     models,
     ...(rpmLimit !== null && { rpmLimit }),
