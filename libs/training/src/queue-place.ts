@@ -1,5 +1,6 @@
 import { type Database, Prisma, type Run, type SystemTx } from '@millrace/database';
 import { computeSecondsThisMonth } from './claim.ts';
+import { coarseStart } from './coarse-start.ts';
 import { forecastStarts, type QueueSnapshot, type TenantInQueue } from './queue-forecast.ts';
 import { silentAfterSeconds } from './worker-roll.ts';
 
@@ -10,7 +11,7 @@ export interface QueuePlace {
   waitsFor: WaitReason;
   /** the same for people */
   reason: string;
-  /** an estimate, never a promise; null when nothing is known */
+  /** an estimate, never a promise, and rounded: see `coarseStart`; null when nothing is known */
   estimatedStart: Date | null;
 }
 
@@ -26,7 +27,7 @@ interface Look {
   starts: Map<string, number>;
 }
 
-/** Says where queued runs stand. What it tells of other tenants is in the estimated start alone. */
+/** Says where queued runs stand. What it tells of other tenants is in the estimated start alone, which is coarse for that reason. */
 export function createQueuePlaces(database: Database): (run: Pick<Run, 'id' | 'tenantId' | 'status' | 'device'>) => Promise<QueuePlace | null> {
   let latest: { at: number; look: Promise<Look> } | null = null;
 
@@ -47,7 +48,7 @@ export function createQueuePlaces(database: Database): (run: Pick<Run, 'id' | 't
     if (!current.snapshot.queued.some(({ id }) => id === run.id)) current = await look(true);
     const { snapshot, starts } = current;
     const seconds = starts.get(run.id);
-    return { ...waitReason(run, snapshot), estimatedStart: seconds === undefined ? null : new Date(snapshot.takenAt.getTime() + seconds * 1000) };
+    return { ...waitReason(run, snapshot), estimatedStart: seconds === undefined ? null : coarseStart(snapshot.takenAt, seconds) };
   };
 }
 

@@ -27,7 +27,7 @@ const queuePlaceType = builder.objectRef<QueuePlace & { position: number }>('Que
     estimatedStart: t.expose('estimatedStart', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it may start, all that waits taken into account. An estimate from how long recent runs took, not a promise; null when too little is known.',
+      description: 'When it may start, all that waits taken into account. An estimate from how long recent runs took, not a promise, rounded up to five minutes or, further away, more; null when too little is known.',
     }),
     waitsFor: t.expose('waitsFor', { type: waitReasonEnum, description: 'Why it does not start at once.' }),
     reason: t.exposeString('reason', { description: 'The same for people.' }),
