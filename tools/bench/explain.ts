@@ -57,7 +57,7 @@ async function lineOf(dataset: ScoredDataset, family: string, count: number): Pr
   let [algorithm, evaluations] = ['', 0];
   for (const row of rows) {
     const begun = performance.now();
-    const { method, faithfulness, attributions, additivityError, answer } = await planned.explain(row, { model, pause: () => Promise.resolve() });
+    const { method, faithfulness, attributions, additivityError, answer } = await planned.explain(row, { model, inTurn: async (work) => work() });
     times.push(performance.now() - begun);
     [algorithm, evaluations] = [method.algorithm, method.evaluations];
     if (faithfulness.score !== null) scores.push(faithfulness.score);

@@ -270,4 +270,52 @@ describe('the batcher', () => {
     expect(await Promise.all([waiting[0], waiting[1], further, other])).toEqual([[2], [4], [10], [14]]);
     expect(batcher.waiting).toBe(0);
   });
+
+  it('does other work when no prediction wants the thread, and begins none while that is under way', async () => {
+    const { ask, model, batcher, calls, settle, sleep } = createWorld();
+    const press = model('press');
+    const done: string[] = [];
+    let end: () => void = () => undefined;
+    const beside = (kind: 'explanation' | 'shadow', name: string, work: () => void | Promise<void> = () => undefined) =>
+      void batcher.beside({ kind, tenantId: 'b', deadline: Infinity, work: () => (done.push(name), work()) });
+    const first = ask(press, [1]);
+    beside('shadow', 'shadow');
+    beside('explanation', 'explanation', () => new Promise((resolve) => (end = resolve)));
+    await settle();
+    expect(done).toEqual([]);
+    await calls[0]!.answer();
+    expect(await first).toEqual([2]);
+    await settle();
+    expect(done).toEqual(['explanation']);
+    const [second, third] = [ask(press, [2]), ask(press, [3])];
+    await settle();
+    expect(calls).toHaveLength(1);
+    end();
+    await sleep(0);
+    expect(calls[1]!.rows).toEqual([2, 3]); // before the shadow
+    expect(done).toHaveLength(1);
+    await calls[1]!.answer();
+    expect(await Promise.all([second, third])).toEqual([[4], [6]]);
+    await settle();
+    expect(done).toEqual(['explanation', 'shadow']);
+  });
+
+  it('lets explanations have a tenth of the time where predictions never end, and shadows none', async () => {
+    const { ask, model, batcher, calls, sleep } = createWorld();
+    const press = model('press');
+    const done: string[] = [];
+    const explain = (): void => void batcher.beside({ kind: 'explanation', tenantId: 'b', deadline: Infinity, work: () => sleep(4).then(() => void done.push('explanation')) });
+    void batcher.beside({ kind: 'shadow', tenantId: 'b', deadline: Infinity, work: () => void done.push('shadow') });
+    void ask(press, [0], { maxBatchRows: 1 });
+    explain();
+    for (let at = 0; at < 40; at++) {
+      void ask(press, [at], { maxBatchRows: 1 });
+      await sleep(2);
+      const before = done.length;
+      await calls[at]!.answer();
+      await sleep(0);
+      if (done.length > before) explain();
+    }
+    expect(done).toEqual(['explanation', 'explanation', 'explanation']); // 80 ms of predictions: the first at once, then one each 36 ms
+  });
 });

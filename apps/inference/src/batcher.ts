@@ -1,8 +1,9 @@
-import { joinRows, type Prediction, type ValidatedRows } from '@millrace/packaging';
+import { joinRows, listPlaces, type Prediction, type ValidatedRows } from '@millrace/packaging';
 import type { EndpointServing } from '@millrace/registry';
 import type { HeldModel } from './model-cache.ts';
 import type { RequestError } from './request-error.ts';
 import { callerGone, deadlineExceeded, overloaded } from './shedding.ts';
+import { createSideTurns, type SidePiece, type SideTurn } from './side-turns.ts';
 
 /** Rows of one request, for one model. */
 export interface BatchJob {
@@ -90,6 +91,9 @@ const wallTime: NonNullable<BatcherOptions['time']> = {
  */
 const doubt = 1.05;
 
+/** For the lists of all rows of a call. */
+const mostListPlaces = 16_384;
+
 /**
  * A queue may become as long as the deadline allows, but not stay so: one that has not been empty for a tenth of the deadline is
  * kept to a tenth of it. A longer one would not be worked off sooner; everybody would only wait longer.
@@ -110,6 +114,8 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
   let runningMs = 0;
   let clock = 0;
   let cancelTimer: (() => void) | null = null;
+  const side = createSideTurns();
+  let sideState: 'idle' | 'called' | 'running' = 'idle';
 
   function queueOf({ held, tenantId }: Pick<BatchJob, 'held' | 'tenantId'>): Queue {
     let queue = queues.get(held);
@@ -228,8 +234,9 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
   function next(): void {
     cancelTimer?.();
     cancelTimer = null;
-    while (!running && waiting > 0) {
+    while (!running && sideState !== 'running' && waiting > 0) {
       const now = time.now();
+      if (side.isDue && startSide()) return;
       let [chosen, earliest]: [Queue | null, number] = [null, Infinity];
       for (const tenant of tenants.values()) {
         if (chosen && tenant.used >= chosen.tenant.used) continue;
@@ -243,11 +250,40 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
       }
       if (!chosen) {
         cancelTimer = time.after(earliest - now, next);
-        return;
+        break;
       }
       const batch = take(chosen, now);
       if (batch.length) void run(chosen, batch, now);
     }
+    callSide();
+  }
+
+  /** What is done beside predictions gets its turn once those have come in that are on their way. */
+  function callSide(): void {
+    if (running || sideState !== 'idle' || side.waiting === 0) return;
+    sideState = 'called';
+    setImmediate(() => {
+      if (sideState !== 'called') return;
+      sideState = 'idle';
+      if (!running) startSide();
+    });
+  }
+
+  /** Whether there was something to begin. */
+  function startSide(): boolean {
+    const turn = side.take(time.now());
+    if (!turn) return false;
+    sideState = 'running';
+    void runSide(turn);
+    return true;
+  }
+
+  async function runSide(turn: SideTurn): Promise<void> {
+    const begun = time.now();
+    await turn.run();
+    turn.charge(time.now() - begun);
+    sideState = 'idle';
+    next();
   }
 
   /** Rows for one call. */
@@ -277,13 +313,18 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
         continue;
       }
       room = Math.min(room, job.serving.maxBatchRows);
-      if (batch.length && (entry.isSuspect || rows + size > room)) break;
+      if (batch.length && (entry.isSuspect || rows + size > room || widens(batch, entry))) break;
       remove(queue, entry);
       batch.push(entry);
       rows += size;
       if (!queue.held.isJoinable || entry.isSuspect || entry.done || rows >= room) break;
     }
     return batch;
+  }
+
+  /** Whether lists would be filled up beyond measure for company: one long list makes all as long. */
+  function widens(batch: readonly Waiting[], { job }: Waiting): boolean {
+    return job.rows.lists.length > 0 && listPlaces([...batch.map((other) => other.job.rows), job.rows]) > mostListPlaces;
   }
 
   async function run(queue: Queue, batch: Waiting[], begun: number): Promise<void> {
@@ -315,6 +356,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
       const ms = time.now() - begun;
       tenant.used += ms;
       queue.used += ms;
+      side.predicted(ms);
       running = null;
       runningMs = 0;
       forget(tenant);
@@ -352,6 +394,13 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
         enqueue(queueOf(job), entry);
         if (!running) next();
       });
+    },
+
+    /** Has some milliseconds of other work done when no prediction wants the thread: see `createSideTurns`. @throws NoTurn, and what the work throws */
+    beside<Result>(piece: SidePiece<Result>): Promise<Result> {
+      const done = side.wait(piece);
+      callSide();
+      return done;
     },
 
     /** Requests that wait for their turn. */

@@ -15,7 +15,7 @@ const explanation = {
 const notes =
   'What each input has added to the answer, against the mean answer to background rows (`base_value`): Shapley values, so that `base_value` and all `value` add up to `answer`, but for `additivity_error`. ' +
   'A feature is one input however the model encodes it; of a picture the inputs are regions, shown as `heat_map` too. `faithfulness` (-1 to 1) is the correlation of what sets of inputs are credited with and what the answer loses without them; null with `faithfulness_reason`. ' +
-  '`parameters` chooses the `class` whose probability is explained (the predicted one unless told), another `output`, or `max_evaluations` of the model. Each hundred evaluations begun cost one unit, and count as a row. Forecasts and recommendations are not explained (`not_explainable`).';
+  '`parameters` chooses the `class` whose probability is explained (the predicted one unless told), another `output`, or `max_evaluations` of the model. Each hundred evaluations begun, or a walk through trees that takes as long, cost one unit and count as a row. Forecasts and recommendations are not explained (`not_explainable`).';
 const [oip, tf] = ['Open Inference Protocol v2', 'TensorFlow Serving'];
 const ofTensors = json({ model_name: 'iris', model_version: '3', id: 'my-request', ...explanation });
 const ofRows = json({ explanations: [explanation] });

@@ -1,10 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Actor, actorName, mayCall } from '@millrace/auth';
-import { type Explanation, type PlannedExplanation, planExplanation } from '@millrace/explanation';
+import { type Explanation, type InTurn, mostEvaluations, type PlannedExplanation, planExplanation, TooMuchWork } from '@millrace/explanation';
 import { newId } from '@millrace/kernel';
 import type { RowWarning, ValidatedRows } from '@millrace/packaging';
 import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
 import type { ServedEndpoint } from '@millrace/registry';
+import type { Batcher } from './batcher.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import type { ExplanationBases } from './explanation-bases.ts';
 import { nonFiniteJson } from './json-body.ts';
@@ -14,11 +14,12 @@ import type { PredictionCall } from './predictor.ts';
 import type { ReadExplainRequest } from './protocols/explanations.ts';
 import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import { callerGone } from './shedding.ts';
+import { NoTurn } from './side-turns.ts';
 
 /** Evaluations of the model to one cost unit, which is what a predicted row costs. */
 export const evaluationsPerUnit = 100;
-/** Of all tenants together, and of one, at a time: each takes as much computing as hundreds of predictions. */
-const mostUnderWay = { all: 4, tenant: 2 };
+/** Of all tenants together, and of one, at a time: they take turns, and the more there are the longer each takes. */
+const mostUnderWay = { all: 16, tenant: 2 };
 
 /** An explained row. */
 export interface ExplainedRow extends Explanation {
@@ -41,6 +42,7 @@ export interface ExplainerOptions {
   directory: Pick<EndpointDirectory, 'find'>;
   models: ModelCache;
   bases: ExplanationBases;
+  turns: Pick<Batcher, 'beside'>;
   journal: Pick<UsageJournal, 'record'>;
   meter: Pick<Meter, 'take'>;
 }
@@ -50,7 +52,7 @@ export type Explainer = ReturnType<typeof createExplainer>;
 type Planned = Extract<PlannedExplanation, { type: 'planned' }>;
 
 /** From rows to explanations that are paid for: of the version that an endpoint mostly serves, or of the one that is asked for. */
-export function createExplainer({ directory, models, bases, journal, meter }: ExplainerOptions) {
+export function createExplainer({ directory, models, bases, turns, journal, meter }: ExplainerOptions) {
   let underWay = 0;
   const byTenant = new Map<string, number>();
 
@@ -77,21 +79,30 @@ export function createExplainer({ directory, models, bases, journal, meter }: Ex
     if (call.body.hasNonFinite) throw nonFiniteJson();
     const { rows, warnings } = reading.checked;
     const plan = planned(planExplanation(model.signature, version.packageSha256, await bases.of(version).catch(unreadable), reading.request));
-    const units = rows.count * Math.max(1, Math.ceil(plan.evaluations / evaluationsPerUnit));
-    const metered: Metered = await meter.take({ actor, endpoint, rows: units });
+    const { deadlineMs } = served.endpoint.serving;
+    const deadline = call.startedAt + deadlineMs;
+    const metered: Metered = await meter.take({ actor, endpoint, rows: rows.count * unitsOf(plan.mostWork) });
     if (metered.type === 'refused') throw overQuota(metered);
     try {
-      const begun = performance.now();
-      const pause = async (): Promise<void> => {
-        if (call.isGone()) throw callerGone();
-        await nextTurn(); // what has come in meanwhile goes first
-      };
+      let modelMs = 0;
+      const inTurn: InTurn = (work) =>
+        turns.beside({
+          kind: 'explanation', tenantId: actor.tenantId, deadline,
+          work: async () => {
+            if (call.isGone()) throw callerGone();
+            const begun = performance.now();
+            const result = await work();
+            modelMs += performance.now() - begun;
+            return result;
+          },
+        });
       const explained: ExplainedRow[] = [];
       for (let at = 0; at < rows.count; at++) {
         const row = rows.slice(at, at + 1);
-        explained.push({ ...(await plan.explain(row, { model, pause })), row });
+        explained.push({ ...(await plan.explain(row, { model, inTurn })), row });
       }
-      const modelMs = performance.now() - begun;
+      const units = explained.reduce((sum, { work }) => sum + unitsOf(work), 0);
+      metered.settle(units);
       const predictionId = call.predictionId ?? newId('prediction');
       const payload = JSON.stringify(reading.write({ predictionId, served, signature: model.signature, explained }));
       if (call.isGone()) throw callerGone();
@@ -101,7 +112,8 @@ export function createExplainer({ directory, models, bases, journal, meter }: Ex
       return { predictionId, versionNumber: version.number, units, overheadMs: performance.now() - call.startedAt - modelMs, warnings, limits: metered.standings(), payload };
     } catch (error) {
       metered.giveBack();
-      throw error;
+      if (error instanceof TooMuchWork) throw tooMuchWork(reading.request.maxEvaluations);
+      throw error instanceof NoTurn ? tooLong(endpoint, deadlineMs) : error;
     }
   }
 
@@ -130,6 +142,9 @@ export function createExplainer({ directory, models, bases, journal, meter }: Ex
   };
 }
 
+/** Of one row: each hundred evaluations of the model begun, or what takes as long. */
+const unitsOf = (work: number): number => Math.max(1, Math.ceil(work / evaluationsPerUnit));
+
 /** What a model can be asked to explain, or the refusal. @throws RequestError 400 */
 function planned(plan: PlannedExplanation): Planned {
   if (plan.type === 'planned') return plan;
@@ -141,6 +156,20 @@ function planned(plan: PlannedExplanation): Planned {
 function unreadable(cause: unknown): never {
   throw new RequestError(503, 'model_unavailable', 'What explanations need cannot be read at the moment.', {
     field: 'model', remedy: 'Try again; if it stays, ask your administrator to look at the log of the inference server.', retryAfterSeconds: 5, cause,
+  });
+}
+
+function tooMuchWork(allowed: number | undefined): RequestError {
+  const most = allowed === undefined ? 'usual number of' : `${allowed}`;
+  const remedy = (allowed ?? 0) < mostEvaluations ? `Allow up to ${mostEvaluations} as "max_evaluations".` : 'Explain a model of fewer or smaller trees.';
+  return invalidRequest('parameters.max_evaluations', `Walking through the trees of this model takes as long as more than the ${most} evaluations that the explanation may take ("max_evaluations").`, remedy);
+}
+
+function tooLong(endpoint: string, deadlineMs: number): RequestError {
+  return new RequestError(503, 'deadline_exceeded', `The explanation was not done within the ${deadlineMs} milliseconds that the endpoint "${endpoint}" gives a request (deadlineMs).`, {
+    limitSource: 'server',
+    remedy: 'Explain fewer rows at once, allow fewer "max_evaluations", or have the deadline of the endpoint raised; on a busy server, try again after the time in Retry-After.',
+    retryAfterSeconds: 5,
   });
 }
 

@@ -25,6 +25,7 @@ export function createMetrics(models: ModelCache, predictor: Predictor, explaine
   const rows = new Counter({ name: 'millrace_predicted_rows_total', help: 'Rows predicted and entered into the ledger', registers });
   const callRows = new Histogram({ name: 'millrace_model_call_rows', help: 'Rows that a model predicted in one call', buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096], registers });
   const shed = new Counter({ name: 'millrace_shed_total', help: 'Requests put off: a queue was full, the deadline could not be met, or it had passed', labelNames: ['reason'], registers });
+  const mirrored = new Counter({ name: 'millrace_mirrored_total', help: 'Copies of requests for shadows: shown to one, or dropped since there was other work', labelNames: ['outcome'], registers });
   const loads = new Counter({ name: 'millrace_model_loads_total', help: 'Models loaded, or not', labelNames: ['outcome'], registers });
   const unloads = new Counter({ name: 'millrace_model_unloads_total', help: 'Models unloaded, and why', labelNames: ['reason'], registers });
   const gauge = (name: string, help: string, value: () => number) =>
@@ -58,6 +59,12 @@ export function createMetrics(models: ModelCache, predictor: Predictor, explaine
     batches: {
       call: (count: number): void => callRows.observe(count),
       shed: (reason: ShedReason): void => shed.inc({ reason }),
+    },
+
+    /** what becomes of the copies of requests for shadows */
+    shadow: {
+      shown: (): void => mirrored.inc({ outcome: 'shown' }),
+      dropped: (): void => mirrored.inc({ outcome: 'dropped' }),
     },
 
     /** what goes on in the cache of models */

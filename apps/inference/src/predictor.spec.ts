@@ -21,7 +21,7 @@ const served: ServedEndpoint = {
 };
 const actor: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: ['PREDICT'], models: [] };
 
-const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [], giveBack: () => undefined });
+const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [], giveBack: () => undefined, settle: () => undefined });
 
 interface Changes {
   batcher?: Pick<Batcher, 'refusal' | 'predict'>;
@@ -79,7 +79,7 @@ describe('a prediction', () => {
     let counted = 0;
     const take: Meter['take'] = ({ rows }) => {
       counted += rows;
-      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows) };
+      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows), settle: () => undefined };
     };
     const body = { value: { features: [[1], [2]] }, hasNonFinite: false };
     await expect(createWorld(() => Promise.reject(new Error('full')), take).predict(call({ body }), readSimplePredict)).rejects.toThrow('full');
@@ -94,7 +94,7 @@ describe('a prediction', () => {
     let counted = 0;
     const take: Meter['take'] = ({ rows }) => {
       counted += rows;
-      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows) };
+      return { type: 'admitted', standings: () => [], giveBack: () => (counted -= rows), settle: () => undefined };
     };
     const entered = (): Promise<void> => Promise.reject(new Error('must not be entered'));
     const busy = { refusal: () => null, predict: () => Promise.reject(overloaded('Much to do.', 3)) };

@@ -84,8 +84,6 @@ export interface RunningInference {
 
 const mebibyte = 1024 ** 2;
 const headerLimit = 16 * 1024;
-/** Mirrored requests under way at a time. */
-const mostShadowed = 64;
 
 /** Starts the data plane. Rejects when the database cannot be reached or the port is taken. */
 export async function startInference(options: InferenceOptions): Promise<RunningInference> {
@@ -102,12 +100,12 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
-  const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
+  const shadow = createShadow({ models, traffic, turns: batcher, observe: { shown: () => metrics.shadow.shown(), dropped: () => metrics.shadow.dropped() } });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
   const predictorOptions = { directory, models, batcher, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });
-  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), turns: batcher, journal, meter });
   const metrics = createMetrics(models, predictor, explainer, batcher);
   let state: 'open' | 'draining' = 'open';
   const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });

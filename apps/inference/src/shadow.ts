@@ -1,13 +1,15 @@
 import type { Prediction } from '@millrace/packaging';
 import type { ServedEndpoint, ServedVersion, TrafficRecorder } from '@millrace/registry';
+import type { Batcher } from './batcher.ts';
 import type { ModelCache } from './model-cache.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
+import { NoTurn, rowsOfTurn } from './side-turns.ts';
 
 export interface ShadowOptions {
   models: ModelCache;
   traffic: Pick<TrafficRecorder, 'record'>;
-  /** mirrored requests under way at a time; further ones are not mirrored */
-  maxInFlight: number;
+  turns: Pick<Batcher, 'beside'>;
+  observe?: { shown(): void; dropped(): void };
 }
 
 export interface MirroredRequest {
@@ -21,39 +23,65 @@ export interface MirroredRequest {
 
 /** Numbers differ where they are further apart than this share of the larger. */
 const tolerance = 1e-6;
+/** A request is shown soon or not at all: those that wait take memory. */
+const patienceMs = 5_000;
+/** Requests for which a version is being loaded, or that wait for their turn. */
+const mostUnderWay = 128;
 
 export type Shadow = ReturnType<typeof createShadow>;
 
 /**
- * Shows requests to further versions, and counts how these would have answered. Nobody waits for it, nobody pays for it, and
- * it gives way when there is much to do.
+ * Shows requests to further versions, and counts how these would have answered. Nobody waits for it, nobody pays for it, and it
+ * only gets the time that predictions and explanations leave: what finds no turn is dropped and counted.
  */
-export function createShadow({ models, traffic, maxInFlight }: ShadowOptions) {
+export function createShadow({ models, traffic, turns, observe }: ShadowOptions) {
   const underWay = new Set<Promise<void>>();
 
   async function show(version: ServedVersion, { served, body, read, predictions }: MirroredRequest): Promise<void> {
-    const begun = performance.now();
-    const count = (outcome: 'answered' | 'differing' | 'refused' | 'error'): void =>
-      traffic.record({ tenantId: version.tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'SHADOW', outcome, milliseconds: performance.now() - begun });
+    const { tenantId } = version;
+    const deadline = performance.now() + patienceMs;
+    /** its own, not that of waiting */
+    let milliseconds = 0;
+    const count = (outcome: 'answered' | 'differing' | 'refused' | 'error'): void => {
+      observe?.shown();
+      traffic.record({ tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'SHADOW', outcome, milliseconds });
+    };
+    const inTurn = <Result>(work: () => Result | Promise<Result>): Promise<Result> =>
+      turns.beside({
+        kind: 'shadow', tenantId, deadline,
+        work: async () => {
+          const begun = performance.now();
+          const result = await work();
+          milliseconds += performance.now() - begun;
+          return result;
+        },
+      });
     try {
       const held = await models.hold(version, served.endpoint);
       try {
-        const { checked } = read(held.model.signature, body);
+        const { checked } = await inTurn(() => read(held.model.signature, body));
         if (checked.type === 'invalid') return count('refused');
-        const others = await held.model.predict(checked.rows);
+        const { rows } = checked;
+        const others: Prediction[] = [];
+        const step = rowsOfTurn(held.model.signature);
+        for (let from = 0; from < rows.count; from += step) others.push(...(await inTurn(() => held.model.predict(rows, from, Math.min(from + step, rows.count)))));
         count(others.length === predictions.length && others.every((other, row) => agrees(other, predictions[row]!)) ? 'answered' : 'differing');
       } finally {
         held.release();
       }
-    } catch {
-      count('error');
+    } catch (error) {
+      if (error instanceof NoTurn) observe?.dropped();
+      else count('error');
     }
   }
 
   return {
     mirror(request: MirroredRequest): void {
       for (const version of request.versions) {
-        if (underWay.size >= maxInFlight) return;
+        if (underWay.size >= mostUnderWay) {
+          observe?.dropped();
+          continue;
+        }
         const showing = show(version, request).finally(() => underWay.delete(showing));
         underWay.add(showing);
       }

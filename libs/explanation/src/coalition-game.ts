@@ -20,9 +20,11 @@ export interface GameOptions {
   model: Pick<LoadedModel, 'signature' | 'predict'>;
   /** the number that is explained */
   read(prediction: Prediction): number;
-  /** before each batch: lets others have their turn; what it throws ends the explanation */
-  pause(): Promise<void>;
+  inTurn: InTurn;
 }
+
+/** Does some milliseconds of work when it is its turn among what others want done. What it throws ends the explanation. */
+export type InTurn = <Result>(work: () => Result | Promise<Result>) => Promise<Result>;
 
 /** Rows of one call: a part of what a prediction may take, so that predictions get their turn sooner. */
 const rowsPerBatch = ({ signature }: GameOptions['model']): number => Math.max(1, Math.min(256, Math.ceil(signature.graph.rowsPerCall / 4)));
@@ -41,7 +43,7 @@ export function createPictureGame(options: GameOptions, row: ValidatedRows, regi
 }
 
 function createGame(options: GameOptions, players: number, references: number, rowsFor: (questions: readonly Question[]) => ValidatedRows): Game {
-  const { model, read, pause } = options;
+  const { model, read, inTurn } = options;
   const most = rowsPerBatch(model);
   let evaluations = 0;
   return {
@@ -50,9 +52,8 @@ function createGame(options: GameOptions, players: number, references: number, r
     async answers(questions) {
       const answers = new Float64Array(questions.length);
       for (let start = 0; start < questions.length; start += most) {
-        await pause();
         const batch = questions.slice(start, start + most);
-        const predictions = await model.predict(rowsFor(batch));
+        const predictions = await inTurn(() => model.predict(rowsFor(batch)));
         predictions.forEach((prediction, index) => (answers[start + index] = read(prediction)));
         evaluations += batch.length;
       }

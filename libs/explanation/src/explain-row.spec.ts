@@ -1,9 +1,10 @@
 import { checkVectors, type LoadedModel, type Prediction, type Signature, type ValidatedRows } from '@millrace/packaging';
+import type { InTurn } from './coalition-game.ts';
 import { weighMarginals } from './exact-shapley.ts';
 import { type Explanation, type ExplanationRequest, planExplanation } from './explain-row.ts';
 import { correlation } from './faithfulness.ts';
 
-const unhurried = () => Promise.resolve();
+const unhurried: InTurn = async (work) => work();
 
 /** A model as a function of the cells of a row. */
 function modelOf(answer: (cells: number[]) => number, inputs: number, family = 'onnx'): Pick<LoadedModel, 'signature' | 'predict'> {
@@ -32,7 +33,7 @@ const vectors = (rows: number, inputs: number) => Array.from({ length: rows }, (
 async function explain(model: ReturnType<typeof modelOf>, row: number[], background: number[][], request: ExplanationRequest = {}): Promise<Explanation> {
   const planned = planExplanation(model.signature, 'digest', { background: rowsOf(model.signature, background), isBackgroundKnown: true }, request);
   if (planned.type === 'refused') throw new Error(planned.problem.message);
-  const explanation = await planned.explain(rowsOf(model.signature, [row]), { model, pause: unhurried });
+  const explanation = await planned.explain(rowsOf(model.signature, [row]), { model, inTurn: unhurried });
   expect(explanation.method.evaluations).toBeLessThanOrEqual(planned.evaluations);
   return explanation;
 }
@@ -139,9 +140,9 @@ describe('an explanation', () => {
     const model = modelOf(crooked, 7);
     const planned = planExplanation(model.signature, 'digest', { background: rowsOf(model.signature, vectors(32, 7)), isBackgroundKnown: true }, {});
     if (planned.type === 'refused') throw new Error('refused');
-    let pauses = 0;
-    const explaining = planned.explain(rowsOf(model.signature, vectors(1, 7)), { model, pause: () => (++pauses === 3 ? Promise.reject(new Error('gone')) : Promise.resolve()) });
+    let turns = 0;
+    const explaining = planned.explain(rowsOf(model.signature, vectors(1, 7)), { model, inTurn: async (work) => (++turns === 3 ? Promise.reject(new Error('gone')) : work()) });
     await expect(explaining).rejects.toThrow('gone');
-    expect(pauses).toBe(3);
+    expect(turns).toBe(3);
   });
 });

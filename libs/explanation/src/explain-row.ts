@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Problem } from '@millrace/kernel';
 import type { ImageInput, Signature, ValidatedRows } from '@millrace/packaging';
 import { shapleyOfAdditiveAnswer } from './additive-shapley.ts';
-import { answersToReferences, createPictureGame, createTableGame, type Game, type GameOptions } from './coalition-game.ts';
+import { answersToReferences, createPictureGame, createTableGame, type Game, type GameOptions, type InTurn } from './coalition-game.ts';
 import { type EvaluationPlan, planEvaluations } from './evaluation-plan.ts';
 import { shapleyOfAllCoalitions } from './exact-shapley.ts';
 import { chooseOutput, type OutputChoice, whyUnexplainable } from './explained-output.ts';
@@ -52,20 +52,31 @@ export interface Explanation {
   /** of a picture: attributions as [rows][columns] */
   heatMap?: number[][];
   warnings: string[];
+  /** what was done, in rows that the model could have answered instead: its evaluations, and what walking through trees took */
+  work: number;
 }
 
 /** Rows that the model may answer for one explanation, unless asked for fewer or more. A picture costs as much as many rows of a table. */
 export const usualEvaluations = { table: 5_000, picture: 1_500 } as const;
 export const mostEvaluations = 20_000;
 
-export type PlannedExplanation = { type: 'planned'; evaluations: number; explain(row: ValidatedRows, options: Omit<GameOptions, 'read'>): Promise<Explanation> } | { type: 'refused'; problem: Problem };
+export type PlannedExplanation =
+  | {
+      type: 'planned';
+      /** rows that the model answers at most */
+      evaluations: number;
+      /** all that is to be done, in rows that the model could answer instead, at most */
+      mostWork: number;
+      explain(row: ValidatedRows, options: Omit<GameOptions, 'read'>): Promise<Explanation>;
+    }
+  | { type: 'refused'; problem: Problem };
 
 /**
  * Explains single answers of a served version by Shapley values: what each input of the signature has added to the answer, against
  * answers to background rows. An input is one player however many cells it is inside the model.
  *
  * What it takes is known before anything is computed. `explain` takes one row of the signature; the same row, request and basis
- * give the same explanation. It rejects with what the model or `pause` throws.
+ * give the same explanation. It rejects with `TooMuchWork` when trees take more than the evaluations that are left, and with what the model or `inTurn` throws.
  */
 export function planExplanation(signature: Signature, digest: string, basis: ExplanationBasis, request: ExplanationRequest): PlannedExplanation {
   const unexplainable = whyUnexplainable(signature);
@@ -98,8 +109,9 @@ export function planExplanation(signature: Signature, digest: string, basis: Exp
   return {
     type: 'planned',
     evaluations: plan.evaluations,
+    mostWork: plan.algorithm === 'tree_shap' ? Math.min(maxEvaluations, plan.evaluations + basis.trees!.mostWork(plan.references)) : plan.evaluations,
     async explain(row, options) {
-      const [prediction] = await options.model.predict(row);
+      const [prediction] = await options.inTurn(() => options.model.predict(row));
       const chosen = chooseOutput(signature, request, prediction && 'label' in prediction ? prediction.label : undefined);
       if (chosen.type === 'unknown') throw new Error(chosen.problem.message);
       const { output } = chosen;
@@ -109,7 +121,7 @@ export function planExplanation(signature: Signature, digest: string, basis: Exp
         : createTableGame({ ...options, read: output.read }, row, firstRows(basis.background!, plan.references));
       const random = createRandom(seedOf(row, digest, output));
       const bare = await answersToReferences(game);
-      const { values, standardErrors, worthOf } = await attributionsBy(plan, game, { nobody: bare.each, mean: bare.mean, everybody: answer }, { row, basis, output: output.class, random, signature, pause: options.pause });
+      const { values, standardErrors, worthOf, walked = 0 } = await attributionsBy(plan, game, { nobody: bare.each, mean: bare.mean, everybody: answer }, { row, basis, output: output.class, random, signature, allowed: maxEvaluations - plan.evaluations, inTurn: options.inTurn });
       const faithfulness = await faithfulnessOf(game, values, answer, random, worthOf);
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const attributions = Array.from(values, (value, player): Attribution => ({
@@ -134,6 +146,7 @@ export function planExplanation(signature: Signature, digest: string, basis: Exp
         },
         ...(picture ? { heatMap: Array.from({ length: picture.rows }, (_, line) => Array.from(values.subarray(line * picture.columns, (line + 1) * picture.columns))) } : {}),
         warnings: !picture && !basis.isBackgroundKnown ? ['The package has no background rows: the row is compared with values spread over the ranges of the signature, which may not be usual ones.'] : [],
+        work: Math.ceil(game.evaluations + 1 + walked),
       };
     },
   };
@@ -147,12 +160,14 @@ interface Ends {
 
 async function attributionsBy(
   plan: EvaluationPlan, game: Game, ends: Ends,
-  { row, basis, output, random, signature, pause }: { row: ValidatedRows; basis: ExplanationBasis; output: string | undefined; random: () => number; signature: Signature; pause: () => Promise<void> },
-): Promise<{ values: Float64Array; standardErrors: Float64Array; worthOf?: (coalition: Uint8Array) => number }> {
+  { row, basis, output, random, signature, allowed, inTurn }: { row: ValidatedRows; basis: ExplanationBasis; output: string | undefined; random: () => number; signature: Signature; allowed: number; inTurn: InTurn },
+): Promise<{ values: Float64Array; standardErrors: Float64Array; worthOf?: (coalition: Uint8Array) => number; walked?: number }> {
   const exact = (values: Float64Array) => ({ values, standardErrors: new Float64Array(values.length) });
   switch (plan.algorithm) {
-    case 'tree_shap':
-      return exact(await basis.trees!.explain(row, basis.background!, output === undefined ? 0 : signature.output.classes!.indexOf(output), pause));
+    case 'tree_shap': {
+      const { values, work } = await basis.trees!.explain(row, basis.background!, output === undefined ? 0 : signature.output.classes!.indexOf(output), allowed, inTurn);
+      return { ...exact(values), walked: work };
+    }
     case 'additive':
       return exact(await shapleyOfAdditiveAnswer(game, ends.everybody));
     case 'exact_enumeration': {

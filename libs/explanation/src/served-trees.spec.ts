@@ -1,8 +1,8 @@
 import { buildPackage, checkVectors, type DecisionTree, type FittedPipeline, loadModel, type ValidatedRows } from '@millrace/packaging';
 import { weighMarginals } from './exact-shapley.ts';
 import { planExplanation } from './explain-row.ts';
-import { servedTreesOf } from './served-trees.ts';
-import { shapleyOfTrees, type ShapleyTree } from './tree-shap.ts';
+import { servedTreesOf, TooMuchWork } from './served-trees.ts';
+import { mostVisits, shapleyOfTrees, type ShapleyTree, waysOf } from './tree-shap.ts';
 
 let state = 11;
 const chance = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
@@ -43,18 +43,26 @@ it('TreeSHAP is the Shapley value over all coalitions, when paths ask again and 
   for (let round = 0; round < 30; round++) {
     const trees = Array.from({ length: 3 }, (): ShapleyTree => {
       const { feature, threshold, left, right, values } = randomTree(columns, 5, Array<null>(columns).fill(null));
-      return { feature, left, right, value: Float64Array.from(feature, (asked, node) => (asked < 0 ? values[left[node]!]! : 0)), goesLeft: (node, row) => row[feature[node]!]! <= threshold[node]! };
+      return { feature, left, right, value: Float64Array.from(feature, (asked, node) => (asked < 0 ? values[left[node]!]! : 0)), goesLeft: (node, value) => value <= threshold[node]! };
     });
     const answer = (row: number[]) => trees.reduce((sum, tree) => {
       let node = 0;
-      while (tree.feature[node]! >= 0) node = tree.goesLeft(node, row) ? tree.left[node]! : tree.right[node]!;
+      while (tree.feature[node]! >= 0) node = tree.goesLeft(node, row[tree.feature[node]!]!) ? tree.left[node]! : tree.right[node]!;
       return sum + tree.value[node]!;
     }, 0);
-    const [row, reference] = [0, 1].map(() => Array.from({ length: columns }, () => chance() * 4 - 2)) as [number[], number[]];
-    const exact = weighMarginals(players, (mask) => answer(row.map((value, column) => ((mask >> playerOf[column]!) & 1 ? value : reference[column]!))));
+    const rows = Array.from({ length: 1 + 7 }, () => Array.from({ length: columns }, () => chance() * 4 - 2));
+    const [row, ...references] = rows as [number[], ...number[][]];
+    const exact = new Float64Array(players);
+    for (const reference of references) {
+      weighMarginals(players, (mask) => answer(row.map((value, column) => ((mask >> playerOf[column]!) & 1 ? value : reference[column]!)))).forEach((value, player) => (exact[player]! += value));
+    }
     const found = new Float64Array(players);
-    shapleyOfTrees(trees, row, reference, playerOf, found);
+    const visited = shapleyOfTrees(trees, trees.map((tree) => waysOf(tree, references)), row, references.length, playerOf, found);
     exact.forEach((value, player) => expect(found[player]).toBeCloseTo(value, 10));
+    // Together, references are walked in fewer steps than one after another, and never in more than was said.
+    const apart = references.reduce((sum, reference) => sum + shapleyOfTrees(trees, trees.map((tree) => waysOf(tree, [reference])), row, 1, playerOf, new Float64Array(players)), 0);
+    expect(visited).toBeLessThan(apart);
+    expect(visited).toBeLessThanOrEqual(trees.reduce((sum, tree) => sum + mostVisits(tree, references.length), 0));
   }
 });
 
@@ -86,7 +94,7 @@ it.each(pipelines)('the trees of a %s explain what the served graph answers, gap
   const explain = async (trees: ReturnType<typeof servedTreesOf>) => {
     const planned = planExplanation(signature, digest, { background, isBackgroundKnown: true, trees: trees ?? undefined }, { class: className });
     if (planned.type === 'refused') throw new Error(planned.problem.message);
-    return planned.explain(row, { model, pause: () => Promise.resolve() });
+    return planned.explain(row, { model, inTurn: async (work) => work() });
   };
   const [byTrees, byCounting] = [await explain(servedTreesOf(pipeline, signature)), await explain(null)];
   await model.close();
@@ -103,4 +111,31 @@ it('trees behind a sigmoid or a calibration are none whose sums are the answer',
   const signature = buildPackage({ features, target: classes, estimator: forest(1, 1) }, { metrics: {}, lineage: {} }).signature;
   expect(servedTreesOf({ features, target: classes, estimator: boosted }, signature)).toBeNull();
   expect(servedTreesOf({ features, target: { ...classes, calibration: { type: 'platt', slopes: Float64Array.of(1), shifts: Float64Array.of(0) } }, estimator: forest(1, 1) }, signature)).toBeNull();
+});
+
+it('walking through trees is work that is counted, told ahead at most, and ended where it is more than is allowed', async () => {
+  const pipeline: FittedPipeline = { features, target: { name: 'y', type: 'number', mean: 50, scale: 10 }, estimator: { family: 'random_forest', outputs: 1, codes, trees: Array.from({ length: 40 }, () => randomTree(6, 9, codes)) } };
+  const { files, signature, digest } = buildPackage(pipeline, { metrics: {}, lineage: {} });
+  const model = await loadModel(files);
+  const vector = () => [chance(), 'x', chance(), chance(), chance(), chance()];
+  const checked = checkVectors(signature, [vector()]);
+  const more = checkVectors(signature, Array.from({ length: 40 }, vector)); // more than one walk takes
+  if (checked.type === 'invalid' || more.type === 'invalid') throw new Error('unfit');
+  const plan = (maxEvaluations?: number) => {
+    const planned = planExplanation(signature, digest, { background: more.rows, isBackgroundKnown: true, trees: servedTreesOf(pipeline, signature)! }, { maxEvaluations });
+    if (planned.type === 'refused') throw new Error(planned.problem.message);
+    return planned;
+  };
+  const row = checked.rows;
+  const options = { model, inTurn: async <Result>(work: () => Result | Promise<Result>) => work() };
+  const generous = plan(20_000);
+  const { work, method, additivityError, answer } = await generous.explain(row, options);
+  expect(method.algorithm).toBe('tree_shap');
+  expect(work).toBeGreaterThan(method.evaluations);
+  expect(work).toBeLessThanOrEqual(generous.mostWork);
+  expect(Math.abs(additivityError)).toBeLessThan(1e-6 * Math.max(1, Math.abs(answer)));
+  const tight = plan(work - 1);
+  expect(tight.mostWork).toBe(work - 1);
+  await expect(tight.explain(row, options)).rejects.toThrow(TooMuchWork);
+  await model.close();
 });

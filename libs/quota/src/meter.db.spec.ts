@@ -97,6 +97,33 @@ it('counts a prediction against all of its limits or none, and names the one tha
   expect([await used(tenant, wide), await used(tenant, model)]).toEqual([40, 30]);
 });
 
+it('counts what keys do against the limit of the member who made them, exactly, whichever is used', async () => {
+  const two = [await startMeter(), await startMeter()];
+  const tenant = await world.tenant();
+  const { personId } = tenant.owner.actor;
+  const id = await limit(tenant, { scope: 'MEMBER', subject: personId, limit: 40 });
+  const theirs = [tenant.owner.actor, ...[1, 2].map((): KeyActor => ({ ...keyOf(tenant), makerId: personId }))];
+  const outcomes = await Promise.all(Array.from({ length: 150 }, (_, at) => two[at % 2]!.take({ actor: theirs[at % 3]!, endpoint: 'press', rows: 1 })));
+  expect(outcomes.filter(({ type }) => type === 'admitted')).toHaveLength(40);
+  expect(outcomes.find(({ type }) => type === 'refused')).toMatchObject({ by: { terms: { source: 'member', subject: personId } } });
+  expect((await two[0]!.take({ actor: { ...keyOf(tenant), makerId: newId('person') }, endpoint: 'press', rows: 1 })).type).toBe('admitted');
+  expect(await used(tenant, id)).toBe(40);
+});
+
+it('settles what took less than was held: the rest is there again', async () => {
+  const meter = await startMeter();
+  const tenant = await world.tenant();
+  const id = await limit(tenant, { limit: 50 });
+  const held = await meter.take({ actor: keyOf(tenant), endpoint: 'press', rows: 50 });
+  expect((await meter.take({ actor: keyOf(tenant), endpoint: 'press', rows: 1 })).type).toBe('refused');
+  if (held.type === 'admitted') held.settle(8);
+  const next = await meter.take({ actor: keyOf(tenant), endpoint: 'press', rows: 42 });
+  expect(next.type).toBe('admitted');
+  if (held.type === 'admitted') held.giveBack(); // of what was kept only
+  await meter.close();
+  expect(await used(tenant, id)).toBe(42);
+});
+
 it('gives back what was not served, and what a process that ends has not spent', async () => {
   const [one, other] = [await startMeter(), await startMeter()];
   const tenant = await world.tenant();

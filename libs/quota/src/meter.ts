@@ -24,6 +24,8 @@ export type Metered =
       standings(): LimitStanding[];
       /** for a prediction that was not made after all */
       giveBack(): void;
+      /** for what took fewer rows than it was admitted with: the others go back. Once at most */
+      settle(rows: number): void;
     }
   | { type: 'refused'; by: LimitStanding; needed: number; standings: LimitStanding[] };
 
@@ -42,7 +44,7 @@ interface TenantMeter {
   loading: Promise<void> | null;
 }
 
-const free: Metered = { type: 'admitted', standings: () => [], giveBack: () => undefined };
+const free: Metered = { type: 'admitted', standings: () => [], giveBack: () => undefined, settle: () => undefined };
 
 export type Meter = ReturnType<typeof createMeter>;
 
@@ -118,10 +120,15 @@ export function createMeter({ database, logger }: { database: Database; logger: 
     if (refusing) return { type: 'refused', by: standingOf(refusing), needed: unitsOf(refusing.terms, rows), standings: accounts.map(standingOf) };
     if (!accounts.every((account) => account.has(unitsOf(account.terms, rows)))) return null;
     const windows = accounts.map((account) => account.spend(unitsOf(account.terms, rows)));
+    let kept = rows;
     return {
       type: 'admitted',
       standings: () => accounts.map(standingOf),
-      giveBack: () => accounts.forEach((account, index) => account.giveBack(unitsOf(account.terms, rows), windows[index]!)),
+      giveBack: () => accounts.forEach((account, index) => account.giveBack(unitsOf(account.terms, kept), windows[index]!)),
+      settle: (used) => {
+        accounts.forEach((account, index) => account.giveBack(unitsOf(account.terms, kept) - unitsOf(account.terms, used), windows[index]!));
+        kept = used;
+      },
     };
   }
 
@@ -192,7 +199,7 @@ export function createMeter({ database, logger }: { database: Database; logger: 
 
 function concerns({ source, subject }: LimitTerms, actor: Actor, endpoint: string): boolean {
   if (source === 'key') return actor.type === 'key' && actor.keyId === subject;
-  if (source === 'member') return actor.type === 'person' && actor.personId === subject;
+  if (source === 'member') return (actor.type === 'person' ? actor.personId : actor.makerId) === subject; // else a key would be a way out
   return source !== 'model' || endpoint === subject;
 }
 
