@@ -29,6 +29,7 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
         timer = { at: now + ms, run };
         return () => (timer = null);
       },
+      soon: (run) => run(),
     },
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));

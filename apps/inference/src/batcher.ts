@@ -35,8 +35,8 @@ export interface BatcherOptions {
   /** a call of a model takes so long at most where its rows can be divided */
   turnMs?: number;
   observe?: { call(rows: number): void; shed(reason: ShedReason): void };
-  /** milliseconds, and how to be called after some */
-  time?: { now(): number; after(ms: number, run: () => void): () => void };
+  /** milliseconds, how to be called after some, and how at once after what goes on now */
+  time?: { now(): number; after(ms: number, run: () => void): () => void; soon(run: () => void): void };
 }
 
 export type Batcher = ReturnType<typeof createBatcher>;
@@ -83,6 +83,7 @@ const wallTime: NonNullable<BatcherOptions['time']> = {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
+  soon: setImmediate,
 };
 
 /**
@@ -339,8 +340,11 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     const rows = isAlone ? to - first.done : batch.reduce((sum, { job }) => sum + job.rows.count, 0);
     runningMs = rows * queue.msPerRow;
     try {
+      // The engine begins once the thread has seen to all connections that have something to say: not the model's time.
+      let begunAt = begun;
+      time.soon(() => (begunAt = time.now()));
       const predictions = isAlone ? await held.model.predict(first.job.rows, first.done, to) : await held.model.predict(joinRows(batch.map(({ job }) => job.rows)));
-      const ms = time.now() - begun;
+      const ms = time.now() - begunAt;
       queue.msPerRow = queue.msPerRow === 0 ? ms / rows : Math.min(doubt * queue.msPerRow, ms / rows);
       queue.measuredAt = time.now();
       observe?.call(rows);
