@@ -1,5 +1,5 @@
 export { type ClaimedImport, createImportQueue, type ImportedVersion, type ImportQueue } from './model-imports.ts';
-export { type Gate } from './champion-gate.ts';
+export { findGate, type Gate, type GateForVersions } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
 export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
 export { writeModelCard } from './model-card.ts';
