@@ -152,6 +152,6 @@ describe('a run that compresses what it has chosen', () => {
 
   it('is refused before it waits where no model can be compressed that way', async () => {
     const outcome = await world.training.submit(tenant.owner.actor, { datasetVersionId: trained.datasetVersionId, modelName: 'flowers', spec: { ...irisSpec, models: [{ family: 'linear' }], compress: { quantize: 'int8_static' } } });
-    expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'compress.quantize', remedy: expect.stringContaining('Add a network') }] });
+    expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.compress.quantize', remedy: expect.stringContaining('Add a network') }] });
   });
 });

@@ -149,12 +149,12 @@ describe('networks', () => {
     const held = wineSpec({ family: 'dense', hiddenLayers: [24, 12] }, { trainer: { epochs: 16, batchSize: 32, learningRate: 0.01, earlyStop: { patience: 30 } }, split: { trainFraction: 0.6, validationFraction: 0.3 } });
     const base = await baseOf(wine, held);
     const events: string[] = [];
-    const outcome = await optimised(base, wine, held, { target: 'SIZE', maxLoss: 4 }, wasm, ({ type }) => void events.push(type));
+    const outcome = await optimised(base, wine, held, { target: 'SIZE', maxLoss: 15 }, wasm, ({ type }) => void events.push(type));
     expect(outcome.chosenOn).toBe('validation');
     const best = outcome.candidates[outcome.best!]!;
-    expect(best.validationBound!.atMost).toBeLessThanOrEqual(4);
+    expect(best.validationBound!.atMost).toBeLessThanOrEqual(15);
     expect(best.reason).toBeUndefined();
-    expect(best.appraisal.sizeBytes).toBe(Math.min(...outcome.candidates.filter(({ validationBound }) => validationBound!.atMost! <= 4).map(({ appraisal }) => appraisal.sizeBytes)));
+    expect(best.appraisal.sizeBytes).toBe(Math.min(...outcome.candidates.filter(({ validationBound }) => validationBound!.atMost! <= 15).map(({ appraisal }) => appraisal.sizeBytes)));
     expect(outcome.candidates.some(({ steps }) => steps.length === 2)).toBe(true);
     expect(outcome.candidates.filter((candidate) => candidate !== best).every(({ reason }) => reason)).toBe(true);
     expect(events.filter((type) => type === 'candidate-finished')).toHaveLength(outcome.candidates.length);
