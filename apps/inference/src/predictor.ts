@@ -8,6 +8,7 @@ import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
+import type { RefusedJob } from './overload-door.ts';
 import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
@@ -25,6 +26,8 @@ export interface PredictionCall {
   predictionId?: string | undefined;
   /** whether the caller has hung up */
   isGone(): boolean;
+  /** told when it is refused because there is too much to do for its model */
+  onFull?: ((job: RefusedJob, refusal: RequestError) => void) | undefined;
 }
 
 /** An answer that has been entered into the ledger and may leave. */
@@ -86,7 +89,11 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
         const { signature } = held.model;
         const { tenantId } = actor;
         const refusal = batcher.refusal({ tenantId, held, serving, startedAt: call.startedAt });
-        if (refusal) throw refusal;
+        if (refusal) {
+          // Where versions share the traffic, the next request may be for another.
+          if (!served.shares.length) call.onFull?.({ tenantId, held, serving }, refusal);
+          throw refusal;
+        }
         const reading = read(signature, call.body.value);
         if (reading.checked.type === 'invalid') {
           outcome = 'refused';

@@ -12,6 +12,7 @@ import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
+import type { OverloadDoor, RefusedJob } from './overload-door.ts';
 import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
@@ -23,7 +24,7 @@ import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
 import { describeForTf } from './protocols/tf-metadata.ts';
 import { readTfServing } from './protocols/tf-serving.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { modelNotFound, refusalBody, refusedAsMissing, RequestError } from './request-error.ts';
 
 /** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
 export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
@@ -53,6 +54,7 @@ export interface RouteOptions {
   callers: Callers;
   pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
+  door: Pick<OverloadDoor, 'remember'>;
   /** further ones, which have their own rooms */
   more: readonly Route[];
   /** whether this server takes requests: false while it shuts down */
@@ -69,7 +71,7 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, door, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
@@ -77,7 +79,10 @@ export function createRoutes(options: RouteOptions): Route[] {
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
       const looking = lookAtPictures(request, model, version);
       if (looking) await looking;
-      const answer = await predictor.predict(callOf(request, model, version, predictionId), read);
+      const onFull = (job: RefusedJob, refusal: RequestError): void => {
+        if (isOnlyFor(request, model)) door.remember(request.raw, request.routeOptions.url!, job, refusal, refusalBody(request.raw.url!, refusal));
+      };
+      const answer = await predictor.predict({ ...callOf(request, model, version, predictionId), onFull }, read);
       metrics.predicted(answer.rows);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
@@ -94,6 +99,14 @@ export function createRoutes(options: RouteOptions): Route[] {
       };
     });
     return reply.headers(headers).header('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream').send(body);
+  }
+
+  /** Whether each request of this address and credential is for the same model, whatever its body says. */
+  function isOnlyFor({ actor, params }: FastifyRequest, model: string): boolean {
+    if ((params as ModelParams).model !== undefined) return true;
+    if (actor!.type === 'key' && actor!.models.length === 1) return true;
+    const names = directory.names(actor!.tenantId);
+    return !(names instanceof Promise) && names.length === 1 && names[0] === model;
   }
 
   /** The version that a label of TensorFlow Serving, an alias here, names. @throws RequestError 404 */

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -138,7 +138,7 @@ export class UsageJournal {
     this.#waiting = [];
     try {
       this.#current ??= this.#openSegment();
-      appendFileSync(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
+      append(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
       for (const { entry, written } of batch) {
         this.#current.entries.push(entry);
         written();
@@ -209,6 +209,14 @@ export class UsageJournal {
     await fs.appendFile(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
     this.#options.logger.error({ tenantId, entries: entries.length, file, error: String(error) }, 'the ledger refused usage; set aside for a person to look at');
   }
+}
+
+/** All of it, or an error. The system takes a text whole, but for a disk that fills up: only then is the rest counted in bytes. */
+function append(descriptor: number, text: string): void {
+  const written = writeSync(descriptor, text);
+  if (written === Buffer.byteLength(text)) return;
+  const bytes = Buffer.from(text);
+  for (let at = written; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
 
 /** Enters predictions of a tenant into the ledger: once, however often they are entered. */
