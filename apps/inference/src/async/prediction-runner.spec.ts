@@ -17,7 +17,11 @@ it.each([
   const isEnded = new Promise<void>((resolve) => (ended = resolve));
   const queue: Pick<PredictionQueue, 'tenantsWaiting' | 'claim' | 'succeed' | 'extend' | 'sweep'> = {
     tenantsWaiting: async () => (waiting ? [{ tenantId: 'ten_1', held: 0 }] : []),
-    claim: async () => [waiting, (waiting = null)][0],
+    claim: async () => {
+      const claimed = waiting;
+      waiting = null;
+      return claimed;
+    },
     succeed: async () => (ended(), isStillHeld),
     extend: async () => [],
     sweep: async () => undefined,
