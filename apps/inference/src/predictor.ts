@@ -9,6 +9,7 @@ import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
 import type { RefusedJob } from './overload-door.ts';
+import type { PictureLook } from './picture-look.ts';
 import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
@@ -54,6 +55,7 @@ export interface PredictorOptions {
   meter: Pick<Meter, 'take'>;
   traffic: Pick<TrafficRecorder, 'record'>;
   shadow: Pick<Shadow, 'mirror'>;
+  lookAtPictures: PictureLook;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
 }
@@ -61,7 +63,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, lookAtPictures, maxInFlight }: PredictorOptions) {
   const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
@@ -74,6 +76,8 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
       const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
+      const looking = lookAtPictures(call.body.value, served);
+      if (looking) await looking;
       const { version, variant, mirrors } = takeTurn(served);
       const begun = performance.now();
       /** how the version fared; null while it is not its doing */

@@ -1,6 +1,5 @@
 import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
-import { type PictureDesk, tensorMetadata } from '@millrace/packaging';
-import type { ServedEndpoint } from '@millrace/registry';
+import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from './answer-once.ts';
 import { jsonLengthHeader } from './binary-body.ts';
@@ -17,7 +16,6 @@ import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
-import { unpackFiles } from './protocols/picture-tensor.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
 import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
@@ -52,7 +50,6 @@ export interface RouteOptions {
   models: ModelCache;
   metrics: Metrics;
   callers: Callers;
-  pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
   door: Pick<OverloadDoor, 'remember'>;
   /** further ones, which have their own rooms */
@@ -71,14 +68,12 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, door, more, isReady, gather } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, answerOnce, door, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
   async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
-      const looking = lookAtPictures(request, model, version);
-      if (looking) await looking;
       const onFull = (job: RefusedJob, refusal: RequestError): void => {
         if (isOnlyFor(request, model)) door.remember(request.raw, request.routeOptions.url!, job, refusal, refusalBody(request.raw.url!, refusal));
       };
@@ -119,21 +114,6 @@ export function createRoutes(options: RouteOptions): Route[] {
     return [model, number];
   }
 
-  /** Large pictures are decoded in threads before the rows are checked, for every version that may be asked. Null where the model takes none. */
-  function lookAtPictures(request: FastifyRequest, model: string, version?: number): Promise<void> | null {
-    const actor = request.actor!;
-    if (!mayCall(actor, model)) return null; // is refused in a moment
-    const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
-    const look = async (served: ServedEndpoint | null): Promise<void> => {
-      if (!served) return;
-      unpackFiles(bodyOf(request).value);
-      const signatures = [served, ...served.shares].map((each) => each.version.signature);
-      if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
-    };
-    if (found instanceof Promise) return found.then(look);
-    return found?.version.signature.inputs.some(({ type }) => type === 'image') ? look(found) : null;
-  }
-
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
   const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
   const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
@@ -141,7 +121,6 @@ export function createRoutes(options: RouteOptions): Route[] {
   const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
     const [model, version] = target(request);
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
-      await lookAtPictures(request, model, version);
       const answer = await explainer.explain(callOf(request, model, version, predictionId), read);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
@@ -276,9 +255,6 @@ export function createRoutes(options: RouteOptions): Route[] {
     },
   ];
 }
-
-export const tooManyPictures = (): RequestError =>
-  new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });
 
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;

@@ -22,6 +22,7 @@ import { createGate, handleWatched } from './gate.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createOverloadDoor } from './overload-door.ts';
+import { createPictureLook } from './picture-look.ts';
 import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
 import { modelNotFound, refusalBody, RequestError, shorten, toRequestError } from './request-error.ts';
@@ -98,6 +99,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
+  const lookAtPictures = createPictureLook(pictures);
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
   const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
@@ -105,14 +107,14 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const shadow = createShadow({ models, traffic, maxInFlight: mostShadowed });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, maxInFlight: options.maxInFlight ?? 4096 };
+  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, lookAtPictures, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });
-  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter, lookAtPictures });
   const metrics = createMetrics(models, predictor, explainer, batcher);
   let state: 'open' | 'draining' = 'open';
   const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
   const asyncPredictions = createAsyncPredictions({
-    database, keyring, auth, predictor, pictures, answerOnce, logger,
+    database, keyring, auth, predictor, lookAtPictures, answerOnce, logger,
     createPredictor: (itsJournal) => createPredictor({ ...predictorOptions, journal: itsJournal }),
     settings: options.async ?? {},
   });
@@ -131,7 +133,6 @@ export async function startInference(options: InferenceOptions): Promise<Running
     answerOnce,
     more: asyncPredictions.routes,
     door,
-    pictures,
     isReady: () => state === 'open',
     gather: async () => (supervision ? supervision.gather() : []),
   });

@@ -28,6 +28,10 @@ export interface CheckLimits {
   maxPixels?: number;
 }
 
+/** An empty array is dear to make, and most models take neither pictures nor lists. */
+const noPixels = new Uint8Array();
+const noLists: readonly (readonly string[])[] = [];
+
 /** Rows that were found to fit a signature, packed as the graph takes them. Made by the checks below only. */
 export class ValidatedRows {
   readonly count: number;
@@ -43,7 +47,7 @@ export class ValidatedRows {
   /** by row: what was sent for the input that is a list; empty where there is none */
   readonly lists: readonly (readonly string[])[];
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array(), lists: readonly (readonly string[])[] = []) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = noPixels, lists: readonly (readonly string[])[] = noLists) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
