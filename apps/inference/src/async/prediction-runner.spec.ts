@@ -8,9 +8,9 @@ const caller: Actor = { type: 'key', tenantId: 'ten_1', keyId: 'key_1', scopes: 
 const held: ClaimedPrediction = { tenantId: 'ten_1', id: 'prd_1', token: 't', attempt: 1, caller, endpointName: 'press', versionNumber: null, request: { input: [[1]], origin: 'http://x.test' } };
 
 it.each([
-  ['ends it', true, 0],
-  ['has lost it meanwhile', false, 1],
-])('whoever %s gives back what it took of the limits: %s, so %i times', async (_who, isStillHeld, times) => {
+  ['that it still holds', true, 0],
+  ['that was canceled meanwhile', false, 1],
+])('what was taken of the limits for one %s (%s) is given back %i times', async (_who, isStillHeld, times) => {
   let waiting: ClaimedPrediction | null = held;
   const given: string[] = [];
   let ended = (): void => undefined;
@@ -33,7 +33,6 @@ it.each([
     news: { on: () => () => undefined } as never,
     auth: { present: async (actor) => actor },
     createPredictor: () => predictor as unknown as Predictor,
-    lookAtPictures: async () => undefined,
     slots: 1, leaseMs: 30_000, keptHours: 1, logger: silentLogger,
   });
   runner.start();
