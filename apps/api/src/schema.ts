@@ -28,6 +28,8 @@ import './modules/registry/predict-mutation.ts';
 import './modules/registry/rollout-types.ts';
 import './modules/registry/rollout-mutations.ts';
 import './modules/registry/serving-mutations.ts';
+import './modules/registry/prediction-types.ts';
+import './modules/registry/webhook-mutations.ts';
 import './modules/registry/webhook-types.ts';
 import './modules/tenants/own-tenant-mutations.ts';
 import './modules/tenants/managed-tenant-types.ts';
