@@ -29,6 +29,7 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
         timer = { at: now + ms, run };
         return () => (timer = null);
       },
+      soon: (run) => run(),
     },
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -194,6 +195,36 @@ describe('the batcher', () => {
     expect(shed).toEqual(['forecast', 'forecast']);
     for (let at = 1; at < calls.length; at++) await calls[at]!.answer();
     expect(await Promise.all([first, ...inTime])).toEqual([[0], [2], [4], [6], [8], [10]]);
+  });
+
+  it('lets a burst wait for as long as the deadline allows, but no queue stay so long', async () => {
+    const { ask, model, batcher, calls, sleep, shed } = createWorld();
+    const [press, mill] = [model('press'), model('mill')];
+    const serving = { deadlineMs: 1_000 };
+    const isFull = (held: HeldModel): boolean => batcher.isFull({ tenantId: 'a', held, serving: { ...servingDefaults, ...serving } });
+    const answers = [ask(press, [0], serving)];
+    await sleep(10);
+    await calls[0]!.answer(); // 10 ms a row, and two rows a call
+    for (let value = 1; value <= 40; value++) answers.push(ask(press, [value], serving));
+    expect(shed).toEqual([]);
+    for (let at = 1; at <= 5; at++) {
+      await sleep(20);
+      await calls[at]!.answer();
+    }
+    expect(isFull(press)).toBe(false); // it has been waiting for 100 ms, not yet for longer
+    await sleep(1);
+    expect(isFull(press)).toBe(true);
+    expect(await ask(press, [41], serving)).toBe('overloaded');
+    expect(isFull(mill)).toBe(false);
+    expect(shed).toEqual(['standing', 'standing']);
+    for (let at = 6; at <= 15; at++) {
+      await sleep(20);
+      await calls[at]!.answer();
+    }
+    expect(isFull(press)).toBe(false); // by now a tenth of the deadline is enough for what waits
+    answers.push(ask(press, [42], serving));
+    for (let at = 16; at < calls.length; at++) await calls[at]!.answer();
+    expect(await Promise.all(answers)).not.toContain('overloaded');
   });
 
   it('tries what is idle, however slow it was', async () => {

@@ -23,8 +23,8 @@ export interface BatchAnswer {
   modelMs: number;
 }
 
-/** Why a request was put off: its queue or the server's is full; it could not be, or was not, answered before its deadline. */
-export type ShedReason = 'queue_full' | 'forecast' | 'deadline';
+/** Why a request was put off: its queue or the server's is full, or has been long for long; it could not be, or was not, answered before its deadline. */
+export type ShedReason = 'queue_full' | 'standing' | 'forecast' | 'deadline';
 
 export interface BatcherOptions {
   /** requests that wait for one model; further ones are refused */
@@ -34,8 +34,8 @@ export interface BatcherOptions {
   /** a call of a model takes so long at most where its rows can be divided */
   turnMs?: number;
   observe?: { call(rows: number): void; shed(reason: ShedReason): void };
-  /** milliseconds, and how to be called after some */
-  time?: { now(): number; after(ms: number, run: () => void): () => void };
+  /** milliseconds, how to be called after some, and how at once after what goes on now */
+  time?: { now(): number; after(ms: number, run: () => void): () => void; soon(run: () => void): void };
 }
 
 export type Batcher = ReturnType<typeof createBatcher>;
@@ -64,6 +64,8 @@ interface Queue {
   measuredAt: number;
   /** time that it has had, by the clock of its tenant */
   used: number;
+  /** since when something has been waiting, whenever one looked */
+  busySince: number;
 }
 
 interface Tenant {
@@ -80,6 +82,7 @@ const wallTime: NonNullable<BatcherOptions['time']> = {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
+  soon: setImmediate,
 };
 
 /**
@@ -87,6 +90,13 @@ const wallTime: NonNullable<BatcherOptions['time']> = {
  * the process and on the machine only ever adds to a call; taken for the model's doing, it would make batches small when they are needed most.
  */
 const doubt = 1.05;
+
+/**
+ * A queue may become as long as the deadline allows, but not stay so: one that has not been empty for a tenth of the deadline is
+ * kept to a tenth of it. A longer one would not be worked off sooner; everybody would only wait longer.
+ * (The idea of Nichols and Jacobson, Controlling Queue Delay, 2012, decided at the entrance.)
+ */
+const standingShare = 0.1;
 
 /**
  * Has models predict, one call at a time: a call holds the thread. A request that finds nothing under way is run at once; what
@@ -104,7 +114,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
 
   function queueOf({ held, tenantId }: Pick<BatchJob, 'held' | 'tenantId'>): Queue {
     let queue = queues.get(held);
-    if (!queue) queues.set(held, (queue = { held, tenant: tenantOf(tenantId), waiting: [], rows: 0, msPerRow: 0, measuredAt: 0, used: 0 }));
+    if (!queue) queues.set(held, (queue = { held, tenant: tenantOf(tenantId), waiting: [], rows: 0, msPerRow: 0, measuredAt: 0, used: 0, busySince: 0 }));
     if (!queue.waiting.length) queue.tenant = tenantOf(tenantId); // it may have been forgotten meanwhile
     return queue;
   }
@@ -129,15 +139,35 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     return all + runningMs;
   }
 
-  function refusalOf({ tenantId, held, serving, startedAt }: Omit<BatchJob, 'rows' | 'isGone'>, rows: number): RequestError | null {
+  function refusalOf(job: Omit<BatchJob, 'rows' | 'isGone'>, rows: number): RequestError | null {
     if (!running && waiting === 0) return null; // what is idle always tries: its speed may have been measured in a bad moment
-    const queue = queueOf({ held, tenantId });
+    const queue = queueOf(job);
     forget(queue.tenant); // it may be asked in vain
-    const ms = forecast(queue, rows);
-    if (time.now() + ms > startedAt + serving.deadlineMs && (queue === running || queue.waiting.length)) return shed('forecast', ms);
-    if (queue.waiting.length >= maxWaitingPerModel) return shed('queue_full', ms);
-    if (waiting >= maxWaiting && !makeRoom(queue.tenant)) return shed('queue_full', ms);
+    const reason = reasonToRefuse(queue, job, rows);
+    if (reason) return shed(reason, forecast(queue, rows));
+    if (waiting >= maxWaiting && !makeRoom(queue.tenant)) return shed('queue_full', forecast(queue, rows));
     return null;
+  }
+
+  /** What speaks against further rows for a model, whoever else waits. */
+  function reasonToRefuse(queue: Queue, { serving, startedAt }: Pick<BatchJob, 'serving' | 'startedAt'>, rows: number): ShedReason | null {
+    const now = time.now();
+    if (queue !== running && !queue.waiting.length) return null;
+    if (now + forecast(queue, rows) > startedAt + serving.deadlineMs) return 'forecast';
+    if (queue.waiting.length >= maxWaitingPerModel) return 'queue_full';
+    const standingMs = standingShare * serving.deadlineMs;
+    return now - queue.busySince > standingMs && waitsLonger(queue, standingMs) ? 'standing' : null;
+  }
+
+  /** Whether whoever comes now waits longer: for a turn of each that waits already, not for all of a large request. */
+  function waitsLonger(queue: Queue, ms: number): boolean {
+    const turn = most(queue);
+    let left = ms / queue.msPerRow;
+    for (const { job, done } of queue.waiting) {
+      left -= Math.min(turn, job.rows.count - done);
+      if (left < 0) return true;
+    }
+    return false;
   }
 
   /** Takes the place of whoever waits with the most requests. */
@@ -156,7 +186,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     observe?.shed(reason);
     const seconds = Math.min(60, Math.max(1, Math.ceil(ms / 1000)));
     if (reason === 'deadline') return deadlineExceeded(seconds);
-    return overloaded(reason === 'forecast' ? 'The model has more to do than it can before the deadline.' : 'More requests wait than this server takes.', seconds);
+    return overloaded(reason === 'forecast' || reason === 'standing' ? 'The model has more to do than it can before the deadline.' : 'More requests wait than this server takes.', seconds);
   }
 
   function enqueue(queue: Queue, entry: Waiting): void {
@@ -164,6 +194,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
       const { tenant } = queue;
       if (!tenant.queues.length) tenant.used = Math.max(tenant.used, clock);
       queue.used = Math.max(queue.used, tenant.clock);
+      queue.busySince = time.now();
       tenant.queues.push(queue);
     }
     queue.waiting.push(entry);
@@ -268,8 +299,11 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     const rows = isAlone ? to - first.done : batch.reduce((sum, { job }) => sum + job.rows.count, 0);
     runningMs = rows * queue.msPerRow;
     try {
+      // The engine begins once the thread has seen to all connections that have something to say: not the model's time.
+      let begunAt = begun;
+      time.soon(() => (begunAt = time.now()));
       const predictions = isAlone ? await held.model.predict(first.job.rows, first.done, to) : await held.model.predict(joinRows(batch.map(({ job }) => job.rows)));
-      const ms = time.now() - begun;
+      const ms = time.now() - begunAt;
       queue.msPerRow = queue.msPerRow === 0 ? ms / rows : Math.min(doubt * queue.msPerRow, ms / rows);
       queue.measuredAt = time.now();
       observe?.call(rows);
@@ -303,6 +337,14 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     /** Why a request for a model would be refused now, before its rows are read; null when it may come. */
     refusal(request: Pick<BatchJob, 'tenantId' | 'held' | 'serving' | 'startedAt'>): RequestError | null {
       return refusalOf(request, 1);
+    },
+
+    /** Whether one more row for a model would be refused now, for what waits for this model. Counted as refused if so. */
+    isFull(job: Pick<BatchJob, 'tenantId' | 'held' | 'serving'>): boolean {
+      const queue = queues.get(job.held);
+      const reason = queue ? reasonToRefuse(queue, { ...job, startedAt: time.now() }, 1) : null;
+      if (reason) observe?.shed(reason);
+      return reason !== null;
     },
 
     /** @throws RequestError 503 `overloaded`, `deadline_exceeded`; 499; and whatever the model throws for these rows alone */

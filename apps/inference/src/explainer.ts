@@ -10,6 +10,7 @@ import type { ExplanationBases } from './explanation-bases.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
+import type { PictureLook } from './picture-look.ts';
 import type { PredictionCall } from './predictor.ts';
 import type { ReadExplainRequest } from './protocols/explanations.ts';
 import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
@@ -43,6 +44,7 @@ export interface ExplainerOptions {
   bases: ExplanationBases;
   journal: Pick<UsageJournal, 'record'>;
   meter: Pick<Meter, 'take'>;
+  lookAtPictures: PictureLook;
 }
 
 export type Explainer = ReturnType<typeof createExplainer>;
@@ -50,7 +52,7 @@ export type Explainer = ReturnType<typeof createExplainer>;
 type Planned = Extract<PlannedExplanation, { type: 'planned' }>;
 
 /** From rows to explanations that are paid for: of the version that an endpoint mostly serves, or of the one that is asked for. */
-export function createExplainer({ directory, models, bases, journal, meter }: ExplainerOptions) {
+export function createExplainer({ directory, models, bases, journal, meter, lookAtPictures }: ExplainerOptions) {
   let underWay = 0;
   const byTenant = new Map<string, number>();
 
@@ -59,6 +61,7 @@ export function createExplainer({ directory, models, bases, journal, meter }: Ex
     if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, call.versionNumber);
     const served = await directory.find(actor.tenantId, endpoint, call.versionNumber);
     if (!served) throw modelNotFound(endpoint, call.versionNumber);
+    await lookAtPictures(call.body.value, served);
     return inPlace(actor, async () => {
       const held = await models.hold(served.version, served.endpoint);
       try {

@@ -8,6 +8,8 @@ import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
 import type { HeldModel, ModelCache } from './model-cache.ts';
 import { overQuota } from './over-quota.ts';
+import type { RefusedJob } from './overload-door.ts';
+import type { PictureLook } from './picture-look.ts';
 import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
@@ -25,6 +27,8 @@ export interface PredictionCall {
   predictionId?: string | undefined;
   /** whether the caller has hung up */
   isGone(): boolean;
+  /** told when it is refused because there is too much to do for its model */
+  onFull?: ((job: RefusedJob, refusal: RequestError) => void) | undefined;
 }
 
 /** An answer that has been entered into the ledger and may leave. */
@@ -50,6 +54,7 @@ export interface PredictorOptions {
   traffic: Pick<TrafficRecorder, 'record'>;
   shadow: Pick<Shadow, 'mirror'>;
   recorder: Pick<PredictionRecorder, 'record'>;
+  lookAtPictures: PictureLook;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
 }
@@ -57,7 +62,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, recorder, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, lookAtPictures, recorder, maxInFlight }: PredictorOptions) {
   const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
@@ -70,6 +75,8 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
       const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
       if (!served) throw modelNotFound(endpoint, call.versionNumber);
+      const looking = lookAtPictures(call.body.value, served);
+      if (looking) await looking;
       const { version, variant, mirrors } = takeTurn(served);
       const begun = performance.now();
       /** how the version fared; null while it is not its doing */
@@ -85,7 +92,11 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
         const { signature } = held.model;
         const { tenantId } = actor;
         const refusal = batcher.refusal({ tenantId, held, serving, startedAt: call.startedAt });
-        if (refusal) throw refusal;
+        if (refusal) {
+          // Where versions share the traffic, the next request may be for another.
+          if (!served.shares.length) call.onFull?.({ tenantId, held, serving }, refusal);
+          throw refusal;
+        }
         const reading = read(signature, call.body.value);
         if (reading.checked.type === 'invalid') {
           outcome = 'refused';

@@ -58,6 +58,11 @@ export class RequestError extends Error {
   }
 }
 
+/** What is sent for a refusal: the Open Inference Protocol's routes have a form of their own. */
+export function refusalBody(url: string, refusal: RequestError): string {
+  return JSON.stringify(/^\/v2(\/|$)/.test(url) ? refusal.oneSentence() : refusal.toBody());
+}
+
 /** The request is not of the shape that the route takes. */
 export function invalidRequest(field: string, message: string, remedy: string): RequestError {
   return new RequestError(400, 'invalid_request', message, { field, remedy });

@@ -1,6 +1,5 @@
 import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
-import { type PictureDesk, tensorMetadata } from '@millrace/packaging';
-import type { ServedEndpoint } from '@millrace/registry';
+import { tensorMetadata } from '@millrace/packaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from './answer-once.ts';
 import { jsonLengthHeader } from './binary-body.ts';
@@ -12,18 +11,18 @@ import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
 import { describeApi, type Operation, operations } from './openapi.ts';
+import type { OverloadDoor, RefusedJob } from './overload-door.ts';
 import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
 import { readMlflow } from './protocols/mlflow.ts';
 import { readOpenInference } from './protocols/open-inference.ts';
-import { unpackFiles } from './protocols/picture-tensor.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { readModelName, readSimplePredict } from './protocols/simple-predict.ts';
 import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
 import { describeForTf } from './protocols/tf-metadata.ts';
 import { readTfServing } from './protocols/tf-serving.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { modelNotFound, refusalBody, refusedAsMissing, RequestError } from './request-error.ts';
 
 /** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
 export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
@@ -51,8 +50,8 @@ export interface RouteOptions {
   models: ModelCache;
   metrics: Metrics;
   callers: Callers;
-  pictures: PictureDesk;
   answerOnce: ReturnType<typeof createAnswerOnce>;
+  door: Pick<OverloadDoor, 'remember'>;
   /** further ones, which have their own rooms */
   more: readonly Route[];
   /** whether this server takes requests: false while it shuts down */
@@ -69,15 +68,16 @@ interface ModelParams {
 
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
-  const { version, predictor, explainer, directory, models, metrics, callers, pictures, answerOnce, more, isReady, gather } = options;
+  const { version, predictor, explainer, directory, models, metrics, callers, answerOnce, door, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
   async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
-      const looking = lookAtPictures(request, model, version);
-      if (looking) await looking;
-      const answer = await predictor.predict(callOf(request, model, version, predictionId), read);
+      const onFull = (job: RefusedJob, refusal: RequestError): void => {
+        if (isOnlyFor(request, model)) door.remember(request.raw, request.routeOptions.url!, job, refusal, refusalBody(request.raw.url!, refusal));
+      };
+      const answer = await predictor.predict({ ...callOf(request, model, version, predictionId), onFull }, read);
       metrics.predicted(answer.rows);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
@@ -96,6 +96,14 @@ export function createRoutes(options: RouteOptions): Route[] {
     return reply.headers(headers).header('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream').send(body);
   }
 
+  /** Whether each request of this address and credential is for the same model, whatever its body says. */
+  function isOnlyFor({ actor, params }: FastifyRequest, model: string): boolean {
+    if ((params as ModelParams).model !== undefined) return true;
+    if (actor!.type === 'key' && actor!.models.length === 1) return true;
+    const names = directory.names(actor!.tenantId);
+    return !(names instanceof Promise) && names.length === 1 && names[0] === model;
+  }
+
   /** The version that a label of TensorFlow Serving, an alias here, names. @throws RequestError 404 */
   async function labelled(request: FastifyRequest): Promise<[name: string, versionNumber: number]> {
     const { model, label = '' } = request.params as ModelParams;
@@ -106,21 +114,6 @@ export function createRoutes(options: RouteOptions): Route[] {
     return [model, number];
   }
 
-  /** Large pictures are decoded in threads before the rows are checked, for every version that may be asked. Null where the model takes none. */
-  function lookAtPictures(request: FastifyRequest, model: string, version?: number): Promise<void> | null {
-    const actor = request.actor!;
-    if (!mayCall(actor, model)) return null; // is refused in a moment
-    const found = directory.find(actor.tenantId, model, version ?? pinnedVersion(request, model));
-    const look = async (served: ServedEndpoint | null): Promise<void> => {
-      if (!served) return;
-      unpackFiles(bodyOf(request).value);
-      const signatures = [served, ...served.shares].map((each) => each.version.signature);
-      if ((await pictures.prepare(bodyOf(request).value, signatures)) === 'busy') throw tooManyPictures();
-    };
-    if (found instanceof Promise) return found.then(look);
-    return found?.version.signature.inputs.some(({ type }) => type === 'image') ? look(found) : null;
-  }
-
   const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
   const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
   const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
@@ -128,7 +121,6 @@ export function createRoutes(options: RouteOptions): Route[] {
   const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
     const [model, version] = target(request);
     const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
-      await lookAtPictures(request, model, version);
       const answer = await explainer.explain(callOf(request, model, version, predictionId), read);
       if (answer.limits.length) tellLimits(answer.limits, reply);
       return {
@@ -263,9 +255,6 @@ export function createRoutes(options: RouteOptions): Route[] {
     },
   ];
 }
-
-export const tooManyPictures = (): RequestError =>
-  new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });
 
 function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
   const params = request.params as ModelParams;

@@ -1,4 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
@@ -21,9 +22,11 @@ import { createFeedback } from './feedback/feedback.ts';
 import { createGate, handleWatched } from './gate.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
+import { createOverloadDoor } from './overload-door.ts';
+import { createPictureLook } from './picture-look.ts';
 import { createPredictor } from './predictor.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, RequestError, shorten, toRequestError } from './request-error.ts';
+import { modelNotFound, refusalBody, RequestError, shorten, toRequestError } from './request-error.ts';
 import { readBody } from './request-body.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createShadow } from './shadow.ts';
@@ -99,6 +102,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const registry = createRegistry({ database, storage, keyring });
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
+  const lookAtPictures = createPictureLook(pictures);
   const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
   const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
@@ -107,17 +111,20 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
   const feedback = createFeedback({ database, keyring, mostRecordedBytes: options.mostRecordedBytes, logger });
-  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, recorder: feedback.recorder, maxInFlight: options.maxInFlight ?? 4096 };
+  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, lookAtPictures, recorder: feedback.recorder, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });
-  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter });
+  const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), journal, meter, lookAtPictures });
   const metrics = createMetrics(models, predictor, explainer, batcher);
   let state: 'open' | 'draining' = 'open';
   const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database }), logger });
   const asyncPredictions = createAsyncPredictions({
-    database, keyring, auth, predictor, pictures, answerOnce, logger,
+    database, keyring, auth, predictor, lookAtPictures, answerOnce, logger,
     createPredictor: (itsJournal) => createPredictor({ ...predictorOptions, journal: itsJournal }),
     settings: options.async ?? {},
   });
+
+  const requestIdOf = createRequestIds();
+  const door = createOverloadDoor({ isFull: batcher.isFull, metrics, idOf: requestIdOf });
 
   const routes = createRoutes({
     version,
@@ -129,7 +136,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
     answerOnce,
     more: [...asyncPredictions.routes, ...feedback.routes],
-    pictures,
+    door,
     isReady: () => state === 'open',
     gather: async () => (supervision ? supervision.gather() : []),
   });
@@ -143,6 +150,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? createTrustedProxies(),
     isDraining: () => state === 'draining',
+    requestIdOf,
+    refusesAtDoor: (request, response) => state === 'open' && door.refuses(request, response),
   });
 
   let closing: Promise<void> | undefined;
@@ -206,6 +215,9 @@ interface AppOptions {
   corsOrigins: readonly string[];
   trustedProxies: TrustedProxies;
   isDraining(): boolean;
+  requestIdOf(request: IncomingMessage): string;
+  /** before anything else sees the request; whether it has been answered by that */
+  refusesAtDoor(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
 declare module 'fastify' {
@@ -215,15 +227,19 @@ declare module 'fastify' {
   }
 }
 
+const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
 /**
- * Ids for requests that bring none: unique by the process and 64 random bits, from a pool since asking the system for each
+ * The id of a request: its own, if it brings one. Else one of ours, unique by the process and 64 random bits, from a pool since asking the system for each
  * would cost as much as the routing. Never a count: it would tell every caller how much the others ask.
  */
-function createRequestIds(): () => string {
+function createRequestIds(): (request: IncomingMessage) => string {
   const process = newId('request');
   const pool = Buffer.alloc(4096);
   let used = pool.length;
-  return () => {
+  return ({ headers }) => {
+    const sent = headers['x-request-id'];
+    if (typeof sent === 'string' && saneRequestId.test(sent)) return sent;
     if (used === pool.length) {
       randomFillSync(pool);
       used = 0;
@@ -232,9 +248,26 @@ function createRequestIds(): () => string {
   };
 }
 
-const saneRequestId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+/** One line of the log at most in so long for each reason to put requests off: a flood must not become one of lines. */
+const logEveryMs = 10_000;
 
-function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining }: AppOptions): { app: FastifyInstance; connections: OpenConnections } {
+/** Logs that requests are put off, and how many since the last line. */
+function createPutOffLog(logger: Logger): (fields: { code: string }) => void {
+  const reasons = new Map<string, { loggedAt: number; since: number }>();
+  return (fields) => {
+    let reason = reasons.get(fields.code);
+    if (!reason) reasons.set(fields.code, (reason = { loggedAt: -Infinity, since: 0 }));
+    reason.since += 1;
+    const now = performance.now();
+    if (now - reason.loggedAt < logEveryMs) return;
+    logger.warn({ ...fields, count: reason.since }, 'requests were put off');
+    reason.loggedAt = now;
+    reason.since = 0;
+  };
+}
+
+function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining, requestIdOf, refusesAtDoor }: AppOptions): { app: FastifyInstance; connections: OpenConnections } {
+  const putOff = createPutOffLog(logger);
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -242,7 +275,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
       const cause = refusal.details.cause instanceof Error ? (refusal.details.cause.stack ?? String(refusal.details.cause)) : String(refusal.details.cause ?? refusal.message);
       const fields = { requestId: request.id, route: request.routeOptions.url, code: refusal.code, cause };
       if (refusal.status === 500) logger.error(fields, 'a request failed by a fault of ours');
-      else logger.warn(fields, 'a request was put off');
+      else putOff(fields);
     }
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"');
     if (refusal.details.standings) tellLimits(refusal.details.standings, reply);
@@ -252,7 +285,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
       .header('x-request-id', request.id)
       .header('x-millrace-error-code', refusal.code)
       .header('content-type', 'application/json; charset=utf-8')
-      .send(JSON.stringify(/^\/v2(\/|$)/.test(request.url) ? refusal.oneSentence() : refusal.toBody()));
+      .send(refusalBody(request.url, refusal));
   };
 
   /** Before the answer leaves: whoever asks for the trail next finds it there. */
@@ -267,25 +300,22 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
     await auth.trail.refuse({ actor, origin, action, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
   };
 
-  const nextRequestId = createRequestIds();
   const app = fastify({
     logger: false,
-    // A second Authorization would go unseen unless it is joined to the first.
-    http: { maxHeaderSize: headerLimit, joinDuplicateHeaders: true },
+    serverFactory: (handle) =>
+      // A second Authorization would go unseen unless it is joined to the first.
+      createServer({ maxHeaderSize: headerLimit, joinDuplicateHeaders: true, requestTimeout: 60_000, keepAliveTimeout: 72_000 }, (request, response) => {
+        if (!refusesAtDoor(request, response)) handle(request, response);
+      }),
     trustProxy: trustedProxies.trusts,
     bodyLimit: maxBodyBytes,
-    requestTimeout: 60_000,
-    keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what comes in on an open connection while draining is still answered
     requestIdHeader: false,
-    genReqId: (raw) => {
-      const sent = raw.headers['x-request-id'];
-      return typeof sent === 'string' && saneRequestId.test(sent) ? sent : nextRequestId();
-    },
+    genReqId: requestIdOf,
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
-    frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
     clientErrorHandler: refuseBrokenHttp,
+    frameworkErrors: (error, request, reply) => void refuse(request as FastifyRequest, reply as FastifyReply, error),
   });
   const connections = watchConnections(app.server);
   app.addHook('preClose', async () => connections.endSilent());

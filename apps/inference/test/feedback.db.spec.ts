@@ -1,6 +1,6 @@
 import { silentLogger } from '@millrace/kernel';
 import type { FittedPipeline } from '@millrace/packaging';
-import { createRollouts, type Rollouts, sweepRecordings } from '@millrace/registry';
+import { createRollouts, type LiveMetric, type Rollouts, sweepRecordings } from '@millrace/registry';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
 
@@ -37,7 +37,7 @@ const recorded = ({ ask, tell }: Awaited<ReturnType<typeof recording>>, features
 const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
 const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
   const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
-  return scores.map(({ labelledRows, metrics, curve }) => ({ labelledRows, curve, ...Object.fromEntries(metrics.map((each) => [each.metric, each])) }) as Record<string, { value: number; lower: number | null; upper: number | null; atTraining: number | null }> & { labelledRows: number; curve: { value: number | null }[] });
+  return scores.map(({ labelledRows, metrics, curve }) => ({ labelledRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
 };
 
 describe('feedback on classes', () => {
@@ -56,9 +56,9 @@ describe('feedback on classes', () => {
     const [first, dull] = await scoresOf(tenant, endpointId);
     // Of version 1: setosa twice and rightly, versicolor taken for virginica once.
     expect(first!.labelledRows).toBe(3);
-    expect(first!['accuracy']).toMatchObject({ value: 2 / 3, lower: expect.closeTo(0.20766, 5), upper: expect.closeTo(0.93851, 5), atTraining: 0.97 });
-    expect(first!['balancedAccuracy']!.value).toBeCloseTo(0.5, 12);
-    expect([first!['precision']!.value, first!['recall']!.value, first!['f1']!.value]).toEqual([expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12)]);
+    expect(first!.accuracy).toMatchObject({ value: 2 / 3, lower: expect.closeTo(0.20766, 5), upper: expect.closeTo(0.93851, 5), atTraining: 0.97 });
+    expect(first!.balancedAccuracy!.value).toBeCloseTo(0.5, 12);
+    expect([first!.precision!.value, first!.recall!.value, first!.f1!.value]).toEqual([expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12)]);
     expect(first!.curve).toEqual([expect.objectContaining({ value: 2 / 3, labelledRows: 3 })]);
     expect(dull).toMatchObject({ labelledRows: 1, accuracy: { value: 0, lower: expect.closeTo(0, 12), atTraining: null } });
 
@@ -94,8 +94,8 @@ describe('feedback on numbers', () => {
     const [score] = await scoresOf(tenant, endpointId);
     // Errors 1 and 3; truths 2 and 4.
     expect(score).toMatchObject({ labelledRows: 2, mae: { value: 2 }, rmse: { value: Math.sqrt(5) }, r2: { value: -4, lower: null } });
-    expect([score!['mae']!.lower, score!['mae']!.upper]).toEqual([expect.closeTo(2 - 1.959964, 5), expect.closeTo(2 + 1.959964, 5)]);
-    expect([score!['rmse']!.lower, score!['rmse']!.upper]).toEqual([0, expect.closeTo(Math.sqrt(5 + 1.959964 * 4), 5)]);
+    expect([score!.mae!.lower, score!.mae!.upper]).toEqual([expect.closeTo(2 - 1.959964, 5), expect.closeTo(2 + 1.959964, 5)]);
+    expect([score!.rmse!.lower, score!.rmse!.upper]).toEqual([0, expect.closeTo(Math.sqrt(5 + 1.959964 * 4), 5)]);
   });
 
   let numbers: ReturnType<typeof recording> | undefined;

@@ -179,6 +179,41 @@ describe('a running server', () => {
     expect(await tenant.ledger()).toHaveLength(answers.length - refused.length);
   });
 
+  it('refuses at the door what would find its queue full, for as long as it is full, and nobody else', async () => {
+    const [tenant, other] = [await world.createTenant(), await world.createTenant()];
+    for (const each of [tenant, other]) await each.publish('iris', irisNeighbours());
+    // The first 512 wait for a second for more, which is as many as may.
+    await world.registry.updateServing(tenant.owner, { endpointName: 'iris', maxQueueDelayMs: 1_000, maxBatchRows: 4_096 });
+    const server = await world.start();
+    const [key, foreign] = [(await tenant.createKey({ rpmLimit: 100_000 })).text, (await other.createKey()).text];
+    const ask = (credential: string) => call(`${server.url}/predict`, { key: credential, body: { features: setosa } });
+    type Answer = Awaited<ReturnType<typeof ask>>;
+    const [answers, atTheDoor, within, foreignAnswers]: [Answer[], Answer[], Answer[], Answer[]] = [[], [], [], []];
+    // What counted against the key says so in its headers. Who comes after the first who was refused is refused before that.
+    const isCounted = ({ headers }: Answer): boolean => headers.has('x-ratelimit-limit-requests');
+    await eventually(async () => {
+      const flood = Array.from({ length: 513 }, () => ask(key));
+      await Promise.race(flood);
+      const further = [ask(key), ask(key)];
+      foreignAnswers.push(await ask(foreign));
+      answers.push(...(await Promise.all([...flood, ...further])));
+      const refused = answers.filter(({ status }) => status !== 200);
+      atTheDoor.push(...refused.filter((answer) => !isCounted(answer)));
+      within.push(...refused.filter(isCounted));
+      return [refused.length, atTheDoor.length];
+    }, () => atTheDoor.length > 0, 30_000);
+    for (const { status, json, headers } of atTheDoor) {
+      expect([status, json, headers.get('retry-after'), headers.get('cache-control')]).toEqual([503, within[0]!.json, '1', 'no-store']);
+    }
+    const ids = answers.map(({ headers }) => headers.get('x-request-id'));
+    expect(new Set(ids).size).toBe(answers.length);
+    expect(foreignAnswers.map(({ status }) => status)).toEqual(foreignAnswers.map(() => 200));
+    answers.push(await ask(key));
+    expect(answers.at(-1)!.status).toBe(200);
+    await server.close();
+    expect(await tenant.ledger()).toHaveLength(answers.filter(({ status }) => status === 200).length);
+  });
+
   it('serves known keys and models while the database is away, and enters their usage when it is back', async () => {
     const tenant = await world.createTenant();
     await tenant.publish('iris', irisNeighbours());

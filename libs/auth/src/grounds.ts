@@ -1,4 +1,4 @@
-import { createHash, createSecretKey, hkdfSync } from 'node:crypto';
+import { createSecretKey, hash, hkdfSync } from 'node:crypto';
 import type { Database } from '@millrace/database';
 import { type Clock, type Logger, type Problem, systemClock } from '@millrace/kernel';
 import type { Outbound } from '@millrace/outbound';
@@ -113,7 +113,7 @@ const derive = (pepper: string, purpose: string): Buffer => Buffer.from(hkdfSync
 /** The operators' own tenant. It holds nobody's data; to every wall it is a tenant like any other. */
 export const platformTenantId = `ten_${'0'.repeat(26)}`;
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const sha256 = (text: string): string => hash('sha256', text);
 const signingKeyOf = (secret: string): SigningKey => ({ id: sha256(secret).slice(0, 8), secret: createSecretKey(secret, 'utf8') });
 export const normalEmail = (email: string): string => email.trim().toLowerCase();
 

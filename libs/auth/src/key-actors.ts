@@ -106,9 +106,14 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
   return {
     /** The actor behind a key, or null; never says why not. @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place */
     async authenticate(text: string, origin: Origin): Promise<KeyActor | null> {
-      const parsed = parseKey(text);
-      if (!parsed) return null;
-      const { actor, expiresAt, addresses } = await believed.get(sha256(text), () => find(parsed));
+      const digest = sha256(text);
+      let known = believed.peek(digest);
+      if (!known) {
+        const parsed = parseKey(text); // what is no key of ours takes no place among those that are remembered
+        if (!parsed) return null;
+        known = believed.get(digest, () => find(parsed));
+      }
+      const { actor, expiresAt, addresses } = await known;
       // What is remembered may have expired since.
       if (!actor || (expiresAt && expiresAt <= clock.now())) return null;
       if (addresses && !addresses.admits(origin.address)) return refuseAddress(actor, origin);

@@ -28,6 +28,10 @@ export interface CheckLimits {
   maxPixels?: number;
 }
 
+/** An empty array is dear to make, and most models take neither pictures nor lists. */
+const noPixels = new Uint8Array();
+const noLists: readonly (readonly string[])[] = [];
+
 /** Rows that were found to fit a signature, packed as the graph takes them. Made by the checks below only. */
 export class ValidatedRows {
   readonly count: number;
@@ -43,7 +47,7 @@ export class ValidatedRows {
   /** by row: what was sent for the input that is a list; empty where there is none */
   readonly lists: readonly (readonly string[])[];
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = new Uint8Array(), lists: readonly (readonly string[])[] = []) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = noPixels, lists: readonly (readonly string[])[] = noLists) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
@@ -98,6 +102,8 @@ interface Compiled {
   numbers: number;
   categories: number;
   hasList: boolean;
+  /** by input, where all are numbers of which any within the range will do */
+  ranges: { min: Float64Array; max: Float64Array } | null;
   /** of one row, times channels */
   pixels: number;
   missingCategory: string;
@@ -110,7 +116,9 @@ function compile(signature: Signature): Compiled {
   if (ready !== undefined) return ready;
   const { inputs, graph } = signature;
   const numbers = inputs.reduce((sum, input) => sum + numbersOf(input), 0);
+  const open = inputs.flatMap((input) => (input.type === 'number' && !input.closed && Number.isFinite(input.min) && Number.isFinite(input.max) ? [input] : []));
   const fresh: Compiled = {
+    ranges: open.length === inputs.length ? { min: Float64Array.from(open, ({ min }) => min), max: Float64Array.from(open, ({ max }) => max) } : null,
     layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels]   : input.type === 'list' ? input.choices : null)])]),
     inputs,
     known: inputs.map((input) => (input.categories ? new Set(input.categories) : input.type === 'list' ? new Set(input.choices) : null)),
@@ -138,6 +146,8 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   if (whole !== null) return { type: 'invalid', problems: [whole] };
 
   const list = rows as unknown[];
+  const plain = read === readVector ? readPlain(list, model) : null;
+  if (plain !== null) return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, plain, []), warnings };
   if (list.length * model.pixels > mostFitted) {
     const most = Math.floor(mostFitted / model.pixels);
     return { type: 'invalid', problems: [{ row: null, field: 'rows', code: 'too_many_rows', message: `There are ${list.length} pictures; at the size that the model looks at, ${most} fit into one request.`, remedy: `Send at most ${most} at once.` }] };
@@ -209,6 +219,29 @@ function check(signature: Signature, rows: unknown, limits: CheckLimits, read: R
   return { type: 'valid', rows: new ValidatedRows(list.length, model.layout, numbers, categories, pixels, lists), warnings };
 }
 
+/**
+ * What most requests are: lists of numbers within what was seen in training, about which there is nothing to say. Null for any other, which
+ * is looked at cell by cell.
+ * @returns [rows, inputs]
+ */
+function readPlain(rows: readonly unknown[], { ranges }: Compiled): Float64Array | null {
+  if (ranges === null) return null;
+  const { min, max } = ranges;
+  const width = min.length;
+  const numbers = new Float64Array(rows.length * width);
+  let next = 0;
+  for (const row of rows) {
+    if (!Array.isArray(row) || row.length !== width) return null;
+    for (let position = 0; position < width; position++) {
+      const value: unknown = row[position];
+      // NaN is within no range.
+      if (typeof value !== 'number' || !(value >= min[position]! && value <= max[position]!)) return null;
+      numbers[next++] = value;
+    }
+  }
+  return numbers;
+}
+
 const readObject: RowReader = (row, index, { inputs, names }, report) => {
   if (!isPlainObject(row)) {
     report({
@@ -241,6 +274,7 @@ const readObject: RowReader = (row, index, { inputs, names }, report) => {
 };
 
 const readVector: RowReader = (row, index, { inputs }, report) => {
+  if (Array.isArray(row) && row.length === inputs.length) return (position) => row[position] as unknown;
   const names = inputs.map((input) => input.name);
   if (!Array.isArray(row)) {
     report({
@@ -252,17 +286,14 @@ const readVector: RowReader = (row, index, { inputs }, report) => {
     });
     return null;
   }
-  if (row.length !== names.length) {
-    report({
-      row: index,
-      field: `rows[${index}]`,
-      code: 'wrong_length',
-      message: `Row ${index} has ${row.length} values instead of ${names.length}.`,
-      remedy: `Send ${names.length} values in the order ${list(names)}; null where an optional one is missing.`,
-    });
-    return null;
-  }
-  return (position) => row[position] as unknown;
+  report({
+    row: index,
+    field: `rows[${index}]`,
+    code: 'wrong_length',
+    message: `Row ${index} has ${row.length} values instead of ${names.length}.`,
+    remedy: `Send ${names.length} values in the order ${list(names)}; null where an optional one is missing.`,
+  });
+  return null;
 };
 
 /** More than this many of them were not chosen by a person or a catalogue. */

@@ -12,8 +12,11 @@ interface Answer {
   isElsewhere: boolean;
 }
 
-/** Units that lie with a process ahead of need. A killed process takes them with it until the window ends. */
-const block = { least: 100, most: 4096 };
+/**
+ * Units that lie with a process ahead of need. A killed process takes them with it until the window ends: so many at most, or a
+ * thousandth of what nobody has used or holds, where that is more. Large requests come with large limits.
+ */
+const block = { least: 100, most: 4096, mostOfFree: 0.001 };
 /** A block that lasts less long was too small. */
 const briefMs = 250;
 /** So long it is believed that there is nothing more. */
@@ -188,7 +191,8 @@ export class LeasedAccount implements Account {
 
   #nextBlock(): number {
     const lasted = performance.now() - this.#calledAt;
-    this.#block = lasted < briefMs ? Math.min(block.most, this.#block * 2) : Math.max(block.least, Math.ceil(this.#block / 2));
+    const most = Math.max(block.most, Math.floor(this.#free * block.mostOfFree));
+    this.#block = lasted < briefMs ? Math.min(most, this.#block * 2) : Math.max(block.least, Math.ceil(this.#block / 2));
     return Math.max(0, this.#block - this.#left);
   }
 

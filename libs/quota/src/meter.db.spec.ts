@@ -126,8 +126,8 @@ it('a process that was killed takes at most its block with it, until the window 
   const tenant = await world.tenant();
   const id = await limit(tenant, { limit: 1_000, period: 'DAY' });
   const actor = keyOf(tenant);
-  await (await startMeter()).take({ actor, endpoint: 'press', rows: 1 });
-  // As a kill leaves it: it answers no more calls.
+  // As a kill leaves it: it neither answers calls nor makes any.
+  await createMeter({ database: world.db.database, logger: silentLogger }).take({ actor, endpoint: 'press', rows: 1 });
   await world.db.asOwner(`UPDATE usage_leases SET lessee = gen_random_uuid(), seen_at = now() - interval '1 minute' WHERE account_id = $1`, [id]);
   const before = await used(tenant, id);
   expect(before).toBeLessThanOrEqual(1 + 100);

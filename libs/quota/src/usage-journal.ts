@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -32,10 +32,16 @@ export interface UsageJournalOptions {
   maxPending?: number;
 }
 
+/** An entry as it stands in a segment, and in what the database is sent: its text is made once. */
+interface Line {
+  tenantId: string;
+  text: string;
+}
+
 interface Segment {
   file: string;
   descriptor: number;
-  entries: PredictionUsage[];
+  lines: Line[];
 }
 
 /**
@@ -49,7 +55,7 @@ interface Segment {
 export class UsageJournal {
   readonly #options: Required<UsageJournalOptions>;
   #current: Segment | null = null;
-  #waiting: { entry: PredictionUsage; written: () => void; failed: (error: unknown) => void }[] = [];
+  #waiting: { line: Line; written: () => void; failed: (error: unknown) => void }[] = [];
   #pending = 0;
   #timers: NodeJS.Timeout[] = [];
   #flushing: Promise<void> = Promise.resolve();
@@ -80,7 +86,7 @@ export class UsageJournal {
     }
     this.#pending++;
     return new Promise((written, failed) => {
-      this.#waiting.push({ entry, written, failed });
+      this.#waiting.push({ line: lineOf(entry), written, failed });
       // One write for all requests that are answered together: it comes once all that they have to do now is done.
       if (this.#waiting.length === 1) process.nextTick(() => this.#write());
     });
@@ -89,17 +95,17 @@ export class UsageJournal {
   /** Sends what is written to the database. A failure keeps the entries for the next time. */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.then(async () => {
-      if (this.#current?.entries.length) this.#closeSegment();
+      if (this.#current?.lines.length) this.#closeSegment();
       while (this.#closed.length) {
         const segment = this.#closed[0]!;
         try {
-          await this.#insert(segment.entries);
+          await this.#insert(segment.lines);
         } catch (error) {
           this.#options.logger.warn({ error: String(error), pending: this.#pending }, 'usage did not reach the ledger; kept for the next time');
           return;
         }
         this.#closed.shift();
-        this.#pending -= segment.entries.length;
+        this.#pending -= segment.lines.length;
         await fs.rm(segment.file, { force: true }).catch((error: unknown) => {
           // Harmless: the next process that starts sends it again, under the same keys.
           this.#options.logger.warn({ error: String(error), file: segment.file }, 'a segment of the usage journal could not be removed');
@@ -138,9 +144,9 @@ export class UsageJournal {
     this.#waiting = [];
     try {
       this.#current ??= this.#openSegment();
-      appendFileSync(this.#current.descriptor, batch.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(''));
-      for (const { entry, written } of batch) {
-        this.#current.entries.push(entry);
+      append(this.#current.descriptor, batch.map(({ line }) => `${line.text}\n`).join(''));
+      for (const { line, written } of batch) {
+        this.#current.lines.push(line);
         written();
       }
     } catch (error) {
@@ -160,7 +166,7 @@ export class UsageJournal {
 
   #openSegment(): Segment {
     const file = path.join(this.#options.directory, `usage-${process.pid}-${randomUUID()}.ndjson`);
-    return { file, descriptor: openSync(file, 'ax', 0o600), entries: [] };
+    return { file, descriptor: openSync(file, 'ax', 0o600), lines: [] };
   }
 
   async #recover(): Promise<void> {
@@ -170,26 +176,26 @@ export class UsageJournal {
       const file = path.join(this.#options.directory, name);
       const text = await fs.readFile(file, 'utf8').catch(() => null);
       if (text === null) continue;
-      const entries = text.split('\n').flatMap(parseEntry);
-      await this.#insert(entries);
+      const lines = text.split('\n').flatMap(readLine);
+      await this.#insert(lines);
       // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
       const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
       if (isOld || !isProcessAlive(Number(match[1]))) {
         await fs.rm(file, { force: true });
-        this.#options.logger.info({ entries: entries.length }, 'took over usage that an ended process had not sent');
+        this.#options.logger.info({ entries: lines.length }, 'took over usage that an ended process had not sent');
       }
     }
   }
 
-  async #insert(entries: PredictionUsage[]): Promise<void> {
-    const byTenant = new Map<string, PredictionUsage[]>();
-    for (const entry of entries) {
-      const list = byTenant.get(entry.tenantId);
-      if (list) list.push(entry);
-      else byTenant.set(entry.tenantId, [entry]);
+  async #insert(lines: Line[]): Promise<void> {
+    const byTenant = new Map<string, string[]>();
+    for (const { tenantId, text } of lines) {
+      const list = byTenant.get(tenantId);
+      if (list) list.push(text);
+      else byTenant.set(tenantId, [text]);
     }
     for (const [tenantId, list] of byTenant) {
-      const inserted = this.#options.database.forTenant(tenantId).transaction((tx) => enterPredictions(tx, tenantId, list));
+      const inserted = this.#options.database.forTenant(tenantId).transaction((tx) => enter(tx, tenantId, `[${list.join(',')}]`));
       await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }
   }
@@ -199,39 +205,53 @@ export class UsageJournal {
   }
 
   /** Entries that the database refuses must not hold up everybody else's. Those of a tenant that is gone are nobody's any more. */
-  async #setAside(tenantId: string, entries: PredictionUsage[], error: unknown): Promise<void> {
+  async #setAside(tenantId: string, entries: string[], error: unknown): Promise<void> {
     if (!/violates|invalid input/.test(String(error))) throw error; // an outage passes: tried again
     if (await this.#isGone(tenantId)) {
       this.#options.logger.warn({ tenantId, entries: entries.length }, 'dropped usage of a tenant that is gone');
       return;
     }
     const file = path.join(this.#options.directory, `refused-${tenantId}.ndjson`);
-    await fs.appendFile(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
+    await fs.appendFile(file, entries.map((text) => `${text}\n`).join(''), { mode: 0o600 });
     this.#options.logger.error({ tenantId, entries: entries.length, file, error: String(error) }, 'the ledger refused usage; set aside for a person to look at');
   }
 }
 
+/** All of it, or an error. The system takes a text whole, but for a disk that fills up: only then is the rest counted in bytes. */
+function append(descriptor: number, text: string): void {
+  const written = writeSync(descriptor, text);
+  if (written === Buffer.byteLength(text)) return;
+  const bytes = Buffer.from(text);
+  for (let at = written; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+}
+
 /** Enters predictions of a tenant into the ledger: once, however often they are entered. */
-export async function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
+export function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
+  return enter(tx, tenantId, JSON.stringify(list));
+}
+
+async function enter(tx: TenantTx, tenantId: string, entries: string): Promise<void> {
   await tx.$executeRaw`
     WITH entered AS (
       INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
       SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
-      FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+      FROM jsonb_to_recordset(${entries}::jsonb) AS e("requestId" text, at timestamptz, actor text,
         "endpointId" text, "modelVersionId" text, rows int, units float8)
       ON CONFLICT DO NOTHING RETURNING *)
     ${addToHours}`;
 }
 
 /** A line cut off by a kill was never answered, so never billed. */
-function parseEntry(line: string): PredictionUsage[] {
-  if (!line) return [];
+function readLine(text: string): Line[] {
+  if (!text) return [];
   try {
-    return [JSON.parse(line) as PredictionUsage];
+    return [{ tenantId: (JSON.parse(text) as PredictionUsage).tenantId, text }];
   } catch {
     return [];
   }
 }
+
+const lineOf = (entry: PredictionUsage): Line => ({ tenantId: entry.tenantId, text: JSON.stringify(entry) });
 
 export function createUsageJournal(options: UsageJournalOptions): UsageJournal {
   return new UsageJournal(options);

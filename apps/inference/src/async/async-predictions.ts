@@ -1,11 +1,10 @@
 import { type Auth, createTenantBox, type Keyring } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import type { PictureDesk, Signature } from '@millrace/packaging';
 import { createPredictionQueue, defaultQueueLimits, type QueueLimits } from '@millrace/registry';
 import type { createAnswerOnce } from '../answer-once.ts';
+import type { PictureLook } from '../picture-look.ts';
 import type { Predictor } from '../predictor.ts';
-import { tooManyPictures } from '../routes.ts';
 import { createAsyncRoutes } from './async-routes.ts';
 import { createPredictionNews } from './prediction-news.ts';
 import { createPredictionRunner, type PredictionRunnerOptions } from './prediction-runner.ts';
@@ -25,22 +24,18 @@ export interface AsyncPredictionsOptions {
   auth: Auth;
   predictor: Predictor;
   createPredictor: PredictionRunnerOptions['createPredictor'];
-  pictures: Pick<PictureDesk, 'prepare'>;
+  lookAtPictures: PictureLook;
   answerOnce: ReturnType<typeof createAnswerOnce>;
   settings: AsyncOptions;
   logger: Logger;
 }
 
 /** Predictions that are accepted now and made later: the routes, and what makes them in this process. */
-export function createAsyncPredictions({ database, keyring, auth, predictor, createPredictor, pictures, answerOnce, settings, logger }: AsyncPredictionsOptions) {
+export function createAsyncPredictions({ database, keyring, auth, predictor, createPredictor, lookAtPictures, answerOnce, settings, logger }: AsyncPredictionsOptions) {
   const { slots = 4, leaseMs = 30_000, keptHours = 24 } = settings;
   const queue = createPredictionQueue({ database, box: createTenantBox(keyring), limits: { ...defaultQueueLimits, ...settings.limits }, leaseMs });
   const news = createPredictionNews({ database });
-  const lookAtPictures = async (input: unknown, signatures: readonly Signature[]): Promise<void> => {
-    if (!signatures.some(({ inputs }) => inputs.some(({ type }) => type === 'image'))) return;
-    if ((await pictures.prepare(input, signatures)) === 'busy') throw tooManyPictures();
-  };
-  const runner = createPredictionRunner({ queue, news, auth, createPredictor, lookAtPictures, slots, leaseMs, keptHours, logger });
+  const runner = createPredictionRunner({ queue, news, auth, createPredictor, slots, leaseMs, keptHours, logger });
   return {
     routes: createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }),
 

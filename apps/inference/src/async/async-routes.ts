@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
 import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
+import type { PictureLook } from '../picture-look.ts';
 import type { Predictor } from '../predictor.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, invalidRows, RequestError, shorten } from '../request-error.ts';
@@ -12,13 +13,12 @@ import { bodyOf, pinnedVersion, type Route, versionNumber } from '../routes.ts';
 import { readAsyncInput } from './async-input.ts';
 import { readPreference } from './preference.ts';
 import type { PredictionNews } from './prediction-news.ts';
-import type { PredictionRunnerOptions } from './prediction-runner.ts';
 
 export interface AsyncRoutesOptions {
   queue: PredictionQueue;
   news: PredictionNews;
   predictor: Pick<Predictor, 'describe' | 'onlyEndpoint'>;
-  lookAtPictures: PredictionRunnerOptions['lookAtPictures'];
+  lookAtPictures: PictureLook;
   answerOnce: ReturnType<typeof createAnswerOnce>;
 }
 
@@ -47,7 +47,7 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       // What would be refused later is refused now.
       const served = await predictor.describe(actor, model, version);
       const looked = structuredClone(asked.input); // looking at pictures may change it
-      await lookAtPictures(looked, [served.version.signature]);
+      await lookAtPictures(looked, { version: served.version, shares: [] });
       const { checked } = readAsyncInput(served.version.signature, looked);
       if (checked.type === 'invalid') throw invalidRows(checked.problems);
       if (body.hasNonFinite) throw nonFiniteJson();

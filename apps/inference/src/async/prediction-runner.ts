@@ -1,6 +1,5 @@
 import type { Actor, Auth } from '@millrace/auth';
 import { DomainError, type Logger } from '@millrace/kernel';
-import type { Signature } from '@millrace/packaging';
 import type { PredictionUsage } from '@millrace/quota';
 import { type ClaimedPrediction, mostAttempts, type PredictionFault, type PredictionQueue } from '@millrace/registry';
 import type { Predictor } from '../predictor.ts';
@@ -15,8 +14,6 @@ export interface PredictionRunnerOptions {
   auth: Pick<Auth, 'present'>;
   /** makes the predictions, and hands what is to be billed to the given journal instead of the usual one */
   createPredictor(journal: { record(usage: PredictionUsage): Promise<void> }): Predictor;
-  /** decodes large pictures in threads, before the rows are checked. @throws RequestError 503 */
-  lookAtPictures(input: unknown, signatures: readonly Signature[]): Promise<void>;
   /** predictions at a time; 0 leaves them to other processes */
   slots: number;
   leaseMs: number;
@@ -40,7 +37,7 @@ interface InHand {
  * Makes accepted predictions: claims them, of each tenant in turn, and makes them as the other routes do, under the rights that
  * whoever asked has by now and within the limits of that moment.
  */
-export function createPredictionRunner({ queue, news, auth, createPredictor, lookAtPictures, slots, leaseMs, keptHours, logger }: PredictionRunnerOptions) {
+export function createPredictionRunner({ queue, news, auth, createPredictor, slots, leaseMs, keptHours, logger }: PredictionRunnerOptions) {
   const inHand = new Map<string, InHand>();
   const lastServed = new Map<string, number>();
   const usages = new Map<string, PredictionUsage>();
@@ -98,8 +95,6 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, loo
     const begun = performance.now();
     try {
       const actor = await presentActor(held.caller);
-      const served = await predictor.describe(actor, held.endpointName, held.versionNumber ?? undefined);
-      await lookAtPictures(held.request.input, [served, ...served.shares].map(({ version }) => version.signature));
       const answer = await predictor.predict(
         {
           actor,
