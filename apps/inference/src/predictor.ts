@@ -126,7 +126,7 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
           rows,
           units: rows,
         });
-        if (serving.recordDays !== null) recorder.record({ tenantId, endpointId: served.endpoint.id, versionId: version.id, variant, predictionId, signature, predictions });
+        if (serving.recordDays !== null) recorder.record({ tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: call.versionNumber === undefined ? variant : 'STABLE', predictionId, signature, predictions });
         return {
           predictionId,
           versionNumber: version.number,

@@ -10,6 +10,7 @@ export interface GivenAnswer {
   tenantId: string;
   endpointId: string;
   versionId: string;
+  /** CANARY only where a share of the traffic came to it: who asks for a version by its number is no judge of a rollout */
   variant: Variant;
   predictionId: string;
   signature: Signature;
