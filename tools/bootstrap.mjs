@@ -36,7 +36,7 @@ export function nx(...args) {
 }
 
 export function nxEnvironment() {
-  return { ...process.env, NX_TUI: 'false', NX_DAEMON: 'false', NX_NO_CLOUD: 'true', FORCE_COLOR: '0' };
+  return { ...process.env, NX_TUI: 'false', NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_ISOLATE_PLUGINS: 'false', FORCE_COLOR: '0' };
 }
 
 /** Generates and builds what is stale. */

@@ -21,6 +21,7 @@ import { benchSurvival } from './survival.ts';
 import { benchTenancy } from './tenancy.ts';
 import { benchTrain } from './train.ts';
 import { benchTrees } from './trees.ts';
+import { benchWebhooks } from './webhooks.ts';
 
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   anomaly: benchAnomaly,
@@ -46,6 +47,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   tenancy: benchTenancy,
   train: benchTrain,
   trees: benchTrees,
+  webhooks: benchWebhooks,
 };
 
 const [name = '', ...parameters] = process.argv.slice(2);

@@ -29,6 +29,8 @@ import './modules/registry/live-score-types.ts';
 import './modules/registry/rollout-types.ts';
 import './modules/registry/rollout-mutations.ts';
 import './modules/registry/serving-mutations.ts';
+import './modules/registry/prediction-types.ts';
+import './modules/registry/webhook-mutations.ts';
 import './modules/registry/webhook-types.ts';
 import './modules/tenants/own-tenant-mutations.ts';
 import './modules/tenants/managed-tenant-types.ts';

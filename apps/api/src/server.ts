@@ -7,7 +7,7 @@ import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets
 import { createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createIdempotency, createQuota } from '@millrace/quota';
-import { createRegistry, createRollouts, createWebhookDeliveries, createWebhookSecrets } from '@millrace/registry';
+import { createPredictionCare, createPredictionQueue, createRegistry, createRollouts, createWebhookDeliveries, createWebhookRepeats, createWebhookSecrets } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -195,6 +195,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     registry: createRegistry({ database, storage, keyring }),
     rollouts,
     webhookSecrets,
+    webhookRepeats: createWebhookRepeats({ database }),
+    predictionCare: createPredictionCare({ database, queue: createPredictionQueue({ database, box }) }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
     async platformHealth(actor) {

@@ -1,7 +1,7 @@
 import type { Actor, Auth } from '@millrace/auth';
 import type { ContactStrip, Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
-import type { Registry, Rollouts, WebhookSecrets } from '@millrace/registry';
+import type { PredictionCare, Registry, Rollouts, WebhookRepeats, WebhookSecrets } from '@millrace/registry';
 import type { Training } from '@millrace/training';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
 import type { PlatformHealth } from './modules/tenants/platform-types.ts';
@@ -22,6 +22,9 @@ export interface Services {
   registry: Registry;
   rollouts: Rollouts;
   webhookSecrets: WebhookSecrets;
+  webhookRepeats: WebhookRepeats;
+  /** of predictions that are made later */
+  predictionCare: PredictionCare;
   runFeed: RunFeed;
   predictions: PredictionRelay;
   /** for operators */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import path from 'node:path';
 import { generateKey, platformTenantId } from '@millrace/auth';
+import { startPatience } from '@millrace/testkit';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { createApiWorld, irisSpec, type Member, password, type World } from './api-world.ts';
@@ -265,9 +266,9 @@ describe('a deleted tenant', () => {
 
 /** Polls a condition that a notification brings about; fails after the second that the product promises, unless given more. */
 async function until(condition: () => Promise<boolean>, patienceMs = 1_000): Promise<void> {
-  const deadline = Date.now() + patienceMs;
+  const isOver = startPatience(patienceMs);
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${patienceMs} ms`);
+    if (isOver()) throw new Error(`not within ${patienceMs} ms`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -42,6 +42,8 @@ export interface PredictionAnswer {
   warnings: readonly RowWarning[];
   /** of the limits of usage that it fell under */
   limits: readonly LimitStanding[];
+  /** for an answer that does not leave after all, and is not billed: it counts against no limit */
+  giveBack(): void;
   payload: Payload;
 }
 
@@ -135,6 +137,7 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
           overheadMs: performance.now() - call.startedAt - modelMs,
           warnings: reading.checked.warnings,
           limits: taken.standings(),
+          giveBack: () => taken.giveBack(),
           payload,
         };
       } catch (error) {

@@ -46,9 +46,11 @@ const rolloutOf = (tenant: TenantOfWorld) =>
   world.database.forTenant(tenant.tenantId).transaction((tx) => tx.rollout.findFirstOrThrow({ orderBy: { id: 'desc' } }));
 /** As if the step had begun earlier. */
 const bake = (tenant: TenantOfWorld) =>
-  world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$executeRaw`UPDATE rollouts SET step_started_at = step_started_at - interval '10 minutes'`);
+  world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$executeRaw`UPDATE rollouts SET step_started_at = step_started_at - interval '20 minutes'`);
+/** Judged by what the versions answer: how fast each is, a busy machine decides. */
+const rollbackOn = [{ metric: 'errorRate', op: '>', threshold: 0.02 }, { metric: 'refusedRate', op: '>', threshold: 0.1 }] as const;
 const start = (tenant: TenantOfWorld, changes: object = {}) =>
-  rollouts.start(tenant.owner, { endpointName: 'press', versionNumber: 2, steps: [50, 100], bakeSeconds: 60, minRequests: 5, ...changes });
+  rollouts.start(tenant.owner, { endpointName: 'press', versionNumber: 2, steps: [50, 100], bakeSeconds: 600, minRequests: 5, rollbackOn, ...changes });
 
 /** Until this many requests of the version are counted. */
 const counted = (tenant: TenantOfWorld, endpointId: string, variant: string, requests: number) =>
@@ -129,6 +131,9 @@ describe('a rollout', () => {
     await counted(tenant, endpointId, 'CANARY', 10);
     await rollouts.advance();
     expect(await rolloutOf(tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
+    await bake(tenant);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'SUCCEEDED', step: 1 }); // time was all that it lacked
   });
 
   it('is rolled back by itself when the new version refuses what the old one took', async () => {

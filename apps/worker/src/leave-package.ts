@@ -5,7 +5,7 @@ import type { TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
 const packageFolder = 'package';
 
-type Left = Omit<Extract<TrainerMessage, { type: 'trained' }>, 'type' | 'trials' | 'metrics' | 'optimisation'>;
+type Left = Omit<Extract<TrainerMessage, { type: 'trained' }>, 'type' | 'trials' | 'metrics' | 'notes' | 'optimisation'>;
 
 /** Leaves the files of a package in the work folder of a run. @returns what the worker is told of it */
 export async function leavePackage({ workDirectory }: TrainerJob, { modelPackage, agreement }: { modelPackage: ModelPackage; agreement: Agreement }): Promise<Left> {

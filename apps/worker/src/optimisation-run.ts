@@ -46,7 +46,7 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
 
 /** Leaves the chosen candidate's package in the work folder. */
 async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised, chosen: OptimisedCandidate, trials: TrialRecord[], table: Table, background: BackgroundRows, send: Send): Promise<void> {
-  const { steps, pipeline, appraisal, interval } = chosen;
+  const { steps, pipeline, appraisal, interval, bound } = chosen;
   const metric = selectionMetricOf(job.spec);
   const [score, parentScore] = [metricValue(chosen.metrics.test, metric), metricValue(outcome.base.metrics.test, metric)];
   const modelPackage = buildPackage(pipeline, {
@@ -75,7 +75,7 @@ async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised
     type: 'trained',
     trials,
     metrics: json(chosen.metrics.test),
-    optimisation: { steps: json(steps), metric, score, parentScore, loss: interval, cost: appraisal, parentCost: outcome.base.appraisal },
+    optimisation: { steps: json(steps), metric, score, parentScore, loss: interval, bound, cost: appraisal, parentCost: outcome.base.appraisal },
     ...(await leavePackage(job, { modelPackage, agreement })),
   });
 }
@@ -84,12 +84,12 @@ async function publish(job: TrainerJob, wanted: Optimisation, outcome: Optimised
 function trialRecords(outcome: Optimised, spec: TrainingSpec): TrialRecord[] {
   const metric = selectionMetricOf(spec);
   return [outcome.base, ...outcome.candidates].map((candidate, number): TrialRecord => {
-    const { steps, pipeline, metrics, validationLoss, interval, appraisal, fitTimeSeconds, reason } = candidate;
+    const { steps, pipeline, metrics, validationLoss, validationBound, interval, bound, appraisal, fitTimeSeconds, reason } = candidate;
     return {
       number,
       family: pipeline.estimator.family,
       parameters: json({ steps }),
-      metrics: json({ ...metrics, selectionMetric: metric, optimisation: { loss: interval, validationLoss, reason: reason ?? null, chosenOn: outcome.chosenOn } }),
+      metrics: json({ ...metrics, selectionMetric: metric, optimisation: { loss: interval, bound, validationLoss, validationBound, reason: reason ?? null, chosenOn: outcome.chosenOn } }),
       scoreVal: metrics.validation && metricValue(metrics.validation, metric),
       scoreTest: metricValue(metrics.test, metric),
       fitTimeSeconds,
@@ -101,16 +101,16 @@ function trialRecords(outcome: Optimised, spec: TrainingSpec): TrialRecord[] {
 
 /** Why there is no new version: every candidate loses too much, or none is better by the target. */
 function nothingFits({ candidates }: Optimised, { target, maxLoss = Infinity }: Optimisation): Failure {
-  const lost = candidates.map(({ validationLoss, interval }) => validationLoss ?? interval?.loss ?? Infinity);
+  const most = candidates.map(({ validationBound, bound }) => (validationBound ?? bound)?.atMost ?? Infinity);
   const gain = target === 'LATENCY' ? 'faster' : 'smaller';
-  if (lost.some((loss) => loss > maxLoss)) {
-    const least = Math.min(...lost.filter((loss) => loss > maxLoss));
-    const nearest = Number.isFinite(least) ? ` The nearest of those beyond loses ${Number(least.toPrecision(3))}.` : '';
+  if (most.some((loss) => loss > maxLoss)) {
+    const least = Math.min(...most.filter((loss) => loss > maxLoss));
+    const nearest = Number.isFinite(least) ? ` The nearest of those beyond may lose up to ${Number(least.toPrecision(3))}.` : '';
     return {
       code: 'LOSS_TOO_GREAT',
       field: 'maxLoss',
-      message: `None of ${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} is ${target ? `${gain} and ` : ''}at most ${maxLoss} points worse.${nearest}`,
-      remedy: 'Look at the candidates; allow a greater loss, or choose other steps.',
+      message: `None of ${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} is ${target ? `${gain} and ` : ''}shown to be at most ${maxLoss} points worse.${nearest}`,
+      remedy: 'Look at the candidates; allow a greater loss, choose other steps, or train on more rows: few cannot show that little is lost.',
       fault: 'USER',
     };
   }

@@ -6,7 +6,7 @@ import type { BackendName } from '@millrace/learning';
 import { type ModelPackage, type PackageFiles, verifyPackage } from '@millrace/packaging';
 import { placeInLine, type Registry } from '@millrace/registry';
 import type { ArtefactStore } from '@millrace/storage';
-import type { ClaimedRun, EpochValues, Failure, ProgressReport, RunQueue } from '@millrace/training';
+import { type ClaimedRun, type EpochValues, type Failure, type ProgressReport, type RunQueue, storageRemedy } from '@millrace/training';
 import type { TrainingSpec } from '@millrace/configuration';
 import { trainerEnvironment } from './environment.ts';
 import { limitsOf, outOfMemory, watchLimits } from './run-limits.ts';
@@ -57,6 +57,13 @@ const baseGone: Failure = {
   remedy: 'Choose another version.',
   fault: 'USER',
 };
+
+const storageFull = ({ used, limit }: { used: bigint; limit: bigint }, bytes: number): Failure => ({
+  code: 'STORAGE_FULL',
+  message: `The package of the new version has ${bytes} bytes, and ${used} of ${limit} bytes of your storage are in use.`,
+  remedy: storageRemedy,
+  fault: 'USER',
+});
 
 /** How Node ends when its heap is full. */
 const isOutOfMemory = ({ code, signal }: { code: number | null; signal: string | null }): boolean => code === 134 || signal === 'SIGABRT';
@@ -221,6 +228,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
           spec: run.spec as unknown as TrainingSpec,
           checkpointPath,
           bases,
+          ...(claimed.gate === undefined ? {} : { gate: claimed.gate }),
           ...(optimisation ? { optimisation } : {}),
           workDirectory: folder,
           backend: run.device === 'CPU' && options.backend === 'cuda' ? 'wasm' : options.backend,
@@ -355,7 +363,16 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       sizeBytes: trained.packageSizeBytes,
       gzipBytes: trained.packageSizeGzBytes,
     };
+    const holding = await queue.holdStorage(lease, modelVersionId, modelPackage.sizeBytes);
+    if (holding.type === 'lost') return false;
+    if (holding.type === 'quota-exceeded') {
+      // What was tried stays to be looked at; none of it became a version.
+      await queue.report(lease, { trials: trained.trials.map((trial) => ({ ...trial, best: false })) });
+      return (await queue.fail(lease, storageFull(holding, modelPackage.sizeBytes), seconds)) === 'failed';
+    }
+    for (const abandoned of holding.abandoned) await options.registry.removePackage(lease.tenantId, abandoned);
     await options.registry.storePackage(lease.tenantId, modelVersionId, modelPackage);
+    for (const { type, data } of trained.notes ?? []) await queue.noteEvent(lease, type, data);
     const base = claimed.optimisation?.base;
     const outcome = await queue.complete(lease, {
       trials: trained.trials,

@@ -1,6 +1,6 @@
 import { decodeImage, fitImage } from '@millrace/images';
 import type { FittedPipeline, Row, Table } from '@millrace/learning';
-import { agreementRows } from './sample-rows.ts';
+import { agreementRows, spread } from './sample-rows.ts';
 
 /** The same rows as serving takes them and as the training engine does. */
 export interface SampledRows {
@@ -11,10 +11,10 @@ export interface SampledRows {
 /** As many as data sets take. */
 const maxPixels = 2 ** 24;
 
-/** Pictures to compare the engines on: those of test rows first, then others. Serving gets them decoded, at the model's size. */
+/** Pictures to compare the engines on: those of test rows first, then others, of both from all over the table. Serving gets them decoded, at the model's size. */
 export function samplePictures({ rows, pictures }: Table, image: NonNullable<FittedPipeline['image']>, testRows: Int32Array, most = agreementRows): SampledRows {
   const tested = new Set(testRows);
-  const order = [...testRows, ...Array.from({ length: rows }, (_, row) => row).filter((row) => !tested.has(row))].slice(0, most);
+  const order = [...Array.from(spread(testRows.length, most), (place) => testRows[place]!), ...Array.from(spread(rows, most)).filter((row) => !tested.has(row))].slice(0, most);
   const files = order.map((row) => pictures!.values[row]!);
   const served = files.map((bytes) => {
     const decoded = decodeImage(bytes, { maxPixels });

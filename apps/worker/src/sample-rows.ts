@@ -3,7 +3,7 @@ import type { FittedPipeline, Row, Table } from '@millrace/learning';
 /** Answers on which the engines are compared. */
 export const agreementRows = 200;
 
-/** Rows to compare the engines on: test rows first, then others; without those that serving would refuse as incomplete. */
+/** Rows to compare the engines on: test rows first, then others, of both from all over the table; without those that serving would refuse as incomplete. */
 export function sampleRows(table: Table, features: FittedPipeline['features'], testRows: Int32Array, most = agreementRows): Row[] {
   const rows: Row[] = [];
   const columns = features.map((feature) => {
@@ -20,8 +20,14 @@ export function sampleRows(table: Table, features: FittedPipeline['features'], t
     }
     rows.push(row);
   };
-  for (const index of testRows) if (rows.length < most) take(index);
+  for (const place of spread(testRows.length, most)) if (rows.length < most) take(testRows[place]!);
   const taken = new Set(testRows);
-  for (let index = 0; index < table.rows && rows.length < most; index++) if (!taken.has(index)) take(index);
+  for (const index of spread(table.rows, most)) if (rows.length < most && !taken.has(index)) take(index);
   return rows;
+}
+
+/** All places up to a count, in an order in which the first `some` are spread evenly over them. */
+export function* spread(count: number, some: number): Generator<number> {
+  const step = Math.max(1, Math.floor(count / some));
+  for (let from = 0; from < step; from++) for (let place = from; place < count; place += step) yield place;
 }

@@ -1,7 +1,7 @@
 import type { Optimisation, TrainingSpec } from '@millrace/configuration';
 import type { BackendName } from '@millrace/learning';
 import type { Agreement } from '@millrace/packaging';
-import type { VersionOptimisation } from '@millrace/registry';
+import type { GateForVersions, placeInLine } from '@millrace/registry';
 import type { Failure, TrialRecord } from '@millrace/training';
 
 /** What the worker tells a training process: its job once, then perhaps to stop, with or without a last checkpoint. */
@@ -21,6 +21,8 @@ export interface TrainerJob {
   checkpointPath: string | null;
   /** by the place of each model: the version that it begins with, and where the graph of its package lies */
   bases: ({ modelVersionId: string; graphPath: string } | null)[];
+  /** of a run that compresses what it has chosen: what the model lets a version lose; null for nothing but what is declared */
+  gate?: GateForVersions | null;
   /** of a run that makes a version from another: what to do, and where the files of the other's package lie */
   optimisation?: OptimisationJob;
   /** the process's own scratch folder */
@@ -49,6 +51,8 @@ export type TrainerMessage =
       type: 'trained';
       trials: TrialRecord[];
       metrics: Record<string, unknown>;
+      /** what else the events of the run tell */
+      notes?: { type: string; data: { message: string; remedy?: string } }[];
       agreement: Agreement;
       /** folder with the files of the package */
       packageFolder: string;
@@ -56,7 +60,7 @@ export type TrainerMessage =
       packageSizeBytes: number;
       packageSizeGzBytes: number;
       /** of a version made from another: how they compare */
-      optimisation?: Omit<VersionOptimisation, 'parent' | 'origin' | 'lossFromOrigin'>;
+      optimisation?: Parameters<typeof placeInLine>[0];
     }
   | { type: 'cancelled' }
   | { type: 'paused' }

@@ -9,6 +9,7 @@ import { type Agreement, buildPackage, loadModel, type ModelPackage, readConvolu
 import type { Failure, TrialRecord } from '@millrace/training';
 import { runAnomaly } from './anomaly-run.ts';
 import { backgroundOf, importanceOf } from './background.ts';
+import { type CompressedModel, type CompressionOutcome, type CompressionReport, compressChosen, noteOf } from './compression.ts';
 import { dividedRows } from './divided-rows.ts';
 import { runForecast } from './forecast-run.ts';
 import { leavePackage } from './leave-package.ts';
@@ -93,7 +94,7 @@ async function run(job: TrainerJob): Promise<void> {
       failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' },
     });
   }
-  await publish(job, outcome, table);
+  await publish(job, outcome, table, sendPausing);
 }
 
 /** Where the progress of a job is kept; a run that is to pause is over with its next checkpoint. */
@@ -130,18 +131,25 @@ async function forward(event: TrainEvent, { spec }: TrainerJob): Promise<void> {
   }
 }
 
-/** Packs every trial for the leaderboard, and leaves the best one's package in the work folder. */
-async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: 'trained' }>, table: Table): Promise<void> {
+/** Packs every trial for the leaderboard, and leaves the package of the best one, or of what compression made of it, in the work folder. */
+async function publish(job: TrainerJob, outcome: Trained, table: Table, sendPausing: (message: TrainerMessage) => Promise<void>): Promise<void> {
+  const compression = job.spec.compress ? await compressBest(job, outcome, table) : null;
+  if (compression?.type === 'cancelled') return sendPausing(compression);
+  const { report, model: compressed } = compression ?? { report: null, model: null };
+  const packed: Packed[] = outcome.trials.map((trial, index) => ({ trial, isVersion: index === outcome.best && report?.kept !== true, ...(index === outcome.best && report?.kept === false ? { report } : {}) }));
+  if (compressed && report) packed.push({ ...compressedTrial(outcome, compressed), isVersion: report.kept, report });
+
   const trials: TrialRecord[] = [];
   let best: { modelPackage: ModelPackage; agreement: Agreement } | undefined;
   let importance: Awaited<ReturnType<typeof importanceOf>> = null;
-  for (const [index, trial] of outcome.trials.entries()) {
-    if (trial.appraisal && index !== outcome.best) {
-      trials.push(trialRecord(trial, index, outcome, trial.appraisal));
+  for (const entry of packed) {
+    const { trial, isVersion } = entry;
+    if (trial.appraisal && !isVersion) {
+      trials.push(trialRecord(entry, outcome, trial.appraisal));
       continue;
     }
     const modelPackage = buildPackage(trial.pipeline, {
-      metrics: json({ ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric }),
+      metrics: json({ ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, ...compressionOf(entry) }),
       lineage: json({
         modelVersionId: job.modelVersionId,
         runId: job.runId,
@@ -159,24 +167,62 @@ async function publish(job: TrainerJob, outcome: Extract<TrainOutcome, { type: '
     const model = await loadModel(modelPackage.files);
     try {
       const rows = samples(table, trial.pipeline, outcome.split.test);
-      const predTimeMsP50 = await timeOneRow(model, rows.served[0]);
-      trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
-      if (index !== outcome.best) continue;
+      const predTimeMsP50 = trial.appraisal?.predTimeMsP50 ?? (await timeOneRow(model, rows.served[0]));
+      trials.push(trialRecord(entry, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
+      if (!isVersion) continue;
       best = { modelPackage, agreement: await compareEngines(trial.pipeline, model, rows) };
       importance = await importanceOf(model, table, trial.pipeline, outcome.split.test);
     } finally {
       await model.close();
     }
   }
-  const packed = new Set(trials.map(({ number }) => number));
-  trials.push(...(outcome.search ?? []).filter(({ number }) => !packed.has(number)).map(searchedRecord));
+  const known = new Set(trials.map(({ number }) => number));
+  trials.push(...(outcome.search ?? []).filter(({ number }) => !known.has(number)).map(searchedRecord));
+  const version = packed.find(({ isVersion }) => isVersion)!;
   await send({
     type: 'trained',
     trials,
-    metrics: json({ ...outcome.trials[outcome.best]!.metrics.test, ...(importance ? { importance } : {}) }) as Record<string, unknown>,
+    metrics: json({ ...version.trial.metrics.test, ...(importance ? { importance } : {}), ...compressionOf(version) }) as Record<string, unknown>,
+    ...(report ? { notes: [noteOf(report)] } : {}),
     ...(await leavePackage(job, best!)),
   });
 }
+
+type Trained = Extract<TrainOutcome, { type: 'trained' }>;
+
+/** A row of the leaderboard of which there is a model. */
+interface Packed {
+  trial: Trial;
+  /** whether it becomes the version: what was chosen, or what compression made of it */
+  isVersion: boolean;
+  report?: CompressionReport;
+}
+
+async function compressBest(job: TrainerJob, outcome: Trained, table: Table): Promise<CompressionOutcome> {
+  savesWhenStopped = true; // a checkpoint of the training is there, and the rest is quickly made anew
+  if (pausing) abort.abort();
+  const { model: number, pipeline, family } = outcome.trials[outcome.best]!;
+  await send({ type: 'trial-started', trial: number, trials: outcome.trials.length + 1, family });
+  return compressChosen(job, { number, pipeline, metric: outcome.selectionMetric }, table, { backend: outcome.backend, signal: abort.signal });
+}
+
+/** Stands after all others in the leaderboard. */
+function compressedTrial(outcome: Trained, { steps, pipeline, metrics, fitTimeSeconds, cost }: CompressedModel): { trial: Trial } {
+  const chosen = outcome.trials[outcome.best]!;
+  const numbers = [...outcome.trials.map(({ model }) => model), ...(outcome.search ?? []).map(({ number }) => number)];
+  const { search: _search, ...rest } = chosen;
+  const trial: Trial = {
+    ...rest,
+    model: Math.max(...numbers) + 1,
+    parameters: { ...chosen.parameters, compressed: steps.map(({ method }) => method) },
+    pipeline,
+    metrics: { ...chosen.metrics, ...metrics, slices: [] },
+    fitTimeSeconds, epochs: 0, bestEpoch: 0, history: [], appraisal: cost,
+  };
+  return { trial };
+}
+
+const compressionOf = ({ report }: Packed) => (report ? { compression: report } : {});
 
 /** What can be read off a model itself. */
 function explained({ pipeline }: Trial) {
@@ -184,12 +230,8 @@ function explained({ pipeline }: Trial) {
   return coefficients && { coefficients };
 }
 
-function trialRecord(
-  trial: Trial,
-  index: number,
-  outcome: Extract<TrainOutcome, { type: 'trained' }>,
-  cost: Appraisal,
-): TrialRecord {
+function trialRecord(entry: Packed, outcome: Trained, cost: Appraisal): TrialRecord {
+  const { trial, isVersion } = entry;
   return {
     number: trial.model,
     family: trial.family,
@@ -198,12 +240,13 @@ function trialRecord(
       ...trial.metrics, ...explained(trial), rows: dividedRows(outcome), selectionMetric: outcome.selectionMetric, epochs: trial.epochs, bestEpoch: trial.bestEpoch,
       ...(trial.search ? { search: trial.search } : {}),
       ...(trial.personalisation ? { personalisation: trial.personalisation } : {}),
+      ...compressionOf(entry),
     }),
     scoreVal: trial.search?.score ?? (trial.metrics.validation && metricValue(trial.metrics.validation, outcome.selectionMetric)),
     scoreTest: metricValue(trial.metrics.test, outcome.selectionMetric),
     fitTimeSeconds: trial.fitTimeSeconds,
     ...cost,
-    best: index === outcome.best,
+    best: isVersion,
   };
 }
 

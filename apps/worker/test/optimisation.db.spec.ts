@@ -86,11 +86,72 @@ describe('a version made from another', () => {
     expect(run.trials.map(({ number, best }) => [number, best]).sort()).toEqual([[0, false], [1, false]]);
   });
 
+  it('is not stored where the tenant has no room for its package, and what was tried stays to be looked at', async () => {
+    const used = async () => (await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'STORAGE_BYTES')!.used;
+    const setLimit = (bytes: bigint) => world.db.asOwner(`UPDATE quota_counters SET limit_value = $2 WHERE tenant_id = $1 AND resource = 'STORAGE_BYTES'`, [tenant.tenantId, bytes]);
+    const before = await used();
+    expect(before).toBeGreaterThanOrEqual(BigInt(trained.modelVersion!.sizeBytes) + BigInt(smaller.sizeBytes)); // the packages of runs count
+    await setLimit(before + 10n);
+    const steps = { steps: [{ method: 'quantise', to: 'float16' }] };
+    const run = await optimised(trained.modelVersion!.id, steps);
+    expect(run).toMatchObject({ status: 'FAILED', failureCode: 'STORAGE_FULL', failureMessage: expect.stringContaining(`${before} of ${before + 10n} bytes`), failureRemedy: expect.stringContaining('Delete versions'), modelVersion: null });
+    expect(run.trials.map(({ number, best }) => [number, best]).sort()).toEqual([[0, false], [1, false]]);
+    expect(await used()).toBe(before);
+    await setLimit(2n ** 40n);
+    const made = (await optimised(trained.modelVersion!.id, steps)).modelVersion!;
+    expect(await used()).toBe(before + made.sizeBytes);
+    await world.registry.deleteVersion(tenant.owner.actor, made.id);
+    expect(await used()).toBe(before);
+  });
+
   it('is not made of what is gone by then', async () => {
     const outcome = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: smaller.id, steps: [{ method: 'distil', units: [4] }], device: 'GPU' });
     if (outcome.type !== 'submitted') throw new Error(outcome.type);
     expect((await world.registry.deleteVersion(tenant.owner.actor, smaller.id)).type).toBe('deleted');
     await world.db.asOwner(`UPDATE runs SET device = 'AUTO' WHERE id = $1`, [outcome.run.id]); // now a worker takes it
     expect(await until(outcome.run.id, isOver)).toMatchObject({ status: 'FAILED', failureCode: 'BASE_DELETED', failureField: 'modelVersionId', attempt: 1 });
+  });
+});
+
+describe('a run that compresses what it has chosen', () => {
+  const compressing = async (compress: object) => until((await tenant.run(await tenant.iris(), { ...(trained.spec as object), compress }, 'flowers')).id, isOver);
+  const reportOf = (metrics: unknown) => (metrics as { compression: object }).compression;
+
+  it('makes the smaller model the version where it is shown to lose no more than is allowed, and shows both', async () => {
+    const run = await compressing({ targetSparsity: 0.5, quantize: 'int8_static', maxLoss: 100 });
+    expect(run.status).toBe('SUCCEEDED');
+    const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number); // between them the baseline
+    expect([chosen!.best, made!.best, made!.family]).toEqual([false, true, 'dense']);
+    expect(Number(made!.sizeGzBytes)).toBeLessThan(Number(chosen!.sizeGzBytes));
+    expect(chosen!.scoreTest).toBe(trained.trials.find(({ best }) => best)!.scoreTest);
+    const version = run.modelVersion!;
+    expect(version).toMatchObject({ status: 'READY', family: 'dense' });
+    expect(version.metrics).toMatchObject({ f1: made!.scoreTest });
+    const report = reportOf(version.metrics);
+    expect(report).toEqual(reportOf(made!.metrics));
+    expect(report).toMatchObject({ kept: true, of: 0, warning: null, maxLoss: 100, score: made!.scoreTest, uncompressedScore: chosen!.scoreTest, loss: { rows: 30 }, steps: [{ method: 'prune' }, { method: 'quantise', to: 'int8' }] });
+    expect(run.events.find(({ type }) => type === 'compressed')!.data).toMatchObject({ message: expect.stringContaining('prune, quantise') });
+    const files = await world.registry.readPackage(version);
+    const model = await loadModel(files, { digest: version.packageSha256 });
+    expect(Buffer.from(files.get('model.onnx')!).includes('MatMulInteger')).toBe(true);
+    await model.close();
+  });
+
+  it('keeps the uncompressed one, with a warning, where the gate of the model allows less', async () => {
+    const { modelId } = trained.modelVersion!;
+    await world.registry.savePolicy(tenant.owner.actor, { modelId, approvalRequired: false, gate: null, optimisedAtMostWorse: 0, keepVersions: null });
+    const run = await compressing({ targetSparsity: 0.9, maxLoss: 100 });
+    expect(run.status).toBe('SUCCEEDED');
+    const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number);
+    expect([chosen!.best, made!.best]).toEqual([true, false]);
+    const warning = { message: expect.stringMatching(/uncompressed.*at most 0 are allowed/), remedy: expect.stringContaining('maxLoss') };
+    for (const { metrics } of [chosen!, made!, run.modelVersion!]) expect(reportOf(metrics)).toMatchObject({ kept: false, maxLoss: 0, warning });
+    expect(run.events.find(({ type }) => type === 'not-compressed')!.data).toMatchObject(warning);
+    expect(run.modelVersion!.packageSha256).not.toBe(trained.modelVersion!.packageSha256); // another version of the same weights
+  });
+
+  it('is refused before it waits where no model can be compressed that way', async () => {
+    const outcome = await world.training.submit(tenant.owner.actor, { datasetVersionId: trained.datasetVersionId, modelName: 'flowers', spec: { ...irisSpec, models: [{ family: 'linear' }], compress: { quantize: 'int8_static' } } });
+    expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.compress.quantize', remedy: expect.stringContaining('Add a network') }] });
   });
 });

@@ -1,4 +1,5 @@
 import { checkAnomaly } from './anomaly.ts';
+import { checkCompression } from './check-compression.ts';
 import { checkTreeModel, isTreeModel } from './check-trees.ts';
 import { learnsByTrainer } from './families.ts';
 import { checkForecast } from './forecast.ts';
@@ -74,9 +75,14 @@ export function needsValidation(spec: TrainingSpec): boolean {
  * problem found, each with the field and the remedy. The trainer makes the same checks again on the data itself.
  */
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
-  const { personalisation } = spec;
-  return personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+  const { personalisation, compress } = spec;
+  const problems = personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
+  const kind = uncompressed.find((block) => spec[block] !== undefined) ?? null;
+  return compress ? [...problems, ...checkCompression({ compress, families: spec.models.map(({ family }) => family), kind })] : problems;
 }
+
+/** Blocks of a configuration whose models cannot be compressed. */
+const uncompressed = ['forecast', 'recommendation', 'survival', 'anomaly', 'personalisation'] as const;
 
 function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, anomaly, survival, recommendation } = spec;

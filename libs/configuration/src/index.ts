@@ -11,6 +11,8 @@ export {
   type Task,
   taskOf,
 } from './check-spec.ts';
+export { type CompressionSteps, compressionSteps } from './check-compression.ts';
+export type { Compression } from './compression.ts';
 export { completeSettings, learnsByTrainer } from './families.ts';
 export type {
   BaselineSettings, BaseSettings, BoostedTreesSettings, ConvolutionalSettings, DenseSettings, LinearSettings, ModelFamily, ModelSettings, NearestNeighboursSettings, RandomForestSettings,
@@ -37,8 +39,9 @@ export {
 } from './survival.ts';
 export { type PersonalisationSettings } from './personalisation.ts';
 export {
-  checkOptimisation, defaultMaxLoss, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
+  checkOptimisation, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
 } from './optimisation.ts';
+export { defaultMaxLoss } from './greatest-loss.ts';
 export { locateProblems } from './locate-problems.ts';
 export type { SpecProblem } from './spec-problem.ts';
 export { isSearch, maxSearchTrials, parseTrainingSpec, readsImages, selectionMetrics, trainingSpecJsonSchema } from './training-spec.ts';

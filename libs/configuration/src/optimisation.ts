@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ModelFamily } from './families.ts';
+import { greatestLossSchema } from './greatest-loss.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { problemsOfIssue, type SelectionMetric, selectionMetrics } from './training-spec.ts';
 
@@ -73,7 +74,7 @@ const optimisationSchema = z
     base: z.string().min(1).max(100).meta({ title: 'Base', description: 'Id of the model version to start from. It stays as it is.' }),
     steps: z.array(stepSchema).min(1).max(5).optional().meta({ title: 'Steps', description: 'What to do, in this order. Or give a target instead.' }),
     target: z.enum(['SIZE', 'LATENCY']).optional().meta({ title: 'Target', description: 'Find by itself what makes the model smallest or fastest within the greatest loss.' }),
-    maxLoss: z.number().min(0).max(100).optional().meta({
+    maxLoss: greatestLossSchema.optional().meta({
       title: 'Greatest loss',
       description:
         'How much worse it may be, in points of the selection metric: of a share such as accuracy in percentage points, of an error such as RMSE in percent of the error of the base. ' +
@@ -88,9 +89,6 @@ export type OptimisationMethod = OptimisationStep['method'];
 
 /** How a model version is to be made smaller or faster: by these steps, or by those that are found for a target. Exactly one of the two is given. */
 export type Optimisation = z.output<typeof optimisationSchema>;
-
-/** The greatest loss where a target is given and no loss, in points. */
-export const defaultMaxLoss = 0.5;
 
 /** Whether less of a metric is better: its loss then counts in percent of the error of the base, else in percentage points. */
 export const isErrorMetric = (metric: SelectionMetric): boolean => selectionMetrics[metric].direction === 'lower';

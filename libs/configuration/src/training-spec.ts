@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anomalySchema } from './anomaly.ts';
+import { compressionSchema } from './compression.ts';
 import { modelSchema } from './families.ts';
 import { forecastSchema } from './forecast.ts';
 import { personalisationSchema } from './personalisation.ts';
@@ -237,6 +238,7 @@ export const trainingSpecSchema = z
     personalisation: personalisationSchema.optional(),
     anomaly: anomalySchema.optional(),
     selection: selectionSchema.prefault({}),
+    compress: compressionSchema.optional(),
   })
   .transform((spec, context) => {
     const models = spec.models ?? (isSearch(spec) || spec.survival ? [] : [modelSchema.parse({ family: readsImages(spec) ? 'convolutional' : 'dense' })]);

@@ -2,7 +2,7 @@ export { type Backend, type BackendName, selectBackend } from './backend.ts';
 export { type Coefficients, coefficientsOf } from './coefficients.ts';
 export { engineVersion } from './engine-version.ts';
 export type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
-export { metricValue } from './metrics.ts';
+export { type Metrics, metricValue } from './metrics.ts';
 export { predict, type Prediction, type Row } from './predict.ts';
 export type { ColumnData, ImageColumn, Table } from './table.ts';
 export { type CheckpointStore, train, type TrainEvent, type TrainOutcome, type Trial } from './train.ts';
@@ -20,5 +20,6 @@ export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './
 export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';
+export { compress, type CompressOutcome } from './optimisation/compress.ts';
 export { optimise } from './optimisation/optimise.ts';
-export type { LossInterval, OptimisedCandidate, OptimiseEvent, OptimiseOptions, OptimiseOutcome } from './optimisation/outcome.ts';
+export type { LossBound, LossInterval, OptimisedCandidate, OptimiseEvent, OptimiseOptions, OptimiseOutcome } from './optimisation/outcome.ts';

@@ -90,6 +90,27 @@ export function createQuota({ database }: { database: Database }) {
       await close(tx, tenantId, subject, resource, 'RELEASED', 0n);
     },
 
+    /** Releases all that is held for subjects that begin so. @returns them */
+    async releaseHeld(tx: TenantTx, tenantId: string, prefix: string, resource: QuotaResource): Promise<string[]> {
+      const held = await tx.$queryRaw<{ subject: string }[]>`
+        SELECT subject FROM reservations
+        WHERE tenant_id = ${tenantId} AND resource = ${resource}::quota_resource AND status = 'HELD' AND starts_with(subject, ${prefix})`;
+      for (const { subject } of held) await close(tx, tenantId, subject, resource, 'RELEASED', 0n);
+      return held.map(({ subject }) => subject);
+    },
+
+    /** Keeps what was held for one subject, for good, for another that has come of it. */
+    async settleFor(tx: TenantTx, tenantId: string, subject: string, resource: QuotaResource, actual: bigint, heir: string): Promise<void> {
+      await close(tx, tenantId, subject, resource, 'SETTLED', actual);
+      await tx.reservation.updateMany({ where: { tenantId, subject, resource }, data: { subject: heir } });
+    },
+
+    /** Why nothing more can be held at all; null while something may. */
+    async fullness(tx: TenantTx, tenantId: string, resource: QuotaResource): Promise<QuotaExceeded | null> {
+      const counter = await tx.quotaCounter.findUnique({ where: { tenantId_resource: { tenantId, resource } } });
+      return counter && counter.used >= counter.limit ? exceeded({ resource, amount: 1n, subject: '' }, counter) : null;
+    },
+
     async listCounters(actor: Actor): Promise<QuotaCounterView[]> {
       requirePermission(actor, 'usage:read');
       const { tenantId } = actor;

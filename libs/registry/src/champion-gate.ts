@@ -13,6 +13,25 @@ export type GateRefusal =
   /** `previous` is the champion's score */
   | { type: 'gate-closed'; message: string };
 
+/** What new versions of a model are held to, as far as a run must know it. */
+export interface GateForVersions {
+  /** points that an optimised version may lose; null for any */
+  optimisedAtMostWorse: number | null;
+  /** what the successor of the champion is compared with; null where there is no gate, no champion or no such score */
+  champion: (Gate & { score: number; isError: boolean }) | null;
+}
+
+/** Null of a model that is not there yet. */
+export async function findGate(tx: TenantTx, tenantId: string, modelName: string): Promise<GateForVersions | null> {
+  const model = await tx.model.findUnique({ where: { tenantId_name: { tenantId, name: modelName } } });
+  if (!model) return null;
+  const { optimisedAtMostWorse } = model;
+  const gate = model.gate as Gate | null;
+  const champion = gate && (await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: model.id, name: championAlias } }, include: { version: true } }));
+  const score = gate && champion ? scoreOf(champion.version, gate.metric) : null;
+  return { optimisedAtMostWorse, champion: gate && score !== null ? { ...gate, score, isError: isError(gate.metric) } : null };
+}
+
 /** Scores of which less is better; of all others more is. As the metrics of a version name them. */
 const errors = new Set(['rmse', 'mae', 'mape', 'smape', 'mase', 'pinball', 'logLoss', 'brierScore', 'brier', 'loss', 'intervalWidth']);
 

@@ -1,5 +1,5 @@
 export { type ClaimedImport, createImportQueue, type ImportedVersion, type ImportQueue } from './model-imports.ts';
-export { type Gate } from './champion-gate.ts';
+export { findGate, type Gate, type GateForVersions } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
 export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
 export { createFeedbackDesk, type FeedbackDesk, type GiveFeedbackOutcome, longestSource } from './feedback.ts';
@@ -10,6 +10,7 @@ export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';
 export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
+export { type CancelPredictionOutcome, createPredictionCare, type PredictionCare, seesPrediction, whereSeen } from './prediction-care.ts';
 export { createPredictionRecorder, type GivenAnswer, type PredictionRecorder } from './prediction-recorder.ts';
 export { sweepRecordings } from './recording-sweep.ts';
 export {
@@ -27,6 +28,7 @@ export {
 export { type PredictionView, viewPrediction } from './prediction-view.ts';
 export { createWebhookDeliveries, type WebhookDeliveries } from './webhook-deliveries.ts';
 export { type WebhookEvent, webhookEvents } from './webhook-events.ts';
+export { createWebhookRepeats, type WebhookRepeats } from './webhook-repeats.ts';
 export { createWebhookSecrets, type RotateWebhookSecretOutcome, type WebhookSecrets } from './webhook-secrets.ts';
 export {
   type CreateEndpointOutcome,

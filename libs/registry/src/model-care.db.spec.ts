@@ -93,24 +93,30 @@ describe('a gate', () => {
 
   it('for optimised versions looks at what was lost since the trained one, whatever the champion is', async () => {
     const cost = { sizeBytes: 1, sizeGzBytes: 1, predTimeMsP50: 1 };
-    const measured = (loss: number | null) => ({
+    const measured = (loss: number | null, atMost?: number | null) => ({
+      ...(atMost === undefined ? {} : { bound: { atMost, by: 'score' as const, rows: 30, differing: 1 } }),
       steps: [{ method: 'merge_trees' }], metric: 'f1', score: 0.9, parentScore: 0.9, cost, parentCost: cost,
       loss: loss === null ? null : { loss, lower: loss - 1, upper: loss + 1, coverage: 0.95, rows: 30 },
     });
     const trained = await addVersion('smaller');
     const { modelId } = trained;
-    const made = async (from: typeof trained, loss: number | null) => addVersion('smaller', {}, true, placeInLine(measured(loss), from));
+    const made = async (from: typeof trained, loss: number | null, atMost?: number | null) => addVersion('smaller', {}, true, placeInLine(measured(loss, atMost), from));
     const slightly = await made(trained, 0.3);
     await made(slightly, 0.3); // 3: half a point of its own, more than half in all
     await made(trained, -2); // 4: better
     await made(trained, null); // 5: nobody knows
+    await made(trained, 0.3, 1.3); // 6: not sure to be within half a point
+    const surely = await made(trained, 0.3, 0.4); // 7: sure
+    await made(surely, 0, 0.2); // 8: not both together
+    await made(trained, 0, null); // 9: too few rows
     expect((await champion(modelId, 3)).type).toBe('set'); // no policy yet
     await world.registry.deleteAlias(owner(), { modelId, alias: 'champion' });
     await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse: 0.5 });
 
     expect(await champion(modelId, 3)).toMatchObject({ type: 'gate-closed', message: expect.stringMatching(/0\.3 points of f1 against version 2, -0\.7 to 1\.3 with 95 % confidence; from version 1 on 0\.6 in all\. At most 0\.5/) });
-    expect((await champion(modelId, 5)).type).toBe('gate-closed');
-    for (const number of [2, 4, 1]) expect((await champion(modelId, number)).type).toBe('set');
+    expect(await champion(modelId, 6)).toMatchObject({ type: 'gate-closed', message: expect.stringContaining('It may have lost up to 1.3.') });
+    for (const number of [5, 8, 9]) expect((await champion(modelId, number)).type).toBe('gate-closed');
+    for (const number of [2, 4, 7, 1]) expect((await champion(modelId, number)).type).toBe('set');
     // Traffic is no way around it.
     const endpointName = 'smaller';
     await world.registry.publish(owner(), { versionId: trained.id, endpointName });

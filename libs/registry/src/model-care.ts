@@ -41,7 +41,7 @@ export function createModelCare({ database, storage, quota }: { database: Databa
       const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
       if (!free.length) return [];
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
-      for (const { id, source } of free) if (source !== 'RUN') await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
+      for (const { id } of free) await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
       const details = { model: model.name, keepVersions: model.keepVersions, versions: free.map(({ number }) => number) };
       await recordAudit(tx, { type: 'system', tenantId }, { action: 'version.retain', subject: modelId, details });
       await notify(tx, 'millrace_registry', tenantId);
@@ -155,7 +155,7 @@ export function createModelCare({ database, storage, quota }: { database: Databa
         const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
         if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
-        if (version.source !== 'RUN') await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');
+        await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');
         const details = { modelId: version.modelId, version: version.number, packageSha256: version.packageSha256, runId: version.runId };
         await recordAudit(tx, actor, { action: 'version.delete', subject: versionId, details });
         await notify(tx, 'millrace_registry', tenantId);

@@ -147,13 +147,16 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
       return row && row.completedAt !== null;
     },
 
-    /** Ends what has not ended by itself. What is in hand is dropped, and not billed. */
-    async cancel(tenantId: string, id: string): Promise<void> {
-      await database.forTenant(tenantId).transaction(async (tx) => {
+    /** Ends what has not ended by itself; false where there is nothing to end. What is in hand is dropped, and not billed. */
+    async cancel(tenantId: string, id: string, also?: (tx: TenantTx) => Promise<void>): Promise<boolean> {
+      return database.forTenant(tenantId).transaction(async (tx) => {
         const [row] = await tx.$queryRaw<{ webhookEvents: string[] }[]>`
           UPDATE async_predictions SET status = 'CANCELED', completed_at = now(), lease_token = NULL, lease_until = NULL
           WHERE tenant_id = ${tenantId} AND id = ${id} AND completed_at IS NULL RETURNING webhook_events AS "webhookEvents"`;
-        if (row) await tell(tx, { tenantId, id, ...row }, 'end');
+        if (!row) return false;
+        await also?.(tx);
+        await tell(tx, { tenantId, id, ...row }, 'end');
+        return true;
       });
     },
 

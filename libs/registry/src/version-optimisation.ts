@@ -26,36 +26,55 @@ export interface VersionOptimisation {
    * percent of the parent's. Below 0 is better. With an interval by the paired bootstrap; null where the score is undefined.
    */
   loss: { loss: number; lower: number; upper: number; coverage: number; rows: number } | null;
+  /**
+   * the most that may have been lost against the parent, in points, with 97.5 % confidence: by the score, or by how many of `rows` it
+   * answers otherwise; null where there were too few rows to say anything. Versions from before it was measured have none.
+   */
+  bound?: { atMost: number | null; by: 'score' | 'answers'; rows: number; differing: number } | null;
   /** the losses from the origin on, added up: many small steps down are a large one */
   lossFromOrigin: number | null;
+  /** the same of `bound.atMost` */
+  mostFromOrigin?: number | null;
   cost: ServingCost;
   parentCost: ServingCost;
 }
 
 export const optimisationOf = ({ optimisation }: Pick<ModelVersion, 'optimisation'>): VersionOptimisation | null => optimisation as VersionOptimisation | null;
 
+type PlaceInLine = 'parent' | 'origin' | 'lossFromOrigin' | 'mostFromOrigin';
+
 /** Completes what a run has measured by where its base stands in the line. */
 export function placeInLine(
-  measured: Omit<VersionOptimisation, 'parent' | 'origin' | 'lossFromOrigin'>,
+  measured: Omit<VersionOptimisation, PlaceInLine>,
   base: Pick<ModelVersion, 'id' | 'number' | 'optimisation'>,
 ): VersionOptimisation {
   const parent = { id: base.id, number: base.number };
   const before = optimisationOf(base);
   const lostBefore = before ? before.lossFromOrigin : 0;
-  const lossFromOrigin = measured.loss === null || lostBefore === null ? null : lostBefore + measured.loss.loss;
-  return { ...measured, parent, origin: before?.origin ?? parent, lossFromOrigin };
+  const mostBefore = before?.mostFromOrigin === undefined ? lostBefore : before.mostFromOrigin;
+  const most = measured.bound?.atMost ?? null;
+  return {
+    ...measured, parent, origin: before?.origin ?? parent,
+    lossFromOrigin: measured.loss === null || lostBefore === null ? null : lostBefore + measured.loss.loss,
+    ...(measured.bound === undefined ? {} : { mostFromOrigin: most === null || mostBefore === null ? null : mostBefore + most }),
+  };
 }
 
-/** In words, why an optimised version has lost more than its model allows; null when it has not, or was not made from another. */
+/**
+ * In words, why an optimised version is not shown to have lost no more than its model allows; null when it is, or was not made from
+ * another. A version from before bounds were measured is held to what it lost.
+ */
 export function lossTooGreat({ name, optimisedAtMostWorse: allowed }: Pick<Model, 'name' | 'optimisedAtMostWorse'>, version: Pick<ModelVersion, 'number' | 'optimisation'>): string | null {
   const optimisation = optimisationOf(version);
   if (!optimisation || allowed === null) return null;
   const { metric, origin, parent, loss, lossFromOrigin: lost } = optimisation;
   if (lost === null || loss === null) return `How version ${version.number} compares with version ${origin.number}, which it was made from, is not known, and ${name} allows at most ${allowed} points less.`;
-  if (lost <= allowed + 1e-9) return null;
+  const most = optimisation.mostFromOrigin === undefined ? lost : optimisation.mostFromOrigin;
+  if (most !== null && most <= allowed + 1e-9) return null;
   const measured = `${rounded(loss.loss)} points of ${metric} against version ${parent.number}, ${rounded(loss.lower)} to ${rounded(loss.upper)} with ${loss.coverage * 100} % confidence`;
   const inAll = parent.id === origin.id ? '' : `; from version ${origin.number} on ${rounded(lost)} in all`;
-  return `Version ${version.number} has lost ${measured}${inAll}. At most ${allowed} points are allowed.`;
+  const unsure = lost > allowed ? '' : most === null ? ' There were too few rows to say more.' : ` It may have lost up to ${rounded(most)}.`;
+  return `Version ${version.number} has lost ${measured}${inAll}.${unsure} At most ${allowed} points are allowed.`;
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(3));

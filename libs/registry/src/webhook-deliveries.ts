@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { recordAudit, type TenantBox } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import type { Logger } from '@millrace/kernel';
+import { DomainError, type Logger } from '@millrace/kernel';
 import { createPredictionQueue } from './prediction-queue.ts';
 import { viewAtEvent } from './prediction-view.ts';
 import type { WebhookEvent } from './webhook-events.ts';
@@ -42,6 +42,9 @@ interface Held {
   attempt: number;
 }
 
+/** The HTTP status of an answer, whose body nobody looks at; or why there was none. */
+type Answer = { status: number; error: null } | { status: null; error: string };
+
 export type WebhookDeliveries = ReturnType<typeof createWebhookDeliveries>;
 
 /**
@@ -78,9 +81,9 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
   }
 
   async function deliver(held: Held): Promise<void> {
-    const status = await attempt(held).catch((error: unknown) => {
-      logger.warn({ deliveryId: held.id, tenantId: held.tenantId, error: String(error) }, 'an event could not be sent');
-      return null;
+    const { status, error } = await attempt(held).catch((cause: unknown): Answer => {
+      logger.warn({ deliveryId: held.id, tenantId: held.tenantId, error: String(cause) }, 'an event could not be sent');
+      return { status: null, error: 'It could not be sent, for a reason on this side.' };
     });
     const isReceived = status !== null && status >= 200 && status < 300;
     const isLast = status === 410 || held.attempt > schedule.length;
@@ -88,7 +91,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
     const { tenantId, id, token, receiver } = held;
     await database.forTenant(tenantId).transaction(async (tx) => {
       await tx.$executeRaw`
-        UPDATE webhook_deliveries SET lease_token = NULL, lease_until = NULL, last_status = ${status}::int,
+        UPDATE webhook_deliveries SET lease_token = NULL, lease_until = NULL, last_status = ${status}::int, last_error = ${error},
           status = ${isReceived ? 'DELIVERED' : isLast ? 'FAILED' : 'PENDING'}::webhook_delivery_status,
           ended_at = CASE WHEN ${isReceived || isLast} THEN now() END, next_at = now() + make_interval(secs => ${delay})
         WHERE tenant_id = ${tenantId} AND id = ${id} AND lease_token = ${token}::uuid`;
@@ -105,17 +108,17 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
     });
   }
 
-  /** @returns the HTTP status of the answer, whose body nobody looks at; null where there was none */
-  async function attempt({ tenantId, id, predictionId, event }: Held): Promise<number | null> {
+  async function attempt({ tenantId, id, predictionId, event }: Held): Promise<Answer> {
     const opened = await queue.find(tenantId, predictionId);
-    if (!opened?.request.webhook) return null;
+    if (!opened?.request.webhook) return { status: null, error: 'Its prediction is gone.' };
     const body = JSON.stringify(viewAtEvent(opened, event));
     const inForce = await secrets.inForce(tenantId);
     const headers = { 'content-type': 'application/json', ...signatureHeaders({ id, timestamp: Math.floor(Date.now() / 1000), body }, inForce) };
     try {
-      return (await fetch(opened.request.webhook.url, { method: 'POST', headers, body })).status;
-    } catch {
-      return null; // the guard has said in the log why
+      return { status: (await fetch(opened.request.webhook.url, { method: 'POST', headers, body })).status, error: null };
+    } catch (error) {
+      // The guard has said in the log why, and says here what whoever gave the address may read.
+      return { status: null, error: error instanceof DomainError ? error.message : 'There was no answer.' };
     }
   }
 

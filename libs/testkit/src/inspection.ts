@@ -25,7 +25,8 @@ export interface Table {
  * Opened once for a database, it gives the owner a policy of its own on every table.
  */
 export interface Inspection {
-  query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
+  /** with a name, the statement is planned once for all times that it is asked */
+  query<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[], name?: string): Promise<Row[]>;
   /** every table, in an order of which none comes before what it refers to */
   tables(): Promise<Table[]>;
   /** of all rows of a tenant: changes when any of them does; by table */
@@ -40,8 +41,8 @@ const notOurs = ['_prisma_migrations'];
 export async function openInspection(ownerUrl: string): Promise<Inspection> {
   const client = new pg.Client({ connectionString: ownerUrl });
   await client.connect();
-  const query: Inspection['query'] = async <Row extends object>(sql: string, values?: unknown[]) =>
-    (await client.query<Row & pg.QueryResultRow>(sql, values)).rows;
+  const query: Inspection['query'] = async <Row extends object>(sql: string, values?: unknown[], name?: string) =>
+    (await client.query<Row & pg.QueryResultRow>({ text: sql, ...(values && { values }), ...(name && { name }) })).rows;
 
   const guarded = await query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relrowsecurity`,
@@ -70,7 +71,7 @@ export async function openInspection(ownerUrl: string): Promise<Inspection> {
         const digest = `md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), ''))`;
         return mine ? [`SELECT '${table.name}' AS name, ${digest} AS digest FROM ${table.name} t WHERE ${mine}`] : [];
       });
-      const found = await query<{ name: string; digest: string }>(parts.join(' UNION ALL '), [tenantId]);
+      const found = await query<{ name: string; digest: string }>(parts.join(' UNION ALL '), [tenantId], 'digests');
       return Object.fromEntries(found.map(({ name, digest }) => [name, digest]));
     },
     async rows(tenantId) {

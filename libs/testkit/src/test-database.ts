@@ -50,41 +50,71 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     return url.toString();
   };
   const urls = { owner, app: urlOf('app'), system: urlOf('system'), worker: urlOf('worker') };
+  const asOwner = openOwner(owner);
   const database = createDatabase({ tenantUrl: urls.app, systemUrl: urls.system, logger: silentLogger });
   const workerDatabase = createDatabase({ tenantUrl: urls.app, systemUrl: urls.worker, logger: silentLogger });
   return {
     database,
     workerDatabase,
     urls,
-    asOwner: (sql, values) => withClient(owner, (client) => pastRowLevelSecurity(client, sql, values)),
+    asOwner: asOwner.query,
     async close() {
-      await Promise.all([database.close(), workerDatabase.close()]);
+      await Promise.all([database.close(), workerDatabase.close(), asOwner.close()]);
       await withClient(serverUrl, (client) => dropWhenUnused(client, name));
     },
   };
 }
 
-/** The owner is bound by forced row-level security too; as the tables' owner it may lift it for one transaction. */
-async function pastRowLevelSecurity<Row extends object>(client: pg.Client, sql: string, values?: unknown[]): Promise<Row[]> {
-  for (;;) {
-    await client.query('BEGIN');
-    try {
-      // It locks every table, and whoever is at work locks some in an order of its own: then this one gives way, and begins anew.
-      await client.query(`SET LOCAL lock_timeout = '300ms'`); // sooner than a deadlock is looked for, which could end the other
-      const { rows: tables } = await client.query<{ relname: string }>(
-        `SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`,
-      );
-      const alterAll = (change: string): string => tables.map(({ relname }) => `ALTER TABLE ${relname} ${change}`).join(';');
-      await client.query(alterAll('NO FORCE ROW LEVEL SECURITY'));
-      const { rows } = await client.query<Row & pg.QueryResultRow>(sql, values);
-      await client.query(alterAll('FORCE ROW LEVEL SECURITY'));
-      await client.query('COMMIT');
-      return rows;
-    } catch (error) {
-      await client.query('ROLLBACK');
-      if (!lockLost.has((error as { code?: string }).code)) throw error;
+/**
+ * The owner is bound by forced row-level security too: asked for the first time, this gives it a policy of its own on every
+ * table, for this database only. Each statement waits for whoever is at work, and sees what they have done.
+ */
+function openOwner(url: string): { query: TestDatabase['asOwner']; close(): Promise<void> } {
+  const pool = new pg.Pool({ connectionString: url, allowExitOnIdle: true, idleTimeoutMillis: 0 });
+  pool.on('error', () => undefined); // a spec that ends sessions ends this one's too
+  let tables: Promise<string[]> | undefined;
+
+  /** In a transaction that holds every one of the tables. */
+  async function alone<T>(client: pg.PoolClient, names: readonly string[], work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        // Whoever is at work locks some of them in an order of its own: then this one gives way, and begins anew, sooner
+        // than a deadlock is looked for, which could end the other.
+        await client.query(`BEGIN; SET LOCAL lock_timeout = '300ms'; LOCK TABLE ${names.join(', ')}`);
+        const result = await work();
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        if (!lockLost.has((error as { code?: string }).code)) throw error;
+      }
     }
   }
+
+  async function openTables(): Promise<string[]> {
+    const client = await pool.connect();
+    try {
+      const { rows } = await client.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace`);
+      const names = rows.map(({ name }) => name);
+      await alone(client, names, () => client.query(names.map((name) => `CREATE POLICY test_owner ON ${name} TO CURRENT_USER USING (true) WITH CHECK (true)`).join(';')));
+      return names;
+    } finally {
+      client.release();
+    }
+  }
+
+  return {
+    async query<Row extends object>(sql: string, values?: unknown[]) {
+      const names = await (tables ??= openTables());
+      const client = await pool.connect();
+      try {
+        return await alone(client, names, async () => (await client.query<Row & pg.QueryResultRow>(sql, values)).rows);
+      } finally {
+        client.release();
+      }
+    },
+    close: () => pool.end(),
+  };
 }
 
 /** a lock that was waited for too long, a deadlock */

@@ -26,6 +26,9 @@ export interface RunWork {
   optimisation?: Prisma.InputJsonObject;
 }
 
+/** Of storage that has no room for one more package. */
+export const storageRemedy = 'Delete versions, data sets or files that you no longer need, or ask your operator for a higher limit; then start the run again.';
+
 export type EnqueueOutcome =
   | { type: 'submitted'; run: Run }
   | { type: 'invalid'; problems: Problem[] }
@@ -54,6 +57,8 @@ export async function enqueueRun(
     const [spent] = await tx.$queryRaw<{ used: number }[]>`SELECT ${computeSecondsThisMonth(Prisma.sql`${tenantId}`)} AS used`;
     if (spent!.used >= allowed.computeSecondsPerMonth) return { type: 'compute-seconds-used-up', limit: allowed.computeSecondsPerMonth, used: spent!.used };
   }
+  const full = await quota.fullness(tx, tenantId, 'STORAGE_BYTES');
+  if (full) return { ...full, remedy: storageRemedy };
   const runId = newId('run');
   const reserved = await quota.reserve(tx, tenantId, { resource: 'ACTIVE_RUNS', amount: 1n, subject: runId });
   if (reserved.type !== 'reserved') return reserved;

@@ -201,6 +201,47 @@ describe('limits of a run', () => {
   });
 });
 
+describe('the package that a run makes', () => {
+  const used = async (tenant: TenantInWorld) => (await world.quota.listCounters(tenant.owner.actor)).find(({ resource }) => resource === 'STORAGE_BYTES')!.used;
+  const hold = ({ lease }: ClaimedRun, bytes: number, version: string = newId('modelVersion')) => world.queue.holdStorage(lease, version, bytes);
+  const broken = { code: 'X', message: 'x', remedy: 'x', fault: 'USER' } as const;
+
+  it('holds room in the tenant’s storage before it is stored: exactly, of two at once, and until the run ends', async () => {
+    const tenant = await world.tenant();
+    const { id: version } = await tenant.iris();
+    const before = await used(tenant);
+    const setLimit = (bytes: bigint) => world.db.asOwner(
+      `INSERT INTO quota_counters (tenant_id, resource, limit_value) VALUES ($1, 'STORAGE_BYTES', $2) ON CONFLICT (tenant_id, resource) DO UPDATE SET limit_value = $2`, [tenant.tenantId, bytes]);
+    await setLimit(before + 100n);
+    await submit(tenant, version);
+    await submit(tenant, version);
+    const runs = [await claim(), await claim()];
+    const [first, second] = [newId('modelVersion'), newId('modelVersion')];
+    const outcomes = await Promise.all([hold(runs[0]!, 60, first), hold(runs[1]!, 60, second)]);
+    expect(outcomes.map(({ type }) => type).sort()).toEqual(['held', 'quota-exceeded']);
+    expect(await used(tenant)).toBe(before + 60n);
+    const winner = outcomes[0].type === 'held' ? 0 : 1;
+    const loser = runs[1 - winner]!;
+
+    // An attempt that died had begun to store something: whoever has the run next is told, and holds anew.
+    await world.queue.giveBack(runs[winner]!.lease, 1, 'worker-shut-down');
+    const again = await claim();
+    expect(await hold(runs[winner]!, 1)).toEqual({ type: 'lost' });
+    expect(await hold(again, 100)).toEqual({ type: 'held', abandoned: [winner === 0 ? first : second] });
+    expect(await used(tenant)).toBe(before + 100n);
+    expect(await hold(loser, 1)).toMatchObject({ type: 'quota-exceeded', requested: 1n });
+    await world.queue.fail(again.lease, broken);
+    expect(await used(tenant)).toBe(before);
+    expect((await hold(loser, 100)).type).toBe('held');
+
+    // Where nothing fits any more, no run begins.
+    const asked = { datasetVersionId: version, modelName: 'iris', spec: irisSpec };
+    expect(await world.training.submit(tenant.owner.actor, asked)).toMatchObject({ type: 'quota-exceeded', resource: 'STORAGE_BYTES', remedy: expect.stringContaining('Delete versions') });
+    await world.queue.fail(loser.lease, broken);
+    expect((await world.training.submit(tenant.owner.actor, asked)).type).toBe('submitted');
+  });
+});
+
 describe('pausing', () => {
   const statusOf = async (run: Run) => (await world.db.asOwner<{ status: string }>('SELECT status FROM runs WHERE id = $1', [run.id]))[0]!.status;
 

@@ -4,11 +4,12 @@ import type { Optimisation, TrainingSpec } from '@millrace/configuration';
 import { type Database, type DatasetVersion, notify, type Prisma, type Run, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
-import { ModelTaskConflict, type NewVersion, type Registry } from '@millrace/registry';
+import { findGate, type GateForVersions, ModelTaskConflict, type NewVersion, type Registry } from '@millrace/registry';
 import { findBases } from './base-version.ts';
 import { claimNext } from './claim.ts';
 import { endRun, meterRun } from './run-cost.ts';
 import { findOptimisationBase, type OptimisationBase, optimisationOfRun } from './optimise-model.ts';
+import { holdStorage, type HoldStorageOutcome, settleStorage } from './package-storage.ts';
 import { appendEvent, transition } from './run-state.ts';
 import { announceWorker, withdrawWorker, type WorkerAnnouncement } from './worker-roll.ts';
 
@@ -35,6 +36,8 @@ export interface ClaimedRun {
   datasetVersion: DatasetVersion;
   /** by the place of each model: the version that it begins with, if any */
   bases: Awaited<ReturnType<typeof findBases>>;
+  /** of a run that compresses what it has chosen: what the model holds versions to; null where there is no such model yet */
+  gate?: GateForVersions | null;
   /** of a run that makes a version from another: what to do to what; the base is null where it is gone meanwhile */
   optimisation?: { wanted: Optimisation; base: OptimisationBase | null };
 }
@@ -179,7 +182,9 @@ export function createRunQueue(options: RunQueueOptions) {
         const { datasetVersion, ...run } = await tx.run.findUniqueOrThrow({ where: keyOf(lease), include: { datasetVersion: true } });
         const wanted = optimisationOfRun(run);
         if (wanted) return { lease, run, datasetVersion, bases: [], optimisation: { wanted, base: await findOptimisationBase(tx, claimed.tenantId, wanted) } };
-        return { lease, run, datasetVersion, bases: await findBases(tx, claimed.tenantId, run.spec as unknown as TrainingSpec) };
+        const spec = run.spec as unknown as TrainingSpec;
+        const gate = spec.compress ? { gate: await findGate(tx, claimed.tenantId, run.modelName) } : {};
+        return { lease, run, datasetVersion, bases: await findBases(tx, claimed.tenantId, spec), ...gate };
       });
     },
 
@@ -240,6 +245,9 @@ export function createRunQueue(options: RunQueueOptions) {
       });
     },
 
+    /** Holds storage of the tenant for the package of the version that is to come of a run; before it is stored. */
+    holdStorage: (lease: Lease, versionId: string, bytes: number): Promise<HoldStorageOutcome> => database.forTenant(lease.tenantId).transaction((tx) => holdStorage(tx, quota, lease, versionId, bytes)),
+
     /**
      * Ends a run well: trials, model version, quota, ledger and status in one transaction. The package must be stored. A
      * version on which the two engines disagree is kept as FAILED, and the run fails with it. `refused`: the run has
@@ -267,6 +275,7 @@ export function createRunQueue(options: RunQueueOptions) {
           runId: run.id,
           datasetVersionId: run.datasetVersionId,
         });
+        await settleStorage(tx, quota, lease, version);
         await endRun(tx, quota, run);
         await recordEnd(tx, lease, agrees ? null : 'ENGINES_DISAGREE', { modelName: run.modelName, version: version.number });
         return true;

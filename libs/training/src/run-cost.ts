@@ -1,5 +1,6 @@
 import type { Run, TenantTx } from '@millrace/database';
 import type { Quota } from '@millrace/quota';
+import { releaseStorage } from './package-storage.ts';
 
 /**
  * Notes what a held run has computed so far, over all its attempts: noting it again changes nothing. What was added since
@@ -21,6 +22,7 @@ export async function meterRun(
 /** Gives back what a run held and enters what it cost, in the transaction that ends it. */
 export async function endRun(tx: TenantTx, quota: Quota, run: Pick<Run, 'tenantId' | 'id' | 'createdBy'>): Promise<void> {
   await quota.release(tx, run.tenantId, run.id, 'ACTIVE_RUNS');
+  await releaseStorage(tx, quota, { tenantId: run.tenantId, runId: run.id });
   const cost = await tx.run.findUniqueOrThrow({
     where: { tenantId_id: { tenantId: run.tenantId, id: run.id } },
     select: { computeSeconds: true, gpuSeconds: true },

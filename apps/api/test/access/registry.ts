@@ -143,12 +143,38 @@ export const registryRows: Rows = {
     succeeds: async (stage) => ({ variables: { endpoint: await endpointOfTwo(stage, 'rolling out') } }),
   },
   'Query.webhookSecrets': { operation: '{ webhookSecrets { id createdBy } }', needs: 'key:read' },
-  'Query.webhookDeliveries': { operation: '{ webhookDeliveries { id predictionId receiver } }', needs: 'key:read' },
+  'Query.webhookDeliveries': { operation: '{ webhookDeliveries { edges { node { id predictionId receiver } } } }', needs: 'key:read' },
   'Query.failingWebhookReceivers': { operation: '{ failingWebhookReceivers { receiver } }', needs: 'key:read' },
   'Mutation.rotateWebhookSecret': {
     operation: `mutation { rotateWebhookSecret(input: { overlapSeconds: -1 }) { ${error} } }`,
     needs: 'key:write',
     succeeds: () => ({ operation: `mutation { rotateWebhookSecret(input: { overlapSeconds: 60 }) { ${error} } }` }),
+  },
+  'Mutation.resendWebhookDelivery': {
+    operation: `mutation ($id: ID!) { resendWebhookDelivery(input: { id: $id }) { ${error} } }`,
+    needs: 'key:write',
+    variables: ({ delivery }) => ({ id: delivery }),
+  },
+  'Mutation.resumeWebhookReceiver': {
+    operation: `mutation ($receiver: String!) { resumeWebhookReceiver(input: { receiver: $receiver }) { ${error} } }`,
+    needs: 'key:write',
+    variables: ({ receiver }) => ({ receiver }),
+  },
+  'Query.asyncPredictions': { operation: '{ asyncPredictions { edges { node { id endpointName actorLabel } } } }', needs: 'usage:read' },
+  'Query.asyncPrediction': {
+    operation: 'query ($id: ID!) { asyncPrediction(id: $id) { id endpointName } }',
+    needs: 'usage:read',
+    variables: ({ madePrediction }) => ({ id: madePrediction }),
+  },
+  'Query.asyncPredictionContent': {
+    operation: 'query ($id: ID!) { asyncPredictionContent(id: $id) { input output error webhook } }',
+    needs: 'endpoint:predict',
+    variables: ({ madePrediction }) => ({ id: madePrediction }),
+  },
+  'Mutation.cancelAsyncPrediction': {
+    operation: `mutation ($id: ID!) { cancelAsyncPrediction(input: { id: $id }) { ${error} } }`,
+    needs: 'endpoint:predict',
+    variables: ({ prediction }) => ({ id: prediction }),
   },
   'Mutation.deleteEndpoint': {
     operation: `mutation ($name: String!) { deleteEndpoint(input: { name: $name }) { ${error} } }`,

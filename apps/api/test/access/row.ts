@@ -16,6 +16,14 @@ export interface Things {
   trustedKey: string;
   endpoint: string;
   apiKey: string;
+  /** that waits to be made */
+  prediction: string;
+  /** that has succeeded */
+  madePrediction: string;
+  /** of an event for a webhook */
+  delivery: string;
+  /** of webhooks, failing */
+  receiver: string;
   /** of a member */
   person: string;
   /** of another member, to be ended */

@@ -1,4 +1,5 @@
 import { newId } from '@millrace/kernel';
+import { addAsyncPredictions } from '../async-predictions.ts';
 import { addModelVersion, irisSpec, type Member, type World } from '../api-world.ts';
 import type { Things } from './row.ts';
 
@@ -59,6 +60,7 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     { id: managedTenant },
     operator.token,
   );
+  const predictions = await addAsyncPredictions(world.database.database, acme.actor, 'canary-endpoint', 'canary');
   return {
     tenant: acme.actor.tenantId,
     dataset: datasetId,
@@ -72,6 +74,10 @@ export async function makeThings(world: World, acme: Member, operator: Member): 
     trustedKey: trusted.data!['trustPackageKey'].key.keyId,
     endpoint: 'canary-endpoint',
     apiKey,
+    prediction: predictions.waiting,
+    madePrediction: predictions.succeeded,
+    delivery: predictions.delivery,
+    receiver: predictions.receiver,
     domainClaim: claimed.data!['claimDomain'].domainClaim.id,
     person: viewer.actor.personId,
     session: (await world.member(acme.actor.tenantId, 'VIEWER')).actor.sessionId,
@@ -98,6 +104,10 @@ export function nobodysThings(): Things {
     trustedKey: '0123456789abcdef',
     endpoint: 'missing-endpoint',
     apiKey: newId('apiKey'),
+    prediction: newId('prediction'),
+    madePrediction: newId('prediction'),
+    delivery: newId('webhookDelivery'),
+    receiver: 'https://missing.test',
     domainClaim: newId('domainClaim'),
     person: newId('person'),
     session: newId('session'),

@@ -136,15 +136,35 @@ function kindOf(table: string): IdKind {
   return kind as IdKind;
 }
 
-/** Removes what a tenant has made under names that hold one of these marks, and its own such name: so that each test finds things as they were. */
+/** by inspection, tenant and marks: the oldest transaction that was not over when it was last looked for them */
+const lookedUntil = new WeakMap<Inspection, Map<string, string>>();
+
+/**
+ * Removes what a tenant has made under names that hold one of these marks, and its own such name: so that each test finds
+ * things as they were. Only rows written since the last time are looked at.
+ */
 export async function removeMarked(inspection: Inspection, tenantId: string, marks: readonly string[]): Promise<void> {
   const patterns = marks.map((mark) => `%${mark}%`);
+  const until = lookedUntil.get(inspection) ?? new Map<string, string>();
+  lookedUntil.set(inspection, until);
+  const key = [tenantId, ...marks].join();
+  const tables = (await inspection.tables()).filter(({ name, columns }) => name === 'tenants' || columns.some((column) => column.name === 'tenant_id'));
+  const marked = tables.map(
+    ({ name }) => `SELECT '${name}' AS name WHERE EXISTS (SELECT 1 FROM ${name} t WHERE ${name === 'tenants' ? 'id' : 'tenant_id'} = $1 AND t.xmin::text::int8 >= $3 AND t::text LIKE ANY ($2))`,
+  );
+  const found = await inspection.query<{ name: string; now: string }>(
+    `SELECT name, now FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS now) n LEFT JOIN (${marked.join(' UNION ALL ')}) m ON true`,
+    [tenantId, patterns, until.get(key) ?? '0'],
+    'marked',
+  );
+  until.set(key, found[0]!.now);
+  const names = new Set(found.map(({ name }) => name));
   // Words that somebody gave to what was there already: it stays, without them.
-  await inspection.query(`UPDATE models t SET description = '', tags = '{}', gate = NULL WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
-  await inspection.query(`UPDATE model_versions t SET card = NULL, tags = '{}' WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
-  for (const { name, columns } of [...(await inspection.tables())].reverse()) {
-    if (!columns.some((column) => column.name === 'tenant_id')) continue;
+  if (names.has('models')) await inspection.query(`UPDATE models t SET description = '', tags = '{}', gate = NULL WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
+  if (names.has('model_versions')) await inspection.query(`UPDATE model_versions t SET card = NULL, tags = '{}' WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
+  for (const { name } of tables.reverse()) {
+    if (!names.has(name) || name === 'tenants') continue;
     await inspection.query(`DELETE FROM ${name} t WHERE tenant_id = $1 AND t::text LIKE ANY ($2)`, [tenantId, patterns]);
   }
-  await inspection.query(`UPDATE tenants SET name = 'Renamed' WHERE id = $1 AND name LIKE ANY ($2)`, [tenantId, patterns]);
+  if (names.has('tenants')) await inspection.query(`UPDATE tenants SET name = 'Renamed' WHERE id = $1 AND name LIKE ANY ($2)`, [tenantId, patterns]);
 }

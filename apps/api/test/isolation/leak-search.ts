@@ -14,9 +14,12 @@ export function unfolded(text: string): string {
  * @param sent what the asker sent: its echo is no leak
  */
 export function needlesIn(text: string, needles: readonly ReadonlySet<string>[], sent: readonly string[] = []): string[] {
-  let rest = unfolded(text);
-  for (const value of [...sent].sort((a, b) => b.length - a.length)) rest = rest.replaceAll(value, '');
-  const ids = (rest.match(idShape) ?? []).filter((id) => needles.some((some) => some.has(id)));
+  const whole = unfolded(text);
+  const sentIds = new Set(sent);
+  const ids = (whole.match(idShape) ?? []).filter((id) => !sentIds.has(id) && needles.some((some) => some.has(id)));
+  // Thousands of ids may have been sent, and none of them holds a text that is looked for.
+  let rest = whole;
+  for (const value of sent.filter((each) => !isIdShaped(each)).sort((a, b) => b.length - a.length)) rest = rest.replaceAll(value, '');
   return [...new Set([...ids, ...needles.flatMap(textsAmong).filter((needle) => rest.includes(needle))])];
 }
 

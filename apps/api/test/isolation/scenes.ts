@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { encodePng } from '@millrace/images';
 import { type IdentityProvider, zipOf } from '@millrace/testkit';
 import { password } from '../api-world.ts';
+import { addAsyncPredictions } from '../async-predictions.ts';
 import type { Asker, Matrix } from './matrix.ts';
 import type { TwoTenants } from './two-tenants.ts';
 
@@ -234,11 +235,17 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     for (const uploadId of acme.ids('upl')) await change('importModel', { uploadId, modelName: `import-${canary}` }, credential);
   },
 
-  async 'webhooks and what signs them'(stage) {
-    const { ask, change, anOwner } = onStage(stage);
+  async 'predictions made later, their webhooks and what signs them'(stage) {
+    const { ask, change, anOwner, acme, canary, world } = onStage(stage);
     const credential = await anOwner();
+    const { waiting, succeeded, failed, delivery, receiver } = await addAsyncPredictions(world.database.database, acme.owner.actor, `endpoint-${canary}`, canary);
+    await acme.refresh(stage.two.inspection);
+    for (const id of [succeeded, failed]) for (const name of ['asyncPrediction', 'asyncPredictionContent']) await ask('query', name, { id }, credential);
+    await change('cancelAsyncPrediction', { id: waiting }, credential);
     await change('rotateWebhookSecret', { overlapSeconds: 60 }, credential);
-    for (const name of ['webhookSecrets', 'webhookDeliveries', 'failingWebhookReceivers']) await ask('query', name, {}, credential);
+    await change('resendWebhookDelivery', { id: delivery }, credential);
+    await change('resumeWebhookReceiver', { receiver }, credential);
+    for (const name of ['webhookSecrets', 'webhookDeliveries', 'failingWebhookReceivers', 'asyncPredictions']) await ask('query', name, {}, credential);
   },
 
   async 'single sign-on, and nothing else'(stage) {

@@ -4,6 +4,7 @@ import { notify } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import type { Inspection } from '@millrace/testkit';
 import { type Member, password, type World } from '../api-world.ts';
+import { addAsyncPredictions } from '../async-predictions.ts';
 import { fillTables, type Marks, newMarks } from './fill-tables.ts';
 
 /** Values by which things are named: of a tenant, or of nobody. */
@@ -176,6 +177,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
       },
     });
   });
+  await addAsyncPredictions(database, owner.actor, `endpoint-${canary}`, canary);
   await fillTables(inspection, tenantId, marks);
   await inspection.query('UPDATE quota_counters SET limit_value = 1000000000 WHERE tenant_id = $1', [tenantId]);
   // On what is worthless already, so that nobody is kept out by it.

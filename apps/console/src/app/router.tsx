@@ -131,6 +131,8 @@ const endpoint = createRoute({
     return <EndpointPage key={name} name={name} />;
   },
 });
+const predictions = createRoute({ getParentRoute: () => shell, path: '/predictions', component: lazyRouteComponent(() => import('../features/registry/predictions-page.tsx'), 'PredictionsPage') });
+const webhooks = createRoute({ getParentRoute: () => shell, path: '/webhooks', component: lazyRouteComponent(() => import('../features/registry/webhooks-page.tsx'), 'WebhooksPage') });
 const keys = createRoute({ getParentRoute: () => shell, path: '/keys', component: ApiKeysPage });
 const usage = createRoute({ getParentRoute: () => shell, path: '/usage', component: UsagePage });
 const audit = createRoute({ getParentRoute: () => shell, path: '/audit', component: AuditPage });
@@ -154,7 +156,7 @@ const routeTree = root.addChildren([
   forgotPassword,
   reset,
   invitation,
-  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, keys, usage, audit, permissions, members, singleSignOn, tenant, account, ...platform]),
+  shell.addChildren([overview, datasets, dataset, runs, newRun, run, models, model, endpoints, endpoint, predictions, webhooks, keys, usage, audit, permissions, members, singleSignOn, tenant, account, ...platform]),
 ]);
 
 export function createConsoleRouter(session: Session) {

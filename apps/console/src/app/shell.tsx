@@ -39,7 +39,12 @@ const groups: { title: string | null; permission?: string; places: Place[] }[] =
   {
     title: 'Serve',
     permission: 'model:read',
-    places: [{ to: '/endpoints', label: 'Endpoints' }, { to: '/keys', label: 'API keys', permission: 'key:read' }],
+    places: [
+      { to: '/endpoints', label: 'Endpoints' },
+      { to: '/predictions', label: 'Predictions made later', permission: 'usage:read' },
+      { to: '/keys', label: 'API keys', permission: 'key:read' },
+      { to: '/webhooks', label: 'Webhooks', permission: 'key:read' },
+    ],
   },
   {
     title: 'Tenant',

@@ -1,6 +1,6 @@
-import { type Actor, actorName, mayCall } from '@millrace/auth';
+import type { Actor } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import { type AcceptOutcome, type OpenedPrediction, type PredictionQueue, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
+import { type AcceptOutcome, type OpenedPrediction, type PredictionQueue, seesPrediction, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
 import { nonFiniteJson } from '../json-body.ts';
@@ -77,9 +77,7 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
   /** What the actor may see of the tenant's predictions. One answer for all others, and for what there is not. @throws RequestError 404 */
   async function visible(actor: Actor, id: string): Promise<OpenedPrediction> {
     const found = await queue.find(actor.tenantId, id);
-    // Keys belong to different partners: each sees its own. People see what is their tenant's.
-    const isTheirs = found && (actor.type === 'person' || (found.row.actor === actorName(actor) && mayCall(actor, found.row.endpointName)));
-    if (!isTheirs) throw predictionNotFound(id);
+    if (!found || !seesPrediction(actor, found.row)) throw predictionNotFound(id);
     return found;
   }
 

@@ -108,7 +108,8 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
         readAsyncInput,
       );
       const made = { output: JSON.parse(answer.payload.body.toString()) as unknown, versionNumber: answer.versionNumber, predictMs: performance.now() - begun, usage: usages.get(held.id)! };
-      await queue.succeed(held, made);
+      // Canceled meanwhile, or somebody else's by now: it is not billed from here, and counts against no limit.
+      if (!(await queue.succeed(held, made))) answer.giveBack();
     } catch (error) {
       if (!entry.isLost) await settle(held, error);
     }

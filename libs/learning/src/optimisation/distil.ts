@@ -9,14 +9,13 @@ import type { Scores } from '../predict.ts';
 import { fitTarget, type PreparedData } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
 import { type ColumnData, findColumn } from '../table.ts';
+import { madeUpRows } from './made-up-rows.ts';
 import type { OptimisationWork, StepOutcome } from './work.ts';
 
 type DistilStep = Extract<OptimisationStep, { method: 'distil' }>;
 
 /** Made-up rows, as many as there are real ones, at most. */
 const mostMadeUp = 20_000;
-/** How many of the cells of a made-up row come from another row. */
-const swapped = 0.25;
 const smallestProbability = 1e-7;
 
 /**
@@ -90,15 +89,19 @@ function softLoss(probabilities: Float64Array, truth: Float32Array, classes: num
 
 /** The rows to learn from, and after these the made-up ones. */
 function withMadeUpRows({ data, rows, seed }: OptimisationWork, features: FittedFeature[]): { data: PreparedData; real: number } {
-  const random = createRandom(seed, 0xd157);
   const real = rows.length;
-  const madeUp = Math.min(mostMadeUp, real);
-  const count = real + madeUp;
-  const columns = features.map((feature): ColumnData => {
-    const column = findColumn(data.table, feature.name);
-    if (!column) throw new Error(`The rows have no column "${feature.name}"`);
-    const own = Int32Array.from({ length: count }, (_, at) => (at < real ? rows[at]! : rows[random.uniform() < swapped ? random.below(real) : at - real]!));
-    return column.type === 'number' ? { ...column, values: Float64Array.from(own, (row) => column.values[row]!) } : { ...column, values: Array.from(own, (row) => column.values[row]!) };
+  const sources = features.map(({ name }) => {
+    const column = findColumn(data.table, name);
+    if (!column) throw new Error(`The rows have no column "${name}"`);
+    return column;
+  });
+  const madeUp = madeUpRows(sources, rows, Math.min(mostMadeUp, real), createRandom(seed, 0xd157));
+  const count = real + madeUp.rows;
+  const columns = sources.map((column, index): ColumnData => {
+    const { values } = madeUp.columns[index]!;
+    const at = <Value>(own: ArrayLike<Value>, added: ArrayLike<Value>, place: number): Value => (place < real ? own[rows[place]!]! : added[place - real]!);
+    if (column.type === 'number') return { ...column, values: Float64Array.from({ length: count }, (_, place) => at(column.values, values as Float64Array, place)) };
+    return { ...column, values: Array.from({ length: count }, (_, place) => at(column.values, values as (string | null)[], place)) };
   });
   const truth = Float64Array.from({ length: count }, (_, at) => (at < real ? data.truth[rows[at]!]! : 0));
   return { data: { ...data, table: { rows: count, columns }, truth }, real };

@@ -42,6 +42,18 @@ export interface LossInterval {
   resamples: number;
 }
 
+/** The most that a model may have lost against its base, with 97.5 % confidence (see `boundLoss`). */
+export interface LossBound {
+  /** in points; null where there are too few rows to say anything */
+  atMost: number | null;
+  /** score: rows with a truth that nobody learned from; answers: as many rows on which its answers are those of the base */
+  by: 'score' | 'answers';
+  /** that the bound is taken from */
+  rows: number;
+  /** of all rows that are there: those that it answers otherwise than the base */
+  differing: number;
+}
+
 export interface OptimisedCandidate {
   /** none: the base */
   steps: OptimisationStep[];
@@ -53,8 +65,12 @@ export interface OptimisedCandidate {
   };
   /** The choosing rows' loss in points; null without such rows. */
   validationLoss: number | null;
+  /** Of the choosing rows: what the choice goes by. Null without such rows, and of the base. */
+  validationBound: LossBound | null;
   /** Null of the base. */
   interval: LossInterval | null;
+  /** Of the rows that `metrics.test` is of. Null of the base. */
+  bound: LossBound | null;
   appraisal: Appraisal;
   /** 0 of the base. */
   fitTimeSeconds: number;

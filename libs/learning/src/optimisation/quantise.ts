@@ -116,7 +116,8 @@ export function quantisationOf([low, high]: Readonly<Range>): Quantisation {
   return { scale, zeroPoint: Math.min(255, Math.max(0, Math.round(-low / scale))) };
 }
 
-function sampleOf(rows: Int32Array, most: number, seed: number): Int32Array {
+/** As many of the rows at most, drawn by a seed. */
+export function sampleOf(rows: Int32Array, most: number, seed: number): Int32Array {
   if (rows.length <= most) return rows;
   return createRandom(seed, 0x0ca1).permutation(rows.length).subarray(0, most).map((place) => rows[place]!);
 }

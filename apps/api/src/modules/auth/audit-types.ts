@@ -1,7 +1,6 @@
 import type { BrokenLink, ChainState } from '@millrace/auth';
-import { isId } from '@millrace/kernel';
-import type { RequestContext } from '../../request-context.ts';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
+import { actorLabel } from './actor-label.ts';
 
 builder.prismaNode('AuditEvent', {
   id: { field: 'id', description: 'aud_…' },
@@ -14,7 +13,7 @@ builder.prismaNode('AuditEvent', {
     actorLabel: t.string({
       select: { actor: true },
       description: 'Who did it, in words: the name of a member or the alias of a key; otherwise as actor has it.',
-      resolve: ({ actor }, _args, context) => labelOf(actor, context),
+      resolve: ({ actor }, _args, context) => actorLabel(actor, context),
     }),
     action: t.exposeString('action', { description: 'What was done, such as run.submit; of reads that were refused, such as query.runs.' }),
     subject: t.exposeString('subject', { nullable: true, description: 'The id or name of what it was done to.' }),
@@ -37,19 +36,6 @@ builder.prismaNode('AuditEvent', {
     }),
   }),
 });
-
-/** Look-ups of one tick are merged into one statement, so that a page costs no more than its kinds of actors. */
-async function labelOf(actor: string, { db, tenantId }: RequestContext): Promise<string> {
-  const [kind, id] = actor.split(':') as [string, string | undefined];
-  if (kind === 'system') return 'Millrace';
-  if (isId('apiKey', id)) {
-    const key = await db.apiKey.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { alias: true } });
-    return key?.alias ?? actor;
-  }
-  if (!isId('person', id)) return actor;
-  const member = await db.membership.findUnique({ where: { tenantId_personId: { tenantId, personId: id } }, select: { person: { select: { name: true } } } });
-  return member?.person.name ?? actor;
-}
 
 const brokenLinkType = builder.objectRef<BrokenLink>('BrokenAuditLink').implement({
   description: 'Where the hash chain is not what it was when its lines were written.',

@@ -1,13 +1,13 @@
 import { databaseEnums, type WebhookSecret } from '@millrace/database';
-import { invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
-import { builder } from '../../schema-builder.ts';
+import { isId } from '@millrace/kernel';
+import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 
 const deliveryStatusEnum = builder.enumType(databaseEnums.WebhookDeliveryStatus, {
   name: 'WebhookDeliveryStatus',
   description: 'PENDING is tried, or tried again; DELIVERED was received; FAILED was tried as often as it is tried, or its receiver wants no more.',
 });
 
-const webhookSecret = builder.objectRef<Omit<WebhookSecret, 'tenantId' | 'secretSealed'>>('WebhookSecret').implement({
+export const webhookSecretType = builder.objectRef<Omit<WebhookSecret, 'tenantId' | 'secretSealed'>>('WebhookSecret').implement({
   description: 'What webhooks of predictions made later are signed with. Its text was shown once.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'whs_…' }),
@@ -27,6 +27,7 @@ builder.prismaObject('WebhookDelivery', {
     status: t.expose('status', { type: deliveryStatusEnum, description: 'How it stands.' }),
     attempts: t.exposeInt('attempt', { description: 'Tries so far.' }),
     lastStatus: t.exposeInt('lastStatus', { nullable: true, description: 'HTTP status of the last answer; null where there was none.' }),
+    lastError: t.exposeString('lastError', { nullable: true, description: 'Why the last try got no answer, such as that there was none within 15 seconds; null where it got one.' }),
     nextAt: t.expose('nextAt', { type: 'DateTime', description: 'When it is tried next, while it is PENDING.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was delivered or given up.' }),
@@ -44,61 +45,40 @@ builder.prismaObject('WebhookReceiver', {
 
 builder.queryFields((t) => ({
   webhookSecrets: t.field({
-    type: [webhookSecret],
+    type: [webhookSecretType],
     authScopes: { permission: 'key:read' },
     description: 'The secrets of the tenant’s webhooks, newest first; none before the first rotateWebhookSecret.',
     resolve: (_root, _args, { db, tenantId }) => db.webhookSecret.findMany({ where: { tenantId }, orderBy: { id: 'desc' }, take: 10 }),
   }),
-  webhookDeliveries: t.prismaField({
-    type: ['WebhookDelivery'],
-    authScopes: { permission: 'key:read' },
-    description: 'The last hundred events for webhooks, newest first.',
-    resolve: (query, _root, _args, { db, tenantId }) => db.webhookDelivery.findMany({ ...query, where: { tenantId }, orderBy: { id: 'desc' }, take: 100 }),
-  }),
+  webhookDeliveries: t.prismaConnection(
+    {
+      type: 'WebhookDelivery',
+      cursor: 'id',
+      maxSize: pageLimit,
+      complexity: pageComplexity,
+      authScopes: { permission: 'key:read' },
+      description: 'Events for webhooks, newest first; those of a prediction are gone when it is. What is given of the filters must all hold.',
+      args: {
+        status: t.arg({ type: deliveryStatusEnum, description: 'Only those that stand so.' }),
+        receiver: t.arg.string({ description: 'Only to this receiver: scheme, host and port.' }),
+        predictionId: t.arg.id({ description: 'prd_…: only of this prediction.' }),
+      },
+      resolve: (query, _root, { status, receiver, predictionId }, { db, tenantId }) =>
+        predictionId != null && !isId('prediction', predictionId)
+          ? []
+          : db.webhookDelivery.findMany({
+              ...query,
+              where: { tenantId, ...(status == null ? {} : { status }), ...(receiver == null ? {} : { receiver }), ...(predictionId == null ? {} : { predictionId }) },
+              orderBy: { id: 'desc' },
+            }),
+    },
+    { name: 'WebhookDeliveryConnection' },
+    { name: 'WebhookDeliveryEdge' },
+  ),
   failingWebhookReceivers: t.prismaField({
     type: ['WebhookReceiver'],
     authScopes: { permission: 'key:read' },
     description: 'Receivers of webhooks whose last delivery failed.',
     resolve: (query, _root, _args, { db, tenantId }) => db.webhookReceiver.findMany({ ...query, where: { tenantId }, orderBy: { failingSince: 'asc' }, take: 100 }),
-  }),
-}));
-
-const rotateSuccess = builder.objectRef<{ __typename: 'RotateWebhookSecretSuccess'; secret: string; webhookSecretId: string }>('RotateWebhookSecretSuccess').implement({
-  description: 'Webhooks are signed with the new secret from now on.',
-  fields: (t) => ({
-    secret: t.exposeString('secret', { description: 'whsec_…: in this answer and nowhere else. Keep it safe.' }),
-    webhookSecret: t.field({
-      type: webhookSecret,
-      description: 'What is known of it from now on.',
-      resolve: ({ webhookSecretId: id }, _args, { db, tenantId }) => db.webhookSecret.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
-
-const rotatePayload = builder.unionType('RotateWebhookSecretPayload', {
-  description: 'Outcomes of rotateWebhookSecret.',
-  types: [rotateSuccess, invalidInputError],
-  resolveType: nameOf,
-});
-
-const rotateInput = builder.inputType('RotateWebhookSecretInput', {
-  description: 'How long the secret before goes on signing as well.',
-  fields: (t) => ({
-    overlapSeconds: t.int({ description: '0 to 604800; a day if left out.' }),
-  }),
-});
-
-builder.mutationFields((t) => ({
-  rotateWebhookSecret: t.field({
-    type: rotatePayload,
-    action: 'webhook.rotate',
-    authScopes: { permission: 'key:write' },
-    description: 'Makes the secret that webhooks are signed with, the first one too, and shows it once. The one before signs as well for a while, in which receivers change over.',
-    args: { input: t.arg({ type: rotateInput, required: true, description: 'The overlap.' }) },
-    resolve: async (_root, { input }, { services, signedIn }) => {
-      const outcome = await services.webhookSecrets.rotate(signedIn, input.overlapSeconds ?? undefined);
-      if (outcome.type === 'invalid') return invalidInput(outcome.problems);
-      return { __typename: 'RotateWebhookSecretSuccess' as const, secret: outcome.secret, webhookSecretId: outcome.webhookSecretId };
-    },
   }),
 }));

@@ -14,6 +14,7 @@ import { otherProblems, problemOf, type Problem, type Refusal } from '../../grap
 import { useVerb } from '../../graphql/use-verb.ts';
 import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, familiesFor, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+import { CompressionFields, compressionDraft, compressionInput, compressionPaths } from './compression-fields.tsx';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
@@ -175,6 +176,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     () => Object.fromEntries(parts.map((part) => [part, draftOf(schema.properties?.[part] ?? {})])) as DraftObject,
   );
   const [personalisation, setPersonalisation] = useState(() => personalisationDraft(schema));
+  const [compression, setCompression] = useState(() => compressionDraft(schema));
   const [terms, setTerms] = useState(usualTerms);
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
@@ -197,6 +199,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     'datasetVersionId',
     ...termPaths,
     ...personalisationPaths(schema, personalisation),
+    ...compressionPaths(schema, compression),
     ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...parts.flatMap((part) => pathsOf(schema.properties?.[part] ?? {}, settings[part], part)),
@@ -209,6 +212,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
     ...(isSearch ? {} : { models: models.map((draft) => valueOf(familyOf(draft) ?? {}, draft)) }),
     ...Object.fromEntries(parts.map((part) => [part, valueOf(schema.properties?.[part] ?? {}, settings[part])])),
     ...personalisationInput(schema, personalisation),
+    ...compressionInput(schema, compression),
   };
 
   async function submit(event: FormEvent) {
@@ -369,6 +373,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
         </div>
       </div>
       <PersonalisationFields schema={schema} columns={columns} target={target} draft={personalisation} problemAt={(path) => problemOf(refusal, path)} onDraft={setPersonalisation} />
+      <CompressionFields schema={schema} draft={compression} problemAt={(path) => problemOf(refusal, path)} onDraft={setCompression} />
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>

@@ -3,6 +3,8 @@ import { cleanup, fireEvent, render, screen, within } from '@testing-library/rea
 import { frontierOf } from '../../design/trade-off.tsx';
 import { stepsOf } from '../registry/optimise-dialog.tsx';
 import { OptimisedCard, summaryOf } from '../registry/optimised-card.tsx';
+import { compressionDraft, CompressionFields, compressionInput } from './compression-fields.tsx';
+import { CompressionCards } from './compression-view.tsx';
 import type { Trial } from './leaderboard.tsx';
 import { OptimisationCards, stepsText } from './optimisation-view.tsx';
 
@@ -48,6 +50,34 @@ describe('the candidates of an optimisation', () => {
   it('leave a frontier of those that no other beats in both', () => {
     const points = [[8, 0], [2, 0.2], [1, 3], [3, 0.3], [9, -1], [2, 0.5]].map(([cost, loss]) => ({ cost: cost!, loss: loss! }));
     expect(frontierOf(points).map(({ cost, loss }) => [cost, loss])).toEqual([[1, 3], [2, 0.2], [8, 0], [9, -1]]);
+  });
+});
+
+describe('a compression after the training', () => {
+  const cost = (sizeBytes: number) => ({ sizeBytes, sizeGzBytes: sizeBytes / 2, predTimeMsP50: 0.1 });
+  const compression = {
+    steps: [{ method: 'quantise', to: 'int8' }], maxLoss: 0.5, loss: { loss: 0.2, lower: -0.4, upper: 0.9, rows: 120 }, bound: { atMost: 1.4 }, score: 0.94, uncompressedScore: 0.95, cost: cost(20_000), uncompressedCost: cost(80_000),
+    warning: { message: 'The version is the uncompressed model. That is not certain enough.', remedy: 'Compress less.' },
+  };
+
+  it('is shown beside the uncompressed model, with the warning where it is not the version', () => {
+    render(<CompressionCards trials={[trials[0]!, { ...trials[1]!, metrics: { compression } }]} />);
+    for (const text of ['Compress less.', '80.0 kB → 20.0 kB · 4.0×', '−0.20 (−0.90 to +0.40) on 120 rows', '1.4 points, where 0.5 are allowed']) expect(screen.getByText(text)).toBeTruthy();
+    cleanup();
+    expect(render(<CompressionCards trials={trials} />).container.innerHTML).toBe('');
+  });
+
+  it('is left out of the configuration where nothing is filled in', () => {
+    const schema = { properties: { compress: { properties: { targetSparsity: { type: 'number' }, quantize: { type: 'string', enum: ['float16', 'int8_static'] }, maxLoss: { type: 'number', title: 'Greatest loss' } } } } };
+    let draft = compressionDraft(schema);
+    expect(compressionInput(schema, draft)).toEqual({});
+    const show = () => render(<CompressionFields schema={schema} draft={draft} problemAt={() => null} onDraft={(next) => (draft = next)} />);
+    show();
+    fireEvent.change(screen.getByLabelText('Quantise to'), { target: { value: 'float16' } });
+    cleanup();
+    show();
+    fireEvent.change(screen.getByLabelText('Greatest loss'), { target: { value: '1' } });
+    expect(compressionInput(schema, draft)).toEqual({ compress: { quantize: 'float16', maxLoss: 1 } });
   });
 });
 

@@ -17,6 +17,7 @@ import { CancelRunDocument, PauseRunDocument, ResumeRunDocument, RunDocument, Ru
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { CoefficientsCard } from './coefficients-view.tsx';
+import { CompressionCards } from './compression-view.tsx';
 import { AnomalyCards } from './anomaly-view.tsx';
 import { EvaluationView, evaluationOf, type Slice } from './evaluation.tsx';
 import { ForecastCard } from './forecast-view.tsx';
@@ -207,6 +208,7 @@ function Outcome({ run, metrics }: { run: Run; metrics: readonly EpochMetric[] }
 
   return (
     <>
+      <CompressionCards trials={run.trials} />
       {run.optimisation && <OptimisationCards trials={run.trials} optimisation={run.optimisation} chosen={current} onChoose={setChosen} />}
       {!run.optimisation && run.trials.length > 0 && (
         <Card title="Leaderboard" description="Choose a model to see its scores." isFlush>

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
+import { Filters } from '../../design/filters.tsx';
 import { formatCount, formatMoment, formatSeconds } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
@@ -36,22 +37,15 @@ export function RunsPage() {
   );
   return (
     <Page title="Training runs" lead="Newest first. The state is live." actions={start}>
-      <div role="group" aria-label="Filter by state" className="flex flex-wrap gap-1.5">
-        {filters.map(({ label }, index) => (
-          <button
-            key={label}
-            type="button"
-            aria-pressed={index === filter}
-            onClick={() => {
-              setFilter(index);
-              setPaged(false);
-            }}
-            className="rounded-full border border-steel-300 bg-white px-3 py-1 text-[13px] text-steel-600 hover:border-steel-400 aria-pressed:border-accent-600 aria-pressed:bg-accent-600 aria-pressed:text-white"
-          >
-            {label}
-          </button>
-        ))}
-      </div>
+      <Filters
+        label="Filter by state"
+        choices={filters}
+        chosen={filter}
+        onChosen={(index) => {
+          setFilter(index);
+          setPaged(false);
+        }}
+      />
       <Card isFlush>
         <Loaded what="the runs" query={query}>
           {({ runs }) =>

@@ -1,0 +1,31 @@
+import { checkCompression, compressionSteps } from './check-compression.ts';
+import type { Compression } from './compression.ts';
+import { parseTrainingSpec } from './training-spec.ts';
+
+const check = (compress: Compression, families: Parameters<typeof checkCompression>[0]['families'], kind: string | null = null) => checkCompression({ compress, families, kind });
+
+it('prunes and quantises each family as it can be', () => {
+  const both = (family: string, quantize: Compression['quantize']) => compressionSteps(family, { targetSparsity: 0.8, quantize });
+  expect(both('dense', 'int8_dynamic')).toEqual({ type: 'suits', steps: [{ method: 'prune', sparsity: 0.8 }, { method: 'quantise', to: 'int8', calibration: 'dynamic' }] });
+  expect(both('knn', 'float16')).toEqual({ type: 'suits', steps: [{ method: 'condense', keep: 0.2 }, { method: 'quantise', to: 'float16' }] });
+  expect(compressionSteps('random_forest', { targetSparsity: 0.5 })).toEqual({ type: 'suits', steps: [{ method: 'prune_trees', keep: 0.5 }] });
+  for (const [family, quantize] of [['convolutional', 'int8_dynamic'], ['knn', 'int8_static'], ['boosted_trees', 'float16']] as const) expect(both(family, quantize)).toMatchObject({ type: 'unfit', problem: { field: 'compress.quantize' } });
+  expect(both('linear', 'float16')).toMatchObject({ type: 'unfit', problem: { field: 'compress.targetSparsity' } });
+});
+
+it('is refused only where no model that may be chosen can be compressed that way, with the field and the remedy', () => {
+  expect(check({ quantize: 'int8_static' }, ['boosted_trees', 'dense'])).toEqual([]);
+  expect(check({ quantize: 'int8_static' }, [])).toEqual([]); // a search of all families
+  expect(check({ quantize: 'int8_static' }, ['boosted_trees', 'linear'])).toMatchObject([{ field: 'compress.quantize', message: expect.stringContaining('boosted_trees, linear'), remedy: expect.stringContaining('network') }]);
+  expect(check({ targetSparsity: 0.5 }, ['linear'])).toMatchObject([{ field: 'compress.targetSparsity' }]);
+  // Trees are pruned and a linear model is not: together no family is left.
+  expect(check({ targetSparsity: 0.5, quantize: 'int8_static' }, ['boosted_trees', 'knn'])).toMatchObject([{ field: 'compress.quantize' }]);
+  expect(check({ maxLoss: 1 }, ['dense'])).toMatchObject([{ field: 'compress.targetSparsity', message: expect.stringContaining('neither') }]);
+  expect(check({ quantize: 'float16' }, ['dense'], 'personalisation')).toMatchObject([{ field: 'compress', message: expect.stringContaining('personalisation') }]);
+});
+
+it('is part of the one configuration, as YAML too', () => {
+  const yaml = 'inputFeatures: [{name: a, type: number}]\noutputFeatures: [{name: b, type: number}]\ncompress:\n  targetSparsity: 0.8\n  quantize: int8\n';
+  expect(parseTrainingSpec(yaml)).toMatchObject({ type: 'invalid', problems: [{ field: 'compress.quantize', message: expect.stringContaining('Line 5'), remedy: 'Give one of: float16, int8_static, int8_dynamic.' }] });
+  expect(parseTrainingSpec(yaml.replace('int8', 'int8_static'))).toMatchObject({ type: 'valid', spec: { compress: { targetSparsity: 0.8, quantize: 'int8_static' } } });
+});
