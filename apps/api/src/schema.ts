@@ -25,6 +25,7 @@ import './modules/registry/import-types.ts';
 import './modules/registry/import-mutations.ts';
 import './modules/registry/explain-mutation.ts';
 import './modules/registry/predict-mutation.ts';
+import './modules/registry/live-score-types.ts';
 import './modules/registry/rollout-types.ts';
 import './modules/registry/rollout-mutations.ts';
 import './modules/registry/serving-mutations.ts';

@@ -42,6 +42,8 @@ const schema = z
     MILLRACE_ASYNC_KEEP_HOURS: z.coerce.number().int().min(1).max(720).default(24),
     /** how long a process that makes one may be silent before another does */
     MILLRACE_ASYNC_LEASE_MS: z.coerce.number().int().min(1_000).max(600_000).default(30_000),
+    /** what the recorded predictions of one tenant may take in the database */
+    MILLRACE_RECORDED_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
     MILLRACE_CORS_ORIGINS: originsSetting.default([]),
     MILLRACE_TRUSTED_PROXIES: trustedProxiesSetting.default(createTrustedProxies()),
     MILLRACE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),

@@ -47,6 +47,7 @@ const inference = await startInference({
     keptHours: settings.MILLRACE_ASYNC_KEEP_HOURS,
     limits: { mostOpen: settings.MILLRACE_ASYNC_QUEUE, mostOpenBytes: settings.MILLRACE_ASYNC_QUEUE_BYTES },
   },
+  mostRecordedBytes: settings.MILLRACE_RECORDED_BYTES,
   corsOrigins: settings.MILLRACE_CORS_ORIGINS,
   trustedProxies: settings.MILLRACE_TRUSTED_PROXIES,
   logger,

@@ -1,5 +1,6 @@
 import { asyncOperations } from './async/async-operations.ts';
 import { explainOperations } from './explain-operations.ts';
+import { feedbackOperations } from './feedback/feedback-operations.ts';
 import { tfOperations } from './tf-operations.ts';
 
 /** One route as the document and the router both have it. */
@@ -89,6 +90,7 @@ export const operations = {
     answer: json({ predictions: ['setosa'] }),
   },
   ...asyncOperations,
+  ...feedbackOperations,
   onlyInvocations: {
     method: 'POST', path: '/invocations', id: 'onlyInvocations', tag: 'MLflow', summary: 'The same by the only endpoint that the key can call',
     request: { dataframe_split: { columns: Object.keys(iris), data: [Object.values(iris)] } },
@@ -113,7 +115,7 @@ export interface ApiDocument {
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
 export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
-    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
+    codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'invalid_label', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
   },
   401: { codes: ['unauthenticated'], meaning: 'There is no credential, or it is not valid.' },

@@ -28,13 +28,14 @@ interface Changes {
   readPackage?: () => Promise<PackageFiles>;
   serving?: Partial<EndpointServing>;
   traffic?: ServedRequest[];
+  recorded?: string[];
 }
 
-function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited, { batcher = createBatcher(), readPackage = () => Promise.resolve(built.files), serving, traffic }: Changes = {}) {
+function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited, { batcher = createBatcher(), readPackage = () => Promise.resolve(built.files), serving, traffic, recorded }: Changes = {}) {
   const models = new ModelCache({ registry: { readPackage }, maxBytes: 1e9, logger: silentLogger });
   const endpoint = { ...served.endpoint, serving: { ...servingDefaults, ...serving } };
   const directory = { find: () => ({ ...served, endpoint }), names: () => ['seven'] };
-  return createPredictor({ directory, models, batcher, journal: { record }, meter: { take }, traffic: { record: (request) => void traffic?.push(request) }, shadow: { mirror: () => undefined }, lookAtPictures: () => null, maxInFlight: 10 });
+  return createPredictor({ directory, models, batcher, journal: { record }, meter: { take }, traffic: { record: (request) => void traffic?.push(request) }, shadow: { mirror: () => undefined }, recorder: { record: (answer) => void recorded?.push(answer.predictionId) }, lookAtPictures: () => null, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,

@@ -2,7 +2,7 @@ import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import type { RowWarning } from '@millrace/packaging';
 import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
-import type { ServedRequest, TrafficRecorder } from '@millrace/registry';
+import type { PredictionRecorder, ServedRequest, TrafficRecorder } from '@millrace/registry';
 import type { Batcher } from './batcher.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
@@ -55,6 +55,7 @@ export interface PredictorOptions {
   meter: Pick<Meter, 'take'>;
   traffic: Pick<TrafficRecorder, 'record'>;
   shadow: Pick<Shadow, 'mirror'>;
+  recorder: Pick<PredictionRecorder, 'record'>;
   lookAtPictures: PictureLook;
   /** requests under way at a time; further ones are refused */
   maxInFlight: number;
@@ -63,7 +64,7 @@ export interface PredictorOptions {
 export type Predictor = ReturnType<typeof createPredictor>;
 
 /** From rows to an answer that is paid for. */
-export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, lookAtPictures, maxInFlight }: PredictorOptions) {
+export function createPredictor({ directory, models, batcher, journal, meter, traffic, shadow, lookAtPictures, recorder, maxInFlight }: PredictorOptions) {
   const takeTurn = createTrafficTurns();
   let inFlight = 0;
 
@@ -127,6 +128,7 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
           rows,
           units: rows,
         });
+        if (serving.recordDays !== null) recorder.record({ tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: call.versionNumber === undefined ? variant : 'STABLE', predictionId, signature, predictions });
         return {
           predictionId,
           versionNumber: version.number,

@@ -18,6 +18,7 @@ import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createExplainer } from './explainer.ts';
 import { createExplanationBases } from './explanation-bases.ts';
+import { createFeedback } from './feedback/feedback.ts';
 import { createGate, handleWatched } from './gate.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
@@ -60,6 +61,8 @@ export interface InferenceOptions {
   drainMs?: number;
   /** of predictions that are accepted now and made later */
   async?: AsyncOptions;
+  /** what the recorded predictions of one tenant may take in the database; 1 GiB if left out */
+  mostRecordedBytes?: number;
   /** how long a closing server waits for silent connections to ask once more, which then ends them; not at all if left out */
   handoverMs?: number;
   /** where its connections come from, beside the address that it listens on */
@@ -105,7 +108,8 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const shadow = createShadow({ models, traffic, turns: batcher, observe: { shown: () => metrics.shadow.shown(), dropped: () => metrics.shadow.dropped() } });
   const meter = createMeter({ database, logger });
   const limiter = createRequestLimiter({ database, logger });
-  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, lookAtPictures, maxInFlight: options.maxInFlight ?? 4096 };
+  const feedback = createFeedback({ database, keyring, mostRecordedBytes: options.mostRecordedBytes, logger });
+  const predictorOptions = { directory, models, batcher, meter, traffic, shadow, lookAtPictures, recorder: feedback.recorder, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });
   const explainer = createExplainer({ directory, models, bases: createExplanationBases({ registry, logger }), turns: batcher, journal, meter, lookAtPictures });
   const metrics = createMetrics(models, predictor, explainer, batcher);
@@ -129,7 +133,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     metrics,
     callers: createCallers({ keys: auth.keys, quota: createQuota({ database }) }),
     answerOnce,
-    more: asyncPredictions.routes,
+    more: [...asyncPredictions.routes, ...feedback.routes],
     door,
     isReady: () => state === 'open',
     gather: async () => (supervision ? supervision.gather() : []),
@@ -164,7 +168,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
-      await Promise.all([meter.close(), limiter.close(), traffic.close()]);
+      await Promise.all([meter.close(), limiter.close(), traffic.close(), feedback.close()]);
       await journal.close();
       await auth.trail.close();
       await database.close();
@@ -179,6 +183,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
     limiter.start();
     await journal.start();
     traffic.start();
+    feedback.start();
     await asyncPredictions.start();
     models.start();
     const host = options.host ?? '127.0.0.1';

@@ -372,10 +372,17 @@ describe('what the server says of itself and its models', () => {
     expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
     const narrow = (await tenant.createKey({ models: ['iris'] })).text;
     const { id: accepted } = (await call(`${url}/v1/predictions`, { key, body: operations.createPrediction.request })).json;
+    await world.registry.updateServing(tenant.owner, { endpointName: 'iris', recordDays: 1 });
+    const tell = async () => {
+      const { headers } = await call(`${url}/predict`, { key: narrow, body: { features: setosa } });
+      const predictionId = headers.get('x-millrace-prediction-id');
+      return { predictionId, ...(await call(`${url}/v1/feedback`, { key, body: { prediction_id: predictionId, label: 'setosa' } })) };
+    };
+    const { predictionId } = await eventually(tell, ({ status }) => status === 200, 10_000);
     for (const [path, methods] of Object.entries<Record<string, { requestBody?: { content: Record<string, { example: object }> } }>>(document.paths)) {
       for (const [method, { requestBody }] of Object.entries(methods)) {
         const example = requestBody?.content['application/json']?.example;
-        const body = example && path === '/predict' ? { ...example, model: 'iris' } : example;
+        const body = example && path === '/predict' ? { ...example, model: 'iris' } : path === '/v1/feedback' ? { ...example, prediction_id: predictionId } : example;
         const model = path.endsWith(':regress') ? 'wear' : 'iris';
         const address = url + path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion').replace('{id}', accepted);
         const answer = await call(address, { key: path === '/invocations' ? narrow : key, method: method.toUpperCase(), body });

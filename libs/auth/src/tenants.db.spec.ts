@@ -237,6 +237,11 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       us AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, units) SELECT id, 'r' || n, now(), 'PREDICTION', 'system', 1 FROM tenant, generate_series(1, 20) n),
       ia AS (INSERT INTO idempotency_answers (tenant_id, key, request_sha256, prediction_id, locked_until, expires_at) SELECT id, 'k', 's', 'p', now(), now() FROM tenant),
       ap AS (INSERT INTO async_predictions (id, tenant_id, actor, caller, endpoint_name, input_box, input_bytes) SELECT 'prd_of_' || id, id, 'system', '{}', 'e', '\\x00', 1 FROM tenant),
+      rc AS (INSERT INTO recordings (id, tenant_id, endpoint_id, version_id, variant, outputs_box, predictions, bytes, ends_at) SELECT 'rec_of_' || id, id, $8, $7, 'STABLE', '\\x00', 1, 1, now() FROM tenant),
+      rp AS (INSERT INTO recorded_predictions (tenant_id, prediction_id, recording_id, place) SELECT id, 'p', 'rec_of_' || id, 0 FROM tenant),
+      fb AS (INSERT INTO feedback (tenant_id, prediction_id, truth_box, given_by) SELECT id, 'p', '\\x00', 'system' FROM tenant),
+      tu AS (INSERT INTO truth_counts (tenant_id, endpoint_id, version_id, variant, slot, truth, answer, rows) SELECT id, $8, $7, 'STABLE', now(), 0, 0, 1 FROM tenant),
+      es AS (INSERT INTO error_sums (tenant_id, endpoint_id, version_id, variant, slot, rows, absolute, squared, fourth, truth, truth_squared) SELECT id, $8, $7, 'STABLE', now(), 1, 0, 0, 0, 0, 0 FROM tenant),
       ws AS (INSERT INTO webhook_keys (id, tenant_id, secret_sealed, created_by) SELECT 'whs_of_' || id, id, '\\x00', 'system' FROM tenant),
       wd AS (INSERT INTO webhook_deliveries (id, tenant_id, prediction_id, event, receiver) SELECT 'whd_of_' || id, id, 'prd_of_' || id, 'start', 'r' FROM tenant),
       wr AS (INSERT INTO webhook_receivers (tenant_id, receiver) SELECT id, 'r' FROM tenant),
@@ -395,6 +400,7 @@ describe('the system role', () => {
     await seedTenant();
     const hidden = [
       'uploads', 'datasets', 'dataset_versions', 'run_events', 'run_metrics', 'trials', 'models', 'model_versions', 'model_aliases', 'endpoints', 'traffic_shares', 'traffic_counts', 'reservations',
+      'recorded_predictions', 'feedback', 'truth_counts', 'error_sums',
     ];
     const queries = [
       ...hidden.map((table) => `SELECT 1 FROM ${table}`),
@@ -402,6 +408,7 @@ describe('the system role', () => {
       ...['spec', 'model_name', 'progress', 'created_by', 'failure_message', 'dataset_version_id'].map((column) => `SELECT ${column} FROM runs`),
       ...['endpoint_id', 'version_id', 'steps', 'reason', 'created_by'].map((column) => `SELECT ${column} FROM rollouts`),
       ...['id', 'actor', 'caller', 'endpoint_name', 'input_box', 'result_box', 'error_code', 'webhook_events'].map((column) => `SELECT ${column} FROM async_predictions`),
+      ...['id', 'endpoint_id', 'version_id', 'outputs_box', 'predictions'].map((column) => `SELECT ${column} FROM recordings`),
       ...['id', 'prediction_id', 'event', 'status'].map((column) => `SELECT ${column} FROM webhook_deliveries`), 'SELECT 1 FROM webhook_receivers',
       ...['request_id', 'actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_records`),
       ...['actor', 'action', 'subject', 'details', 'address'].map((column) => `SELECT ${column} FROM audit_events`),

@@ -42,7 +42,7 @@ const uniqueAcrossTenants: Record<string, string> = {
 /** Ids are random: nobody can guess one that is taken. */
 const idsOf = new Set([
   'sessions', 'api_keys', 'audit_events', 'uploads', 'datasets', 'dataset_versions', 'reservations', 'models', 'model_versions', 'endpoints', 'runs', 'invitations',
-  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts', 'async_predictions', 'webhook_keys', 'webhook_deliveries',
+  'access_grants', 'sso_connections', 'domain_claims', 'usage_limits', 'model_imports', 'version_reviews', 'rollouts', 'async_predictions', 'webhook_keys', 'webhook_deliveries', 'recordings',
 ]);
 
 /** Columns with the name of a secret that the application may read, and why. */

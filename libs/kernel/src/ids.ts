@@ -29,6 +29,7 @@ export const idPrefixes = {
   usageLimit: 'lim',
   request: 'req',
   prediction: 'prd',
+  recording: 'rec',
   webhookKey: 'whs',
   webhookDelivery: 'whd',
 } as const;
@@ -66,6 +67,13 @@ export function newId(kind: IdKind): string {
 /** Whether `value` has the shape of an id of this kind. Says nothing of its existence. */
 export function isId(kind: IdKind, value: unknown): value is string {
   return typeof value === 'string' && value.startsWith(`${idPrefixes[kind]}_`) && /^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$/.test(value);
+}
+
+/** When an id was made, in milliseconds of the epoch, as the id itself says: whoever sent it may have made it up. */
+export function momentOfId(id: string): number {
+  let value = 0;
+  for (const character of id.slice(4, 14)) value = value * 32 + alphabet.indexOf(character); // the two zero bits and the 48 of the time
+  return value;
 }
 
 /** 128 bits as 26 characters: two zero bits in front make them a multiple of five. */

@@ -1,6 +1,7 @@
 import { type Actor, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, notify } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
+import { liveMetricsOf } from './live-metrics.ts';
 
 /** How the data plane serves an endpoint. */
 export interface EndpointServing {
@@ -12,11 +13,17 @@ export interface EndpointServing {
   deadlineMs: number;
   /** a model that nobody has asked for so long is unloaded; null keeps it */
   idleSeconds: number | null;
+  /** what was answered is kept for so many days, so that feedback can be scored; null keeps nothing */
+  recordDays: number | null;
 }
 
-export const servingDefaults: EndpointServing = { maxBatchRows: 64, maxQueueDelayMs: 0, deadlineMs: 30_000, idleSeconds: null };
+export const servingDefaults: EndpointServing = { maxBatchRows: 64, maxQueueDelayMs: 0, deadlineMs: 30_000, idleSeconds: null, recordDays: null };
 
-const ranges = { maxBatchRows: [1, 4_096, 'rows'], maxQueueDelayMs: [0, 1_000, 'milliseconds'], deadlineMs: [10, 60_000, 'milliseconds'], idleSeconds: [60, 604_800, 'seconds'] } as const;
+const ranges = { maxBatchRows: [1, 4_096, 'rows'], maxQueueDelayMs: [0, 1_000, 'milliseconds'], deadlineMs: [10, 60_000, 'milliseconds'], idleSeconds: [60, 604_800, 'seconds'], recordDays: [1, 365, 'days'] } as const;
+
+const orNothing: Partial<Record<keyof EndpointServing, string>> = { idleSeconds: ', or nothing to keep the model loaded', recordDays: ', or nothing to record no predictions' };
+
+const unscored: Problem = { code: 'unfit', field: 'recordDays', message: 'Answers of these models cannot be held against a truth yet.', remedy: 'Leave recordDays empty.' };
 
 export interface ServingChange extends Partial<EndpointServing> {
   endpointName: string;
@@ -25,7 +32,7 @@ export interface ServingChange extends Partial<EndpointServing> {
 export type UpdateServingOutcome = { type: 'updated'; endpoint: Endpoint } | { type: 'invalid'; problems: Problem[] } | { type: 'not-found'; field: string; message: string };
 
 /** Of an endpoint as the database has it. */
-export const servingOf = ({ maxBatchRows, maxQueueDelayMs, deadlineMs, idleSeconds }: Endpoint): EndpointServing => ({ maxBatchRows, maxQueueDelayMs, deadlineMs, idleSeconds });
+export const servingOf = ({ maxBatchRows, maxQueueDelayMs, deadlineMs, idleSeconds, recordDays }: Endpoint): EndpointServing => ({ maxBatchRows, maxQueueDelayMs, deadlineMs, idleSeconds, recordDays });
 
 export function createEndpointServing({ database }: { database: Database }) {
   return {
@@ -36,12 +43,18 @@ export function createEndpointServing({ database }: { database: Database }) {
       return database.forTenant(tenantId).transaction(async (tx): Promise<UpdateServingOutcome> => {
         // As whoever else changes the endpoint: one change at a time.
         await tx.$queryRaw`SELECT id FROM endpoints WHERE tenant_id = ${tenantId} AND name = ${name} FOR UPDATE`;
-        const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } } });
+        const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } }, include: { model: { select: { task: true } } } });
         if (!endpoint) return { type: 'not-found', field: 'endpointName', message: 'There is no endpoint of this name.' };
         const serving = { ...servingOf(endpoint), ...change };
         const problems = servingProblems(serving);
+        if (serving.recordDays !== null && !liveMetricsOf(endpoint.model.task).length) problems.push(unscored);
         if (problems.length) return { type: 'invalid', problems };
         const updated = await tx.endpoint.update({ where: { tenantId_id: { tenantId, id: endpoint.id } }, data: serving });
+        if (serving.recordDays !== null && serving.recordDays !== endpoint.recordDays) {
+          await tx.$executeRaw`
+            UPDATE recordings SET ends_at = created_at + make_interval(days => ${serving.recordDays}::int)
+            WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpoint.id} AND ends_at > created_at + make_interval(days => ${serving.recordDays}::int)`;
+        }
         await recordAudit(tx, actor, { action: 'endpoint.serving', subject: endpoint.id, details: { name, ...serving } });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'updated', endpoint: updated };
@@ -54,7 +67,7 @@ function servingProblems(serving: EndpointServing): Problem[] {
   const problems = (Object.keys(ranges) as (keyof EndpointServing)[]).flatMap((field): Problem[] => {
     const [value, [least, most, unit]] = [serving[field], ranges[field]];
     if (value === null || (Number.isInteger(value) && value >= least && value <= most)) return [];
-    const remedy = `Give a whole number of ${unit} from ${least} to ${most}${field === 'idleSeconds' ? ', or nothing to keep the model loaded' : ''}.`;
+    const remedy = `Give a whole number of ${unit} from ${least} to ${most}${orNothing[field] ?? ''}.`;
     return [{ code: 'unfit', field, message: `${value} is not possible here.`, remedy }];
   });
   if (!problems.length && serving.maxQueueDelayMs >= serving.deadlineMs) {

@@ -2,12 +2,17 @@ export { type ClaimedImport, createImportQueue, type ImportedVersion, type Impor
 export { findGate, type Gate, type GateForVersions } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
 export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
+export { createFeedbackDesk, type FeedbackDesk, type GiveFeedbackOutcome, longestSource } from './feedback.ts';
+export { type LiveMetric, type MetricEstimate } from './live-metrics.ts';
+export { type LiveScore, type LiveScorePoint } from './live-scores.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
 export { ModelTaskConflict } from './model-task-conflict.ts';
 export { aliasProblem, nameProblem } from './names.ts';
 export { packagePrefix } from './package-store.ts';
 export { type CancelPredictionOutcome, createPredictionCare, type PredictionCare, seesPrediction, whereSeen } from './prediction-care.ts';
+export { createPredictionRecorder, type GivenAnswer, type PredictionRecorder } from './prediction-recorder.ts';
+export { sweepRecordings } from './recording-sweep.ts';
 export {
   type AcceptOutcome,
   type ClaimedPrediction,
@@ -36,11 +41,10 @@ export {
   type ServedVersion,
   type SetAliasOutcome,
 } from './registry.ts';
+export { rollbackMetrics, type RollbackMetric, type RollbackOperator, type RollbackRule } from './rollback-rules.ts';
 export {
   createRollouts,
   type EndRolloutOutcome,
-  rollbackMetrics,
-  type RollbackMetric,
   rolloutDefaults,
   type Rollouts,
   type SetTrafficOutcome,

@@ -1,10 +1,11 @@
-import { brokenRule, rolloutDefaults } from './rollouts.ts';
+import { brokenRule } from './rollback-rules.ts';
+import { rolloutDefaults } from './rollouts.ts';
 import type { VersionTraffic } from './traffic.ts';
 
 const traffic = (changes: Partial<VersionTraffic> = {}): VersionTraffic => ({
   versionId: 'mdv_1', variant: 'CANARY', requests: 20, errorRate: 0, refusedRate: 0, differingRate: null, latencyP50Ms: 1, latencyP95Ms: 2, latencyP99Ms: 4, ...changes,
 });
-const broken = (candidate: Partial<VersionTraffic>, stable: VersionTraffic | undefined = traffic()) => brokenRule(rolloutDefaults.rollbackOn, traffic(candidate), stable);
+const broken = (candidate: Partial<VersionTraffic>, stable: VersionTraffic | undefined = traffic()) => brokenRule(rolloutDefaults.rollbackOn, { candidate: traffic(candidate), stable, score: null });
 
 describe('a rollout’s rules as they are unless set', () => {
   it('are kept by a version that does as well as the one before', () => {
@@ -25,6 +26,14 @@ describe('a rollout’s rules as they are unless set', () => {
 });
 
 it('a rule may hold at its threshold as well', () => {
-  expect(brokenRule([{ metric: 'latencyP95Ms', op: '>=', threshold: 2 }], traffic(), undefined)).toBe('latencyP95Ms was 2, >= 2, over 20 requests.');
-  expect(brokenRule([{ metric: 'latencyP95Ms', op: '>', threshold: 2 }], traffic(), undefined)).toBeNull();
+  expect(brokenRule([{ metric: 'latencyP95Ms', op: '>=', threshold: 2 }], { candidate: traffic(), stable: undefined, score: null })).toBe('latencyP95Ms was 2, >= 2, over 20 requests.');
+  expect(brokenRule([{ metric: 'latencyP95Ms', op: '>', threshold: 2 }], { candidate: traffic(), stable: undefined, score: null })).toBeNull();
+});
+
+it('a rule on a score is judged by the score alone, and by none that is not known', () => {
+  const rules = [{ metric: 'accuracy', op: '<', threshold: 0.9 }] as const;
+  const score = { labelledRows: 40, valueOf: () => 0.85 };
+  expect(brokenRule(rules, { candidate: null, stable: undefined, score })).toBe('accuracy was 0.85, < 0.9, over 40 rows with a known truth.');
+  expect(brokenRule(rules, { candidate: null, stable: undefined, score: { ...score, valueOf: () => 0.9 } })).toBeNull();
+  expect(brokenRule(rules, { candidate: traffic(), stable: undefined, score: null })).toBeNull();
 });

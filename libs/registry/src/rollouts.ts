@@ -2,18 +2,9 @@ import { type Actor, actorName, recordAudit, requirePermission } from '@millrace
 import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { type LiveScore, readLiveScores } from './live-scores.ts';
+import { brokenRule, defaultOperator, judgeScore, type RollbackOperator, type RollbackRule, ruleProblems, whatKeepsFromJudging } from './rollback-rules.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
-
-/** What a rollout can be judged by. Ratios are to the version that it replaces, over the same time. */
-export const rollbackMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
-export type RollbackMetric = (typeof rollbackMetrics)[number];
-
-/** A rollout is rolled back while this holds. */
-export interface RollbackRule {
-  metric: RollbackMetric;
-  op: '>' | '>=';
-  threshold: number;
-}
 
 export interface ShareInput {
   versionNumber: number;
@@ -27,13 +18,17 @@ export interface NewRollout {
   steps?: readonly number[];
   bakeSeconds?: number;
   minRequests?: number;
-  rollbackOn?: readonly RollbackRule[];
+  /** rules on a live score, and with them each step, wait for so many rows with a known truth */
+  minLabels?: number;
+  /** @param op if left out, the one that holds when the metric is worse than the threshold */
+  rollbackOn?: readonly (Omit<RollbackRule, 'op'> & { op?: RollbackOperator })[];
 }
 
 export const rolloutDefaults = {
   steps: [5, 25, 50, 100],
   bakeSeconds: 300,
   minRequests: 20,
+  minLabels: 30,
   rollbackOn: [
     { metric: 'errorRate', op: '>', threshold: 0.02 },
     { metric: 'refusedRate', op: '>', threshold: 0.1 },
@@ -100,8 +95,9 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     async start(actor: Actor, input: NewRollout): Promise<StartRolloutOutcome> {
       requirePermission(actor, 'endpoint:write');
       requirePermission(actor, 'model:write');
-      const { steps, bakeSeconds, minRequests, rollbackOn } = { ...rolloutDefaults, ...withoutUndefined(input) };
-      const problems = rolloutProblems(steps, bakeSeconds, minRequests, rollbackOn);
+      const { steps, bakeSeconds, minRequests, minLabels, ...given }: Required<NewRollout> = { ...rolloutDefaults, ...withoutUndefined(input) } as Required<NewRollout>;
+      const rollbackOn = given.rollbackOn.map(({ metric, op, threshold }): RollbackRule => ({ metric, op: op ?? defaultOperator(metric), threshold }));
+      const problems = [...rolloutProblems(steps, bakeSeconds, minRequests, minLabels), ...ruleProblems(rollbackOn)];
       if (problems.length) return { type: 'invalid', problems };
       const { tenantId } = actor;
       const started = database.forTenant(tenantId).transaction(async (tx): Promise<StartRolloutOutcome> => {
@@ -113,12 +109,14 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (version.status !== 'READY') return versionNotReady('versionNumber');
         if (version.id === served.stable.id) return conflict('already_served', 'versionNumber', 'The endpoint serves this version already.', 'Choose another version.');
         if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        const unjudged = await whatKeepsFromJudging(tx, served.endpoint, rollbackOn);
+        if (unjudged) return { type: 'invalid', problems: [unjudged] };
         const refusal = await whatKeepsFromService(tx, served.endpoint, version);
         if (refusal) return keptFromService('versionNumber', refusal);
         const rollout = await tx.rollout.create({
           data: {
             id: newId('rollout'), tenantId, endpointId: served.endpoint.id, versionId: version.id, previousVersionId: served.stable.id,
-            steps: [...steps], bakeSeconds, minRequests, rollbackOn: rollbackOn.map((rule) => ({ ...rule })), createdBy: actorName(actor),
+            steps: [...steps], bakeSeconds, minRequests, minLabels, rollbackOn: rollbackOn.map((rule) => ({ ...rule })), createdBy: actorName(actor),
           },
         });
         const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds };
@@ -196,6 +194,11 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       }
     },
 
+    /** How the answers of its versions compared with the truth, as far as it is known. */
+    liveScores(tx: TenantTx, tenantId: string, endpointId: string, seconds: number): Promise<LiveScore[]> {
+      return readLiveScores(tx, { tenantId, endpointId, since: new Date(Date.now() - seconds * 1000) });
+    },
+
     /** How the versions of an endpoint fared in the last so many seconds. */
     traffic(tx: TenantTx, tenantId: string, endpointId: string, seconds: number): Promise<VersionTraffic[]> {
       return readTraffic(tx, tenantId, endpointId, new Date(Date.now() - seconds * 1000));
@@ -225,16 +228,17 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
     // What cannot even be loaded gets no requests to be judged by.
     const isDead = row.baked && candidate?.errorRate === 1;
-    const broken = isDead
-      ? 'It answered no request.'
-      : candidate && enough ? brokenRule(rollout.rollbackOn as unknown as RollbackRule[], candidate, stable) : null;
+    const rules = rollout.rollbackOn as unknown as RollbackRule[];
+    const score = await judgeScore(tx, rollout, rules);
+    const broken = isDead ? 'It answered no request.' : brokenRule(rules, { candidate: enough ? (candidate ?? null) : null, stable, score: score?.isEnough ? score : null });
     if (broken) {
       await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
       await end(tx, rollout, 'ROLLED_BACK', broken);
       logger.warn({ rolloutId: id, tenantId, endpoint: endpoint.name, reason: broken }, 'a rollout was rolled back');
       return notify(tx, 'millrace_registry', tenantId);
     }
-    if (!row.baked || !enough) return;
+    // A version whose score is to be looked at does not go on unseen.
+    if (!row.baked || !enough || (score && !score.isEnough)) return;
     const step = rollout.step + 1;
     const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
     if (refusal) {
@@ -250,18 +254,6 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     return notify(tx, 'millrace_registry', tenantId);
   }
 }
-
-/** In words, the first rule that the version breaks; null when all is well. */
-export function brokenRule(rules: readonly RollbackRule[], candidate: VersionTraffic, stable: VersionTraffic | undefined): string | null {
-  for (const { metric, op, threshold } of rules) {
-    const value = metric === 'latencyP95Ratio' ? ratio(candidate.latencyP95Ms, stable?.latencyP95Ms ?? null) : candidate[metric];
-    if (value === null) continue;
-    if (op === '>' ? value > threshold : value >= threshold) return `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${candidate.requests} requests.`;
-  }
-  return null;
-}
-
-const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
 
 async function finish(tx: TenantTx, rollout: Rollout, endpoint: Endpoint, by: string, reason: string | null = null): Promise<Rollout> {
   const { tenantId } = rollout;
@@ -345,7 +337,7 @@ function shareProblems(shares: readonly ShareInput[], field: string): Problem[] 
   return problems;
 }
 
-function rolloutProblems(steps: readonly number[], bakeSeconds: number, minRequests: number, rules: readonly RollbackRule[]): Problem[] {
+function rolloutProblems(steps: readonly number[], bakeSeconds: number, minRequests: number, minLabels: number): Problem[] {
   const problems: Problem[] = [];
   const ascends = steps.every((step, index) => Number.isInteger(step) && step > (steps[index - 1] ?? 0) && step <= 100);
   if (!ascends || steps.at(-1) !== 100 || steps.length > 20) problems.push(problem('steps', 'These are no steps of a rollout.', 'Give whole percentages that ascend to 100, at most 20, such as 5, 25, 50, 100.'));
@@ -353,10 +345,7 @@ function rolloutProblems(steps: readonly number[], bakeSeconds: number, minReque
     problems.push(problem('bakeSeconds', 'This is no time for a step.', `Give ${trafficSlotSeconds} to 604800 seconds.`));
   }
   if (!Number.isInteger(minRequests) || minRequests < 0 || minRequests > 1_000_000) problems.push(problem('minRequests', 'This is no number of requests.', 'Give 0 to 1000000.'));
-  if (rules.length > 10) problems.push(problem('rollbackOn', 'These are too many rules.', 'Give at most 10.'));
-  for (const [index, { threshold }] of rules.entries()) {
-    if (!Number.isFinite(threshold) || threshold < 0) problems.push(problem(`rollbackOn[${index}].threshold`, 'This is no threshold.', 'Give a number from 0.'));
-  }
+  if (!Number.isInteger(minLabels) || minLabels < 1 || minLabels > 1_000_000) problems.push(problem('minLabels', 'This is no number of rows.', 'Give 1 to 1000000.'));
   return problems;
 }
 

@@ -140,7 +140,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
       await tx.trial.create({ data: { tenantId, runId, number: 0, family: `family-${canary}`, parameters: { [canary]: 1 }, metrics: { [canary]: 1 }, fitTimeSeconds: 1 } });
     }
     await tx.model.create({ data: { id: modelId, tenantId, name: `model-${canary}`, task: 'CLASSIFICATION', description: `does ${canary}`, tags: [canary], gate: { metric: canary, atMostWorse: 1 } } });
-    const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1 }, agreement: { [canary]: 1 }, provenance: { filename: canary }, tags: [canary] };
+    const shared = { tenantId, modelId, datasetVersionId: version.id, family: `family-${canary}`, packagePrefix: `tenants/${tenantId}/${canary}`, packageSha256: randomBytes(32).toString('hex'), sizeBytes: 1n, sizeGzBytes: 1n, signature: { [canary]: 1 }, metrics: { [canary]: 1, accuracy: 0.9 }, agreement: { [canary]: 1 }, provenance: { filename: canary }, tags: [canary] };
     const cost = { sizeBytes: 2, sizeGzBytes: 1, predTimeMsP50: 0.5 };
     const optimisation = {
       parent: { id: versionId, number: 1 }, origin: { id: versionId, number: 1 }, steps: [{ method: 'condense', keep: 0.5, note: canary }], metric: `f1-${canary}`,
@@ -169,6 +169,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
   );
   await database.forTenant(tenantId).transaction(async (tx) => {
     const { id: endpointId } = await tx.endpoint.findFirstOrThrow({ where: { tenantId, name: `other-${canary}` } });
+    await tx.truthCount.create({ data: { tenantId, endpointId, versionId, variant: 'STABLE', slot: new Date(), truth: 0, answer: 0, rows: 3 } });
     await tx.rollout.create({
       data: {
         id: newId('rollout'), tenantId, endpointId, versionId, previousVersionId: versionId, status: 'ROLLED_BACK', steps: [5, 100], bakeSeconds: 60, minRequests: 1, endedAt: new Date(),

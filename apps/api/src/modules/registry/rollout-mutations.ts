@@ -60,7 +60,7 @@ const rollbackRuleInput = builder.inputType('RollbackRuleInput', {
   description: 'What rolls a rollout back.',
   fields: (t) => ({
     metric: t.field({ type: rollbackMetricEnum, required: true, description: 'What is looked at.' }),
-    op: t.field({ type: thresholdOperatorEnum, defaultValue: '>', description: 'How it is compared.' }),
+    op: t.field({ type: thresholdOperatorEnum, required: false, description: 'How it is compared. Default: BELOW for what is better when higher, else ABOVE.' }),
     threshold: t.float({ required: true, description: 'With what.' }),
   }),
 });
@@ -73,6 +73,7 @@ const startRolloutInput = builder.inputType('StartRolloutInput', {
     steps: t.intList({ required: false, description: 'Percent of the requests, ascending to 100. Default: 5, 25, 50, 100.' }),
     bakeSeconds: t.int({ required: false, description: 'How long each step lasts at least. Default: 300.' }),
     minRequests: t.int({ required: false, description: 'How many requests it must have had in a step before it is judged or goes on. Default: 20.' }),
+    minLabels: t.int({ required: false, description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on. Default: 30.' }),
     rollbackOn: t.field({ type: [rollbackRuleInput], required: false, description: 'What rolls it back. Default: errors above 2 %, refused rows above 10 %, a p95 of three times the old one’s.' }),
   }),
 });
@@ -101,14 +102,15 @@ builder.mutationFields((t) => ({
     description: 'Moves an endpoint to another version step by step, and back by itself if that one fares badly.',
     args: { input: t.arg({ type: startRolloutInput, required: true, description: 'Endpoint, version and pace.' }) },
     resolve: async (_root, { input }, { services, signedIn }) => {
-      const { endpointName, versionNumber, steps, bakeSeconds, minRequests, rollbackOn } = input;
+      const { endpointName, versionNumber, steps, bakeSeconds, minRequests, minLabels, rollbackOn } = input;
       const outcome = await services.rollouts.start(signedIn, {
         endpointName,
         versionNumber,
         ...(steps ? { steps } : {}),
         ...(bakeSeconds == null ? {} : { bakeSeconds }),
         ...(minRequests == null ? {} : { minRequests }),
-        ...(rollbackOn ? { rollbackOn: rollbackOn.map(({ metric, op, threshold }) => ({ metric, op: op ?? '>', threshold })) } : {}),
+        ...(minLabels == null ? {} : { minLabels }),
+        ...(rollbackOn ? { rollbackOn: rollbackOn.map(({ metric, op, threshold }) => ({ metric, threshold, ...(op ? { op } : {}) })) } : {}),
       });
       return outcome.type === 'started' ? { __typename: 'StartRolloutSuccess' as const, rolloutId: outcome.rollout.id } : refused(outcome);
     },

@@ -1,5 +1,5 @@
 import { databaseEnums } from '@millrace/database';
-import { type RollbackMetric, rollbackMetrics, type VersionTraffic } from '@millrace/registry';
+import { type RollbackMetric, rollbackMetrics, type RollbackRule, type VersionTraffic } from '@millrace/registry';
 import { builder } from '../../schema-builder.ts';
 
 const trafficVariantEnum = builder.enumType(databaseEnums.TrafficVariant, {
@@ -16,27 +16,21 @@ const rolloutStatusEnum = builder.enumType(databaseEnums.RolloutStatus, {
 const capitals = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 
 export const rollbackMetricEnum = builder.enumType('RollbackMetric', {
-  description: 'What a rollout is judged by. The ratio is to the version that it replaces, over the same time.',
+  description: 'What a rollout is judged by: its traffic in a step (the ratio is to the version that it replaces, over the same time), or a live score since it began.',
   values: Object.fromEntries(rollbackMetrics.map((name) => [capitals(name), { value: name }])) as Record<string, { value: RollbackMetric }>,
 });
 
 export const thresholdOperatorEnum = builder.enumType('ThresholdOperator', {
   description: 'How a metric is compared with its threshold.',
-  values: { ABOVE: { value: '>' }, AT_LEAST: { value: '>=' } } as const,
+  values: { ABOVE: { value: '>' }, AT_LEAST: { value: '>=' }, BELOW: { value: '<' }, AT_MOST: { value: '<=' } } as const,
 });
 
-interface Rule {
-  metric: RollbackMetric;
-  op: '>' | '>=';
-  threshold: number;
-}
-
-const rollbackRule = builder.objectRef<Rule>('RollbackRule').implement({
-  description: 'A rollout is rolled back when this holds over the requests of a step.',
+const rollbackRule = builder.objectRef<RollbackRule>('RollbackRule').implement({
+  description: 'A rollout is rolled back when this holds: over the requests of a step, or of a live score over all answers since it began.',
   fields: (t) => ({
     metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What is looked at.' }),
     op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it is compared.' }),
-    threshold: t.exposeFloat('threshold', { description: 'With what: rates from 0 to 1, latencies in milliseconds.' }),
+    threshold: t.exposeFloat('threshold', { description: 'With what: rates and shares from 0 to 1, latencies in milliseconds, errors in the target’s unit.' }),
   }),
 });
 
@@ -83,10 +77,11 @@ builder.prismaNode('Rollout', {
     stepStartedAt: t.expose('stepStartedAt', { type: 'DateTime', description: 'When this step began.' }),
     bakeSeconds: t.exposeInt('bakeSeconds', { description: 'How long each step lasts at least.' }),
     minRequests: t.exposeInt('minRequests', { description: 'How many requests the version must have had in a step before it is judged or goes on.' }),
+    minLabels: t.exposeInt('minLabels', { description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on.' }),
     rollbackOn: t.field({
       type: [rollbackRule],
       description: 'What rolls it back.',
-      resolve: ({ rollbackOn }) => (Array.isArray(rollbackOn) ? (rollbackOn as unknown as Rule[]) : []),
+      resolve: ({ rollbackOn }) => (Array.isArray(rollbackOn) ? (rollbackOn as unknown as RollbackRule[]) : []),
     }),
     reason: t.exposeString('reason', { nullable: true, description: 'Why it ended, where that needs a word.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was started.' }),

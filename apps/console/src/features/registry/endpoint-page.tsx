@@ -13,6 +13,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { familyName } from '../training/run-state.tsx';
 import { curlLines } from './curl-lines.ts';
 import { exampleRow, readRow, signatureOf, type Row, type Signature } from './signature.ts';
+import { LiveScoresCard } from './live-scores-card.tsx';
 import { ServingCard } from './serving-card.tsx';
 import { TrafficCard } from './traffic-card.tsx';
 import { TryForm } from './try-form.tsx';
@@ -71,6 +72,7 @@ function EndpointView({ endpoint }: { endpoint: Endpoint }) {
         <>
           <Workbench key={servedVersion.id} endpoint={endpoint.name} signature={signature} />
           <TrafficCard name={endpoint.name} />
+          <LiveScoresCard name={endpoint.name} />
           <ServingCard name={endpoint.name} />
         </>
       ) : (

@@ -13,7 +13,7 @@ import { useVerb } from '../../graphql/use-verb.ts';
 
 type Serving = NonNullable<EndpointServingQuery['endpoint']>['serving'];
 
-const fields = ['maxBatchRows', 'maxQueueDelayMs', 'deadlineMs', 'idleSeconds'];
+const fields = ['maxBatchRows', 'maxQueueDelayMs', 'deadlineMs', 'idleSeconds', 'recordDays'];
 
 /** How the inference servers answer an endpoint's requests: batches, deadline, scale to zero. */
 export function ServingCard({ name }: { name: string }) {
@@ -27,6 +27,7 @@ function ServingForm({ name, serving }: { name: string; serving: Serving }) {
   const [maxQueueDelayMs, setMaxQueueDelayMs] = useState(String(serving.maxQueueDelayMs));
   const [deadlineMs, setDeadlineMs] = useState(String(serving.deadlineMs));
   const [idleMinutes, setIdleMinutes] = useState(serving.idleSeconds == null ? '' : String(serving.idleSeconds / 60));
+  const [recordDays, setRecordDays] = useState(serving.recordDays == null ? '' : String(serving.recordDays));
   const [isSaved, setSaved] = useState(false);
   const update = useVerb(UpdateEndpointServingDocument);
 
@@ -34,7 +35,7 @@ function ServingForm({ name, serving }: { name: string; serving: Serving }) {
     event.preventDefault();
     setSaved(false);
     const idleSeconds = idleMinutes.trim() === '' ? null : Math.round(Number(idleMinutes) * 60);
-    const done = await update.run({ input: { endpointName: name, maxBatchRows: Number(maxBatchRows), maxQueueDelayMs: Number(maxQueueDelayMs), deadlineMs: Number(deadlineMs), idleSeconds } });
+    const done = await update.run({ input: { endpointName: name, maxBatchRows: Number(maxBatchRows), maxQueueDelayMs: Number(maxQueueDelayMs), deadlineMs: Number(deadlineMs), idleSeconds, recordDays: recordDays.trim() === '' ? null : Number(recordDays) } });
     setSaved(done !== null);
   }
 
@@ -49,6 +50,7 @@ function ServingForm({ name, serving }: { name: string; serving: Serving }) {
           <TextField label="Wait for others (ms)" type="number" min={0} max={1000} hint="0 to 1000: how long a lone request waits to share a call. 0 answers it at once." value={maxQueueDelayMs} onValue={setMaxQueueDelayMs} problem={problem('maxQueueDelayMs')} />
           <TextField label="Deadline (ms)" type="number" min={10} max={60_000} hint="10 to 60000: what would take longer gets 503 with Retry-After." value={deadlineMs} onValue={setDeadlineMs} problem={problem('deadlineMs')} />
           <TextField label="Unload after (minutes)" isOptional type="number" min={1} max={10_080} step="any" hint="Without a request for so long, the model leaves memory; the next one loads it. Empty keeps it." value={idleMinutes} onValue={setIdleMinutes} problem={problem('idleSeconds')} />
+          <TextField label="Keep answers (days)" isOptional type="number" min={1} max={365} hint="1 to 365: what was answered is kept, never what was asked, so that feedback on it is scored. Empty keeps nothing." value={recordDays} onValue={setRecordDays} problem={problem('recordDays')} />
         </fieldset>
         {mayChange && (
           <div className="flex justify-end">

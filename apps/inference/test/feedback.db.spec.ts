@@ -1,0 +1,225 @@
+import { silentLogger } from '@millrace/kernel';
+import type { FittedPipeline } from '@millrace/packaging';
+import { createRollouts, type LiveMetric, type Rollouts, sweepRecordings } from '@millrace/registry';
+import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
+
+let world: InferenceWorld;
+let rollouts: Rollouts;
+let url: string;
+beforeAll(async () => {
+  world = await createInferenceWorld();
+  rollouts = createRollouts({ database: world.database, logger: silentLogger });
+  url = (await world.start()).url;
+});
+afterAll(() => world.close());
+
+/** A tenant whose endpoint `press` records predictions and serves version 1. */
+async function recording(first: FittedPipeline, second?: FittedPipeline) {
+  const tenant = await world.createTenant();
+  const { endpoint } = await tenant.publish('press', first);
+  if (second) await tenant.addVersion('press', second);
+  const { id: keyId, text: key } = await tenant.createKey();
+  expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 30 })).toMatchObject({ type: 'updated' });
+  const ask = async (features: unknown, headers: Record<string, string> = {}) => {
+    const answer = await call(`${url}/predict`, { key, headers, body: { features } });
+    expect(answer.status).toBe(200);
+    return { id: answer.headers.get('x-millrace-prediction-id')!, version: answer.headers.get('x-millrace-model-version'), variant: answer.headers.get('x-millrace-variant'), json: answer.json };
+  };
+  const tell = (predictionId: string, label: unknown, more: object = {}, as = key) => call(`${url}/v1/feedback`, { key: as, body: { prediction_id: predictionId, label, ...more } });
+  return { tenant, endpointId: endpoint.id, key, keyId, ask, tell };
+}
+
+/** Asks until the server has noticed that predictions are recorded. */
+const recorded = ({ ask, tell }: Awaited<ReturnType<typeof recording>>, features: unknown, label: unknown) =>
+  eventually(async () => tell((await ask(features)).id, label), ({ status }) => status === 200, 10_000);
+
+const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
+const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
+  const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
+  return scores.map(({ labelledRows, metrics, curve }) => ({ labelledRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
+};
+
+describe('feedback on classes', () => {
+  it('scores each version by the rows whose truth is known; told again, it replaces what was told', async () => {
+    const duller = irisNeighbours();
+    const world1 = await recording(irisNeighbours(), { ...duller, estimator: { ...duller.estimator, targets: Int32Array.of(0, 1, 1) } as FittedPipeline['estimator'] });
+    const { tenant, endpointId, keyId, ask, tell } = world1;
+    await inTenant(tenant, `UPDATE model_versions SET metrics = '{"accuracy": 0.97}' WHERE number = 1 RETURNING id`);
+    expect((await recorded(world1, setosa, 'setosa')).json).toMatchObject({ model: 'press', version: '1', labelled_rows: 1, replaced: false });
+    const several = await ask([setosa, virginica, virginica]);
+    expect((await tell(several.id, ['setosa', 'versicolor', null], { source: 'laboratory' })).json).toEqual({ prediction_id: several.id, model: 'press', version: '1', labelled_rows: 2, replaced: false });
+    const second = await ask(virginica, { 'x-millrace-model-version': '2' });
+    expect(second.json).toEqual({ prediction: ['versicolor'] });
+    expect((await tell(second.id, ['virginica'])).status).toBe(200);
+
+    const [first, dull] = await scoresOf(tenant, endpointId);
+    // Of version 1: setosa twice and rightly, versicolor taken for virginica once.
+    expect(first!.labelledRows).toBe(3);
+    expect(first!.accuracy).toMatchObject({ value: 2 / 3, lower: expect.closeTo(0.20766, 5), upper: expect.closeTo(0.93851, 5), atTraining: 0.97 });
+    expect(first!.balancedAccuracy!.value).toBeCloseTo(0.5, 12);
+    expect([first!.precision!.value, first!.recall!.value, first!.f1!.value]).toEqual([expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12), expect.closeTo(1 / 3, 12)]);
+    expect(first!.curve).toEqual([expect.objectContaining({ value: 2 / 3, labelledRows: 3 })]);
+    expect(dull).toMatchObject({ labelledRows: 1, accuracy: { value: 0, lower: expect.closeTo(0, 12), atTraining: null } });
+
+    expect((await tell(several.id, ['setosa', 'virginica', null])).json).toMatchObject({ labelled_rows: 2, replaced: true });
+    expect((await tell(several.id, ['setosa', 'virginica', null])).json).toMatchObject({ replaced: true });
+    expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 3, accuracy: { value: 1 }, f1: { value: 1 } });
+    const kept = await inTenant<{ source: string | null; givenBy: string; truth: string; outputs: string }>(tenant,
+      `SELECT f.source, f.given_by AS "givenBy", encode(f.truth_box, 'escape') AS truth, encode(r.outputs_box, 'escape') AS outputs FROM feedback f
+       JOIN recorded_predictions p USING (tenant_id, prediction_id) JOIN recordings r ON r.id = p.recording_id WHERE prediction_id = '${several.id}'`);
+    expect(kept).toEqual([{ source: null, givenBy: `key:${keyId}`, truth: expect.not.stringContaining('0,2'), outputs: expect.not.stringContaining('[0') }]);
+  });
+
+  it('takes the id of a prediction that was made later, and what another server answered before it ended', async () => {
+    const there = await recording(irisNeighbours());
+    await recorded(there, setosa, 'setosa');
+    const later = await call(`${url}/v1/predictions`, { key: there.key, headers: { prefer: 'wait=10' }, body: { input: { features: setosa } } });
+    expect([later.status, (await there.tell(later.json.id, 'versicolor')).status]).toEqual([201, 200]);
+    const other = await world.start();
+    const answer = await call(`${other.url}/predict`, { key: there.key, body: { features: setosa } });
+    await other.close();
+    expect((await there.tell(answer.headers.get('x-millrace-prediction-id')!, 'setosa')).status).toBe(200);
+    expect((await scoresOf(there.tenant, there.endpointId))[0]).toMatchObject({ labelledRows: 3, accuracy: { value: 2 / 3 } });
+  });
+});
+
+describe('feedback on numbers', () => {
+  it('scores errors exactly, whatever was told by mistake before', async () => {
+    const there = await recording(constant(1));
+    const { tenant, endpointId, ask, tell } = there;
+    await recorded(there, [1], 2);
+    const { id } = await ask([1]);
+    for (const label of [-1e50, 4]) expect((await tell(id, label)).status).toBe(200);
+    const [score] = await scoresOf(tenant, endpointId);
+    // Errors 1 and 3; truths 2 and 4.
+    expect(score).toMatchObject({ labelledRows: 2, mae: { value: 2 }, rmse: { value: Math.sqrt(5) }, r2: { value: -4, lower: null } });
+    expect([score!.mae!.lower, score!.mae!.upper]).toEqual([expect.closeTo(2 - 1.959964, 5), expect.closeTo(2 + 1.959964, 5)]);
+    expect([score!.rmse!.lower, score!.rmse!.upper]).toEqual([0, expect.closeTo(Math.sqrt(5 + 1.959964 * 4), 5)]);
+  });
+
+  let numbers: ReturnType<typeof recording> | undefined;
+  it.each([
+    ['text', '1', 'label', 'invalid_label'],
+    ['a truth too many', [1, 2], 'label', 'invalid_label'],
+    ['nothing but what is not known', null, 'label', 'invalid_label'],
+    ['a number beyond all', 1e70, 'label', 'invalid_label'],
+    ['an object', { truth: 1 }, 'label', 'invalid_label'],
+  ])('%s is refused by field, with a remedy', async (_what, label, field, code) => {
+    const { ask, tell } = await (numbers ??= recording(constant(1)).then(async (there) => (await recorded(there, [1], 1), there)));
+    const answer = await tell((await ask([1])).id, label);
+    expect([answer.status, answer.json.error]).toEqual([400, expect.objectContaining({ code, field, remedy_hint: expect.any(String) })]);
+  });
+});
+
+it('a label of no class, of another kind, NaN, a field too many and a row that is wrong are refused by name', async () => {
+  const there = await recording(irisNeighbours());
+  await recorded(there, setosa, 'setosa');
+  const { id } = await there.ask([setosa, virginica]);
+  expect((await there.tell(id, ['setosa', 'rose'])).json.error).toMatchObject({ code: 'invalid_label', field: 'label[1]', row: 1, message: expect.stringContaining('"rose"'), remedy_hint: expect.stringContaining('"versicolor"') });
+  expect((await there.tell(id, [0, true])).json.error.problems).toMatchObject([{ code: 'not_text', field: 'label[0]' }, { code: 'not_text', field: 'label[1]' }]);
+  expect((await there.tell(id, 'setosa')).json.error).toMatchObject({ code: 'invalid_label', field: 'label', message: expect.stringContaining('2 rows') });
+  expect((await there.tell(id, ['setosa', 'setosa'], { comment: 'x' })).json.error).toMatchObject({ code: 'invalid_request', field: 'comment' });
+  expect((await there.tell(id, ['setosa', 'setosa'], { source: 'x'.repeat(101) })).json.error).toMatchObject({ code: 'invalid_request', field: 'source' });
+  const send = (body: string) => call(`${url}/v1/feedback`, { key: there.key, body });
+  expect((await send(`{"prediction_id": "${id}", "label": [NaN, "setosa"]}`)).status).toBe(400);
+  expect((await send('{"label": "setosa"}')).json.error).toMatchObject({ code: 'invalid_request', field: 'prediction_id' });
+  expect(await inTenant(there.tenant, `SELECT 1 FROM feedback WHERE prediction_id = '${id}'`)).toEqual([]);
+});
+
+it('another tenant’s prediction, one outside the key’s list, one that nobody made and one that was not recorded are answered alike', async () => {
+  const there = await recording(constant(1));
+  await recorded(there, [1], 1);
+  const { id } = await there.ask([1]);
+  const stranger = await world.createTenant();
+  await stranger.publish('press', constant(1));
+  const strange = (await stranger.createKey()).text;
+  const narrow = (await there.tenant.createKey({ models: ['another'] })).text;
+  const unrecorded = (await call(`${url}/predict`, { key: strange, body: { features: [1] } })).headers.get('x-millrace-prediction-id')!;
+  const sent = async (predictionId: string, key: string) => {
+    const answer = await call(`${url}/v1/feedback`, { key, body: { prediction_id: predictionId, label: 1 }, headers: { 'x-request-id': 'same' } });
+    return JSON.stringify([answer.status, [...answer.headers].filter(([name]) => name !== 'date'), answer.text]).replaceAll(predictionId, '<id>');
+  };
+  const nobodys = `${id.slice(0, -4)}0000`;
+  const missing = await sent(nobodys, strange);
+  expect(missing).toContain('prediction_not_found');
+  expect(await sent(id, strange)).toBe(missing);
+  expect(await sent(unrecorded, strange)).toBe(missing);
+  expect(await sent(id, narrow)).toBe(await sent(nobodys, narrow));
+  expect((await there.tell(id, 1)).status).toBe(200); // there really is one
+  expect((await there.tell('prd_\0', 1)).status).toBe(404);
+});
+
+describe('a rollout that is judged by a score', () => {
+  const start = (tenant: TenantOfWorld, changes: object = {}) =>
+    rollouts.start(tenant.owner, { endpointName: 'press', versionNumber: 2, steps: [50, 100], bakeSeconds: 60, minRequests: 1, minLabels: 3, rollbackOn: [{ metric: 'mae', threshold: 0.5 }], ...changes });
+  const rolloutOf = (tenant: TenantOfWorld) => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.rollout.findFirstOrThrow({ orderBy: { id: 'desc' } }));
+
+  /** Ten answers under the rollout; the ids of those that the new version gave. */
+  async function underWay(there: Awaited<ReturnType<typeof recording>>): Promise<string[]> {
+    await eventually(async () => (await there.ask([1])).variant, (variant) => variant === 'canary', 10_000);
+    const answers = [];
+    for (let i = 0; i < 10; i++) answers.push(await there.ask([1]));
+    await eventually(() => inTenant<{ count: number }>(there.tenant, `SELECT coalesce(sum(requests), 0)::int AS count FROM traffic_counts WHERE variant = 'CANARY'`), ([row]) => row!.count >= 4, 10_000);
+    await inTenant(there.tenant, `UPDATE rollouts SET step_started_at = step_started_at - interval '10 minutes' RETURNING id`);
+    await rollouts.advance();
+    return answers.filter(({ variant }) => variant === 'canary').map(({ id }) => id);
+  }
+
+  it('waits for enough truths, is not judged by what was asked of the version by its number, and is rolled back once it is worse', async () => {
+    const there = await recording(constant(1), constant(2));
+    await recorded(there, [1], 1);
+    expect((await start(there.tenant)).type).toBe('started');
+    const ids = await underWay(there);
+    for (let i = 0; i < 3; i++) await there.tell((await there.ask([1], { 'x-millrace-model-version': '2' })).id, 1);
+    for (const id of ids.slice(0, 2)) expect((await there.tell(id, 1)).json.version).toBe('2');
+    await rollouts.advance();
+    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
+    await there.tell(ids[2]!, 1);
+    await rollouts.advance();
+    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: 'mae was 1, > 0.5, over 3 rows with a known truth.', endedAt: expect.any(Date) });
+    await eventually(async () => (await there.ask([1])).version, (version) => version === '1', 10_000);
+  });
+
+  it('goes on where the truths bear the version out', async () => {
+    const there = await recording(constant(1), constant(2));
+    await recorded(there, [1], 1);
+    await start(there.tenant);
+    const ids = await underWay(there);
+    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
+    for (const id of ids.slice(0, 3)) await there.tell(id, 2);
+    await rollouts.advance();
+    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('is refused for a score that the model has not, a comparison that a good version would fail, and an endpoint that records nothing', async () => {
+    const { tenant } = await recording(constant(1), constant(2));
+    const problem = async (rule: object, changes: object = {}) => start(tenant, { rollbackOn: [{ metric: 'errorRate', threshold: 0.1 }, rule], ...changes });
+    expect(await problem({ metric: 'accuracy', threshold: 0.9 })).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[1].metric', remedy: expect.stringContaining('rmse, mae, r2') }] });
+    expect(await problem({ metric: 'mae', op: '<', threshold: 1 })).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[1].op' }] });
+    expect(await problem({ metric: 'r2', op: '>', threshold: 0.5 })).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[1].op' }] });
+    expect(await problem({ metric: 'mae', threshold: -1 })).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[1].threshold' }] });
+    expect(await start(tenant, { minLabels: 0 })).toMatchObject({ type: 'invalid', problems: [{ field: 'minLabels' }] });
+    await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: null });
+    expect(await problem({ metric: 'mae', threshold: 1 })).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[1].metric', remedy: expect.stringContaining('recordDays') }] });
+  });
+});
+
+it('recordings end after their days, and the oldest when a tenant has too many; what was counted of them stays', async () => {
+  const there = await recording(constant(1));
+  const { tenant, endpointId, ask, tell } = there;
+  await recorded(there, [1], 2);
+  await inTenant(tenant, `UPDATE recordings SET created_at = created_at - interval '20 days', ends_at = ends_at - interval '20 days' RETURNING id`);
+  expect((await tell((await ask([1])).id, 2)).status).toBe(200);
+  const many = await inTenant(tenant, 'SELECT id FROM recordings');
+  await sweepRecordings({ database: world.database, mostBytes: 1e9 });
+  expect(await inTenant(tenant, 'SELECT id FROM recordings')).toHaveLength(many.length);
+  await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 10 });
+  await sweepRecordings({ database: world.database, mostBytes: 1e9 });
+  expect(await inTenant(tenant, `SELECT r.id FROM recordings r WHERE created_at < now() - interval '1 day'`)).toEqual([]);
+  expect(await inTenant(tenant, 'SELECT 1 FROM feedback')).toHaveLength(1);
+  await sweepRecordings({ database: world.database, mostBytes: 1 });
+  for (const table of ['recordings', 'recorded_predictions', 'feedback']) expect([table, await inTenant(tenant, `SELECT 1 FROM ${table}`)]).toEqual([table, []]);
+  expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 2, mae: { value: 1 } });
+  expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 0 })).toMatchObject({ type: 'invalid', problems: [{ field: 'recordDays' }] });
+});

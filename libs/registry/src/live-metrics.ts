@@ -1,0 +1,111 @@
+import type { Model } from '@millrace/database';
+
+/** What can be told of a version from answers whose truth came later. Named and reckoned as the scores of training are. */
+export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rmse', 'mae', 'r2'] as const;
+export type LiveMetric = (typeof liveMetrics)[number];
+
+const ofClasses = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1'] as const satisfies readonly LiveMetric[];
+const ofNumbers = ['rmse', 'mae', 'r2'] as const satisfies readonly LiveMetric[];
+
+/** Of which less is better. */
+export const isLiveError = (metric: LiveMetric): boolean => metric === 'rmse' || metric === 'mae';
+
+/** The metrics that models of this kind have, the foremost first; none where answers cannot be held against a truth yet. */
+export function liveMetricsOf(task: Model['task']): readonly LiveMetric[] {
+  if (task === 'CLASSIFICATION' || task === 'ANOMALY_DETECTION') return ofClasses;
+  return task === 'REGRESSION' || task === 'FORECASTING' ? ofNumbers : [];
+}
+
+/** Null where it is undefined. The interval holds the metric of all such rows in 95 of 100 cases; null where none is known for the metric. */
+export interface MetricEstimate {
+  metric: LiveMetric;
+  value: number | null;
+  lower: number | null;
+  upper: number | null;
+}
+
+/** How often `answer` was given where `truth` was true; both are places among the classes. */
+export interface ClassCount {
+  truth: number;
+  answer: number;
+  rows: number;
+}
+
+/** Over rows with a known truth. `truthSpread` is the sum of squared distances of the truths from their mean. */
+export interface NumberSums {
+  rows: number;
+  absolute: number;
+  squared: number;
+  fourth: number;
+  truthSpread: number;
+}
+
+/** 97.5 % of a normal distribution lie below. */
+const z = 1.959963984540054;
+
+const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const estimate = (metric: LiveMetric, value: number | null, [lower, upper]: readonly [number | null, number | null] = [null, null]): MetricEstimate => ({ metric, value, lower, upper });
+
+/**
+ * Scores classes from counts, as training does: precision, recall and F1 are of the positive class, or without one the plain
+ * mean over the classes that occur. Intervals: Wilson's for the accuracy and for the positive class's recall and precision
+ * (E. B. Wilson, Probable Inference, 1927); for the balanced accuracy a normal one from the variances of the recalls.
+ * @param positive the place of the class that precision and recall are about; null for the mean over all
+ */
+export function scoreClasses(counts: readonly ClassCount[], positive: number | null): MetricEstimate[] {
+  const [right, truths, answers] = [new Map<number, number>(), new Map<number, number>(), new Map<number, number>()];
+  const add = (to: Map<number, number>, place: number, rows: number): void => void to.set(place, (to.get(place) ?? 0) + rows);
+  let total = 0;
+  for (const { truth, answer, rows } of counts) {
+    if (rows === 0) continue;
+    total += rows;
+    add(truths, truth, rows);
+    add(answers, answer, rows);
+    if (truth === answer) add(right, truth, rows);
+  }
+  if (total === 0) return ofClasses.map((metric) => estimate(metric, null));
+  const of = (place: number) => {
+    const [hits, support, answered] = [right.get(place) ?? 0, truths.get(place) ?? 0, answers.get(place) ?? 0];
+    return { hits, support, answered, precision: ratio(hits, answered), recall: ratio(hits, support), f1: ratio(2 * hits, support + answered) };
+  };
+  const occurring = [...new Set([...truths.keys(), ...answers.keys()])].map(of);
+  const present = occurring.filter(({ support }) => support > 0);
+  const hits = occurring.reduce((sum, score) => sum + score.hits, 0);
+  const balanced = mean(present.map(({ recall }) => recall));
+  const spread = (z * Math.sqrt(present.reduce((sum, { recall, support }) => sum + (recall * (1 - recall)) / support, 0))) / present.length;
+  const headline = positive === null ? null : of(positive);
+  return [
+    estimate('accuracy', hits / total, wilson(hits, total)),
+    estimate('balancedAccuracy', balanced, [Math.max(0, balanced - spread), Math.min(1, balanced + spread)]),
+    headline ? estimate('precision', headline.precision, wilson(headline.hits, headline.answered)) : estimate('precision', mean(occurring.map(({ precision }) => precision))),
+    headline ? estimate('recall', headline.recall, wilson(headline.hits, headline.support)) : estimate('recall', mean(occurring.map(({ recall }) => recall))),
+    estimate('f1', headline ? headline.f1 : mean(occurring.map(({ f1 }) => f1))),
+  ];
+}
+
+/** Wilson's score interval of a share. */
+function wilson(hits: number, total: number): readonly [number | null, number | null] {
+  if (total === 0) return [null, null];
+  const share = hits / total;
+  const middle = (share + z ** 2 / (2 * total)) / (1 + z ** 2 / total);
+  const reach = (z / (1 + z ** 2 / total)) * Math.sqrt((share * (1 - share)) / total + z ** 2 / (4 * total ** 2));
+  return [Math.max(0, middle - reach), Math.min(1, middle + reach)];
+}
+
+/** Scores numbers from sums. Intervals are normal ones of the mean absolute and the mean squared error; the RMSE's are the roots of the latter's. */
+export function scoreNumbers({ rows, absolute, squared, fourth, truthSpread }: NumberSums): MetricEstimate[] {
+  if (rows === 0) return ofNumbers.map((metric) => estimate(metric, null));
+  const [mae, mse] = [absolute / rows, squared / rows];
+  const around = (middle: number, meanOfSquares: number): readonly [number | null, number | null] => {
+    if (rows < 2) return [null, null];
+    const reach = z * Math.sqrt((Math.max(0, meanOfSquares - middle ** 2) * rows) / (rows - 1) / rows);
+    return [Math.max(0, middle - reach), middle + reach];
+  };
+  const [low, high] = around(mse, fourth / rows);
+  return [
+    estimate('rmse', Math.sqrt(mse), [low === null ? null : Math.sqrt(low), high === null ? null : Math.sqrt(high)]),
+    estimate('mae', mae, around(mae, mse)),
+    estimate('r2', truthSpread > 0 ? 1 - squared / truthSpread : null),
+  ];
+}

@@ -1,0 +1,109 @@
+import type { Endpoint, Rollout, TenantTx } from '@millrace/database';
+import type { Problem } from '@millrace/kernel';
+import { isLiveError, type LiveMetric, liveMetrics, liveMetricsOf } from './live-metrics.ts';
+import { readLiveScore } from './live-scores.ts';
+import type { VersionTraffic } from './traffic.ts';
+
+const trafficMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
+
+/** What a rollout can be judged by: its traffic in a step, and its live scores since it began. Ratios are to the version that it replaces, over the same time. */
+export const rollbackMetrics = [...trafficMetrics, ...liveMetrics] as const;
+export type RollbackMetric = (typeof rollbackMetrics)[number];
+export type RollbackOperator = '>' | '>=' | '<' | '<=';
+
+/** A rollout is rolled back while this holds. */
+export interface RollbackRule {
+  metric: RollbackMetric;
+  op: RollbackOperator;
+  threshold: number;
+}
+
+/** What a rollout's version answered since it began, as far as the truth is known. */
+export type JudgedScore = Awaited<ReturnType<typeof readLiveScore>>;
+
+const isScore = (metric: RollbackMetric): metric is LiveMetric => (liveMetrics as readonly string[]).includes(metric);
+const isBetterHigh = (metric: RollbackMetric): boolean => isScore(metric) && !isLiveError(metric);
+
+/** The one that holds when the metric is worse than the threshold. */
+export const defaultOperator = (metric: RollbackMetric): RollbackOperator => (isBetterHigh(metric) ? '<' : '>');
+
+/** What is wrong with rules, whatever the model. */
+export function ruleProblems(rules: readonly RollbackRule[]): Problem[] {
+  const problems: Problem[] = [];
+  if (rules.length > 10) problems.push(problem('rollbackOn', 'These are too many rules.', 'Give at most 10.'));
+  for (const [index, { metric, op, threshold }] of rules.entries()) {
+    const field = `rollbackOn[${index}]`;
+    const least = metric === 'r2' ? -Infinity : 0;
+    const most = isBetterHigh(metric) ? 1 : Infinity;
+    if (!Number.isFinite(threshold) || threshold < least || threshold > most) {
+      problems.push(problem(`${field}.threshold`, 'This is no threshold.', metric === 'r2' ? 'Give a number up to 1.' : most === 1 ? 'Give a number from 0 to 1.' : 'Give a number from 0.'));
+    }
+    if (op.startsWith('<') !== isBetterHigh(metric)) {
+      const [better, fitting] = isBetterHigh(metric) ? ['higher', 'BELOW or AT_MOST'] : ['lower', 'ABOVE or AT_LEAST'];
+      problems.push(problem(`${field}.op`, `${metric} is better when it is ${better}: this would roll back a good version.`, `Give ${fitting}, or leave op out.`));
+    }
+  }
+  return problems;
+}
+
+/** Why a rule on a live score could never hold at this endpoint; null when each could. */
+export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, recordDays }: Endpoint, rules: readonly RollbackRule[]): Promise<Problem | null> {
+  const index = rules.findIndex(({ metric }) => isScore(metric));
+  if (index < 0) return null;
+  const { task } = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: modelId } }, select: { task: true } });
+  const known = liveMetricsOf(task);
+  const unknown = rules.findIndex(({ metric }) => isScore(metric) && !known.includes(metric));
+  if (unknown >= 0) {
+    const remedy = known.length ? `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.` : `Give one of ${trafficMetrics.join(', ')}.`;
+    return problem(`rollbackOn[${unknown}].metric`, `The model has no live score ${rules[unknown]!.metric}.`, remedy);
+  }
+  if (recordDays !== null) return null;
+  return problem(`rollbackOn[${index}].metric`, 'The endpoint records no predictions, so no truth about them can be scored.', 'Set recordDays with updateEndpointServing first.');
+}
+
+/** What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. */
+export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<(JudgedScore & { isEnough: boolean }) | null> {
+  if (!rules.some(({ metric }) => isScore(metric))) return null;
+  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt });
+  return { ...score, isEnough: score.labelledRows >= Math.max(1, minLabels) };
+}
+
+export interface Judged {
+  /** null as long as it has had too few requests in the step */
+  candidate: VersionTraffic | null;
+  stable: VersionTraffic | undefined;
+  /** null where no rule asks for it, or too few truths are known */
+  score: JudgedScore | null;
+}
+
+/** In words, the first rule that the version breaks; null when all is well. */
+export function brokenRule(rules: readonly RollbackRule[], { candidate, stable, score }: Judged): string | null {
+  for (const { metric, op, threshold } of rules) {
+    const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : trafficValue(metric, candidate, stable);
+    if (value === null || !holds(value, op, threshold)) continue;
+    const over = isScore(metric) ? `${score!.labelledRows} rows with a known truth` : `${candidate!.requests} requests`;
+    return `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${over}.`;
+  }
+  return null;
+}
+
+function trafficValue(metric: (typeof trafficMetrics)[number], candidate: VersionTraffic | null, stable: VersionTraffic | undefined): number | null {
+  if (!candidate) return null;
+  return metric === 'latencyP95Ratio' ? ratio(candidate.latencyP95Ms, stable?.latencyP95Ms ?? null) : candidate[metric];
+}
+
+function holds(value: number, op: RollbackOperator, threshold: number): boolean {
+  switch (op) {
+    case '>':
+      return value > threshold;
+    case '>=':
+      return value >= threshold;
+    case '<':
+      return value < threshold;
+    case '<=':
+      return value <= threshold;
+  }
+}
+
+const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
+const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });
