@@ -176,7 +176,7 @@ describe('API keys', () => {
     const { actor } = await owner();
     const { key, apiKey } = await keyOf(actor);
     expect(key).toMatch(/^mr_live_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}$/);
-    expect(await auth.authenticate(key)).toEqual({ type: 'key', tenantId: actor.tenantId, keyId: apiKey.id, scopes: ['PREDICT'], models: ['iris'] });
+    expect(await auth.authenticate(key)).toEqual({ type: 'key', tenantId: actor.tenantId, keyId: apiKey.id, makerId: actor.personId, scopes: ['PREDICT'], models: ['iris'] });
     expect(apiKey).not.toHaveProperty('secretHmac');
     const [row] = await test.asOwner('SELECT * FROM api_keys WHERE id = $1', [apiKey.id]);
     expect(JSON.stringify(row)).not.toContain(key.slice(19, -6));
