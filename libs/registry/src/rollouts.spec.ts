@@ -5,7 +5,7 @@ import type { VersionTraffic } from './traffic.ts';
 const traffic = (changes: Partial<VersionTraffic> = {}): VersionTraffic => ({
   versionId: 'mdv_1', variant: 'CANARY', requests: 20, errorRate: 0, refusedRate: 0, differingRate: null, latencyP50Ms: 1, latencyP95Ms: 2, latencyP99Ms: 4, ...changes,
 });
-const broken = (candidate: Partial<VersionTraffic>, stable: VersionTraffic | undefined = traffic()) => brokenRule(rolloutDefaults.rollbackOn, { candidate: traffic(candidate), stable, score: null });
+const broken = (candidate: Partial<VersionTraffic>, stable: VersionTraffic | null = traffic()) => brokenRule(rolloutDefaults.rollbackOn, { candidate: traffic(candidate), stable: stable ?? undefined, score: null });
 
 describe('a rollout’s rules as they are unless set', () => {
   it('are kept by a version that does as well as the one before', () => {
@@ -20,7 +20,7 @@ describe('a rollout’s rules as they are unless set', () => {
   });
 
   it('compare no speed where the one before was not asked, or answered nothing', () => {
-    expect(broken({ latencyP95Ms: 1000 }, undefined)).toBeNull();
+    expect(broken({ latencyP95Ms: 1000 }, null)).toBeNull();
     expect(broken({ latencyP95Ms: 1000 }, traffic({ latencyP95Ms: null }))).toBeNull();
   });
 });
