@@ -238,7 +238,7 @@ describe('the usage journal', () => {
       for (let i = 0; ; i++) {
         const requestId = 'r' + String(i).padStart(6, '0');
         await journal.record({ tenantId: ${JSON.stringify(tenant.tenantId)}, requestId, at: new Date(), actor: 'key:k', endpointId: 'e', modelVersionId: 'v', rows: 1, units: 1 });
-        process.stdout.write(requestId + '\\n');
+        await new Promise((done) => process.stdout.write(requestId + '\\n', done)); // or else it is never sent once its reader is slow
       }`;
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } });
     let acknowledged = '';

@@ -154,7 +154,7 @@ describe('aliases and endpoints', () => {
     const actor = tenant.owner.actor;
     expect((await updateServing(actor, { endpointName: 'served', maxBatchRows: 8, idleSeconds: 60 })).type).toBe('updated');
     expect((await updateServing(actor, { endpointName: 'served', deadlineMs: 50, maxQueueDelayMs: 49 })).type).toBe('updated');
-    expect((await resolveEndpoint(tenant.tenantId, 'served'))?.endpoint.serving).toEqual({ maxBatchRows: 8, maxQueueDelayMs: 49, deadlineMs: 50, idleSeconds: 60 });
+    expect((await resolveEndpoint(tenant.tenantId, 'served'))?.endpoint.serving).toEqual({ maxBatchRows: 8, maxQueueDelayMs: 49, deadlineMs: 50, idleSeconds: 60, recordDays: null });
     expect(await updateServing(actor, { endpointName: 'served', maxBatchRows: 0, maxQueueDelayMs: 1_001, deadlineMs: 9.5, idleSeconds: 59 })).toMatchObject({
       type: 'invalid', problems: ['maxBatchRows', 'maxQueueDelayMs', 'deadlineMs', 'idleSeconds'].map((field) => ({ field, code: 'unfit' })),
     });
