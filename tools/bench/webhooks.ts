@@ -58,7 +58,8 @@ export async function benchWebhooks(parameters: string[]): Promise<void> {
     const api = await startAll(apiProcesses, startApi);
 
     let isOver = false;
-    const urls = (): string[] => inference.map(({ url }) => url);
+    // Never of one that is away: another program may have its port by now.
+    const urls = (): string[] => inference.flatMap(({ url, child }) => (child.killed ? [] : [url]));
     const clients = partners.flatMap((partner) => Array.from({ length: clientsEach }, () => askOnAndOn(partner, urls, random, () => isOver)));
     const order = shuffled([...Array<'inference'>(kills).fill('inference'), ...Array<'api'>(apiKills).fill('api')], random);
     for (const [number, target] of order.entries()) {
