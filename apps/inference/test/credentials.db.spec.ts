@@ -27,7 +27,8 @@ const doors = Object.values(operations)
   .map((operation) => ({
     id: operation.id,
     endpoint: operation.id.endsWith('Regress') ? 'wear' : 'iris',
-    letsInWith: operation.id === 'createPrediction' ? 202 : 200,
+    // There was no such prediction: only who is let in is told.
+    letsInWith: { createPrediction: 202, giveFeedback: 404 }[operation.id as string] ?? 200,
     open: (lines: HeaderLines, endpoint: string, prediction: string) =>
       sendRaw(url + operation.path.replace('{model}', endpoint).replace('{version}', '1').replace('{label}', 'champion').replace('{id}', prediction), {
         method: operation.method,
