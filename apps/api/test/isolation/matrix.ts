@@ -122,6 +122,7 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
 
   /** Whatever has reached somebody. */
   function lookThrough(asker: Asker, what: string, text: string, sent: readonly string[]): void {
+    if (!needlesIn(text, [...forbiddenTo(asker), acme.secrets, rival.secrets]).length) return; // nothing at all, as in nearly every answer
     const visible = asker.name === 'operator' ? [...acme.managed, ...rival.managed] : [];
     const leaked = [...needlesIn(text, forbiddenTo(asker), [...sent, ...given, ...visible]), ...needlesIn(text, [acme.secrets, rival.secrets])];
     if (leaked.length) findings.push(`${asker.name} got ${leaked.slice(0, 5).join(', ')} from ${what}: …${around(text, leaked[0]!)}…`);
