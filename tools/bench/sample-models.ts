@@ -22,7 +22,7 @@ function describe(flowers: Flower[]): { features: (FittedFeature & { type: 'numb
     const values = flowers.map((flower) => flower.features[index]!);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const scale = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-    return { name, type: 'number' as const, min: Math.min(...values), max: Math.max(...values), mean, scale, fill: mean, missingAllowed: false };
+    return { name, type: 'number' as const, min: values.reduce((least, value) => Math.min(least, value), Infinity), max: values.reduce((most, value) => Math.max(most, value), -Infinity), mean, scale, fill: mean, missingAllowed: false };
   });
   return { features, target: { name: 'species', type: 'category', classes: [...new Set(flowers.map(({ species }) => species))].sort() } };
 }
