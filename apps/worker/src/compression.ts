@@ -79,6 +79,7 @@ function belowChampion(metrics: Metrics, champion: NonNullable<TrainerJob['gate'
 /** For the events of the run. */
 export function noteOf({ kept, warning, steps, loss, maxLoss }: CompressionReport): { type: string; data: { message: string; remedy?: string } } {
   if (warning) return { type: 'not-compressed', data: { ...warning } };
-  const lost = loss === null ? '' : `, ${Number(loss.loss.toPrecision(3))} points worse where ${maxLoss} are allowed`;
+  const points = loss && Number(Math.abs(loss.loss).toPrecision(3));
+  const lost = loss === null ? '' : `, ${points} points ${loss.loss < 0 ? 'better' : 'worse'} where ${maxLoss} may be lost`;
   return { type: kept ? 'compressed' : 'not-compressed', data: { message: `The version is the compressed model: ${steps.map(({ method }) => method).join(', ')}${lost}.` } };
 }
