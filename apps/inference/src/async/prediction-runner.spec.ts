@@ -27,7 +27,7 @@ it.each([
     sweep: async () => undefined,
   };
   const answer = { versionNumber: 1, payload: { body: Buffer.from('{}') }, giveBack: () => void given.push(held.id) };
-  const predictor = { describe: async () => ({ version: { signature: { inputs: [] } }, shares: [] }), predict: async () => answer };
+  const predictor = { predict: async () => answer };
   const runner = createPredictionRunner({
     queue: queue as PredictionQueue,
     news: { on: () => () => undefined } as never,
