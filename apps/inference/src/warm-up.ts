@@ -2,8 +2,8 @@ import { checkRows, inventRows, type LoadedModel, type Prediction } from '@millr
 
 /** A slow model is not kept from its callers for long. */
 const patienceMs = 500;
-/** Rows in the calls that are tried: a few, an odd number, and as many as batches often have. */
-const triedSizes = [3, 8, 64] as const;
+/** Rows in the calls that are tried: a few, an odd number, as many as batches often have, and as they have at most unless an endpoint says otherwise. */
+const triedSizes = [3, 8, 64, 1024] as const;
 
 /**
  * Has a model predict rows within its ranges before it gets requests: the first calls of a graph are its slowest. Tells whether
