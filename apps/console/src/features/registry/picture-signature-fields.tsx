@@ -30,7 +30,7 @@ export function PictureSignatureFields({ sampleRows, onSignature, onSampleRows }
       <div className="grid gap-4 sm:grid-cols-3">
         <SelectField
           label="Channels" value={answers.layout} onValue={(layout) => change({ layout: layout as PictureAnswers['layout'] })}
-          choices={[{ value: '', label: 'as the file says' }, { value: 'nchw', label: 'first (PyTorch)' }, { value: 'nhwc', label: 'last (Keras)' }]}
+          choices={[{ value: '', label: 'from the file' }, { value: 'nchw', label: 'PyTorch: first' }, { value: 'nhwc', label: 'Keras: last' }]}
         />
         <TextField label="Width" type="number" min={1} max={512} isOptional value={answers.width} onValue={(width) => change({ width })} />
         <TextField label="Height" type="number" min={1} max={512} isOptional value={answers.height} onValue={(height) => change({ height })} />
