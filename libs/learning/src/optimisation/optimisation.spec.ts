@@ -212,7 +212,59 @@ describe('a compression after the training', () => {
   });
 });
 
+describe('linear models', () => {
+  /** A category of forty values, of which three matter. */
+  const table = ((): Table => {
+    const random = createRandom(11);
+    const x = Float64Array.from({ length: 600 }, () => random.uniform() * 4 - 2);
+    const place = Array.from(x, () => `p${random.below(40)}`);
+    const price = Float64Array.from(x, (value, row) => 1e7 + 1e6 * (3 * value + (place[row] === 'p1' ? 9 : place[row] === 'p2' ? -8 : 0) + random.uniform() - 0.5));
+    return { rows: 600, columns: [{ name: 'x', type: 'number', values: x }, { name: 'noise', type: 'number', values: x.map(() => random.uniform()) }, { name: 'place', type: 'category', values: place }, { name: 'price', type: 'number', values: price }] };
+  })();
+  const spec = specFor(table, { name: 'price', type: 'number' }, { models: [{ family: 'linear' }], selection: { metric: 'rmse' } });
+
+  it('keep what moves their answers, refitted, and fit into float16 whatever the unit', async () => {
+    const base = await baseOf(table, spec);
+    const outcome = await optimised(base, table, spec, { steps: [{ method: 'prune', sparsity: 0.9 }, { method: 'quantise', to: 'float16' }] });
+    const { estimator } = outcome.candidates[0]!.pipeline;
+    if (estimator.family !== 'linear') throw new Error('It was linear');
+    // x, noise and forty places: of 42 cells four stay, x, the two places that count and one more.
+    const kept = [...estimator.kernel].flatMap((weight, cell) => (weight === 0 ? [] : [cell]));
+    const places = [...new Set(table.columns[2]!.values as string[])].sort().map((name, at) => [name, at + 2] as const);
+    expect(kept).toHaveLength(4);
+    for (const cell of [0, ...places.filter(([name]) => name === 'p1' || name === 'p2').map(([, at]) => at)]) expect(kept).toContain(cell);
+    expect(estimator).toMatchObject({ sparse: true, storage: 'float16' });
+    // Refitted without forty columns of noise, it loses nothing to speak of.
+    expect(outcome.candidates[0]!.interval!.loss).toBeLessThan(3);
+    const halves = await optimised(base, table, spec, { steps: [{ method: 'quantise', to: 'float16' }], maxLoss: 0.5 });
+    expect(halves.best).toBe(0);
+    expect(Math.abs(halves.candidates[0]!.interval!.loss)).toBeLessThan(0.1);
+  });
+
+  it('are pruned by class as well, and searched', async () => {
+    const own = wineSpec({ family: 'linear' });
+    const base = await baseOf(wine, own);
+    const outcome = await optimised(base, wine, own, { target: 'SIZE', maxLoss: 30 });
+    expect(outcome.candidates.map(({ steps }) => steps[0]!.method)).toEqual(expect.arrayContaining(['prune', 'quantise']));
+    const half = outcome.candidates.find(({ steps }) => steps[0]!.method === 'prune')!;
+    expect((half.pipeline.estimator as { kernel: Float64Array }).kernel.filter((weight) => weight === 0)).toHaveLength(3 * Math.round(0.5 * 13));
+    expect((half.metrics.test as ClassificationMetrics).accuracy).toBeGreaterThan(0.9);
+  });
+});
+
 describe('nearest neighbours', () => {
+  it('are kept in 256 steps of each column', async () => {
+    const spec = wineSpec({ family: 'knn', k: 5 });
+    const base = await baseOf(wine, spec);
+    const { candidates: [candidate] } = await optimised(base, wine, spec, { steps: [{ method: 'quantise', to: 'int8' }] });
+    const { estimator } = candidate!.pipeline;
+    if (estimator.family !== 'knn' || base.estimator.family !== 'knn' || typeof estimator.storage !== 'object') throw new Error('They were nearest neighbours');
+    const { width, rows, storage: { scales, lows } } = estimator;
+    for (const [at, value] of base.estimator.rows.entries()) expect(Math.abs(value - rows[at]!)).toBeLessThanOrEqual(scales[at % width]! / 2 + 1e-12);
+    expect(new Set([...rows].map((value, at) => Math.round((value - lows[at % width]!) / scales[at % width]!))).size).toBeLessThanOrEqual(256);
+    expect(candidate!.interval!.loss).toBeLessThan(2);
+  });
+
   it('are as good from a tenth of the rows on wine, whose classes lie apart', async () => {
     const spec = wineSpec({ family: 'knn', k: 5 });
     const base = await baseOf(wine, spec);

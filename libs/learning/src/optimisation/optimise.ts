@@ -20,7 +20,7 @@ const smallestGain = 0.05;
 export async function optimise(options: OptimiseOptions): Promise<OptimiseOutcome> {
   const { base, optimisation } = options;
   const { steps, target, maxLoss } = optimisation;
-  const problems = checkOptimisation(optimisation, { family: base.estimator.family, isPlain: true, hasHeads: base.heads !== undefined });
+  const problems = checkOptimisation(optimisation, { family: base.estimator.family, kind: 'plain', hasHeads: base.heads !== undefined });
   if (problems.length > 0) return { type: 'invalid', problems };
   const outcome = await compareWith({ ...options, chooses: target !== undefined || maxLoss !== undefined });
   if (outcome.type !== 'ready') return outcome;
