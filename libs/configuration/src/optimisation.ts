@@ -115,6 +115,8 @@ export interface OptimisedBase {
   family: string | null;
   kind: OptimisedKind;
   hasHeads: boolean;
+  /** whether its weights are in fewer bits already */
+  isKept?: boolean;
 }
 
 type Precision = Extract<OptimisationStep, { method: 'quantise' }>['to'];
@@ -189,7 +191,9 @@ export function checkOptimisation({ steps }: Pick<Optimisation, 'steps'>, base: 
   const nothing = gainless[base.kind];
   if (base.family === null || base.family === 'onnx') report('base', 'This version was imported: only its graph is known, not what it was learned from.', 'Optimise it where it was made, or train a model here.');
   else if (nothing) report('base', nothing.message, nothing.remedy);
-  else if (methodsFor(base).length === 0) report('base', `A model of the family ${base.family} is as small as it can be.`, remedyOf(base.kind));
+  else if (base.isKept && methodsFor(base).length > 0 && methodsFor(base).every((method) => method === 'quantise')) {
+    report('base', 'Its weights are kept in fewer bits already: there is nothing else to do to it.', 'Optimise the version that it was made from.');
+  } else if (methodsFor(base).length === 0) report('base', `A model of the family ${base.family} is as small as it can be.`, remedyOf(base.kind));
   if (problems.length > 0) return problems;
   let current = base;
   /** what the weights are already kept as: nothing can learn on after that */

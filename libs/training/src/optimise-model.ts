@@ -1,5 +1,5 @@
 import { type Actor, requirePermission } from '@millrace/auth';
-import { checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, type OptimisationMethod, type OptimisedBase, parseOptimisation, quantisationsFor, type TrainingSpec } from '@millrace/configuration';
+import { checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation, quantisationsFor, type TrainingSpec } from '@millrace/configuration';
 import type { Database, Prisma, TenantTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -74,15 +74,18 @@ interface KnownVersion {
   source: string;
   model: { task: string };
   run: { spec: unknown } | null;
+  /** of a version that was made from another */
+  optimisation: unknown;
 }
 
 /** by the task of a model: what kind it is, where it answers neither numbers nor classes of rows */
 const kinds: Record<string, OptimisedBase['kind']> = { FORECASTING: 'forecast', SURVIVAL: 'survival', ANOMALY_DETECTION: 'anomaly', RECOMMENDATION: 'recommendation' };
 
-const knownOf = ({ family, source, model, run }: KnownVersion): OptimisedBase => ({
+const knownOf = ({ family, source, model, run, optimisation }: KnownVersion): OptimisedBase => ({
   family: source === 'RUN' && run ? family : null,
   kind: kinds[model.task] ?? 'plain',
   hasHeads: (run?.spec as Partial<TrainingSpec> | undefined)?.personalisation !== undefined,
+  isKept: ((optimisation as { steps?: OptimisationStep[] } | null)?.steps ?? []).some(({ method }) => method === 'quantise'),
 });
 
 /** What can be done to a version; nothing where it cannot be optimised at all. */

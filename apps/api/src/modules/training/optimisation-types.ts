@@ -80,13 +80,13 @@ builder.prismaObjectFields('ModelVersion', (t) => ({
   optimisationMethods: t.field({
     type: [methodEnum],
     description: 'What can be done to it by compressModel, if it is READY; none where it cannot be optimised, also not by optimizeModel.',
-    select: { family: true, source: true, model: { select: { task: true } }, run: { select: { spec: true } } },
+    select: { family: true, source: true, optimisation: true, model: { select: { task: true } }, run: { select: { spec: true } } },
     resolve: (version) => [...suitingMethods(version)],
   }),
   optimisationPrecisions: t.field({
     type: [precisionEnum],
     description: 'What QUANTISE can keep it in, the smallest first; none where that does not suit.',
-    select: { family: true, source: true, model: { select: { task: true } }, run: { select: { spec: true } } },
+    select: { family: true, source: true, optimisation: true, model: { select: { task: true } }, run: { select: { spec: true } } },
     resolve: (version) => suitingPrecisions(version),
   }),
   optimisation: t.field({
