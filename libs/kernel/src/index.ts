@@ -3,6 +3,7 @@ export { type Clock, systemClock } from './clock.ts';
 export { dateOfDay, type DatePart, datePartOf, dateParts, readIsoDate } from './date-parts.ts';
 export { DomainError, type DomainErrorCode, type DomainErrorDetails, type Problem } from './domain-error.ts';
 export { parseEnvironment } from './environment.ts';
+export { createFloodLog } from './flood-log.ts';
 export { idPrefixes, type IdKind, isId, momentOfId, newId } from './ids.ts';
 export { createLogScrubber } from './log-scrubber.ts';
 export { type Logger, sendConsoleTo, silentLogger } from './logger.ts';
