@@ -6,6 +6,7 @@ export { parseEnvironment } from './environment.ts';
 export { createFloodLog } from './flood-log.ts';
 export { idPrefixes, type IdKind, isId, momentOfId, newId } from './ids.ts';
 export { createLogScrubber } from './log-scrubber.ts';
+export { createLookout } from './lookout.ts';
 export { type Logger, sendConsoleTo, silentLogger } from './logger.ts';
 export { millraceVersion } from './millrace-version.ts';
 export { type OpenConnections, watchConnections } from './open-connections.ts';
