@@ -1,10 +1,16 @@
-import { COMMA, CR, LF, QUOTE, SPACE, TAB } from './delimited-bytes.ts';
 import { type Delimiter, delimiters, wrongDelimiter } from './file-dialect.ts';
 import { recogniseOtherFormat } from './file-signature.ts';
 import type { FileProblem } from './table-file.ts';
 
 /** So much of a file is looked at to find its delimiter. */
 export const headBytes = 256 * 1024;
+
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const QUOTE = 34;
+const COMMA = 44;
 
 /** Where the rows begin, and what delimits their cells; or why this is no such table. */
 export type Start = { type: 'text'; delimiter: number; offset: number; line: number } | { type: 'rejected'; problems: FileProblem[] };

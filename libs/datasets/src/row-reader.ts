@@ -1,5 +1,4 @@
 import { readColumnNames } from './column-names.ts';
-import { COMMA, CR, LF, QUOTE, SPACE, TAB } from './delimited-bytes.ts';
 import { type Delimiter, delimiters } from './file-dialect.ts';
 import { tooManyColumns, tooManyRows } from './size-problems.ts';
 import type { FileLimits, FileProblem, FileWarning } from './table-file.ts';
@@ -10,6 +9,14 @@ export type DelimitedText =
   | { type: 'rejected'; problems: FileProblem[] };
 
 const maxRaggedRows = 5;
+
+// Of this file's own: an imported one is looked up anew for every byte.
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const QUOTE = 34;
+const COMMA = 44;
 
 /** Where in a cell the reader is. */
 const BEFORE = 0; // at its start, or in the space before it
