@@ -95,6 +95,9 @@ export interface TensorMetadata {
   shape: number[];
 }
 
+/** Pixels along each side of what a model looks at. */
+export const largestPicture = 512;
+
 const name = z.string().min(1);
 const closed = z.literal(true).optional();
 const inputSchema = z.discriminatedUnion('type', [
@@ -114,8 +117,8 @@ const inputSchema = z.discriminatedUnion('type', [
     name,
     type: z.literal('image'),
     required: z.literal(true),
-    width: z.int().min(1).max(256),
-    height: z.int().min(1).max(256),
+    width: z.int().min(1).max(largestPicture),
+    height: z.int().min(1).max(largestPicture),
     channels: z.union([z.literal(1), z.literal(3)]),
   }),
 ]);
