@@ -23,14 +23,14 @@ function send(message: ImportMessage, onSent: () => void): void {
   process.send!(message, undefined, {}, onSent);
 }
 
-type Read = Extract<ImportEnd, { type: 'refused' }> | (Pick<Extract<ImportEnd, { type: 'fit' }>, 'source' | 'metrics' | 'provenance'> & { type: 'read'; modelPackage: ModelPackage });
+type Read = Extract<ImportEnd, { type: 'refused' }> | (Pick<Extract<ImportEnd, { type: 'fit' }>, 'source' | 'metrics' | 'provenance'> & { type: 'read'; modelPackage: ModelPackage; isTrusted: boolean });
 
 async function importFile(job: ImportJob): Promise<ImportEnd> {
   const bytes = await fs.readFile(job.file);
   const read = isArchive(bytes) ? readPackage(bytes, job) : readOnnx(bytes, job);
   if (read.type === 'refused') return read;
-  const { source, metrics, provenance } = read;
-  const tried = await tryPackage(read.modelPackage.files, job.sampleRows);
+  const { source, metrics, provenance, isTrusted } = read;
+  const tried = await tryPackage(read.modelPackage.files, job.sampleRows, { isTrusted });
   if (tried.type === 'refused') return tried;
   const { rowsPerCall } = tried.speed;
   const modelPackage = rowsPerCall < read.modelPackage.signature.graph.rowsPerCall ? withRowsPerCall(read.modelPackage, rowsPerCall) : read.modelPackage;
@@ -47,11 +47,11 @@ function readPackage(bytes: Uint8Array, job: ImportJob): Read {
   const { modelPackage, signer, lineage } = checked;
   const { test } = checked.metrics;
   const metrics = typeof test === 'object' && test !== null ? (test as Record<string, unknown>) : {};
-  return { type: 'read', source: 'PACKAGE', modelPackage, metrics, provenance: { filename: job.filename, sha256: job.sha256, signer, lineage } };
+  return { type: 'read', source: 'PACKAGE', modelPackage, isTrusted: signer?.isTrusted ?? false, metrics, provenance: { filename: job.filename, sha256: job.sha256, signer, lineage } };
 }
 
 function readOnnx(bytes: Uint8Array, { filename, sha256, signature }: ImportJob): Read {
   const imported = importOnnx({ bytes, filename, sha256, signature, tools: { millrace: millraceVersion } });
   if (imported.type === 'refused') return imported;
-  return { type: 'read', source: 'ONNX', modelPackage: imported.modelPackage, metrics: {}, provenance: { filename, sha256, producer: imported.producer } };
+  return { type: 'read', source: 'ONNX', modelPackage: imported.modelPackage, isTrusted: false, metrics: {}, provenance: { filename, sha256, producer: imported.producer } };
 }

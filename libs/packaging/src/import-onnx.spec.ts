@@ -204,12 +204,31 @@ it('refuses a signature that the model contradicts, field by field', () => {
   expect(codes(bytes, 7)).toEqual(['signature']);
 });
 
+const sizes = BigInt64Array.from({ length: 300 }, (_, rows) => (rows === 5 ? 2n ** 48n : 0n));
+/** Adds the sum of what nodes make of the number of rows. */
+const bombAt = (nodes: Node[], initializers: Uint8Array[]): Uint8Array =>
+  model(linear({
+    nodes: [
+      { op: 'Shape', in: ['x'], out: ['shape'] }, { op: 'Slice', in: ['shape', 'zero', 'first'], out: ['n'] }, ...nodes, { op: 'ReduceSum', in: ['wide'], out: ['sum'], attributes: { keepdims: { i: 0 } } },
+      { op: 'MatMul', in: ['x', 'w'], out: ['h'] }, { op: 'Add', in: ['h', 'sum'], out: ['y'] },
+    ],
+    initializers: [tensor('w', 1, [2, 1], float32(1, 2)), tensor('zero', 7, [1], int64(0)), tensor('first', 7, [1], int64(1)), ...initializers],
+  }));
+
 /** What only trying shows. Each is small enough here to be tried without a process of its own. */
 const onlyTried: [what: string, code: string, bytes: Uint8Array][] = [
   ['reads beyond the columns that it gets', 'prediction_failed', model(trees({ column: 5 }))],
   ['has weights that do not fit its rows', 'load_failed', model(linear({ initializers: [tensor('w', 1, [7, 1], float32(1, 2, 3, 4, 5, 6, 7)), tensor('b', 1, [1], float32(0))] }))],
   ['lets rows change each other’s answers', 'row_dependent', withNodes([{ op: 'ReduceSum', in: ['x', 'rows'], out: ['total'], attributes: { keepdims: { i: 1 } } }, { op: 'Sub', in: ['x', 'total'], out: ['d'] }, { op: 'MatMul', in: ['d', 'w'], out: ['y'] }], [tensor('rows', 7, [1], int64(0)), tensor('w', 1, [2, 1], float32(1, 1))])],
   ['answers nothing that is finite', 'no_finite_prediction', withNodes([{ op: 'MatMul', in: ['x', 'w'], out: ['z'] }, { op: 'Log', in: ['z'], out: ['y'] }], [tensor('w', 1, [2, 1], float32(-1, -1))])],
+  // Five rows, which lie between the numbers that a search for the largest call tries: from a table, or by cutting.
+  ['takes all memory for one number of rows', 'prediction_failed', bombAt([{ op: 'Gather', in: ['sizes', 'n'], out: ['size'] }, { op: 'ConstantOfShape', in: ['size'], out: ['wide'] }], [tensor('sizes', 7, [300], sizes)])],
+  ['takes all memory for one number of rows, without a number for it', 'prediction_failed', bombAt([
+    { op: 'Slice', in: ['x', 'four', 'five'], out: ['from5'] }, { op: 'Slice', in: ['x', 'five', 'six'], out: ['from6'] },
+    { op: 'Shape', in: ['from6'], out: ['shape6'] }, { op: 'Slice', in: ['shape6', 'zero', 'one'], out: ['is6'] },
+    { op: 'Slice', in: ['from5', 'is6', 'one'], out: ['is5'] }, { op: 'Tile', in: ['is5', 'huge'], out: ['wide'] },
+  ], [4, 5, 6].map((at) => tensor(['four', 'five', 'six'][at - 4]!, 7, [1], int64(at))).concat(tensor('one', 7, [1], int64(1)), tensor('huge', 7, [2], int64(2 ** 40, 2 ** 8))))],
+  ['changes its answers for one number of rows', 'row_dependent', bombAt([{ op: 'Gather', in: ['sizes', 'n'], out: ['size'] }, { op: 'ConstantOfShape', in: ['size'], out: ['wide'], attributes: { value: { t: tensor('', 1, [1], float32(1)) } } }], [tensor('sizes', 7, [300], sizes.map((size) => size && 1n))])],
   ['gives an answer for two rows at once', 'prediction_failed', withNodes([{ op: 'ReduceSum', in: ['x', 'rows'], out: ['y'], attributes: { keepdims: { i: 1 } } }], [tensor('rows', 7, [2], int64(0, 1))])],
 ];
 
@@ -225,7 +244,7 @@ it('what a model says of its own values is not believed', () => {
 
 describe('a model that is slow', () => {
   const side = 300;
-  const layers = 12;
+  const layers = 4;
   const slow = linear({
     nodes: [{ op: 'MatMul', in: ['x', 'w'], out: ['h0'] }, ...Array.from({ length: layers }, (_, at) => ({ op: 'MatMul', in: [`h${at}`, 'big'], out: [`h${at + 1}`] })), { op: 'MatMul', in: [`h${layers}`, 'v'], out: ['y'] }],
     initializers: [tensor('w', 1, [2, side], new Float32Array(2 * side)), tensor('big', 1, [side, side], new Float32Array(side * side)), tensor('v', 1, [side, 1], new Float32Array(side))],
@@ -233,14 +252,14 @@ describe('a model that is slow', () => {
 
   it('gets as many rows a call as stay within the bound, and is refused where one row does not', async () => {
     const built = fitting(model(slow));
-    const whole = await tryPackage(built.files, undefined, Infinity);
+    const whole = await tryPackage(built.files, undefined, { longestMs: Infinity });
     if (whole.type !== 'works') throw new Error(JSON.stringify(whole));
     expect(whole.speed.rowsPerCall).toBe(256);
-    const part = await tryPackage(built.files, undefined, whole.speed.millisecondsPerCall / 2);
+    const part = await tryPackage(built.files, undefined, { longestMs: whole.speed.millisecondsPerCall / 2 });
     if (part.type !== 'works') throw new Error(JSON.stringify(part));
     expect(part.speed.rowsPerCall).toBeLessThan(256);
     expect(part.speed.millisecondsPerCall).toBeLessThanOrEqual(whole.speed.millisecondsPerCall / 2);
-    expect(await tryPackage(built.files, undefined, 0)).toMatchObject({ type: 'refused', problems: [{ code: 'too_slow', field: 'model' }] });
+    expect(await tryPackage(built.files, undefined, { longestMs: 0 })).toMatchObject({ type: 'refused', problems: [{ code: 'too_slow', field: 'model' }] });
   });
 
   it('is packed anew with them, and is the same model', async () => {

@@ -145,7 +145,7 @@ describe('a network for pictures made elsewhere', () => {
     const bytes = model({ inputs: [{ name: 'input', shape }], outputs: [{ name: 'mean', shape: ['n', 1, 1, 1] }], nodes: shrink, initializers: [tensor('scales', 1, [4], float32(1, 1, 0.125, 0.125))] });
     const built = fitting(bytes, { inputs: [photo({ range: [0, 255] })], output: { type: 'number' } });
     expect(built.signature.graph.rowsPerCall).toBe(7);
-    const tried = await tryPackage(built.files, undefined, Infinity);
+    const tried = await tryPackage(built.files, undefined, { longestMs: Infinity });
     expect(tried).toMatchObject({ type: 'works', speed: { rowsPerCall: 7 } }); // of eight that are made up
     const grey = { width: 2, height: 2, channels: 1 as const, data: Uint8Array.of(90, 90, 90, 90) };
     expect(await answers(built.files, [grey])).toEqual([{ value: 90 }]);

@@ -18,6 +18,13 @@ export interface SampleRow {
 
 export type TriedPackage = { type: 'works'; agreement: Agreement; speed: CallSpeed } | { type: 'refused'; problems: Problem[] };
 
+export interface TrialOptions {
+  /** that a call may take */
+  longestMs?: number;
+  /** somebody whose word is taken has made the graph: it is as good with one number of rows as with another */
+  isTrusted?: boolean;
+}
+
 /** What a call of the graph took here, in milliseconds of one processor. */
 export interface CallSpeed {
   /** with which a call stays within the bound; no more than the signature says */
@@ -27,16 +34,18 @@ export interface CallSpeed {
 
 /** So long at most may one call of a model of unknown origin hold the process that serves it, in milliseconds. */
 const longestCallMs = 100;
+/** To try one number of rows after another may take so many times as long, on the clock. */
+const mostTrialCalls = 10;
 /** As between the engines: see `agree`. */
 const tolerance = 1e-4;
 
 /**
  * Loads a package of unknown origin and has it predict: the sample rows, or rows made up within its ranges; one by one and as
- * many as one call will ever hold: so many that a call holds the process no longer than a tenth of a second. Answers must be
- * those that are known, and no row may change another's answer.
+ * many as one call will ever hold: so many that a call holds the process no longer than a tenth of a second, and no more than
+ * were tried, one number of rows after another, unless it is trusted. Answers must be those that are known, and no row may change another's answer.
  * Run it in a process of its own with limits: a graph may ask for any amount of time and memory, or bring the engine down.
  */
-export async function tryPackage(files: PackageFiles, samples: unknown, longestMs = longestCallMs): Promise<TriedPackage> {
+export async function tryPackage(files: PackageFiles, samples: unknown, { longestMs = longestCallMs, isTrusted = false }: TrialOptions = {}): Promise<TriedPackage> {
   let model: LoadedModel;
   try {
     model = await loadModel(files);
@@ -54,17 +63,25 @@ export async function tryPackage(files: PackageFiles, samples: unknown, longestM
       return { type: 'refused', problems };
     }
     const manyOf = (length: number) => checked.rows.repeated(length);
-    const size = await findCallSize((length) => processorTimeOf(model, manyOf(length)), { most: signature.graph.rowsPerCall, longest: longestMs });
-    if (size.type === 'too-slow') {
-      const message = `A prediction of one row holds the processor for ${Math.ceil(size.milliseconds)} milliseconds; ${longestMs} are allowed, since others wait meanwhile.`;
-      return refused('too_slow', 'model', message, 'Import a smaller model: fewer or narrower layers, fewer or shallower trees.');
-    }
+    const size = await findCallSize(async (length) => (await timed(model, manyOf(length))).milliseconds, { most: signature.graph.rowsPerCall, longest: longestMs });
+    if (size.type === 'too-slow') return tooSlow(1, size.milliseconds, longestMs);
     const together = await model.predict(checked.rows);
-    const inBatch = await inCallsOf(model, checked.rows, size.rows);
-    for (let row = 0; row < rows.length; row++) {
-      const [single] = await model.predict(checked.rows, row, row + 1);
-      const isStable = [together[row], inBatch[row]].every((other) => distance(single!, other) <= allowed(single!));
-      if (!isStable) return refused('row_dependent', 'model', 'The answer to a row depends on the rows beside it, or changes from call to call.', 'Export the model for inference, with a variable number of rows.');
+    const alone: Prediction[] = [];
+    for (let row = 0; row < rows.length; row++) alone.push(...(await model.predict(checked.rows, row, row + 1)));
+    const isStable = (answers: readonly Prediction[]): boolean => answers.every((one, at) => distance(alone[at % rows.length]!, one) <= allowed(alone[at % rows.length]!));
+    const dependent = (): Extract<TriedPackage, { type: 'refused' }> =>
+      refused('row_dependent', 'model', 'The answer to a row depends on the rows beside it, or changes from call to call.', 'Export the model for inference, with a variable number of rows.');
+    if (!isStable(together) || !isStable(await inCallsOf(model, checked.rows, size.rows))) return dependent();
+    // Whatever a graph makes of shapes follows from the number of rows: one that nobody has tried could be the one that takes all memory.
+    let speed: CallSpeed = { rowsPerCall: size.rows, millisecondsPerCall: size.milliseconds };
+    const until = performance.now() + mostTrialCalls * longestMs;
+    for (let count = 1; !isTrusted && count <= size.rows && performance.now() <= until; count++) {
+      const many = manyOf(count);
+      const { answers, milliseconds } = await timed(model, many);
+      // Twice: something else in this process may have come in between.
+      if (milliseconds > 2 * longestMs && (await timed(model, many)).milliseconds > 2 * longestMs) return tooSlow(count, milliseconds, longestMs);
+      if (!isStable(answers)) return dependent();
+      speed = { rowsPerCall: count, millisecondsPerCall: count === size.rows ? size.milliseconds : milliseconds };
     }
     if (signature.output.classes) {
       const odd = together.find((one) => !('probabilities' in one) || one.probabilities.some((p) => p < -tolerance || p > 1 + tolerance) || Math.abs(one.probabilities.reduce((a, b) => a + b, 0) - 1) > 1e-3);
@@ -72,7 +89,7 @@ export async function tryPackage(files: PackageFiles, samples: unknown, longestM
     }
     const compared = compare(known.samples, together, signature);
     if (compared.type !== 'agrees') return compared;
-    return { type: 'works', agreement: compared, speed: { rowsPerCall: size.rows, millisecondsPerCall: Number(size.milliseconds.toFixed(3)) } };
+    return { type: 'works', agreement: compared, speed: { ...speed, millisecondsPerCall: Number(speed.millisecondsPerCall.toFixed(3)) } };
   } catch (error) {
     if (!(error instanceof DomainError)) {
       return refused('prediction_failed', 'model', `ONNX Runtime cannot predict with it: ${String(error instanceof Error ? error.message : error).slice(0, 300)}`, 'See whether it predicts elsewhere, with one row and with several.');
@@ -93,11 +110,17 @@ async function inCallsOf(model: LoadedModel, rows: ValidatedRows, size: number):
 }
 
 /** Not the time on the clock: what else the machine does is not the model's doing. The engine runs a call in one thread. */
-async function processorTimeOf(model: LoadedModel, rows: ValidatedRows): Promise<number> {
+async function timed(model: LoadedModel, rows: ValidatedRows): Promise<{ answers: Prediction[]; milliseconds: number }> {
   const before = process.cpuUsage();
-  await model.predict(rows);
+  const answers = await model.predict(rows);
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return { answers, milliseconds: (user + system) / 1000 };
+}
+
+function tooSlow(rows: number, milliseconds: number, allowedMs: number): Extract<TriedPackage, { type: 'refused' }> {
+  const what = rows === 1 ? 'one row' : `${rows} rows`;
+  const message = `A prediction of ${what} holds the processor for ${Math.ceil(milliseconds)} milliseconds; ${allowedMs} are allowed, since others wait meanwhile.`;
+  return refused('too_slow', 'model', message, 'Import a smaller model: fewer or narrower layers, fewer or shallower trees.');
 }
 
 const refused = (code: string, field: string, message: string, remedy: string): Extract<TriedPackage, { type: 'refused' }> => ({ type: 'refused', problems: [{ code, field, message, remedy }] });
