@@ -185,6 +185,17 @@ describe('the batcher', () => {
     expect(calls[1]!.rows).toEqual([1, 2, 3, 4]);
   });
 
+  it('believes a model in a thread to need what it took, though this thread was held meanwhile', async () => {
+    const { ask, model, calls, hold, settle } = createWorld({ turnMs: 20, isInThread: true });
+    const press = model('press');
+    void ask(press, [0]);
+    for (const value of [1, 2, 3, 4]) void ask(press, [value]);
+    hold(10); // it computes, and connections are seen to
+    await settle();
+    await calls[0]!.answer();
+    expect(calls[1]!.rows).toEqual([1, 2]);
+  });
+
   it('gives tenants turns by the time that they use: a flood does not keep another waiting', async () => {
     const { ask, model, calls, sleep } = createWorld();
     const [flooded, quiet] = [model('flooded'), model('quiet')];

@@ -11,6 +11,8 @@ export interface BatcherOptions {
   maxWaiting?: number;
   /** a call of a model takes so long at most where its rows can be divided */
   turnMs?: number;
+  /** its models compute elsewhere, while this thread sees to connections */
+  isInThread?: boolean;
   observe?: { call(rows: number): void; shed(reason: ShedReason): void };
   /** milliseconds, how to be called after some, and how at once after what goes on now */
   time?: { now(): number; after(ms: number, run: () => void): () => void; soon(run: () => void): void };
@@ -35,7 +37,7 @@ const mostListPlaces = 16_384;
  * comes in meanwhile is gathered, and rows for the same model are run together. Tenants take turns by the time that they use,
  * and so do the models of a tenant. Whatever cannot be answered in time is refused, when it comes if that can be foreseen.
  */
-export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, turnMs = 25, observe, time = wallTime }: BatcherOptions = {}) {
+export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, turnMs = 25, isInThread = false, observe, time = wallTime }: BatcherOptions = {}) {
   const turns = new PredictionTurns(turnMs);
   const admission = createAdmission({ turns, maxWaitingPerModel, maxWaiting, observe, now: time.now });
   const side = createSideTurns();
@@ -133,9 +135,10 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
     const rows = isAlone ? to - first.done : batch.reduce((sum, { job }) => sum + job.rows.count, 0);
     turns.begin(queue, rows);
     try {
-      // The engine begins once the thread has seen to all connections that have something to say: not the model's time.
+      // The engine begins once the thread has seen to all connections that have something to say: not the model's time. In a thread
+      // of its own it computes meanwhile, and may be done by then: a model would be believed to take no time at all.
       let begunAt = begun;
-      time.soon(() => (begunAt = time.now()));
+      if (!isInThread) time.soon(() => (begunAt = time.now()));
       const predictions = isAlone ? await held.model.predict(first.job.rows, first.done, to) : await held.model.predict(joinRows(batch.map(({ job }) => job.rows)));
       const now = time.now();
       const ms = now - begunAt;

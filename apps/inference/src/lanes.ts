@@ -4,7 +4,7 @@ import type { HeldModel } from './model-cache.ts';
 
 /**
  * A batcher for each thread in which models run: one call at a time there, whatever the others do. In each, tenants take turns
- * of their own, and the limits of what may wait are those of one. Work beside predictions holds the server's own thread.
+ * of their own, and the limits of what may wait are those of one. Work beside predictions is in the lane of the model that it has predict, if it does.
  */
 export function createLanes(options: BatcherOptions = {}): Batcher {
   const own = createBatcher(options);
@@ -15,7 +15,7 @@ export function createLanes(options: BatcherOptions = {}): Batcher {
     let lane = others.get(thread);
     if (!lane) {
       for (const [known, { waiting }] of others) if (known.isLost && waiting === 0) others.delete(known);
-      others.set(thread, (lane = createBatcher(options)));
+      others.set(thread, (lane = createBatcher({ ...options, isInThread: true })));
     }
     return lane;
   }
@@ -24,7 +24,7 @@ export function createLanes(options: BatcherOptions = {}): Batcher {
     refusal: (request) => laneOf(request.held).refusal(request),
     isFull: (job) => laneOf(job.held).isFull(job),
     predict: (job) => laneOf(job.held).predict(job),
-    beside: (piece) => own.beside(piece),
+    beside: (piece) => (piece.held ? laneOf(piece.held) : own).beside(piece),
     get waiting() {
       let sum = own.waiting;
       for (const lane of others.values()) sum += lane.waiting;
