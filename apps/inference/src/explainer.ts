@@ -74,7 +74,8 @@ export function createExplainer({ directory, models, bases, turns, journal, mete
     });
   }
 
-  async function explain(call: PredictionCall, read: ReadExplainRequest, served: ServedEndpoint, { model }: HeldModel): Promise<ExplanationAnswer> {
+  async function explain(call: PredictionCall, read: ReadExplainRequest, served: ServedEndpoint, held: HeldModel): Promise<ExplanationAnswer> {
+    const { model } = held;
     const { actor, endpoint } = call;
     const { version } = served;
     const reading = read(model.signature, call.body.value);
@@ -88,9 +89,9 @@ export function createExplainer({ directory, models, bases, turns, journal, mete
     if (metered.type === 'refused') throw overQuota(metered);
     try {
       let modelMs = 0;
-      const inTurn: InTurn = (work) =>
+      const inTurn: InTurn = (work, what) =>
         turns.beside({
-          kind: 'explanation', tenantId: actor.tenantId, deadline,
+          kind: 'explanation', tenantId: actor.tenantId, deadline, ...(what === 'prediction' && { held }),
           work: async () => {
             if (call.isGone()) throw callerGone();
             const begun = performance.now();

@@ -1,7 +1,7 @@
 import type { Prediction } from '@millrace/packaging';
 import type { ServedEndpoint, ServedVersion, TrafficRecorder } from '@millrace/registry';
 import type { Batcher } from './batcher.ts';
-import type { ModelCache } from './model-cache.ts';
+import type { HeldModel, ModelCache } from './model-cache.ts';
 import type { ReadRequest } from './protocols/protocol.ts';
 import { NoTurn, rowsOfTurn } from './side-turns.ts';
 
@@ -46,9 +46,9 @@ export function createShadow({ models, traffic, turns, observe }: ShadowOptions)
       observe?.shown();
       traffic.record({ tenantId, endpointId: served.endpoint.id, versionId: version.id, variant: 'SHADOW', outcome, milliseconds });
     };
-    const inTurn = <Result>(work: () => Result | Promise<Result>): Promise<Result> =>
+    const inTurn = <Result>(work: () => Result | Promise<Result>, held?: HeldModel): Promise<Result> =>
       turns.beside({
-        kind: 'shadow', tenantId, deadline,
+        kind: 'shadow', tenantId, deadline, ...(held && { held }),
         work: async () => {
           const begun = performance.now();
           const result = await work();
@@ -64,7 +64,7 @@ export function createShadow({ models, traffic, turns, observe }: ShadowOptions)
         const { rows } = checked;
         const others: Prediction[] = [];
         const step = rowsOfTurn(held.model.signature);
-        for (let from = 0; from < rows.count; from += step) others.push(...(await inTurn(() => held.model.predict(rows, from, Math.min(from + step, rows.count)))));
+        for (let from = 0; from < rows.count; from += step) others.push(...(await inTurn(() => held.model.predict(rows, from, Math.min(from + step, rows.count)), held)));
         count(others.length === predictions.length && others.every((other, row) => agrees(other, predictions[row]!)) ? 'answered' : 'differing');
       } finally {
         held.release();

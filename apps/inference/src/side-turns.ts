@@ -1,4 +1,5 @@
 import type { Signature } from '@millrace/packaging';
+import type { HeldModel } from './model-cache.ts';
 
 /** What a server does beside predictions, whatever comes first: a shadow gets what is left. */
 export type SideKind = 'explanation' | 'shadow';
@@ -9,6 +10,8 @@ export interface SidePiece<Result> {
   tenantId: string;
   /** by the clock of the turns: then it is not begun any more */
   deadline: number;
+  /** the model that it has predict, and waits for; left out where it holds the server's own thread */
+  held?: HeldModel;
   /** it holds the thread, or waits for nothing but a model that does */
   work(): Result | Promise<Result>;
 }

@@ -23,8 +23,8 @@ export interface GameOptions {
   inTurn: InTurn;
 }
 
-/** Does some milliseconds of work when it is its turn among what others want done. What it throws ends the explanation. */
-export type InTurn = <Result>(work: () => Result | Promise<Result>) => Promise<Result>;
+/** Does some milliseconds of work when it is its turn among what others want done: has the model predict, or walks through its trees. What it throws ends the explanation. */
+export type InTurn = <Result>(work: () => Result | Promise<Result>, what: 'prediction' | 'walk') => Promise<Result>;
 
 /** Rows of one call: a part of what a prediction may take, so that predictions get their turn sooner. */
 const rowsPerBatch = ({ signature }: GameOptions['model']): number => Math.max(1, Math.min(256, Math.ceil(signature.graph.rowsPerCall / 4)));
@@ -53,7 +53,7 @@ function createGame(options: GameOptions, players: number, references: number, r
       const answers = new Float64Array(questions.length);
       for (let start = 0; start < questions.length; start += most) {
         const batch = questions.slice(start, start + most);
-        const predictions = await inTurn(() => model.predict(rowsFor(batch)));
+        const predictions = await inTurn(() => model.predict(rowsFor(batch)), 'prediction');
         predictions.forEach((prediction, index) => (answers[start + index] = read(prediction)));
         evaluations += batch.length;
       }

@@ -111,7 +111,7 @@ export function planExplanation(signature: Signature, digest: string, basis: Exp
     evaluations: plan.evaluations,
     mostWork: plan.algorithm === 'tree_shap' ? Math.min(maxEvaluations, plan.evaluations + basis.trees!.mostWork(plan.references)) : plan.evaluations,
     async explain(row, options) {
-      const [prediction] = await options.inTurn(() => options.model.predict(row));
+      const [prediction] = await options.inTurn(() => options.model.predict(row), 'prediction');
       const chosen = chooseOutput(signature, request, prediction && 'label' in prediction ? prediction.label : undefined);
       if (chosen.type === 'unknown') throw new Error(chosen.problem.message);
       const { output } = chosen;

@@ -103,7 +103,7 @@ export function servedTreesOf(pipeline: FittedPipeline, signature: Signature): S
             visits += await inTurn(() => {
               const theirs = piece.map((tree) => ways.get(tree) ?? ways.set(tree, waysOf(tree, references)).get(tree)!);
               return shapleyOfTrees(piece, theirs, cells, references.length, playerOf, own);
-            });
+            }, 'walk');
             if (inEvaluations(visits) > allowed) throw new TooMuchWork('the trees are too many to walk through');
           }
         }
