@@ -1,6 +1,6 @@
 import { silentLogger } from '@millrace/kernel';
 import type { FittedPipeline } from '@millrace/packaging';
-import { createRollouts, type LiveMetric, type Rollouts, sweepRecordings } from '@millrace/registry';
+import { createRollouts, type LiveMetric, readFeedbackSenders, type Rollouts, sweepRecordings } from '@millrace/registry';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
 
@@ -20,6 +20,7 @@ async function recording(first: FittedPipeline, second?: FittedPipeline) {
   const { endpoint } = await tenant.publish('press', first);
   if (second) await tenant.addVersion('press', second);
   const { id: keyId, text: key } = await tenant.createKey();
+  const { id: laboratoryId, text: laboratory } = await tenant.createKey({ scopes: ['FEEDBACK'] });
   expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 30 })).toMatchObject({ type: 'updated' });
   const ask = async (features: unknown, headers: Record<string, string> = {}) => {
     const answer = await call(`${url}/predict`, { key, headers, body: { features } });
@@ -27,7 +28,9 @@ async function recording(first: FittedPipeline, second?: FittedPipeline) {
     return { id: answer.headers.get('x-millrace-prediction-id')!, version: answer.headers.get('x-millrace-model-version'), variant: answer.headers.get('x-millrace-variant'), json: answer.json };
   };
   const tell = (predictionId: string, label: unknown, more: object = {}, as = key) => call(`${url}/v1/feedback`, { key: as, body: { prediction_id: predictionId, label, ...more } });
-  return { tenant, endpointId: endpoint.id, key, keyId, ask, tell };
+  /** by a key whose truths rules count, and which may do nothing else */
+  const certify = (predictionId: string, label: unknown) => tell(predictionId, label, {}, laboratory);
+  return { tenant, endpointId: endpoint.id, key, keyId, laboratoryId, laboratory, ask, tell, certify };
 }
 
 /** Asks until the server has noticed that predictions are recorded. */
@@ -37,7 +40,7 @@ const recorded = ({ ask, tell }: Awaited<ReturnType<typeof recording>>, features
 const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
 const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
   const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
-  return scores.map(({ labelledRows, metrics, curve }) => ({ labelledRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
+  return scores.map(({ labelledRows, trustedRows, metrics, curve }) => ({ labelledRows, trustedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
 };
 
 describe('feedback on classes', () => {
@@ -48,7 +51,7 @@ describe('feedback on classes', () => {
     await inTenant(tenant, `UPDATE model_versions SET metrics = '{"accuracy": 0.97}' WHERE number = 1 RETURNING id`);
     expect((await recorded(world1, setosa, 'setosa')).json).toMatchObject({ model: 'press', version: '1', labelled_rows: 1, replaced: false });
     const several = await ask([setosa, virginica, virginica]);
-    expect((await tell(several.id, ['setosa', 'versicolor', null], { source: 'laboratory' })).json).toEqual({ prediction_id: several.id, model: 'press', version: '1', labelled_rows: 2, replaced: false });
+    expect((await tell(several.id, ['setosa', 'versicolor', null], { source: 'laboratory' })).json).toEqual({ prediction_id: several.id, model: 'press', version: '1', labelled_rows: 2, replaced: false, trusted: false });
     const second = await ask(virginica, { 'x-millrace-model-version': '2' });
     expect(second.json).toEqual({ prediction: ['versicolor'] });
     expect((await tell(second.id, ['virginica'])).status).toBe(200);
@@ -112,6 +115,24 @@ describe('feedback on numbers', () => {
   });
 });
 
+it('says who told the truth and whether rules count it; a key that may only tell it calls nothing', async () => {
+  const there = await recording(irisNeighbours());
+  const { tenant, endpointId, keyId, laboratoryId, laboratory, ask, tell, certify } = there;
+  await recorded(there, setosa, 'setosa');
+  const { id } = await ask([setosa, virginica]);
+  expect((await tell(id, ['setosa', 'setosa'])).json).toMatchObject({ trusted: false });
+  expect((await certify(id, ['setosa', 'virginica'])).json).toMatchObject({ replaced: true, trusted: true });
+  const both = { truths: await scoresOf(tenant, endpointId), trusted: await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600, true)) };
+  expect(both.truths).toMatchObject([{ labelledRows: 3, trustedRows: 2, accuracy: { value: 1 } }]);
+  expect(both.trusted).toMatchObject([{ labelledRows: 2, trustedRows: 2 }]);
+  const senders = await world.database.forTenant(tenant.tenantId).transaction((tx) => readFeedbackSenders(tx, { tenantId: tenant.tenantId, endpointId, since: new Date(0) }));
+  expect(senders).toEqual([
+    { sender: `key:${laboratoryId}`, isTrusted: true, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
+    { sender: `key:${keyId}`, isTrusted: false, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
+  ]);
+  expect((await call(`${url}/predict`, { key: laboratory, body: { features: setosa } })).status).toBe(403);
+});
+
 it('a label of no class, of another kind, NaN, a field too many and a row that is wrong are refused by name', async () => {
   const there = await recording(irisNeighbours());
   await recorded(there, setosa, 'setosa');
@@ -172,10 +193,13 @@ describe('a rollout that is judged by a score', () => {
     expect((await start(there.tenant)).type).toBe('started');
     const ids = await underWay(there);
     for (let i = 0; i < 3; i++) await there.tell((await there.ask([1], { 'x-millrace-model-version': '2' })).id, 1);
-    for (const id of ids.slice(0, 2)) expect((await there.tell(id, 1)).json.version).toBe('2');
+    // Who may ask for answers may not say what they are worth: neither by telling lies about them, nor by replacing what counts.
+    for (const id of ids.slice(0, 3)) expect((await there.tell(id, 1)).json).toMatchObject({ version: '2', trusted: false });
+    for (const id of ids.slice(0, 2)) expect((await there.certify(id, 1)).json).toMatchObject({ replaced: true, trusted: true });
+    expect((await there.tell(ids[0]!, 2)).json.error).toMatchObject({ code: 'truth_known', field: 'prediction_id' });
     await rollouts.advance();
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
-    await there.tell(ids[2]!, 1);
+    await there.certify(ids[2]!, 1);
     await rollouts.advance();
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: 'mae was 1, > 0.5, over 3 rows with a known truth.', endedAt: expect.any(Date) });
     await eventually(async () => (await there.ask([1])).version, (version) => version === '1', 10_000);
@@ -187,7 +211,7 @@ describe('a rollout that is judged by a score', () => {
     await start(there.tenant);
     const ids = await underWay(there);
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
-    for (const id of ids.slice(0, 3)) await there.tell(id, 2);
+    for (const id of ids.slice(0, 3)) await there.certify(id, 2);
     await rollouts.advance();
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'SUCCEEDED' });
   });

@@ -2,8 +2,9 @@ export { type ClaimedImport, createImportQueue, type ImportedVersion, type Impor
 export { findGate, type Gate, type GateForVersions } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
 export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
+export { type FeedbackSender, readFeedbackSenders } from './feedback-senders.ts';
 export { createFeedbackDesk, type FeedbackDesk, type GiveFeedbackOutcome, longestSource } from './feedback.ts';
-export { type LiveMetric, type MetricEstimate } from './live-metrics.ts';
+export { type LiveMetric, liveMetricsOf, type MetricEstimate } from './live-metrics.ts';
 export { type LiveScore, type LiveScorePoint } from './live-scores.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';

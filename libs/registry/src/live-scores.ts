@@ -19,10 +19,14 @@ export interface LiveScoreQuery {
   versionId?: string;
   /** only of answers that it gave in this part; all if left out */
   variant?: Variant;
+  /** only by truths whose senders rules rely on; by all if left out */
+  isTrustedOnly?: boolean;
 }
 
 export interface LiveScorePoint {
   from: Date;
+  /** where the next part begins, or now */
+  to: Date;
   labelledRows: number;
   /** of the foremost metric */
   value: number | null;
@@ -32,6 +36,8 @@ export interface LiveScorePoint {
 export interface LiveScore {
   versionId: string;
   labelledRows: number;
+  /** those of them whose truth rules count */
+  trustedRows: number;
   metrics: (MetricEstimate & { /** what the version had on its test rows */ atTraining: number | null })[];
   /** over time, in even steps; steps without a known truth are left out */
   curve: LiveScorePoint[];
@@ -41,28 +47,31 @@ type Version = Pick<ModelVersion, 'id' | 'metrics'> & { signature: unknown };
 interface Slice {
   versionId: string;
   from: Date;
+  trustedRows: number;
 }
 
 /** Of each version with a known truth, oldest first. */
-export async function readLiveScores(tx: TenantTx, { tenantId, endpointId, since, versionId, variant }: LiveScoreQuery): Promise<LiveScore[]> {
+export async function readLiveScores(tx: TenantTx, { tenantId, endpointId, since, versionId, variant, isTrustedOnly = false }: LiveScoreQuery): Promise<LiveScore[]> {
   const { task } = await tx.endpoint.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: endpointId } }, select: { model: { select: { task: true } } } }).then(({ model }) => model);
   const [foremost] = liveMetricsOf(task);
   if (!foremost) return [];
   const start = new Date(Math.floor(since.getTime() / (scoreSlotSeconds * 1000)) * scoreSlotSeconds * 1000);
-  const span = (Date.now() - start.getTime()) / 1000;
+  const now = Date.now();
+  const span = (now - start.getTime()) / 1000;
   const step = Math.max(1, Math.ceil(span / mostPoints / scoreSlotSeconds)) * scoreSlotSeconds;
   const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
   const classes = await tx.$queryRaw<(Slice & ClassCount)[]>`
-    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", truth, answer, sum(rows)::float8 AS rows
+    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", truth, answer, sum(rows)::float8 AS rows,
+      coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"
     FROM truth_counts WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start}
-      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant)
+      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})
     GROUP BY 1, 2, 3, 4 HAVING sum(rows) > 0 ORDER BY 1, 2`;
   const numbers = await tx.$queryRaw<(Slice & NumberSums & { truth: number; centre: number })[]>`
-    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows,
+    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows, coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows",
       sum(absolute)::float8 AS absolute, sum(squared)::float8 AS squared, sum(fourth)::float8 AS fourth,
       sum(truth)::float8 AS truth, (sum(truth) / sum(rows))::float8 AS centre, (sum(truth_squared) - sum(truth) ^ 2 / sum(rows))::float8 AS "truthSpread"
     FROM error_sums WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start}
-      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant)
+      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})
     GROUP BY 1, 2 HAVING sum(rows) > 0 ORDER BY 1, 2`;
   const ids = [...new Set([...classes, ...numbers].map((row) => row.versionId))];
   const versions: Version[] = ids.length ? await tx.modelVersion.findMany({ where: { tenantId, id: { in: ids } }, select: { id: true, metrics: true, signature: true }, orderBy: { number: 'asc' } }) : [];
@@ -75,11 +84,13 @@ export async function readLiveScores(tx: TenantTx, { tenantId, endpointId, since
     return {
       versionId: version.id,
       labelledRows: [...counted, ...summed].reduce((sum, { rows }) => sum + rows, 0),
+      trustedRows: [...counted, ...summed].reduce((sum, { trustedRows }) => sum + trustedRows, 0),
       metrics: score(counted, summed).map((each) => ({ ...each, atTraining: scoreOf(version, each.metric) })),
       curve: times.map((time) => {
         const [inStep, sumsInStep] = [counted.filter(({ from }) => from.getTime() === time), summed.filter(({ from }) => from.getTime() === time)];
         return {
           from: new Date(time),
+          to: new Date(Math.min(time + step * 1000, now)),
           labelledRows: [...inStep, ...sumsInStep].reduce((sum, { rows }) => sum + rows, 0),
           value: score(inStep, sumsInStep).find(({ metric }) => metric === foremost)?.value ?? null,
         };

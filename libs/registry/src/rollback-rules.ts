@@ -61,10 +61,13 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
   return problem(`rollbackOn[${index}].metric`, 'The endpoint records no predictions, so no truth about them can be scored.', 'Set recordDays with updateEndpointServing first.');
 }
 
-/** What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. */
+/**
+ * What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. Only by truths
+ * whose senders rules rely on: who may ask a version for answers could otherwise roll it back.
+ */
 export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<(JudgedScore & { isEnough: boolean }) | null> {
   if (!rules.some(({ metric }) => isScore(metric))) return null;
-  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt });
+  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt, isTrustedOnly: true });
   return { ...score, isEnough: score.labelledRows >= Math.max(1, minLabels) };
 }
 

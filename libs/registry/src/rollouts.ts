@@ -195,8 +195,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     },
 
     /** How the answers of its versions compared with the truth, as far as it is known. */
-    liveScores(tx: TenantTx, tenantId: string, endpointId: string, seconds: number): Promise<LiveScore[]> {
-      return readLiveScores(tx, { tenantId, endpointId, since: new Date(Date.now() - seconds * 1000) });
+    liveScores(tx: TenantTx, tenantId: string, endpointId: string, seconds: number, isTrustedOnly = false): Promise<LiveScore[]> {
+      return readLiveScores(tx, { tenantId, endpointId, since: new Date(Date.now() - seconds * 1000), isTrustedOnly });
     },
 
     /** How the versions of an endpoint fared in the last so many seconds. */

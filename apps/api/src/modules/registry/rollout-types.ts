@@ -1,5 +1,5 @@
 import { databaseEnums } from '@millrace/database';
-import { type RollbackMetric, rollbackMetrics, type RollbackRule, type VersionTraffic } from '@millrace/registry';
+import { liveMetricsOf, type RollbackMetric, rollbackMetrics, type RollbackRule, rolloutDefaults, type VersionTraffic } from '@millrace/registry';
 import { builder } from '../../schema-builder.ts';
 
 const trafficVariantEnum = builder.enumType(databaseEnums.TrafficVariant, {
@@ -31,6 +31,15 @@ const rollbackRule = builder.objectRef<RollbackRule>('RollbackRule').implement({
     metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What is looked at.' }),
     op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it is compared.' }),
     threshold: t.exposeFloat('threshold', { description: 'With what: rates and shares from 0 to 1, latencies in milliseconds, errors in the target’s unit.' }),
+  }),
+});
+
+const rolloutTerms = builder.objectRef<{ scoreMetrics: readonly RollbackMetric[] }>('RolloutTerms').implement({
+  description: 'What rollouts of an endpoint can be judged by, for whoever is to start one.',
+  fields: (t) => ({
+    scoreMetrics: t.field({ type: [rollbackMetricEnum], description: 'The live scores that models of this kind have, the foremost first; a rule on one asks for recordDays.', resolve: ({ scoreMetrics }) => scoreMetrics }),
+    usualRules: t.field({ type: [rollbackRule], description: 'What rolls it back unless rollbackOn says otherwise.', resolve: () => rolloutDefaults.rollbackOn }),
+    usualMinLabels: t.int({ description: 'How many rows must have a known truth unless minLabels says otherwise.', resolve: () => rolloutDefaults.minLabels }),
   }),
 });
 
@@ -120,6 +129,14 @@ builder.prismaObjectFields('Endpoint', (t) => ({
         ...lines.map((line) => ({ ...nothing, ...counted.find(({ versionId, variant }) => versionId === line.versionId && variant === line.variant), ...line, tenantId })),
         ...counted.filter((count) => !isListed(count)).map((count) => ({ ...count, percent: 0, mirrorPercent: 0, tenantId })),
       ];
+    },
+  }),
+  rolloutTerms: t.field({
+    type: rolloutTerms,
+    description: 'What its rollouts can be judged by.',
+    resolve: async ({ tenantId, modelId: id }, _args, { db }) => {
+      const { task } = await db.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, select: { task: true } });
+      return { scoreMetrics: liveMetricsOf(task) };
     },
   }),
   rollouts: t.relation('rollouts', { description: `The latest ${shownRollouts} rollouts, newest first.`, query: { orderBy: { id: 'desc' }, take: shownRollouts } }),
