@@ -5,7 +5,7 @@ import type { Signature } from '@millrace/packaging';
 import { scoreSlotSeconds } from './live-scores.ts';
 import type { Variant } from './traffic.ts';
 import { tally, type ToldTruths } from './truth-tally.ts';
-import { readTruths, truthKindOf } from './truths.ts';
+import { readTruths, type RecordedAnswer, truthKindOf } from './truths.ts';
 
 export interface NewFeedback {
   predictionId: string;
@@ -72,7 +72,7 @@ export function createFeedbackDesk({ database, box }: FeedbackOptions) {
         if (!mayCall(actor, recorded.endpointName)) return { type: 'not-found', isRefusal: true };
         const kind = truthKindOf(recorded.signature as Signature);
         if (!kind) return { type: 'not-found', isRefusal: false }; // never recorded
-        const outputs = JSON.parse(await box.open(tenantId, `recording ${recorded.recordingId}`, recorded.outputsBox)) as number[][];
+        const outputs = JSON.parse(await box.open(tenantId, `recording ${recorded.recordingId}`, recorded.outputsBox)) as RecordedAnswer[][];
         const answers = outputs[recorded.place]!;
         const read = readTruths(kind, label, answers.length);
         if (read.type === 'invalid') return read;
@@ -96,7 +96,7 @@ export function createFeedbackDesk({ database, box }: FeedbackOptions) {
     if ((swept.get(tenantId) ?? -Infinity) > performance.now() - sweepEveryMs) return;
     if (swept.size >= mostSwept) swept.clear();
     swept.set(tenantId, performance.now());
-    for (const table of ['truth_counts', 'error_sums']) {
+    for (const table of ['truth_counts', 'probability_counts', 'metric_sums', 'error_sums']) {
       await database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`DELETE FROM ${Prisma.raw(table)} WHERE tenant_id = ${tenantId} AND slot < now() - make_interval(days => ${scoreDays}::int)`,
       );

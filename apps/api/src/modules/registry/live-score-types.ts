@@ -56,6 +56,9 @@ const usualLook = 30 * 86_400;
 const lookOf = (seconds: number | null | undefined): number => Math.min(Math.max(seconds ?? usualLook, 1), longestLook);
 
 builder.prismaObjectFields('Endpoint', (t) => ({
+  recordingStoppedAt: t.expose('recordingStoppedAt', {
+    type: 'DateTime', nullable: true, description: 'Since when answers are not kept although recordDays says so, since the tenant’s storage is full (STORAGE_BYTES); null while they are.',
+  }),
   liveScores: t.field({
     type: [liveScore],
     complexity: 20, // it adds up many counts

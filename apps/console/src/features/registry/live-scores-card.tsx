@@ -2,8 +2,8 @@ import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
 import { Card } from '../../design/card.tsx';
 import { Filters } from '../../design/filters.tsx';
-import { formatCount, formatNumber, words } from '../../design/format.ts';
-import { Empty } from '../../design/notice.tsx';
+import { formatCount, formatMoment, formatNumber, words } from '../../design/format.ts';
+import { Empty, Notice } from '../../design/notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { EndpointLiveScoresDocument, type EndpointLiveScoresQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
@@ -27,6 +27,11 @@ export function LiveScoresCard({ name }: { name: string }) {
         {({ endpoint }) =>
           endpoint && (
             <div className="space-y-5">
+              {endpoint.recordingStoppedAt !== null && (
+                <Notice tone="warn" title={`Answers have not been kept since ${formatMoment(endpoint.recordingStoppedAt)}`}>
+                  The tenant’s storage is full. Predictions go on; delete what you need no more, or ask your operator for more.
+                </Notice>
+              )}
               <LiveScores endpoint={endpoint} isTrustedOnly={trust === 1} />
               {endpoint.feedbackSenders.length > 0 && <FeedbackSenders senders={endpoint.feedbackSenders} />}
             </div>

@@ -9,6 +9,7 @@ import { Table } from '../../design/table.tsx';
 import { EndpointTrafficDocument, PromoteRolloutDocument, RollBackEndpointDocument, type EndpointTrafficQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { RolloutWebhook } from './rollout-webhook.tsx';
 import { ruleInWords } from './rule-in-words.ts';
 import { StartRolloutForm } from './start-rollout-form.tsx';
 
@@ -82,6 +83,7 @@ function Traffic({ name, endpoint }: { name: string; endpoint: Endpoint }) {
           ]}
         />
         {mayChange && !running && <StartRolloutForm name={name} endpoint={endpoint} refetchQueries={refetchQueries} />}
+        <RolloutWebhook name={name} receiver={endpoint.webhookReceiver} mayChange={mayChange} />
         {endpoint.rollouts.length > 0 && <Rollouts rollouts={endpoint.rollouts} />}
       </div>
     </Card>
@@ -116,6 +118,7 @@ function Rollouts({ rollouts }: { rollouts: readonly Rollout[] }) {
         { header: 'State', cell: ({ status }) => <Badge tone={statusTones[status]}>{status.toLowerCase().replace('_', ' ')}</Badge> },
         { header: 'Reached', align: 'right', cell: ({ steps, step }) => `${steps[step] ?? 0} %` },
         { header: 'Why', cell: ({ reason }) => reason ?? '–' },
+        { header: 'Ended by', isExtra: true, cell: ({ endedBy }) => endedBy ?? '–' },
         { header: 'Started', isExtra: true, cell: ({ createdAt }) => formatMoment(createdAt) },
         { header: 'Ended', isExtra: true, cell: ({ endedAt }) => formatMoment(endedAt) },
       ]}
