@@ -27,14 +27,14 @@ const predictMutation = 'mutation ($input: PredictInput!) { predict(input: $inpu
  * `/predict` with key, rate, quota, budget, checks and metering, against a bare node:http server that calls ONNX Runtime on the
  * same model, and against the GraphQL route: each in a process of its own, loaded in turn by another, all in one run. Ratios are
  * of the same round, and their median counts, since other work on the machine disturbs single rounds. At the end the ledger
- * must hold exactly what was answered. `--limits off` takes a key without limits; `--profile folder` leaves a CPU profile of the inference server there.
+ * must hold exactly what was answered. `--limits off` takes a key without limits; `--batch-rows 64` has so many rows run together; `--profile folder` leaves a CPU profile of the inference server there.
  */
 export async function benchPredict(parameters: string[]): Promise<void> {
   const { values } = parseArgs({
     args: parameters,
     options: {
       rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' }, models: { type: 'string', default: 'dense,trees,knn' },
-      rows: { type: 'string', default: '1,100' }, connections: { type: 'string', default: '1,16,64' }, against: { type: 'string', default: 'bare,graphql' }, limits: { type: 'string', default: 'on' }, profile: { type: 'string' },
+      rows: { type: 'string', default: '1,100' }, connections: { type: 'string', default: '1,16,64' }, against: { type: 'string', default: 'bare,graphql' }, limits: { type: 'string', default: 'on' }, 'batch-rows': { type: 'string' }, profile: { type: 'string' },
     },
   });
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
@@ -62,6 +62,7 @@ export async function benchPredict(parameters: string[]): Promise<void> {
       const pipeline = makers[name]?.(flowers);
       if (!pipeline) throw new Error(`There is no model "${name}"; choose among ${Object.keys(makers).join(', ')}.`);
       const model = await publish(world, tenant.owner.actor, name, pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, name)).id });
+      if (values['batch-rows'] !== undefined) await world.registry.updateServing(tenant.owner.actor, { endpointName: name, maxBatchRows: Number(values['batch-rows']) });
       const modelFile = path.join(world.directory, `${name}.onnx`);
       await writeFile(modelFile, model.files.get('model.onnx')!);
       const bare = await servers.program(['--import', 'tsx', path.join(import.meta.dirname, 'bare-server.ts'), modelFile]);

@@ -1,8 +1,10 @@
 import { buildPackage, checkVectors, type Prediction, type ValidatedRows } from '@millrace/packaging';
 import { type EndpointServing, servingDefaults } from '@millrace/registry';
 import { constant } from '../test/sample-pipelines.ts';
-import { type BatchAnswer, type BatcherOptions, createBatcher, type ShedReason } from './batcher.ts';
+import type { ShedReason } from './admission.ts';
+import { type BatcherOptions, createBatcher } from './batcher.ts';
 import type { HeldModel } from './model-cache.ts';
+import type { BatchAnswer } from './prediction-turns.ts';
 
 const { signature } = buildPackage(constant(0), { metrics: {}, lineage: {} });
 
@@ -14,7 +16,7 @@ interface Call {
   fail(error: Error): Promise<void>;
 }
 
-/** A clock that stands still, and models that answer when they are told to: each row by its double. */
+/** A clock that stands still but when it is moved, after what is to be done at once; and models that answer when they are told to: each row by its double. */
 function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
   let now = 0;
   let timer: { at: number; run: () => void } | null = null;
@@ -29,7 +31,7 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
         timer = { at: now + ms, run };
         return () => (timer = null);
       },
-      soon: (run) => run(),
+      soon: setImmediate,
     },
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -45,7 +47,7 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
           fail: (error) => (reject(error), settle().then(() => undefined)),
         });
       });
-    return { isJoinable, release: () => undefined, model: { signature: { ...signature, graph: { ...signature.graph, rowsPerCall } }, digest: name, memoryBytes: 0, predict, close: () => Promise.resolve() } };
+    return { isJoinable, thread: null, release: () => undefined, model: { isLost: false, signature: { ...signature, graph: { ...signature.graph, rowsPerCall } }, digest: name, memoryBytes: 0, predict, close: () => Promise.resolve() } };
   }
 
   return {
@@ -54,7 +56,10 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
     shed,
     model,
     settle,
+    /** Something else holds the thread for so long. */
+    hold: (ms: number): void => void (now += ms),
     sleep: async (ms: number) => {
+      await settle();
       now += ms;
       if (timer && timer.at <= now) timer.run();
       await settle();
@@ -169,6 +174,17 @@ describe('the batcher', () => {
     expect(calls[2]!.rows).toEqual([2, 3, 4, 5]);
   });
 
+  it('does not count what holds the thread before the engine begins', async () => {
+    const { ask, model, calls, hold, sleep } = createWorld({ turnMs: 20 });
+    const press = model('press');
+    void ask(press, [0]);
+    for (const value of [1, 2, 3, 4]) void ask(press, [value]);
+    hold(500);
+    await sleep(5);
+    await calls[0]!.answer();
+    expect(calls[1]!.rows).toEqual([1, 2, 3, 4]);
+  });
+
   it('gives tenants turns by the time that they use: a flood does not keep another waiting', async () => {
     const { ask, model, calls, sleep } = createWorld();
     const [flooded, quiet] = [model('flooded'), model('quiet')];
@@ -181,6 +197,18 @@ describe('the batcher', () => {
       await sleep(5);
     }
     expect(calls.map((call) => call.model)).toEqual(['flooded', 'quiet', 'flooded', 'quiet', 'flooded']);
+  });
+
+  it('gives the models of a tenant turns by the time that they use', async () => {
+    const { ask, model, calls, sleep } = createWorld();
+    const [slow, quick] = [model('slow'), model('quick')];
+    for (let value = 0; value < 4; value++) void ask(slow, [value], { maxBatchRows: 1 });
+    for (let value = 0; value < 4; value++) void ask(quick, [value], { maxBatchRows: 1 });
+    for (let at = 0; at < 6; at++) {
+      await sleep(calls[at]!.model === 'slow' ? 20 : 10);
+      await calls[at]!.answer();
+    }
+    expect(calls.map((call) => call.model)).toEqual(['slow', 'quick', 'quick', 'slow', 'quick', 'quick', 'slow']);
   });
 
   it('refuses on arrival what it could not answer in time, by the time that rows take', async () => {

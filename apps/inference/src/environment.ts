@@ -30,6 +30,8 @@ const schema = z
     MILLRACE_KEY_PEPPER: secretSetting(),
     MILLRACE_RETIRED_KEY_PEPPERS: secretListSetting(),
     MILLRACE_MODEL_CACHE_BYTES: z.coerce.number().int().min(mebibyte).default(1024 * mebibyte),
+    /** for models that take long, beside the one of the server; 0: all run in that */
+    MILLRACE_MODEL_THREADS: z.coerce.number().int().min(0).max(64).default(Math.min(4, Math.max(1, os.availableParallelism() - 1))),
     MILLRACE_MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(8 * mebibyte),
     /** between "not ready" and closing, so that a balancer can look elsewhere first */
     MILLRACE_DRAIN_MS: z.coerce.number().int().min(0).max(60_000).default(0),

@@ -39,6 +39,7 @@ const inference = await startInference({
   keyPepper: settings.MILLRACE_KEY_PEPPER.reveal(),
   retiredKeyPeppers: settings.MILLRACE_RETIRED_KEY_PEPPERS.map((pepper) => pepper.reveal()),
   modelCacheBytes: settings.MILLRACE_MODEL_CACHE_BYTES,
+  modelThreads: settings.MILLRACE_MODEL_THREADS,
   maxBodyBytes: settings.MILLRACE_MAX_BODY_BYTES,
   drainMs: settings.MILLRACE_DRAIN_MS,
   async: {

@@ -1,5 +1,6 @@
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Batcher, ShedReason } from './batcher.ts';
+import type { ShedReason } from './admission.ts';
+import type { Batcher } from './batcher.ts';
 import type { Explainer } from './explainer.ts';
 import type { ModelCache, UnloadReason } from './model-cache.ts';
 import type { Predictor } from './predictor.ts';

@@ -1,7 +1,7 @@
 import { silentLogger } from '@millrace/kernel';
-import { buildPackage, type FittedPipeline, type ModelPackage } from '@millrace/packaging';
+import { buildPackage, checkVectors, createModelThreads, type FittedPipeline, type ModelPackage, type ModelThread } from '@millrace/packaging';
 import type { ServedVersion } from '@millrace/registry';
-import { constant, irisNetwork } from '../test/sample-pipelines.ts';
+import { constant, irisNetwork, setosa } from '../test/sample-pipelines.ts';
 import { ModelCache, type ModelCacheOptions } from './model-cache.ts';
 
 /** Packages in memory, and how often each was read. */
@@ -150,5 +150,35 @@ describe('the model cache', () => {
     expect(passes(60)).toBe(false);
     expect(shelf.reads).toHaveLength(4);
     expect(unloads).toEqual(['idle', 'idle', 'idle', 'idle']);
+  });
+
+  it('has models that take long run in another thread, and loads them anew when that is lost', async () => {
+    const shelf = createShelf();
+    const version = shelf.add('a', irisNetwork());
+    const threads = createModelThreads(1);
+    let lost: ModelThread | null = null;
+    const next = (): ModelThread => {
+      const thread = threads.next();
+      return { get isLost() { return this === lost; }, graphs: 0, open: (graph, count) => thread.open(graph, count), close: () => thread.close() };
+    };
+    const unloaded: string[] = [];
+    const observe = { loaded: () => undefined, unloaded: (reason: string) => unloaded.push(reason) };
+    const here = await createCache(shelf, undefined, { threads: { next }, longMs: Infinity }).hold(version);
+    expect(here.thread).toBeNull();
+    const cache = createCache(shelf, undefined, { threads: { next }, longMs: 0, observe });
+    const held = await cache.hold(version);
+    expect(held).toMatchObject({ isJoinable: here.isJoinable, thread: expect.anything() });
+    const checked = checkVectors(held.model.signature, [setosa]);
+    if (checked.type === 'invalid') throw new Error('the row does not fit');
+    const answer = await here.model.predict(checked.rows);
+    expect(await held.model.predict(checked.rows)).toEqual(answer);
+    expect(await cache.hold(version)).toBe(held);
+    lost = held.thread;
+    const anew = await cache.hold(version);
+    expect([anew === held, anew.model.isLost, unloaded]).toEqual([false, false, ['lost']]);
+    expect(await anew.model.predict(checked.rows)).toEqual(answer);
+    for (const each of [here, held, held, anew]) each.release();
+    await cache.close();
+    await threads.close();
   });
 });

@@ -1,5 +1,5 @@
 import { DomainError, type Logger } from '@millrace/kernel';
-import { type LoadedModel, loadModel } from '@millrace/packaging';
+import { type LoadedModel, loadModel, type ModelThread, type ModelThreads } from '@millrace/packaging';
 import type { Registry, ServedVersion } from '@millrace/registry';
 import { RequestError } from './request-error.ts';
 import { warmUp } from './warm-up.ts';
@@ -9,6 +9,8 @@ export interface HeldModel {
   readonly model: LoadedModel;
   /** whether rows of several requests may be run together: see `warmUp` */
   readonly isJoinable: boolean;
+  /** in which it runs; null for the server's own */
+  readonly thread: ModelThread | null;
   release(): void;
 }
 
@@ -18,12 +20,16 @@ export interface Keeper {
   serving: { idleSeconds: number | null };
 }
 
-export type UnloadReason = 'memory' | 'idle' | 'shutdown';
+export type UnloadReason = 'memory' | 'idle' | 'lost' | 'shutdown';
 
 export interface ModelCacheOptions {
   registry: Pick<Registry, 'readPackage'>;
   /** of the models loaded at a time, as `sizeOf` counts them */
   maxBytes: number;
+  /** for models that take long; all run in the server's own thread if left out */
+  threads?: Pick<ModelThreads, 'next'>;
+  /** milliseconds that a call with one row must take for it */
+  longMs?: number;
   logger: Logger;
   /** bytes that a model takes: what was measured, at least the size of its package */
   sizeOf?: (model: LoadedModel, version: ServedVersion) => number;
@@ -44,6 +50,9 @@ interface Slot {
 
 /** A load that failed is not tried again for so long: a damaged package must not be read once per request. */
 const failureLifeMs = 2_000;
+
+/** A call that takes so many milliseconds is worth the way to another thread and back, some tens of microseconds. */
+const isLong = 0.25;
 
 /** How often models are looked at that nobody asks for. */
 const sweepMs = 1_000;
@@ -78,7 +87,8 @@ export class ModelCache {
   hold(version: ServedVersion, keeper?: Keeper): HeldModel | Promise<HeldModel> {
     const key = `${version.tenantId}/${version.id}`;
     const known = this.#slots.get(key);
-    if (known) {
+    if (known?.model?.isLost) this.#unload(key, known, 'lost');
+    else if (known) {
       known.users++;
       this.#slots.delete(key); // the order of the map is that of last use
       this.#slots.set(key, known);
@@ -139,7 +149,7 @@ export class ModelCache {
     this.#slots.set(key, slot);
     this.#makeRoom();
     slot.loading = this.#read(version).then(
-      ({ model, isJoinable }) => {
+      ({ model, isJoinable, thread }) => {
         this.#options.observe?.loaded(true);
         const bytes = (this.#options.sizeOf ?? sizeOf)(model, version);
         this.#bytes += bytes - slot.bytes;
@@ -148,6 +158,7 @@ export class ModelCache {
         slot.held = {
           model,
           isJoinable,
+          thread,
           release: () => {
             slot.users--;
             if (this.#bytes > this.#options.maxBytes) this.#makeRoom();
@@ -169,15 +180,22 @@ export class ModelCache {
     return slot.loading;
   }
 
-  async #read(version: ServedVersion): Promise<{ model: LoadedModel; isJoinable: boolean }> {
-    const { registry, maxBytes } = this.#options;
+  async #read(version: ServedVersion): Promise<Pick<HeldModel, 'model' | 'isJoinable' | 'thread'>> {
+    const { registry, maxBytes, threads, longMs = isLong } = this.#options;
     if (version.sizeBytes > maxBytes) {
       throw new DomainError('UNAVAILABLE', `The package has ${version.sizeBytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
         remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
       });
     }
-    const model = await loadModel(await registry.readPackage(version), { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
-    return { model, ...(await warmUp(model)) };
+    const files = await registry.readPackage(version);
+    const options = { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) };
+    const model = await loadModel(files, options);
+    const { isJoinable, msPerCall } = await warmUp(model);
+    if (!threads || msPerCall < longMs) return { model, isJoinable, thread: null };
+    await model.close();
+    const thread = threads.next();
+    const moved = await loadModel(files, { ...options, thread });
+    return { model: moved, isJoinable: (await warmUp(moved)).isJoinable, thread };
   }
 
   #makeRoom(): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { BatchJob } from './batcher.ts';
+import type { BatchJob } from './prediction-turns.ts';
 import type { RequestError } from './request-error.ts';
 
 /** What a request was for that found its queue full. */

@@ -5,7 +5,7 @@ import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { type Clock, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
-import { createPictureDesk, type PictureDesk } from '@millrace/packaging';
+import { createModelThreads, createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
@@ -13,13 +13,13 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { createAnswerOnce, idempotencyHeader } from './answer-once.ts';
 import { type AsyncOptions, createAsyncPredictions } from './async/async-predictions.ts';
 import { jsonLengthHeader } from './binary-body.ts';
-import { createBatcher } from './batcher.ts';
 import { createCallers } from './callers.ts';
 import { EndpointDirectory } from './endpoint-directory.ts';
 import { createExplainer } from './explainer.ts';
 import { createExplanationBases } from './explanation-bases.ts';
 import { createFeedback } from './feedback/feedback.ts';
 import { createGate, handleWatched } from './gate.ts';
+import { createLanes } from './lanes.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ModelCache } from './model-cache.ts';
 import { createOverloadDoor } from './overload-door.ts';
@@ -54,6 +54,8 @@ export interface InferenceOptions {
   logger: Logger;
   version?: string;
   modelCacheBytes?: number;
+  /** for models that take long; all run in the server's own if left out */
+  modelThreads?: number;
   maxBodyBytes?: number;
   /** predictions under way at a time; further ones get 503 */
   maxInFlight?: number;
@@ -101,8 +103,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const journal = createUsageJournal({ directory: options.journalDirectory, database, logger });
   const { pictures = createPictureDesk() } = options;
   const lookAtPictures = createPictureLook(pictures);
-  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
-  const batcher = createBatcher({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
+  const threads = options.modelThreads ? createModelThreads(options.modelThreads) : null;
+  const models = new ModelCache({ registry, maxBytes: options.modelCacheBytes ?? 1024 * mebibyte, ...(threads && { threads }), logger, observe: { loaded: (isLoaded) => metrics.models.loaded(isLoaded), unloaded: (reason) => metrics.models.unloaded(reason) } });
+  const batcher = createLanes({ observe: { call: (rows) => metrics.batches.call(rows), shed: (reason) => metrics.batches.shed(reason) } });
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, turns: batcher, observe: { shown: () => metrics.shadow.shown(), dropped: () => metrics.shadow.dropped() } });
@@ -168,6 +171,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);
+      await threads?.close();
       await Promise.all([meter.close(), limiter.close(), traffic.close(), feedback.close()]);
       await journal.close();
       await auth.trail.close();

@@ -1,6 +1,5 @@
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '@millrace/kernel';
 import { readImageHead } from './decode-image.ts';
 import { lookAtPicture, type PictureLook, type PictureTask } from './look-at-picture.ts';
 
@@ -38,13 +37,6 @@ const idleMs = 30_000;
 /** Starting a thread, on a machine that has much else to do. */
 const startMs = 60_000;
 
-/** In a bundle, what lies beside it; in development TypeScript, which a thread has to be taught to read. */
-const extension = path.extname(import.meta.filename);
-const thread = path.join(import.meta.dirname, `picture-thread${extension}`);
-const program = extension === '.ts'
-  ? { isSource: true, text: `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(pathToFileURL(thread).href)}); })` }
-  : { isSource: false, text: thread };
-
 /** Whether looking at it may hold a thread that has other things to do as well. */
 export function isSmallPicture(bytes: Uint8Array): boolean {
   const head = readImageHead(bytes);
@@ -64,7 +56,7 @@ export function createPictureThreads({ threads, waiting = Infinity, milliseconds
   let isClosed = false;
 
   function start(): void {
-    const worker = new Worker(program.text, { eval: program.isSource, resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 32 } });
+    const worker = startThread(import.meta, 'picture-thread', { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 32 });
     worker.unref();
     all.add(worker);
     let job: Job | null = null;

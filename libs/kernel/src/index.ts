@@ -12,5 +12,6 @@ export { originsSetting } from './origins.ts';
 export { isProcessAlive } from './process-alive.ts';
 export { Secret, secretsIn } from './secret.ts';
 export { databaseUrlSetting, type SecretKind, secretListSetting, secretSetting } from './secret-settings.ts';
+export { startThread } from './start-thread.ts';
 export { findSupervision, type ProgramMessage, supervisedFlag, type Supervision, type SupervisorMessage } from './supervision.ts';
 export { createTrustedProxies, type TrustedProxies, trustedProxiesSetting } from './trusted-proxies.ts';

@@ -34,6 +34,7 @@ export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx
 export { type CheckedPackage, checkPackage } from './import-package.ts';
 export { inventRows } from './invent-rows.ts';
 export { joinRows, listPlaces } from './join-rows.ts';
+export { createModelThreads, type ModelThread, type ModelThreads } from './model-threads.ts';
 export { type LoadedModel, loadModel, type LoadOptions, type Prediction } from './loaded-model.ts';
 export { type ManifestSignature, SIGNATURE_FILE, signerOf, textToSign, writeSignature } from './manifest-signature.ts';
 export {

@@ -8,6 +8,7 @@ import {
   buildPackage,
   checkRows,
   checkVectors,
+  createModelThreads,
   type FittedPipeline,
   type LoadedModel,
   loadModel,
@@ -428,3 +429,40 @@ function labelOf(prediction: Prediction): string {
 function roundProbabilities(prediction: Prediction): number[] {
   return 'label' in prediction ? prediction.probabilities.map(Math.fround) : [];
 }
+
+describe('a model in a thread of its own', () => {
+  const shape: Shape = { seed: 7, numbers: 3, categories: 2, classes: 3 };
+
+  it('answers as it does in this one, to the last bit, whole and in parts, and several at once', async () => {
+    const threads = createModelThreads(2);
+    const pipelines = [randomDense(shape, [{ units: 5, activation: 'relu' }]), randomTrees(shape, 'boosted_trees', { trees: 4, leaves: 6 }), randomLinear({ ...shape, categories: 0 })];
+    const used = new Set<unknown>();
+    await Promise.all(pipelines.map(async (pipeline, at) => {
+      const thread = threads.next();
+      used.add(thread);
+      const here = await open(pipeline);
+      const there = await loadModel(buildPackage(pipeline, FACTS).files, { thread });
+      expect(there.memoryBytes).toBeGreaterThan(0);
+      const rows = validated(here, randomRows(pipeline.features, 50, createRandom(at)));
+      const wanted = await here.predict(rows);
+      expect(await Promise.all([there.predict(rows), there.predict(rows, 7, 30), there.predict(rows, 49)])).toEqual([wanted, wanted.slice(7, 30), wanted.slice(49)]);
+      await there.close();
+      await expect(there.predict(rows)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    }));
+    expect(used.size).toBeLessThanOrEqual(2);
+    await threads.close();
+  });
+
+  it('is refused as it is in this one when it cannot be loaded, and fails in a thread that has been closed', async () => {
+    const threads = createModelThreads(1);
+    const thread = threads.next();
+    const pipeline = randomDense(shape, [{ units: 5, activation: 'relu' }]);
+    await expect(thread.open(Buffer.from('no graph'), 1)).rejects.toThrow(/Failed to load model|protobuf/i);
+    const model = await loadModel(buildPackage(pipeline, FACTS).files, { thread });
+    const rows = validated(model, randomRows(pipeline.features, 2, createRandom(1)));
+    const unheard = model.predict(rows);
+    await Promise.all([expect(unheard).rejects.toThrow('closed'), threads.close()]);
+    await expect(model.predict(rows)).rejects.toThrow('closed');
+    expect(model.isLost).toBe(false);
+  });
+});

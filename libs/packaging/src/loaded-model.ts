@@ -1,8 +1,8 @@
 import { DomainError } from '@millrace/kernel';
-import type * as onnxruntime from 'onnxruntime-node';
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { layoutOf, type ValidatedRows } from './check-rows.ts';
+import { type GraphInput, type GraphInputs, type GraphRunner, openGraph } from './graph-runner.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
+import type { ModelThread } from './model-threads.ts';
 import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 import { leftOut } from './write-recommender.ts';
 
@@ -35,6 +35,8 @@ export interface LoadedModel {
   readonly digest: string;
   /** what it takes: by how much the process grew when it was loaded, at least the size of its graph; an estimate, since freed memory is used again */
   readonly memoryBytes: number;
+  /** whether it is gone, with the thread that it was in: it has to be loaded anew */
+  readonly isLost: boolean;
   /**
    * One prediction per row, in order. Rejects with `DomainError`: `UNAVAILABLE` after `close`, `INVALID` for rows that
    * were checked against another signature and for rows whose prediction is not a finite number.
@@ -48,6 +50,8 @@ export interface LoadedModel {
 export interface LoadOptions {
   /** threads for one call; 1 unless told: a server gains more from several calls side by side */
   threads?: number;
+  /** where its calls are made; they hold this thread if left out */
+  thread?: ModelThread;
   /** the package's digest as noted at publication, to refuse a package that was exchanged as a whole */
   digest?: string;
   /** the public key that must have signed it; see `verifyPackage` */
@@ -61,47 +65,30 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
   if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
   const { signature, digest } = verified;
   const graph = files.get('model.onnx')!;
-  const { session, grownBy } = await createSession(graph, options.threads ?? 1);
-  const complaint = compareGraph(session, signature);
+  const runner = await open(graph, options);
+  const complaint = compareGraph(runner, signature);
   if (complaint !== null) {
-    await session.release();
+    await runner.release();
     throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
   }
-  const memoryBytes = Math.max(graph.length, Math.min(grownBy, mostGrowth * graph.length));
-  return serve(session, { signature, digest, memoryBytes }, (await loadEngine()).Tensor);
+  const memoryBytes = Math.max(graph.length, Math.min(runner.grownBy, mostGrowth * graph.length));
+  return serve(runner, { signature, digest, memoryBytes }, () => options.thread?.isLost ?? false);
 }
 
 /** Models were measured to take up to six times their graph (a forest); what goes far beyond was somebody else's. */
 const mostGrowth = 12;
 
-type Engine = typeof onnxruntime;
-let engine: Promise<Engine> | undefined;
-
-/** With the first model: a program that only lists and signs packages never loads it. */
-function loadEngine(): Promise<Engine> {
-  return (engine ??= import('onnxruntime-node'));
-}
-
-async function createSession(model: Uint8Array, threads: number): Promise<{ session: InferenceSession; grownBy: number }> {
-  const { InferenceSession } = await loadEngine();
-  const before = process.memoryUsage.rss();
+async function open(graph: Uint8Array, { threads = 1, thread }: LoadOptions): Promise<GraphRunner> {
   try {
-    const session = await InferenceSession.create(model, {
-      executionProviders: ['cpu'],
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: 3,
-    });
-    return { session, grownBy: process.memoryUsage.rss() - before };
+    return await (thread ? thread.open(graph, threads) : openGraph(graph, threads));
   } catch (cause) {
+    if (thread?.isLost) throw cause;
     throw new DamagedPackageError([damage('invalid_graph', 'model.onnx', 'cannot be loaded by ONNX Runtime.')], cause);
   }
 }
 
 /** Digests prove that the files belong together, not that they were well made: graph and signature must agree. */
-function compareGraph(session: InferenceSession, signature: Signature): string | null {
+function compareGraph(runner: GraphRunner, signature: Signature): string | null {
   const numbers = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const others = signature.inputs.filter((input) => input.categories).length;
   const lists = signature.inputs.filter((input) => input.type === 'list');
@@ -114,7 +101,7 @@ function compareGraph(session: InferenceSession, signature: Signature): string |
     ],
     outputs: outputsOf(signature),
   };
-  const found = { inputs: session.inputMetadata.map(tensorText), outputs: session.outputMetadata.map(tensorText) };
+  const found = { inputs: runner.inputs, outputs: runner.outputs };
   if (JSON.stringify(found) === JSON.stringify(expected)) return null;
   return `has ${JSON.stringify(found)}, but the signature wants ${JSON.stringify(expected)}.`;
 }
@@ -129,12 +116,7 @@ function outputsOf(signature: Signature): string[] {
   ];
 }
 
-/** Name, type and the sizes after the number of rows. */
-function tensorText(tensor: InferenceSession.ValueMetadata): string {
-  return tensor.isTensor ? [tensor.name, tensor.type, ...tensor.shape.slice(1)].join(' ') : tensor.name;
-}
-
-function serve(session: InferenceSession, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes'>, TensorOf: Engine['Tensor']): LoadedModel {
+function serve(runner: GraphRunner, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes'>, isLost: () => boolean): LoadedModel {
   const { signature } = facts;
   const layout = layoutOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
@@ -151,29 +133,29 @@ function serve(session: InferenceSession, facts: Pick<LoadedModel, 'signature' |
 
   const run = async (rows: ValidatedRows, start: number, end: number, predictions: Prediction[]): Promise<void> => {
     const count = end - start;
-    const feeds: Record<string, Tensor> = {};
+    const feeds: GraphInputs = {};
     const isWhole = count === rows.count;
     if (numberCount > 0) {
       const cells = isWhole ? rows.numbers : rows.numbers.subarray(start * numberCount, end * numberCount);
-      feeds['numbers'] = new TensorOf('float64', cells, [count, numberCount]);
+      feeds['numbers'] = { type: 'float64', data: cells, dims: [count, numberCount] };
     }
     if (categoryCount > 0) {
       const cells = isWhole ? rows.categories : rows.categories.slice(start * categoryCount, end * categoryCount);
-      feeds['categories'] = new TensorOf('string', cells, [count, categoryCount]);
+      feeds['categories'] = { type: 'string', data: cells, dims: [count, categoryCount] };
     }
-    if (list) feeds[list.name] = listTensor(TensorOf, rows.lists.slice(start, end), missingCategory);
+    if (list) feeds[list.name] = listInput(rows.lists.slice(start, end), missingCategory);
     if (image) {
       const { height, width, channels } = image;
       const size = height * width * channels;
-      feeds['image'] = new TensorOf('uint8', rows.pixels.subarray(start * size, end * size), [count, height, width, channels]);
+      feeds['image'] = { type: 'uint8', data: rows.pixels.subarray(start * size, end * size), dims: [count, height, width, channels] };
     }
-    const outputs = await session.run(feeds);
+    const outputs = await runner.run(feeds);
     if (output.type === 'items') {
       predictions.push(...itemsOf(outputs['items']!.data as string[], outputs['scores']!.data as Float32Array, output.count));
       return;
     }
     if (signature.anomaly) {
-      const { score, isAnomaly, contributions } = outputs as Record<string, Tensor>;
+      const { score, isAnomaly, contributions } = outputs;
       const parts = contributions && (contributions.data as Float64Array);
       const width = signature.inputs.length;
       for (let row = 0; row < count; row++) {
@@ -245,12 +227,19 @@ function serve(session: InferenceSession, facts: Pick<LoadedModel, 'signature' |
   const close = (): Promise<void> => {
     closing ??= (async () => {
       if (calls > 0) await new Promise<void>((resolve) => (onIdle = resolve));
-      await session.release();
+      await runner.release();
     })();
     return closing;
   };
 
-  return { ...facts, predict, close };
+  return {
+    ...facts,
+    get isLost() {
+      return isLost();
+    },
+    predict,
+    close,
+  };
 }
 
 /** The engine doesn't hold what comes out against the shape that the graph declares. */
@@ -259,9 +248,9 @@ function assertLength(output: string, found: number, wanted: number): void {
 }
 
 /** Rows of different lengths, filled up with what stands for nothing. */
-function listTensor(TensorOf: Engine['Tensor'], lists: readonly (readonly string[])[], filler: string): Tensor {
+function listInput(lists: readonly (readonly string[])[], filler: string): GraphInput {
   const width = Math.max(1, ...lists.map(({ length }) => length));
-  return new TensorOf('string', lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), [lists.length, width]);
+  return { type: 'string', data: lists.flatMap((list) => [...list, ...new Array<string>(width - list.length).fill(filler)]), dims: [lists.length, width] };
 }
 
 /** Without the places after the last item that may be recommended. */

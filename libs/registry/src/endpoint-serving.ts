@@ -17,7 +17,7 @@ export interface EndpointServing {
   recordDays: number | null;
 }
 
-export const servingDefaults: EndpointServing = { maxBatchRows: 64, maxQueueDelayMs: 0, deadlineMs: 30_000, idleSeconds: null, recordDays: null };
+export const servingDefaults: EndpointServing = { maxBatchRows: 1024, maxQueueDelayMs: 0, deadlineMs: 30_000, idleSeconds: null, recordDays: null };
 
 const ranges = { maxBatchRows: [1, 4_096, 'rows'], maxQueueDelayMs: [0, 1_000, 'milliseconds'], deadlineMs: [10, 60_000, 'milliseconds'], idleSeconds: [60, 604_800, 'seconds'], recordDays: [1, 365, 'days'] } as const;
 
