@@ -23,7 +23,7 @@ export interface PredictionRecorderOptions {
   box: TenantBox;
   logger: Logger;
   flushEveryMs?: number;
-  /** rows that may wait for the database; further ones are not kept */
+  /** values of answers that may wait for the database; further ones are not kept */
   mostWaiting?: number;
   /** of a tenant whose storage is full nothing is gathered for so long */
   pauseMs?: number;
@@ -31,12 +31,13 @@ export interface PredictionRecorderOptions {
 
 interface Pile extends Pick<GivenAnswer, 'tenantId' | 'endpointId' | 'versionId' | 'variant'> {
   answers: Map<string, RecordedAnswer[]>;
-  rows: number;
+  /** what its answers weigh */
+  values: number;
 }
 
 /** Of one recording. */
 const mostPredictions = 1_000;
-const mostRows = 20_000;
+const mostValues = 20_000;
 /** What a recorded prediction takes in the database beside its answer, about. */
 export const bytesOfPrediction = 150;
 
@@ -77,7 +78,7 @@ export function createPredictionRecorder({ database, box, logger, flushEveryMs =
       } catch (error) {
         logger.warn({ tenantId: pile.tenantId, predictions: pile.answers.size, error: String(error) }, 'answers could not be recorded; feedback on them will find nothing');
       }
-      waiting -= pile.rows;
+      waiting -= pile.values;
     }
   }
 
@@ -141,11 +142,12 @@ export function createPredictionRecorder({ database, box, logger, flushEveryMs =
       if (!answers) return;
       const key = `${endpointId} ${versionId} ${variant}`;
       let pile = piles.get(key);
-      if (!pile) piles.set(key, (pile = { tenantId, endpointId, versionId, variant, answers: new Map(), rows: 0 }));
+      if (!pile) piles.set(key, (pile = { tenantId, endpointId, versionId, variant, answers: new Map(), values: 0 }));
       pile.answers.set(predictionId, answers);
-      pile.rows += answers.length;
-      waiting += answers.length;
-      if (pile.answers.size < mostPredictions && pile.rows < mostRows) return;
+      const values = answers.reduce<number>((sum, answer) => sum + (typeof answer === 'number' ? 1 : answer.length), 0);
+      pile.values += values;
+      waiting += values;
+      if (pile.answers.size < mostPredictions && pile.values < mostValues) return;
       piles.delete(key);
       full.push(pile);
     },
