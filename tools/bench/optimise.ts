@@ -83,7 +83,7 @@ export async function benchOptimise(parameters: string[]): Promise<void> {
       if (outcome.type !== 'optimised') throw new Error(JSON.stringify(outcome));
       if (values.target) for (const candidate of outcome.candidates) say(`${describe(candidate.steps)}: ${candidate.appraisal.sizeBytes} bytes, ${candidate.appraisal.predTimeMsP50?.toFixed(4)} ms, ${candidate.validationLoss?.toFixed(2)} points worse where it is chosen, ${candidate.validationBound?.atMost?.toFixed(2)} at most. ${candidate.reason ?? 'Chosen.'}`);
       const chosen = outcome.best === null ? null : outcome.candidates[outcome.best]!;
-      if (chosen) await writeLine(subject.name, chosen.pipeline, chosen, built, buildPackage(chosen.pipeline, { metrics: {}, lineage: {} }), rows);
+      if (chosen) await writeLine(subject.name, chosen.model, chosen, built, buildPackage(chosen.model, { metrics: {}, lineage: {} }), rows);
       else console.log(`| ${subject.name} | nothing pays within ${values['max-loss']} points | | | | | | | |`);
     }
   }

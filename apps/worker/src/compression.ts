@@ -50,7 +50,7 @@ export async function compressChosen({ spec, gate }: TrainerJob, chosen: Chosen,
   }
   const { base, compressed, complaint } = outcome;
   const refusal = complaint ?? belowChampion(compressed.metrics.test, gate?.champion ?? null);
-  const { steps, pipeline, metrics, fitTimeSeconds, appraisal: cost, interval, bound } = compressed;
+  const { steps, model: pipeline, metrics, fitTimeSeconds, appraisal: cost, interval, bound } = compressed;
   return {
     type: 'done',
     model: { steps, pipeline, metrics, fitTimeSeconds, cost },

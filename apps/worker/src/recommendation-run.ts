@@ -37,7 +37,7 @@ export async function runRecommendation(job: TrainerJob, { backend, signal, chec
 }
 
 /** Times are read as words, whose order is found as they come: a column of dates can't be read as numbers, nor the other way round. */
-async function readRecommendationTable({ datasetPath, spec }: TrainerJob): Promise<RecommendationTable> {
+export async function readRecommendationTable({ datasetPath, spec }: TrainerJob): Promise<RecommendationTable> {
   const { userColumn, itemColumn, ratingColumn, timeColumn, userFeatures, itemFeatures } = spec.recommendation!;
   const optional = <T extends 'number' | 'category'>(name: string | undefined, type: T) => (name === undefined ? [] : [{ name, type }]);
   const { columns } = await readTable<'number' | 'category' | 'binary'>(datasetPath, [
@@ -78,7 +78,7 @@ async function publish(job: TrainerJob, outcome: Trained, backend: string, send:
     const model = await loadModel(modelPackage.files);
     try {
       trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, { [trial.recommender.user]: trial.recommender.users[0]! })));
-      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.recommender, model) };
+      if (index === outcome.best) best = { modelPackage, agreement: await compareRecommendations(trial.recommender, model) };
     } finally {
       await model.close();
     }
@@ -110,7 +110,7 @@ function trialRecord(trial: RecommenderTrial, index: number, outcome: Trained, m
 }
 
 /** Users spread evenly over all of them, and one who is not known; every other asks to leave out what comes first. */
-async function compareEngines(recommender: FittedRecommender, model: LoadedModel): Promise<Agreement> {
+export async function compareRecommendations(recommender: FittedRecommender, model: LoadedModel): Promise<Agreement> {
   const { user, users, items } = recommender;
   const count = Math.min(agreementRows - 1, users.length);
   const asked = [null, ...Array.from({ length: count }, (_, at) => users[Math.floor((at * users.length) / count)]!)];

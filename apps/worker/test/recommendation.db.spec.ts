@@ -1,4 +1,5 @@
 import { checkRows, loadModel } from '@millrace/packaging';
+import { optimisationOf } from '@millrace/registry';
 import type { TenantInWorld, World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 
@@ -53,6 +54,17 @@ describe('a recommendation', () => {
     }
     expect(stranger!.items).toHaveLength(4);
     await model.close();
+
+    // Its vectors in eight bits: read from its package, judged by what was held out when it was trained.
+    const wanted = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: version.id, steps: [{ method: 'quantise', to: 'int8' }] });
+    if (wanted.type !== 'submitted') throw new Error(JSON.stringify(wanted));
+    const smaller = await until(wanted.run.id, isOver);
+    expect(smaller).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: 'matrix_factorisation', agreement: { type: 'agrees', rows: 41 } } });
+    const [base, made] = [...smaller.trials].sort((a, b) => a.number - b.number);
+    expect([base!.scoreTest, base!.scoreVal, made!.best]).toEqual([best.scoreTest, best.scoreVal, true]);
+    expect(optimisationOf(smaller.modelVersion!)).toMatchObject({ parent: { id: version.id }, metric: 'ndcg', loss: { rows: 40 }, parentScore: best.scoreTest });
+    const again = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: smaller.modelVersion!.id, target: 'SIZE' });
+    expect(again).toMatchObject({ type: 'invalid', problems: [{ field: 'modelVersionId', message: expect.stringContaining('fewer bits already') }] });
     await worker.close();
   });
 

@@ -9,17 +9,19 @@ it('prunes and quantises each family as it can be', () => {
   expect(both('dense', 'int8_dynamic')).toEqual({ type: 'suits', steps: [{ method: 'prune', sparsity: 0.8 }, { method: 'quantise', to: 'int8', calibration: 'dynamic' }] });
   expect(both('knn', 'float16')).toEqual({ type: 'suits', steps: [{ method: 'condense', keep: 0.2 }, { method: 'quantise', to: 'float16' }] });
   expect(compressionSteps('random_forest', { targetSparsity: 0.5 })).toEqual({ type: 'suits', steps: [{ method: 'prune_trees', keep: 0.5 }] });
-  for (const [family, quantize] of [['convolutional', 'int8_dynamic'], ['knn', 'int8_static'], ['boosted_trees', 'float16']] as const) expect(both(family, quantize)).toMatchObject({ type: 'unfit', problem: { field: 'compress.quantize' } });
-  expect(both('linear', 'float16')).toMatchObject({ type: 'unfit', problem: { field: 'compress.targetSparsity' } });
+  for (const [family, quantize] of [['convolutional', 'int8_dynamic'], ['knn', 'int8_dynamic'], ['linear', 'int8_static'], ['boosted_trees', 'float16']] as const) expect(both(family, quantize)).toMatchObject({ type: 'unfit', problem: { field: 'compress.quantize' } });
+  expect(both('linear', 'float16')).toEqual({ type: 'suits', steps: [{ method: 'prune', sparsity: 0.8 }, { method: 'quantise', to: 'float16' }] });
+  expect(both('knn', 'int8_static')).toEqual({ type: 'suits', steps: [{ method: 'condense', keep: 0.2 }, { method: 'quantise', to: 'int8' }] });
+  expect(both('baseline', 'float16')).toMatchObject({ type: 'unfit', problem: { field: 'compress.targetSparsity' } });
 });
 
 it('is refused only where no model that may be chosen can be compressed that way, with the field and the remedy', () => {
   expect(check({ quantize: 'int8_static' }, ['boosted_trees', 'dense'])).toEqual([]);
   expect(check({ quantize: 'int8_static' }, [])).toEqual([]); // a search of all families
   expect(check({ quantize: 'int8_static' }, ['boosted_trees', 'linear'])).toMatchObject([{ field: 'compress.quantize', message: expect.stringContaining('boosted_trees, linear'), remedy: expect.stringContaining('network') }]);
-  expect(check({ targetSparsity: 0.5 }, ['linear'])).toMatchObject([{ field: 'compress.targetSparsity' }]);
-  // Trees are pruned and a linear model is not: together no family is left.
-  expect(check({ targetSparsity: 0.5, quantize: 'int8_static' }, ['boosted_trees', 'knn'])).toMatchObject([{ field: 'compress.quantize' }]);
+  expect(check({ targetSparsity: 0.5 }, ['baseline'])).toMatchObject([{ field: 'compress.targetSparsity' }]);
+  // Trees are pruned and not quantised, and linear models not to int8: together no family is left.
+  expect(check({ targetSparsity: 0.5, quantize: 'int8_static' }, ['boosted_trees', 'linear'])).toMatchObject([{ field: 'compress.quantize' }]);
   expect(check({ maxLoss: 1 }, ['dense'])).toMatchObject([{ field: 'compress.targetSparsity', message: expect.stringContaining('neither') }]);
   expect(check({ quantize: 'float16' }, ['dense'], 'personalisation')).toMatchObject([{ field: 'compress', message: expect.stringContaining('personalisation') }]);
 });

@@ -1,29 +1,31 @@
 import type { Compression } from './compression.ts';
 import type { ModelFamily } from './families.ts';
-import { methodsFor, type OptimisationStep } from './optimisation.ts';
+import { methodsFor, type OptimisationStep, type OptimisedKind, quantisationsFor } from './optimisation.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 type Setting = 'targetSparsity' | 'quantize';
 export type CompressionSteps = { type: 'suits'; steps: OptimisationStep[] } | { type: 'unfit'; problem: SpecProblem };
 
 /** How a model of a family is compressed: pruned, then quantised. An ensemble is compressed by its members. */
-export function compressionSteps(family: string, { targetSparsity, quantize }: Compression): CompressionSteps {
+export function compressionSteps(family: string, { targetSparsity, quantize }: Compression, kind: OptimisedKind = 'plain'): CompressionSteps {
+  const base = { family, kind, hasHeads: false };
   const steps: OptimisationStep[] = [];
   if (targetSparsity !== undefined) {
-    const step = pruningStep(family, targetSparsity);
+    const step = pruningStep(methodsFor(base), targetSparsity);
     if (!step) return unfit('targetSparsity', `A model of the family ${family} cannot be pruned.`);
     steps.push(step);
   }
   if (quantize !== undefined) {
-    const suits = methodsFor(family).includes('quantise') && (quantize === 'float16' || (family !== 'knn' && (quantize === 'int8_static' || family !== 'convolutional')));
-    if (!suits) return unfit('quantize', `A model of the family ${family} cannot be kept as ${quantize}.`);
-    steps.push(quantize === 'float16' ? { method: 'quantise', to: 'float16' } : { method: 'quantise', to: 'int8', calibration: quantize === 'int8_static' ? 'static' : 'dynamic' });
+    const wanted = quantize === 'float16' ? { to: 'float16' } : { to: 'int8', calibration: quantize === 'int8_static' ? 'static' : 'dynamic' };
+    // Where nothing is calibrated, static is what it is: nothing depends on the row that comes.
+    const found = quantisationsFor(base).find(({ to, calibration = to === 'int8' ? 'static' : undefined }) => to === wanted.to && calibration === wanted.calibration);
+    if (!found) return unfit('quantize', `A model of the family ${family} cannot be kept as ${quantize}.`);
+    steps.push({ method: 'quantise', ...found });
   }
   return { type: 'suits', steps };
 }
 
-function pruningStep(family: string, sparsity: number): OptimisationStep | null {
-  const methods = methodsFor(family);
+function pruningStep(methods: ReturnType<typeof methodsFor>, sparsity: number): OptimisationStep | null {
   const keep = Number((1 - sparsity).toFixed(6));
   if (methods.includes('prune')) return { method: 'prune', sparsity };
   if (methods.includes('condense')) return { method: 'condense', keep };
@@ -31,8 +33,8 @@ function pruningStep(family: string, sparsity: number): OptimisationStep | null 
 }
 
 const remedies: Record<Setting, string> = {
-  targetSparsity: 'Add a network, nearest neighbours or trees to the models, or leave it out.',
-  quantize: 'Add a network to the models (nearest neighbours take float16, networks for pictures no int8_dynamic), or leave it out.',
+  targetSparsity: 'Add a network, a linear model, nearest neighbours or trees to the models, or leave it out.',
+  quantize: 'Add a network to the models (nearest neighbours take float16 and int8_static, linear models float16, networks for pictures no int8_dynamic), or leave it out.',
 };
 
 const unfit = (setting: Setting, message: string): CompressionSteps => ({ type: 'unfit', problem: { field: `compress.${setting}`, message, remedy: remedies[setting] } });

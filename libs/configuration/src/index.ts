@@ -39,7 +39,7 @@ export {
 } from './survival.ts';
 export { type PersonalisationSettings } from './personalisation.ts';
 export {
-  checkOptimisation, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation,
+  checkOptimisation, isErrorMetric, methodsFor, type Optimisation, optimisationJsonSchema, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation, quantisationsFor,
 } from './optimisation.ts';
 export { defaultMaxLoss } from './greatest-loss.ts';
 export { locateProblems } from './locate-problems.ts';

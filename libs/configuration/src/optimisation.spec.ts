@@ -1,6 +1,6 @@
-import { checkOptimisation, isErrorMetric, methodsFor, type OptimisationStep, parseOptimisation } from './index.ts';
+import { checkOptimisation, isErrorMetric, methodsFor, type OptimisationStep, parseOptimisation, quantisationsFor } from './index.ts';
 
-const base = (family: string | null, rest: object = {}) => ({ family, isPlain: true, hasHeads: false, ...rest });
+const base = (family: string | null, rest: object = {}) => ({ family, kind: 'plain' as const, hasHeads: false, ...rest });
 const steps = (...all: unknown[]) => all as OptimisationStep[];
 
 it('reads steps or a target, and fills in what is left out', () => {
@@ -25,7 +25,8 @@ it.each([
 it.each([
   ['dense', steps({ method: 'prune', sparsity: 0.5 }, { method: 'cluster', clusters: 16 })],
   ['convolutional', steps({ method: 'prune_units', keep: 0.5 }, { method: 'quantise', to: 'int8' })],
-  ['knn', steps({ method: 'condense', keep: 0.1 }, { method: 'quantise', to: 'float16' })],
+  ['knn', steps({ method: 'condense', keep: 0.1 }, { method: 'quantise', to: 'int8' })],
+  ['linear', steps({ method: 'prune', sparsity: 0.5 }, { method: 'quantise', to: 'float16' })],
   ['boosted_trees', steps({ method: 'prune_trees', keep: 0.5 }, { method: 'merge_trees' }, { method: 'distil', units: [8] }, { method: 'quantise', to: 'int8', calibration: 'dynamic' })],
   ['ensemble', steps({ method: 'distil', units: [8] })],
 ])('lets %s take steps that suit it', (family, own) => {
@@ -34,7 +35,9 @@ it.each([
 
 it.each([
   ['knn', steps({ method: 'prune', sparsity: 0.5 }), 'steps[0].method', /condense/],
-  ['knn', steps({ method: 'quantise', to: 'int8' }), 'steps[0].to', /float16/],
+  ['knn', steps({ method: 'quantise', to: 'int8', calibration: 'static' }), 'steps[0].calibration', /Leave it out/],
+  ['linear', steps({ method: 'quantise', to: 'int8' }), 'steps[0].to', /float16/],
+  ['linear', steps({ method: 'distil', units: [8] }), 'steps[0].method', /prune/],
   ['random_forest', steps({ method: 'merge_trees' }, { method: 'quantise', to: 'float16' }), 'steps[1].method', /merge_trees/],
   ['convolutional', steps({ method: 'quantise', to: 'int8', calibration: 'dynamic' }), 'steps[0].calibration', /static/],
   ['convolutional', steps({ method: 'distil', units: [8] }), 'steps[0].method', /prune_units/],
@@ -44,11 +47,29 @@ it.each([
   expect(checkOptimisation({ steps: own }, base(family))).toEqual([{ field, message: expect.any(String), remedy: expect.stringMatching(remedy) }]);
 });
 
-it.each([[base('linear')], [base('baseline')], [base(null)], [base('dense', { isPlain: false })], [base('dense', { hasHeads: true })]])('refuses a base that cannot be optimised: %j', (own) => {
-  expect(checkOptimisation({}, own)).toMatchObject([{ field: 'base' }]);
+it.each([
+  [base('baseline'), /linear model/], [base(null), /Optimise it where/], [base('gru', { kind: 'forecast' }), /steps or series/], [base('boosted_trees', { kind: 'survival' }), /another kind/],
+  [base('popularity', { kind: 'recommendation' }), /two-tower/], [base('robust_z_score', { kind: 'anomaly' }), /autoencoder/],
+])('refuses a base that cannot be optimised: %j', (own, remedy) => {
+  expect(checkOptimisation({}, own)).toMatchObject([{ field: 'base', remedy: expect.stringMatching(remedy) }]);
+});
+
+it('keeps what heads correct as it is, but for rounding', () => {
+  const own = base('boosted_trees', { hasHeads: true });
+  expect(checkOptimisation({ steps: steps({ method: 'quantise', to: 'float16' }) }, own)).toEqual([]);
+  expect(checkOptimisation({ steps: steps({ method: 'prune_trees', keep: 0.5 }) }, own)).toMatchObject([{ field: 'steps[0].method', message: expect.stringMatching(/heads/) }]);
+  expect(checkOptimisation({ steps: steps({ method: 'quantise', to: 'int8' }) }, own)).toMatchObject([{ field: 'steps[0].to', remedy: 'Use float16.' }]);
+});
+
+it.each([
+  ['recommendation', 'two_tower', [{ to: 'float16' }, { to: 'int8' }]],
+  ['anomaly', 'autoencoder', [{ to: 'float16' }, { to: 'int8', calibration: 'static' }, { to: 'int8', calibration: 'dynamic' }]],
+  ['anomaly', 'isolation_forest', []],
+] as const)('knows what a model for %s, %s, is quantised to', (kind, family, found) => {
+  expect(quantisationsFor(base(family, { kind }))).toEqual(found);
 });
 
 it('tells errors from shares, and which methods a family has', () => {
   expect([isErrorMetric('rmse'), isErrorMetric('logLoss'), isErrorMetric('f1'), isErrorMetric('r2')]).toEqual([true, true, false, false]);
-  expect([methodsFor('knn'), methodsFor('constructor'), methodsFor(null)]).toEqual([['condense', 'quantise', 'distil'], [], []]);
+  expect([methodsFor(base('knn')), methodsFor(base('constructor')), methodsFor(base(null))]).toEqual([['condense', 'quantise', 'distil'], [], []]);
 });

@@ -9,9 +9,9 @@ const share = (title: string, description: string) => z.number().min(0.01).max(0
 const pruneSchema = z
   .strictObject({
     method: z.literal('prune'),
-    sparsity: share('Sparsity', 'Share of the weights of each layer that become 0, the smallest first, while the others learn on.'),
+    sparsity: share('Sparsity', 'Share of the weights of each layer that become 0, the smallest first, while the others learn on. Of a linear model: share of the numbers and values of categories that it no longer looks at.'),
   })
-  .meta({ title: 'Prune weights', description: 'For networks. The packed size shrinks; time and unpacked size stay.' });
+  .meta({ title: 'Prune weights', description: 'Of networks the packed size shrinks; time and unpacked size stay. A linear model becomes smaller, and the weights that stay are fitted anew.' });
 
 const pruneUnitsSchema = z
   .strictObject({
@@ -23,13 +23,13 @@ const pruneUnitsSchema = z
 const quantiseSchema = z
   .strictObject({
     method: z.literal('quantise'),
-    to: z.enum(['float16', 'int8']).meta({ title: 'To', description: 'float16 halves the size. int8 quarters it, and products are computed in whole numbers.' }),
+    to: z.enum(['float16', 'int8']).meta({ title: 'To', description: 'float16 halves the size. int8 quarters it; the products of networks are computed in whole numbers.' }),
     calibration: z.enum(['dynamic', 'static']).optional().meta({
       title: 'Calibration',
-      description: 'Of int8. static: the range of what enters each layer is taken from training rows; dynamic: from each row as it comes. Default: static.',
+      description: 'Of int8. static: the range of what enters each layer is taken from training rows; dynamic: from each row as it comes. Default: static. Not for embeddings and the rows of nearest neighbours.',
     }),
   })
-  .meta({ title: 'Quantise', description: 'Weights in fewer bits. int8 for networks; float16 for nearest neighbours as well.' });
+  .meta({ title: 'Quantise', description: 'Weights in fewer bits: of networks, nearest neighbours, embeddings of recommenders; float16 of linear models and of models with heads as well.' });
 
 const clusterSchema = z
   .strictObject({
@@ -59,7 +59,7 @@ const pruneTreesSchema = z
     method: z.literal('prune_trees'),
     keep: share('Keep', 'Share of the leaves that are kept, by how little the others change the answers.'),
   })
-  .meta({ title: 'Prune trees', description: 'For trees: questions that change little are taken out.' });
+  .meta({ title: 'Prune trees', description: 'For trees: questions that change little are taken out. Of an isolation forest whole trees are.' });
 
 const mergeTreesSchema = z
   .strictObject({ method: z.literal('merge_trees') })
@@ -106,61 +106,123 @@ export function parseOptimisation(input: unknown): { type: 'valid'; optimisation
   return { type: 'valid', optimisation: parsed.data };
 }
 
+/** What is read by it: tables and pictures are `plain`. */
+export type OptimisedKind = 'plain' | 'anomaly' | 'recommendation' | 'survival' | 'forecast';
+
 /** What a check has to know of the base: all of it is in the signature of its package. */
 export interface OptimisedBase {
   /** as in the signature; `onnx` or null of a graph that was imported */
   family: string | null;
-  /** whether it is a model of the kind that has one of the families: no forecast, survival, anomaly, recommendation */
-  isPlain: boolean;
+  kind: OptimisedKind;
   hasHeads: boolean;
+  /** whether its weights are in fewer bits already */
+  isKept?: boolean;
 }
 
-const suiting: Record<ModelFamily | 'ensemble', readonly OptimisationMethod[]> = {
-  baseline: [],
-  linear: [],
-  dense: ['prune', 'prune_units', 'quantise', 'cluster', 'distil'],
-  convolutional: ['prune', 'prune_units', 'quantise', 'cluster'],
-  knn: ['condense', 'quantise', 'distil'],
-  boosted_trees: ['prune_trees', 'merge_trees', 'distil'],
-  random_forest: ['prune_trees', 'merge_trees', 'distil'],
-  ensemble: ['distil'],
+type Precision = Extract<OptimisationStep, { method: 'quantise' }>['to'];
+
+interface Suiting {
+  /** in the order in which they make sense */
+  methods: readonly OptimisationMethod[];
+  /** of `quantise` */
+  precisions?: readonly Precision[];
+  /** of int8, the default first; none where there is nothing to calibrate */
+  calibrations?: readonly ('static' | 'dynamic')[];
+}
+
+const halves: Precision[] = ['float16'];
+const all: Precision[] = ['float16', 'int8'];
+
+const plain: Record<ModelFamily | 'ensemble', Suiting> = {
+  baseline: { methods: [] },
+  linear: { methods: ['prune', 'quantise'], precisions: halves },
+  dense: { methods: ['prune', 'prune_units', 'quantise', 'cluster', 'distil'], precisions: all, calibrations: ['static', 'dynamic'] },
+  convolutional: { methods: ['prune', 'prune_units', 'quantise', 'cluster'], precisions: all, calibrations: ['static'] },
+  knn: { methods: ['condense', 'quantise', 'distil'], precisions: all },
+  boosted_trees: { methods: ['prune_trees', 'merge_trees', 'distil'] },
+  random_forest: { methods: ['prune_trees', 'merge_trees', 'distil'] },
+  ensemble: { methods: ['distil'] },
 };
 
-/** The methods that suit a family, in the order in which they make sense; none of a family that is not known. */
-export function methodsFor(family: string | null): readonly OptimisationMethod[] {
-  return family !== null && Object.hasOwn(suiting, family) ? suiting[family as ModelFamily] : [];
+const byKind: Record<OptimisedKind, Record<string, Suiting>> = {
+  plain,
+  anomaly: {
+    isolation_forest: { methods: ['prune_trees'] },
+    autoencoder: { methods: ['quantise'], precisions: all, calibrations: ['static', 'dynamic'] },
+  },
+  recommendation: {
+    matrix_factorisation: { methods: ['quantise'], precisions: all },
+    two_tower: { methods: ['quantise'], precisions: all },
+  },
+  survival: {},
+  forecast: {},
+};
+
+/** What corrects the answers of a model was learned for these answers: nothing may change them by more than rounding. */
+const withHeads: Suiting = { methods: ['quantise'], precisions: halves };
+
+function suitingOf({ family, kind, hasHeads }: OptimisedBase): Suiting {
+  if (hasHeads) return withHeads;
+  const known = byKind[kind];
+  return family !== null && Object.hasOwn(known, family) ? known[family]! : { methods: [] };
 }
+
+/** The methods that suit a base, in the order in which they make sense; none of a family that is not known. */
+export const methodsFor = (base: OptimisedBase): readonly OptimisationMethod[] => suitingOf(base).methods;
+
+/** What a model of the family is quantised to, and whether that is calibrated. */
+export function quantisationsFor(base: OptimisedBase): { to: Precision; calibration?: 'static' | 'dynamic' }[] {
+  const { precisions = [], calibrations } = suitingOf(base);
+  return precisions.flatMap((to) => (to === 'float16' || !calibrations ? [{ to }] : calibrations.map((calibration) => ({ to, calibration }))));
+}
+
+const gainless: Partial<Record<OptimisedKind, { message: string; remedy: string }>> = {
+  forecast: {
+    message: 'A forecast is kept as what it says of each series and step: there are no weights that could go.',
+    remedy: 'Forecast fewer steps or series for a smaller one.',
+  },
+  survival: { message: 'Survival models cannot be optimised yet.', remedy: 'Choose a model of another kind.' },
+};
 
 /** What stands in the way of an optimisation of this base, with field and remedy. */
 export function checkOptimisation({ steps }: Pick<Optimisation, 'steps'>, base: OptimisedBase): SpecProblem[] {
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
+  const nothing = gainless[base.kind];
   if (base.family === null || base.family === 'onnx') report('base', 'This version was imported: only its graph is known, not what it was learned from.', 'Optimise it where it was made, or train a model here.');
-  else if (!base.isPlain) report('base', 'Forecasts, survival models, anomaly detections and recommenders cannot be optimised yet.', 'Choose a model of numbers, classes or pictures.');
-  else if (base.hasHeads) report('base', 'A model with heads cannot be optimised yet: they correct the answers that it gives now.', 'Choose a version without personalisation.');
-  else if (methodsFor(base.family).length === 0) report('base', `A model of the family ${base.family} is as small as it can be.`, 'Choose a network, nearest neighbours, trees or an ensemble.');
+  else if (nothing) report('base', nothing.message, nothing.remedy);
+  else if (base.isKept && methodsFor(base).length > 0 && methodsFor(base).every((method) => method === 'quantise')) {
+    report('base', 'Its weights are kept in fewer bits already: there is nothing else to do to it.', 'Optimise the version that it was made from.');
+  } else if (methodsFor(base).length === 0) report('base', `A model of the family ${base.family} is as small as it can be.`, remedyOf(base.kind));
   if (problems.length > 0) return problems;
-  let family = base.family!;
+  let current = base;
   /** what the weights are already kept as: nothing can learn on after that */
   let stored: OptimisationMethod | null = null;
   steps?.forEach((step, index) => {
     const field = `steps[${index}]`;
     const { method } = step;
-    const suits = methodsFor(family);
+    const suits = methodsFor(current);
     if (!suits.includes(method)) {
-      report(`${field}.method`, `${method} does not suit a model of the family ${family}.`, `Use one of: ${suits.join(', ')}.`);
+      const whom = current.hasHeads ? 'a model with heads' : `a model of the family ${current.family}`;
+      report(`${field}.method`, `${method} does not suit ${whom}.`, `Use one of: ${suits.join(', ')}.`);
     } else if (stored !== null && method !== 'distil') {
       report(`${field}.method`, `After ${stored} the weights are as they are kept; ${method} would undo it.`, `Put ${method} before ${stored}, or leave it out.`);
-    }
-    if (method === 'quantise') {
-      if (step.to === 'int8' && family === 'knn') report(`${field}.to`, 'Nearest neighbours are not computed in int8.', 'Use float16.');
-      if (step.to === 'float16' && step.calibration) report(`${field}.calibration`, 'float16 needs no calibration.', 'Leave it out.');
-      if (step.to === 'int8' && step.calibration === 'dynamic' && family === 'convolutional') {
-        report(`${field}.calibration`, 'A network for pictures is computed in int8 with static calibration only.', 'Use static.');
-      }
-    }
+    } else if (method === 'quantise') checkQuantisation(step, field, current, report);
     if (method === 'quantise' || method === 'cluster') stored = method;
-    if (method === 'distil') [family, stored] = ['dense', null];
+    if (method === 'distil') [current, stored] = [{ ...current, family: 'dense' }, null];
   });
   return problems;
 }
+
+function checkQuantisation({ to, calibration }: Extract<OptimisationStep, { method: 'quantise' }>, field: string, base: OptimisedBase, report: (field: string, message: string, remedy: string) => void): void {
+  const { precisions = [], calibrations } = suitingOf(base);
+  const whom = base.hasHeads ? 'A model with heads' : base.family === 'linear' ? 'A linear model' : `A model of the family ${base.family}`;
+  if (!precisions.includes(to)) report(`${field}.to`, `${whom} is not kept in ${to}.`, `Use ${precisions.join(' or ')}.`);
+  else if (calibration && (to === 'float16' || !calibrations)) report(`${field}.calibration`, `${to === 'float16' ? 'float16' : whom} needs no calibration.`, 'Leave it out.');
+  else if (calibration && !calibrations!.includes(calibration)) report(`${field}.calibration`, `${whom} is computed in int8 with ${calibrations!.join(' or ')} calibration only.`, `Use ${calibrations![0]}.`);
+}
+
+const remedyOf = (kind: OptimisedKind): string =>
+  kind === 'anomaly' ? 'Choose an isolation forest or an autoencoder.'
+    : kind === 'recommendation' ? 'Choose a matrix factorisation or a two-tower network.'
+      : 'Choose a network, a linear model, nearest neighbours, trees or an ensemble.';

@@ -74,6 +74,12 @@ export type WeightStorage =
   | { type: 'shared'; values: Float32Array }
   | WholeStorage;
 
+/** Cells as whole numbers from 0 to 255, times the scale of their column, and its lowest value. Both are [width]. */
+export interface WholeColumns {
+  scales: Float64Array;
+  lows: Float64Array;
+}
+
 /** Weights as whole numbers times a scale for each unit; sums are computed in whole numbers. */
 export interface WholeStorage {
   type: 'int8';
@@ -136,6 +142,10 @@ export type FittedEstimator =
        */
       kernel: Float64Array;
       bias: Float64Array;
+      /** Some cells have no weight for any output: a package does not read them. */
+      sparse?: true;
+      /** How weights are kept; left out: as float64. With float16, as such numbers times a power of two for each output (`weightScales`). */
+      storage?: 'float16';
     }
   | { family: 'dense'; layers: DenseLayer[] }
   | {
@@ -158,7 +168,7 @@ export type FittedEstimator =
       /** Class index per row (classification) or the target's value per row (regression). */
       targets: Int32Array | Float64Array;
       /** How the rows are kept; left out: as float64. */
-      storage?: 'float16';
+      storage?: 'float16' | WholeColumns;
     }
   | TreeEnsemble<'boosted_trees'>
   | TreeEnsemble<'random_forest'>;

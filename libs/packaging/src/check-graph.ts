@@ -7,7 +7,7 @@ const operatorSetsTaken = new Map([['', [9, 21]], ['ai.onnx.ml', [1, 3]]] as con
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
 /**
- * The operators that are taken: what models of tables compute with. None has a graph inside, draws random numbers, keeps
+ * The operators that are taken: what models of tables and of pictures compute with. None has a graph inside, draws random numbers, keeps
  * lists or dictionaries, reads files or parses text, and the size of none's answer depends on more than shapes (see `shapeInputs`).
  */
 const operatorsTaken = new Map<string, ReadonlySet<string>>([
@@ -20,7 +20,7 @@ const operatorsTaken = new Map<string, ReadonlySet<string>>([
       HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
       LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow
       QLinearConv QLinearMatMul QuantizeLinear RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-      ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
+      ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
       Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor`)),
   ],
   [
@@ -33,7 +33,7 @@ const operatorsTaken = new Map<string, ReadonlySet<string>>([
 
 /** Inputs that say how large the answer becomes: they may follow from shapes and constants, never from what is sent. */
 const shapeInputs: Record<string, number[]> = {
-  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1, 3], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
+  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1, 3], Resize: [1, 2, 3], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
   Unsqueeze: [1], Squeeze: [1], CumSum: [1], Trilu: [1], ReduceSum: [1], ReduceMean: [1], ReduceMax: [1], ReduceMin: [1], ReduceProd: [1], ReduceL1: [1], ReduceL2: [1],
   ReduceLogSum: [1], ReduceLogSumExp: [1], ReduceSumSquare: [1], Dropout: [1, 2], ScatterND: [], ScatterElements: [],
 };

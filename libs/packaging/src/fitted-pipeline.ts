@@ -1,5 +1,5 @@
 import { type DatePart, DomainError } from '@millrace/kernel';
-import { complaintOfStorage, type WeightStorage } from './weight-storage.ts';
+import { complaintOfRows, complaintOfStorage, complaintOfWeights, type WeightStorage, type WholeColumns } from './weight-storage.ts';
 
 /**
  * A trained model as the training engine hands it over: preprocessing learned on the training split, and the estimator
@@ -114,6 +114,10 @@ export interface LinearEstimator {
   kernel: Float64Array;
   /** [outputs] */
   bias: Float64Array;
+  /** cells that have no weight for any output are left out of the graph */
+  sparse?: true;
+  /** how weights are kept; left out: as float64. With float16, as such numbers times a power of two for each output (`weightScales`) */
+  storage?: 'float16';
 }
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'elu' | 'linear' | 'softmax';
@@ -172,7 +176,7 @@ export interface NearestNeighboursEstimator {
   /** [n]: index into the target's classes, or the target's value */
   targets: Int32Array | Float64Array;
   /** how the rows are kept; left out: as float64 */
-  storage?: 'float16';
+  storage?: 'float16' | WholeColumns;
 }
 
 /** The weighted mean of the members' probabilities, or of their values in the unit of the target, added up in order in float64. */
@@ -405,6 +409,8 @@ function assertLinear(estimator: LinearEstimator, width: number, target: FittedT
   ensure(kernel.length === width * bias.length, 'estimator.kernel', 'is of the wrong size');
   ensure(kernel.every(Number.isFinite), 'estimator.kernel', 'has a weight that is not finite');
   ensure(bias.every(Number.isFinite), 'estimator.bias', 'has a number that is not finite');
+  const complaint = complaintOfWeights(estimator);
+  ensure(complaint === null, 'estimator.kernel', complaint ?? '');
 }
 
 function assertDense(estimator: DenseEstimator, width: number, target: FittedTarget): void {
@@ -437,7 +443,8 @@ function assertNearestNeighbours(estimator: NearestNeighboursEstimator, width: n
   ensure(targets.length > 0 && k <= targets.length, 'estimator.k', 'is more than there are training rows');
   ensure(rows.length === targets.length * width, 'estimator.rows', 'and targets differ in length');
   ensure(rows.every(Number.isFinite), 'estimator.rows', 'hold a number that is not finite');
-  if (estimator.storage) assertStorage(Float32Array.from(rows), 1, { type: estimator.storage }, 'estimator.rows');
+  const complaint = complaintOfRows(estimator);
+  ensure(complaint === null, 'estimator.rows', complaint ?? '');
   if (target.type === 'number') {
     ensure(targets.every(Number.isFinite), 'estimator.targets', 'hold a number that is not finite');
   } else {

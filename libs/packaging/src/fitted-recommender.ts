@@ -1,4 +1,5 @@
 import { DomainError } from '@millrace/kernel';
+import { complaintOfTable, keptRows, type KeptRows } from './embedding-tables.ts';
 
 /** How a feature of users becomes numbers: standardised, or one 0/1 input for each value. */
 export type FeatureCode =
@@ -10,7 +11,7 @@ export type ScoreRule =
   /** as for somebody unknown */
   | { type: 'popularity' }
   /** users · items + bias: [users, rank], [items, rank], [items] */
-  | { type: 'factors'; rank: number; users: Float32Array; items: Float32Array; bias: Float32Array }
+  | { type: 'factors'; rank: number; users: Float32Array; items: Float32Array; bias: Float32Array; storage?: EmbeddingStorage }
   /** the sum of similarities to what the user had: both [items, count], `items` where there is no neighbour */
   | { type: 'neighbours'; count: number; neighbours: Int32Array; similarities: Float32Array }
   /**
@@ -19,8 +20,14 @@ export type ScoreRule =
    */
   | {
       type: 'towers'; rank: number; identities: Float32Array; items: Float32Array; bias: Float32Array; codes: FeatureCode[]; width: number; features: Float32Array;
-      units: number; hidden: Float32Array; hiddenBias: Float32Array; output: Float32Array;
+      units: number; hidden: Float32Array; hiddenBias: Float32Array; output: Float32Array; storage?: EmbeddingStorage;
     };
+
+/**
+ * How the rows of users and items (of towers also their identities and features) are kept where that is not float32: in float16, or
+ * as whole numbers from -127 to 127 times the scale of each row, by table. The tables themselves always hold the values that they stand for.
+ */
+export type EmbeddingStorage = 'float16' | { users: Float32Array; items: Float32Array; /** none of factors */ features: Float32Array };
 
 /** A recommender that was learned, as the training engine hands it over: only plain data. */
 export interface FittedRecommender {
@@ -64,6 +71,8 @@ export function assertRecommender(recommender: FittedRecommender): void {
     case 'factors':
       table('users', rule.users, users.length * rule.rank);
       table('items', rule.items, items.length * rule.rank);
+      assertKept('users', rule.users, rule.rank, keptRows(rule.storage, 'users'));
+      assertKept('items', rule.items, rule.rank, keptRows(rule.storage, 'items'));
       return table('bias', rule.bias, items.length);
     case 'neighbours':
       ensure(rule.neighbours.length === items.length * rule.count && rule.neighbours.every((one) => one >= 0 && one <= items.length), 'neighbours', 'must be places of items');
@@ -78,7 +87,15 @@ export function assertRecommender(recommender: FittedRecommender): void {
       table('hidden', rule.hidden, rule.width * rule.units);
       table('hiddenBias', rule.hiddenBias, rule.units);
       table('output', rule.output, rule.units * rule.rank);
+      assertKept('identities', rule.identities, rule.rank, keptRows(rule.storage, 'users'));
+      assertKept('items', rule.items, rule.rank, keptRows(rule.storage, 'items'));
+      assertKept('features', rule.features, rule.width, keptRows(rule.storage, 'features'));
   }
+}
+
+function assertKept(field: string, values: Float32Array, width: number, kept: KeptRows): void {
+  const complaint = complaintOfTable(values, width, kept);
+  ensure(complaint === null, field, complaint ?? '');
 }
 
 function ensure(holds: boolean, field: string, complaint: string): asserts holds {

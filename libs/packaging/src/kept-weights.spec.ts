@@ -1,6 +1,6 @@
 import { encodePng } from '@millrace/images';
-import { encode } from '../test/plain-engine.ts';
-import { createRandom, randomDense, randomNearestNeighbours } from '../test/random-pipeline.ts';
+import { encode, predictPlainly } from '../test/plain-engine.ts';
+import { createRandom, randomDense, randomLinear, randomNearestNeighbours } from '../test/random-pipeline.ts';
 import { float16Bits, fromFloat16Bits } from './float16.ts';
 import { agree, buildPackage, checkRows, type FittedPipeline, loadModel, type Prediction, readPipeline } from './index.ts';
 import type { WeightStorage } from './weight-storage.ts';
@@ -104,6 +104,45 @@ it('keeps weights in float16 and as few values, and rows of neighbours in float1
   if (neighbours.estimator.family !== 'knn') throw new Error('They are neighbours');
   neighbours.estimator = { ...neighbours.estimator, rows: neighbours.estimator.rows.map((value) => fromFloat16Bits(float16Bits(value))), storage: 'float16' };
   expectSame(neighbours);
+});
+
+it('keeps rows of neighbours in eight bits by column, and answers the same', async () => {
+  const neighbours = randomNearestNeighbours({ seed: 4, numbers: 2, categories: 1, classes: 3 }, { rows: 60, k: 3, weights: 'distance' });
+  if (neighbours.estimator.family !== 'knn') throw new Error('They are neighbours');
+  const { width, rows } = neighbours.estimator;
+  const [scales, lows] = [Float64Array.from({ length: width }, () => random.between(0.001, 0.02)), Float64Array.from({ length: width }, () => random.between(-2, -1))];
+  const kept = { ...neighbours, estimator: { ...neighbours.estimator, rows: rows.map((value, at) => (Math.round(Math.abs(value) * 50) % 256) * scales[at % width]! + lows[at % width]!), storage: { scales, lows } } };
+  const { storage: _storage, ...plain } = kept.estimator;
+  const asked = Array.from({ length: 20 }, () => Object.fromEntries(kept.features.map((feature) => [feature.name, feature.type === 'number' ? random.between(-2, 2) : (feature.categories[random.below(feature.categories.length)] ?? null)])));
+  expect(await ask(kept, asked)).toEqual(await ask({ ...kept, estimator: plain }, asked));
+  expectSame(kept);
+  expect(() => buildPackage({ ...kept, estimator: { ...kept.estimator, rows: kept.estimator.rows.map((value) => value + 1e-3) } }, facts)).toThrow(/beside their levels/);
+});
+
+it.each([0, 2, 3])('leaves out of a linear model what has no weight, and keeps the rest in float16: %d classes', async (classes) => {
+  const full = randomLinear({ seed: 31, numbers: 3, categories: 3, classes });
+  if (full.estimator.family !== 'linear') throw new Error('It was linear');
+  const { width, bias } = full.estimator;
+  const outputs = bias.length;
+  // In the unit of a target that float16 does not reach.
+  const scale = 2 ** 30;
+  const first = full.features.flatMap(({ type, ...rest }) => (type === 'number' ? [true] : (rest as { categories: string[] }).categories.map(() => false))).indexOf(true);
+  for (const gone of [(cell: number) => cell % 3 !== 1, (cell: number) => cell !== first, (cell: number) => cell < width - 1]) {
+    for (const isHalf of [false, true]) {
+      const kernel = Float64Array.from({ length: width * outputs }, (_, at) => (gone(Math.floor(at / outputs)) ? 0 : fromFloat16Bits(float16Bits(random.between(1, 2))) * scale));
+      const pipeline: FittedPipeline = { ...full, estimator: { family: 'linear', width, kernel, bias: bias.slice(), sparse: true, ...(isHalf ? { storage: 'float16' as const } : {}) } };
+      const rows = Array.from({ length: 12 }, () => full.features.map((feature) => (feature.type === 'number' ? random.between(-4, 4) : (feature.categories[random.below(feature.categories.length + 1)] ?? null))));
+      const expected = rows.map((row) => predictPlainly(pipeline, row));
+      const answers = await ask(pipeline, rows.map((row) => Object.fromEntries(full.features.map(({ name }, at) => [name, row[at]]))));
+      expect(agree(expected, answers, full.target.type === 'number' ? { ...full.target, scale } : full.target).type).toBe('agrees');
+      expectSame(pipeline);
+    }
+  }
+  const { estimator: linear } = full;
+  const wide = { ...full, estimator: { ...linear, kernel: linear.kernel.map((weight) => fromFloat16Bits(float16Bits(weight))) } };
+  expectSame({ ...wide, estimator: { ...wide.estimator, storage: 'float16' } });
+  expect(() => buildPackage({ ...full, estimator: { ...wide.estimator, kernel: linear.kernel.map((weight) => weight + 1e-9), storage: 'float16' } as never }, facts)).toThrow(/float16 does not hold/);
+  expect(() => buildPackage({ ...full, estimator: { ...wide.estimator, kernel: new Float64Array(width * outputs), sparse: true } as never }, facts)).toThrow(/no weight that is left/);
 });
 
 it('computes pictures in int8 as the definition says', async () => {

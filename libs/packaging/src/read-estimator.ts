@@ -1,4 +1,4 @@
-import type { Activation, ConvolutionalEstimator, DenseEstimator, EnsembleMember, FittedEstimator, FittedFeature, FittedTarget, NearestNeighboursEstimator } from './fitted-pipeline.ts';
+import { type Activation, type ConvolutionalEstimator, type DenseEstimator, encodedWidth, type EnsembleMember, type FittedEstimator, type FittedFeature, type FittedTarget, type NearestNeighboursEstimator } from './fitted-pipeline.ts';
 import { type GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import { readTreeScores } from './read-trees.ts';
 import { readKernel, readQuantisation, readSums } from './read-weights.ts';
@@ -14,19 +14,27 @@ export function readEstimator(cursor: GraphCursor, features: FittedFeature[], ta
   const first = cursor.peek();
   if (first === 'Shape') return readBaseline(cursor, features, target);
   if (first === 'TreeEnsembleRegressor' || (first === 'Gather' && cursor.peek(1) === 'LabelEncoder')) return readTrees(cursor, features, target, family);
-  const encoded = readEncoding(cursor, features);
+  const { encoded, cells } = readEncoding(cursor, features);
   const next = cursor.peek();
+  if (next === 'Gemm' && cursor.constant(cursor.next.inputs[2]).type !== FLOAT) return readLinear(cursor, encoded, target, cells);
+  if (cells) throw new UnknownGraph('Some cells of a row are not read.');
   if (next === 'Transpose') return { features: encoded, target, estimator: readNeighbours(cursor, target) };
-  if (next === 'Gemm' && cursor.constant(cursor.next.inputs[2]).type !== FLOAT) return readLinear(cursor, encoded, target);
   const estimator = readDense(cursor);
   const scaled = target.type === 'number' ? readScaled(cursor, target) : target;
   if (target.type !== 'number') cursor.skip('ArgMax', 'Gather');
   return { features: encoded, target: scaled, estimator };
 }
 
-/** Fill, mean and scale of the numbers; categories are known already. */
-function readEncoding(cursor: GraphCursor, features: FittedFeature[]): FittedFeature[] {
-  let place = 0;
+interface ReadEncoding {
+  encoded: FittedFeature[];
+  /** of a row encoded as a whole: the cells that are made; null for all */
+  cells: number[] | null;
+}
+
+/** Fill, mean and scale of the numbers that are read, and which cells are made; categories are known already. */
+function readEncoding(cursor: GraphCursor, features: FittedFeature[]): ReadEncoding {
+  const pickedNumbers = readPick(cursor, 'numbers');
+  const pickedCategories = readPick(cursor, 'categories');
   let [fills, means, scales]: Float64Array[] = [];
   let isFloat: boolean | null = null;
   if (cursor.takeIf('IsNaN')) {
@@ -35,15 +43,29 @@ function readEncoding(cursor: GraphCursor, features: FittedFeature[]): FittedFea
     scales = cursor.numbers(cursor.take('Div').inputs[1]);
     isFloat = cursor.takeIf('Cast') !== null;
   }
-  const read = features.map((feature): FittedFeature => {
+  /** places among the numbers that are read; -1 of one that is not */
+  const placeOf = (number: number): number => (fills === undefined ? -1 : pickedNumbers ? pickedNumbers.indexOf(number) : number);
+  const cells: number[] = [];
+  let [number, column, cell, blocks] = [0, 0, 0, isFloat === null ? 0 : 1];
+  const encoded = features.map((feature): FittedFeature => {
     if (feature.type !== 'number') return feature;
-    const at = place++;
-    return { ...feature, fill: fills![at]!, mean: means![at]!, scale: scales![at]! };
+    const at = placeOf(number++);
+    return at < 0 ? feature : { ...feature, fill: fills![at]!, mean: means![at]!, scale: scales![at]! };
   });
-  let blocks = isFloat === null ? 0 : 1;
+  number = 0;
   for (const feature of features) {
-    if (feature.type === 'number' || feature.categories.length === 0) continue;
-    cursor.skip('Gather', 'OneHotEncoder');
+    const first = cell;
+    cell += feature.type === 'number' ? 1 : feature.categories.length;
+    if (feature.type === 'number') {
+      if (placeOf(number++) >= 0) cells.push(first);
+      continue;
+    }
+    const isRead = pickedCategories ? pickedCategories.includes(column) : cursor.peek() === 'Gather' && cursor.peek(1) === 'OneHotEncoder';
+    column += 1;
+    if (feature.categories.length === 0 || !isRead) continue;
+    cursor.skip('Gather');
+    const known = cursor.take('OneHotEncoder').attributes.get('cats_strings')?.texts ?? [];
+    cells.push(...known.map((category) => first + feature.categories.indexOf(category)));
     // In double they are cast, and numbers are not.
     if (isFloat === null ? cursor.peek() === 'Cast' : !isFloat) {
       cursor.skip('Cast');
@@ -53,7 +75,13 @@ function readEncoding(cursor: GraphCursor, features: FittedFeature[]): FittedFea
   }
   if (blocks > 1) cursor.skip('Concat');
   cursor.takeIf('Gather');
-  return read;
+  return { encoded, cells: cells.length === cell ? null : cells };
+}
+
+/** The places of the columns that are read of an input; null where all are. */
+function readPick(cursor: GraphCursor, input: string): number[] | null {
+  if (cursor.peek() !== 'Gather' || cursor.next.inputs[0] !== input || cursor.constant(cursor.next.inputs[1]).dims.length === 0) return null;
+  return [...cursor.numbers(cursor.take('Gather').inputs[1])];
 }
 
 function readBaseline(cursor: GraphCursor, features: FittedFeature[], target: FittedTarget): ReadPart {
@@ -63,10 +91,24 @@ function readBaseline(cursor: GraphCursor, features: FittedFeature[], target: Fi
   return { features, target, estimator: { family: 'baseline', answer } };
 }
 
-function readLinear(cursor: GraphCursor, features: FittedFeature[], target: FittedTarget): ReadPart {
-  const { inputs: [, kernel, bias] } = cursor.take('Gemm');
+function readLinear(cursor: GraphCursor, features: FittedFeature[], target: FittedTarget, cells: number[] | null): ReadPart {
+  const { inputs: [, weights, constant] } = cursor.take('Gemm');
   if (target.type !== 'number') cursor.skip('Softmax', 'Cast', 'ArgMax', 'Gather');
-  return { features, target, estimator: { family: 'linear', width: cursor.constant(kernel).dims[0]!, kernel: cursor.numbers(kernel), bias: cursor.numbers(bias) } };
+  const bias = cursor.numbers(constant);
+  const { kept, storage } = readWeights(cursor, weights!);
+  const [width, outputs] = [encodedWidth(features), bias.length];
+  const kernel = cells ? new Float64Array(width * outputs) : kept;
+  cells?.forEach((cell, at) => kernel.set(kept.subarray(at * outputs, (at + 1) * outputs), cell * outputs));
+  return { features, target, estimator: { family: 'linear', width, kernel, bias, ...(cells ? { sparse: true as const } : {}), ...(storage ? { storage } : {}) } };
+}
+
+function readWeights(cursor: GraphCursor, name: string): { kept: Float64Array; storage?: 'float16' } {
+  const unpacking = cursor.unpacking(name);
+  if (!unpacking) return { kept: cursor.numbers(name) };
+  const halves = cursor.unpacking(unpacking.inputs[0]!);
+  if (unpacking.operator !== 'Mul' || halves?.operator !== 'Cast' || cursor.constant(halves.inputs[0]).type !== FLOAT16) throw new UnknownGraph('Weights are kept in a way that is not known.');
+  const scales = cursor.numbers(unpacking.inputs[1]);
+  return { kept: cursor.numbers(halves.inputs[0]).map((value, at) => value * scales[at % scales.length]!), storage: 'float16' };
 }
 
 const activations: Record<string, Activation> = { Relu: 'relu', Tanh: 'tanh', Sigmoid: 'sigmoid', Elu: 'elu', Softmax: 'softmax' };
@@ -89,13 +131,7 @@ function readDense(cursor: GraphCursor): DenseEstimator {
 function readNeighbours(cursor: GraphCursor, target: FittedTarget): NearestNeighboursEstimator {
   cursor.skip('Transpose', 'Unsqueeze', 'Shape', 'Concat', 'Expand');
   const known = cursor.take('Scan').inputs[2]!;
-  const unpacking = cursor.unpacking(known);
-  const source = unpacking ? unpacking.inputs[0]! : known;
-  const { dims, type } = cursor.constant(source);
-  const [width, , n] = dims as [number, number, number];
-  const byFeature = cursor.numbers(source);
-  const rows = new Float64Array(n * width);
-  for (let row = 0; row < n; row++) for (let cell = 0; cell < width; cell++) rows[row * width + cell] = byFeature[cell * n + row]!;
+  const { rows, width, storage } = readRows(cursor, known);
   const k = cursor.number(cursor.take('TopK').inputs[1]);
   const isWeighted = cursor.peek() === 'Equal';
   if (isWeighted) cursor.skip('Equal', 'Cast', 'ReduceMax', 'Sqrt', 'Div', 'Greater', 'Where');
@@ -107,8 +143,28 @@ function readNeighbours(cursor: GraphCursor, target: FittedTarget): NearestNeigh
   return {
     family: 'knn', k, weights: isWeighted ? 'distance' : 'uniform', rows, width,
     targets: target.type === 'number' ? targets : Int32Array.from(targets),
-    ...(type === FLOAT16 ? { storage: 'float16' as const } : {}),
+    ...(storage ? { storage } : {}),
   };
+}
+
+function readRows(cursor: GraphCursor, known: string): Required<Pick<NearestNeighboursEstimator, 'rows' | 'width'>> & Pick<NearestNeighboursEstimator, 'storage'> {
+  const last = cursor.unpacking(known);
+  const product = last?.operator === 'Add' ? cursor.unpacking(last.inputs[0]!) : null;
+  const whole = product && { scales: cursor.numbers(product.inputs[1]), lows: cursor.numbers(last!.inputs[1]) };
+  const cast = product ? cursor.unpacking(product.inputs[0]!) : last;
+  const source = cast ? cast.inputs[0]! : known;
+  const { dims, type } = cursor.constant(source);
+  const [width, , n] = dims as [number, number, number];
+  const byFeature = cursor.numbers(source);
+  const rows = new Float64Array(n * width);
+  for (let row = 0; row < n; row++) {
+    for (let cell = 0; cell < width; cell++) {
+      const value = byFeature[cell * n + row]!;
+      rows[row * width + cell] = whole ? value * whole.scales[cell]! + whole.lows[cell]! : value;
+    }
+  }
+  const storage = whole ?? (type === FLOAT16 ? ('float16' as const) : undefined);
+  return { rows, width, ...(storage ? { storage } : {}) };
 }
 
 function readTrees(cursor: GraphCursor, features: FittedFeature[], target: FittedTarget, family: string): ReadPart {

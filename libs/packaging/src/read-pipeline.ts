@@ -125,7 +125,8 @@ function numberNames(model: Uint8Array): string[] {
   return [];
 }
 
-function jsonOf(bytes: Uint8Array | undefined): unknown {
+/** Undefined for what is no JSON. */
+export function jsonOf(bytes: Uint8Array | undefined): unknown {
   try {
     return JSON.parse(Buffer.from(bytes ?? []).toString('utf8'));
   } catch {

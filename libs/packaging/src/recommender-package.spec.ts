@@ -3,6 +3,7 @@ import { checkRows, checkVectors } from './check-rows.ts';
 import type { FittedRecommender } from './fitted-recommender.ts';
 import { loadModel } from './loaded-model.ts';
 import { buildRecommenderPackage } from './model-package.ts';
+import { readRecommender } from './read-recommender.ts';
 import { tensorMetadata } from './signature.ts';
 
 /** Two machines: the first had `belt`, the second `belt` and `pump`. */
@@ -100,6 +101,35 @@ test('towers: a feature that is sent replaces the learned one, and makes somebod
   expect(b).toEqual({ items: ['valve', 'belt'], scores: [expect.closeTo(1.3, 6), expect.closeTo(0.6, 6)] });
   expect(c).toEqual({ items: ['belt', 'filter'], scores: [expect.closeTo(Math.SQRT1_2, 6), expect.closeTo(Math.SQRT1_2, 6)] });
   expect(rest).toEqual([{ items: ['belt', 'valve'], scores: [1, 0.5] }, { items: ['filter', 'belt'], scores: [1, 0] }, { items: ['belt', 'pump'], scores: [1, 0.5] }]);
+});
+
+/** Numbers that eight bits hold by row, and float16 as well. */
+const scales = (count: number) => Float32Array.from({ length: count }, (_, row) => 2 ** -(row % 5));
+const inSteps = (values: Float32Array, width: number) => values.map((value, at) => Math.max(-127, Math.min(127, Math.round(value * 2 ** (Math.floor(at / width) % 5)))) * 2 ** -(Math.floor(at / width) % 5));
+test.each([true, false])('vectors in fewer bits are unpacked as they are read, and every package of vectors is read back: excludesSeen %s', async (excludesSeen) => {
+  const rows = [{ machine: 'press' }, { machine: 'Öfen' }, {}, { machine: 'nobody', age: 3 }];
+  for (const full of [factors, towers]) {
+    const { rule } = full;
+    if (rule.type !== 'factors' && rule.type !== 'towers') throw new Error('It has vectors');
+    const [users, items] = [rule.type === 'factors' ? 'users' as const : 'identities' as const, inSteps(rule.items, 2)];
+    const own = { ...rule, [users]: inSteps(rule.type === 'factors' ? rule.users : rule.identities, 2), items } as typeof rule;
+    const features = rule.type === 'towers' ? scales(2) : new Float32Array();
+    const asked = rule.type === 'factors' ? rows.map(({ age: _age, ...row }) => row) : rows;
+    for (const storage of [undefined, 'float16' as const, { users: scales(2), items: scales(4), features }]) {
+      const kept = { ...full, excludesSeen, rule: { ...own, ...(storage ? { storage } : {}) } };
+      expect(await ask(kept, asked)).toEqual(await ask({ ...full, excludesSeen, rule: own }, asked));
+      const { files, digest } = buildRecommenderPackage(kept, facts);
+      const read = readRecommender(files);
+      if (read.type !== 'read') throw new Error(read.message);
+      expect(buildRecommenderPackage(read.recommender, facts).digest).toBe(digest);
+      expect(read.recommender.rule).toEqual(kept.rule);
+    }
+  }
+  const broken = (storage: never) => () => buildRecommenderPackage({ ...factors, rule: { ...factors.rule, items: Float32Array.of(0.1, 9, 1, 2, 3, 4, -5, 6), storage } as never }, facts);
+  expect(broken('float16' as never)).toThrow(/float16 does not hold/);
+  expect(broken({ users: scales(2), items: scales(4), features: new Float32Array() } as never)).toThrow(/beside their levels/);
+  expect(broken({ users: scales(2), items: scales(3), features: new Float32Array() } as never)).toThrow(/scale above 0/);
+  expect(readRecommender(buildRecommenderPackage(neighbours, facts).files)).toMatchObject({ type: 'unreadable', message: expect.stringMatching(/no vectors/) });
 });
 
 test('rows by position end with the list', async () => {

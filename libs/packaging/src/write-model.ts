@@ -6,7 +6,6 @@ import {
   type FittedFeature,
   type FittedPipeline,
   type FittedTarget,
-  type LinearEstimator,
   type NearestNeighboursEstimator,
   type TreeEnsemble,
 } from './fitted-pipeline.ts';
@@ -14,8 +13,10 @@ import { float16Bits } from './float16.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
-import { declarePicture, writeConvolutions } from './write-convolutions.ts';
+import { writeConvolutions } from './write-convolutions.ts';
 import { writeHeads } from './write-heads.ts';
+import { writeLinearSums } from './write-linear.ts';
+import { declarePicture } from './write-picture.ts';
 import { writeTreeScores } from './write-trees.ts';
 import { writeSums } from './write-weights.ts';
 
@@ -73,7 +74,7 @@ export function writePipeline(graph: OnnxGraph, { features, image, target, estim
       return target.type === 'number' ? writeScaled(graph, scores, target) : writeLabel(graph, scores, scores, target.classes);
     }
     case 'linear':
-      return writeLinear(graph, encodeRows(graph, features, 'double'), estimator, target);
+      return writeLinear(graph, writeLinearSums(graph, features, estimator), target);
     case 'dense':
       return writeDense(graph, encodeRows(graph, features, 'float'), estimator, target);
     case 'knn':
@@ -176,9 +177,7 @@ function writeBaseline(graph: OnnxGraph, input: string, { answer }: BaselineEsti
   writeScores(graph, graph.add('Expand', [graph.doubles(answer, [1, answer.length]), shape]), target);
 }
 
-function writeLinear(graph: OnnxGraph, rows: string, { width, kernel, bias }: LinearEstimator, target: FittedTarget): void {
-  const outputs = bias.length;
-  const values = graph.add('Gemm', [rows, graph.doubles(kernel, [width, outputs]), graph.doubles(bias, [outputs])]);
+function writeLinear(graph: OnnxGraph, values: string, target: FittedTarget): void {
   writeScores(graph, target.type === 'number' ? values : graph.add('Softmax', [values], { axis: -1 }), target);
 }
 
@@ -267,10 +266,18 @@ function squaredDistances(graph: OnnxGraph, rows: string, { rows: training, stor
   const difference = body.add('Sub', ['cell', 'training']);
   const next = body.add('Add', ['sum', body.add('Mul', [difference, difference])]);
   body.output(next, { name: 'next', type: 'double', shape: [N, n] });
-  const known = storage === 'float16'
-    ? graph.add('Cast', [graph.packed(Uint16Array.from(byFeature, float16Bits), [width, 1, n])], { to: DOUBLE })
-    : graph.doubles(byFeature, [width, 1, n]);
+  const known = knownRows(graph, byFeature, n, { width, ...(storage ? { storage } : {}) });
   return graph.add('Scan', [zeros, columns, known], { body, num_scan_inputs: 2 });
+}
+
+/** The training rows by feature: double [width, 1, n]. What has to be unpacked for it, the runtime unpacks once, when it loads. */
+function knownRows(graph: OnnxGraph, byFeature: Float64Array, n: number, { width, storage }: Pick<NearestNeighboursEstimator, 'width' | 'storage'>): string {
+  if (!storage) return graph.doubles(byFeature, [width, 1, n]);
+  if (storage === 'float16') return graph.add('Cast', [graph.packed(Uint16Array.from(byFeature, float16Bits), [width, 1, n])], { to: DOUBLE });
+  const { scales, lows } = storage;
+  const levels = Uint8Array.from(byFeature, (value, at) => Math.round((value - lows[Math.floor(at / n)]!) / scales[Math.floor(at / n)]!));
+  const column = (values: Float64Array) => graph.doubles(values, [width, 1, 1]);
+  return graph.add('Add', [graph.add('Mul', [graph.add('Cast', [graph.packed(levels, [width, 1, n])], { to: DOUBLE }), column(scales)]), column(lows)]);
 }
 
 /** 1 for each of the squared distances [N, k]. */

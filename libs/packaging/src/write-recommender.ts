@@ -1,3 +1,4 @@
+import { keptRows, writeLookUp, writeTurned } from './embedding-tables.ts';
 import { excludeInput, type FeatureCode, type FittedRecommender, type ScoreRule } from './fitted-recommender.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
@@ -93,7 +94,7 @@ function scoresOf(graph: OnnxGraph, rule: ScoreRule, asked: Asked): string {
       return graph.add('Expand', [usual, rows]);
     }
     case 'factors': {
-      const vectors = graph.add('Gather', [withEmptyRow(graph, rule.users, users, rule.rank), place], { axis: 0 });
+      const vectors = writeLookUp(graph, rule.users, [users, rule.rank], keptRows(rule.storage, 'users'), place);
       return graph.add('Where', [isKnown, products(graph, vectors, rule, items), usual]);
     }
     case 'neighbours': {
@@ -112,10 +113,9 @@ function scoresOf(graph: OnnxGraph, rule: ScoreRule, asked: Asked): string {
   }
 }
 
-function products(graph: OnnxGraph, vectors: string, { items, bias, rank }: { items: Float32Array; bias: Float32Array; rank: number }, count: number): string {
-  const turned = new Float32Array(items.length);
-  for (let item = 0; item < count; item++) for (let axis = 0; axis < rank; axis++) turned[axis * count + item] = items[item * rank + axis]!;
-  return graph.add('Add', [graph.add('MatMul', [vectors, graph.floats(turned, [rank, count])]), graph.floats(bias, [1, count])]);
+function products(graph: OnnxGraph, vectors: string, { items, bias, rank, storage }: Extract<ScoreRule, { type: 'factors' | 'towers' }>, count: number): string {
+  const table = writeTurned(graph, items, [count, rank], keptRows(storage, 'items'));
+  return graph.add('Add', [graph.add('MatMul', [vectors, table]), graph.floats(bias, [1, count])]);
 }
 
 function withEmptyRow(graph: OnnxGraph, values: Float32Array, rows: number, width: number): string {
@@ -126,7 +126,7 @@ function withEmptyRow(graph: OnnxGraph, values: Float32Array, rows: number, widt
 
 /** The vector of each user, of length 1, and whether anything is known of them: a name, or a feature that was sent. */
 function towerOf(graph: OnnxGraph, rule: Extract<ScoreRule, { type: 'towers' }>, { users, place, isKnown }: Asked): { vectors: string; isSomebody: string } {
-  const learned = graph.add('Gather', [withEmptyRow(graph, rule.features, users, rule.width), place], { axis: 0 });
+  const learned = writeLookUp(graph, rule.features, [users, rule.width], keptRows(rule.storage, 'features'), place);
   const parts: string[] = [];
   let isSomebody = isKnown;
   const next = { number: 0, category: 1, input: 0 };
@@ -144,7 +144,7 @@ function towerOf(graph: OnnxGraph, rule: Extract<ScoreRule, { type: 'towers' }>,
   }
   const features = parts.length === 1 ? parts[0]! : graph.add('Concat', parts, { axis: 1 });
   const hidden = graph.add('Relu', [graph.add('Add', [graph.add('MatMul', [features, graph.floats(rule.hidden, [rule.width, rule.units])]), graph.floats(rule.hiddenBias, [1, rule.units])])]);
-  const identities = graph.add('Gather', [withEmptyRow(graph, rule.identities, users, rule.rank), place], { axis: 0 });
+  const identities = writeLookUp(graph, rule.identities, [users, rule.rank], keptRows(rule.storage, 'users'), place);
   const sum = graph.add('Add', [identities, graph.add('MatMul', [hidden, graph.floats(rule.output, [rule.units, rule.rank])])]);
   const length = graph.add('Max', [graph.add('ReduceL2', [sum], { axes: [1], keepdims: 1 }), graph.floats([shortestVector], [1, 1])]);
   return { vectors: graph.add('Div', [sum, length]), isSomebody };

@@ -10,7 +10,7 @@ export {
   type TrialRecord,
 } from './queue.ts';
 export { type RunDevice, type RunTerms, storageRemedy } from './enqueue-run.ts';
-export { type OptimisationBase, optimisationOfRun, type OptimiseModelInput, type OptimiseModelOutcome, type RunOptimisation, suitingMethods } from './optimise-model.ts';
+export { type OptimisationBase, optimisationOfRun, type OptimiseModelInput, type OptimiseModelOutcome, type RunOptimisation, suitingMethods, suitingPrecisions } from './optimise-model.ts';
 export type { QueuePlace, WaitReason } from './queue-place.ts';
 export { isFinal, type RunStatus } from './run-state.ts';
 export {

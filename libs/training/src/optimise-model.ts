@@ -1,5 +1,5 @@
 import { type Actor, requirePermission } from '@millrace/auth';
-import { checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, type OptimisationMethod, type OptimisedBase, parseOptimisation, type TrainingSpec } from '@millrace/configuration';
+import { checkOptimisation, defaultMaxLoss, methodsFor, type Optimisation, type OptimisationMethod, type OptimisationStep, type OptimisedBase, parseOptimisation, quantisationsFor, type TrainingSpec } from '@millrace/configuration';
 import type { Database, Prisma, TenantTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
@@ -74,18 +74,30 @@ interface KnownVersion {
   source: string;
   model: { task: string };
   run: { spec: unknown } | null;
+  /** of a version that was made from another */
+  optimisation: unknown;
 }
 
-const knownOf = ({ family, source, model, run }: KnownVersion): OptimisedBase => ({
+/** by the task of a model: what kind it is, where it answers neither numbers nor classes of rows */
+const kinds: Record<string, OptimisedBase['kind']> = { FORECASTING: 'forecast', SURVIVAL: 'survival', ANOMALY_DETECTION: 'anomaly', RECOMMENDATION: 'recommendation' };
+
+const knownOf = ({ family, source, model, run, optimisation }: KnownVersion): OptimisedBase => ({
   family: source === 'RUN' && run ? family : null,
-  isPlain: model.task === 'CLASSIFICATION' || model.task === 'REGRESSION',
+  kind: kinds[model.task] ?? 'plain',
   hasHeads: (run?.spec as Partial<TrainingSpec> | undefined)?.personalisation !== undefined,
+  isKept: ((optimisation as { steps?: OptimisationStep[] } | null)?.steps ?? []).some(({ method }) => method === 'quantise'),
 });
 
 /** What can be done to a version; nothing where it cannot be optimised at all. */
 export function suitingMethods(version: KnownVersion): readonly OptimisationMethod[] {
   const base = knownOf(version);
-  return checkOptimisation({}, base).length === 0 ? methodsFor(base.family) : [];
+  return checkOptimisation({}, base).length === 0 ? methodsFor(base) : [];
+}
+
+/** What `quantise` can keep a version in, the smallest first; nothing where it does not suit. */
+export function suitingPrecisions(version: KnownVersion): ('int8' | 'float16')[] {
+  if (!suitingMethods(version).includes('quantise')) return [];
+  return [...new Set(quantisationsFor(knownOf(version)).map(({ to }) => to))].reverse();
 }
 
 /** What a run is to do to a version. */

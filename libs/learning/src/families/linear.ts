@@ -71,7 +71,7 @@ const withoutLayers = {
 } as const satisfies Partial<DenseSettings> & { hiddenLayers: [] };
 
 /** A regression learns the standardised target. */
-function inUnitOf(target: FittedTarget, { kernel, bias }: LinearWeights): LinearWeights {
+export function inUnitOf(target: FittedTarget, { kernel, bias }: LinearWeights): LinearWeights {
   if (target.type !== 'number') return { kernel, bias };
   return { kernel: kernel.map((weight) => weight * target.scale), bias: bias.map((value) => value * target.scale + target.mean) };
 }

@@ -3,8 +3,9 @@ import type { FittedPipeline } from '../pipeline.ts';
 import { condense } from './condense.ts';
 import { distil } from './distil.ts';
 import { prune, pruneUnits } from './prune.ts';
+import { pruneLinear } from './prune-linear.ts';
 import { shareWeights } from './cluster.ts';
-import { toFloat16, toInt8 } from './quantise.ts';
+import { type Halved, rowsToInt8, toFloat16, toInt8 } from './quantise.ts';
 import { mergeTrees, pruneTrees, type Trees } from './trees.ts';
 import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.ts';
 
@@ -25,12 +26,14 @@ export async function applySteps(pipeline: FittedPipeline, steps: readonly Optim
 async function applyStep(pipeline: FittedPipeline, step: OptimisationStep, work: OptimisationWork): Promise<StepOutcome> {
   switch (step.method) {
     case 'prune':
+      if (pipeline.estimator.family === 'linear') return pruneLinear(pipeline as PipelineOf<'linear'>, step.sparsity, work);
       return prune(pipeline as Network, step.sparsity, work);
     case 'prune_units':
       return pruneUnits(pipeline as Network, step.keep, work);
     case 'quantise':
+      if (step.to === 'int8' && pipeline.estimator.family === 'knn') return { type: 'made', pipeline: rowsToInt8(pipeline as PipelineOf<'knn'>) };
       if (step.to === 'int8') return toInt8(pipeline as Network, step.calibration ?? 'static', work);
-      return { type: 'made', pipeline: toFloat16(pipeline as Network | PipelineOf<'knn'>) };
+      return { type: 'made', pipeline: toFloat16(pipeline as Halved) };
     case 'cluster':
       return { type: 'made', pipeline: shareWeights(pipeline as Network, step.clusters) };
     case 'distil':

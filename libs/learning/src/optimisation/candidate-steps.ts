@@ -14,10 +14,12 @@ const keep = (...shares: number[]): Steps[] => shares.map((share) => [{ method: 
 const distil = (...units: number[]): OptimisationStep => ({ method: 'distil', units, temperature: 2, teacherShare: 0.7 });
 const int8 = (calibration: 'static' | 'dynamic'): OptimisationStep => ({ method: 'quantise', to: 'int8', calibration });
 const float16: OptimisationStep = { method: 'quantise', to: 'float16' };
+/** of nearest neighbours */
+const columns: OptimisationStep = { method: 'quantise', to: 'int8' };
 const shared: OptimisationStep = { method: 'cluster', clusters: 256 };
 const merge: OptimisationStep = { method: 'merge_trees' };
 
-/** Weights that are only packed smaller help neither target: they are not among these, but can be asked for as steps. */
+/** Zeroed weights of a network are only packed smaller, which helps neither target: that is not among these, but can be asked for as steps. */
 function repertoireOf({ estimator }: FittedPipeline, target: Target): Repertoire {
   const whole: Steps[] = [[int8('static')], [int8('dynamic')]];
   switch (estimator.family) {
@@ -28,7 +30,9 @@ function repertoireOf({ estimator }: FittedPipeline, target: Target): Repertoire
     case 'convolutional':
       return { shapes: keep(0.5, 0.25), storages: target === 'SIZE' ? [[int8('static')], [shared], [float16]] : [[int8('static')]] };
     case 'knn':
-      return { shapes: [...[0.5, 0.25, 0.1, 0.04].map((share): Steps => [{ method: 'condense', keep: share }]), [distil(64, 32)]], storages: target === 'SIZE' ? [[float16]] : [] };
+      return { shapes: [...[0.5, 0.25, 0.1, 0.04].map((share): Steps => [{ method: 'condense', keep: share }]), [distil(64, 32)]], storages: target === 'SIZE' ? [[columns], [float16]] : [] };
+    case 'linear':
+      return { shapes: [0.5, 0.8, 0.95].map((sparsity): Steps => [{ method: 'prune', sparsity }]), storages: target === 'SIZE' ? [[float16]] : [] };
     case 'boosted_trees':
     case 'random_forest':
       return { shapes: [[merge], ...[0.6, 0.35, 0.15].map((share): Steps => [{ method: 'prune_trees', keep: share }, merge]), [distil(64, 32)]], storages: [] };

@@ -173,7 +173,7 @@ async function measure(scored: Scored, made: FittedPipeline, steps: Optimisation
   const value = (scores: Scores) => figureOf(data, choosing, scores, metric, Int32Array.from(choosing.keys()));
   const interval = base && lossInterval(data, stating, base.stating, stated, metric, seed);
   const candidate: OptimisedCandidate = {
-    steps, pipeline, fitTimeSeconds,
+    steps, model: pipeline, fitTimeSeconds,
     metrics: { validation: chosen && metricsOf(choosing, chosen), test: metricsOf(stating, stated) },
     validationLoss: chosen && base?.choosing ? lossInPoints(metric, value(base.choosing), value(chosen)) : null,
     interval, validationBound: null, bound: null,

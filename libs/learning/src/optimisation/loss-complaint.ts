@@ -1,11 +1,13 @@
 import { rowsForLoss } from './loss-bound.ts';
 import type { OptimisedCandidate } from './outcome.ts';
 
+type Lossy = Pick<OptimisedCandidate, 'validationLoss' | 'validationBound' | 'interval' | 'bound'>;
+
 /**
  * Why a candidate is not shown to lose at most so many points, in words: by the rows that the choice is made by, or where none
  * are, by those of the test. Null where it is shown.
  */
-export function lossComplaint({ validationLoss, validationBound, interval, bound }: OptimisedCandidate, limit: number): string | null {
+export function lossComplaint({ validationLoss, validationBound, interval, bound }: Lossy, limit: number): string | null {
   const [loss, own] = validationBound ? [validationLoss, validationBound] : [interval?.loss ?? null, bound];
   if (loss === null || !own) return 'Its loss is undefined on the rows that it is chosen by.';
   if (own.atMost !== null && own.atMost <= limit + 1e-9) return null;

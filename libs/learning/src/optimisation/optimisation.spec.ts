@@ -116,10 +116,10 @@ describe('networks', () => {
     const base = await baseOf(wine, spec, cpu);
     const steps: OptimisationStep[] = [{ method: 'prune', sparsity: 0.6 }];
     const [first, second] = [await optimised(base, wine, spec, { steps }, cpu), await optimised(base, wine, spec, { steps }, cpu)];
-    const [pipeline] = first.candidates.map((candidate) => candidate.pipeline);
+    const [pipeline] = first.candidates.map((candidate) => candidate.model);
     if (pipeline?.estimator.family !== 'dense') throw new Error('It was a dense network');
     for (const { kernel } of pipeline.estimator.layers) expect(kernel.filter((weight) => weight === 0)).toHaveLength(Math.round(0.6 * kernel.length));
-    expect(encodeState(second.candidates[0]!.pipeline)).toEqual(encodeState(pipeline));
+    expect(encodeState(second.candidates[0]!.model)).toEqual(encodeState(pipeline));
     expect(accuracy(first)).toBeGreaterThan(0.9);
     expect(first).toMatchObject({ best: 0, chosenOn: null, candidates: [{ metrics: { validation: null }, interval: { coverage: 0.95, rows: 71 } }] });
   });
@@ -136,7 +136,7 @@ describe('networks', () => {
     for (const steps of ways) {
       const outcome = await optimised(base, wine, spec, { steps });
       expect(accuracy(outcome)).toBeGreaterThan(0.9);
-      const { estimator } = outcome.candidates[0]!.pipeline;
+      const { estimator } = outcome.candidates[0]!.model;
       if (estimator.family !== 'dense') throw new Error('It was a dense network');
       if (steps[0]!.method === 'prune_units') expect(estimator.layers.map(({ units }) => units)).toEqual([12, 6, 3]);
       if (steps[1]?.method === 'cluster') for (const { kernel } of estimator.layers) expect(new Set(kernel).size).toBeLessThanOrEqual(8);
@@ -206,18 +206,70 @@ describe('a compression after the training', () => {
     const [dense, linear] = [await baseOf(wine, spec), await baseOf(wine, { ...spec, compress: undefined, models: wineSpec({ family: 'linear' }).models })];
     const blend = { ...dense, estimator: { family: 'ensemble', members: [dense, linear].map((one) => ({ ...one, weight: 0.5 })) } } as FittedPipeline;
     const outcome = await ask(blend, spec, 100);
-    if (outcome.type !== 'compressed' || outcome.compressed.pipeline.estimator.family !== 'ensemble') throw new Error(JSON.stringify(outcome));
-    expect(outcome.compressed.pipeline.estimator.members.map(({ weight, estimator }) => [weight, estimator.family, estimator.family === 'dense' && estimator.layers[0]!.storage?.type])).toEqual([[0.5, 'dense', 'int8'], [0.5, 'linear', false]]);
+    if (outcome.type !== 'compressed' || outcome.compressed.model.estimator.family !== 'ensemble') throw new Error(JSON.stringify(outcome));
+    expect(outcome.compressed.model.estimator.members.map(({ weight, estimator }) => [weight, estimator.family, estimator.family === 'dense' && estimator.layers[0]!.storage?.type])).toEqual([[0.5, 'dense', 'int8'], [0.5, 'linear', false]]);
     expect(await ask(linear, spec, 100)).toMatchObject({ type: 'unfit', problem: { field: 'compress.quantize' } });
   });
 });
 
+describe('linear models', () => {
+  /** A category of forty values, of which three matter. */
+  const table = ((): Table => {
+    const random = createRandom(11);
+    const x = Float64Array.from({ length: 600 }, () => random.uniform() * 4 - 2);
+    const place = Array.from(x, () => `p${random.below(40)}`);
+    const price = Float64Array.from(x, (value, row) => 1e7 + 1e6 * (3 * value + (place[row] === 'p1' ? 9 : place[row] === 'p2' ? -8 : 0) + random.uniform() - 0.5));
+    return { rows: 600, columns: [{ name: 'x', type: 'number', values: x }, { name: 'noise', type: 'number', values: x.map(() => random.uniform()) }, { name: 'place', type: 'category', values: place }, { name: 'price', type: 'number', values: price }] };
+  })();
+  const spec = specFor(table, { name: 'price', type: 'number' }, { models: [{ family: 'linear' }], selection: { metric: 'rmse' } });
+
+  it('keep what moves their answers, refitted, and fit into float16 whatever the unit', async () => {
+    const base = await baseOf(table, spec);
+    const outcome = await optimised(base, table, spec, { steps: [{ method: 'prune', sparsity: 0.9 }, { method: 'quantise', to: 'float16' }] });
+    const { estimator } = outcome.candidates[0]!.model;
+    if (estimator.family !== 'linear') throw new Error('It was linear');
+    // x, noise and forty places: of 42 cells four stay, x, the two places that count and one more.
+    const kept = [...estimator.kernel].flatMap((weight, cell) => (weight === 0 ? [] : [cell]));
+    const places = [...new Set(table.columns[2]!.values as string[])].sort().map((name, at) => [name, at + 2] as const);
+    expect(kept).toHaveLength(4);
+    for (const cell of [0, ...places.filter(([name]) => name === 'p1' || name === 'p2').map(([, at]) => at)]) expect(kept).toContain(cell);
+    expect(estimator).toMatchObject({ sparse: true, storage: 'float16' });
+    // Refitted without forty columns of noise, it loses nothing to speak of.
+    expect(outcome.candidates[0]!.interval!.loss).toBeLessThan(3);
+    const halves = await optimised(base, table, spec, { steps: [{ method: 'quantise', to: 'float16' }], maxLoss: 0.5 });
+    expect(halves.best).toBe(0);
+    expect(Math.abs(halves.candidates[0]!.interval!.loss)).toBeLessThan(0.1);
+  });
+
+  it('are pruned by class as well, and searched', async () => {
+    const own = wineSpec({ family: 'linear' });
+    const base = await baseOf(wine, own);
+    const outcome = await optimised(base, wine, own, { target: 'SIZE', maxLoss: 30 });
+    expect(outcome.candidates.map(({ steps }) => steps[0]!.method)).toEqual(expect.arrayContaining(['prune', 'quantise']));
+    const half = outcome.candidates.find(({ steps }) => steps[0]!.method === 'prune')!;
+    expect((half.model.estimator as { kernel: Float64Array }).kernel.filter((weight) => weight === 0)).toHaveLength(3 * Math.round(0.5 * 13));
+    expect((half.metrics.test as ClassificationMetrics).accuracy).toBeGreaterThan(0.9);
+  });
+});
+
 describe('nearest neighbours', () => {
+  it('are kept in 256 steps of each column', async () => {
+    const spec = wineSpec({ family: 'knn', k: 5 });
+    const base = await baseOf(wine, spec);
+    const { candidates: [candidate] } = await optimised(base, wine, spec, { steps: [{ method: 'quantise', to: 'int8' }] });
+    const { estimator } = candidate!.model;
+    if (estimator.family !== 'knn' || base.estimator.family !== 'knn' || typeof estimator.storage !== 'object') throw new Error('They were nearest neighbours');
+    const { width, rows, storage: { scales, lows } } = estimator;
+    for (const [at, value] of base.estimator.rows.entries()) expect(Math.abs(value - rows[at]!)).toBeLessThanOrEqual(scales[at % width]! / 2 + 1e-12);
+    expect(new Set([...rows].map((value, at) => Math.round((value - lows[at % width]!) / scales[at % width]!))).size).toBeLessThanOrEqual(256);
+    expect(candidate!.interval!.loss).toBeLessThan(2);
+  });
+
   it('are as good from a tenth of the rows on wine, whose classes lie apart', async () => {
     const spec = wineSpec({ family: 'knn', k: 5 });
     const base = await baseOf(wine, spec);
     const outcome = await optimised(base, wine, spec, { steps: [{ method: 'condense', keep: 0.1 }, { method: 'quantise', to: 'float16' }] });
-    const { estimator } = outcome.candidates[0]!.pipeline;
+    const { estimator } = outcome.candidates[0]!.model;
     if (estimator.family !== 'knn' || base.estimator.family !== 'knn') throw new Error('They were nearest neighbours');
     expect(estimator.targets.length).toBeLessThanOrEqual(Math.ceil(base.estimator.targets.length / 10) + 1);
     expect(estimator.rows.every((value) => roundToFloat16(value) === value)).toBe(true);
@@ -231,7 +283,7 @@ describe('nearest neighbours', () => {
     const outcome = await optimised(base, table, spec, { steps: [{ method: 'condense', keep: 0.3 }], maxLoss: 100 });
     expect(outcome).toMatchObject({ best: 0, chosenOn: 'half of the test rows', candidates: [{ metrics: { validation: { rows: 30 }, test: { rows: 30 } } }] });
     const widthOf = ({ target }: FittedPipeline) => (target.type === 'number' ? target.interval!.halfWidth : NaN);
-    expect(widthOf(outcome.candidates[0]!.pipeline)).toBeGreaterThan(widthOf(base));
+    expect(widthOf(outcome.candidates[0]!.model)).toBeGreaterThan(widthOf(base));
     expect((outcome.candidates[0]!.metrics.test as { coverage: number }).coverage).toBeGreaterThan(0.6);
   });
 });
@@ -278,17 +330,17 @@ describe('trees', () => {
     const base = await baseOf(wine, spec);
     const leaves = ({ estimator }: FittedPipeline) => (estimator.family === 'random_forest' ? estimator.trees.reduce((total, tree) => total + leavesOf(tree), 0) : NaN);
     const fewer = await optimised(base, wine, spec, { steps: [{ method: 'prune_trees', keep: 0.6 }] });
-    expect((fewer.candidates[0]!.pipeline as Trees).estimator.trees).toHaveLength(24);
+    expect((fewer.candidates[0]!.model as Trees).estimator.trees).toHaveLength(24);
     const pruned = await optimised(base, wine, spec, { steps: [{ method: 'prune_trees', keep: 0.3 }] });
     // Of forty trees twenty, with three of five leaves each; those that were left with one leaf become part of another.
-    expect(leaves(pruned.candidates[0]!.pipeline)).toBeLessThanOrEqual(Math.round(0.3 * leaves(base)));
-    expect(leaves(pruned.candidates[0]!.pipeline)).toBeGreaterThan(0.2 * leaves(base));
+    expect(leaves(pruned.candidates[0]!.model)).toBeLessThanOrEqual(Math.round(0.3 * leaves(base)));
+    expect(leaves(pruned.candidates[0]!.model)).toBeGreaterThan(0.2 * leaves(base));
     for (const outcome of [fewer, pruned]) expect(accuracy(outcome)).toBeGreaterThan(0.9);
     const distilled = await optimised(base, wine, spec, { steps: [{ method: 'distil', units: [16], temperature: 2, teacherShare: 0.7 }, { method: 'quantise', to: 'int8' }] });
-    expect(distilled.candidates[0]!.pipeline.estimator.family).toBe('dense');
+    expect(distilled.candidates[0]!.model.estimator.family).toBe('dense');
     expect(accuracy(distilled)).toBeGreaterThan(0.9);
     // All answers sum to 1 still.
-    const [answer] = await predict(pruned.candidates[0]!.pipeline, { ...wine, rows: 1, columns: wine.columns.map((column) => ({ ...column, values: column.values.slice(0, 1) })) as Table['columns'] });
+    const [answer] = await predict(pruned.candidates[0]!.model, { ...wine, rows: 1, columns: wine.columns.map((column) => ({ ...column, values: column.values.slice(0, 1) })) as Table['columns'] });
     expect((answer as { probabilities: number[] }).probabilities.reduce((total, p) => total + p, 0)).toBeCloseTo(1, 6);
   });
 });

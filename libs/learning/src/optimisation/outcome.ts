@@ -23,7 +23,7 @@ export interface OptimiseOptions {
 
 /** Candidates count from 0; `candidates` is how many there will be, as far as it is known. */
 export type OptimiseEvent =
-  | { type: 'started'; backend: Backend; candidates: number }
+  | { type: 'started'; candidates: number }
   | { type: 'candidate-started'; candidate: number; candidates: number; steps: OptimisationStep[] }
   | { type: 'candidate-finished'; candidate: number; loss: number | null; sizeBytes: number; predTimeMsP50: number | null; fitTimeSeconds: number }
   | { type: 'candidate-failed'; candidate: number; problem: Problem };
@@ -54,14 +54,14 @@ export interface LossBound {
   differing: number;
 }
 
-export interface OptimisedCandidate {
+export interface OptimisedCandidate<Model = FittedPipeline, Scores = Metrics> {
   /** none: the base */
   steps: OptimisationStep[];
-  pipeline: FittedPipeline;
+  model: Model;
   metrics: {
     /** On the rows that the choice is made by; null where none is made and the base has seen all rows but those to test on. */
-    validation: Metrics | null;
-    test: Metrics;
+    validation: Scores | null;
+    test: Scores;
   };
   /** The choosing rows' loss in points; null without such rows. */
   validationLoss: number | null;
@@ -78,11 +78,11 @@ export interface OptimisedCandidate {
   reason?: string;
 }
 
-export type OptimiseOutcome =
+export type OptimiseOutcome<Model = FittedPipeline, Scores = Metrics> =
   | {
       type: 'optimised';
-      base: OptimisedCandidate;
-      candidates: OptimisedCandidate[];
+      base: OptimisedCandidate<Model, Scores>;
+      candidates: OptimisedCandidate<Model, Scores>[];
       /** In `candidates`; null where none is both within the greatest loss and better by the target. */
       best: number | null;
       /** Where the rows that the choice is made by come from: held back from training as in the base's run, or half of the test rows (then test figures are of the other half). */

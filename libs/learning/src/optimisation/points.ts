@@ -20,26 +20,35 @@ const [fewestResamples, mostResamples] = [200, 1000];
 /** Scored rows in all: what a second or so allows. */
 const scoredRows = 4_000_000;
 
+/** A metric of some of the things that were answered, any of them more than once; null where it is undefined. */
+export type Figure = (places: Int32Array) => number | null;
+
 /**
- * The loss on these rows with its interval by the paired bootstrap (Efron & Tibshirani 1993, chapter 13: percentiles): rows are
- * drawn with replacement, and both models are scored on the same ones. Null where the metric is undefined.
+ * The loss on so many things that both models answered, with its interval by the paired bootstrap (Efron & Tibshirani 1993,
+ * chapter 13: percentiles): they are drawn with replacement, and both models are scored on the same ones. Null where the metric is undefined.
  */
-export function lossInterval(data: PreparedData, rows: Int32Array, base: Scores, own: Scores, metric: SelectionMetric, seed: number): LossInterval | null {
-  const drawn = Int32Array.from(rows.keys());
-  const lossOf = (places: Int32Array) => lossInPoints(metric, figureOf(data, rows, base, metric, places), figureOf(data, rows, own, metric, places));
+export function drawLoss(metric: SelectionMetric, count: number, seed: number, base: Figure, own: Figure): LossInterval | null {
+  const drawn = Int32Array.from({ length: count }, (_, place) => place);
+  const lossOf = (places: Int32Array) => lossInPoints(metric, base(places), own(places));
   const loss = lossOf(drawn);
   if (loss === null || !Number.isFinite(loss)) return null;
-  const resamples = Math.min(mostResamples, Math.max(fewestResamples, Math.floor(scoredRows / rows.length)));
+  const resamples = Math.min(mostResamples, Math.max(fewestResamples, Math.floor(scoredRows / count)));
   const random = createRandom(seed, 0xb007);
   const losses: number[] = [];
   for (let resample = 0; resample < resamples; resample++) {
-    for (let at = 0; at < drawn.length; at++) drawn[at] = random.below(rows.length);
+    for (let at = 0; at < drawn.length; at++) drawn[at] = random.below(count);
     const value = lossOf(drawn);
     if (value !== null && Number.isFinite(value)) losses.push(value);
   }
   losses.sort((a, b) => a - b);
   const at = (share: number) => losses[Math.min(losses.length - 1, Math.floor(share * losses.length))] ?? loss;
-  return { loss, lower: at((1 - coverage) / 2), upper: at((1 + coverage) / 2), coverage, rows: rows.length, resamples };
+  return { loss, lower: at((1 - coverage) / 2), upper: at((1 + coverage) / 2), coverage, rows: count, resamples };
+}
+
+/** The same of rows of a table. */
+export function lossInterval(data: PreparedData, rows: Int32Array, base: Scores, own: Scores, metric: SelectionMetric, seed: number): LossInterval | null {
+  const figure = (scores: Scores): Figure => (places) => figureOf(data, rows, scores, metric, places);
+  return drawLoss(metric, rows.length, seed, figure(base), figure(own));
 }
 
 const byProbabilities: ReadonlySet<SelectionMetric> = new Set(['rocAuc', 'prAuc', 'logLoss', 'brier']);

@@ -17,13 +17,45 @@ export const largestLevel = 64;
 const calibrationRows = 512;
 const calibrationPictures = 128;
 
+/** What float16 is for: weights, and of nearest neighbours the rows. */
+export type Halved = Network | PipelineOf<'knn'> | PipelineOf<'linear'>;
+
 /** Weights in float16, rounded to the nearest (IEEE 754); of nearest neighbours the rows. */
-export function toFloat16(pipeline: Network | PipelineOf<'knn'>): Network | PipelineOf<'knn'> {
+export function toFloat16(pipeline: Halved): Halved {
   const { estimator } = pipeline;
+  if (estimator.family === 'linear') {
+    const scales = weightScales(estimator.kernel, estimator.bias.length);
+    const kernel = estimator.kernel.map((weight, at) => roundToFloat16(weight / scales[at % scales.length]!) * scales[at % scales.length]!);
+    return { ...pipeline, estimator: { ...estimator, kernel, storage: 'float16' } };
+  }
   if (estimator.family === 'knn') return { ...pipeline, estimator: { ...estimator, rows: estimator.rows.map(roundToFloat16), storage: 'float16' } };
   const half = <Layer extends { kernel: Float32Array }>(layer: Layer) => ({ ...layer, kernel: layer.kernel.map(roundToFloat16), storage: { type: 'float16' as const } });
   if (estimator.family === 'dense') return { ...pipeline, estimator: { ...estimator, layers: estimator.layers.map(half) } };
   return { ...pipeline, estimator: { ...estimator, layers: estimator.layers.map(half), head: half(estimator.head) } };
+}
+
+/**
+ * By output, the power of two by which weights [cells, outputs] are divided before they become float16: they are in the unit of the
+ * target, whatever that is. The largest then lies between 2^14 and 2^15.
+ */
+function weightScales(kernel: Float64Array, outputs: number): Float64Array {
+  const largest = new Float64Array(outputs);
+  kernel.forEach((weight, at) => (largest[at % outputs] = Math.max(largest[at % outputs]!, Math.abs(weight))));
+  return largest.map((size) => (size > 0 ? 2 ** (Math.ceil(Math.log2(size)) - 15) : 1));
+}
+
+/** The rows of nearest neighbours in eight bits: of each column, 256 steps from its lowest value to its highest. */
+export function rowsToInt8(pipeline: PipelineOf<'knn'>): PipelineOf<'knn'> {
+  const { estimator } = pipeline;
+  const { rows, width } = estimator;
+  const [lows, highs] = [new Float64Array(width).fill(Infinity), new Float64Array(width).fill(-Infinity)];
+  rows.forEach((value, at) => {
+    lows[at % width] = Math.min(lows[at % width]!, value);
+    highs[at % width] = Math.max(highs[at % width]!, value);
+  });
+  const scales = lows.map((low, cell) => (highs[cell]! - low) / 255 || 1);
+  const kept = rows.map((value, at) => Math.round((value - lows[at % width]!) / scales[at % width]!) * scales[at % width]! + lows[at % width]!);
+  return { ...pipeline, estimator: { ...estimator, rows: kept, storage: { scales, lows } } };
 }
 
 /** Ties to even; what is too large becomes the largest, 65504. */

@@ -5,15 +5,21 @@ export type ScoreRule =
   /** as for somebody unknown */
   | { type: 'popularity' }
   /** users · items + bias */
-  | { type: 'factors'; rank: number; /** [users, rank] */ users: Float32Array; /** [items, rank] */ items: Float32Array; /** [items] */ bias: Float32Array }
+  | { type: 'factors'; rank: number; /** [users, rank] */ users: Float32Array; /** [items, rank] */ items: Float32Array; /** [items] */ bias: Float32Array; storage?: EmbeddingStorage }
   /** the sum of similarities to what the user had */
   | { type: 'neighbours'; count: number; /** [items, count]; `items` where there is none */ neighbours: Int32Array; /** [items, count] */ similarities: Float32Array }
   /** (identity + relu(features · hidden + hiddenBias) · output), brought to length 1, · items + bias */
   | {
       type: 'towers'; rank: number; /** [users, rank] */ identities: Float32Array; /** [items, rank] */ items: Float32Array; /** [items] */ bias: Float32Array;
       codes: FeatureCode[]; width: number; /** [users, width] */ features: Float32Array;
-      units: number; /** [width, units] */ hidden: Float32Array; /** [units] */ hiddenBias: Float32Array; /** [units, rank] */ output: Float32Array;
+      units: number; /** [width, units] */ hidden: Float32Array; /** [units] */ hiddenBias: Float32Array; /** [units, rank] */ output: Float32Array; storage?: EmbeddingStorage;
     };
+
+/**
+ * How the rows of users and items (of towers also their identities and features) are kept where that is not float32: in float16, or
+ * as whole numbers from -127 to 127 times the scale of each row, by table. The tables themselves always hold the values that they stand for.
+ */
+export type EmbeddingStorage = 'float16' | { users: Float32Array; items: Float32Array; /** none of factors */ features: Float32Array };
 
 /** A recommender that was learned: everything that answering needs, as plain data. */
 export interface FittedRecommender {

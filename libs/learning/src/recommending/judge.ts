@@ -21,7 +21,8 @@ const mostJudged = 5000;
 const mostSampled = 8;
 const mostShown = 12;
 
-interface Judging {
+/** What recommendations are judged by. */
+export interface Judging {
   set: InteractionSet;
   parts: HoldOut;
   isExplicit: boolean;
@@ -43,15 +44,24 @@ export interface Judgement {
  */
 export async function judge(recommender: FittedRecommender, judging: Judging): Promise<Judgement | null> {
   const { parts } = judging;
-  const validation = parts.validation.itemOf.length > 0 ? await score(recommender, judging, 'validation') : undefined;
+  const validation = parts.validation.itemOf.length > 0 ? await judgePart(recommender, judging, 'validation') : undefined;
   if (validation === null) return null;
-  const test = await score(recommender, judging, 'test');
+  const test = await judgePart(recommender, judging, 'test');
   return test && { validation: validation?.metrics ?? null, test: test.metrics, sample: test.sample };
 }
 
-async function score(
-  recommender: FittedRecommender, { set, parts, isExplicit, seed, pacer }: Judging, part: 'validation' | 'test',
-): Promise<{ metrics: RecommendationMetrics; sample: RecommendationSample[] } | null> {
+/** A part of what users had, judged user by user. */
+export interface JudgedPart {
+  metrics: RecommendationMetrics;
+  sample: RecommendationSample[];
+  /** by user */
+  lists: JudgedList[];
+  /** by user: of the ratings that were held out, how many and how far off */
+  errors: { squares: number; absolutes: number; ratings: number }[];
+}
+
+/** One part of `judge`. Null when the pacer said stop. */
+export async function judgePart(recommender: FittedRecommender, { set, parts, isExplicit, seed, pacer }: Judging, part: 'validation' | 'test'): Promise<JudgedPart | null> {
   const held = parts[part];
   const before = part === 'test' ? [parts.train, parts.validation] : [parts.train];
   const mean = meanOf(parts.train);
@@ -59,6 +69,7 @@ async function score(
   const scores = new Float32Array(set.itemNames.length);
   const lists: JudgedList[] = [];
   const sample: RecommendationSample[] = [];
+  const errors: JudgedPart['errors'] = [];
   let [squares, absolutes, ratings] = [0, 0, 0];
   for (const user of tested) {
     if (!(await pacer.mayContinue())) return null;
@@ -69,13 +80,16 @@ async function score(
     }
     const recommended = bestItems(scores, isOut, recommender.topN);
     const relevant = new Set<number>();
+    const own = { squares: 0, absolutes: 0, ratings: 0 };
     for (let at = held.starts[user]!; at < held.starts[user + 1]!; at++) {
       const [item, strength] = [held.itemOf[at]!, held.strengths[at]!];
       if (!isExplicit || strength >= mean) relevant.add(item);
       const error = scores[item]! - strength;
       [squares, absolutes, ratings] = [squares + error * error, absolutes + Math.abs(error), ratings + 1];
+      Object.assign(own, { squares: own.squares + error * error, absolutes: own.absolutes + Math.abs(error), ratings: own.ratings + 1 });
     }
     lists.push({ recommended, relevant });
+    errors.push(own);
     if (sample.length < mostSampled) {
       const names = (items: Int32Array) => Array.from(items, (item) => set.itemNames[item]!);
       sample.push({
@@ -86,8 +100,8 @@ async function score(
       });
     }
   }
-  const errors = isExplicit ? { rmse: Math.sqrt(squares / ratings), mae: absolutes / ratings } : { rmse: null, mae: null };
-  return { metrics: { ...scoreLists(lists, recommender.topN, scores.length), ...errors }, sample };
+  const means = isExplicit ? { rmse: Math.sqrt(squares / ratings), mae: absolutes / ratings } : { rmse: null, mae: null };
+  return { metrics: { ...scoreLists(lists, recommender.topN, scores.length), ...means }, sample, lists, errors };
 }
 
 /** Those of whom something is held out, all or some. The order is drawn, so that the first ones are a fair sample. */

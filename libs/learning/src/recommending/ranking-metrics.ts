@@ -32,27 +32,34 @@ export function scoreLists(lists: readonly JudgedList[], topN: number, items: nu
   const sums = { ndcg: 0, hitRate: 0, recallAtN: 0, mrr: 0 };
   const shown = new Set<number>();
   let users = 0;
-  for (const { recommended, relevant } of lists) {
-    let [gain, hits, first] = [0, 0, 0];
-    for (let at = 0; at < Math.min(topN, recommended.length); at++) {
-      shown.add(recommended[at]!);
-      if (!relevant.has(recommended[at]!)) continue;
-      gain += 1 / Math.log2(at + 2);
-      hits += 1;
-      first ||= at + 1;
-    }
-    if (relevant.size === 0) continue;
+  for (const list of lists) {
+    for (let at = 0; at < Math.min(topN, list.recommended.length); at++) shown.add(list.recommended[at]!);
+    const own = scoreList(list, topN);
+    if (!own) continue;
     users += 1;
-    let best = 0;
-    for (let at = 0; at < Math.min(topN, relevant.size); at++) best += 1 / Math.log2(at + 2);
-    sums.ndcg += gain / best;
-    sums.hitRate += hits > 0 ? 1 : 0;
-    sums.recallAtN += hits / relevant.size;
-    sums.mrr += first > 0 ? 1 / first : 0;
+    sums.ndcg += own.ndcg;
+    sums.hitRate += own.hitRate;
+    sums.recallAtN += own.recallAtN;
+    sums.mrr += own.mrr;
   }
   const mean = (sum: number) => (users > 0 ? sum / users : null);
   return {
     type: 'recommendation', users, topN, coverage: shown.size / items,
     ndcg: mean(sums.ndcg), hitRate: mean(sums.hitRate), recallAtN: mean(sums.recallAtN), mrr: mean(sums.mrr),
   };
+}
+
+/** Of one user; null where nothing counts as relevant. */
+export function scoreList({ recommended, relevant }: JudgedList, topN: number): { ndcg: number; hitRate: number; recallAtN: number; mrr: number } | null {
+  if (relevant.size === 0) return null;
+  let [gain, hits, first] = [0, 0, 0];
+  for (let at = 0; at < Math.min(topN, recommended.length); at++) {
+    if (!relevant.has(recommended[at]!)) continue;
+    gain += 1 / Math.log2(at + 2);
+    hits += 1;
+    first ||= at + 1;
+  }
+  let best = 0;
+  for (let at = 0; at < Math.min(topN, relevant.size); at++) best += 1 / Math.log2(at + 2);
+  return { ndcg: gain / best, hitRate: hits > 0 ? 1 : 0, recallAtN: hits / relevant.size, mrr: first > 0 ? 1 / first : 0 };
 }

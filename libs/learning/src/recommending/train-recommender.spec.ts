@@ -1,8 +1,9 @@
 import { parseTrainingSpec } from '@millrace/configuration';
 import * as tf from '@tensorflow/tfjs';
 import { selectBackend } from '../backend.ts';
+import { optimiseRecommender } from '../optimisation/optimise-recommender.ts';
 import { createRandom } from '../random.ts';
-import { recommend } from './fitted-recommender.ts';
+import { type FittedRecommender, recommend } from './fitted-recommender.ts';
 import type { RecommendationTable } from './interactions.ts';
 import { type RecommenderEvent, trainRecommender, type TrainRecommenderOptions } from './train-recommender.ts';
 
@@ -155,4 +156,41 @@ describe('rows', () => {
     const outcome = await trainRecommender({ table: { ...table, ...change }, spec: specOf({ timeColumn: 'at' }) });
     expect(outcome).toMatchObject({ type: 'invalid', problems: [{ message: expect.stringMatching(message), remedy: expect.stringMatching(/./) }] });
   });
+});
+
+test.each(['matrix_factorisation', 'two_tower'] as const)('a %s keeps its vectors in fewer bits, judged by what was held out when it was trained', async (family) => {
+  const block = family === 'two_tower' ? withFeatures : { models: [{ family, factors: 4, iterations: 8 }] };
+  const rows = family === 'two_tower' ? described : table;
+  const spec = specOf({ timeColumn: 'at', ...block });
+  const outcome = await train(block, { table: rows });
+  const trial = outcome.trials[0]!;
+  // Stands for packaging, which this lib does not know.
+  const bytes = ({ rule }: FittedRecommender) => ('storage' in rule && rule.storage ? (rule.storage === 'float16' ? 2 : 1) : 4);
+  const appraise = async (recommender: FittedRecommender) => ({ predTimeMsP50: 1, sizeBytes: bytes(recommender), sizeGzBytes: 1 });
+  const ask = (optimisation: object, base = trial.recommender, more: object = {}) =>
+    optimiseRecommender({ base, table: rows, spec, settings: spec.recommendation!.models[0]!, optimisation: { base: 'ver_1', ...optimisation }, appraise, ...more });
+  const found = await ask({ target: 'SIZE', maxLoss: 5 });
+  if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
+  // Learned again from the training part it is the one that the leaderboard shows.
+  expect(found.base.metrics).toEqual({ validation: trial.metrics.validation, test: trial.metrics.test });
+  expect(found.candidates.map(({ steps }) => steps)).toEqual([[{ method: 'quantise', to: 'int8' }], [{ method: 'quantise', to: 'float16' }]]);
+  expect(found).toMatchObject({ best: 0, chosenOn: 'validation', candidates: [{ interval: { rows: 60, coverage: 0.95 } }, { reason: 'Another one within the greatest loss is smaller.' }] });
+  for (const { metrics, interval, model, bound } of found.candidates) {
+    expect(interval!.loss).toBeCloseTo(100 * (trial.metrics.test.ndcg! - metrics.test.ndcg!), 9);
+    expect(bound!.atMost!).toBeGreaterThanOrEqual(interval!.loss);
+    expect(model.seen).toEqual(trial.recommender.seen);
+    // What is published has vectors of all pairs, rounded: nearly the same scores, in steps.
+    const scores = (one: FittedRecommender) => recommend(one, { user: 'u1' }).scores;
+    scores(model).forEach((score, at) => expect(Math.abs(score - scores(trial.recommender)[at]!)).toBeLessThan(0.03));
+    if (model.rule.type === 'neighbours' || model.rule.type === 'popularity') throw new Error('It has vectors');
+    const { items, rank, storage } = model.rule;
+    if (typeof storage === 'object') items.forEach((value, at) => expect(Math.fround(Math.round(value / storage.items[Math.floor(at / rank)]!) * storage.items[Math.floor(at / rank)]!)).toBe(value));
+    else expect(storage).toBe('float16');
+  }
+  // Coarse rounding costs: what one asks for is shown to cost no more than is allowed, or refused.
+  expect(await ask({ steps: [{ method: 'quantise', to: 'int8' }], maxLoss: 0 })).toMatchObject({ type: 'optimised', candidates: [{}] });
+  expect(await ask({ steps: [{ method: 'quantise', to: 'float16' }] }, found.candidates[0]!.model)).toMatchObject({ type: 'invalid', problems: [{ field: 'base', message: expect.stringMatching(/fewer bits already/) }] });
+  expect(await ask({ steps: [{ method: 'prune', sparsity: 0.5 }] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method' }] });
+  expect(await ask({ target: 'SIZE' }, { ...trial.recommender, items: ['other'] })).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });
+  expect(await ask({ target: 'SIZE' }, trial.recommender, { signal: AbortSignal.abort() })).toEqual({ type: 'cancelled' });
 });

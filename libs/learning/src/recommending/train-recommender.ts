@@ -154,7 +154,8 @@ async function tryCandidate({ options, set, parts, candidate, model, progress, s
   return final.type === 'unfit' ? { type: 'failed', problem: final.problem } : { type: 'finished', judgement: current.judged.judgement, rule: final.rule, seconds: current.seconds };
 }
 
-function fittedRecommender(spec: TrainingSpec, set: InteractionSet, pairs: Interactions, family: RecommenderFamilyName, rule: ScoreRule): FittedRecommender {
+/** Of what was learned from these pairs. */
+export function fittedRecommender(spec: TrainingSpec, set: InteractionSet, pairs: Interactions, family: RecommenderFamilyName, rule: ScoreRule): FittedRecommender {
   const { userColumn, itemColumn, topN, excludeSeen, feedback } = spec.recommendation!;
   const items = pairs.itemOf.slice();
   for (let user = 0; user < pairs.users; user++) items.subarray(pairs.starts[user], pairs.starts[user + 1]).sort();

@@ -1,5 +1,5 @@
 import { optimisationOf, type VersionOptimisation } from '@millrace/registry';
-import { optimisationOfRun, type RunOptimisation, suitingMethods } from '@millrace/training';
+import { optimisationOfRun, type RunOptimisation, suitingMethods, suitingPrecisions } from '@millrace/training';
 import { builder } from '../../schema-builder.ts';
 
 export const targetEnum = builder.enumType('OptimisationTarget', {
@@ -10,13 +10,13 @@ export const targetEnum = builder.enumType('OptimisationTarget', {
 export const methodEnum = builder.enumType('OptimisationMethod', {
   description: 'What can be done to a model.',
   values: {
-    PRUNE: { value: 'prune', description: 'Small weights of a network become 0 while the others learn on: it packs smaller.' },
+    PRUNE: { value: 'prune', description: 'Small weights of a network become 0 while the others learn on: it packs smaller. A linear model stops looking at what moves its answers least.' },
     PRUNE_UNITS: { value: 'prune_units', description: 'Whole units or filters of a network go: smaller and faster.' },
-    QUANTISE: { value: 'quantise', description: 'Weights in fewer bits; int8 is computed in whole numbers.' },
+    QUANTISE: { value: 'quantise', description: 'Weights in fewer bits; int8 of networks is computed in whole numbers.' },
     CLUSTER: { value: 'cluster', description: 'The weights of a layer share few values.' },
     DISTIL: { value: 'distil', description: 'A small dense network learns the answers of the model.' },
     CONDENSE: { value: 'condense', description: 'Of nearest neighbours: few prototypes stand for all rows.' },
-    PRUNE_TREES: { value: 'prune_trees', description: 'Of trees: questions that change little go.' },
+    PRUNE_TREES: { value: 'prune_trees', description: 'Of trees: questions that change little go; of an isolation forest, whole trees.' },
     MERGE_TREES: { value: 'merge_trees', description: 'Of trees: equal ones become one.' },
   },
 });
@@ -80,8 +80,14 @@ builder.prismaObjectFields('ModelVersion', (t) => ({
   optimisationMethods: t.field({
     type: [methodEnum],
     description: 'What can be done to it by compressModel, if it is READY; none where it cannot be optimised, also not by optimizeModel.',
-    select: { family: true, source: true, model: { select: { task: true } }, run: { select: { spec: true } } },
+    select: { family: true, source: true, optimisation: true, model: { select: { task: true } }, run: { select: { spec: true } } },
     resolve: (version) => [...suitingMethods(version)],
+  }),
+  optimisationPrecisions: t.field({
+    type: [precisionEnum],
+    description: 'What QUANTISE can keep it in, the smallest first; none where that does not suit.',
+    select: { family: true, source: true, optimisation: true, model: { select: { task: true } }, run: { select: { spec: true } } },
+    resolve: (version) => suitingPrecisions(version),
   }),
   optimisation: t.field({
     type: versionOptimisation,

@@ -4,7 +4,7 @@ import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { CheckField, SelectField, TextField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { CompressModelDocument, OptimizeModelDocument, type CompressionStepInput, type OptimisationMethod, type OptimisationTarget } from '../../gql/graphql.ts';
+import { CompressModelDocument, OptimizeModelDocument, type CompressionStepInput, type OptimisationMethod, type OptimisationTarget, type WeightPrecision } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 
@@ -22,7 +22,7 @@ const keep = (value: string): Setting => ({ name: 'keep', label: 'Share that sta
 const methods: { method: OptimisationMethod; label: string; hint: string; setting: Setting | null }[] = [
   { method: 'DISTIL', label: 'Distil', hint: 'A small network learns the answers of this model.', setting: { name: 'units', label: 'Units of each hidden layer', value: '16' } },
   { method: 'PRUNE_UNITS', label: 'Prune units', hint: 'Whole units or filters go: smaller and faster.', setting: keep('0.5') },
-  { method: 'PRUNE', label: 'Prune weights', hint: 'Small weights become 0: it packs smaller.', setting: { name: 'sparsity', label: 'Share that becomes 0', value: '0.8' } },
+  { method: 'PRUNE', label: 'Prune weights', hint: 'Small weights become 0: a network packs smaller, a linear model no longer looks at them.', setting: { name: 'sparsity', label: 'Share that becomes 0', value: '0.8' } },
   { method: 'CONDENSE', label: 'Condense', hint: 'Few prototypes stand for all rows.', setting: keep('0.2') },
   { method: 'PRUNE_TREES', label: 'Prune trees', hint: 'Questions that change little go.', setting: keep('0.5') },
   { method: 'MERGE_TREES', label: 'Merge trees', hint: 'Equal trees become one; answers stay as they are.', setting: null },
@@ -31,7 +31,7 @@ const methods: { method: OptimisationMethod; label: string; hint: string; settin
 ];
 
 interface OptimiseDialogProps {
-  version: { id: string; number: number; optimisationMethods: readonly OptimisationMethod[] };
+  version: { id: string; number: number; optimisationMethods: readonly OptimisationMethod[]; optimisationPrecisions: readonly WeightPrecision[] };
   isOpen: boolean;
   onClose(): void;
 }
@@ -45,7 +45,7 @@ export function OptimiseDialog({ version, isOpen, onClose }: OptimiseDialogProps
   const optimise = useVerb(OptimizeModelDocument);
   const compress = useVerb(CompressModelDocument);
   const { refusal } = aim === 'STEPS' ? compress : optimise;
-  const offered = methods.filter(({ method }) => version.optimisationMethods.includes(method));
+  const offered = methods.filter(({ method }) => version.optimisationMethods.includes(method)).map((one) => ({ ...one, setting: one.setting && suited(one.setting, version.optimisationPrecisions) }));
   const steps = stepsOf(chosen);
 
   async function submit(event: FormEvent) {
@@ -95,6 +95,12 @@ export function OptimiseDialog({ version, isOpen, onClose }: OptimiseDialogProps
       </form>
     </Dialog>
   );
+}
+
+/** A family may be kept in one precision only. */
+function suited(setting: Setting, precisions: readonly WeightPrecision[]): Setting {
+  const choices = setting.name === 'to' ? setting.choices?.filter(({ value }) => precisions.includes(value as WeightPrecision)) : undefined;
+  return choices?.[0] ? { ...setting, choices, value: choices[0].value } : setting;
 }
 
 function SettingField({ setting: { label, choices }, value, onValue }: { setting: Setting; value: string; onValue(value: string): void }) {

@@ -2,7 +2,7 @@ import { Card } from '../../design/card.tsx';
 import { Figure } from '../../design/facts.tsx';
 import { formatCount, formatNumber } from '../../design/format.ts';
 import type { OptimisedFieldsFragment } from '../../gql/graphql.ts';
-import { signed, stepsText } from '../training/optimisation-view.tsx';
+import { signed, sizeWords, stepsText, timeWords } from '../training/optimisation-view.tsx';
 
 /** What a version was made from, how, and what that gained and cost. */
 export function OptimisedCard({ number, optimisation }: { number: number; optimisation: OptimisedFieldsFragment }) {
@@ -12,8 +12,8 @@ export function OptimisedCard({ number, optimisation }: { number: number; optimi
   return (
     <Card title={`Version ${number} was made from version ${parentNumber}`} description={summaryOf(optimisation)}>
       <div className="grid grid-cols-2 gap-6 lg:grid-cols-4">
-        <Figure label="Size" value={times(sizeRatio)} note={`smaller; ${times(sizeGzRatio)} compressed`} />
-        <Figure label="Time for one row" value={times(latencyRatio)} note="faster, median to median" />
+        <Figure label="Size" value={times(sizeRatio)} note={`${wordOf(sizeRatio, sizeWords)}; ${times(sizeGzRatio)} ${wordOf(sizeGzRatio, sizeWords)} compressed`} />
+        <Figure label="Time for one row" value={times(latencyRatio)} note={`${wordOf(latencyRatio, timeWords)}, median to median`} />
         <Figure label="Points" value={loss == null ? '–' : signed(-loss)} note={interval} />
         <Figure label={metric} value={formatNumber(score)} note={`parent ${formatNumber(parentScore)}`} />
       </div>
@@ -28,10 +28,17 @@ export function OptimisedCard({ number, optimisation }: { number: number; optimi
 /** `4.1× smaller, 1.8× faster, −0.2 points` */
 export function summaryOf({ sizeRatio, latencyRatio, loss }: Pick<OptimisedFieldsFragment, 'sizeRatio' | 'latencyRatio' | 'loss'>): string {
   return [
-    ...(sizeRatio == null ? [] : [sizeRatio >= 1 ? `${times(sizeRatio)} smaller` : `${times(1 / sizeRatio)} larger`]),
-    ...(latencyRatio == null ? [] : [latencyRatio >= 1 ? `${times(latencyRatio)} faster` : `${times(1 / latencyRatio)} slower`]),
+    ...(sizeRatio == null ? [] : [`${times(sizeRatio)} ${wordOf(sizeRatio, sizeWords)}`]),
+    ...(latencyRatio == null ? [] : [`${times(latencyRatio)} ${wordOf(latencyRatio, timeWords)}`]),
     ...(loss == null ? [] : [`${signed(-loss)} points`]),
   ].join(', ');
 }
 
-const times = (ratio: number | null | undefined): string => (ratio == null ? '–' : `${ratio.toFixed(ratio < 10 ? 1 : 0)}×`);
+/** However many times it became smaller, or larger. */
+function times(ratio: number | null | undefined): string {
+  if (ratio == null) return '–';
+  const most = Math.max(ratio, 1 / ratio);
+  return `${most.toFixed(most < 10 ? 1 : 0)}×`;
+}
+
+const wordOf = (ratio: number | null | undefined, [less, more]: typeof sizeWords): string => (ratio != null && ratio < 1 ? more : less);

@@ -3,7 +3,7 @@ import { Facts } from '../../design/facts.tsx';
 import { formatBytes, formatNumber } from '../../design/format.ts';
 import { Notice } from '../../design/notice.tsx';
 import type { Trial } from './leaderboard.tsx';
-import { pointsText, stepsText } from './optimisation-view.tsx';
+import { changeText, pointsText, sizeWords, stepsText, timeWords } from './optimisation-view.tsx';
 
 interface Cost {
   sizeBytes: number;
@@ -40,9 +40,9 @@ export function CompressionCards({ trials }: { trials: readonly Trial[] }) {
         <Card title="Compression" description={stepsText(steps)}>
           <Facts
             facts={[
-              ['Size', changed(formatBytes(uncompressedCost.sizeBytes), formatBytes(cost.sizeBytes), uncompressedCost.sizeBytes, cost.sizeBytes)],
-              ['Packed size', changed(formatBytes(uncompressedCost.sizeGzBytes), formatBytes(cost.sizeGzBytes), uncompressedCost.sizeGzBytes, cost.sizeGzBytes)],
-              ['Time for one row', changed(`${formatNumber(uncompressedCost.predTimeMsP50)} ms`, `${formatNumber(cost.predTimeMsP50)} ms`, uncompressedCost.predTimeMsP50, cost.predTimeMsP50)],
+              ['Size', changed(formatBytes(uncompressedCost.sizeBytes), formatBytes(cost.sizeBytes), uncompressedCost.sizeBytes, cost.sizeBytes, sizeWords)],
+              ['Packed size', changed(formatBytes(uncompressedCost.sizeGzBytes), formatBytes(cost.sizeGzBytes), uncompressedCost.sizeGzBytes, cost.sizeGzBytes, sizeWords)],
+              ['Time for one row', changed(`${formatNumber(uncompressedCost.predTimeMsP50)} ms`, `${formatNumber(cost.predTimeMsP50)} ms`, uncompressedCost.predTimeMsP50, cost.predTimeMsP50, timeWords)],
               ['Score', `${formatNumber(uncompressedScore)} → ${formatNumber(score)}`],
               ['Points', loss ? `${pointsText(loss)} on ${loss.rows} rows` : '–'],
               ['Lost at most', bound?.atMost == null ? 'too few rows to tell' : `${formatNumber(Math.max(0, bound.atMost))} points, where ${formatNumber(maxLoss)} are allowed`],
@@ -54,7 +54,8 @@ export function CompressionCards({ trials }: { trials: readonly Trial[] }) {
   );
 }
 
-/** `12 kB → 4 kB · 3.0×` */
-function changed(before: string, now: string, from: number | null, to: number | null): string {
-  return from && to ? `${before} → ${now} · ${(from / to).toFixed(1)}×` : `${before} → ${now}`;
+/** `12 kB → 4 kB · 3.0× smaller` */
+function changed(before: string, now: string, from: number | null, to: number | null, words: Parameters<typeof changeText>[2]): string {
+  const change = changeText(from, to, words);
+  return change === null ? `${before} → ${now}` : `${before} → ${now} · ${change}`;
 }

@@ -40,7 +40,7 @@ describe('the candidates of an optimisation', () => {
     fireEvent.click(screen.getByRole('button', { name: 'Distil (units 8–4)' }));
     expect(asked).toEqual([2]);
     expect(screen.getByText('−3.1 (−3.6 to −2.6)')).toBeTruthy();
-    expect(screen.getByText('20.0 kB · 4.0×')).toBeTruthy();
+    expect(screen.getByText('20.0 kB · 4.0× smaller')).toBeTruthy();
   });
 
   it('are all that is shown of a run that has only begun', () => {
@@ -62,7 +62,11 @@ describe('a compression after the training', () => {
 
   it('is shown beside the uncompressed model, with the warning where it is not the version', () => {
     render(<CompressionCards trials={[trials[0]!, { ...trials[1]!, metrics: { compression } }]} />);
-    for (const text of ['Compress less.', '80.0 kB → 20.0 kB · 4.0×', '−0.20 (−0.90 to +0.40) on 120 rows', '1.4 points, where 0.5 are allowed']) expect(screen.getByText(text)).toBeTruthy();
+    for (const text of ['Compress less.', '80.0 kB → 20.0 kB · 4.0× smaller', '−0.20 (−0.90 to +0.40) on 120 rows', '1.4 points, where 0.5 are allowed']) expect(screen.getByText(text)).toBeTruthy();
+    cleanup();
+    const grown = { ...compression, cost: { ...cost(100_000), predTimeMsP50: 0.2 }, warning: null };
+    render(<CompressionCards trials={[{ ...trials[1]!, metrics: { compression: grown } }]} />);
+    for (const text of ['80.0 kB → 100 kB · 1.3× larger', '0.1 ms → 0.2 ms · 2.0× slower']) expect(screen.getByText(text)).toBeTruthy();
     cleanup();
     expect(render(<CompressionCards trials={trials} />).container.innerHTML).toBe('');
   });

@@ -99,9 +99,9 @@ function CandidateTable({ candidates, chosen, onChoose }: { candidates: readonly
         { header: 'Family', className: 'whitespace-nowrap', cell: ({ trial }) => familyName(trial.family) },
         { header: 'score_test', hint: 'The score that is compared, on the test rows', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => formatNumber(trial.scoreTest) },
         { header: 'Points', hint: 'Against the base; with its 95 % confidence interval', align: 'right', className: 'whitespace-nowrap', cell: ({ steps, measured: { loss } }) => (steps.length === 0 || !loss ? '–' : pointsText(loss)) },
-        { header: 'size_bytes', hint: 'Size of the package', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatBytes(trial.sizeBytes), base?.sizeBytes, trial.sizeBytes) },
-        { header: 'size_gz', hint: 'Size of the package, compressed', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatBytes(trial.sizeGzBytes), base?.sizeGzBytes, trial.sizeGzBytes) },
-        { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatNumber(trial.predTimeMsP50), base?.predTimeMsP50, trial.predTimeMsP50) },
+        { header: 'size_bytes', hint: 'Size of the package', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatBytes(trial.sizeBytes), base?.sizeBytes, trial.sizeBytes, sizeWords) },
+        { header: 'size_gz', hint: 'Size of the package, compressed', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatBytes(trial.sizeGzBytes), base?.sizeGzBytes, trial.sizeGzBytes, sizeWords) },
+        { header: 'pred_time_ms_p50', hint: 'Median time for one row', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => withRatio(formatNumber(trial.predTimeMsP50), base?.predTimeMsP50, trial.predTimeMsP50, timeWords) },
         { header: 'fit_time_s', hint: 'Time to make it', align: 'right', className: 'whitespace-nowrap', cell: ({ trial }) => formatNumber(trial.fitTimeSeconds) },
       ]}
     />
@@ -117,10 +117,22 @@ function candidateOf(trial: Trial): Candidate | null {
 /** Whether a run made a version from another, as its leaderboard tells. */
 export const isCandidate = (trial: Trial): boolean => candidateOf(trial) !== null;
 
-/** `1.2 kB · 4.1×` of what is smaller than the base. */
-function withRatio(text: string, before: number | string | null | undefined, now: number | string | null | undefined): string {
-  if (before == null || now == null || Number(now) === 0 || Number(before) === Number(now)) return text;
-  return `${text} · ${(Number(before) / Number(now)).toFixed(1)}×`;
+/** `1.2 kB · 4.1× smaller`, or larger, against the base. */
+function withRatio(text: string, before: number | string | null | undefined, now: number | string | null | undefined, words: ChangeWords): string {
+  const change = changeText(before, now, words);
+  return change === null ? text : `${text} · ${change}`;
+}
+
+type ChangeWords = readonly [less: string, more: string];
+export const sizeWords: ChangeWords = ['smaller', 'larger'];
+export const timeWords: ChangeWords = ['faster', 'slower'];
+
+/** `4.1× smaller` or `1.3× larger`, whichever it became; null where that is nothing to speak of. */
+export function changeText(before: number | string | null | undefined, now: number | string | null | undefined, [less, more]: ChangeWords): string | null {
+  const [from, to] = [Number(before ?? 0), Number(now ?? 0)];
+  if (!(from > 0) || !(to > 0)) return null;
+  const ratio = (Math.max(from, to) / Math.min(from, to)).toFixed(1);
+  return ratio === '1.0' ? null : `${ratio}× ${to < from ? less : more}`;
 }
 
 /** `−0.2 (−0.9 to +0.4)`: less is worse. */

@@ -1,0 +1,48 @@
+import type { RecommendationModelSettings } from '@millrace/configuration';
+import { type Appraisal, type FittedRecommender, optimiseRecommender } from '@millrace/learning';
+import { buildRecommenderPackage, loadModel, readRecommender } from '@millrace/packaging';
+import type { OptimisationGrounds } from './optimisation-run.ts';
+import type { OptimisedSubject } from './optimised-subject.ts';
+import { compareRecommendations, readRecommendationTable } from './recommendation-run.ts';
+import { timeOneRow } from './time-one-row.ts';
+
+/** A recommender of vectors. */
+export async function recommenderSubject({ job, wanted, files, signal }: OptimisationGrounds): Promise<OptimisedSubject<FittedRecommender>> {
+  const base = readRecommender(files);
+  if (base.type === 'unreadable') return base;
+  const { recommender } = base;
+  const table = await readRecommendationTable(job);
+  const parameters = parametersIn(files);
+  return {
+    type: 'readable',
+    family: recommender.family,
+    familyOf: ({ family }) => family,
+    optimise: (onEvent) => optimiseRecommender({ base: recommender, table, spec: job.spec, settings: settingsOf(job.spec.recommendation!.models, recommender.family, parameters), optimisation: wanted, signal, appraise, onEvent }),
+    pack: buildRecommenderPackage,
+    compare: compareRecommendations,
+    lineage: { parameters },
+  };
+}
+
+async function appraise(recommender: FittedRecommender): Promise<Appraisal> {
+  const { files, sizeBytes, gzipBytes } = buildRecommenderPackage(recommender, { metrics: {}, lineage: {} });
+  const model = await loadModel(files);
+  try {
+    return { predTimeMsP50: await timeOneRow(model, { [recommender.user]: recommender.users[0]! }), sizeBytes, sizeGzBytes: gzipBytes };
+  } finally {
+    await model.close();
+  }
+}
+
+/** As the run that trained it noted them. */
+function parametersIn(files: ReadonlyMap<string, Uint8Array>): object {
+  const lineage = JSON.parse(Buffer.from(files.get('lineage.json')!).toString()) as { parameters?: object };
+  return lineage.parameters ?? {};
+}
+
+/** Which of the candidates of the configuration it was: those of one family differ by their parameters. */
+function settingsOf(models: readonly RecommendationModelSettings[], family: string, parameters: object): RecommendationModelSettings {
+  const sorted = (values: object) => JSON.stringify(Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const own = models.filter((model) => model.family === family);
+  return own.find(({ family: _family, ...settings }) => sorted(settings) === sorted(parameters)) ?? own[0]!;
+}
