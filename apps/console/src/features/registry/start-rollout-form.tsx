@@ -86,7 +86,7 @@ export function StartRolloutForm({ name, endpoint, refetchQueries }: StartRollou
           hint="Before so many rows have a trusted truth (a key with the scope FEEDBACK), the version is not judged by its scores and no step ends."
         />
       )}
-      <p className="text-xs text-steel-500">Rolled back by itself when {usualRules.map(ruleInWords).join(', ')}{bounds.length > 0 && ', or a score is not kept'}.</p>
+      <p className="text-xs text-steel-500">Rolled back by itself on {usualRules.map(ruleInWords).join(', ')}{bounds.length > 0 && ', or a score that is not kept'}.</p>
       <RefusalNotice refusal={start.refusal} problems={otherProblems(start.refusal, (field) => shown.includes(field))} />
     </form>
   );
