@@ -116,6 +116,18 @@ describe('a network for pictures made elsewhere', () => {
     expect(await tryPackage(built.files, undefined)).toMatchObject({ type: 'works' });
   });
 
+  it('that halves its channels by what it computes from their number, as PyTorch writes it', async () => {
+    const half: Node[] = [
+      { op: 'Shape', in: ['input'], out: ['shape'] }, { op: 'Gather', in: ['shape', 'one'], out: ['all'] }, { op: 'Div', in: ['all', 'two'], out: ['part'] },
+      { op: 'Slice', in: ['input', 'zero', 'part', 'one'], out: ['first'] }, { op: 'GlobalAveragePool', in: ['first'], out: ['mean'] },
+    ];
+    const initializers = [tensor('zero', 7, [1], int64(0)), tensor('one', 7, [1], int64(1)), tensor('two', 7, [1], int64(2))];
+    const built = fitting(model({ inputs: [{ name: 'input', shape: ['n', 3, 7, 9] }], outputs: [{ name: 'mean', shape: ['n', 1, 1, 1] }], nodes: half, initializers }), { inputs: [photo({ range: [0, 255] })], output: { type: 'number' } });
+    expect(await tryPackage(built.files, undefined)).toMatchObject({ type: 'works' });
+    const red = { width: 9, height: 7, channels: 3 as const, data: Uint8Array.from({ length: 189 }, (_, at) => (at % 3 === 0 ? 200 : 10)) };
+    expect(await answers(built.files, [red])).toEqual([{ value: 200 }]);
+  });
+
   it('that answers with a number', async () => {
     const built = fitting(model(numberGraph(pictureWeights(3), ['n', 3, 7, 9])), { inputs: [photo()], output: { name: 'wear', type: 'number' } });
     expect(built.signature).toMatchObject({ task: 'regression', output: { name: 'wear', type: 'number' } });
