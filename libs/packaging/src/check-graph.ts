@@ -41,6 +41,12 @@ const shapeInputs: Record<string, number[]> = {
 /** What may stand between a shape and a size. Arithmetic may not: a size could be harmless for every number of rows that is tried, and boundless for another. */
 const shapeSteps: ReadonlySet<string> = new Set(['Gather', 'Slice', 'Concat', 'Cast', 'Squeeze', 'Unsqueeze', 'Identity', 'Reshape']);
 
+/**
+ * Whatever their sizes are computed to, the answer has no more elements than what it is made of: PyTorch joins rows and heads by
+ * `Reshape`, and halves channels by `Slice`.
+ */
+const neverLarger: ReadonlySet<string> = new Set(['Reshape', 'Slice']);
+
 /** The body of the one loop that Millrace itself writes: sums of squared distances. */
 const scanBody: ReadonlySet<string> = new Set(['Sub', 'Mul', 'Add', 'Identity']);
 
@@ -82,8 +88,7 @@ function checkSizes(nodes: readonly ReadNode[]): void {
   const computed = new Set<string>();
   for (const { operator, domain, inputs, outputs } of nodes) {
     for (const index of (domain === '' && shapeInputs[operator]) || []) {
-      // What is reshaped has as many elements as before, whatever its sizes are computed to: PyTorch joins rows and heads so.
-      if (operator !== 'Reshape' && computed.has(inputs[index] ?? '')) {
+      if (!neverLarger.has(operator) && computed.has(inputs[index] ?? '')) {
         throw new UnfitModel('size_computed', short(operator), `The size of what ${short(operator)} answers is computed from the number of rows.`, 'Use sizes that are fixed, or taken from a shape as they are.');
       }
     }

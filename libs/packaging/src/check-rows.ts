@@ -132,7 +132,7 @@ function compile(signature: Signature): Compiled {
   const open = inputs.flatMap((input) => (input.type === 'number' && !input.closed && Number.isFinite(input.min) && Number.isFinite(input.max) ? [input] : []));
   const fresh: Compiled = {
     ranges: open.length === inputs.length ? { min: Float64Array.from(open, ({ min }) => min), max: Float64Array.from(open, ({ max }) => max) } : null,
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels]   : input.type === 'list' ? input.choices : null)])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels, ...(input.shortSide === undefined ? [] : [input.shortSide])] : input.type === 'list' ? input.choices : null)])]),
     inputs,
     known: inputs.map((input) => (input.categories ? new Set(input.categories) : input.type === 'list' ? new Set(input.choices) : null)),
     names: new Set(inputs.map((input) => input.name)),

@@ -20,6 +20,8 @@ const pictureSchema = z.strictObject({
   width: z.int().min(1).optional(),
   height: z.int().min(1).optional(),
   channels: z.union([z.literal(1), z.literal(3)]).optional(),
+  /** pictures are not stretched: their shorter side gets so many pixels, and the middle is cut out */
+  shortSide: z.int().min(1).optional(),
   /** of the colours among the channels; red, green, blue unless told */
   order: z.enum(['rgb', 'bgr']).optional(),
   /** what a pixel of 0 and one of 255 become, before mean and std */

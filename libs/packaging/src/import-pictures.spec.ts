@@ -57,9 +57,9 @@ const size = { width: 9, height: 7 };
 const pictures = [randomPicture(1, 9, 7), randomPicture(2, 9, 7), randomPicture(3, 20, 11), randomPicture(4, 5, 4)];
 
 /** What the model must say, from the pixels as the server brings them to size. */
-function expected(channels: 1 | 3, numberOf: (pixel: number, channel: number) => number, at: (channel: number) => number = (channel) => channel): number[][] {
+function expected(channels: 1 | 3, numberOf: (pixel: number, channel: number) => number, at: (channel: number) => number = (channel) => channel, shortSide?: number): number[][] {
   return pictures.map((picture) => {
-    const pixels = fitImage(picture, { ...size, channels });
+    const pixels = fitImage(picture, { ...size, channels, shortSide });
     return softmaxOf(answerPlainly(pictureWeights(channels), { ...size, channels }, (channel, y, x) => numberOf(pixels[(y * size.width + x) * channels + at(channel)]!, channel)));
   });
 }
@@ -105,6 +105,27 @@ describe('a network for pictures made elsewhere', () => {
     expectAnswers(await answers(doubles.files, pictures), expected(3, (pixel, channel) => (pixel - mean[channel]!) / 60, (channel) => 2 - channel));
     const halves = fitting(model(kerasGraph(pictureWeights(3), ['n', 7, 9, 3], 10)), { inputs: [photo()], output: parts });
     expectAnswers(await answers(halves.files, pictures), expected(3, (pixel) => pixel / 255), 3);
+  });
+
+  it('that was trained on the middle of pictures in their own shape', async () => {
+    const built = fitting(model(torchGraph(pictureWeights(3), ['n', 3, 7, 9])), { inputs: [photo({ shortSide: 12 })], output: logits });
+    expect(built.signature.inputs).toMatchObject([{ ...size, channels: 3, shortSide: 12 }]);
+    const wanted = expected(3, (pixel) => pixel / 255, undefined, 12);
+    expect(wanted[2]).not.toEqual(expected(3, (pixel) => pixel / 255)[2]);
+    expectAnswers(await answers(built.files, pictures), wanted);
+    expect(await tryPackage(built.files, undefined)).toMatchObject({ type: 'works' });
+  });
+
+  it('that halves its channels by what it computes from their number, as PyTorch writes it', async () => {
+    const half: Node[] = [
+      { op: 'Shape', in: ['input'], out: ['shape'] }, { op: 'Gather', in: ['shape', 'one'], out: ['all'] }, { op: 'Div', in: ['all', 'two'], out: ['part'] },
+      { op: 'Slice', in: ['input', 'zero', 'part', 'one'], out: ['first'] }, { op: 'GlobalAveragePool', in: ['first'], out: ['mean'] },
+    ];
+    const initializers = [tensor('zero', 7, [1], int64(0)), tensor('one', 7, [1], int64(1)), tensor('two', 7, [1], int64(2))];
+    const built = fitting(model({ inputs: [{ name: 'input', shape: ['n', 3, 7, 9] }], outputs: [{ name: 'mean', shape: ['n', 1, 1, 1] }], nodes: half, initializers }), { inputs: [photo({ range: [0, 255] })], output: { type: 'number' } });
+    expect(await tryPackage(built.files, undefined)).toMatchObject({ type: 'works' });
+    const red = { width: 9, height: 7, channels: 3 as const, data: Uint8Array.from({ length: 189 }, (_, at) => (at % 3 === 0 ? 200 : 10)) };
+    expect(await answers(built.files, [red])).toEqual([{ value: 200 }]);
   });
 
   it('that answers with a number', async () => {
@@ -154,6 +175,7 @@ it.each<[what: string, refusal: string, bytes: Uint8Array, signature: unknown]>(
   ['whole numbers', 'input_type input', torch(fit, { inputs: [{ name: 'input', type: 7, shape: fit }] }), { inputs: [photo()], output: logits }],
   ['another size than said', 'signature signature.inputs.0.height', torch(fit), { inputs: [photo({ height: 8 })], output: logits }],
   ['other channels than said', 'signature signature.inputs.0.channels', torch(fit), { inputs: [photo({ channels: 1 })], output: logits }],
+  ['a shorter side below its size', 'signature signature.inputs.0.shortSide', torch(fit), { inputs: [photo({ shortSide: 8 })], output: logits }],
   ['two means for three channels', 'signature signature.inputs.0.mean', torch(fit), { inputs: [photo({ mean: [0, 0] })], output: logits }],
   ['a deviation of nothing', 'signature signature.inputs.0.std', torch(fit), { inputs: [photo({ std: 0 })], output: logits }],
   ['a range without width', 'signature signature.inputs.0.range', torch(fit), { inputs: [photo({ range: [1, 1] })], output: logits }],

@@ -1,7 +1,6 @@
-import type { FittedImage } from './fitted-pipeline.ts';
 import type { GivenPicture, GivenSignature } from './given-signature.ts';
 import { type ReadGraph, type ReadValue, UnfitModel } from './read-graph.ts';
-import { largestPicture } from './signature.ts';
+import { type ImageInput, largestPicture, largestShortSide } from './signature.ts';
 import type { PictureNumbers } from './write-picture.ts';
 
 /** How a foreign graph wants a picture. */
@@ -10,7 +9,7 @@ export interface GraphPicture {
   input: string;
   /** TensorProto.DataType */
   type: number;
-  image: FittedImage;
+  image: ImageInput;
   isChannelsFirst: boolean;
   /** null: the pixels as they are, as bytes */
   numbers: PictureNumbers | null;
@@ -49,14 +48,21 @@ export function inferPicture(graph: ReadGraph, given: GivenSignature | undefined
   assertVariableRows(input);
   const isChannelsFirst = (told.layout ?? layoutOf(field, shape)) === 'nchw';
   const [height, width, channels] = (isChannelsFirst ? [2, 3, 1] : [1, 2, 3]).map((place) => shape[place]!) as [number | string, number | string, number | string];
-  const image: FittedImage = {
+  const image: ImageInput = {
     name: told.name,
+    type: 'image',
+    required: true,
     width: sizeOf(field, 'width', width, told.width),
     height: sizeOf(field, 'height', height, told.height),
     channels: channelsOf(field, channels, told.channels),
+    ...(told.shortSide === undefined ? {} : { shortSide: told.shortSide }),
   };
   if (image.width > largestPicture || image.height > largestPicture) {
     throw new UnfitModel('picture_size', field, `The model looks at ${image.width} × ${image.height} pixels; at most ${largestPicture} × ${largestPicture} are taken.`, 'Export it for smaller pictures.');
+  }
+  const least = Math.max(image.width, image.height);
+  if (told.shortSide !== undefined && (told.shortSide < least || told.shortSide > largestShortSide)) {
+    throw unfit('inputs.0.shortSide', `No middle of ${image.width} × ${image.height} pixels is cut out of pictures whose shorter side has ${told.shortSide}.`, `Give ${least} to ${largestShortSide}, or leave it out to have pictures stretched.`);
   }
   return { input: input.name, type, image, isChannelsFirst, numbers: type === UINT8 ? bytesOnly(told) : numbersOf(field, told, image.channels) };
 }

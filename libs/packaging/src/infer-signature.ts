@@ -67,7 +67,7 @@ export function inferSignature(graph: ReadGraph, given: GivenSignature | undefin
   return { signature, inputs, answer };
 }
 
-const ofPicture = (picture: GraphPicture): { inputs: GraphPicture; columns: SignatureInput[] } => ({ inputs: picture, columns: [{ ...picture.image, type: 'image', required: true }] });
+const ofPicture = (picture: GraphPicture): { inputs: GraphPicture; columns: SignatureInput[] } => ({ inputs: picture, columns: [picture.image] });
 
 type GivenColumns = Exclude<NonNullable<GivenSignature['inputs']>[number], GivenPicture>[];
 

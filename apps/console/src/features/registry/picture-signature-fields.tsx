@@ -30,11 +30,15 @@ export function PictureSignatureFields({ sampleRows, onSignature, onSampleRows }
       <div className="grid gap-4 sm:grid-cols-3">
         <SelectField
           label="Channels" value={answers.layout} onValue={(layout) => change({ layout: layout as PictureAnswers['layout'] })}
-          choices={[{ value: '', label: 'as the file says' }, { value: 'nchw', label: 'first (PyTorch)' }, { value: 'nhwc', label: 'last (Keras)' }]}
+          choices={[{ value: '', label: 'from the file' }, { value: 'nchw', label: 'PyTorch: first' }, { value: 'nhwc', label: 'Keras: last' }]}
         />
         <TextField label="Width" type="number" min={1} max={512} isOptional value={answers.width} onValue={(width) => change({ width })} />
         <TextField label="Height" type="number" min={1} max={512} isOptional value={answers.height} onValue={(height) => change({ height })} />
       </div>
+      <TextField
+        label="Shorter side before the middle is cut out" hint="Such as 256 for Resize(256) and CenterCrop(224) of torchvision. Pictures are stretched if it is left out." type="number" min={1} max={2048} isOptional
+        value={answers.shortSide} onValue={(shortSide) => change({ shortSide })}
+      />
       <Field label="Classes" hint="One a line, in the model’s order; none if it answers with a number." isOptional>
         {(described) => <textarea {...described} rows={3} value={answers.classes} onChange={(event) => change({ classes: event.target.value })} className="control text-[13px]" />}
       </Field>

@@ -19,10 +19,11 @@ it('what is said of a picture becomes the signature and a sample row', async () 
   type('Pixels become', 'signed');
   type('Channels', 'nhwc');
   type(/^Width/, '64');
+  type(/^Shorter side/, '72');
   type(/^Classes/, 'nut\n bolt \n');
   type('It gives', 'probabilities');
   expect(JSON.parse(texts.signature)).toEqual({
-    inputs: [{ name: 'photo', type: 'image', layout: 'nhwc', width: 64, range: [-1, 1] }], output: { type: 'category', classes: ['nut', 'bolt'], scores: 'probabilities' },
+    inputs: [{ name: 'photo', type: 'image', layout: 'nhwc', width: 64, shortSide: 72, range: [-1, 1] }], output: { type: 'category', classes: ['nut', 'bolt'], scores: 'probabilities' },
   });
   fireEvent.change(screen.getByLabelText('A picture with a known answer'), { target: { files: [new File([Uint8Array.of(1, 2, 3)], 'part.png', { type: 'image/png' })] } });
   await waitFor(() => expect(screen.getByRole('img')).toBeTruthy());

@@ -5,6 +5,8 @@ export interface PictureAnswers {
   layout: '' | 'nchw' | 'nhwc';
   width: string;
   height: string;
+  /** '' stretches pictures */
+  shortSide: string;
   /** one a line; none for a number */
   classes: string;
   scores: 'probabilities' | 'logits';
@@ -27,14 +29,14 @@ export const pixelChoices: { value: PictureAnswers['numbers']; label: string }[]
   { value: 'bytes', label: 'bytes: the model takes uint8' },
 ];
 
-export const noAnswers: PictureAnswers = { name: 'image', numbers: 'imageNet', layout: '', width: '', height: '', classes: '', scores: 'logits' };
+export const noAnswers: PictureAnswers = { name: 'image', numbers: 'imageNet', layout: '', width: '', height: '', shortSide: '', classes: '', scores: 'logits' };
 
 /** The signature that goes with an ONNX file. */
-export function signatureOfPicture({ name, numbers, layout, width, height, classes, scores }: PictureAnswers): object {
+export function signatureOfPicture({ name, numbers, layout, width, height, shortSide, classes, scores }: PictureAnswers): object {
   const names = classes.split('\n').map((line) => line.trim()).filter((line) => line !== '');
-  const size = (side: 'width' | 'height', text: string) => (text.trim() === '' ? {} : { [side]: Number(text) });
+  const size = (side: 'width' | 'height' | 'shortSide', text: string) => (text.trim() === '' ? {} : { [side]: Number(text) });
   return {
-    inputs: [{ name: name.trim() || 'image', type: 'image', ...(layout === '' ? {} : { layout }), ...size('width', width), ...size('height', height), ...numbersOfPixels[numbers] }],
+    inputs: [{ name: name.trim() || 'image', type: 'image', ...(layout === '' ? {} : { layout }), ...size('width', width), ...size('height', height), ...size('shortSide', shortSide), ...numbersOfPixels[numbers] }],
     output: names.length === 0 ? { type: 'number' } : { type: 'category', classes: names, scores },
   };
 }
