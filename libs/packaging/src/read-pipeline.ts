@@ -87,7 +87,7 @@ function plainTarget({ output }: Signature): FittedTarget {
 }
 
 /** The features by the signature; fill, mean and scale are not known there. */
-function featuresOf({ inputs }: Signature, names: string[]): FittedFeature[] {
+export function featuresOf({ inputs }: Signature, names: string[]): FittedFeature[] {
   let place = 0;
   const number = { mean: 0, scale: 1, fill: 0 };
   return inputs.flatMap((input): FittedFeature[] => {
@@ -116,7 +116,7 @@ function dayOf(text: string): number {
 }
 
 /** The names of the graph's numbers in their order, which stand in its metadata. */
-function numberNames(model: Uint8Array): string[] {
+export function numberNames(model: Uint8Array): string[] {
   for (const { number, bytes } of fieldsOf(model)) {
     if (number !== 14) continue;
     const [key, value] = [...fieldsOf(bytes)].map((field) => Buffer.from(field.bytes).toString('utf8'));
