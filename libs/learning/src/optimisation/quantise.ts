@@ -3,7 +3,7 @@ import { standardise } from '../augmentation.ts';
 import { convolve } from '../convolution-pass.ts';
 import { decodeColumn, pixelsOf } from '../image-pixels.ts';
 import { networkOutputs } from '../network-pass.ts';
-import { type ConvolutionLayer, type DenseLayer, encodeRows, type Quantisation, type WholeStorage } from '../pipeline.ts';
+import { type ConvolutionLayer, type DenseLayer, encodeRows, type FittedEstimator, type FittedPipeline, type Quantisation, type WholeStorage } from '../pipeline.ts';
 import { createRandom } from '../random.ts';
 import { tidily } from '../tidily.ts';
 import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.ts';
@@ -17,20 +17,33 @@ export const largestLevel = 64;
 export const calibrationRows = 512;
 const calibrationPictures = 128;
 
-/** What float16 is for: weights, and of nearest neighbours the rows. */
-export type Halved = Network | PipelineOf<'knn'> | PipelineOf<'linear'>;
+/** Weights in float16, rounded to the nearest (IEEE 754); of nearest neighbours the rows. What has none of these, such as trees, stays as it is; its heads do not. */
+export function toFloat16(pipeline: FittedPipeline): FittedPipeline {
+  const { heads } = pipeline;
+  const halved = { ...pipeline, estimator: halvedEstimator(pipeline.estimator) };
+  if (!heads) return halved;
+  return { ...halved, heads: { ...heads, slopes: heads.slopes.map((slope) => roundToFloat16(1 + slope) - 1), weights: heads.weights.map(roundToFloat16), storage: 'float16' } };
+}
 
-/** Weights in float16, rounded to the nearest (IEEE 754); of nearest neighbours the rows. */
-export function toFloat16(pipeline: Halved): Halved {
-  const { estimator } = pipeline;
-  if (estimator.family === 'linear') {
-    const scales = weightScales(estimator.kernel, estimator.bias.length);
-    const kernel = estimator.kernel.map((weight, at) => roundToFloat16(weight / scales[at % scales.length]!) * scales[at % scales.length]!);
-    return { ...pipeline, estimator: { ...estimator, kernel, storage: 'float16' } };
+function halvedEstimator<Estimator extends FittedEstimator>(estimator: Estimator): Estimator;
+function halvedEstimator(estimator: FittedEstimator): FittedEstimator {
+  switch (estimator.family) {
+    case 'linear': {
+      const scales = weightScales(estimator.kernel, estimator.bias.length);
+      const kernel = estimator.kernel.map((weight, at) => roundToFloat16(weight / scales[at % scales.length]!) * scales[at % scales.length]!);
+      return { ...estimator, kernel, storage: 'float16' };
+    }
+    case 'knn':
+      return { ...estimator, rows: estimator.rows.map(roundToFloat16), storage: 'float16' };
+    case 'dense':
+      return { ...estimator, layers: layersToFloat16(estimator.layers) };
+    case 'convolutional':
+      return { ...estimator, layers: layersToFloat16(estimator.layers), head: layersToFloat16([estimator.head])[0]! };
+    case 'ensemble':
+      return { ...estimator, members: estimator.members.map((member) => ({ ...member, estimator: halvedEstimator(member.estimator) })) };
+    default:
+      return estimator;
   }
-  if (estimator.family === 'knn') return { ...pipeline, estimator: { ...estimator, rows: estimator.rows.map(roundToFloat16), storage: 'float16' } };
-  if (estimator.family === 'dense') return { ...pipeline, estimator: { ...estimator, layers: layersToFloat16(estimator.layers) } };
-  return { ...pipeline, estimator: { ...estimator, layers: layersToFloat16(estimator.layers), head: layersToFloat16([estimator.head])[0]! } };
 }
 
 /**
