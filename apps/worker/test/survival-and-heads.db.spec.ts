@@ -100,6 +100,13 @@ describe('a head for each press', () => {
     expect(answers[0]).toMatchObject({ value: expect.closeTo(24.5, -1) });
     expect(answers[1]).toEqual(answers[2]);
     await model.close();
+
+    // Base and heads in float16.
+    const wanted = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: run.modelVersion!.id, steps: [{ method: 'quantise', to: 'float16' }] });
+    if (wanted.type !== 'submitted') throw new Error(JSON.stringify(wanted));
+    const halved = await until(wanted.run.id, isOver);
+    expect(halved).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: 'linear', agreement: { type: 'agrees' } } });
+    expect(halved.trials.find(({ number }) => number === 0)!.scoreTest).toBeCloseTo(best.scoreTest!, 9);
     await worker.close();
   });
 });
