@@ -10,6 +10,7 @@ import { materialsOf } from './materials.ts';
 import { type OptimisedOutcome, type OptimisedSubject, plainSubject } from './optimised-subject.ts';
 import { json } from './plain-json.ts';
 import { recommenderSubject } from './recommender-subject.ts';
+import { survivalSubject } from './survival-subject.ts';
 import type { OptimisationJob, TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
 type Optimised<Model> = Extract<OptimisedOutcome<Model>, { type: 'optimised' }>;
@@ -21,6 +22,7 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
   for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
   const at = { job: { ...job, backend: backend.name }, wanted, files, backend, signal };
   if (job.spec.recommendation) return optimiseSubject(at, await recommenderSubject(at), send);
+  if (job.spec.survival) return optimiseSubject(at, await survivalSubject(at), send);
   if (job.spec.anomaly) return optimiseSubject(at, await detectorSubject(at), send);
   return optimiseSubject(at, await plainSubject(at), send);
 }

@@ -57,6 +57,7 @@ export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive }
 export { readConvolutions } from './read-convolutions.ts';
 export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
 export { readDetector, type ReadDetector } from './read-detector.ts';
+export { readSurvival, type ReadSurvival } from './read-survival.ts';
 export { readRecommender, type ReadRecommender } from './read-recommender.ts';
 export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
