@@ -181,7 +181,7 @@ export function quantisationsFor(base: OptimisedBase): { to: Precision; calibrat
 
 const gainless: Partial<Record<OptimisedKind, { message: string; remedy: string }>> = {
   forecast: {
-    message: 'A forecast is kept as what it says of each series and step: there are no weights that could go.',
+    message: 'A forecast is kept as what it says of each series and step, not as what said it: there is next to nothing that could go.',
     remedy: 'Forecast fewer steps or series for a smaller one.',
   },
 };
