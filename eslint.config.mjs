@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
  */
 const mayImport = {
   kernel: [],
-  images: [],
+  images: ['kernel'],
   database: ['kernel'],
   storage: ['kernel'],
   outbound: ['kernel'],

@@ -4,6 +4,7 @@ import { benchExplain } from './explain.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
+import { benchNeighbour } from './neighbour.ts';
 import { benchOverload } from './overload.ts';
 import { benchImages } from './images.ts';
 import { benchOptimise } from './optimise.ts';
@@ -30,6 +31,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,
+  neighbour: benchNeighbour,
   overload: benchOverload,
   images: benchImages,
   optimise: benchOptimise,

@@ -6,14 +6,10 @@ import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
 import { median } from './median.ts';
 import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
-import { denseOf, type Flower, neighboursOf, publish, readIris } from './sample-models.ts';
+import { denseOf, publish, readIris, slowOf } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 const factors = [0.5, 0.8, 1, 2, 3, 5];
-
-/** Nearest neighbours among so many rows that the model takes most of the time of a request: half a millisecond with 300 copies. */
-const slow = (flowers: Flower[], copies: number) =>
-  neighboursOf(Array.from({ length: copies }, (_, copy) => flowers.map(({ features, species }, row) => ({ species, features: features.map((value, at) => value + ((copy * 7 + row * 13 + at) % 100) / 1000) }))).flat());
 
 /**
  * What a server does with more requests than it can answer: requests come at 0.5 to 5 times the rate that it answers when each
@@ -43,7 +39,7 @@ export async function benchOverload(parameters: string[]): Promise<void> {
   try {
     const tenant = await world.tenant();
     const dataset = await tenant.iris();
-    await publish(world, tenant.owner.actor, 'model', values.model === 'slow' ? slow(flowers, Number(values.copies)) : denseOf(flowers), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
+    await publish(world, tenant.owner.actor, 'model', values.model === 'slow' ? slowOf(flowers, Number(values.copies)) : denseOf(flowers), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
     const millrace = await servers.inference({}, values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]);
     const closed = client<LoadOrder, LoadResult>('load-client.ts');
     const open = client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { repositoryRoot, testSecrets, type World } from '@millrace/testkit';
+import { nodeArguments } from '../src/node-arguments.ts';
 
 export interface Server {
   child: ChildProcess;
@@ -12,7 +13,7 @@ export interface Server {
 /** Servers in processes of their own, as production runs them, over the database and folder of a world. */
 export interface Servers {
   api(settings?: Record<string, string>): Promise<Server>;
-  inference(settings?: Record<string, string>, nodeArguments?: string[]): Promise<Server>;
+  inference(settings?: Record<string, string>, more?: string[]): Promise<Server>;
   /** any program that prints a line of JSON with its url */
   program(args: string[], settings?: Record<string, string>): Promise<Server>;
   /** whatever still runs */
@@ -56,9 +57,9 @@ export async function createServers(world: World): Promise<Servers> {
     async api(settings = {}) {
       return program(['--enable-source-maps', await bundle('apps/api')], { ...shared, MILLRACE_API_PORT: '0', MILLRACE_METRICS_PORT: '0', MILLRACE_SETUP_LINK: 'false', ...settings });
     },
-    async inference(settings = {}, nodeArguments = []) {
+    async inference(settings = {}, more = []) {
       const journal = path.join(world.directory, `journal-${children.length}`);
-      return program([...nodeArguments, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
+      return program([...nodeArguments['inference']!, ...more, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
     },
     program,
     kill() {

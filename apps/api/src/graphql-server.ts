@@ -8,11 +8,11 @@ import {
 } from '@apollo/server/plugin/disabled';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
-import { type createAnswerOnce, replayedHeaders, type Turn } from './answer-once.ts';
 import { noteRefusals } from './audited-fields.ts';
 import { budgetHeaders } from './cost-budget.ts';
 import { logGraphqlErrors, publicError, statusOfGraphql, tooManyAttempts, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
+import { type createMutationOnce, replayedHeaders, type Turn } from './mutation-once.ts';
 import type { Admission, OperationGate } from './operation-gate.ts';
 import { maxTokens, operationRules } from './operation-limits.ts';
 import type { RequestContext } from './request-context.ts';
@@ -20,7 +20,7 @@ import { schema } from './schema.ts';
 
 export interface GraphqlServerOptions {
   gate: OperationGate;
-  answerOnce: ReturnType<typeof createAnswerOnce>;
+  mutationOnce: ReturnType<typeof createMutationOnce>;
   logger: Logger;
   metrics: Metrics;
   /** hides the schema from those who don't know it */
@@ -28,7 +28,7 @@ export interface GraphqlServerOptions {
 }
 
 /** Apollo Server without the plugins that cost more than they give; see docs/architecture.md. */
-export function createGraphqlServer({ gate, answerOnce, logger, metrics, production }: GraphqlServerOptions): ApolloServer<RequestContext> {
+export function createGraphqlServer({ gate, mutationOnce, logger, metrics, production }: GraphqlServerOptions): ApolloServer<RequestContext> {
   const requests: ApolloServerPlugin<RequestContext> = {
     async requestDidStart({ contextValue: context, request }) {
       const started = performance.now();
@@ -45,7 +45,7 @@ export function createGraphqlServer({ gate, answerOnce, logger, metrics, product
           }
           if (operation) admission = gate.admit({ document, operation, variables: request.variables ?? {}, context });
           const given = request.http?.headers.get('idempotency-key');
-          if (type === 'mutation' && given !== undefined) turn = await answerOnce({ given, operation: operation!, body: request, context });
+          if (type === 'mutation' && given !== undefined) turn = await mutationOnce({ given, operation: operation!, body: request, context });
         },
         async responseForOperation() {
           return turn?.kept ? { http: { headers: replayedHeaders() }, body: { kind: 'single', singleResult: turn.kept } } : null;

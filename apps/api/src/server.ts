@@ -13,7 +13,6 @@ import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { createAccessFeed } from './access-feed.ts';
-import { createAnswerOnce } from './answer-once.ts';
 import { isRefusal } from './audited-fields.ts';
 import { securityHeaders, serveConsole } from './console-routes.ts';
 import { createCostBudget } from './cost-budget.ts';
@@ -35,6 +34,7 @@ import { startRolloutSweep } from './modules/registry/rollout-sweep.ts';
 import { serveExport } from './modules/tenants/export-route.ts';
 import { startPurgeSweep } from './modules/tenants/purge-sweep.ts';
 import { createRunFeed } from './modules/training/run-feed.ts';
+import { createMutationOnce } from './mutation-once.ts';
 import { createOperationGate } from './operation-gate.ts';
 import { findActor, originOf, RequestContext, type RequestOrigin } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -285,7 +285,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     return reply.code(refusal.status).headers(refusal.headers).send(body);
   });
 
-  const graphql = createGraphqlServer({ gate, answerOnce: createAnswerOnce({ idempotency, logger }), logger, metrics, production });
+  const graphql = createGraphqlServer({ gate, mutationOnce: createMutationOnce({ idempotency, logger }), logger, metrics, production });
   await graphql.start();
   const contexts = new WeakMap<FastifyRequest, RequestContext>();
   app.route({

@@ -1,12 +1,9 @@
 import { type Auth, tooManySignIns } from '@millrace/auth';
-import type { Logger } from '@millrace/kernel';
+import { createFloodLog, type Logger } from '@millrace/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
 import { publicError, statusOfGraphql, withRequestId } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-
-/** One line of the log at most in so long: a flood must not become one of lines. */
-const logEveryMs = 10_000;
 
 /**
  * A hook before everything that costs: while there is no room for a further sign-in, whoever asks for one without showing
@@ -18,18 +15,12 @@ export function createSignInShed({ auth, metrics, logger }: { auth: Pick<Auth, '
   const refusal = tooManySignIns();
   const error = publicError(new GraphQLError('', { originalError: refusal }));
   const { status, headers } = statusOfGraphql([error])!;
-  let refused = 0;
-  let loggedAt = -Infinity;
+  const log = createFloodLog(logger, 'sign-ins were refused: more at once than there is room for');
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     if (!asksToSignIn(request) || auth.hasRoomToSignIn(request.ip)) return undefined;
     metrics.refusal('session.open', refusal.code.toLowerCase());
-    refused += 1;
-    if (performance.now() - loggedAt > logEveryMs) {
-      logger.warn({ refused }, 'sign-ins were refused: more at once than there is room for');
-      refused = 0;
-      loggedAt = performance.now();
-    }
+    log('sign-in', {});
     return reply.code(status).headers(headers).send({ errors: withRequestId([error], request.id) });
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Actor, actorName } from '@millrace/auth';
 import type { Logger } from '@millrace/kernel';
-import type { Idempotency, IdempotentRequest, KeptAnswer } from '@millrace/quota';
+import { type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from '@millrace/quota';
 import type { FastifyRequest } from 'fastify';
 import { jsonLengthHeader } from './binary-body.ts';
 import { RequestError } from './request-error.ts';
@@ -36,9 +36,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
   return async (request: FastifyRequest, actor: Actor, answer: (predictionId?: string) => Promise<Answered>): Promise<Answered> => {
     const given = request.headers[idempotencyHeader];
     if (given === undefined) return answer();
-    if (typeof given !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(given)) {
-      throw new RequestError(400, 'idempotency_key_unfit', 'The Idempotency-Key is no text of 1 to 255 printable characters.', { remedy: 'Send a UUID, anew for each request.' });
-    }
+    if (typeof given !== 'string' || !isIdempotencyKey(given)) throw refusal(400, 'idempotency_key_unfit', 'unfit');
     const asked = {
       tenantId: actor.tenantId,
       key: `${actorName(actor)} ${given}`,
@@ -89,8 +87,11 @@ const restored = ({ headers, body }: KeptAnswer): Answered => ({
   body: headers[jsonLengthHeader] === undefined ? body : Buffer.from(body, 'base64'),
 });
 
-const isUnderWay = (retryAfterSeconds: number): RequestError =>
-  new RequestError(409, 'request_under_way', 'A request with this Idempotency-Key is under way.', { remedy: 'Send it again after the seconds in Retry-After.', retryAfterSeconds });
+function refusal(status: number, code: string, reason: keyof typeof idempotencyRefusals, details: { retryAfterSeconds?: number } = {}): RequestError {
+  const { message, remedy } = idempotencyRefusals[reason];
+  return new RequestError(status, code, message, { remedy, ...details });
+}
 
-const isReused = (): RequestError =>
-  new RequestError(422, 'idempotency_key_reused', 'Another request had this Idempotency-Key.', { remedy: 'Send a key of its own with each request; the same one only with the same request.' });
+const isUnderWay = (retryAfterSeconds: number): RequestError => refusal(409, 'request_under_way', 'underWay', { retryAfterSeconds });
+
+const isReused = (): RequestError => refusal(422, 'idempotency_key_reused', 'reused');

@@ -4,7 +4,7 @@ import { isIP, type Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Clock, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
+import { type Clock, createFloodLog, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createModelThreads, createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
@@ -250,26 +250,8 @@ function createRequestIds(): (request: IncomingMessage) => string {
   };
 }
 
-/** One line of the log at most in so long for each reason to put requests off: a flood must not become one of lines. */
-const logEveryMs = 10_000;
-
-/** Logs that requests are put off, and how many since the last line. */
-function createPutOffLog(logger: Logger): (fields: { code: string }) => void {
-  const reasons = new Map<string, { loggedAt: number; since: number }>();
-  return (fields) => {
-    let reason = reasons.get(fields.code);
-    if (!reason) reasons.set(fields.code, (reason = { loggedAt: -Infinity, since: 0 }));
-    reason.since += 1;
-    const now = performance.now();
-    if (now - reason.loggedAt < logEveryMs) return;
-    logger.warn({ ...fields, count: reason.since }, 'requests were put off');
-    reason.loggedAt = now;
-    reason.since = 0;
-  };
-}
-
 function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining, requestIdOf, refusesAtDoor }: AppOptions): { app: FastifyInstance; connections: OpenConnections } {
-  const putOff = createPutOffLog(logger);
+  const putOff = createFloodLog(logger, 'requests were put off');
   const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply => {
     const refusal = toRequestError(error);
     metrics.refused(refusal.code);
@@ -277,7 +259,7 @@ function createApp({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsO
       const cause = refusal.details.cause instanceof Error ? (refusal.details.cause.stack ?? String(refusal.details.cause)) : String(refusal.details.cause ?? refusal.message);
       const fields = { requestId: request.id, route: request.routeOptions.url, code: refusal.code, cause };
       if (refusal.status === 500) logger.error(fields, 'a request failed by a fault of ours');
-      else putOff(fields);
+      else putOff(refusal.code, fields);
     }
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"');
     if (refusal.details.standings) tellLimits(refusal.details.standings, reply);

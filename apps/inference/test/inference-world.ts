@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type ApiKeyInput, type Auth, createAuth, createTenantKeyring, masterKeysOf, type PersonActor } from '@millrace/auth';
 import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { agree, type BackgroundRows, buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type FittedDetector, type FittedForecast, type FittedPipeline, type FittedRecommender } from '@millrace/packaging';
+import { agree, type BackgroundRows, buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type FittedDetector, type FittedForecast, type FittedPipeline, type FittedRecommender, type ModelPackage } from '@millrace/packaging';
 import { createRegistry, type Registry } from '@millrace/registry';
 import { type ArtefactStore, createFileStore, createSealedStore } from '@millrace/storage';
 import { createTestDatabase, startPatience, testSecrets } from '@millrace/testkit';
@@ -24,9 +24,11 @@ export interface Answer {
   json: Json;
 }
 
-export type Fitted = FittedPipeline | FittedForecast | FittedDetector | FittedRecommender;
+/** What a package is made of, or one that is ready. */
+export type Fitted = FittedPipeline | FittedForecast | FittedDetector | FittedRecommender | ModelPackage;
 
 export function packageOf(fitted: Fitted, background: BackgroundRows = []) {
+  if ('manifest' in fitted) return fitted;
   const facts = { metrics: {}, lineage: {}, background };
   if ('estimator' in fitted) return buildPackage(fitted, facts);
   if ('scorer' in fitted) return buildDetectorPackage(fitted, facts);

@@ -68,8 +68,7 @@ describe('divided traffic', () => {
     expect((await ask({ 'x-millrace-model-version': '2' })).json.prediction).toEqual([2]);
     expect((await ask({ 'x-millrace-model-version': '1' })).headers.get('x-millrace-variant')).toBe('stable');
     expect((await ask({ 'x-millrace-model-version': '99' })).status).toBe(404);
-    const ledger = await eventually(() => tenant.ledger(), (records) => records.length >= 54, 5_000);
-    expect(new Set(ledger.map(({ modelVersionId }) => modelVersionId)).size).toBe(2);
+    await eventually(() => tenant.ledger(), (records) => new Set(records.map(({ modelVersionId }) => modelVersionId)).size === 2);
   });
 
   it('is refused when the shares do not add up, name what is not there, or what is under way forbids it', async () => {

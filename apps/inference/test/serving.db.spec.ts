@@ -6,8 +6,12 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { crc32, deflateSync } from 'node:zlib';
 import type { Supervision } from '@millrace/kernel';
-import { createPictureDesk } from '@millrace/packaging';
+import { createPictureDesk, importOnnx } from '@millrace/packaging';
 import { testSecrets } from '@millrace/testkit';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- the writer of foreign models belongs to the specs, not to the lib
+import { model } from '../../../libs/packaging/test/foreign-model.ts';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- likewise
+import { answerPlainly, classes, pictureWeights, softmaxOf, torchGraph } from '../../../libs/packaging/test/picture-model.ts';
 import { createDoor } from './door.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, keyPepper, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, overflowing, partsRecommender, pictureNetwork, setosa, visitsForecast } from './sample-pipelines.ts';
@@ -194,6 +198,40 @@ describe('a running server', () => {
     for (const { status, json } of await ask((await world.start()).url)) expect([status, JSON.stringify(json)]).toEqual([200, expect.stringContaining('good')]);
     const hasty = await world.start({ pictures: createPictureDesk({ milliseconds: 1 }) });
     for (const { status, json } of await ask(hasty.url)) expect([status, JSON.stringify(json)]).toEqual([400, expect.stringContaining('more than 0.001 seconds')]);
+  });
+
+  it('serves a network for pictures that was made elsewhere by every protocol, with the answers of its numbers, and explains them', async () => {
+    const [mean, std] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+    const imported = importOnnx({
+      bytes: model(torchGraph(pictureWeights(3), ['batch_size', 3, 'height', 'width'])), filename: 'parts.onnx', sha256: '0'.repeat(64), tools: {},
+      signature: { inputs: [{ name: 'photo', type: 'image', width: 8, height: 6, range: [0, 1], mean, std }], output: { name: 'part', type: 'category', classes, scores: 'logits' } },
+    });
+    if (imported.type !== 'fit') throw new Error(JSON.stringify(imported));
+    const tenant = await world.createTenant();
+    await tenant.publish('foreign', imported.modelPackage);
+    const { url } = await world.start();
+    const key = (await tenant.createKey()).text;
+    const ask = async (route: string, body?: object) => (await call(`${url}${route}`, { key, ...(body && { body }) })).json;
+    const file = shadedPng(8, 6, 40).toString('base64');
+    const wanted = softmaxOf(answerPlainly(pictureWeights(3), { width: 8, height: 6, channels: 3 }, (channel, y) => ((40 * y) / 255 - mean[channel]!) / std[channel]!));
+    const probabilities = wanted.map((probability) => expect.closeTo(probability, 5) as number);
+    const label = classes[wanted.indexOf(Math.max(...wanted))]!;
+
+    const picture = { b64: file };
+    const tensors = (datatype: string, shape: number[], data: unknown[]) => ({ inputs: [{ name: 'photo', datatype, shape, data }] });
+    const pixels = Array.from({ length: 6 * 8 * 3 }, (_, at) => 40 * Math.floor(at / 24));
+    expect(await ask('/predict', { features: { photo: picture } })).toMatchObject({ prediction: [label] });
+    for (const instance of [picture, { photo: picture }]) {
+      expect(await ask('/v1/models/foreign:predict', { instances: [instance, instance] })).toMatchObject({ predictions: Array.from({ length: 2 }, () => ({ prediction: label, probabilities })) });
+    }
+    for (const body of [tensors('BYTES', [1], [file]), tensors('UINT8', [1, 6, 8, 3], pixels)]) {
+      expect((await ask('/v2/models/foreign/infer', body)).outputs).toMatchObject([{ name: 'prediction', data: [label] }, { name: 'probabilities', shape: [1, 3], data: probabilities }]);
+    }
+    expect((await ask('/v2/models/foreign')).inputs).toEqual([{ name: 'photo', datatype: 'UINT8', shape: [-1, 6, 8, 3] }]);
+    expect(JSON.stringify(await ask('/v1/models/foreign/metadata'))).toContain('photo');
+    const explained = await ask('/v2/models/foreign/explain', { ...tensors('BYTES', [1], [file]), parameters: { class: label, max_evaluations: 500 } });
+    expect(explained).toMatchObject({ answer: expect.closeTo(Math.max(...wanted), 5), output: { class: label } });
+    expect([explained.warnings, explained.heat_map.length, explained.heat_map[0].length, Math.abs(explained.additivity_error) < 1e-6]).toEqual([undefined, 6, 6, true]);
   });
 
   it('puts off what it cannot take at once, with Retry-After', async () => {

@@ -1,4 +1,5 @@
 import type { Database } from '@millrace/database';
+import { createLookout } from '@millrace/kernel';
 import { type ImportAttempt, type ImportAttemptOptions, startImportAttempt } from './import-attempt.ts';
 
 export interface ImportLoop {
@@ -12,45 +13,35 @@ const pollEveryMs = 2_000;
 export async function startImportLoop(options: ImportAttemptOptions & { database: Database }): Promise<ImportLoop> {
   const { database, imports, logger } = options;
   let current: ImportAttempt | null = null;
-  let working: Promise<void> | null = null;
-  let wanted = false;
   let closed = false;
 
-  function look(): void {
-    wanted = true;
-    working ??= takeAll().finally(() => (working = null));
-  }
-
-  async function takeAll(): Promise<void> {
-    while (wanted && !closed) {
-      wanted = false;
-      try {
-        const held = await imports.claim();
-        if (!held) continue;
-        wanted = true;
-        logger.info({ importId: held.importId }, 'import claimed');
-        current = startImportAttempt(held, options);
-        if (closed) await current.giveBack();
-        else await current.done;
-      } catch (error) {
-        logger.warn({ error: String(error) }, 'claiming an import failed; tried again soon');
-      } finally {
-        current = null;
-      }
+  async function takeOne(): Promise<boolean> {
+    try {
+      const held = await imports.claim();
+      if (!held) return false;
+      logger.info({ importId: held.importId }, 'import claimed');
+      current = startImportAttempt(held, options);
+      if (closed) await current.giveBack();
+      else await current.done;
+      return true;
+    } finally {
+      current = null;
     }
   }
 
-  const end = await database.listen('millrace_queue', look);
-  const poll = setInterval(look, pollEveryMs);
-  look();
+  const lookout = createLookout({ look: takeOne, failed: (error) => logger.warn({ error: String(error) }, 'claiming an import failed; tried again soon') });
+  const end = await database.listen('millrace_queue', lookout.ask);
+  const poll = setInterval(lookout.ask, pollEveryMs);
+  lookout.ask();
 
   return {
     async close() {
       closed = true;
+      const ended = lookout.close(); // at once: what is given back is not claimed again
       end();
       clearInterval(poll);
       await current?.giveBack();
-      await working;
+      await ended;
     },
   };
 }

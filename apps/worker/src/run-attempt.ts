@@ -3,14 +3,17 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Logger, newId } from '@millrace/kernel';
 import type { BackendName } from '@millrace/learning';
-import { type ModelPackage, type PackageFiles, verifyPackage } from '@millrace/packaging';
+import { type ModelPackage, verifyPackage } from '@millrace/packaging';
 import { placeInLine, type Registry } from '@millrace/registry';
 import type { ArtefactStore } from '@millrace/storage';
-import { type ClaimedRun, type EpochValues, type Failure, type ProgressReport, type RunQueue, storageRemedy } from '@millrace/training';
+import type { ClaimedRun, EpochValues, Failure, RunQueue } from '@millrace/training';
 import type { TrainingSpec } from '@millrace/configuration';
 import { trainerEnvironment } from './environment.ts';
+import { baseGone, gpuUnavailable, isOutOfMemory, storageFull, trainerCrashed, type TrainerExit, workerError } from './run-failures.ts';
+import { layOutInputs } from './run-inputs.ts';
 import { limitsOf, outOfMemory, watchLimits } from './run-limits.ts';
-import type { OptimisationJob, TrainerJob, TrainerMessage, WorkerMessage } from './trainer-protocol.ts';
+import { createRunReports } from './run-reports.ts';
+import type { TrainerJob, TrainerMessage, WorkerMessage } from './trainer-protocol.ts';
 
 export interface RunAttemptOptions {
   queue: RunQueue;
@@ -36,55 +39,10 @@ export interface RunAttempt {
 }
 
 const beatEveryMs = 1_000;
-const reportEveryMs = 250;
 /** how long a training process may take to obey a cancel before it is killed */
 const patienceMs = 1_000;
 /** how long it may take to come to its next checkpoint for a pause; then the last one has to do */
 const pausePatienceMs = 10_000;
-
-const gpuUnavailable: Failure = {
-  code: 'GPU_UNAVAILABLE',
-  field: 'device',
-  message: 'The worker that took this run cannot use its GPU any more.',
-  remedy: 'Submit it for AUTO or CPU, or tell your operator.',
-  fault: 'SYSTEM',
-};
-
-const baseGone: Failure = {
-  code: 'BASE_DELETED',
-  field: 'modelVersionId',
-  message: 'The version that was to be optimised has been deleted meanwhile.',
-  remedy: 'Choose another version.',
-  fault: 'USER',
-};
-
-const storageFull = ({ used, limit }: { used: bigint; limit: bigint }, bytes: number): Failure => ({
-  code: 'STORAGE_FULL',
-  message: `The package of the new version has ${bytes} bytes, and ${used} of ${limit} bytes of your storage are in use.`,
-  remedy: storageRemedy,
-  fault: 'USER',
-});
-
-/** How Node ends when its heap is full. */
-const isOutOfMemory = ({ code, signal }: { code: number | null; signal: string | null }): boolean => code === 134 || signal === 'SIGABRT';
-
-/** Lays the files of a package into a folder, as its digest says that they are. */
-async function writeVerifiedPackage(files: PackageFiles, digest: string, into: string): Promise<void> {
-  const verified = verifyPackage(files, { digest });
-  if (verified.type === 'damaged') throw new Error(`The package of the base is damaged: ${verified.problems[0]?.message}`);
-  await fs.mkdir(into, { recursive: true });
-  for (const [name, bytes] of files) await fs.writeFile(path.join(into, path.basename(name)), bytes);
-}
-
-/** Two reports as one: the later figure counts, epochs and trials are all kept. */
-function joined(earlier: ProgressReport, later: ProgressReport): ProgressReport {
-  return {
-    ...earlier,
-    ...later,
-    epochs: [...(earlier.epochs ?? []), ...(later.epochs ?? [])],
-    trials: [...(earlier.trials ?? []), ...(later.trials ?? [])],
-  };
-}
 
 /** One attempt at one run: a training process, its heartbeat and its reports, until the run has an end or is lost. */
 export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions): RunAttempt {
@@ -105,11 +63,6 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   let result: Extract<TrainerMessage, { type: 'trained' | 'cancelled' | 'paused' | 'failed' }> | null = null;
   let resultArrived = performance.now();
   let startedAt = performance.now();
-
-  // Reports are gathered and sent one after another, so that epochs of a few milliseconds don't flood the database.
-  let pending: ProgressReport = {};
-  let reporting: Promise<void> = Promise.resolve();
-  let reportTimer: NodeJS.Timeout | undefined;
 
   /** Of the run in all. Only the holder of the lease counts, so a total, which may be written twice, is exact. */
   const computeSeconds = (): number => run.computeSeconds + (performance.now() - startedAt) / 1000;
@@ -153,25 +106,11 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     }
   }
 
-  function report(news: ProgressReport): void {
-    pending = joined(pending, news);
-    reportTimer ??= setTimeout(flushReports, reportEveryMs);
-  }
-
-  function flushReports(): void {
-    reportTimer = undefined;
-    const sending = { ...pending, computeSeconds: computeSeconds() };
-    pending = {};
-    reporting = reporting.then(async () => {
-      try {
-        if ((await queue.report(lease, sending)) === 'lost') stop('lost');
-      } catch (error) {
-        logger.warn({ runId: run.id, error: String(error) }, 'a progress report failed');
-        pending = joined(sending, pending);
-      }
-    });
-  }
-
+  const reports = createRunReports({
+    send: (progress) => queue.report(lease, { ...progress, computeSeconds: computeSeconds() }),
+    lost: () => stop('lost'),
+    failed: (error) => logger.warn({ runId: run.id, error: String(error) }, 'a progress report failed'),
+  });
   const state = { trial: 0, trials: 1, family: '' };
   let handling: Promise<void> = Promise.resolve();
 
@@ -180,28 +119,28 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
       case 'started':
         logger.info({ runId: run.id, backend: message.backend, detail: message.backendDetail }, 'training started');
         if (run.device === 'GPU' && message.backend !== 'cuda') condemn(gpuUnavailable);
-        return report({ backend: message.backend });
+        return reports.add({ backend: message.backend });
       case 'resumed':
         return queue.noteEvent(lease, 'resumed', { trial: message.trial, epoch: message.epoch });
       case 'trial-started':
         Object.assign(state, { trial: message.trial, trials: message.trials, family: message.family });
-        return report({ progress: { ...state, epoch: 0, epochs: 0 } });
+        return reports.add({ progress: { ...state, epoch: 0, epochs: 0 } });
       case 'epoch': {
         const { trial, epoch, epochs, values } = message;
         const entry: EpochValues = { trial, epoch, values };
-        return report({ progress: { ...state, trial, epoch, epochs }, epochs: [entry] });
+        return reports.add({ progress: { ...state, trial, epoch, epochs }, epochs: [entry] });
       }
       case 'search-progress': {
         const { trial, trials, family, secondsUsed, timeLimitSeconds, best } = message;
         Object.assign(state, { trial, trials, family });
-        return report({ progress: { ...state, epoch: 0, epochs: 0, secondsUsed, timeLimitSeconds, best } });
+        return reports.add({ progress: { ...state, epoch: 0, epochs: 0, secondsUsed, timeLimitSeconds, best } });
       }
       case 'search-trial':
-        return report({ trials: [message.record] });
+        return reports.add({ trials: [message.record] });
       case 'checkpoint': {
         const bytes = await fs.readFile(path.join(folder, message.file));
         const stored = await storage.put(checkpointKey, bytes);
-        return stored.type === 'stored' ? report({ checkpointKey }) : undefined;
+        return stored.type === 'stored' ? reports.add({ checkpointKey }) : undefined;
       }
       default:
         result = message;
@@ -213,9 +152,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     await fs.mkdir(folder, { recursive: true, mode: 0o700 }); // what lies here is not encrypted
     const heart = setInterval(() => void beat(), beatEveryMs);
     try {
-      const checkpointPath = await fetchCheckpoint();
-      const bases = await fetchBases();
-      const optimisation = await fetchOptimisation();
+      const { checkpointPath, bases, optimisation } = await layOutInputs(claimed, folder, options);
       if (optimisation === 'gone') return void (await queue.fail(lease, baseGone, computeSeconds()));
       await storage.withLocalFile(claimed.datasetVersion.objectKey, async (datasetPath) => {
         startedAt = performance.now();
@@ -236,58 +173,18 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
         };
         const exit = await runChild(job);
         await handling;
-        clearTimeout(reportTimer);
-        flushReports();
-        await reporting;
+        await reports.flush();
         // Whoever has lost the run leaves its checkpoints to the one that holds it now.
         if (await settle(exit)) await storage.removeAll(`tenants/${lease.tenantId}/checkpoints/${run.id}`);
       });
     } finally {
       clearInterval(heart);
-      clearTimeout(reportTimer);
+      reports.close();
       await fs.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
   }
 
-  async function fetchBases(): Promise<TrainerJob['bases']> {
-    const bases: TrainerJob['bases'] = [];
-    for (const [model, base] of claimed.bases.entries()) {
-      if (!base) {
-        bases.push(null);
-        continue;
-      }
-      const files = await options.registry.readPackage(base);
-      const verified = verifyPackage(files, { digest: base.packageSha256 });
-      if (verified.type === 'damaged') throw new Error(`The base of model ${model + 1} is damaged: ${verified.problems[0]?.message}`);
-      const graphPath = path.join(folder, `base-${model}.onnx`);
-      await fs.writeFile(graphPath, files.get('model.onnx')!);
-      bases.push({ modelVersionId: base.id, graphPath });
-    }
-    return bases;
-  }
-
-  async function fetchOptimisation(): Promise<OptimisationJob | 'gone' | null> {
-    if (!claimed.optimisation) return null;
-    const { wanted, base } = claimed.optimisation;
-    if (!base) return 'gone';
-    const packageFolder = path.join(folder, 'base');
-    await writeVerifiedPackage(await options.registry.readPackage(base), base.packageSha256, packageFolder);
-    return { wanted, packageFolder, packageSha256: base.packageSha256 };
-  }
-
-  async function fetchCheckpoint(): Promise<string | null> {
-    if (!run.checkpointKey) return null;
-    const file = path.join(folder, 'checkpoint-before.bin');
-    try {
-      await fs.writeFile(file, await storage.read(run.checkpointKey, 4 * 1024 ** 3));
-      return file;
-    } catch (error) {
-      logger.warn({ runId: run.id, error: String(error) }, 'the checkpoint cannot be read; training begins anew');
-      return null;
-    }
-  }
-
-  function runChild(job: TrainerJob): Promise<{ code: number | null; signal: string | null }> {
+  function runChild(job: TrainerJob): Promise<TrainerExit> {
     return new Promise((resolve) => {
       const { entry, execArgv } = options.trainer;
       child = fork(entry, [], {
@@ -318,7 +215,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
   }
 
   /** Says whether the run has reached its end, and with it the use of its checkpoints. */
-  async function settle(exit: { code: number | null; signal: string | null }): Promise<boolean> {
+  async function settle(exit: TrainerExit): Promise<boolean> {
     if (stopping === 'lost') return false;
     const seconds = computeSeconds();
     // A cancel counts even if the training was done before it arrived.
@@ -336,17 +233,12 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     return (await queue.fail(lease, failureOf(exit), seconds)) === 'failed';
   }
 
-  function failureOf(exit: { code: number | null; signal: string | null }): Failure {
+  function failureOf(exit: TrainerExit): Failure {
     if (verdict) return verdict;
     // The process knows that it has not enough; how much it may have, this one does.
     if (isOutOfMemory(exit) || (result?.type === 'failed' && result.failure.code === 'OUT_OF_MEMORY')) return outOfMemory(limits);
     if (result?.type === 'failed') return result.failure;
-    return {
-      code: 'TRAINER_CRASHED',
-      message: `The training process ended unexpectedly (${exit.signal ?? `exit code ${exit.code}`}).`,
-      remedy: 'If it happens again, tell your operator the id of this run.',
-      fault: 'SYSTEM',
-    };
+    return trainerCrashed(exit);
   }
 
   async function complete(trained: Extract<TrainerMessage, { type: 'trained' }>, seconds: number): Promise<boolean> {
@@ -387,14 +279,8 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
 
   const done = train().catch(async (error: unknown) => {
     logger.error({ runId: run.id, error: error instanceof Error ? error.stack : String(error) }, 'an attempt failed in the worker itself');
-    const failure: Failure = {
-      code: 'WORKER_ERROR',
-      message: 'The worker could not finish this run because of an error of ours.',
-      remedy: 'Tell your operator the id of this run.',
-      fault: 'SYSTEM',
-    };
     // If this fails too, the lease expires and the run is taken back.
-    await queue.fail(lease, failure, computeSeconds()).catch((second: unknown) => logger.error({ runId: run.id, error: String(second) }, 'the failure was not noted'));
+    await queue.fail(lease, workerError, computeSeconds()).catch((second: unknown) => logger.error({ runId: run.id, error: String(second) }, 'the failure was not noted'));
   });
 
   return {

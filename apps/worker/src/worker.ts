@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '@millrace/database';
-import { isProcessAlive, type Logger } from '@millrace/kernel';
+import { createLookout, isProcessAlive, type Logger } from '@millrace/kernel';
 import { type RunAttempt, type RunAttemptOptions, startRunAttempt } from './run-attempt.ts';
 
 export interface WorkerOptions extends RunAttemptOptions {
@@ -29,38 +29,27 @@ const announceEveryMs = 5_000;
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { database, queue, logger } = options;
   const attempts = new Map<string, RunAttempt>();
-  let claiming: Promise<void> | null = null;
-  let wanted = false;
   let closed = false;
   const id = randomUUID();
   let gpu = false;
 
   await removeLeftovers(options.workDirectory, logger);
 
-  function claim(): void {
-    wanted = true;
-    claiming ??= claimAll().finally(() => (claiming = null));
-  }
+  const lookout = createLookout({ look: claim, failed: (error) => logger.warn({ error: String(error) }, 'claiming failed; tried again soon') });
 
-  async function claimAll(): Promise<void> {
-    while (wanted && !closed && attempts.size < options.concurrency) {
-      wanted = false;
-      try {
-        const claimed = await queue.claim(options.name, { gpu });
-        if (!claimed) continue;
-        wanted = true;
-        const runId = claimed.run.id;
-        logger.info({ runId, attempt: claimed.run.attempt }, 'run claimed');
-        const attempt = startRunAttempt(claimed, options);
-        attempts.set(runId, attempt);
-        void attempt.done.then(() => {
-          attempts.delete(runId);
-          claim();
-        });
-      } catch (error) {
-        logger.warn({ error: String(error) }, 'claiming failed; tried again soon');
-      }
-    }
+  async function claim(): Promise<boolean> {
+    if (attempts.size >= options.concurrency) return false; // whichever ends asks anew
+    const claimed = await queue.claim(options.name, { gpu });
+    if (!claimed) return false;
+    const runId = claimed.run.id;
+    logger.info({ runId, attempt: claimed.run.attempt }, 'run claimed');
+    const attempt = startRunAttempt(claimed, options);
+    attempts.set(runId, attempt);
+    void attempt.done.then(() => {
+      attempts.delete(runId);
+      lookout.ask();
+    });
+    return true;
   }
 
   let announcing: Promise<void> = Promise.resolve();
@@ -73,28 +62,28 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   const endings = await Promise.all([
-    database.listen('millrace_queue', claim),
+    database.listen('millrace_queue', lookout.ask),
     database.listen('millrace_run', (payload) => {
       if (payload === null) for (const attempt of attempts.values()) attempt.beat();
       else attempts.get(payload.split(':')[1] ?? '')?.beat();
     }),
   ]);
-  const poll = setInterval(claim, pollEveryMs);
+  const poll = setInterval(lookout.ask, pollEveryMs);
   const reap = setInterval(() => {
     queue.reapExpired().then(
-      (count) => count && claim(),
+      (count) => void (count && lookout.ask()),
       (error: unknown) => logger.warn({ error: String(error) }, 'looking for silent workers failed'),
     );
   }, reapEveryMs);
   const announcement = setInterval(announce, announceEveryMs);
   announce();
-  claim();
+  lookout.ask();
   // Nobody waits for the look: until it is done this is a worker without a GPU.
   void options.findGpu?.().then((found) => {
     if (!found) return;
     gpu = true;
     announce();
-    claim();
+    lookout.ask();
   });
 
   return {
@@ -105,7 +94,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       clearInterval(reap);
       clearInterval(announcement);
       for (const end of endings) end();
-      await claiming;
+      await lookout.close();
       await Promise.all([...attempts.values()].map((attempt) => attempt.giveBack()));
       await announcing;
       await queue.withdraw(id).catch(() => undefined); // it is forgotten by its silence as well

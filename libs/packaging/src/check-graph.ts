@@ -7,7 +7,7 @@ const operatorSetsTaken = new Map([['', [9, 21]], ['ai.onnx.ml', [1, 3]]] as con
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
 /**
- * The operators that are taken: what models of tables compute with. None has a graph inside, draws random numbers, keeps
+ * The operators that are taken: what models of tables and of pictures compute with. None has a graph inside, draws random numbers, keeps
  * lists or dictionaries, reads files or parses text, and the size of none's answer depends on more than shapes (see `shapeInputs`).
  */
 const operatorsTaken = new Map<string, ReadonlySet<string>>([
@@ -20,7 +20,7 @@ const operatorsTaken = new Map<string, ReadonlySet<string>>([
       HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
       LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow
       QLinearConv QLinearMatMul QuantizeLinear RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-      ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
+      ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
       Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor`)),
   ],
   [
@@ -33,13 +33,19 @@ const operatorsTaken = new Map<string, ReadonlySet<string>>([
 
 /** Inputs that say how large the answer becomes: they may follow from shapes and constants, never from what is sent. */
 const shapeInputs: Record<string, number[]> = {
-  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1, 3], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
+  Reshape: [1], Expand: [1], Tile: [1], ConstantOfShape: [0], Range: [0, 1, 2], Pad: [1, 3], Resize: [1, 2, 3], OneHot: [1], TopK: [1], Slice: [1, 2, 3, 4], Split: [1],
   Unsqueeze: [1], Squeeze: [1], CumSum: [1], Trilu: [1], ReduceSum: [1], ReduceMean: [1], ReduceMax: [1], ReduceMin: [1], ReduceProd: [1], ReduceL1: [1], ReduceL2: [1],
   ReduceLogSum: [1], ReduceLogSumExp: [1], ReduceSumSquare: [1], Dropout: [1, 2], ScatterND: [], ScatterElements: [],
 };
 
 /** What may stand between a shape and a size. Arithmetic may not: a size could be harmless for every number of rows that is tried, and boundless for another. */
 const shapeSteps: ReadonlySet<string> = new Set(['Gather', 'Slice', 'Concat', 'Cast', 'Squeeze', 'Unsqueeze', 'Identity', 'Reshape']);
+
+/**
+ * Whatever their sizes are computed to, the answer has no more elements than what it is made of: PyTorch joins rows and heads by
+ * `Reshape`, and halves channels by `Slice`.
+ */
+const neverLarger: ReadonlySet<string> = new Set(['Reshape', 'Slice']);
 
 /** The body of the one loop that Millrace itself writes: sums of squared distances. */
 const scanBody: ReadonlySet<string> = new Set(['Sub', 'Mul', 'Add', 'Identity']);
@@ -82,8 +88,7 @@ function checkSizes(nodes: readonly ReadNode[]): void {
   const computed = new Set<string>();
   for (const { operator, domain, inputs, outputs } of nodes) {
     for (const index of (domain === '' && shapeInputs[operator]) || []) {
-      // What is reshaped has as many elements as before, whatever its sizes are computed to: PyTorch joins rows and heads so.
-      if (operator !== 'Reshape' && computed.has(inputs[index] ?? '')) {
+      if (!neverLarger.has(operator) && computed.has(inputs[index] ?? '')) {
         throw new UnfitModel('size_computed', short(operator), `The size of what ${short(operator)} answers is computed from the number of rows.`, 'Use sizes that are fixed, or taken from a shape as they are.');
       }
     }

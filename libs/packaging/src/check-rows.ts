@@ -47,13 +47,26 @@ export class ValidatedRows {
   /** by row: what was sent for the input that is a list; empty where there is none */
   readonly lists: readonly (readonly string[])[];
 
-  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels = noPixels, lists: readonly (readonly string[])[] = noLists) {
+  constructor(count: number, layout: string, numbers: Float64Array, categories: string[], pixels: Uint8Array = noPixels, lists: readonly (readonly string[])[] = noLists) {
     this.count = count;
     this.layout = layout;
     this.numbers = numbers;
     this.categories = categories;
     this.lists = lists;
     this.pixels = pixels;
+  }
+
+  /** The rows again and again, until there are so many. */
+  repeated(count: number): ValidatedRows {
+    const { layout, numbers, categories, pixels, lists } = this;
+    const fill = <T extends Float64Array | Uint8Array>(from: T, to: T): T => {
+      for (let at = 0; at < to.length; at += from.length) to.set(from.subarray(0, Math.min(from.length, to.length - at)), at);
+      return to;
+    };
+    const length = (one: { length: number }) => (one.length / this.count) * count;
+    const cells = Array.from({ length: length(categories) }, (_, at) => categories[at % categories.length]!);
+    const own = Array.from({ length: length(lists) }, (_, at) => lists[at % lists.length]!);
+    return new ValidatedRows(count, layout, fill(numbers, new Float64Array(length(numbers))), cells, fill(pixels, new Uint8Array(length(pixels))), own);
   }
 
   /** Some of the rows, one after another. */
@@ -119,7 +132,7 @@ function compile(signature: Signature): Compiled {
   const open = inputs.flatMap((input) => (input.type === 'number' && !input.closed && Number.isFinite(input.min) && Number.isFinite(input.max) ? [input] : []));
   const fresh: Compiled = {
     ranges: open.length === inputs.length ? { min: Float64Array.from(open, ({ min }) => min), max: Float64Array.from(open, ({ max }) => max) } : null,
-    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels]   : input.type === 'list' ? input.choices : null)])]),
+    layout: JSON.stringify([graph.missingCategory, ...inputs.map((input) => [input.name, input.categories ?? input.parts ?? (input.type === 'image' ? [input.height, input.width, input.channels, ...(input.shortSide === undefined ? [] : [input.shortSide])] : input.type === 'list' ? input.choices : null)])]),
     inputs,
     known: inputs.map((input) => (input.categories ? new Set(input.categories) : input.type === 'list' ? new Set(input.choices) : null)),
     names: new Set(inputs.map((input) => input.name)),

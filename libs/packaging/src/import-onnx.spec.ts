@@ -181,7 +181,7 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['trees of an unknown kind', 'broken_trees', treesWith({ nodes_modes: { strings: ['JUMP', 'LEAF', 'LEAF'] } })],
   ['a linear model that does not divide', 'broken_linear_model', model({ ...linear(), nodes: [{ op: 'LinearRegressor', domain: 'ai.onnx.ml', in: ['x'], out: ['y'], attributes: { targets: { i: 2 }, coefficients: { floats: [1, 2, 3] } } }] })],
   ['a list of dictionaries for its input', 'input_type', model({ ...linear(), inputs: [{ name: 'x', raw: lengthDelimited(4, new Uint8Array()) }] })],
-  ['pictures for its input', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 3, 9, 9] }] })],
+  ['pictures for its input, of which nothing is told', 'signature_needed', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 3, 9, 9] }] })],
   ['rows of one fixed number', 'fixed_rows', model({ ...linear(), inputs: [{ name: 'x', shape: [1, 2] }] })],
   ['two million columns', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 2_000_000] }] })],
   ['answers of no kind', 'outputs', model({ ...linear(), outputs: [{ name: 'y', shape: ['n', 1] }, { name: 'x', shape: ['n', 2] }] })],

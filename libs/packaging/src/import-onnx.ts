@@ -3,6 +3,7 @@ import type { JsonValue } from './canonical-json.ts';
 import { checkGraph } from './check-graph.ts';
 import { columnsOfTrees, treeOperators } from './check-trees.ts';
 import { readGivenSignature } from './given-signature.ts';
+import type { GraphPicture } from './infer-picture.ts';
 import { type InferredSignature, inferSignature } from './infer-signature.ts';
 import { assemble, type ModelPackage } from './model-package.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
@@ -10,6 +11,7 @@ import { readGraph, type ReadGraph, type ReadNode, UnfitModel } from './read-gra
 import { unfitText } from './unfit-text.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 import { partsOf } from './write-import.ts';
+import { declarePicture, writeChannelsFirst, writeNumbers } from './write-picture.ts';
 
 export interface ForeignModel {
   bytes: Uint8Array;
@@ -28,7 +30,9 @@ export type ImportedModel = { type: 'fit'; modelPackage: ModelPackage; producer:
 const DOUBLE = 11;
 const FLOAT = 1;
 /** Rows for one call: a foreign graph may need much for each. */
-const rowsPerCall = 256;
+const mostRowsPerCall = 256;
+/** Pixels times channels in one call: a network's first layers make a multiple of them. */
+const mostPixelsPerCall = 2 ** 20;
 
 /**
  * Makes a package of a plain ONNX model: checks it (see `check-graph.ts`), finds out what it takes and gives, and writes
@@ -41,7 +45,7 @@ export function importOnnx(model: ForeignModel): ImportedModel {
     const graph = readGraph(model.bytes);
     checkGraph(graph, { own: false });
     const inferred = inferSignature(graph, given);
-    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall } };
+    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall: rowsPerCallOf(inferred) } };
     const unfit = unfitText(signature, 'signature'); // classes may also come from a tensor of text
     if (unfit) return { type: 'refused', problems: [unfit] };
     const modelPackage = assemble(signature, wrap(graph, inferred), {
@@ -59,6 +63,12 @@ export function importOnnx(model: ForeignModel): ImportedModel {
     if (error instanceof UnfitModel) return { type: 'refused', problems: [error.problem] };
     throw error;
   }
+}
+
+function rowsPerCallOf({ inputs }: InferredSignature): number {
+  if (Array.isArray(inputs)) return mostRowsPerCall;
+  const { width, height, channels } = inputs.image;
+  return Math.max(1, Math.min(mostRowsPerCall, Math.floor(mostPixelsPerCall / (width * height * channels))));
 }
 
 /** The checks of a graph that came in a package: also Millrace's own loop passes. Null when it passes. */
@@ -96,6 +106,7 @@ function wrap(graph: ReadGraph, inferred: InferredSignature): Uint8Array {
 }
 
 function writeInputs(graph: OnnxGraph, { inputs, signature }: InferredSignature): void {
+  if (!Array.isArray(inputs)) return writePicture(graph, inputs);
   const count = (isNumber: boolean): number => signature.inputs.filter((input) => (input.type === 'number') === isNumber).length;
   if (count(true) > 0) graph.input({ name: 'numbers', type: 'double', shape: ['N', count(true)] });
   if (count(false) > 0) graph.input({ name: 'categories', type: 'string', shape: ['N', count(false)] });
@@ -107,8 +118,17 @@ function writeInputs(graph: OnnxGraph, { inputs, signature }: InferredSignature)
   }
 }
 
-function writeOutputs(graph: OnnxGraph, { answer, signature }: InferredSignature): void {
-  const first = signature.inputs[0]!.type === 'number' ? 'numbers' : 'categories';
+/** From a picture's bytes to what the model was trained on: nothing about it is left to whoever serves it. */
+function writePicture(graph: OnnxGraph, { input, type, image, isChannelsFirst, numbers }: GraphPicture): void {
+  let value = declarePicture(graph, image);
+  if (numbers) value = writeNumbers(graph, value, numbers);
+  if (isChannelsFirst) value = writeChannelsFirst(graph, value);
+  if (numbers && type !== FLOAT) value = graph.add('Cast', [value], { to: type });
+  graph.output(value, { name: theirs(input), type: 'float', shape: [] });
+}
+
+function writeOutputs(graph: OnnxGraph, { inputs, answer, signature }: InferredSignature): void {
+  const first = !Array.isArray(inputs) ? 'image' : signature.inputs[0]!.type === 'number' ? 'numbers' : 'categories';
   const rows = graph.add('Gather', [graph.add('Shape', [first]), graph.integers([0], [1])]);
   const shaped = (value: string, columns?: number): string =>
     graph.add('Reshape', [value, columns === undefined ? rows : graph.add('Concat', [rows, graph.integers([columns], [1])], { axis: 0 })]);

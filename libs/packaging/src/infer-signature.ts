@@ -1,11 +1,13 @@
-import type { GivenSignature } from './given-signature.ts';
+import type { GivenPicture, GivenSignature } from './given-signature.ts';
+import { assertVariableRows, type GraphPicture, inferPicture } from './infer-picture.ts';
 import { type ReadGraph, type ReadNode, type ReadValue, UnfitModel } from './read-graph.ts';
 import type { Signature, SignatureInput } from './signature.ts';
 
 /** A foreign graph's signature, and how its inputs and outputs go with it. */
 export interface InferredSignature {
   signature: Signature;
-  inputs: GraphInput[];
+  /** columns, or one picture */
+  inputs: GraphInput[] | GraphPicture;
   answer: GraphAnswer;
 }
 
@@ -38,6 +40,7 @@ const FLOAT = 1;
 const INT32 = 6;
 const INT64 = 7;
 const STRING = 8;
+const FLOAT16 = 10;
 const DOUBLE = 11;
 const wholeNumbers: Record<number, number> = { [INT32]: 2 ** 31 - 1, [INT64]: Number.MAX_SAFE_INTEGER };
 
@@ -49,7 +52,8 @@ const unclear = (field: string, message: string): UnfitModel => new UnfitModel('
  * @throws UnfitModel for what cannot be served, and for what only a given signature could say
  */
 export function inferSignature(graph: ReadGraph, given: GivenSignature | undefined): InferredSignature {
-  const { inputs, columns } = inferInputs(graph, given?.inputs);
+  const picture = inferPicture(graph, given);
+  const { inputs, columns } = picture ? ofPicture(picture) : inferInputs(graph, given?.inputs?.filter((input) => input.type !== 'image'));
   const { answer, output } = inferAnswer(graph, given?.output);
   const names = columns.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
@@ -63,9 +67,11 @@ export function inferSignature(graph: ReadGraph, given: GivenSignature | undefin
   return { signature, inputs, answer };
 }
 
-type Given = NonNullable<NonNullable<GivenSignature>['inputs']>;
+const ofPicture = (picture: GraphPicture): { inputs: GraphPicture; columns: SignatureInput[] } => ({ inputs: picture, columns: [picture.image] });
 
-function inferInputs(graph: ReadGraph, given: Given | undefined): { inputs: GraphInput[]; columns: SignatureInput[] } {
+type GivenColumns = Exclude<NonNullable<GivenSignature['inputs']>[number], GivenPicture>[];
+
+function inferInputs(graph: ReadGraph, given: GivenColumns | undefined): { inputs: GraphInput[]; columns: SignatureInput[] } {
   const counts = { numbers: 0, categories: 0 };
   const columns: SignatureInput[] = [];
   const inputs = graph.inputs.map((input): GraphInput => {
@@ -75,10 +81,9 @@ function inferInputs(graph: ReadGraph, given: Given | undefined): { inputs: Grap
       throw new UnfitModel('input_type', field, `The input ${field} is of a type that rows of a table do not have.`, 'Use float, double, int64 or text.');
     }
     const rank = input.shape?.length ?? 2;
-    if (rank < 1 || rank > 2) throw new UnfitModel('input_shape', field, `The input ${field} has ${rank} dimensions.`, 'Use models of tables: rows, or rows and columns.');
-    const [rows, fixed] = [input.shape?.[0], rank === 1 ? 1 : input.shape?.[1]];
-    if (typeof rows === 'number' && rows !== 0 && graph.inputs.length > 0 && rows !== 1) throw fixedRows(field, rows);
-    if (rows === 1) throw fixedRows(field, 1);
+    if (rank < 1 || rank > 2) throw new UnfitModel('input_shape', field, `The input ${field} has ${rank} dimensions.`, 'Use models of tables: rows, or rows and columns; or of pictures, with four dimensions.');
+    const fixed = rank === 1 ? 1 : input.shape?.[1];
+    assertVariableRows(input);
     const width = typeof fixed === 'number' && fixed > 0 ? fixed : graph.inputs.length === 1 ? given?.length : undefined;
     if (width === undefined) throw unclear(field, `The input ${field} does not say how many columns it has.`);
     if (columns.length + width > 1_000) throw new UnfitModel('input_shape', field, 'The model has more than 1000 columns.', 'Use fewer columns.');
@@ -97,13 +102,10 @@ function inferInputs(graph: ReadGraph, given: Given | undefined): { inputs: Grap
   return { inputs, columns };
 }
 
-const fixedRows = (field: string, rows: number): UnfitModel =>
-  new UnfitModel('fixed_rows', field, `The input ${field} takes exactly ${rows} ${rows === 1 ? 'row' : 'rows'} at a time.`, 'Export the model with a variable number of rows (in PyTorch: dynamic_axes or dynamic_shapes).');
-
 const mostCategories = 100_000;
 const longestCategory = 500;
 
-function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, given: Given[number] | undefined, fallback: string, isGiven: boolean): SignatureInput {
+function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, given: GivenColumns[number] | undefined, fallback: string, isGiven: boolean): SignatureInput {
   const name = given?.name ?? fallback;
   if (isGiven && !given) throw new UnfitModel('signature', 'signature.inputs', 'The signature has fewer inputs than the model.', 'Name every column, in the order of the model’s inputs.');
   if (given && (given.type === 'number') !== (type !== STRING)) {
@@ -141,7 +143,7 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
   const zipMap = graph.nodes.find(({ domain, operator }) => domain === 'ai.onnx.ml' && operator === 'ZipMap');
   const outputs = graph.outputs.map((output) => (zipMap?.outputs.includes(output.name) ? { name: zipMap.inputs[0]!, type: FLOAT, shape: null } : output));
   const isLabel = ({ type }: ReadValue): boolean => type === INT64 || type === STRING;
-  const isScore = ({ type }: ReadValue): boolean => type === FLOAT || type === DOUBLE;
+  const isScore = ({ type }: ReadValue): boolean => type === FLOAT || type === DOUBLE || type === FLOAT16;
   const labels = outputs.filter(isLabel);
   const scores = outputs.filter(isScore);
   const [score] = scores;
@@ -149,7 +151,7 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
     throw new UnfitModel('outputs', 'outputs', `The model gives ${outputs.length} answers that are not one number, nor a label with its probabilities.`, 'Export it with one output, or with label and probabilities.');
   }
   const name = given?.name ?? (labels[0] ? 'class' : 'value');
-  const last = score.shape?.length === 1 ? 1 : score.shape?.at(-1);
+  const last = widthOf(score);
   const isNumber = given ? given.type === 'number' : labels.length === 0 && last === 1;
   if (isNumber) {
     if (labels.length) throw new UnfitModel('signature', 'signature.output', 'The signature says number, but the model gives a label.', 'Say category, and the classes.');
@@ -181,6 +183,12 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
     },
     output: { name, type: 'category', classes: [...classes] },
   };
+}
+
+/** Numbers for each row, where they are fixed: what a network leaves of a picture may still have a height and a width of one. */
+function widthOf({ shape }: ReadValue): number | string | undefined {
+  const sizes = shape?.slice(1);
+  return sizes?.every((size) => typeof size === 'number') ? sizes.reduce((product, size) => product * size, 1) : sizes?.at(-1);
 }
 
 /** As the nodes list them that make the label. */

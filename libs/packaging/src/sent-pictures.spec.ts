@@ -18,15 +18,17 @@ const rowsOf = (...pictures: unknown[]) => pictures.map((image) => ({ image }));
 let desk: PictureDesk;
 afterEach(() => desk.close());
 
-test('large pictures are decoded aside, and then read as they would be here', async () => {
+test('large pictures are decoded aside, and then read as they would be here, for each version that wants them otherwise', async () => {
   desk = createPictureDesk();
+  const cutting = { ...signature, inputs: signature.inputs.map((input) => ({ ...input, shortSide: 6 }) as typeof input) };
   const rows = rowsOf(large, picture(20, 10), { ...large });
-  const expected = checkRows(signature, JSON.parse(JSON.stringify(rows)));
+  const expected = [signature, cutting].map((one) => checkRows(one, JSON.parse(JSON.stringify(rows))));
+  expect(expected[1]).not.toEqual(expected[0]);
   await desk.prepare({ instances: rowsOf({ ...large }) }, [signature]); // the threads are there
   const before = performance.eventLoopUtilization();
-  expect(await desk.prepare({ instances: rows }, [signature])).toBe('ready');
+  expect(await desk.prepare({ instances: rows }, [signature, cutting])).toBe('ready');
   expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.5);
-  expect(checkRows(signature, rows)).toEqual(expected);
+  expect([signature, cutting].map((one) => checkRows(one, rows))).toEqual(expected);
 });
 
 test('what takes too long is told of its row, and what an Open Inference tensor holds is found', async () => {

@@ -82,7 +82,7 @@ function sizesOf(signatures: readonly Signature[]): ImageInput[] {
   return found;
 }
 
-const isSameSize = (one: PictureSize, other: PictureSize): boolean => one.width === other.width && one.height === other.height && one.channels === other.channels;
+const isSameSize = (one: PictureSize, other: PictureSize): boolean => one.width === other.width && one.height === other.height && one.channels === other.channels && one.shortSide === other.shortSide;
 
 /** No protocol has them deeper. */
 const deepest = 6;

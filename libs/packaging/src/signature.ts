@@ -66,8 +66,11 @@ export type SignatureInput =
   | { name: string; type: 'list'; required: boolean; choices: string[]; categories?: never; min?: never; max?: never; parts?: never; closed?: never }
   | ImageInput;
 
-/** A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph. */
-export type ImageInput = FittedImage & { type: 'image'; required: true; categories?: never; parts?: never; min?: never; max?: never; closed?: never };
+/**
+ * A picture: PNG or JPEG of any size, or its pixels; brought to this size and these channels (1: grey) before the graph, as
+ * `fitImage` does: stretched, or in its own shape with the shorter side of `shortSide` pixels and the middle cut out.
+ */
+export type ImageInput = FittedImage & { type: 'image'; shortSide?: number | undefined; required: true; categories?: never; parts?: never; min?: never; max?: never; closed?: never };
 
 export type SignatureOutput =
   | {
@@ -95,6 +98,11 @@ export interface TensorMetadata {
   shape: number[];
 }
 
+/** Pixels along each side of what a model looks at. */
+export const largestPicture = 512;
+/** Pixels of the shorter side of what the middle is cut out of. */
+export const largestShortSide = 2048;
+
 const name = z.string().min(1);
 const closed = z.literal(true).optional();
 const inputSchema = z.discriminatedUnion('type', [
@@ -114,10 +122,11 @@ const inputSchema = z.discriminatedUnion('type', [
     name,
     type: z.literal('image'),
     required: z.literal(true),
-    width: z.int().min(1).max(256),
-    height: z.int().min(1).max(256),
+    width: z.int().min(1).max(largestPicture),
+    height: z.int().min(1).max(largestPicture),
     channels: z.union([z.literal(1), z.literal(3)]),
-  }),
+    shortSide: z.int().max(largestShortSide).exactOptional(),
+  }).refine((input) => input.shortSide === undefined || input.shortSide >= Math.max(input.width, input.height), 'shortSide is below the size'),
 ]);
 const outputSchema = z.discriminatedUnion('type', [
   z.strictObject({

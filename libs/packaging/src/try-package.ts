@@ -53,22 +53,16 @@ export async function tryPackage(files: PackageFiles, samples: unknown, longestM
       const problems = checked.problems.slice(0, 10).map((problem) => ({ code: problem.code, field: `sampleRows[${problem.row ?? 0}].inputs.${problem.field}`, message: problem.message, remedy: problem.remedy }));
       return { type: 'refused', problems };
     }
-    const manyOf = (length: number) => {
-      const many = check(signature, Array.from({ length }, (_, row) => rows[row % rows.length]));
-      if (many.type === 'invalid') throw new Error('rows that fit do not fit a second time');
-      return many.rows;
-    };
+    const manyOf = (length: number) => checked.rows.repeated(length);
     const size = await findCallSize((length) => processorTimeOf(model, manyOf(length)), { most: signature.graph.rowsPerCall, longest: longestMs });
     if (size.type === 'too-slow') {
       const message = `A prediction of one row holds the processor for ${Math.ceil(size.milliseconds)} milliseconds; ${longestMs} are allowed, since others wait meanwhile.`;
       return refused('too_slow', 'model', message, 'Import a smaller model: fewer or narrower layers, fewer or shallower trees.');
     }
     const together = await model.predict(checked.rows);
-    const inBatch = await model.predict(manyOf(size.rows));
-    for (const [row, inputs] of rows.entries()) {
-      const alone = check(signature, [inputs]);
-      if (alone.type === 'invalid') throw new Error('a row that fits does not fit alone');
-      const [single] = await model.predict(alone.rows);
+    const inBatch = await inCallsOf(model, checked.rows, size.rows);
+    for (let row = 0; row < rows.length; row++) {
+      const [single] = await model.predict(checked.rows, row, row + 1);
       const isStable = [together[row], inBatch[row]].every((other) => distance(single!, other) <= allowed(single!));
       if (!isStable) return refused('row_dependent', 'model', 'The answer to a row depends on the rows beside it, or changes from call to call.', 'Export the model for inference, with a variable number of rows.');
     }
@@ -87,6 +81,15 @@ export async function tryPackage(files: PackageFiles, samples: unknown, longestM
   } finally {
     await model.close();
   }
+}
+
+/** In calls that are full, the last one with rows from the beginning. */
+async function inCallsOf(model: LoadedModel, rows: ValidatedRows, size: number): Promise<Prediction[]> {
+  const calls = Math.ceil(rows.count / size);
+  const full = rows.repeated(calls * size);
+  const answers: Prediction[] = [];
+  for (let call = 0; call < calls; call++) answers.push(...(await model.predict(full, call * size, (call + 1) * size)));
+  return answers;
 }
 
 /** Not the time on the clock: what else the machine does is not the model's doing. The engine runs a call in one thread. */

@@ -1,10 +1,8 @@
 import type { ConvolutionalEstimator, FittedImage } from './fitted-pipeline.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { levelsOf, type WeightStorage } from './weight-storage.ts';
+import { declarePicture, writeChannelsFirst, writeNumbers } from './write-picture.ts';
 import { writeFloats, writeKernel, writeSums, writeWhole } from './write-weights.ts';
-
-/** ONNX TensorProto.DataType, for `Cast` */
-const FLOAT = 1;
 
 type Layer = ConvolutionalEstimator['layers'][number];
 type WholeStorage = Extract<WeightStorage, { type: 'int8' }>;
@@ -12,18 +10,9 @@ type WholeStorage = Extract<WeightStorage, { type: 'int8' }>;
 const shape = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] };
 const pool = { kernel_shape: [2, 2], strides: [2, 2] };
 
-/** Adds the input that a picture comes in by: uint8 [N, height, width, channels]. */
-export function declarePicture(graph: OnnxGraph, { width, height, channels }: FittedImage): string {
-  graph.input({ name: 'image', type: 'uint8', shape: ['N', height, width, channels] });
-  return 'image';
-}
-
 /** From pixels to probabilities, float [N, classes]. */
 export function writeConvolutions(graph: OnnxGraph, image: FittedImage, { mean, scale, layers, head }: ConvolutionalEstimator): string {
-  const pixels = graph.add('Cast', [declarePicture(graph, image)], { to: FLOAT });
-  const centred = graph.add('Sub', [pixels, graph.floats(mean, [mean.length])]);
-  const scaled = graph.add('Div', [centred, graph.floats(scale, [scale.length])]);
-  const picture = graph.add('Transpose', [scaled], { perm: [0, 3, 1, 2] });
+  const picture = writeChannelsFirst(graph, writeNumbers(graph, declarePicture(graph, image), { mean, scale }));
   const isWhole = layers[0]!.storage?.type === 'int8';
   const found = graph.add('ReduceMean', [isWhole ? writeWholeLayers(graph, picture, layers) : writeLayers(graph, picture, layers)], { axes: [2, 3], keepdims: 0 });
   const classes = head.bias.length;

@@ -13,9 +13,10 @@ import { float16Bits } from './float16.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { writeAnswer } from './write-answer.ts';
-import { declarePicture, writeConvolutions } from './write-convolutions.ts';
+import { writeConvolutions } from './write-convolutions.ts';
 import { writeHeads } from './write-heads.ts';
 import { writeLinearSums } from './write-linear.ts';
+import { declarePicture } from './write-picture.ts';
 import { writeTreeScores } from './write-trees.ts';
 import { writeSums } from './write-weights.ts';
 

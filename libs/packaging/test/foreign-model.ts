@@ -3,7 +3,7 @@ import { lengthDelimited, varintField } from '../src/wire-format.ts';
 /** ONNX as other programs write it, byte by byte, well-formed or not: nothing here knows what the checks allow. */
 
 export type Value = { name: string; type?: number; shape?: (number | string)[]; raw?: Uint8Array };
-export type Attribute = { i?: bigint | number; s?: string; t?: Uint8Array; g?: Uint8Array; floats?: number[]; ints?: (bigint | number)[]; strings?: string[]; raw?: Uint8Array };
+export type Attribute = { i?: bigint | number; f?: number; s?: string; t?: Uint8Array; g?: Uint8Array; floats?: number[]; ints?: (bigint | number)[]; strings?: string[]; raw?: Uint8Array };
 export interface Node {
   op: string;
   in: string[];
@@ -21,6 +21,7 @@ export const message = (...parts: Uint8Array[]): Uint8Array => Buffer.concat(par
 export function attribute(name: string, value: Attribute): Uint8Array {
   const parts = [text(1, name)];
   if (value.i !== undefined) parts.push(int(3, value.i), int(20, 2));
+  if (value.f !== undefined) parts.push(Buffer.from([0x15]), new Uint8Array(Float32Array.of(value.f).buffer), int(20, 1));
   if (value.s !== undefined) parts.push(text(4, value.s), int(20, 3));
   if (value.t) parts.push(lengthDelimited(5, value.t), int(20, 4));
   if (value.g) parts.push(lengthDelimited(6, value.g), int(20, 5));
@@ -39,7 +40,7 @@ export function node({ op, in: inputs, out, domain, attributes = {}, extra = [] 
   );
 }
 
-/** type: 1 float, 7 int64, 8 text, 11 double */
+/** type: 1 float, 2 uint8, 7 int64, 8 text, 10 float16, 11 double */
 export function tensor(name: string, type: number, dims: (bigint | number)[], data: ArrayBufferView | string[] | null, extra: Uint8Array[] = []): Uint8Array {
   const content = data === null ? [] : Array.isArray(data) ? data.map((one) => text(6, one)) : [lengthDelimited(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
   return message(...dims.map((dim) => int(1, dim)), int(2, type), text(8, name), ...content, ...extra);

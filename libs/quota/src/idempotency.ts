@@ -33,6 +33,16 @@ const longestKept = 2 ** 20;
 /** Whoever holds a key for longer has died over it. */
 const lockSeconds = 60;
 
+/** A visible text; what is longer would be no key but a document. */
+export const isIdempotencyKey = (given: string): boolean => /^[\x21-\x7e]{1,255}$/.test(given);
+
+/** Why a request that has a key is not served, in the words of every door. */
+export const idempotencyRefusals = {
+  unfit: { message: 'The Idempotency-Key is no text of 1 to 255 printable characters.', remedy: 'Send a UUID, anew for each request.' },
+  underWay: { message: 'A request with this Idempotency-Key is under way.', remedy: 'Send it again after the seconds in Retry-After.' },
+  reused: { message: 'Another request had this Idempotency-Key.', remedy: 'Send a key of its own with each request; the same one only with the same request.' },
+} as const;
+
 interface Row {
   sha256: string;
   predictionId: string;

@@ -1,4 +1,4 @@
-export { createIdempotency, type Idempotency, type IdempotentRequest, type KeptAnswer } from './idempotency.ts';
+export { createIdempotency, type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from './idempotency.ts';
 export { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 export { type Charge, createMeter, type LimitStanding, type Meter, type Metered } from './meter.ts';
 export type { PlanUsageLimit } from './plan-usage.ts';

@@ -59,7 +59,7 @@ function describeSignature(signature: Partial<Signature>): Map<string, string> {
 }
 
 function describeInput(input: SignatureInput): string {
-  const range = input.type === 'image' ? `${input.width} × ${input.height}, ${input.channels} channels` : input.type === 'list' ? input.choices.join(', ') : input.categories ? input.categories.join(', ') : `${input.min} to ${input.max}`;
+  const range = input.type === 'image' ? `${input.width} × ${input.height}, ${input.channels} channels${input.shortSide === undefined ? '' : `, cut from ${input.shortSide}`}` : input.type === 'list' ? input.choices.join(', ') : input.categories ? input.categories.join(', ') : `${input.min} to ${input.max}`;
   return `${input.type}${input.required ? '' : ', may be missing'}: ${range}`;
 }
 

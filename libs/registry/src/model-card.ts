@@ -37,7 +37,7 @@ export function writeModelCard(facts: CardFacts): string {
     facts.description ? plain(facts.description) : '_What it is for: not written yet._',
     '## What it does',
     `From ${inputs.length} ${inputs.length === 1 ? 'column' : 'columns'} it gives ${answer} (${task}, family ${code(facts.family)}).`,
-    table(['Input', 'Type', 'Values'], inputs.map((input) => [code(input.name), `${input.type}${input.required ? '' : ', may be missing'}`, input.type === 'list' ? input.choices.slice(0, 20).map(code).join(', ') : input.type === 'image' ? `${input.width} × ${input.height}` : input.categories ? input.categories.slice(0, 20).map(code).join(', ') : `${input.min} to ${input.max}`])),
+    table(['Input', 'Type', 'Values'], inputs.map((input) => [code(input.name), `${input.type}${input.required ? '' : ', may be missing'}`, input.type === 'list' ? input.choices.slice(0, 20).map(code).join(', ') : input.type === 'image' ? `${input.width} × ${input.height}${input.shortSide === undefined ? '' : ` from the middle, the shorter side at ${input.shortSide}`}` : input.categories ? input.categories.slice(0, 20).map(code).join(', ') : `${input.min} to ${input.max}`])),
     '## What it was made from',
     [origin || 'Not known.', madeFrom(facts)].filter(Boolean).join(' '),
     '## How good it is',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { recordAudit, type TenantBox } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import { DomainError, type Logger } from '@millrace/kernel';
+import { createLookout, DomainError, type Logger } from '@millrace/kernel';
 import { createPredictionQueue } from './prediction-queue.ts';
 import { viewAtEvent } from './prediction-view.ts';
 import type { WebhookEvent } from './webhook-events.ts';
@@ -56,8 +56,10 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
   const queue = createPredictionQueue({ database, box });
   const underWay = new Set<Promise<void>>();
   let isClosed = false;
-  let isAsked = false;
-  let looking: Promise<void> | null = null;
+  const lookout = createLookout({
+    look: advance,
+    failed: (error) => logger.warn({ error: String(error) }, 'events for webhooks were not looked for; tried again later'),
+  });
   let timer: NodeJS.Timeout | undefined;
   let stopListening: () => void = () => undefined;
 
@@ -143,28 +145,11 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
         .catch((error: unknown) => logger.warn({ deliveryId: held.id, error: String(error) }, 'the end of a delivery was not noted; it is tried again when its lease is over'))
         .finally(() => {
           underWay.delete(delivering);
-          if (timer) look(); // its receiver may have more
+          if (timer) lookout.ask(); // its receiver may have more
         });
       underWay.add(delivering);
     }
     return hasBegun;
-  }
-
-  function look(): void {
-    isAsked = true;
-    if (isClosed || looking) return;
-    looking = lookAll()
-      .catch((error: unknown) => logger.warn({ error: String(error) }, 'events for webhooks were not looked for; tried again later'))
-      .finally(() => {
-        looking = null;
-      });
-  }
-
-  async function lookAll(): Promise<void> {
-    while (isAsked && !isClosed) {
-      isAsked = false;
-      while (await advance());
-    }
   }
 
   return {
@@ -173,8 +158,8 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
 
     /** Delivers what is due from now on, by itself. */
     async start(everyMs = 1_000): Promise<void> {
-      stopListening = await database.listen('millrace_prediction', look);
-      timer = setInterval(look, everyMs).unref();
+      stopListening = await database.listen('millrace_prediction', lookout.ask);
+      timer = setInterval(lookout.ask, everyMs).unref();
     },
 
     /** Resolves when what is under way has ended. */
@@ -187,7 +172,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
       isClosed = true;
       clearInterval(timer);
       stopListening();
-      await looking;
+      await lookout.close();
       await Promise.all(underWay);
     },
   };

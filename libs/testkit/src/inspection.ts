@@ -31,8 +31,10 @@ export interface Inspection {
   tables(): Promise<Table[]>;
   /** of all rows of a tenant: changes when any of them does; by table */
   digests(tenantId: string): Promise<Record<string, string>>;
-  /** every row of a tenant as text, by table: its people are those who are members */
-  rows(tenantId: string): Promise<Record<string, Record<string, unknown>[]>>;
+  /** every row of a tenant as JSON has it, by table: its people are those who are members */
+  rows(tenantId: string, options?: { withTrail: boolean }): Promise<Record<string, Record<string, unknown>[]>>;
+  /** the lines of a tenant's trail that come after this one, in order, with their links */
+  trail(tenantId: string, after: string): Promise<{ id: string; hash: string }[]>;
   close(): Promise<void>;
 }
 
@@ -74,14 +76,21 @@ export async function openInspection(ownerUrl: string): Promise<Inspection> {
       const found = await query<{ name: string; digest: string }>(parts.join(' UNION ALL '), [tenantId], 'digests');
       return Object.fromEntries(found.map(({ name, digest }) => [name, digest]));
     },
-    async rows(tenantId) {
-      const byTable: Record<string, Record<string, unknown>[]> = {};
-      for (const table of all) {
+    async rows(tenantId, { withTrail } = { withTrail: true }) {
+      // In one statement: it is asked for after every change.
+      const parts = all.flatMap((table) => {
         const mine = belongsTo(table);
-        if (mine) byTable[table.name] = await query(`SELECT * FROM ${table.name} WHERE ${mine}`, [tenantId]);
-      }
-      return byTable;
+        return mine && (withTrail || !table.name.startsWith('audit_')) ? [`SELECT '${table.name}' AS name, coalesce(json_agg(t), '[]') AS rows FROM ${table.name} t WHERE ${mine}`] : [];
+      });
+      const found = await query<{ name: string; rows: Record<string, unknown>[] }>(parts.join(' UNION ALL '), [tenantId], withTrail ? 'rows' : 'rows beside the trail');
+      return Object.fromEntries(found.map(({ name, rows }) => [name, rows]));
     },
+    trail: (tenantId, after) =>
+      query<{ id: string; hash: string }>(
+        'SELECT e.id, l.hash FROM audit_events e JOIN audit_links l ON l.event_id = e.id AND l.tenant_id = e.tenant_id WHERE e.tenant_id = $1 AND e.id > $2 ORDER BY e.id',
+        [tenantId, after],
+        'trail',
+      ),
     close: () => client.end(),
   };
 }

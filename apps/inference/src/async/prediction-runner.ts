@@ -1,5 +1,5 @@
 import type { Actor, Auth } from '@millrace/auth';
-import { DomainError, type Logger } from '@millrace/kernel';
+import { createLookout, DomainError, type Logger } from '@millrace/kernel';
 import type { PredictionUsage } from '@millrace/quota';
 import { type ClaimedPrediction, mostAttempts, type PredictionFault, type PredictionQueue } from '@millrace/registry';
 import type { Predictor } from '../predictor.ts';
@@ -45,37 +45,31 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
   const predictor = createPredictor({ record: (usage) => (usages.set(usage.requestId, usage), Promise.resolve()) });
   let turn = 0;
   let isClosed = false;
-  let isAsked = false;
-  let claiming: Promise<void> | null = null;
   let timers: NodeJS.Timeout[] = [];
   let stopNews: () => void = () => undefined;
 
-  function look(): void {
-    isAsked = true;
-    if (isClosed || inHand.size >= slots) return;
-    claiming ??= claimAll().catch((error: unknown) => {
-      claiming = null;
-      logger.warn({ error: String(error) }, 'accepted predictions were not looked for; tried again later');
-    });
-  }
+  const lookout = createLookout({
+    look: claimEach,
+    failed: (error) => logger.warn({ error: String(error) }, 'accepted predictions were not looked for; tried again later'),
+  });
 
-  async function claimAll(): Promise<void> {
-    while (isAsked && !isClosed && inHand.size < slots) {
-      isAsked = false;
-      const waiting = await queue.tenantsWaiting();
-      const served = (tenantId: string): number => lastServed.get(tenantId) ?? 0;
-      waiting.sort((a, b) => a.held - b.held || served(a.tenantId) - served(b.tenantId));
-      for (const { tenantId } of waiting) {
-        if (isClosed || inHand.size >= slots) break;
-        const held = await queue.claim(tenantId);
-        if (!held) continue;
-        isAsked = true; // it may have more
-        if (lastServed.size > 10_000) lastServed.clear();
-        lastServed.set(tenantId, ++turn);
-        take(held);
-      }
+  /** Claims one prediction of each tenant, as far as there is room; whether there may be more. */
+  async function claimEach(): Promise<boolean> {
+    if (inHand.size >= slots) return false; // whichever ends asks anew
+    const waiting = await queue.tenantsWaiting();
+    const served = (tenantId: string): number => lastServed.get(tenantId) ?? 0;
+    waiting.sort((a, b) => a.held - b.held || served(a.tenantId) - served(b.tenantId));
+    let hasClaimed = false;
+    for (const { tenantId } of waiting) {
+      if (isClosed || inHand.size >= slots) break;
+      const held = await queue.claim(tenantId);
+      if (!held) continue;
+      hasClaimed = true;
+      if (lastServed.size > 10_000) lastServed.clear();
+      lastServed.set(tenantId, ++turn);
+      take(held);
     }
-    claiming = null; // at once: whoever asks from here on begins anew
+    return hasClaimed;
   }
 
   function take(held: ClaimedPrediction): void {
@@ -86,7 +80,7 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
       .finally(() => {
         inHand.delete(held.token);
         usages.delete(held.id);
-        look();
+        lookout.ask();
       });
   }
 
@@ -152,19 +146,19 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
       stopNews = news.on((predictionId) => {
         const own = [...inHand.values()].some(({ held }) => held.id === predictionId);
         if (own) void keepLeases(); // it may have been canceled
-        else look();
+        else lookout.ask();
       });
       const sweep = (): void => void queue.sweep(keptHours).catch((error: unknown) => logger.warn({ error: String(error) }, 'predictions of long ago were not removed; tried again later'));
-      timers = [setInterval(look, lookEveryMs), setInterval(() => void keepLeases(), leaseMs / 3), setInterval(sweep, sweepEveryMs)];
+      timers = [setInterval(lookout.ask, lookEveryMs), setInterval(() => void keepLeases(), leaseMs / 3), setInterval(sweep, sweepEveryMs)];
       for (const timer of timers) timer.unref();
-      look();
+      lookout.ask();
     },
 
     /** Claims nothing more, and gives what is in hand a while; what is not done by then is given back. */
     async close(): Promise<void> {
       isClosed = true;
       stopNews();
-      await claiming;
+      await lookout.close();
       let timer: NodeJS.Timeout | undefined;
       const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
       await Promise.race([Promise.all([...inHand.values()].map(({ ended }) => ended)), patience]);

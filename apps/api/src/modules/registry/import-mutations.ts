@@ -26,9 +26,9 @@ const importModelInput = builder.inputType('ImportModelInput', {
     acceptUntrusted: t.boolean({ description: 'Take a package that is signed by a key that nobody here trusts.' }),
     signature: t.field({
       type: 'JSON',
-      description: 'Of an ONNX file: {inputs: [{name, type, …}], output: {type, classes, scores}}. What is left out is inferred.',
+      description: 'Of an ONNX file: {inputs: [{name, type, …}], output: {type, classes, scores}}. What is left out is inferred. Of a picture: {name, type: "image", range, mean, std, order, layout, width, height, channels, shortSide}.',
     }),
-    sampleRows: t.field({ type: 'JSON', description: 'Rows with what the model is known to answer: [{inputs: {name: value}, prediction}]. It is refused if it answers otherwise.' }),
+    sampleRows: t.field({ type: 'JSON', description: 'Rows with what the model is known to answer: [{inputs: {name: value}, prediction}], a picture as {b64}. It is refused if it answers otherwise.' }),
   }),
 });
 

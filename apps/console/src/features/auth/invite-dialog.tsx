@@ -5,8 +5,8 @@ import { CodeBlock } from '../../design/code-block.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { SelectField, TextField } from '../../design/field.tsx';
 import { formatMoment } from '../../design/format.ts';
-import { Notice } from '../../design/notice.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { ShownOnce } from '../../design/shown-once.tsx';
 import { InviteMemberDocument, type Role } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
@@ -85,16 +85,16 @@ interface InvitationLinkProps {
 /** The link of an invitation, which is shown once; also of the owner of a new tenant. */
 export function InvitationLink({ token, email, expiresAt, onDone }: InvitationLinkProps) {
   return (
-    <div className="space-y-4">
-      <Notice tone="warn" title="Copy the link now: it will not be shown again">
-        Hand it to {email} in a way that you trust. It is good once{expiresAt ? `, until ${formatMoment(expiresAt)}` : ''}.
-      </Notice>
+    <ShownOnce
+      what="the link"
+      advice={
+        <>
+          Hand it to {email} in a way that you trust. It is good once{expiresAt ? `, until ${formatMoment(expiresAt)}` : ''}.
+        </>
+      }
+      onDone={onDone}
+    >
       <CodeBlock label="Invitation link" text={linkWith('/invitation', token)} isWrapped />
-      <div className="flex justify-end">
-        <Button kind="primary" onClick={onDone}>
-          I have copied it
-        </Button>
-      </div>
-    </div>
+    </ShownOnce>
   );
 }

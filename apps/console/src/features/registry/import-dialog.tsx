@@ -12,6 +12,7 @@ import { BeginUploadDocument, ImportModelDocument, ModelImportDocument } from '.
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { sendFile } from '../datasets/send-file.ts';
+import { PictureSignatureFields } from './picture-signature-fields.tsx';
 
 type Phase = { type: 'choosing' } | { type: 'sending'; share: number } | { type: 'looking'; importId: string };
 
@@ -85,6 +86,12 @@ function ImportForm({ onClose }: { onClose(): void }) {
       <details className="rounded-md border border-steel-200 px-4 py-2">
         <summary className="cursor-pointer text-[13px] font-medium text-steel-700">For an ONNX file: signature and sample rows</summary>
         <div className="mt-3 space-y-4">
+          <details>
+            <summary className="cursor-pointer text-[13px] text-steel-700">It looks at pictures</summary>
+            <div className="mt-3">
+              <PictureSignatureFields sampleRows={sampleRows} onSignature={setSignature} onSampleRows={setSampleRows} />
+            </div>
+          </details>
           <JsonField label="Signature" hint='{"inputs": [{"name": "speed", "type": "number"}], "output": {"type": "category", "classes": ["good", "bad"]}}. What is left out is inferred.' value={signature} onValue={setSignature} problem={problemOf(refusal, 'signature')} />
           <JsonField label="Sample rows" hint='[{"inputs": {"speed": 3}, "prediction": "good"}]. The import is refused if the model answers otherwise.' value={sampleRows} onValue={setSampleRows} problem={problemOf(refusal, 'sampleRows')} />
         </div>

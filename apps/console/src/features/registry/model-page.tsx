@@ -204,7 +204,7 @@ function SignatureTable({ signature }: { signature: Signature }) {
       values:
         input.type === 'number' ? `${formatNumber(input.min)} to ${formatNumber(input.max)}`
         : input.type === 'date' ? `${input.min} to ${input.max}`
-        : input.type === 'image' ? `PNG or JPEG, ${input.width} × ${input.height} pixels`
+        : input.type === 'image' ? `PNG or JPEG, ${input.width} × ${input.height} pixels${input.shortSide === undefined ? '' : ` from the middle, the shorter side at ${input.shortSide}`}`
         : firstOf(input.type === 'list' ? input.choices : input.categories),
       isRequired: input.required,
     })),

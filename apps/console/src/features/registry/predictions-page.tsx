@@ -1,4 +1,3 @@
-import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
@@ -13,6 +12,7 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { AsyncPredictionsDocument, CancelAsyncPredictionDocument, type AsyncPredictionFieldsFragment, type PredictionStatus } from '../../gql/graphql.ts';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
+import { usePagedQuery } from '../../graphql/use-paged-query.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { PredictionDialog } from './prediction-dialog.tsx';
 
@@ -38,23 +38,13 @@ const isOpen = (status: PredictionStatus): boolean => status === 'STARTING' || s
 export function PredictionsPage() {
   const [filter, setFilter] = useState(0);
   const status = filters[filter]?.status ?? null;
-  // A page asked for by "Show more" must not be thrown away by the next look for news.
-  const [isPaged, setPaged] = useState(false);
-  const query = useQuery(AsyncPredictionsDocument, { variables: { status }, pollInterval: isPaged ? 0 : 3_000 });
+  const { query, showMore } = usePagedQuery(AsyncPredictionsDocument, { status });
   const [shown, setShown] = useState<AsyncPredictionFieldsFragment | null>(null);
   const cancel = useVerb(CancelAsyncPredictionDocument);
   const mayPredict = useCan('endpoint:predict');
   return (
     <Page title="Predictions made later" lead="Accepted by POST /v1/predictions, newest first, for as long as they are kept. The state is live.">
-      <Filters
-        label="Filter by state"
-        choices={filters}
-        chosen={filter}
-        onChosen={(index) => {
-          setFilter(index);
-          setPaged(false);
-        }}
-      />
+      <Filters label="Filter by state" choices={filters} chosen={filter} onChosen={setFilter} />
       <RefusalNotice refusal={cancel.refusal} />
       <Card isFlush>
         <Loaded what="the predictions" query={query}>
@@ -111,13 +101,7 @@ export function PredictionsPage() {
                     },
                   ]}
                 />
-                <ShowMore
-                  pageInfo={asyncPredictions.pageInfo}
-                  onMore={(after) => {
-                    setPaged(true);
-                    return query.fetchMore({ variables: { after } });
-                  }}
-                />
+                <ShowMore pageInfo={asyncPredictions.pageInfo} onMore={showMore} />
               </>
             )
           }

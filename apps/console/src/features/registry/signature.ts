@@ -15,7 +15,7 @@ export type SignatureInput =
   | { name: string; type: 'number'; required: boolean; min: number; max: number; closed?: true }
   | { name: string; type: 'date'; required: boolean; min: string; max: string; closed?: never }
   | { name: string; type: 'category' | 'binary'; required: boolean; categories: string[]; closed?: true }
-  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; closed?: never }
+  | { name: string; type: 'image'; required: true; width: number; height: number; channels: number; /** not stretched: the middle is cut out */ shortSide?: number; closed?: never }
   | { name: string; type: 'list'; required: boolean; choices: string[]; closed?: never };
 
 export function signatureOf(json: unknown): Signature | null {

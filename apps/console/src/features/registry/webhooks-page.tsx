@@ -19,6 +19,7 @@ import {
   type WebhookDeliveryStatus,
 } from '../../gql/graphql.ts';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
+import { usePagedQuery } from '../../graphql/use-paged-query.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { DeliveryState } from './delivery-state.tsx';
 import { RotateWebhookSecretDialog } from './rotate-webhook-secret-dialog.tsx';
@@ -109,26 +110,14 @@ const filters: { label: string; status: WebhookDeliveryStatus | null }[] = [
 function DeliveriesCard() {
   const [filter, setFilter] = useState(0);
   const status = filters[filter]?.status ?? null;
-  // A page asked for by "Show more" must not be thrown away by the next look for news.
-  const [isPaged, setPaged] = useState(false);
-  const query = useQuery(WebhookDeliveriesDocument, { variables: { status }, pollInterval: isPaged ? 0 : 3_000 });
+  const { query, showMore } = usePagedQuery(WebhookDeliveriesDocument, { status });
   const resend = useVerb(ResendWebhookDeliveryDocument);
   const mayWrite = useCan('key:write');
   return (
     <Card
       title="Deliveries"
       description="Each event on its way to its receiver, newest first. They go with their predictions."
-      actions={
-        <Filters
-          label="Filter deliveries by state"
-          choices={filters}
-          chosen={filter}
-          onChosen={(index) => {
-            setFilter(index);
-            setPaged(false);
-          }}
-        />
-      }
+      actions={<Filters label="Filter deliveries by state" choices={filters} chosen={filter} onChosen={setFilter} />}
       isFlush
     >
       <RefusalNotice refusal={resend.refusal} />
@@ -162,13 +151,7 @@ function DeliveriesCard() {
                   },
                 ]}
               />
-              <ShowMore
-                pageInfo={webhookDeliveries.pageInfo}
-                onMore={(after) => {
-                  setPaged(true);
-                  return query.fetchMore({ variables: { after } });
-                }}
-              />
+              <ShowMore pageInfo={webhookDeliveries.pageInfo} onMore={showMore} />
             </>
           )
         }

@@ -1,4 +1,3 @@
-import { useQuery } from '@apollo/client/react';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
@@ -12,6 +11,7 @@ import { Progress } from '../../design/progress.tsx';
 import { Table } from '../../design/table.tsx';
 import { RunsDocument, type RunStatus } from '../../gql/graphql.ts';
 import { Loaded, ShowMore } from '../../graphql/loaded.tsx';
+import { usePagedQuery } from '../../graphql/use-paged-query.ts';
 import { deviceNames, isFinal, RunState, shareDone, whereabouts } from './run-state.tsx';
 
 const filters: { label: string; status: RunStatus[] | null }[] = [
@@ -26,9 +26,7 @@ const filters: { label: string; status: RunStatus[] | null }[] = [
 export function RunsPage() {
   const [filter, setFilter] = useState(0);
   const status = filters[filter]?.status ?? null;
-  // A new page asked for by "Show more" must not be thrown away by the next look for news.
-  const [isPaged, setPaged] = useState(false);
-  const query = useQuery(RunsDocument, { variables: { status }, pollInterval: isPaged ? 0 : 3_000 });
+  const { query, showMore } = usePagedQuery(RunsDocument, { status });
   const mayTrain = useCan('run:submit');
   const start = mayTrain && (
     <Link to="/runs/new" search={{}} className={buttonClass('primary')}>
@@ -37,15 +35,7 @@ export function RunsPage() {
   );
   return (
     <Page title="Training runs" lead="Newest first. The state is live." actions={start}>
-      <Filters
-        label="Filter by state"
-        choices={filters}
-        chosen={filter}
-        onChosen={(index) => {
-          setFilter(index);
-          setPaged(false);
-        }}
-      />
+      <Filters label="Filter by state" choices={filters} chosen={filter} onChosen={setFilter} />
       <Card isFlush>
         <Loaded what="the runs" query={query}>
           {({ runs }) =>
@@ -86,13 +76,7 @@ export function RunsPage() {
                     { header: 'Submitted', align: 'right', cell: (run) => formatMoment(run.createdAt) },
                   ]}
                 />
-                <ShowMore
-                  pageInfo={runs.pageInfo}
-                  onMore={(after) => {
-                    setPaged(true);
-                    return query.fetchMore({ variables: { after } });
-                  }}
-                />
+                <ShowMore pageInfo={runs.pageInfo} onMore={showMore} />
               </>
             )
           }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { HeaderMap } from '@apollo/server';
 import { actorName } from '@millrace/auth';
 import type { Logger } from '@millrace/kernel';
-import type { Idempotency, IdempotentRequest } from '@millrace/quota';
+import { type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey } from '@millrace/quota';
 import { type FormattedExecutionResult, getNamedType, GraphQLError, isObjectType, isUnionType, Kind, type OperationDefinitionNode } from 'graphql';
 import type { RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
@@ -36,10 +36,10 @@ const longestKept = 2 ** 20;
  * Does a mutation that has an Idempotency-Key once: sent again within a day, it gets the same answer. What was refused may
  * be sent again. Answers that show a secret are not kept, so that their mutations take no such key.
  */
-export function createAnswerOnce({ idempotency, logger }: { idempotency: Idempotency; logger: Logger }) {
+export function createMutationOnce({ idempotency, logger }: { idempotency: Idempotency; logger: Logger }) {
   /** @throws GraphQLError 400, 409, 422 */
   return async ({ given, operation, body, context }: KeyedMutation): Promise<Turn> => {
-    if (!/^[\x21-\x7e]{1,255}$/.test(given)) throw refusal(400, 'IDEMPOTENCY_KEY_UNFIT', 'The Idempotency-Key is no text of 1 to 255 printable characters. Send a UUID, anew for each request.');
+    if (!isIdempotencyKey(given)) throw refusal(400, 'IDEMPOTENCY_KEY_UNFIT', inWords('unfit'));
     if (operation.selectionSet.selections.some(({ kind }) => kind !== Kind.FIELD)) throw refusal(400, 'IDEMPOTENCY_UNSUPPORTED', 'A mutation with an Idempotency-Key has no fragments at its root. Write its fields there.');
     const secret = secretMutationIn(operation);
     if (secret !== null) throw refusal(400, 'IDEMPOTENCY_UNSUPPORTED', `The answer of "${secret}" holds a secret, which is shown once and never kept. Send it without an Idempotency-Key; what a lost answer made can be revoked.`);
@@ -54,9 +54,9 @@ export function createAnswerOnce({ idempotency, logger }: { idempotency: Idempot
       case 'answered':
         return { kept: JSON.parse(begun.answer.body) as FormattedExecutionResult, end: async () => undefined };
       case 'running':
-        throw refusal(409, 'REQUEST_UNDER_WAY', 'A request with this Idempotency-Key is under way. Send it again after the seconds in Retry-After.', begun.retryAfterSeconds);
+        throw refusal(409, 'REQUEST_UNDER_WAY', inWords('underWay'), begun.retryAfterSeconds);
       case 'other-request':
-        throw refusal(422, 'IDEMPOTENCY_KEY_REUSED', 'Another request had this Idempotency-Key. Send a key of its own with each request; the same one only with the same request.');
+        throw refusal(422, 'IDEMPOTENCY_KEY_REUSED', inWords('reused'));
       case 'begun':
         return hold(asked, begun.lock, context);
     }
@@ -89,6 +89,8 @@ export function createAnswerOnce({ idempotency, logger }: { idempotency: Idempot
 
 /** How a kept answer leaves. */
 export const replayedHeaders = (): HeaderMap => new HeaderMap([['idempotent-replayed', 'true']]);
+
+const inWords = (reason: keyof typeof idempotencyRefusals): string => `${idempotencyRefusals[reason].message} ${idempotencyRefusals[reason].remedy}`;
 
 function refusal(status: number, code: string, message: string, retryAfterSeconds?: number): GraphQLError {
   const headers = new HeaderMap(retryAfterSeconds === undefined ? [] : [['retry-after', String(retryAfterSeconds)]]);

@@ -1,5 +1,5 @@
 import { getNamedType, isObjectType, isUnionType } from 'graphql';
-import { secretFields, secretMutations } from './answer-once.ts';
+import { secretFields, secretMutations } from './mutation-once.ts';
 import { schema } from './schema.ts';
 
 /** Texts that payloads hold themselves and that are no secrets. A new one belongs here, or among the secret fields. */
