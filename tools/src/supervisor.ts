@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { createAuth, createTenantKeyring, type MasterKeys, parseKey } from '@millrace/auth';
-import { createDatabase, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
+import { createDatabase, isPortFree, migrate, provisionRoles, startEmbeddedPostgres } from '@millrace/database';
 import { isProcessAlive, parseEnvironment } from '@millrace/kernel';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { z } from 'zod';
@@ -363,20 +362,12 @@ async function takeLock(): Promise<void> {
 /** After a kill the old children need a moment to notice that they are alone. */
 async function waitForFreePort(variable: string, port: number): Promise<void> {
   const deadline = Date.now() + 12_000;
-  while (!(await isFree(port))) {
+  while (!(await isPortFree(port, settings.MILLRACE_HOST))) {
     if (Date.now() > deadline) {
       throw new Error(`port ${port} is in use by another program. Stop that one, or choose another port with ${variable}.`);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, settings.MILLRACE_HOST, () => server.close(() => resolve(true)));
-  });
 }
 
 function urlHost(): string {

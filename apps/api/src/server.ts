@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs/promises';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { actionOfRoute, type Actor, createAuth, createTenantBox, createTenantKeyring, findRoute, type MasterKeys, requirePermission, type SignInLimits } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
 import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets';
-import { createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
+import { createBrokenHttpRefusal, createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createIdempotency, createQuota } from '@millrace/quota';
-import { createPredictionCare, createPredictionQueue, createRegistry, createRollouts, createWebhookDeliveries, createWebhookRepeats, createWebhookSecrets } from '@millrace/registry';
+import { createEndpointWebhooks, createPredictionCare, createPredictionQueue, createRegistry, createRollouts, createWebhookDeliveries, createWebhookRepeats, createWebhookSecrets } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -196,6 +196,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     rollouts,
     webhookSecrets,
     webhookRepeats: createWebhookRepeats({ database }),
+    endpointWebhooks: createEndpointWebhooks({ database, box }),
     predictionCare: createPredictionCare({ database, queue: createPredictionQueue({ database, box }) }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),
@@ -388,18 +389,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 /** `/uploads/:id` as the table of routes has it. */
 const pathOf = (url: string): string => url.replace(/:(\w+)/g, '{$1}');
 
-/** What is not HTTP, or no more of it than a part, never becomes a request: answered on the bare socket if that can be written to. */
-function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const [status, code, message] =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-      ? ['408 Request Timeout', 'REQUEST_TIMEOUT', 'The request did not arrive in time.']
-      : error.code === 'HPE_HEADER_OVERFLOW'
-        ? ['431 Request Header Fields Too Large', 'HEADERS_TOO_LARGE', 'The headers are too large.']
-        : ['400 Bad Request', 'MALFORMED_HTTP', 'This is no HTTP request, or it broke off half way.'];
-  const body = JSON.stringify({ error: { code, message, remedy: 'Send the whole request again, well-formed.' } });
-  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
-}
+const refuseBrokenHttp = createBrokenHttpRefusal(({ code, message, remedy }) => ({ body: { error: { code: code.toUpperCase(), message, remedy } } }));
 
 /** A request id of a client or proxy is kept where it can do no harm in logs and headers. */
 function saneRequestId(value: unknown): string | null {

@@ -1,10 +1,10 @@
 import { createHash, randomFillSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
 import cors from '@fastify/cors';
 import { actionOfRoute, type Auth, createAuth, createTenantKeyring, findRoute, type MasterKeys } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { type Clock, createFloodLog, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
+import { type Clock, createBrokenHttpRefusal, createFloodLog, createTrustedProxies, type Logger, millraceVersion, newId, type OpenConnections, type Supervision, systemClock, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createModelThreads, createPictureDesk, type PictureDesk } from '@millrace/packaging';
 import { createIdempotency, createMeter, createQuota, createRequestLimiter, createUsageJournal, type RequestLimiter } from '@millrace/quota';
 import { createRegistry, createTrafficRecorder, nameProblem } from '@millrace/registry';
@@ -394,19 +394,4 @@ function routerPath(path: string): string {
   return path.replace(/\{(\w+)\}:/, ':$1(^[^/:]+)::').replace(/\{(\w+)\}/g, ':$1');
 }
 
-/** What is not HTTP never becomes a request: answered on the bare socket, if that can still be written to. */
-function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const isLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const [status, code, message] = isLate
-    ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
-    : isLarge
-      ? ['431 Request Header Fields Too Large', 'headers_too_large', 'The headers are too large.']
-      : ['400 Bad Request', 'malformed_http', 'This is no HTTP request.'];
-  const body = JSON.stringify({ error: { code, message, remedy_hint: 'Send the request again, well-formed.' } });
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `x-millrace-error-code: ${code}\r\nconnection: close\r\n\r\n${body}`,
-  );
-}
+const refuseBrokenHttp = createBrokenHttpRefusal(({ code, message, remedy }) => ({ body: { error: { code, message, remedy_hint: remedy } }, headers: { 'x-millrace-error-code': code } }));

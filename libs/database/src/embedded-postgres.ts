@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
-import net from 'node:net';
+import type net from 'node:net';
 import path from 'node:path';
 import { isProcessAlive, type Logger } from '@millrace/kernel';
 import pg from 'pg';
-import { freePort } from './free-port.ts';
+import { freePort, isPortFree } from './free-port.ts';
 import { type Binaries, findBinaries, reachableBinaries, reachableDirectory, type SystemUser, unprivilegedUser } from './postgres-binaries.ts';
 
 export interface EmbeddedPostgresOptions {
@@ -63,7 +63,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 
   const running = await runningServer(dataDirectory, cluster, logger);
-  const port = running?.port ?? ((await isFree(cluster.port)) ? cluster.port : await freePort());
+  const port = running?.port ?? ((await isPortFree(cluster.port)) ? cluster.port : await freePort());
   if (port !== cluster.port) {
     cluster = { ...cluster, port };
     await writeClusterFile(clusterFile, cluster);
@@ -256,16 +256,3 @@ async function writeClusterFile(file: string, cluster: ClusterFile): Promise<voi
 }
 
 const exists = (file: string): Promise<boolean> => fs.access(file).then(() => true, () => false);
-
-async function isFree(port: number): Promise<boolean> {
-  const server = net.createServer();
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    server.close();
-    await once(server, 'close');
-    return true;
-  } catch {
-    return false;
-  }
-}

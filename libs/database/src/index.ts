@@ -11,7 +11,7 @@ export {
   violatesUnique,
 } from './database.ts';
 export { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-export { freePort } from './free-port.ts';
+export { freePort, isPortFree } from './free-port.ts';
 export { migrate, migrationsDigest, provisionRoles, type RolePasswords, roleUrls } from './migrate.ts';
 export { listenerName } from './listener.ts';
 export type { ReadSession } from './read-session.ts';
