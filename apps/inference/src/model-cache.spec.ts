@@ -179,6 +179,14 @@ describe('the model cache', () => {
     expect(await anew.model.predict(checked.rows)).toEqual(answer);
     for (const each of [here, held, held, anew]) each.release();
     await cache.close();
+    let opened = 0;
+    const deadly = (): ModelThread => {
+      const thread = threads.next();
+      return { get isLost() { return opened > 0; }, graphs: 0, open: (graph, count) => (opened++, thread.open(graph, count)), close: () => thread.close() };
+    };
+    const careful = createCache(shelf, undefined, { threads: { next: deadly }, longMs: 0 });
+    for (let at = 0; at < 3; at++) await expect(careful.hold(version)).rejects.toMatchObject({ code: 'model_unavailable' });
+    expect([opened, careful.loadedBytes]).toEqual([1, 0]);
     await threads.close();
   });
 });

@@ -195,7 +195,10 @@ export class ModelCache {
     await model.close();
     const thread = threads.next();
     const moved = await loadModel(files, { ...options, thread });
-    return { model: moved, isJoinable: (await warmUp(moved)).isJoinable, thread };
+    const warm = await warmUp(moved);
+    // What ends a thread takes everybody's models with it: not to be tried again once per request.
+    if (moved.isLost) throw new Error('its thread has ended while it was warmed up');
+    return { model: moved, isJoinable: warm.isJoinable, thread };
   }
 
   #makeRoom(): void {
