@@ -29,7 +29,8 @@ async function follow(told: ThreadOrder): Promise<unknown> {
   return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, { data }]));
 }
 
-parentPort!.on('message', (told: ThreadOrder) => {
+parentPort!.on('message', (told: ThreadOrder | 'end') => {
+  if (told === 'end') return parentPort!.close();
   void follow(told).then(
     (result) => parentPort!.postMessage({ order: told.order, result } satisfies ThreadAnswer),
     (error: unknown) => parentPort!.postMessage({ order: told.order, error: error instanceof Error ? error.message : String(error) } satisfies ThreadAnswer),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '@millrace/kernel';
 import type { GraphInputs, GraphOutputs, GraphRunner } from './graph-runner.ts';
@@ -50,6 +51,7 @@ function createModelThread(): ModelThread {
   let worker: Worker | undefined;
   let ended: Error | null = null;
   let isLost = false;
+  let hasExited = false;
   let orders = 0;
   /** the number of the last graph, and how many there are */
   let [last, graphs] = [0, 0];
@@ -69,7 +71,7 @@ function createModelThread(): ModelThread {
       const { order, result, error } = message;
       const asked = waiting.get(order);
       waiting.delete(order);
-      if (!waiting.size) started.unref();
+      if (!waiting.size && !ended) started.unref();
       if (error === undefined) asked?.resolve(result);
       else asked?.reject(new Error(error));
     });
@@ -78,7 +80,10 @@ function createModelThread(): ModelThread {
       end(new Error(`The thread of the model has ended: ${why}`));
     };
     started.on('error', (error) => lose(error.message));
-    started.on('exit', (code) => lose(`exit code ${code}`));
+    started.on('exit', (code) => {
+      hasExited = true;
+      lose(`exit code ${code}`);
+    });
     return started;
   }
 
@@ -110,7 +115,8 @@ function createModelThread(): ModelThread {
           run: (inputs) => send<GraphOutputs>({ type: 'run', graph, inputs: withOwnCells(inputs) }),
           async release() {
             graphs -= 1;
-            if (!ended) await send({ type: 'release', graph });
+            // What it held is gone with it, be it meanwhile.
+            if (!ended) await send({ type: 'release', graph }).catch((error: unknown) => { if (!ended) throw error; });
           },
         };
       } catch (error) {
@@ -120,7 +126,12 @@ function createModelThread(): ModelThread {
     },
     async close() {
       end(new Error('The thread of the model is closed.'));
-      await worker?.terminate();
+      if (!worker || hasExited) return;
+      // It ends by itself, after what it computes: an engine that is cut off in a call takes the whole process with it.
+      worker.ref();
+      const exit = once(worker, 'exit');
+      worker.postMessage('end');
+      await exit;
     },
   };
 }
