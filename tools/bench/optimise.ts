@@ -4,15 +4,15 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type OptimisationStep, parseOptimisation, parseTrainingSpec, type TrainingSpec } from '@millrace/configuration';
 import { importTable, readTable } from '@millrace/datasets';
-import { type FittedPipeline, optimise, type OptimisedCandidate, predict, type Row as PlainRow, selectBackend, type Table, train } from '@millrace/learning';
-import { agree, buildPackage, checkRows, type LoadedModel, loadModel, type ModelPackage, readPipeline } from '@millrace/packaging';
-import { median } from './median.ts';
-import { folder, readScoredDataset } from './scored-data.ts';
+import { type FittedPipeline, optimise, type OptimisedCandidate, predict, type Row as PlainRow, selectBackend, type Table, train, trainPersonalised } from '@millrace/learning';
+import { agree, buildPackage, type ModelPackage, readPipeline } from '@millrace/packaging';
+import { benchOtherKinds } from './optimise-other-kinds.ts';
+import { appraisePackage, checkedRows, describeSteps, printLine, type SentRow as Row } from './optimised-line.ts';
+import { createDraws } from './recommend.ts';
+import { folder, readScoredDataset, type ScoredDataset } from './scored-data.ts';
 import { say } from './servers.ts';
 
 type Steps = OptimisationStep[];
-/** As callers send it. */
-type Row = Record<string, number | string | null | { b64: string }>;
 
 interface Subject {
   name: string;
@@ -21,10 +21,13 @@ interface Subject {
   trainer?: object;
   metric: string;
   steps: Steps[];
+  /** of the configuration */
+  rest?: object;
 }
 
 const int8 = (calibration: 'static' | 'dynamic'): OptimisationStep => ({ method: 'quantise', to: 'int8', calibration });
 const float16: OptimisationStep = { method: 'quantise', to: 'float16' };
+const prune = (sparsity: number): OptimisationStep => ({ method: 'prune', sparsity });
 const units = (keep: number): OptimisationStep => ({ method: 'prune_units', keep });
 const distil: OptimisationStep = { method: 'distil', units: [64, 32], temperature: 2, teacherShare: 0.7 };
 const merge: OptimisationStep = { method: 'merge_trees' };
@@ -42,7 +45,10 @@ const subjects: Subject[] = [
     name: 'convolutional, digits', data: 'digits_png', metric: 'accuracy', models: [{ family: 'convolutional', imageSize: 16, filters: 32 }], trainer: { epochs: 12 },
     steps: [[float16], [int8('static')], [{ method: 'cluster', clusters: 16 }], [{ method: 'prune', sparsity: 0.7 }], [units(0.5)], [units(0.5), int8('static')]],
   },
-  { name: 'knn, digits', data: 'digits', metric: 'accuracy', models: [{ family: 'knn', k: 3 }], steps: [[float16], [condense(0.25)], [condense(0.1)], [condense(0.1), float16], [distil, int8('static')]] },
+  { name: 'linear, digits', data: 'digits', metric: 'accuracy', models: [{ family: 'linear' }], steps: [[float16], [prune(0.3)], [prune(0.6)], [prune(0.3), float16]] },
+  { name: 'linear, places', data: 'places', metric: 'rmse', models: [{ family: 'linear' }], steps: [[float16], [prune(0.5)], [prune(0.8)], [prune(0.8), float16]] },
+  { name: 'heads, machines', data: 'machines', metric: 'rmse', models: [{ family: 'linear' }], steps: [[float16]], rest: { personalisation: { column: 'machine', inputs: ['load'] } } },
+  { name: 'knn, digits', data: 'digits', metric: 'accuracy', models: [{ family: 'knn', k: 3 }], steps: [[float16], [{ method: 'quantise', to: 'int8' }], [condense(0.25)], [condense(0.1)], [condense(0.1), float16], [distil, int8('static')]] },
   { name: 'boosted trees, concrete', data: 'concrete', metric: 'rmse', models: [{ family: 'boosted_trees', numIterations: 300 }], steps: [[merge], [trees(0.5)], [trees(0.2)], [distil]] },
   { name: 'boosted trees, bike', data: 'bike_sharing_day', metric: 'rmse', models: [{ family: 'boosted_trees', numIterations: 200 }], steps: [[merge], [trees(0.5)], [trees(0.2)], [distil]] },
   { name: 'forest, wine', data: 'wine', metric: 'accuracy', models: [{ family: 'random_forest' }], steps: [[merge], [trees(0.5)], [trees(0.2)], [distil]] },
@@ -67,7 +73,7 @@ export async function benchOptimise(parameters: string[]): Promise<void> {
   for (const subject of subjects.filter(({ name }) => name.includes(values.models))) {
     say(subject.name);
     const { table, spec } = await load(subject);
-    const trained = await train({ table, spec, backend });
+    const trained = await (spec.personalisation ? trainPersonalised : train)({ table, spec, backend });
     if (trained.type !== 'trained') throw new Error(JSON.stringify(trained));
     const built = buildPackage(trained.trials[trained.best]!.pipeline, { metrics: {}, lineage: {} });
     const read = readPipeline(built.files);
@@ -81,34 +87,21 @@ export async function benchOptimise(parameters: string[]): Promise<void> {
       if (optimisation.type === 'invalid') throw new Error(JSON.stringify(optimisation.problems));
       const outcome = await optimise({ base, table, spec, backend, optimisation: optimisation.optimisation, appraise: (pipeline) => appraise(pipeline, rows) });
       if (outcome.type !== 'optimised') throw new Error(JSON.stringify(outcome));
-      if (values.target) for (const candidate of outcome.candidates) say(`${describe(candidate.steps)}: ${candidate.appraisal.sizeBytes} bytes, ${candidate.appraisal.predTimeMsP50?.toFixed(4)} ms, ${candidate.validationLoss?.toFixed(2)} points worse where it is chosen, ${candidate.validationBound?.atMost?.toFixed(2)} at most. ${candidate.reason ?? 'Chosen.'}`);
+      if (values.target) for (const candidate of outcome.candidates) say(`${describeSteps(candidate.steps)}: ${candidate.appraisal.sizeBytes} bytes, ${candidate.appraisal.predTimeMsP50?.toFixed(4)} ms, ${candidate.validationLoss?.toFixed(2)} points worse where it is chosen, ${candidate.validationBound?.atMost?.toFixed(2)} at most. ${candidate.reason ?? 'Chosen.'}`);
       const chosen = outcome.best === null ? null : outcome.candidates[outcome.best]!;
       if (chosen) await writeLine(subject.name, chosen.model, chosen, built, buildPackage(chosen.model, { metrics: {}, lineage: {} }), rows);
       else console.log(`| ${subject.name} | nothing pays within ${values['max-loss']} points | | | | | | | |`);
     }
   }
+  if (!values.target) await benchOtherKinds(values.models, backend);
 }
 
 async function writeLine(name: string, pipeline: FittedPipeline, candidate: OptimisedCandidate | null, before: ModelPackage, after: ModelPackage, rows: Row[]): Promise<void> {
-  const [old, own] = [await loadModel(before.files), await loadModel(after.files)];
-  try {
-    const [one, many] = [await compareTimes(old, own, rows.slice(0, 1)), await compareTimes(old, own, Array.from({ length: 64 }, (_, at) => rows[at % rows.length]!))];
-    const fromPackage = await own.predict(checked(own, rows));
-    const agreement = agree((await predict(pipeline, tableOrRows(pipeline, rows))) as never, fromPackage, pipeline.target, pipeline.estimator);
-    const ratio = (value: number): string => value.toFixed(2);
-    const interval = candidate?.interval;
-    const cells = [
-      name, candidate ? describe(candidate.steps) : 'base', after.sizeBytes, ratio(after.sizeBytes / before.sizeBytes), ratio(after.gzipBytes / before.gzipBytes), ratio(one), ratio(many),
-      interval ? `${interval.loss.toFixed(2)} (${interval.lower.toFixed(2)} to ${interval.upper.toFixed(2)})` : '', `${agreement.type === 'agrees' ? '' : 'DIFFER '}${agreement.maxDifference.toExponential(1)}`,
-    ];
-    console.log(`| ${cells.join(' | ')} |`);
-  } finally {
-    await Promise.all([old.close(), own.close()]);
-  }
+  await printLine({ name, steps: candidate?.steps ?? [], interval: candidate?.interval ?? null, before, after, rows }, async (own) => {
+    const fromPackage = await own.predict(checkedRows(own, rows));
+    return agree((await predict(pipeline, tableOrRows(pipeline, rows))) as never, fromPackage, pipeline.target, pipeline.estimator);
+  });
 }
-
-const describe = (steps: Steps): string =>
-  steps.map(({ method, ...rest }) => [method, ...Object.entries(rest).filter(([key]) => key !== 'temperature' && key !== 'teacherShare').map(([, value]) => (Array.isArray(value) ? value.join('-') : value))].join(' ')).join(', ') || 'base';
 
 /** Rows as the engine of the training side takes them, which reads pictures from a table. */
 function tableOrRows({ image }: FittedPipeline, rows: Row[]): PlainRow[] | Table {
@@ -127,51 +120,35 @@ function rowsOf(table: Table, { features, image }: FittedPipeline, places: Int32
   return all.filter((row) => features.every((feature) => row[feature.name] !== null || feature.missingAllowed));
 }
 
-function checked(model: LoadedModel, rows: Row[]) {
-  const result = checkRows(model.signature, rows);
-  if (result.type === 'invalid') throw new Error(JSON.stringify(result.problems.slice(0, 3)));
-  return result.rows;
-}
-
 async function appraise(pipeline: FittedPipeline, rows: Row[]) {
   const built = buildPackage(pipeline, { metrics: {}, lineage: {} });
-  const model = await loadModel(built.files);
-  try {
-    const row = checked(model, rows.slice(0, 1));
-    return { predTimeMsP50: median(await timesOf([model], row, 300).then(([own]) => own!)), sizeBytes: built.sizeBytes, sizeGzBytes: built.gzipBytes };
-  } finally {
-    await model.close();
-  }
+  return appraisePackage(built, rows);
 }
 
-/** The new model's median time as a share of the old one's. */
-async function compareTimes(before: LoadedModel, after: LoadedModel, rows: Row[]): Promise<number> {
-  const [old, own] = await timesOf([before, after], null, rows.length === 1 ? 600 : 150, rows);
-  return median(own!) / median(old!);
-}
-
-/** By turns, so that what else this machine does falls on all alike. */
-async function timesOf(models: LoadedModel[], ready: ReturnType<typeof checked> | null, rounds: number, rows: Row[] = []): Promise<number[][]> {
-  const inputs = models.map((model) => ready ?? checked(model, rows));
-  const times = models.map(() => [] as number[]);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, model] of models.entries()) {
-      const begun = performance.now();
-      await model.predict(inputs[index]!);
-      times[index]!.push(performance.now() - begun);
-    }
-  }
-  return times;
-}
-
-async function load({ data, models, trainer = {}, metric }: Subject): Promise<{ table: Table; spec: TrainingSpec }> {
-  const scored = data === 'digits_png' ? null : readScoredDataset(data)!;
+async function load({ data, models, trainer = {}, metric, rest = {} }: Subject): Promise<{ table: Table; spec: TrainingSpec }> {
+  const scored = data === 'digits_png' ? null : data === 'places' || data === 'machines' ? madeUpData(data) : readScoredDataset(data)!;
   const parsed = parseTrainingSpec({
     inputFeatures: scored?.inputs ?? [{ name: 'image', type: 'image' }], outputFeatures: [scored?.target ?? { name: 'label', type: 'category' }],
-    models, trainer, selection: { metric }, split: { trainFraction: 0.7 },
+    models, trainer, selection: { metric }, split: { trainFraction: 0.7 }, ...rest,
   });
   if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
   return { spec: parsed.spec, table: scored?.table ?? (await loadPictures(path.join(folder, `${data}.zip`))) };
+}
+
+/** Prices at four hundred places, of which eighty differ from the rest; or wear of two hundred machines, each with a way of its own. */
+function madeUpData(kind: 'places' | 'machines'): Pick<ScoredDataset, 'table' | 'inputs' | 'target'> {
+  const draw = createDraws(11);
+  const [rows, groups] = kind === 'places' ? [8_000, 400] : [16_000, 200];
+  const own = Array.from({ length: groups }, (_, group) => (kind === 'places' && group % 5 !== 0 ? 0 : draw() * 6 - 3));
+  const [load, noise] = [0, 0].map(() => Float64Array.from({ length: rows }, () => draw() + draw() + draw() - 1.5)) as [Float64Array, Float64Array];
+  const group = Array.from({ length: rows }, () => Math.floor(draw() * groups));
+  const names = { place: kind === 'places' ? 'place' : 'machine', target: kind === 'places' ? 'price' : 'wear' };
+  const values = Float64Array.from(load, (value, row) => 20 + 2 * value + own[group[row]!]! * (kind === 'places' ? 1 : 1 + value) + noise[row]!);
+  return {
+    table: { rows, columns: [{ name: 'load', type: 'number', values: load }, { name: names.place, type: 'category', values: group.map((at) => `${names.place} ${at}`) }, { name: names.target, type: 'number', values }] },
+    inputs: [{ name: 'load', type: 'number' }, ...(kind === 'places' ? [{ name: 'place', type: 'category' as const }] : [])],
+    target: { name: names.target, type: 'number' },
+  };
 }
 
 async function loadPictures(archive: string): Promise<Table> {

@@ -1,4 +1,4 @@
-import { parseTrainingSpec } from '@millrace/configuration';
+import { parseTrainingSpec, type TrainingSpec } from '@millrace/configuration';
 import { type RecommendationTable, selectBackend, trainRecommender } from '@millrace/learning';
 
 /** Users of kinds, each of which needs its own items; how much an item is wanted within its kind falls with its place. */
@@ -21,7 +21,7 @@ const shapes: Shape[] = [
 ];
 
 /** SplitMix32: draws of its own, so that nothing is shared with what is measured. */
-function createDraws(seed: number): () => number {
+export function createDraws(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x9e3779b9) >>> 0;
@@ -77,6 +77,30 @@ function bestPossible({ items, kinds, own }: Shape, choices: readonly Choice[], 
   return sum / users;
 }
 
+/** Choices of a shape, and how recommending is learned from them. */
+export function recommendationTask(name: string, models: object[]): { table: RecommendationTable; spec: TrainingSpec } {
+  return taskOf(shapes.find((shape) => shape.name === name)!, models);
+}
+
+function taskOf(shape: Shape, models?: object[]) {
+  const choices = choicesOf(shape, 7);
+  const feature = (name: string, of: (choice: Choice) => number) => ({ name, type: 'category' as const, values: choices.map((choice) => `kind ${of(choice) % shape.kinds}`) });
+  const table: RecommendationTable = {
+    users: choices.map(({ user }) => `u${user}`), items: choices.map(({ item }) => `i${item}`), ratings: null, times: choices.map((_, at) => String(at)),
+    userFeatures: shape.described ? [feature('userKind', ({ user }) => user)] : [], itemFeatures: shape.described ? [feature('itemKind', ({ item }) => item)] : [],
+  };
+  const parsed = parseTrainingSpec({
+    inputFeatures: [], outputFeatures: [{ name: 'item', type: 'category' }],
+    recommendation: {
+      userColumn: 'user', itemColumn: 'item', timeColumn: 'at',
+      userFeatures: table.userFeatures.map(({ name, type }) => ({ name, type })), itemFeatures: table.itemFeatures.map(({ name, type }) => ({ name, type })),
+      ...(models === undefined ? {} : { models }),
+    },
+  });
+  if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
+  return { choices, table, spec: parsed.spec };
+}
+
 /**
  * Every family on choices with a known structure, beside popularity and beside the best that the structure allows. Parameters: the
  * name of a shape, and candidates as JSON in place of the usual ones.
@@ -84,24 +108,10 @@ function bestPossible({ items, kinds, own }: Shape, choices: readonly Choice[], 
 export async function benchRecommend([only = '', models]: string[]): Promise<void> {
   await selectBackend({ prefer: 'wasm' });
   for (const shape of shapes.filter(({ name }) => name.includes(only))) {
-    const choices = choicesOf(shape, 7);
-    const feature = (name: string, of: (choice: Choice) => number) => ({ name, type: 'category' as const, values: choices.map((choice) => `kind ${of(choice) % shape.kinds}`) });
-    const table: RecommendationTable = {
-      users: choices.map(({ user }) => `u${user}`), items: choices.map(({ item }) => `i${item}`), ratings: null, times: choices.map((_, at) => String(at)),
-      userFeatures: shape.described ? [feature('userKind', ({ user }) => user)] : [], itemFeatures: shape.described ? [feature('itemKind', ({ item }) => item)] : [],
-    };
-    const parsed = parseTrainingSpec({
-      inputFeatures: [], outputFeatures: [{ name: 'item', type: 'category' }],
-      recommendation: {
-        userColumn: 'user', itemColumn: 'item', timeColumn: 'at',
-        userFeatures: table.userFeatures.map(({ name, type }) => ({ name, type })), itemFeatures: table.itemFeatures.map(({ name, type }) => ({ name, type })),
-        ...(models === undefined ? {} : { models: JSON.parse(models) as unknown }),
-      },
-    });
-    if (parsed.type === 'invalid') throw new Error(JSON.stringify(parsed.problems));
-    const outcome = await trainRecommender({ table, spec: parsed.spec });
+    const { choices, table, spec } = taskOf(shape, models === undefined ? undefined : (JSON.parse(models) as object[]));
+    const outcome = await trainRecommender({ table, spec });
     if (outcome.type !== 'trained') throw new Error(JSON.stringify(outcome));
-    const { topN } = parsed.spec.recommendation!;
+    const { topN } = spec.recommendation!;
     console.log(`\n${shape.name}: ${shape.users} users, ${shape.items} items, ${shape.rows} choices; NDCG@${topN} of the drawing probabilities ${bestPossible(shape, choices, topN).toFixed(3)}`);
     console.log(`  ${'family'.padEnd(22)}   NDCG   × popularity   hit rate   recall     MRR   coverage   seconds`);
     for (const { family, parameters, metrics: { test, baseline }, fitTimeSeconds } of outcome.trials) {

@@ -27,6 +27,7 @@ import './modules/registry/explain-mutation.ts';
 import './modules/registry/predict-mutation.ts';
 import './modules/registry/live-score-types.ts';
 import './modules/registry/rollout-types.ts';
+import './modules/registry/endpoint-webhook.ts';
 import './modules/registry/rollout-mutations.ts';
 import './modules/registry/serving-mutations.ts';
 import './modules/registry/prediction-types.ts';

@@ -7,7 +7,7 @@ import { createDatasets, readContactSheet, sampleRows } from '@millrace/datasets
 import { createBrokenHttpRefusal, createTrustedProxies, DomainError, millraceVersion, newId, type Secret, type Supervision, type TrustedProxies, watchConnections } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createIdempotency, createQuota } from '@millrace/quota';
-import { createPredictionCare, createPredictionQueue, createRegistry, createRollouts, createWebhookDeliveries, createWebhookRepeats, createWebhookSecrets } from '@millrace/registry';
+import { createEndpointWebhooks, createPredictionCare, createPredictionQueue, createRegistry, createRollouts, createWebhookDeliveries, createWebhookRepeats, createWebhookSecrets } from '@millrace/registry';
 import { createFileStore, createSealedStore } from '@millrace/storage';
 import { createTraining } from '@millrace/training';
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -196,6 +196,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     rollouts,
     webhookSecrets,
     webhookRepeats: createWebhookRepeats({ database }),
+    endpointWebhooks: createEndpointWebhooks({ database, box }),
     predictionCare: createPredictionCare({ database, queue: createPredictionQueue({ database, box }) }),
     runFeed,
     predictions: createPredictionRelay(options.inferenceUrl, auth.vouchForAddress),

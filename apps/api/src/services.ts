@@ -1,7 +1,7 @@
 import type { Actor, Auth } from '@millrace/auth';
 import type { ContactStrip, Datasets, SampleRow, TargetChoice, TargetReport } from '@millrace/datasets';
 import type { Quota } from '@millrace/quota';
-import type { PredictionCare, Registry, Rollouts, WebhookRepeats, WebhookSecrets } from '@millrace/registry';
+import type { EndpointWebhooks, PredictionCare, Registry, Rollouts, WebhookRepeats, WebhookSecrets } from '@millrace/registry';
 import type { Training } from '@millrace/training';
 import type { PredictionRelay } from './modules/registry/prediction-relay.ts';
 import type { PlatformHealth } from './modules/tenants/platform-types.ts';
@@ -23,6 +23,7 @@ export interface Services {
   rollouts: Rollouts;
   webhookSecrets: WebhookSecrets;
   webhookRepeats: WebhookRepeats;
+  endpointWebhooks: EndpointWebhooks;
   /** of predictions that are made later */
   predictionCare: PredictionCare;
   runFeed: RunFeed;

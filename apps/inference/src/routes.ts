@@ -24,8 +24,8 @@ import { readTfServing } from './protocols/tf-serving.ts';
 import { tellLimits } from './rate-headers.ts';
 import { modelNotFound, refusalBody, refusedAsMissing, RequestError } from './request-error.ts';
 
-/** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict. */
-export type Access = 'public' | 'signed-in' | 'describe' | 'predict';
+/** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict; they, and whoever may send truths. */
+export type Access = 'public' | 'signed-in' | 'describe' | 'predict' | 'feedback';
 
 export interface Route {
   operation: Operation;
@@ -304,6 +304,7 @@ export const accessInTable: Record<Access, RouteAccess> = {
   'signed-in': 'signed-in',
   describe: ['endpoint:predict', 'model:read'],
   predict: ['endpoint:predict'],
+  feedback: ['endpoint:predict', 'endpoint:feedback'],
 };
 
 /** The permission that a route asks for. @throws RequestError 403 */
@@ -311,8 +312,8 @@ export function requireAccess(actor: Actor, access: Access): void {
   const permissions = accessInTable[access];
   if (typeof permissions === 'string' || permissions.some((permission) => can(actor, permission))) return;
   const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
-  throw new RequestError(403, 'forbidden', `${holder} may not call models.`, {
+  throw new RequestError(403, 'forbidden', `${holder} may not ${access === 'feedback' ? 'send feedback' : 'call models'}.`, {
     limitSource: 'key',
-    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope PREDICT.',
+    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : `Use a key that has the scope ${access === 'feedback' ? 'FEEDBACK or ' : ''}PREDICT.`,
   });
 }

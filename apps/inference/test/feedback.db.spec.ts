@@ -1,8 +1,10 @@
-import { silentLogger } from '@millrace/kernel';
+import { createTenantBox, createTenantKeyring, masterKeysOf } from '@millrace/auth';
+import { newId, silentLogger } from '@millrace/kernel';
 import type { FittedPipeline } from '@millrace/packaging';
-import { createRollouts, type LiveMetric, type Rollouts, sweepRecordings } from '@millrace/registry';
-import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
-import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
+import { createEndpointWebhooks, createPredictionRecorder, createRollouts, createWebhookDeliveries, createWebhookSecrets, type LiveMetric, readFeedbackSenders, type Rollouts, sweepRecordings } from '@millrace/registry';
+import { testSecrets } from '@millrace/testkit';
+import { call, createInferenceWorld, eventually, type Fitted, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
+import { constant, irisNeighbours, partsRecommender, setosa, virginica, yesFrom } from './sample-pipelines.ts';
 
 let world: InferenceWorld;
 let rollouts: Rollouts;
@@ -15,11 +17,12 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 /** A tenant whose endpoint `press` records predictions and serves version 1. */
-async function recording(first: FittedPipeline, second?: FittedPipeline) {
+async function recording(first: Fitted, second?: Fitted) {
   const tenant = await world.createTenant();
   const { endpoint } = await tenant.publish('press', first);
   if (second) await tenant.addVersion('press', second);
   const { id: keyId, text: key } = await tenant.createKey();
+  const { id: laboratoryId, text: laboratory } = await tenant.createKey({ scopes: ['FEEDBACK'] });
   expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 30 })).toMatchObject({ type: 'updated' });
   const ask = async (features: unknown, headers: Record<string, string> = {}) => {
     const answer = await call(`${url}/predict`, { key, headers, body: { features } });
@@ -27,17 +30,20 @@ async function recording(first: FittedPipeline, second?: FittedPipeline) {
     return { id: answer.headers.get('x-millrace-prediction-id')!, version: answer.headers.get('x-millrace-model-version'), variant: answer.headers.get('x-millrace-variant'), json: answer.json };
   };
   const tell = (predictionId: string, label: unknown, more: object = {}, as = key) => call(`${url}/v1/feedback`, { key: as, body: { prediction_id: predictionId, label, ...more } });
-  return { tenant, endpointId: endpoint.id, key, keyId, ask, tell };
+  /** by a key whose truths rules count, and which may do nothing else */
+  const certify = (predictionId: string, label: unknown) => tell(predictionId, label, {}, laboratory);
+  return { tenant, endpointId: endpoint.id, key, keyId, laboratoryId, laboratory, ask, tell, certify };
 }
 
 /** Asks until the server has noticed that predictions are recorded. */
 const recorded = ({ ask, tell }: Awaited<ReturnType<typeof recording>>, features: unknown, label: unknown) =>
   eventually(async () => tell((await ask(features)).id, label), ({ status }) => status === 200, 10_000);
 
+const box = () => createTenantBox(createTenantKeyring({ database: world.database, masterKeys: masterKeysOf(testSecrets.masterKey), logger: silentLogger }));
 const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
 const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
   const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
-  return scores.map(({ labelledRows, metrics, curve }) => ({ labelledRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
+  return scores.map(({ labelledRows, trustedRows, metrics, curve }) => ({ labelledRows, trustedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
 };
 
 describe('feedback on classes', () => {
@@ -48,7 +54,7 @@ describe('feedback on classes', () => {
     await inTenant(tenant, `UPDATE model_versions SET metrics = '{"accuracy": 0.97}' WHERE number = 1 RETURNING id`);
     expect((await recorded(world1, setosa, 'setosa')).json).toMatchObject({ model: 'press', version: '1', labelled_rows: 1, replaced: false });
     const several = await ask([setosa, virginica, virginica]);
-    expect((await tell(several.id, ['setosa', 'versicolor', null], { source: 'laboratory' })).json).toEqual({ prediction_id: several.id, model: 'press', version: '1', labelled_rows: 2, replaced: false });
+    expect((await tell(several.id, ['setosa', 'versicolor', null], { source: 'laboratory' })).json).toEqual({ prediction_id: several.id, model: 'press', version: '1', labelled_rows: 2, replaced: false, trusted: false });
     const second = await ask(virginica, { 'x-millrace-model-version': '2' });
     expect(second.json).toEqual({ prediction: ['versicolor'] });
     expect((await tell(second.id, ['virginica'])).status).toBe(200);
@@ -84,6 +90,52 @@ describe('feedback on classes', () => {
   });
 });
 
+describe('feedback on probabilities', () => {
+  it('scores them: the area under the curve from bins, to within what lies in one bin, and the log loss from each row', async () => {
+    const there = await recording(yesFrom());
+    const { tenant, endpointId, ask, certify } = there;
+    await recorded(there, [5], 'yes');
+    const [xs, truths] = [[1, 2, 3, 4, 6, 7, 8, 9, 9.5], ['no', 'no', 'yes', 'no', 'no', 'yes', 'yes', 'no', 'yes']];
+    const { id } = await ask(xs.map((x) => [x]));
+    await certify(id, truths.map((truth) => (truth === 'yes' ? 'no' : 'yes'))); // by mistake, and replaced
+    expect((await certify(id, truths)).json).toMatchObject({ replaced: true, labelled_rows: 9 });
+    const [score] = await scoresOf(tenant, endpointId);
+    const rows = [...xs, 5].map((x, row) => ({ p: 1 / (1 + Math.exp(-(x - 5) / 2.5)), yes: (truths[row] ?? 'yes') === 'yes' }));
+    const [yes, no] = [rows.filter((row) => row.yes), rows.filter((row) => !row.yes)];
+    const area = yes.flatMap((a) => no.map((b) => (a.p > b.p ? 1 : a.p === b.p ? 0.5 : 0) as number)).reduce((sum, each) => sum + each, 0) / yes.length / no.length;
+    expect(score!.rocAuc!.value).toBeCloseTo(area, 12); // no two rows lie in one bin here
+    const loss = rows.reduce((sum, row) => sum - Math.log(row.yes ? row.p : 1 - row.p), 0) / rows.length;
+    expect(score!.logLoss!.value).toBeCloseTo(loss, 5);
+    expect(score!.logLoss!.lower! < loss && loss < score!.logLoss!.upper!).toBe(true);
+    expect(score!.labelledRows).toBe(10);
+  });
+
+  it('a rule on them waits until they are defined, and one that the model’s classes have not is refused', async () => {
+    const three = await recording(irisNeighbours(), irisNeighbours());
+    const start = (metric: string) => rollouts.start(three.tenant.owner, { endpointName: 'press', versionNumber: 2, rollbackOn: [{ metric: metric as 'rocAuc', threshold: 0.7 }] });
+    expect(await start('rocAuc')).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[0].metric', remedy: expect.stringContaining('logLoss') }] });
+    expect((await start('logLoss')).type).toBe('started');
+  });
+});
+
+describe('feedback on recommendations', () => {
+  it('scores the lists by what was taken, as at training', async () => {
+    const there = await recording(partsRecommender());
+    const { tenant, endpointId, ask, tell, certify } = there;
+    await recorded(there, { machine: 'press' }, 'nothing of it');
+    const answer = await ask([{ machine: 'press' }, { machine: 'mill' }]);
+    const [press, mill] = answer.json.prediction as [string[], string[]];
+    expect((await tell(answer.id, ['valve'])).json.error).toMatchObject({ code: 'invalid_label', remedy_hint: expect.stringContaining('a list of 2') });
+    expect((await tell(answer.id, [[], 7])).json.error.problems).toMatchObject([{ code: 'null_value', field: 'label[0]' }, { code: 'not_text', field: 'label[1]' }]);
+    expect((await certify(answer.id, [press[1], [mill[0], mill[1], 'something else']])).json).toMatchObject({ labelled_rows: 2, trusted: true });
+    const [score] = await scoresOf(tenant, endpointId);
+    // One that took nothing of its list, one the second of two, one both of two and more.
+    expect(score).toMatchObject({ labelledRows: 3, hitRate: { value: 2 / 3 } });
+    expect(score!.ndcg!.value).toBeCloseTo((0 + 1 / Math.log2(3) + 1) / 3, 12);
+    expect([score!.hitRate!.lower, score!.hitRate!.upper]).toEqual([expect.closeTo(0.20766, 5), expect.closeTo(0.93851, 5)]);
+  });
+});
+
 describe('feedback on numbers', () => {
   it('scores errors exactly, whatever was told by mistake before', async () => {
     const there = await recording(constant(1));
@@ -110,6 +162,24 @@ describe('feedback on numbers', () => {
     const answer = await tell((await ask([1])).id, label);
     expect([answer.status, answer.json.error]).toEqual([400, expect.objectContaining({ code, field, remedy_hint: expect.any(String) })]);
   });
+});
+
+it('says who told the truth and whether rules count it; a key that may only tell it calls nothing', async () => {
+  const there = await recording(irisNeighbours());
+  const { tenant, endpointId, keyId, laboratoryId, laboratory, ask, tell, certify } = there;
+  await recorded(there, setosa, 'setosa');
+  const { id } = await ask([setosa, virginica]);
+  expect((await tell(id, ['setosa', 'setosa'])).json).toMatchObject({ trusted: false });
+  expect((await certify(id, ['setosa', 'virginica'])).json).toMatchObject({ replaced: true, trusted: true });
+  const both = { truths: await scoresOf(tenant, endpointId), trusted: await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600, true)) };
+  expect(both.truths).toMatchObject([{ labelledRows: 3, trustedRows: 2, accuracy: { value: 1 } }]);
+  expect(both.trusted).toMatchObject([{ labelledRows: 2, trustedRows: 2 }]);
+  const senders = await world.database.forTenant(tenant.tenantId).transaction((tx) => readFeedbackSenders(tx, { tenantId: tenant.tenantId, endpointId, since: new Date(0) }));
+  expect(senders).toEqual([
+    { sender: `key:${laboratoryId}`, isTrusted: true, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
+    { sender: `key:${keyId}`, isTrusted: false, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
+  ]);
+  expect((await call(`${url}/predict`, { key: laboratory, body: { features: setosa } })).status).toBe(403);
 });
 
 it('a label of no class, of another kind, NaN, a field too many and a row that is wrong are refused by name', async () => {
@@ -172,12 +242,40 @@ describe('a rollout that is judged by a score', () => {
     expect((await start(there.tenant)).type).toBe('started');
     const ids = await underWay(there);
     for (let i = 0; i < 3; i++) await there.tell((await there.ask([1], { 'x-millrace-model-version': '2' })).id, 1);
-    for (const id of ids.slice(0, 2)) expect((await there.tell(id, 1)).json.version).toBe('2');
+    // Who may ask for answers may not say what they are worth: neither by telling lies about them, nor by replacing what counts.
+    for (const id of ids.slice(0, 3)) expect((await there.tell(id, 1)).json).toMatchObject({ version: '2', trusted: false });
+    for (const id of ids.slice(0, 2)) expect((await there.certify(id, 1)).json).toMatchObject({ replaced: true, trusted: true });
+    expect((await there.tell(ids[0]!, 2)).json.error).toMatchObject({ code: 'truth_known', field: 'prediction_id' });
     await rollouts.advance();
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
-    await there.tell(ids[2]!, 1);
-    await rollouts.advance();
-    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: 'mae was 1, > 0.5, over 3 rows with a known truth.', endedAt: expect.any(Date) });
+    await there.certify(ids[2]!, 1);
+    const secrets = createWebhookSecrets({ database: world.database, box: box() });
+    const webhooks = createEndpointWebhooks({ database: world.database, box: box() });
+    const hook = 'https://partner.example/rollouts?token=abc';
+    expect(await webhooks.set(there.tenant.owner, 'press', hook)).toEqual({ type: 'no-secret' });
+    await secrets.rotate(there.tenant.owner);
+    expect(await webhooks.set(there.tenant.owner, 'press', 'ftp://x')).toMatchObject({ type: 'invalid', problems: [{ field: 'url' }] });
+    expect(await webhooks.set(there.tenant.owner, 'press', hook)).toMatchObject({ type: 'set' });
+    // As several processes do, all at once: one of them rolls it back.
+    await Promise.all(Array.from({ length: 4 }, () => createRollouts({ database: world.database, logger: silentLogger }).advance()));
+    const { id: rolloutId, ...ended } = await rolloutOf(there.tenant);
+    expect(ended).toMatchObject({ status: 'ROLLED_BACK', reason: 'mae was 1, > 0.5, over 3 rows with a known truth.', endedBy: 'system', endedAt: expect.any(Date) });
+    const rule = { metric: 'mae', op: '>', threshold: 0.5 };
+    const lines = await inTenant(there.tenant, `SELECT actor, result, details FROM audit_events WHERE subject = '${rolloutId}' AND action LIKE 'rollout.r%'`);
+    expect(lines).toEqual([{ actor: 'system', result: 'ok', details: { name: 'press', version: 2, previous: 1, reason: ended.reason, rule, measured: 1, over: 3 } }]);
+    await webhooks.set(there.tenant.owner, 'press', null); // what waits goes where it was to go
+    const sent: { url: string; body: string; id: unknown }[] = [];
+    const deliveries = createWebhookDeliveries({
+      database: world.database, box: box(), secrets, logger: silentLogger, schedule: [0],
+      fetch: async (to, { headers, body }) => (sent.push({ url: to, body: body as string, id: (headers as Record<string, string>)['webhook-id'] }), new Response(null, { status: sent.length === 1 ? 500 : 204 })),
+    });
+    await eventually(async () => (await deliveries.advance(), await deliveries.settled(), sent.length), (count) => count === 2);
+    expect(sent[1]).toEqual(sent[0]);
+    expect([sent[0]!.url, JSON.parse(sent[0]!.body)]).toEqual([hook, {
+      type: 'rollout.rolled_back', timestamp: ended.endedAt!.toISOString(),
+      data: { rollout: rolloutId, endpoint: 'press', model: 'press', version: 2, previous_version: 1, percent: 50, reason: ended.reason, rule, measured: 1, over: 3, by: 'system' },
+    }]);
+    expect(await inTenant(there.tenant, `SELECT event, status::text, receiver FROM webhook_deliveries`)).toEqual([{ event: 'rollout.rolled_back', status: 'DELIVERED', receiver: 'https://partner.example' }]);
     await eventually(async () => (await there.ask([1])).version, (version) => version === '1', 10_000);
   });
 
@@ -187,9 +285,11 @@ describe('a rollout that is judged by a score', () => {
     await start(there.tenant);
     const ids = await underWay(there);
     expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'RUNNING', step: 0 });
-    for (const id of ids.slice(0, 3)) await there.tell(id, 2);
+    for (const id of ids.slice(0, 3)) await there.certify(id, 2);
     await rollouts.advance();
-    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await rolloutOf(there.tenant)).toMatchObject({ status: 'SUCCEEDED', endedBy: 'system' });
+    expect(await inTenant(there.tenant, `SELECT actor, details->>'version' AS version FROM audit_events WHERE action = 'rollout.finish'`)).toEqual([{ actor: 'system', version: '2' }]);
+    expect(await inTenant(there.tenant, 'SELECT 1 FROM webhook_deliveries')).toEqual([]); // nobody wants to be told
   });
 
   it('is refused for a score that the model has not, a comparison that a good version would fail, and an endpoint that records nothing', async () => {
@@ -222,4 +322,36 @@ it('recordings end after their days, and the oldest when a tenant has too many; 
   for (const table of ['recordings', 'recorded_predictions', 'feedback']) expect([table, await inTenant(tenant, `SELECT 1 FROM ${table}`)]).toEqual([table, []]);
   expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 2, mae: { value: 1 } });
   expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 0 })).toMatchObject({ type: 'invalid', problems: [{ field: 'recordDays' }] });
+});
+
+it('what is kept counts as the tenant’s storage; when that is full nothing more is kept, which its people are told once, until there is room again', async () => {
+  const tenant = await world.createTenant();
+  const { version, endpoint } = await tenant.publish('press', constant(1));
+  await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 30 });
+  const recorder = createPredictionRecorder({ database: world.database, box: box(), logger: silentLogger, pauseMs: 0 });
+  const keep = async () => {
+    const signature = version.signature as unknown as Parameters<typeof recorder.record>[0]['signature'];
+    recorder.record({ tenantId: tenant.tenantId, endpointId: endpoint.id, versionId: version.id, variant: 'STABLE', predictionId: newId('prediction'), signature, predictions: [{ value: 1 }] });
+    await recorder.flush();
+    const [sum] = await inTenant<{ bytes: string; recordings: number; used: string }>(tenant,
+      `SELECT coalesce(sum(bytes), 0)::text AS bytes, count(*)::int AS recordings, (SELECT used::text FROM quota_counters WHERE resource = 'STORAGE_BYTES') AS used FROM recordings`);
+    return sum!;
+  };
+  const lines = () => inTenant(tenant, `SELECT action, result, actor FROM audit_events WHERE action LIKE 'recording.%' ORDER BY id`);
+  const limit = (bytes: number) => inTenant(tenant, `UPDATE quota_counters SET limit_value = ${bytes} WHERE resource = 'STORAGE_BYTES' RETURNING 1`);
+  const first = await keep();
+  expect([first.used, first.recordings]).toEqual([first.bytes, 1]);
+  await limit(Number(first.used) + 10);
+  expect([await keep(), await keep()]).toEqual([first, first]);
+  expect(await lines()).toEqual([{ action: 'recording.stop', result: 'quota_exceeded', actor: 'system' }]);
+  await limit(1e9);
+  const second = await keep();
+  expect([second.used, second.recordings]).toEqual([second.bytes, 2]);
+  expect(await lines()).toMatchObject([{ action: 'recording.stop' }, { action: 'recording.resume' }]);
+  await sweepRecordings({ database: world.database, mostBytes: 1 });
+  expect(await inTenant(tenant, `SELECT used::text FROM quota_counters WHERE resource = 'STORAGE_BYTES'`)).toEqual([{ used: '0' }]);
+  await keep();
+  // With the endpoint go its recordings, and what they took.
+  expect((await world.registry.deleteEndpoint(tenant.owner, 'press')).type).toBe('deleted');
+  expect(await inTenant(tenant, `SELECT used::text FROM quota_counters WHERE resource = 'STORAGE_BYTES'`)).toEqual([{ used: '0' }]);
 });

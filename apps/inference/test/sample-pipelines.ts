@@ -53,6 +53,15 @@ export function constant(value: number): FittedPipeline {
   };
 }
 
+/** `yes` with a probability that grows with x: a half at 5. */
+export function yesFrom(): FittedPipeline {
+  return {
+    features: [number('x', 0, 10)],
+    target: { name: 'y', type: 'category', classes: ['no', 'yes'] },
+    estimator: { family: 'dense', layers: [{ activation: 'softmax', inputs: 1, units: 2, kernel: Float32Array.of(0, 1), bias: new Float32Array(2) }] },
+  };
+}
+
 /** Has no finite answer to what is far out of its range. */
 export function overflowing(): FittedPipeline {
   return { ...constant(0), estimator: { family: 'dense', layers: [{ activation: 'linear', inputs: 1, units: 1, kernel: Float32Array.of(3e37), bias: new Float32Array(1) }] } };

@@ -25,10 +25,7 @@ interface Surroundings {
 /** A run whose configuration asks for an anomaly detection. */
 export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint, send }: Surroundings): Promise<void> {
   const { spec } = job;
-  const splitColumn = splitColumnOf(spec);
-  const used = [...spec.inputFeatures, ...spec.outputFeatures];
-  const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
-  const table: Table = asTable(await readTable(job.datasetPath, [...used, ...aside]));
+  const table = await readAnomalyTable(job);
   const outcome = await trainAnomaly({
     table, spec, backend, signal, checkpoint,
     onEvent: (event) => send(event.type === 'epoch' ? { type: 'epoch', trial: event.trial, epoch: event.epoch, epochs: event.epochs, values: { loss: event.loss } } : event),
@@ -39,6 +36,14 @@ export async function runAnomaly(job: TrainerJob, { backend, signal, checkpoint,
     return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
   }
   await publish(job, outcome, table, send);
+}
+
+/** What rows are told by, the label where there is one, and what rows are divided by. */
+export async function readAnomalyTable({ datasetPath, spec }: Pick<TrainerJob, 'datasetPath' | 'spec'>): Promise<Table> {
+  const splitColumn = splitColumnOf(spec);
+  const used = [...spec.inputFeatures, ...spec.outputFeatures];
+  const aside = splitColumn !== null && !used.some(({ name }) => name === splitColumn) ? [{ name: splitColumn, type: 'category' as const }] : [];
+  return asTable(await readTable(datasetPath, [...used, ...aside]));
 }
 
 /** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
@@ -65,7 +70,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Su
     try {
       const rows = sampleRows(table, trial.detector.features, outcome.split.test);
       trials.push(trialRecord(trial, index, outcome, modelPackage, await timeOneRow(model, rows[0])));
-      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.detector, model, rows) };
+      if (index === outcome.best) best = { modelPackage, agreement: await compareDetections(trial.detector, model, rows) };
     } finally {
       await model.close();
     }
@@ -95,8 +100,8 @@ function trialRecord(trial: AnomalyTrial, index: number, outcome: Trained, model
   };
 }
 
-async function compareEngines(detector: FittedDetector, model: LoadedModel, rows: Row[]): Promise<Agreement> {
+export async function compareDetections(detector: FittedDetector, model: LoadedModel, rows: Row[]): Promise<Agreement> {
   const checked = checkRows(model.signature, rows);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
-  return agree(await detectAnomalies(detector, rows), await model.predict(checked.rows), { type: 'anomaly', threshold: detector.threshold });
+  return agree(await detectAnomalies(detector, rows), await model.predict(checked.rows), { type: 'anomaly', threshold: detector.threshold }, detector.scorer.family === 'autoencoder' ? detector.scorer : undefined);
 }

@@ -4,11 +4,13 @@ import { type Optimisation, selectionMetricOf, type TrainingSpec } from '@millra
 import { type Backend, metricValue, type OptimisedCandidate, type OptimiseEvent } from '@millrace/learning';
 import { type Agreement, backgroundRowsIn, loadModel } from '@millrace/packaging';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { detectorSubject } from './detector-subject.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
 import { type OptimisedOutcome, type OptimisedSubject, plainSubject } from './optimised-subject.ts';
 import { json } from './plain-json.ts';
 import { recommenderSubject } from './recommender-subject.ts';
+import { survivalSubject } from './survival-subject.ts';
 import type { OptimisationJob, TrainerJob, TrainerMessage } from './trainer-protocol.ts';
 
 type Optimised<Model> = Extract<OptimisedOutcome<Model>, { type: 'optimised' }>;
@@ -20,6 +22,8 @@ export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }
   for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
   const at = { job: { ...job, backend: backend.name }, wanted, files, backend, signal };
   if (job.spec.recommendation) return optimiseSubject(at, await recommenderSubject(at), send);
+  if (job.spec.survival) return optimiseSubject(at, await survivalSubject(at), send);
+  if (job.spec.anomaly) return optimiseSubject(at, await detectorSubject(at), send);
   return optimiseSubject(at, await plainSubject(at), send);
 }
 

@@ -19,10 +19,7 @@ type Send = (message: TrainerMessage) => Promise<void>;
 /** A run whose target is a time that not every row saw the end of. It is made anew when it was interrupted: the same rows give the same models. */
 export async function runSurvival(job: TrainerJob, signal: AbortSignal, send: Send): Promise<void> {
   const { spec } = job;
-  const features = [...spec.inputFeatures, ...spec.outputFeatures];
-  // Neither the event nor what rows are divided by is learned from; as words they have an order whatever their type.
-  const asides = [spec.survival!.eventColumn, splitColumnOf(spec)].filter((name) => name !== null && !features.some((feature) => feature.name === name));
-  const table: Table = asTable(await readTable(job.datasetPath, [...features, ...[...new Set(asides)].map((name) => ({ name: name!, type: 'category' as const }))]));
+  const table = await readSurvivalTable(job);
   const outcome = await trainSurvival({
     table, spec, signal,
     onTrial: ({ trial, trials, family }) => send({ type: 'trial-started', trial, trials, family }),
@@ -34,6 +31,14 @@ export async function runSurvival(job: TrainerJob, signal: AbortSignal, send: Se
     return send({ type: 'failed', failure: { code: 'INVALID_DATA', message: problem!.message, remedy: problem!.remedy, fault: 'USER' } });
   }
   await publish(job, outcome, table, send);
+}
+
+/** Features and times, whether an end was seen, and what rows are divided by. */
+export async function readSurvivalTable({ datasetPath, spec }: Pick<TrainerJob, 'datasetPath' | 'spec'>): Promise<Table> {
+  const features = [...spec.inputFeatures, ...spec.outputFeatures];
+  // Neither the event nor what rows are divided by is learned from; as words they have an order whatever their type.
+  const asides = [spec.survival!.eventColumn, splitColumnOf(spec)].filter((name) => name !== null && !features.some((feature) => feature.name === name));
+  return asTable(await readTable(datasetPath, [...features, ...[...new Set(asides)].map((name) => ({ name: name!, type: 'category' as const }))]));
 }
 
 /** Packs every candidate for the leaderboard, and leaves the best one's package in the work folder. */
@@ -61,7 +66,7 @@ async function publish(job: TrainerJob, outcome: Trained, table: Table, send: Se
       const samples = askedRows(trial.fitted, sampleRows(table, trial.fitted.features.slice(0, -1), outcome.split.test));
       const predTimeMsP50 = await timeOneRow(model, samples[0]);
       trials.push(trialRecord(trial, index, outcome, { predTimeMsP50, sizeBytes: modelPackage.sizeBytes, sizeGzBytes: modelPackage.gzipBytes }));
-      if (index === outcome.best) best = { modelPackage, agreement: await compareEngines(trial.fitted, model, samples) };
+      if (index === outcome.best) best = { modelPackage, agreement: await compareSurvivals(trial.fitted, model, samples) };
     } finally {
       await model.close();
     }
@@ -92,12 +97,12 @@ function trialRecord(trial: SurvivalTrial, index: number, outcome: Trained, cost
 }
 
 /** Every other row asks for a horizon of its own. */
-function askedRows({ features, horizon }: FittedSurvival, rows: Row[]): Row[] {
+export function askedRows({ features, horizon }: FittedSurvival, rows: Row[]): Row[] {
   const { name } = features.at(-1)!;
   return rows.map((row, at) => (at % 2 === 0 ? row : { ...row, [name]: (horizon * (1 + (at % 10))) / 5 }));
 }
 
-async function compareEngines(fitted: FittedSurvival, model: LoadedModel, rows: Row[]): Promise<Agreement> {
+export async function compareSurvivals(fitted: FittedSurvival, model: LoadedModel, rows: Row[]): Promise<Agreement> {
   const checked = checkRows(model.signature, rows);
   if (checked.type === 'invalid') throw new Error(`the sample rows do not fit the signature: ${checked.problems[0]?.message}`);
   return agree(await predictSurvival(fitted, rows), await model.predict(checked.rows), { type: 'number', scale: fitted.spread });

@@ -1,4 +1,5 @@
 import { checkRows, loadModel, readBackground } from '@millrace/packaging';
+import { optimisationOf } from '@millrace/registry';
 import type { TenantInWorld, World } from '@millrace/testkit';
 import { createWorkerWorld, isOver, type WorkerWorld } from './worker-world.ts';
 
@@ -53,6 +54,14 @@ describe('an anomaly detection', () => {
     // A date counts as one input, however many numbers are made of it.
     expect(answers.map((answer) => 'value' in answer && answer.anomaly?.contributions?.length)).toEqual([4, 4]);
     await model.close();
+
+    // In int8, read from its package, judged on the rows of the training, with a threshold of its own.
+    const wanted = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: version.id, steps: [{ method: 'quantise', to: 'int8', calibration: 'dynamic' }] });
+    if (wanted.type !== 'submitted') throw new Error(JSON.stringify(wanted));
+    const smaller = await until(wanted.run.id, isOver);
+    expect(smaller).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: 'autoencoder', agreement: { type: 'agrees', rows: 200, tolerance: 1e-2 } } });
+    expect(smaller.trials.find(({ number }) => number === 0)).toMatchObject({ scoreTest: best.scoreTest, scoreVal: best.scoreVal });
+    expect(optimisationOf(smaller.modelVersion!)).toMatchObject({ parent: { id: version.id }, metric: 'prAuc', loss: { rows: 120 }, parentScore: best.scoreTest });
     await worker.close();
   });
 

@@ -54,6 +54,14 @@ describe('remaining life', () => {
       expect(survival > 0.5).toBe(median > 100);
     }
     await model.close();
+
+    // Half of the leaves, or weights in half the bits: whichever suits what was best.
+    const step = best.family === 'boosted_trees' ? { method: 'prune_trees', keep: 0.5 } : { method: 'quantise', to: 'float16' };
+    const wanted = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: version.id, steps: [step] });
+    if (wanted.type !== 'submitted') throw new Error(JSON.stringify(wanted));
+    const smaller = await until(wanted.run.id, isOver);
+    expect(smaller).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: best.family, agreement: { type: 'agrees' } } });
+    expect(smaller.trials.find(({ number }) => number === 0)!.scoreTest).toBeCloseTo(best.scoreTest!, 9);
     await worker.close();
   });
 
@@ -100,6 +108,13 @@ describe('a head for each press', () => {
     expect(answers[0]).toMatchObject({ value: expect.closeTo(24.5, -1) });
     expect(answers[1]).toEqual(answers[2]);
     await model.close();
+
+    // Base and heads in float16.
+    const wanted = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: run.modelVersion!.id, steps: [{ method: 'quantise', to: 'float16' }] });
+    if (wanted.type !== 'submitted') throw new Error(JSON.stringify(wanted));
+    const halved = await until(wanted.run.id, isOver);
+    expect(halved).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: 'linear', agreement: { type: 'agrees' } } });
+    expect(halved.trials.find(({ number }) => number === 0)!.scoreTest).toBeCloseTo(best.scoreTest!, 9);
     await worker.close();
   });
 });

@@ -206,7 +206,7 @@ export function apiKeyState({ revokedAt, expiresAt, blocked }: Pick<ApiKeyView, 
 
 /** Nobody hands out more than they have. */
 function requireScopeWithin(actor: Actor, scope: ApiKeyScope): void {
-  const needed = { PREDICT: 'endpoint:predict', READ: 'dataset:read', TRAIN: 'run:submit', ADMIN: 'audit:read' } as const;
+  const needed = { PREDICT: 'endpoint:predict', FEEDBACK: 'endpoint:feedback', READ: 'dataset:read', TRAIN: 'run:submit', ADMIN: 'audit:read' } as const;
   requirePermission(actor, needed[scope]);
 }
 

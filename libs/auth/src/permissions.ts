@@ -23,6 +23,7 @@ export const permissionTexts = {
   'model:trust': 'Say whose model packages are trusted.',
   'endpoint:write': 'Create, publish to and delete endpoints.',
   'endpoint:predict': 'Call endpoints.',
+  'endpoint:feedback': 'Send truths about predictions that rules of rollouts count.',
   'usage:read': 'See quotas and usage.',
   'platform:read': 'See tenants, their plans and how much they use, and the platform’s health. Never their data.',
   'platform:write': 'Create, suspend, delete and restore tenants, and set their plans.',
@@ -31,20 +32,21 @@ export const permissionTexts = {
 
 export type Permission = keyof typeof permissionTexts;
 export type Role = 'OPERATOR' | 'OWNER' | 'ADMIN' | 'ENGINEER' | 'VIEWER';
-export type ApiKeyScope = 'PREDICT' | 'TRAIN' | 'READ' | 'ADMIN';
+export type ApiKeyScope = 'PREDICT' | 'FEEDBACK' | 'TRAIN' | 'READ' | 'ADMIN';
 
 export const permissions = Object.keys(permissionTexts) as Permission[];
 
 const read: Permission[] = ['tenant:read', 'dataset:read', 'run:read', 'model:read', 'usage:read'];
 const train: Permission[] = ['dataset:write', 'run:submit', 'run:cancel'];
 const publish: Permission[] = ['model:write', 'model:export', 'endpoint:write'];
+const call: Permission[] = ['endpoint:predict', 'endpoint:feedback'];
 const administer: Permission[] = ['member:read', 'member:write', 'sso:write', 'grant:write', 'key:read', 'key:write', 'audit:read', 'model:approve', 'model:trust'];
 const operate: Permission[] = ['platform:read', 'platform:write', 'platform:grant'];
 
 export const permissionsOfRole: Record<Role, readonly Permission[]> = {
   VIEWER: read,
-  ENGINEER: [...read, ...train, ...publish, 'endpoint:predict', 'key:read', 'key:write'],
-  ADMIN: [...read, ...train, ...publish, 'endpoint:predict', ...administer],
+  ENGINEER: [...read, ...train, ...publish, ...call, 'key:read', 'key:write'],
+  ADMIN: [...read, ...train, ...publish, ...call, ...administer],
   OWNER: permissions.filter((permission) => !operate.includes(permission)),
   // In the platform's own tenant, which holds nobody's data: members there are the other operators.
   OPERATOR: [...operate, 'tenant:read', 'member:read', 'member:write', 'audit:read'],
@@ -52,9 +54,10 @@ export const permissionsOfRole: Record<Role, readonly Permission[]> = {
 
 export const permissionsOfScope: Record<ApiKeyScope, readonly Permission[]> = {
   PREDICT: ['endpoint:predict'],
+  FEEDBACK: ['endpoint:feedback'],
   READ: read,
   TRAIN: [...read, ...train],
-  ADMIN: [...read, ...train, ...publish, 'endpoint:predict', 'key:read', 'key:write', 'audit:read'],
+  ADMIN: [...read, ...train, ...publish, ...call, 'key:read', 'key:write', 'audit:read'],
 };
 
 /** What would outlast an operator's access grant: its holder makes no keys, members or ways in, whatever the role. */

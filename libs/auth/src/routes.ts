@@ -58,7 +58,7 @@ export const httpRoutes = {
     { method: 'POST', path: '/v1/predictions', ...prediction },
     { method: 'GET', path: '/v1/predictions/{id}', ...prediction },
     { method: 'POST', path: '/v1/predictions/{id}/cancel', ...prediction },
-    { method: 'POST', path: '/v1/feedback', access: ['endpoint:predict'], action: 'feedback.give' },
+    { method: 'POST', path: '/v1/feedback', access: ['endpoint:predict', 'endpoint:feedback'], action: 'feedback.give' },
     { method: 'POST', path: '/v1/models/{model}/versions/{version}:explain', ...prediction },
     { method: 'POST', path: '/v1/models/{model}/versions/{version}:classify', ...prediction },
     { method: 'POST', path: '/v1/models/{model}/versions/{version}:regress', ...prediction },

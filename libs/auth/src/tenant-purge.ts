@@ -7,7 +7,7 @@ import { type Grounds, platformTenantId } from './grounds.ts';
  * refuse rather than cascade. All others go with the tenant's row.
  */
 const tables = [
-  'feedback', 'recorded_predictions', 'recordings', 'truth_counts', 'error_sums', 'async_predictions', 'traffic_counts', 'traffic_shares', 'rollouts', 'endpoints', 'model_aliases', 'model_versions', 'models', 'run_metrics', 'trials', 'runs', 'dataset_versions', 'datasets', 'uploads',
+  'feedback', 'recorded_predictions', 'recordings', 'truth_counts', 'probability_counts', 'metric_sums', 'error_sums', 'async_predictions', 'traffic_counts', 'traffic_shares', 'rollouts', 'endpoints', 'model_aliases', 'model_versions', 'models', 'run_metrics', 'trials', 'runs', 'dataset_versions', 'datasets', 'uploads',
   'reservations', 'quota_counters',
 ] as const;
 

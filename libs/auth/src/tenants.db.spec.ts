@@ -242,6 +242,8 @@ async function seedTenant(): Promise<{ tenantId: string; ownerId: string; former
       fb AS (INSERT INTO feedback (tenant_id, prediction_id, truth_box, given_by) SELECT id, 'p', '\\x00', 'system' FROM tenant),
       tu AS (INSERT INTO truth_counts (tenant_id, endpoint_id, version_id, variant, slot, truth, answer, rows) SELECT id, $8, $7, 'STABLE', now(), 0, 0, 1 FROM tenant),
       es AS (INSERT INTO error_sums (tenant_id, endpoint_id, version_id, variant, slot, rows, absolute, squared, fourth, truth, truth_squared) SELECT id, $8, $7, 'STABLE', now(), 1, 0, 0, 0, 0, 0 FROM tenant),
+      prc AS (INSERT INTO probability_counts (tenant_id, endpoint_id, version_id, variant, trusted, slot, truth, bin, rows) SELECT id, $8, $7, 'STABLE', true, now(), 0, 0, 1 FROM tenant),
+      mts AS (INSERT INTO metric_sums (tenant_id, endpoint_id, version_id, variant, trusted, slot, metric, rows, total, squared) SELECT id, $8, $7, 'STABLE', true, now(), 'logLoss', 1, 0, 0 FROM tenant),
       ws AS (INSERT INTO webhook_keys (id, tenant_id, secret_sealed, created_by) SELECT 'whs_of_' || id, id, '\\x00', 'system' FROM tenant),
       wd AS (INSERT INTO webhook_deliveries (id, tenant_id, prediction_id, event, receiver) SELECT 'whd_of_' || id, id, 'prd_of_' || id, 'start', 'r' FROM tenant),
       wr AS (INSERT INTO webhook_receivers (tenant_id, receiver) SELECT id, 'r' FROM tenant),
@@ -400,7 +402,7 @@ describe('the system role', () => {
     await seedTenant();
     const hidden = [
       'uploads', 'datasets', 'dataset_versions', 'run_events', 'run_metrics', 'trials', 'models', 'model_versions', 'model_aliases', 'endpoints', 'traffic_shares', 'traffic_counts', 'reservations',
-      'recorded_predictions', 'feedback', 'truth_counts', 'error_sums',
+      'recorded_predictions', 'feedback', 'truth_counts', 'error_sums', 'probability_counts', 'metric_sums',
     ];
     const queries = [
       ...hidden.map((table) => `SELECT 1 FROM ${table}`),

@@ -48,7 +48,7 @@ it.each([
 });
 
 it.each([
-  [base('baseline'), /linear model/], [base(null), /Optimise it where/], [base('gru', { kind: 'forecast' }), /steps or series/], [base('boosted_trees', { kind: 'survival' }), /another kind/],
+  [base('baseline'), /linear model/], [base(null), /Optimise it where/], [base('gru', { kind: 'forecast' }), /steps or series/], [base('kaplan_meier', { kind: 'survival' }), /accelerated failure/],
   [base('popularity', { kind: 'recommendation' }), /two-tower/], [base('robust_z_score', { kind: 'anomaly' }), /autoencoder/],
 ])('refuses a base that cannot be optimised: %j', (own, remedy) => {
   expect(checkOptimisation({}, own)).toMatchObject([{ field: 'base', remedy: expect.stringMatching(remedy) }]);

@@ -154,7 +154,10 @@ const byKind: Record<OptimisedKind, Record<string, Suiting>> = {
     matrix_factorisation: { methods: ['quantise'], precisions: all },
     two_tower: { methods: ['quantise'], precisions: all },
   },
-  survival: {},
+  survival: {
+    accelerated_failure: { methods: ['quantise'], precisions: halves },
+    boosted_trees: { methods: ['prune_trees', 'merge_trees'] },
+  },
   forecast: {},
 };
 
@@ -178,10 +181,9 @@ export function quantisationsFor(base: OptimisedBase): { to: Precision; calibrat
 
 const gainless: Partial<Record<OptimisedKind, { message: string; remedy: string }>> = {
   forecast: {
-    message: 'A forecast is kept as what it says of each series and step: there are no weights that could go.',
+    message: 'A forecast is kept as what it says of each series and step, not as what said it: there is next to nothing that could go.',
     remedy: 'Forecast fewer steps or series for a smaller one.',
   },
-  survival: { message: 'Survival models cannot be optimised yet.', remedy: 'Choose a model of another kind.' },
 };
 
 /** What stands in the way of an optimisation of this base, with field and remedy. */
@@ -225,4 +227,5 @@ function checkQuantisation({ to, calibration }: Extract<OptimisationStep, { meth
 const remedyOf = (kind: OptimisedKind): string =>
   kind === 'anomaly' ? 'Choose an isolation forest or an autoencoder.'
     : kind === 'recommendation' ? 'Choose a matrix factorisation or a two-tower network.'
-      : 'Choose a network, a linear model, nearest neighbours, trees or an ensemble.';
+      : kind === 'survival' ? 'Choose boosted trees or accelerated failure times.'
+        : 'Choose a network, a linear model, nearest neighbours, trees or an ensemble.';

@@ -22,5 +22,7 @@ export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';
 export { compress, type CompressOutcome } from './optimisation/compress.ts';
 export { optimise } from './optimisation/optimise.ts';
+export { optimiseDetector, type OptimiseDetectorOutcome } from './optimisation/optimise-detector.ts';
+export { optimiseSurvival, type OptimiseSurvivalOutcome } from './optimisation/optimise-survival.ts';
 export { optimiseRecommender, type OptimiseRecommenderOutcome } from './optimisation/optimise-recommender.ts';
 export type { LossBound, LossInterval, OptimisedCandidate, OptimiseEvent, OptimiseOptions, OptimiseOutcome } from './optimisation/outcome.ts';

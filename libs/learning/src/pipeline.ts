@@ -217,6 +217,8 @@ export interface Heads {
   slopes: Float64Array;
   /** [groups, 1 + inputs, outputs] row by row; one output for a number, one for each class */
   weights: Float64Array;
+  /** How slopes (as what answers are multiplied by, 1 + slope) and weights are kept; left out: as float64 */
+  storage?: 'float16';
 }
 
 /**

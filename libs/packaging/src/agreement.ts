@@ -1,3 +1,4 @@
+import type { AutoencoderScorer } from './fitted-detector.ts';
 import type { FittedEstimator, FittedTarget } from './fitted-pipeline.ts';
 import type { ItemsPrediction, Prediction } from './loaded-model.ts';
 
@@ -34,7 +35,7 @@ export function agree(
   fromPipeline: readonly Prediction[],
   fromPackage: readonly Prediction[],
   target: ComparedTarget,
-  estimator?: FittedEstimator,
+  estimator?: FittedEstimator | AutoencoderScorer,
 ): Agreement {
   const least = estimator && isWhole(estimator) ? TOLERANCE_OF_WHOLE : TOLERANCE;
   const tolerance = target.type === 'number' || target.type === 'items' ? least * Math.max(1, target.scale) : least;
@@ -63,9 +64,9 @@ export function agree(
   };
 }
 
-function isWhole(estimator: FittedEstimator): boolean {
+function isWhole(estimator: FittedEstimator | AutoencoderScorer): boolean {
   if (estimator.family === 'ensemble') return estimator.members.some((member) => isWhole(member.estimator));
-  return (estimator.family === 'dense' || estimator.family === 'convolutional') && estimator.layers.some(({ storage }) => storage?.type === 'int8');
+  return (estimator.family === 'dense' || estimator.family === 'autoencoder' || estimator.family === 'convolutional') && estimator.layers.some(({ storage }) => storage?.type === 'int8');
 }
 
 interface Difference {

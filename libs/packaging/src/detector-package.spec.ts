@@ -1,8 +1,11 @@
 import { agree } from './agreement.ts';
+import { createRandom } from '../test/random-pipeline.ts';
 import { checkRows } from './check-rows.ts';
 import type { FittedDetector, FittedScorer } from './fitted-detector.ts';
+import { float16Bits, fromFloat16Bits } from './float16.ts';
 import { loadModel, type Prediction } from './loaded-model.ts';
 import { buildDetectorPackage } from './model-package.ts';
+import { readDetector } from './read-detector.ts';
 import { tensorMetadata } from './signature.ts';
 
 const features: FittedDetector['features'] = [
@@ -111,6 +114,30 @@ test.each<[string, FittedDetector]>([
   ['a forest without trees', detector({ ...forest, trees: [] } as never)],
 ])('%s cannot be packaged', (_, fitted) => {
   expect(() => buildDetectorPackage(fitted, facts)).toThrow(/cannot be packaged/);
+});
+
+test('forests and autoencoders are read back to the last byte, these also in fewer bits, which answer as the weights that they stand for', async () => {
+  const random = createRandom(5);
+  const floats = (length: number) => Float32Array.from({ length }, () => random.between(-1, 1));
+  const halves = (values: Float32Array) => values.map((value) => fromFloat16Bits(float16Bits(value)));
+  const shapes = [['relu', 4, 3], ['linear', 3, 4]] as const;
+  const layers = shapes.map(([activation, inputs, units]) => ({ activation, inputs, units, kernel: halves(floats(inputs * units)), bias: floats(units) }));
+  const whole = layers.map((layer, at) => {
+    const scales = Float32Array.from({ length: layer.units }, () => random.between(0.005, 0.02));
+    return { ...layer, kernel: layer.kernel.map((_, cell) => (random.below(129) - 64) * scales[cell % layer.units]!), storage: { type: 'int8' as const, scales, input: at === 0 ? null : { scale: Math.fround(0.01), zeroPoint: 0 } } };
+  });
+  const coder = (own: object[]) => detector({ ...network, layers: own } as never);
+  const kinds = [detector(forest), detector(network), coder(layers), coder(layers.map((layer) => ({ ...layer, storage: { type: 'float16' } }))), coder(whole)];
+  for (const one of [...kinds, ...kinds.map((own) => ({ ...own, features: [own.features[1]!, own.features[2]!, own.features[0]!], scorer: own.scorer.family === 'isolation_forest' ? { ...own.scorer, trees: own.scorer.trees.slice(1), codes: [null, null, own.scorer.codes[0]!] } : own.scorer }))]) {
+    const { files, digest } = buildDetectorPackage(one, facts);
+    const read = readDetector(files);
+    if (read.type !== 'read') throw new Error(read.message);
+    expect(buildDetectorPackage(read.detector, facts).digest).toBe(digest);
+  }
+  expect(await ask(kinds[3]!, rows)).toEqual(await ask(kinds[2]!, rows));
+  expect(agree(await ask(coder(whole.map(({ storage: _storage, ...layer }) => layer)), rows), await ask(kinds[4]!, rows), { type: 'anomaly', threshold: 1 }, kinds[4]!.scorer as never)).toMatchObject({ tolerance: 1e-2 });
+  expect(() => buildDetectorPackage(coder(layers.map((layer) => ({ ...layer, kernel: layer.kernel.map((value) => value + 1e-5), storage: { type: 'float16' } }))), facts)).toThrow(/float16 does not hold/);
+  expect(readDetector(buildDetectorPackage(detector(robust('largest')), facts).files)).toMatchObject({ type: 'unreadable', message: expect.stringMatching(/robust_z_score/) });
 });
 
 test('engines disagree by score, by what features add, and by a report beside a tie', () => {

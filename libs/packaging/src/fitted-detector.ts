@@ -1,4 +1,5 @@
 import { DomainError } from '@millrace/kernel';
+import { complaintOfStorage } from './weight-storage.ts';
 import { assertFeatures, assertForest, type DecisionTree, type DenseEstimator, encodedWidth, type FittedFeature } from './fitted-pipeline.ts';
 
 /** A trained detector of anomalies, as the training engine hands it over: only plain data. */
@@ -84,6 +85,8 @@ function assertNetwork({ layers, columns }: AutoencoderScorer, features: readonl
     const field = `scorer.layers[${index}]`;
     ensure(layer.inputs === inputs && layer.kernel.length === layer.inputs * layer.units && layer.bias.length === layer.units, field, 'is of the wrong size');
     ensure(layer.kernel.every(Number.isFinite) && layer.bias.every(Number.isFinite), field, 'has a number that is not finite');
+    const complaint = complaintOfStorage(layer.kernel, layer.units, layer.storage);
+    ensure(complaint === null, field, complaint ?? '');
     inputs = layer.units;
   }
   ensure(width > 0 && inputs === width && layers.at(-1)?.activation === 'linear', 'scorer.layers', 'must end in as many linear units as a row encodes to');

@@ -1,4 +1,5 @@
 import { type DatePart, DomainError } from '@millrace/kernel';
+import { float16Bits, fromFloat16Bits } from './float16.ts';
 import { complaintOfRows, complaintOfStorage, complaintOfWeights, type WeightStorage, type WholeColumns } from './weight-storage.ts';
 
 /**
@@ -34,6 +35,8 @@ export interface Heads {
   slopes: Float64Array;
   /** [groups, 1 + inputs, outputs], row-major */
   weights: Float64Array;
+  /** how slopes (as what answers are multiplied by, 1 + slope) and weights are kept; left out: as float64 */
+  storage?: 'float16';
 }
 
 export type FittedFeature =
@@ -285,7 +288,7 @@ export function assertFitted(pipeline: FittedPipeline): void {
   }
 }
 
-function assertHeads({ column, groups, kept, inputs, slopes, weights }: Heads, features: readonly FittedFeature[], target: FittedTarget): void {
+function assertHeads({ column, groups, kept, inputs, slopes, weights, storage }: Heads, features: readonly FittedFeature[], target: FittedTarget): void {
   const last = features.at(-1);
   ensure(last?.name === column && last.type === 'category' && last.categories.length === 0 && last.missingAllowed, 'heads.column', 'must be the last feature, without categories');
   ensure(groups.length > 0, 'heads.groups', 'must not be empty');
@@ -294,6 +297,8 @@ function assertHeads({ column, groups, kept, inputs, slopes, weights }: Heads, f
   ensure(kept.length === groups.length && slopes.length === groups.length, 'heads.kept', 'must have an entry for each group');
   ensure(weights.length === groups.length * (inputs.length + 1) * outputsOf(target), 'heads.weights', 'are of the wrong size');
   ensure(slopes.every(Number.isFinite) && weights.every(Number.isFinite), 'heads.weights', 'hold a number that is not finite');
+  const isHalf = (value: number) => fromFloat16Bits(float16Bits(value)) === value;
+  ensure(!storage || (slopes.every((slope) => isHalf(1 + slope)) && weights.every(isHalf)), 'heads.weights', 'hold a number that float16 does not');
 }
 
 function assertAnswer({ classes, calibration, decision }: Extract<FittedTarget, { classes: string[] }>): void {

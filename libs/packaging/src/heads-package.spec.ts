@@ -1,8 +1,10 @@
 import { agree } from './agreement.ts';
 import { checkRows } from './check-rows.ts';
 import type { FittedFeature, FittedPipeline, FittedTarget, Heads } from './fitted-pipeline.ts';
+import { float16Bits, fromFloat16Bits } from './float16.ts';
 import { loadModel } from './loaded-model.ts';
 import { buildPackage } from './model-package.ts';
+import { readPipeline } from './read-pipeline.ts';
 import { tensorMetadata } from './signature.ts';
 
 const features: FittedFeature[] = [
@@ -80,6 +82,27 @@ test('the signature knows all groups, lets them be missing, and tells the furthe
   expect(signature.inputs.at(-1)).toEqual({ name: 'machine', type: 'category', required: false, categories: ['', 'm1', 'm2'] });
   expect(tensorMetadata(signature).outputs.map(({ name }) => name)).toEqual(['prediction', 'personalised']);
   expect(tensorMetadata(buildPackage(classes({}), facts).signature).outputs.map(({ name }) => name)).toEqual(['prediction', 'probabilities', 'personalised']);
+});
+
+test.each<[string, FittedPipeline]>([
+  ['a number', number], ['classes', classes({})], ['a threshold', classes({ decision: { positive: 1, threshold: 0.8 } })],
+  ['corrected probabilities', classes({ calibration: { type: 'platt', slopes: Float64Array.of(1.4), shifts: Float64Array.of(-0.3) }, decision: { positive: 0, threshold: 0.3 } })],
+  ['an ensemble of numbers', { ...number, estimator: { family: 'ensemble', members: [0.25, 0.75].map((weight) => ({ weight, features, target: number.target, estimator: number.estimator as never })) } }],
+  ['an ensemble of classes', { ...classes({}), estimator: { family: 'ensemble', members: [0.25, 0.75].map((weight) => ({ weight, features, target: classes({}).target, estimator: classes({}).estimator as never })) } }],
+])('%s with heads: read back to the last byte, and kept in float16', async (_, pipeline) => {
+  const half = (value: number) => fromFloat16Bits(float16Bits(value));
+  const { slopes, weights } = pipeline.heads!;
+  const rounded = { ...pipeline, heads: { ...pipeline.heads!, slopes: slopes.map((slope) => half(1 + slope) - 1), weights: weights.map(half) } };
+  const kept = { ...rounded, heads: { ...rounded.heads, storage: 'float16' as const } };
+  for (const one of [pipeline, kept]) {
+    const { files, digest } = buildPackage(one, facts);
+    const read = readPipeline(files);
+    if (read.type !== 'read') throw new Error(read.message);
+    expect(buildPackage(read.pipeline, facts).digest).toBe(digest);
+    expect(read.pipeline.heads).toEqual(one.heads);
+  }
+  expect((await ask(kept)).answers).toEqual((await ask(rounded)).answers);
+  expect(() => buildPackage({ ...pipeline, heads: { ...pipeline.heads!, storage: 'float16' } }, facts)).toThrow(/float16 does not/);
 });
 
 test('a head used by one engine only is a disagreement', () => {

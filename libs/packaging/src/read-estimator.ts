@@ -25,14 +25,14 @@ export function readEstimator(cursor: GraphCursor, features: FittedFeature[], ta
   return { features: encoded, target: scaled, estimator };
 }
 
-interface ReadEncoding {
+export interface ReadEncoding {
   encoded: FittedFeature[];
   /** of a row encoded as a whole: the cells that are made; null for all */
   cells: number[] | null;
 }
 
 /** Fill, mean and scale of the numbers that are read, and which cells are made; categories are known already. */
-function readEncoding(cursor: GraphCursor, features: FittedFeature[]): ReadEncoding {
+export function readEncoding(cursor: GraphCursor, features: FittedFeature[]): ReadEncoding {
   const pickedNumbers = readPick(cursor, 'numbers');
   const pickedCategories = readPick(cursor, 'categories');
   let [fills, means, scales]: Float64Array[] = [];
@@ -113,7 +113,7 @@ function readWeights(cursor: GraphCursor, name: string): { kept: Float64Array; s
 
 const activations: Record<string, Activation> = { Relu: 'relu', Tanh: 'tanh', Sigmoid: 'sigmoid', Elu: 'elu', Softmax: 'softmax' };
 
-function readDense(cursor: GraphCursor): DenseEstimator {
+export function readDense(cursor: GraphCursor): DenseEstimator {
   const layers: DenseEstimator['layers'] = [];
   while (['Gemm', 'QuantizeLinear', 'Abs'].includes(cursor.peek())) {
     const sums = readSums(cursor);

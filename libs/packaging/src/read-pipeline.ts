@@ -5,6 +5,7 @@ import { type PackageFiles, signatureBytes } from './model-package.ts';
 import { readAnswer } from './read-answer.ts';
 import { readConvolutionalEstimator, readEstimator, type ReadPart } from './read-estimator.ts';
 import { readGraph, UnfitModel } from './read-graph.ts';
+import { isAtHeads, readHeads } from './read-heads.ts';
 import { parseSignature, type Signature, signatureOf } from './signature.ts';
 import { fieldsOf } from './wire-format.ts';
 import { writeModel } from './write-model.ts';
@@ -24,7 +25,6 @@ export function readPipeline(files: PackageFiles): ReadPipeline {
   const { signature } = parsed;
   if (signature.family === 'onnx') return { type: 'unreadable', reason: 'imported', message: 'The model was imported: only its graph is known.' };
   if (signature.task !== 'classification' && signature.task !== 'regression') return unsupported(`A model for ${signature.task.replace('_', ' ')} is not read back.`);
-  if (signature.personalisation) return unsupported('A model with heads is not read back.');
   try {
     const pipeline = readModel(model, signature);
     const fresh = signatureOf(pipeline);
@@ -53,7 +53,15 @@ function readModel(model: Uint8Array, signature: Signature): FittedPipeline {
     cursor.skip('ArgMax', 'Gather');
     return { features: [], image, target: readAnswer(cursor, target), estimator };
   }
-  return readWhole(cursor, featuresOf(signature, numberNames(model)), target, signature);
+  const features = featuresOf(signature, numberNames(model));
+  if (!signature.personalisation) return readWhole(cursor, features, target, signature);
+  const { column } = signature.personalisation;
+  const named = features.at(-1);
+  if (named?.name !== column || named.type === 'number') throw new UnknownGraph('No input names the group of a row.');
+  const shared = readWhole(cursor, [...features.slice(0, -1), { ...named, categories: [] }], target, signature);
+  // Of corrected probabilities the shared answer is one more cast, which nobody but the heads reads.
+  if (!isAtHeads(cursor)) cursor.skip('Cast');
+  return { ...shared, ...readHeads(cursor, features, shared.target, { column, groups: named.categories }) };
 }
 
 /** A model of one estimator, or an ensemble. */
@@ -72,7 +80,7 @@ function readWhole(cursor: GraphCursor, features: FittedFeature[], target: Fitte
 
 /** Whether what follows makes the answer of the sum: of classes a cast before their label is found, of a number its output. */
 function isAtEndOfEnsemble(cursor: GraphCursor): boolean {
-  return cursor.peek() === 'Identity' || cursor.peek() === '' || (cursor.peek() === 'Cast' && cursor.peek(1) === 'ArgMax');
+  return cursor.peek() === 'Identity' || cursor.peek() === '' || isAtHeads(cursor) || (cursor.peek() === 'Cast' && cursor.peek(1) === 'ArgMax');
 }
 
 function readPart(cursor: GraphCursor, features: FittedFeature[], target: FittedTarget, family: string): ReadPart {
@@ -87,7 +95,7 @@ function plainTarget({ output }: Signature): FittedTarget {
 }
 
 /** The features by the signature; fill, mean and scale are not known there. */
-function featuresOf({ inputs }: Signature, names: string[]): FittedFeature[] {
+export function featuresOf({ inputs }: Signature, names: string[]): FittedFeature[] {
   let place = 0;
   const number = { mean: 0, scale: 1, fill: 0 };
   return inputs.flatMap((input): FittedFeature[] => {
@@ -116,7 +124,7 @@ function dayOf(text: string): number {
 }
 
 /** The names of the graph's numbers in their order, which stand in its metadata. */
-function numberNames(model: Uint8Array): string[] {
+export function numberNames(model: Uint8Array): string[] {
   for (const { number, bytes } of fieldsOf(model)) {
     if (number !== 14) continue;
     const [key, value] = [...fieldsOf(bytes)].map((field) => Buffer.from(field.bytes).toString('utf8'));

@@ -3,7 +3,9 @@ import { checkRows } from './check-rows.ts';
 import type { FittedFeature } from './fitted-pipeline.ts';
 import type { FittedSurvival } from './fitted-survival.ts';
 import { loadModel } from './loaded-model.ts';
+import { createRandom, randomTrees } from '../test/random-pipeline.ts';
 import { buildSurvivalPackage } from './model-package.ts';
+import { readSurvival } from './read-survival.ts';
 import { tensorMetadata } from './signature.ts';
 
 const features: FittedFeature[] = [
@@ -96,4 +98,25 @@ test('a survival that differs is a disagreement, however wide the times are', ()
   expect(agree(at(0.5), at(0.50005), { type: 'number', scale: 1e6 }).type).toBe('agrees');
   expect(agree(at(0.5), at(0.51), { type: 'number', scale: 1e6 }).type).toBe('disagrees');
   expect(agree(at(0.5), [{ value: 1000, interval: { lower: 900, upper: 1100 } }], { type: 'number', scale: 1 }).type).toBe('disagrees');
+});
+
+test('a model of a location is read back to the last byte, a line in float16 as well', () => {
+  const random = createRandom(3);
+  const trees = randomTrees({ seed: 4, numbers: 2, categories: 1, classes: 0 }, 'boosted_trees', { trees: 4, leaves: 7 });
+  const asked = { ...features[2]!, name: 'horizon' };
+  const grown = [...trees.features.map((feature) => (feature.type === 'number' ? { ...feature, mean: 0, scale: 1, fill: 0 } : feature)), asked];
+  const estimator = { ...trees.estimator, codes: [...(trees.estimator as { codes: unknown[] }).codes, null] };
+  const unit = { name: 'hours', type: 'number' as const, mean: 2 + random.unit(), scale: 0.7 };
+  const forest = { ...location('weibull'), family: 'boosted_trees', features: grown, answer: { ...location('weibull').answer, pipeline: { features: grown, target: unit, estimator } } } as FittedSurvival;
+  const halved = structuredClone(location('log_normal'));
+  if (halved.answer.type !== 'location' || halved.answer.pipeline.estimator.family !== 'linear') throw new Error('It was a line');
+  halved.answer.pipeline.estimator = { ...halved.answer.pipeline.estimator, kernel: Float64Array.of(0.5, -0.25, 0.75, 0), storage: 'float16' };
+  for (const one of [location('weibull'), location('log_normal'), halved, forest]) {
+    const { files, digest } = buildSurvivalPackage(one, facts);
+    const read = readSurvival(files);
+    if (read.type !== 'read') throw new Error(read.message);
+    expect(buildSurvivalPackage(read.survival, facts).digest).toBe(digest);
+    expect(read.survival.answer).toMatchObject({ scale: 0.5, distribution: one.answer.type === 'location' && one.answer.distribution });
+  }
+  expect(readSurvival(buildSurvivalPackage(curve, facts).files)).toMatchObject({ type: 'unreadable', message: expect.stringMatching(/same for all rows/) });
 });

@@ -4,6 +4,7 @@ import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import { inputsOf, missingCategoryOf, numbersOf, rowsPerCallFor, type Signature } from './signature.ts';
 import { activate, declareInputs, encodeRows } from './write-model.ts';
 import { writeTreeScores } from './write-trees.ts';
+import { writeSums } from './write-weights.ts';
 
 const N = 'N';
 /** ONNX TensorProto.DataType, for `Cast` */
@@ -52,10 +53,12 @@ function writeZeros(graph: OnnxGraph, features: FittedFeature[]): string {
   return graph.add('Expand', [graph.doubles([0], [1, 1]), graph.add('Concat', [count, graph.integers([1], [1])], { axis: 0 })]);
 }
 
+/** The mean length of an unsuccessful search among so many rows. */
+export const expectedLength = (rows: number): number => (rows === 2 ? 1 : 2 * (Math.log(rows - 1) + eulerGamma) - (2 * (rows - 1)) / rows);
+
 function writeForest(graph: OnnxGraph, features: FittedFeature[], { trees, codes, sampleSize }: IsolationForestScorer): string {
   const lengths = graph.add('Cast', [writeTreeScores(graph, features, { outputs: 1, trees, codes })], { to: DOUBLE });
-  const expected = sampleSize === 2 ? 1 : 2 * (Math.log(sampleSize - 1) + eulerGamma) - (2 * (sampleSize - 1)) / sampleSize;
-  const exponent = graph.add('Div', [graph.add('Neg', [lengths]), graph.doubles([trees.length * expected], [1, 1])]);
+  const exponent = graph.add('Div', [graph.add('Neg', [lengths]), graph.doubles([trees.length * expectedLength(sampleSize)], [1, 1])]);
   return graph.add('Pow', [graph.doubles([2], [1, 1]), exponent]);
 }
 
@@ -91,8 +94,7 @@ function writeCode(graph: OnnxGraph, { categories }: Extract<FittedFeature, { ca
 
 function writeAutoencoder(graph: OnnxGraph, features: FittedFeature[], { layers, columns }: AutoencoderScorer): { score: string; contributions: string } {
   const encoded = encodeRows(graph, features, 'float');
-  const said = layers.reduce((values, { inputs, units, kernel, bias, activation }) =>
-    activate(graph, graph.add('Gemm', [values, graph.floats(kernel, [inputs, units]), graph.floats(bias, [units])]), activation), encoded);
+  const said = layers.reduce((values, layer) => activate(graph, writeSums(graph, values, layer), layer.activation), encoded);
   const [truth, outputs] = [graph.add('Cast', [encoded], { to: DOUBLE }), graph.add('Cast', [said], { to: DOUBLE })];
   const zero = graph.doubles([0], [1, 1]);
 

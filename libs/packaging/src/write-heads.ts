@@ -1,4 +1,5 @@
 import type { FittedFeature, FittedTarget, Heads } from './fitted-pipeline.ts';
+import { float16Bits } from './float16.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { writeAnswer } from './write-answer.ts';
 
@@ -24,8 +25,11 @@ export function writeHeads(graph: OnnxGraph, shared: string, heads: Heads, featu
   const column = graph.add('Gather', ['categories', graph.integers([place], [])], { axis: 1 });
   const id = graph.add('LabelEncoder', [column], { keys_strings: heads.groups, values_int64s: heads.groups.map((_, at) => at), default_int64: groups });
   /** [groups] to [N, size], zeros for other rows */
-  const gather = (values: (group: number) => number[], size: number) =>
-    graph.add('Gather', [graph.doubles([...heads.groups.flatMap((_, group) => values(group)), ...new Array<number>(size).fill(0)], [groups + 1, size]), id], { axis: 0 });
+  const gather = (values: (group: number) => number[], size: number) => {
+    const table = [...heads.groups.flatMap((_, group) => values(group)), ...new Array<number>(size).fill(0)];
+    if (!heads.storage) return graph.add('Gather', [graph.doubles(table, [groups + 1, size]), id], { axis: 0 });
+    return graph.add('Cast', [graph.add('Gather', [graph.packed(Uint16Array.from(table, float16Bits), [groups + 1, size]), id], { axis: 0 })], { to: DOUBLE });
+  };
 
   const flag = gather((group) => [heads.kept[group]!], 1);
   const isKept = graph.add('Cast', [flag], { to: BOOL });

@@ -5,6 +5,7 @@ export type { PlanUsageLimit } from './plan-usage.ts';
 export type { PlanView, TenantUse } from './plans.ts';
 export { createQuota, type KeySpend, type KeyWithBudget, type Quota, type QuotaExceeded } from './quota.ts';
 export { type Admission, createRequestLimiter, type RequestLimiter, type RequestLimits, type Standing } from './request-limiter.ts';
+export { giveBackStorage, takeStorage } from './storage-count.ts';
 export { defaultTableLimits, type TableLimits } from './table-limits.ts';
 export { defaultTrainingLimits, leastRunMemoryMb, type TrainingLimits } from './training-limits.ts';
 export { createUsageJournal, enterPredictions, type PredictionUsage, type UsageJournal } from './usage-journal.ts';

@@ -66,16 +66,8 @@ export function createQuota({ database }: { database: Database }) {
 
     /** Holds an amount for something that this transaction creates. */
     async reserve(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<{ type: 'reserved' } | QuotaExceeded> {
-      await ensureCounter(tx, tenantId, input.resource);
-      const raised = await tx.$executeRaw`
-        UPDATE quota_counters SET used = used + ${input.amount}
-        WHERE tenant_id = ${tenantId} AND resource = ${input.resource}::quota_resource AND used + ${input.amount} <= limit_value`;
-      if (!raised) {
-        const counter = await tx.quotaCounter.findUniqueOrThrow({
-          where: { tenantId_resource: { tenantId, resource: input.resource } },
-        });
-        return exceeded(input, counter);
-      }
+      const refusal = await raise(tx, tenantId, input);
+      if (refusal) return refusal;
       await tx.reservation.create({ data: { id: newId('reservation'), tenantId, ...input } });
       return { type: 'reserved' };
     },
@@ -200,6 +192,16 @@ async function ensureCounter(tx: TenantTx, tenantId: string, resource: QuotaReso
   await tx.$executeRaw`
     INSERT INTO quota_counters (tenant_id, resource, limit_value)
     VALUES (${tenantId}, ${resource}::quota_resource, ${defaultLimits[resource]}) ON CONFLICT DO NOTHING`;
+}
+
+/** Why the counter cannot be raised; null when it has been. */
+export async function raise(tx: TenantTx, tenantId: string, input: ReserveInput): Promise<QuotaExceeded | null> {
+  await ensureCounter(tx, tenantId, input.resource);
+  const raised = await tx.$executeRaw`
+    UPDATE quota_counters SET used = used + ${input.amount}
+    WHERE tenant_id = ${tenantId} AND resource = ${input.resource}::quota_resource AND used + ${input.amount} <= limit_value`;
+  if (raised) return null;
+  return exceeded(input, await tx.quotaCounter.findUniqueOrThrow({ where: { tenantId_resource: { tenantId, resource: input.resource } } }));
 }
 
 async function close(

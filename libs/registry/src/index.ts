@@ -1,9 +1,11 @@
 export { type ClaimedImport, createImportQueue, type ImportedVersion, type ImportQueue } from './model-imports.ts';
 export { findGate, type Gate, type GateForVersions } from './champion-gate.ts';
 export { compareVersions, type VersionComparison } from './compare-versions.ts';
+export { createEndpointWebhooks, type EndpointWebhooks, type SetEndpointWebhookOutcome } from './endpoint-webhooks.ts';
 export { type EndpointServing, servingDefaults, servingOf, type UpdateServingOutcome } from './endpoint-serving.ts';
+export { type FeedbackSender, readFeedbackSenders } from './feedback-senders.ts';
 export { createFeedbackDesk, type FeedbackDesk, type GiveFeedbackOutcome, longestSource } from './feedback.ts';
-export { type LiveMetric, type MetricEstimate } from './live-metrics.ts';
+export { type LiveMetric, liveMetricsOf, type MetricEstimate } from './live-metrics.ts';
 export { type LiveScore, type LiveScorePoint } from './live-scores.ts';
 export { writeModelCard } from './model-card.ts';
 export { type Lineage, lineageOf, type LineageNode } from './model-lineage.ts';
@@ -29,6 +31,7 @@ export { type PredictionView, viewPrediction } from './prediction-view.ts';
 export { createWebhookDeliveries, type WebhookDeliveries } from './webhook-deliveries.ts';
 export { type WebhookEvent, webhookEvents } from './webhook-events.ts';
 export { createWebhookRepeats, type WebhookRepeats } from './webhook-repeats.ts';
+export { isWebhookUrl, longestWebhookUrl } from './webhook-url.ts';
 export { createWebhookSecrets, type RotateWebhookSecretOutcome, type WebhookSecrets } from './webhook-secrets.ts';
 export {
   type CreateEndpointOutcome,
@@ -41,7 +44,7 @@ export {
   type ServedVersion,
   type SetAliasOutcome,
 } from './registry.ts';
-export { rollbackMetrics, type RollbackMetric, type RollbackOperator, type RollbackRule } from './rollback-rules.ts';
+export { type BrokenRule, rollbackMetrics, type RollbackMetric, type RollbackOperator, type RollbackRule } from './rollback-rules.ts';
 export {
   createRollouts,
   type EndRolloutOutcome,

@@ -1,19 +1,41 @@
 import type { Model } from '@millrace/database';
+import type { Signature } from '@millrace/packaging';
 
 /** What can be told of a version from answers whose truth came later. Named and reckoned as the scores of training are. */
-export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rmse', 'mae', 'r2'] as const;
+export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'logLoss', 'rmse', 'mae', 'r2', 'ndcg', 'hitRate'] as const;
 export type LiveMetric = (typeof liveMetrics)[number];
 
 const ofClasses = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1'] as const satisfies readonly LiveMetric[];
+const ofProbabilities = ['rocAuc', 'logLoss'] as const satisfies readonly LiveMetric[];
+const ofLists = ['ndcg', 'hitRate'] as const satisfies readonly LiveMetric[];
 const ofNumbers = ['rmse', 'mae', 'r2'] as const satisfies readonly LiveMetric[];
 
 /** Of which less is better. */
-export const isLiveError = (metric: LiveMetric): boolean => metric === 'rmse' || metric === 'mae';
+export const isLiveError = (metric: LiveMetric): boolean => metric === 'rmse' || metric === 'mae' || metric === 'logLoss';
 
-/** The metrics that models of this kind have, the foremost first; none where answers cannot be held against a truth yet. */
-export function liveMetricsOf(task: Model['task']): readonly LiveMetric[] {
-  if (task === 'CLASSIFICATION' || task === 'ANOMALY_DETECTION') return ofClasses;
-  return task === 'REGRESSION' || task === 'FORECASTING' ? ofNumbers : [];
+/** Of a model with more classes no probabilities are kept. */
+export const mostProbabilities = 32;
+
+/**
+ * The metrics that models of this kind have, the foremost first; none where answers cannot be held against a truth yet.
+ * @param signature of a version of it, whose classes decide about those of probabilities; as the database has it
+ */
+export function liveMetricsOf(task: Model['task'], signature?: unknown): readonly LiveMetric[] {
+  switch (task) {
+    case 'CLASSIFICATION': {
+      const classes = (signature as Partial<Signature> | undefined)?.output?.classes?.length ?? 2;
+      return [...ofClasses, ...(classes === 2 ? ofProbabilities : classes <= mostProbabilities ? (['logLoss'] as const) : [])];
+    }
+    case 'ANOMALY_DETECTION':
+      return ofClasses;
+    case 'REGRESSION':
+    case 'FORECASTING':
+      return ofNumbers;
+    case 'RECOMMENDATION':
+      return ofLists;
+    case 'SURVIVAL':
+      return [];
+  }
 }
 
 /** Null where it is undefined. The interval holds the metric of all such rows in 95 of 100 cases; null where none is known for the metric. */
@@ -40,12 +62,20 @@ export interface NumberSums {
   truthSpread: number;
 }
 
+/** Of a metric that is a mean over rows: sums of what each row has, and of its square. */
+export interface MeanSums {
+  metric: LiveMetric;
+  rows: number;
+  total: number;
+  squared: number;
+}
+
 /** 97.5 % of a normal distribution lie below. */
-const z = 1.959963984540054;
+export const z = 1.959963984540054;
 
 const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-const estimate = (metric: LiveMetric, value: number | null, [lower, upper]: readonly [number | null, number | null] = [null, null]): MetricEstimate => ({ metric, value, lower, upper });
+export const estimate = (metric: LiveMetric, value: number | null, [lower, upper]: readonly [number | null, number | null] = [null, null]): MetricEstimate => ({ metric, value, lower, upper });
 
 /**
  * Scores classes from counts, as training does: precision, recall and F1 are of the positive class, or without one the plain
@@ -97,15 +127,25 @@ function wilson(hits: number, total: number): readonly [number | null, number | 
 export function scoreNumbers({ rows, absolute, squared, fourth, truthSpread }: NumberSums): MetricEstimate[] {
   if (rows === 0) return ofNumbers.map((metric) => estimate(metric, null));
   const [mae, mse] = [absolute / rows, squared / rows];
-  const around = (middle: number, meanOfSquares: number): readonly [number | null, number | null] => {
-    if (rows < 2) return [null, null];
-    const reach = z * Math.sqrt((Math.max(0, meanOfSquares - middle ** 2) * rows) / (rows - 1) / rows);
-    return [Math.max(0, middle - reach), middle + reach];
-  };
-  const [low, high] = around(mse, fourth / rows);
+  const [low, high] = around(mse, fourth / rows, rows);
   return [
     estimate('rmse', Math.sqrt(mse), [low === null ? null : Math.sqrt(low), high === null ? null : Math.sqrt(high)]),
-    estimate('mae', mae, around(mae, mse)),
+    estimate('mae', mae, around(mae, mse, rows)),
     estimate('r2', truthSpread > 0 ? 1 - squared / truthSpread : null),
   ];
+}
+
+/** Scores a mean over rows. Intervals: Wilson's of a share, else a normal one. */
+export function scoreMean({ metric, rows, total, squared }: MeanSums): MetricEstimate {
+  if (rows === 0) return estimate(metric, null);
+  if (metric === 'hitRate') return estimate(metric, total / rows, wilson(Math.round(total), rows));
+  const [lower, upper] = around(total / rows, squared / rows, rows);
+  return estimate(metric, total / rows, [lower, upper === null || isLiveError(metric) ? upper : Math.min(1, upper)]);
+}
+
+/** A normal interval of a mean that is never below 0. */
+function around(middle: number, meanOfSquares: number, rows: number): readonly [number | null, number | null] {
+  if (rows < 2) return [null, null];
+  const reach = z * Math.sqrt((Math.max(0, meanOfSquares - middle ** 2) * rows) / (rows - 1) / rows);
+  return [Math.max(0, middle - reach), middle + reach];
 }

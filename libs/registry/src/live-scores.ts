@@ -1,7 +1,8 @@
-import type { ModelVersion, TenantTx } from '@millrace/database';
+import { type ModelVersion, Prisma, type TenantTx } from '@millrace/database';
 import type { Signature } from '@millrace/packaging';
 import { scoreOf } from './champion-gate.ts';
-import { type ClassCount, liveMetricsOf, type LiveMetric, type MetricEstimate, type NumberSums, scoreClasses, scoreNumbers } from './live-metrics.ts';
+import { type ClassCount, estimate, liveMetricsOf, type LiveMetric, type MeanSums, type MetricEstimate, type NumberSums, scoreClasses, scoreMean, scoreNumbers } from './live-metrics.ts';
+import { areaOfBins, type BinCount } from './live-probabilities.ts';
 import type { Variant } from './traffic.ts';
 import { truthKindOf } from './truths.ts';
 
@@ -19,10 +20,14 @@ export interface LiveScoreQuery {
   versionId?: string;
   /** only of answers that it gave in this part; all if left out */
   variant?: Variant;
+  /** only by truths whose senders rules rely on; by all if left out */
+  isTrustedOnly?: boolean;
 }
 
 export interface LiveScorePoint {
   from: Date;
+  /** where the next part begins, or now */
+  to: Date;
   labelledRows: number;
   /** of the foremost metric */
   value: number | null;
@@ -32,6 +37,8 @@ export interface LiveScorePoint {
 export interface LiveScore {
   versionId: string;
   labelledRows: number;
+  /** those of them whose truth rules count */
+  trustedRows: number;
   metrics: (MetricEstimate & { /** what the version had on its test rows */ atTraining: number | null })[];
   /** over time, in even steps; steps without a known truth are left out */
   curve: LiveScorePoint[];
@@ -41,51 +48,95 @@ type Version = Pick<ModelVersion, 'id' | 'metrics'> & { signature: unknown };
 interface Slice {
   versionId: string;
   from: Date;
+  rows: number;
+  trustedRows: number;
+}
+/** What is known of the rows of a step, whatever the kind of model. */
+interface Known {
+  classes: readonly (Slice & ClassCount)[];
+  bins: readonly (Slice & BinCount)[];
+  means: readonly (Slice & MeanSums)[];
+  numbers: readonly (Slice & NumberSums & { centre: number })[];
 }
 
 /** Of each version with a known truth, oldest first. */
-export async function readLiveScores(tx: TenantTx, { tenantId, endpointId, since, versionId, variant }: LiveScoreQuery): Promise<LiveScore[]> {
+export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promise<LiveScore[]> {
+  const { tenantId, endpointId, since } = query;
   const { task } = await tx.endpoint.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: endpointId } }, select: { model: { select: { task: true } } } }).then(({ model }) => model);
-  const [foremost] = liveMetricsOf(task);
-  if (!foremost) return [];
+  if (!liveMetricsOf(task).length) return [];
   const start = new Date(Math.floor(since.getTime() / (scoreSlotSeconds * 1000)) * scoreSlotSeconds * 1000);
-  const span = (Date.now() - start.getTime()) / 1000;
-  const step = Math.max(1, Math.ceil(span / mostPoints / scoreSlotSeconds)) * scoreSlotSeconds;
-  const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
-  const classes = await tx.$queryRaw<(Slice & ClassCount)[]>`
-    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", truth, answer, sum(rows)::float8 AS rows
-    FROM truth_counts WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start}
-      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant)
-    GROUP BY 1, 2, 3, 4 HAVING sum(rows) > 0 ORDER BY 1, 2`;
-  const numbers = await tx.$queryRaw<(Slice & NumberSums & { truth: number; centre: number })[]>`
-    SELECT version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows,
-      sum(absolute)::float8 AS absolute, sum(squared)::float8 AS squared, sum(fourth)::float8 AS fourth,
-      sum(truth)::float8 AS truth, (sum(truth) / sum(rows))::float8 AS centre, (sum(truth_squared) - sum(truth) ^ 2 / sum(rows))::float8 AS "truthSpread"
-    FROM error_sums WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start}
-      AND version_id = coalesce(${onlyVersion}::text, version_id) AND variant = coalesce(${onlyVariant}::traffic_variant, variant)
-    GROUP BY 1, 2 HAVING sum(rows) > 0 ORDER BY 1, 2`;
-  const ids = [...new Set([...classes, ...numbers].map((row) => row.versionId))];
+  const now = Date.now();
+  const step = Math.max(1, Math.ceil((now - start.getTime()) / 1000 / mostPoints / scoreSlotSeconds)) * scoreSlotSeconds;
+  const known = await readKnown(tx, query, start, step);
+  const ids = [...new Set(Object.values(known).flatMap((rows: readonly Slice[]) => rows.map(({ versionId }) => versionId)))];
   const versions: Version[] = ids.length ? await tx.modelVersion.findMany({ where: { tenantId, id: { in: ids } }, select: { id: true, metrics: true, signature: true }, orderBy: { number: 'asc' } }) : [];
+  const wanted = liveMetricsOf(task, versions.at(-1)?.signature);
   return versions.map((version) => {
-    const mine = <Row extends Slice>(rows: readonly Row[]): Row[] => rows.filter((row) => row.versionId === version.id);
-    const [counted, summed] = [mine(classes), mine(numbers)];
+    const mine = only(known, ({ versionId }) => versionId === version.id);
     const positive = positivePlace(version);
-    const score = (of: readonly ClassCount[], sums: readonly (NumberSums & { centre: number })[]) => (sums.length ? scoreNumbers(together(sums)) : scoreClasses(of, positive));
-    const times = [...new Set([...counted, ...summed].map(({ from }) => from.getTime()))].sort((a, b) => a - b);
+    const times = [...new Set(labelled(mine).map(({ from }) => from.getTime()))].sort((a, b) => a - b);
+    const sum = (rows: readonly Slice[], of: 'rows' | 'trustedRows'): number => rows.reduce((total, row) => total + row[of], 0);
     return {
       versionId: version.id,
-      labelledRows: [...counted, ...summed].reduce((sum, { rows }) => sum + rows, 0),
-      metrics: score(counted, summed).map((each) => ({ ...each, atTraining: scoreOf(version, each.metric) })),
+      labelledRows: sum(labelled(mine), 'rows'),
+      trustedRows: sum(labelled(mine), 'trustedRows'),
+      metrics: score(mine, wanted, positive).map((each) => ({ ...each, atTraining: scoreOf(version, each.metric) })),
       curve: times.map((time) => {
-        const [inStep, sumsInStep] = [counted.filter(({ from }) => from.getTime() === time), summed.filter(({ from }) => from.getTime() === time)];
-        return {
-          from: new Date(time),
-          labelledRows: [...inStep, ...sumsInStep].reduce((sum, { rows }) => sum + rows, 0),
-          value: score(inStep, sumsInStep).find(({ metric }) => metric === foremost)?.value ?? null,
-        };
+        const inStep = only(mine, ({ from }) => from.getTime() === time);
+        return { from: new Date(time), to: new Date(Math.min(time + step * 1000, now)), labelledRows: sum(labelled(inStep), 'rows'), value: score(inStep, wanted, positive)[0]!.value };
       }),
     };
   });
+}
+
+async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, variant, isTrustedOnly = false }: LiveScoreQuery, start: Date, step: number): Promise<Known> {
+  const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
+  const slice = Prisma.sql`
+    version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows,
+    coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
+  const asked = Prisma.sql`
+    tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start} AND version_id = coalesce(${onlyVersion}::text, version_id)
+    AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})`;
+  return {
+    classes: await tx.$queryRaw<Known['classes'][number][]>`SELECT ${slice}, truth, answer FROM truth_counts WHERE ${asked} GROUP BY 1, 2, truth, answer HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    bins: await tx.$queryRaw<Known['bins'][number][]>`SELECT ${slice}, truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    means: await tx.$queryRaw<Known['means'][number][]>`
+      SELECT ${slice}, metric, sum(total)::float8 AS total, sum(squared)::float8 AS squared FROM metric_sums WHERE ${asked} GROUP BY 1, 2, metric HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    numbers: await tx.$queryRaw<Known['numbers'][number][]>`
+      SELECT ${slice}, sum(absolute)::float8 AS absolute, sum(squared)::float8 AS squared, sum(fourth)::float8 AS fourth,
+        (sum(truth) / sum(rows))::float8 AS centre, (sum(truth_squared) - sum(truth) ^ 2 / sum(rows))::float8 AS "truthSpread"
+      FROM error_sums WHERE ${asked} GROUP BY 1, 2 HAVING sum(rows) > 0 ORDER BY 1, 2`,
+  };
+}
+
+function only(known: Known, isMeant: (row: Slice) => boolean): Known {
+  return { classes: known.classes.filter(isMeant), bins: known.bins.filter(isMeant), means: known.means.filter(isMeant), numbers: known.numbers.filter(isMeant) };
+}
+
+/** Each row with a known truth once: of lists it is in the sums of every metric. */
+const labelled = ({ classes, numbers, means }: Known): readonly Slice[] => [...classes, ...numbers, ...means.filter(({ metric }) => metric === 'hitRate')];
+
+/** One estimate for each metric that is wanted, in their order. */
+function score({ classes, bins, means, numbers }: Known, wanted: readonly LiveMetric[], positive: number | null): MetricEstimate[] {
+  const area = areaOfBins(bins);
+  const known = [
+    ...(classes.length ? scoreClasses(classes, positive) : []),
+    ...(numbers.length ? scoreNumbers(together(numbers)) : []),
+    ...(area ? [estimate('rocAuc', area.value, [area.lower, area.upper])] : []),
+    ...[...new Set(means.map(({ metric }) => metric))].map((metric) => scoreMean(togetherMeans(metric, means))),
+  ];
+  return wanted.map((metric) => known.find((each) => each.metric === metric) ?? estimate(metric, null));
+}
+
+function togetherMeans(metric: LiveMetric, means: readonly MeanSums[]): MeanSums {
+  const sums = { metric, rows: 0, total: 0, squared: 0 };
+  for (const each of means) {
+    if (each.metric !== metric) continue;
+    sums.rows += each.rows;
+    sums.total += each.total;
+    sums.squared += each.squared;
+  }
+  return sums;
 }
 
 /** One metric of a version's, and how many rows it is over. */

@@ -4,6 +4,7 @@ import { newId, type Problem } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import type { Gate } from './champion-gate.ts';
+import { removeRecordingsOfVersions } from './remove-recordings.ts';
 
 type Invalid = { type: 'invalid'; problems: Problem[] };
 type NotFound = { type: 'not-found'; field: string; message: string };
@@ -40,6 +41,7 @@ export function createModelCare({ database, storage, quota }: { database: Databa
       if (model?.keepVersions == null) return [];
       const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
       if (!free.length) return [];
+      await removeRecordingsOfVersions(tx, tenantId, free.map(({ id }) => id));
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
       for (const { id } of free) await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
       const details = { model: model.name, keepVersions: model.keepVersions, versions: free.map(({ number }) => number) };
@@ -154,6 +156,7 @@ export function createModelCare({ database, storage, quota }: { database: Databa
         const aliases = await tx.modelAlias.findMany({ where: { tenantId, modelId: version.modelId, versionId }, orderBy: { name: 'asc' } });
         const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
         if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
+        await removeRecordingsOfVersions(tx, tenantId, [versionId]);
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
         await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');
         const details = { modelId: version.modelId, version: version.number, packageSha256: version.packageSha256, runId: version.runId };

@@ -1,4 +1,5 @@
-import type { Database } from '@millrace/database';
+import { type Database, Prisma } from '@millrace/database';
+import { removeRecordings } from './remove-recordings.ts';
 
 const sweptAtOnce = 500;
 
@@ -16,12 +17,10 @@ export async function sweepRecordings({ database, mostBytes }: RecordingSweepOpt
   );
   for (const { tenantId } of due) {
     for (let removed = sweptAtOnce; removed === sweptAtOnce; ) {
-      removed = await database.forTenant(tenantId).transaction(
-        (tx) => tx.$executeRaw`
-          DELETE FROM recordings WHERE tenant_id = ${tenantId} AND id = ANY (ARRAY (
-            SELECT id FROM (SELECT id, created_at, ends_at, sum(bytes) OVER (ORDER BY created_at DESC, id DESC) AS with_newer FROM recordings WHERE tenant_id = ${tenantId}) r
-            WHERE ends_at < now() OR with_newer > ${mostBytes} ORDER BY created_at, id LIMIT ${sweptAtOnce}))`,
-      );
+      const meant = Prisma.sql`id = ANY (ARRAY (
+        SELECT id FROM (SELECT id, created_at, ends_at, sum(bytes) OVER (ORDER BY created_at DESC, id DESC) AS with_newer FROM recordings WHERE tenant_id = ${tenantId}) r
+        WHERE ends_at < now() OR with_newer > ${mostBytes} ORDER BY created_at, id LIMIT ${sweptAtOnce}))`;
+      removed = await database.forTenant(tenantId).transaction((tx) => removeRecordings(tx, tenantId, meant));
     }
   }
 }

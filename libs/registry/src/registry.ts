@@ -1,5 +1,5 @@
 import { type Actor, actorName, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
-import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, type Prisma, type TenantTx, violatesUnique } from '@millrace/database';
+import { type Database, type Endpoint, type ModelAlias, type ModelVersion, notify, Prisma, type TenantTx, violatesUnique } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import { type Agreement, type ModelPackage, type Signature, signerOf } from '@millrace/packaging';
 import { createQuota } from '@millrace/quota';
@@ -10,8 +10,9 @@ import { createEndpointServing, type EndpointServing, servingOf } from './endpoi
 import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
-import { endTraffic } from './rollouts.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
+import { removeRecordings } from './remove-recordings.ts';
+import { endTraffic } from './rollout-changes.ts';
 import { createTrustedKeys } from './trusted-keys.ts';
 import type { VersionOptimisation } from './version-optimisation.ts';
 
@@ -205,8 +206,10 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
     async deleteEndpoint(actor: Actor, name: string): Promise<{ type: 'deleted' } | NotFound> {
       requirePermission(actor, 'endpoint:write');
       return database.forTenant(actor.tenantId).transaction(async (tx) => {
-        const [deleted] = await tx.$queryRaw<{ id: string }[]>`DELETE FROM endpoints WHERE tenant_id = ${actor.tenantId} AND name = ${name} RETURNING id`;
+        const [deleted] = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM endpoints WHERE tenant_id = ${actor.tenantId} AND name = ${name} FOR UPDATE`;
         if (!deleted) return { type: 'not-found' as const, field: 'name', message: 'There is no endpoint of this name.' };
+        await removeRecordings(tx, actor.tenantId, Prisma.sql`endpoint_id = ${deleted.id}`);
+        await tx.$executeRaw`DELETE FROM endpoints WHERE tenant_id = ${actor.tenantId} AND id = ${deleted.id}`;
         await recordAudit(tx, actor, { action: 'endpoint.delete', subject: deleted.id, details: { name } });
         await notify(tx, 'millrace_registry', actor.tenantId);
         return { type: 'deleted' as const };
@@ -242,7 +245,7 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
         }
         // An endpoint may follow another alias: it is to serve this version all the same.
         if (endpoint && endpoint.aliasName !== 'champion') await moveAlias(tx, actor, version, endpoint.aliasName);
-        if (endpoint) await endTraffic(tx, tenantId, endpoint.id);
+        if (endpoint) await endTraffic(tx, tenantId, endpoint.id, actorName(actor));
         const isNew = endpoint === null;
         endpoint ??= await insertEndpoint(tx, actor, { name: input.endpointName, modelId: version.modelId, alias: 'champion' });
         const previous = champion && champion.versionId !== version.id ? champion.version.number : null;

@@ -1,4 +1,4 @@
-import type { Endpoint, Rollout, TenantTx } from '@millrace/database';
+import type { Endpoint, ModelVersion, Rollout, TenantTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import { isLiveError, type LiveMetric, liveMetrics, liveMetricsOf } from './live-metrics.ts';
 import { readLiveScore } from './live-scores.ts';
@@ -16,6 +16,14 @@ export interface RollbackRule {
   metric: RollbackMetric;
   op: RollbackOperator;
   threshold: number;
+}
+
+/** A rule that holds, and what it holds of. */
+export interface BrokenRule extends RollbackRule {
+  /** what was measured */
+  value: number;
+  /** requests, or of a live score rows with a known truth */
+  over: number;
 }
 
 /** What a rollout's version answered since it began, as far as the truth is known. */
@@ -47,11 +55,11 @@ export function ruleProblems(rules: readonly RollbackRule[]): Problem[] {
 }
 
 /** Why a rule on a live score could never hold at this endpoint; null when each could. */
-export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, recordDays }: Endpoint, rules: readonly RollbackRule[]): Promise<Problem | null> {
+export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, recordDays }: Endpoint, { signature }: Pick<ModelVersion, 'signature'>, rules: readonly RollbackRule[]): Promise<Problem | null> {
   const index = rules.findIndex(({ metric }) => isScore(metric));
   if (index < 0) return null;
   const { task } = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: modelId } }, select: { task: true } });
-  const known = liveMetricsOf(task);
+  const known = liveMetricsOf(task, signature);
   const unknown = rules.findIndex(({ metric }) => isScore(metric) && !known.includes(metric));
   if (unknown >= 0) {
     const remedy = known.length ? `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.` : `Give one of ${trafficMetrics.join(', ')}.`;
@@ -61,11 +69,16 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
   return problem(`rollbackOn[${index}].metric`, 'The endpoint records no predictions, so no truth about them can be scored.', 'Set recordDays with updateEndpointServing first.');
 }
 
-/** What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. */
+/**
+ * What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. Only by truths
+ * whose senders rules rely on: who may ask a version for answers could otherwise roll it back.
+ */
 export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<(JudgedScore & { isEnough: boolean }) | null> {
   if (!rules.some(({ metric }) => isScore(metric))) return null;
-  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt });
-  return { ...score, isEnough: score.labelledRows >= Math.max(1, minLabels) };
+  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt, isTrustedOnly: true });
+  // One that is not defined yet, such as the area under a curve before both classes have come up, is not known either.
+  const isKnown = rules.every(({ metric }) => !isScore(metric) || score.valueOf(metric) !== null);
+  return { ...score, isEnough: isKnown && score.labelledRows >= Math.max(1, minLabels) };
 }
 
 export interface Judged {
@@ -76,16 +89,18 @@ export interface Judged {
   score: JudgedScore | null;
 }
 
-/** In words, the first rule that the version breaks; null when all is well. */
-export function brokenRule(rules: readonly RollbackRule[], { candidate, stable, score }: Judged): string | null {
+/** The first rule that the version breaks; null when all is well. */
+export function brokenRule(rules: readonly RollbackRule[], { candidate, stable, score }: Judged): BrokenRule | null {
   for (const { metric, op, threshold } of rules) {
     const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : trafficValue(metric, candidate, stable);
     if (value === null || !holds(value, op, threshold)) continue;
-    const over = isScore(metric) ? `${score!.labelledRows} rows with a known truth` : `${candidate!.requests} requests`;
-    return `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${over}.`;
+    return { metric, op, threshold, value, over: isScore(metric) ? score!.labelledRows : candidate!.requests };
   }
   return null;
 }
+
+export const inWords = ({ metric, op, threshold, value, over }: BrokenRule): string =>
+  `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${over} ${isScore(metric) ? 'rows with a known truth' : 'requests'}.`;
 
 function trafficValue(metric: (typeof trafficMetrics)[number], candidate: VersionTraffic | null, stable: VersionTraffic | undefined): number | null {
   if (!candidate) return null;

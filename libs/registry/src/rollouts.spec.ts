@@ -1,7 +1,11 @@
-import { brokenRule } from './rollback-rules.ts';
+import { brokenRule as findBroken, inWords, type Judged, type RollbackRule } from './rollback-rules.ts';
 import { rolloutDefaults } from './rollouts.ts';
 import type { VersionTraffic } from './traffic.ts';
 
+const brokenRule = (rules: readonly RollbackRule[], judged: Judged): string | null => {
+  const found = findBroken(rules, judged);
+  return found && inWords(found);
+};
 const traffic = (changes: Partial<VersionTraffic> = {}): VersionTraffic => ({
   versionId: 'mdv_1', variant: 'CANARY', requests: 20, errorRate: 0, refusedRate: 0, differingRate: null, latencyP50Ms: 1, latencyP95Ms: 2, latencyP99Ms: 4, ...changes,
 });

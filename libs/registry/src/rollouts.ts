@@ -1,9 +1,11 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
-import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
+import { advanceRollout } from './advance-rollout.ts';
+import { championAlias, type GateRefusal } from './champion-gate.ts';
 import { type LiveScore, readLiveScores } from './live-scores.ts';
-import { brokenRule, defaultOperator, judgeScore, type RollbackOperator, type RollbackRule, ruleProblems, whatKeepsFromJudging } from './rollback-rules.ts';
+import { defaultOperator, type RollbackOperator, type RollbackRule, ruleProblems, whatKeepsFromJudging } from './rollback-rules.ts';
+import { endRollout, findRunningRollout, finishRollout, moveAlias, replaceShares, whatKeepsFromService } from './rollout-changes.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
 
 export interface ShareInput {
@@ -66,7 +68,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       return database.forTenant(tenantId).transaction(async (tx): Promise<SetTrafficOutcome> => {
         const served = await lockEndpoint(tx, tenantId, input.endpointName);
         if (!served) return endpointNotFound;
-        if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        if (await findRunningRollout(tx, tenantId, served.endpoint.id)) return rolloutRunning;
         const shares = new Map<string, { percent: number; mirrorPercent: number }>();
         for (const [field, kind, list] of [['traffic', 'percent', input.traffic], ['mirror', 'mirrorPercent', input.mirror]] as const) {
           for (const [index, { versionNumber, percent }] of list.entries()) {
@@ -108,8 +110,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (!version) return versionNotFound('versionNumber');
         if (version.status !== 'READY') return versionNotReady('versionNumber');
         if (version.id === served.stable.id) return conflict('already_served', 'versionNumber', 'The endpoint serves this version already.', 'Choose another version.');
-        if (await findRunning(tx, tenantId, served.endpoint.id)) return rolloutRunning;
-        const unjudged = await whatKeepsFromJudging(tx, served.endpoint, rollbackOn);
+        if (await findRunningRollout(tx, tenantId, served.endpoint.id)) return rolloutRunning;
+        const unjudged = await whatKeepsFromJudging(tx, served.endpoint, version, rollbackOn);
         if (unjudged) return { type: 'invalid', problems: [unjudged] };
         const refusal = await whatKeepsFromService(tx, served.endpoint, version);
         if (refusal) return keptFromService('versionNumber', refusal);
@@ -121,7 +123,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         });
         const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds };
         await recordAudit(tx, actor, { action: 'rollout.start', subject: rollout.id, details });
-        if (steps[0] === 100) await finish(tx, rollout, served.endpoint, actorName(actor));
+        if (steps[0] === 100) await finishRollout(tx, rollout, served.endpoint, actorName(actor));
         else await replaceShares(tx, tenantId, served.endpoint.id, new Map([[version.id, { percent: steps[0]!, mirrorPercent: 0 }]]));
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'started', rollout: await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: rollout.id } } }) };
@@ -140,11 +142,11 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       return database.forTenant(tenantId).transaction(async (tx): Promise<EndRolloutOutcome> => {
         const served = await lockEndpoint(tx, tenantId, endpointName);
         if (!served) return endpointNotFound;
-        const running = await findRunning(tx, tenantId, served.endpoint.id);
+        const running = await findRunningRollout(tx, tenantId, served.endpoint.id);
         if (!running) return conflict('no_rollout', 'endpointName', 'No rollout is under way here.', 'Start one, or publish the version.');
         const refusal = await whatKeepsFromService(tx, served.endpoint, await tx.modelVersion.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: running.versionId } } }));
         if (refusal) return keptFromService('endpointName', refusal);
-        const rollout = await finish(tx, running, served.endpoint, actorName(actor), 'Promoted by hand.');
+        const rollout = await finishRollout(tx, running, served.endpoint, actorName(actor), 'Promoted by hand.');
         await recordAudit(tx, actor, { action: 'rollout.promote', subject: rollout.id, details: { name: served.endpoint.name } });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'ended', endpoint: served.endpoint, rollout };
@@ -163,9 +165,9 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         const served = await lockEndpoint(tx, tenantId, endpointName);
         if (!served) return endpointNotFound;
         const { endpoint, stable } = served;
-        const running = await findRunning(tx, tenantId, endpoint.id);
+        const running = await findRunningRollout(tx, tenantId, endpoint.id);
         const { count: divided } = await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-        const rollout = running ? await end(tx, running, 'ROLLED_BACK', 'Rolled back by hand.') : null;
+        const rollout = running ? await endRollout(tx, running, { status: 'ROLLED_BACK', reason: 'Rolled back by hand.', by: actorName(actor) }) : null;
         if (!running && !divided) {
           const before = await servedBefore(tx, endpoint, stable);
           if (!before || before.id === stable?.id) return conflict('nothing_before', 'endpointName', 'Nothing else was served here before.', 'Publish the version that you want.');
@@ -173,8 +175,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
           // It was good enough once: only what has been rejected since keeps it out.
           const refusal = await whatKeepsFromService(tx, endpoint, before);
           if (refusal?.type === 'not-approved') return keptFromService('endpointName', refusal);
-          await setAlias(tx, endpoint, endpoint.aliasName, before.id, actorName(actor));
-          if (stable && endpoint.aliasName === championAlias) await setAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
+          await moveAlias(tx, endpoint, endpoint.aliasName, before.id, actorName(actor));
+          if (stable && endpoint.aliasName === championAlias) await moveAlias(tx, endpoint, 'previous', stable.id, actorName(actor));
         }
         await recordAudit(tx, actor, { action: 'endpoint.rollback', subject: endpoint.id, details: { name: endpoint.name, rollout: rollout?.id ?? null } });
         await notify(tx, 'millrace_registry', tenantId);
@@ -187,7 +189,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       const running = await database.system().transaction((tx) => tx.rollout.findMany({ where: { status: 'RUNNING' }, select: { id: true, tenantId: true } }));
       for (const { id, tenantId } of running) {
         try {
-          await database.forTenant(tenantId).transaction((tx) => advanceOne(tx, tenantId, id));
+          await database.forTenant(tenantId).transaction((tx) => advanceRollout(tx, tenantId, id, logger));
         } catch (error) {
           logger.warn({ rolloutId: id, tenantId, error: String(error) }, 'a rollout could not be moved on; tried again later');
         }
@@ -195,8 +197,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     },
 
     /** How the answers of its versions compared with the truth, as far as it is known. */
-    liveScores(tx: TenantTx, tenantId: string, endpointId: string, seconds: number): Promise<LiveScore[]> {
-      return readLiveScores(tx, { tenantId, endpointId, since: new Date(Date.now() - seconds * 1000) });
+    liveScores(tx: TenantTx, tenantId: string, endpointId: string, seconds: number, isTrustedOnly = false): Promise<LiveScore[]> {
+      return readLiveScores(tx, { tenantId, endpointId, since: new Date(Date.now() - seconds * 1000), isTrustedOnly });
     },
 
     /** How the versions of an endpoint fared in the last so many seconds. */
@@ -204,77 +206,6 @@ export function createRollouts({ database, logger }: RolloutOptions) {
       return readTraffic(tx, tenantId, endpointId, new Date(Date.now() - seconds * 1000));
     },
   };
-
-  async function advanceOne(tx: TenantTx, tenantId: string, id: string): Promise<void> {
-    // As whoever publishes, promotes or rolls back: one change of a model's aliases at a time.
-    await tx.$queryRaw`
-      SELECT m.id FROM rollouts r JOIN endpoints e ON e.tenant_id = r.tenant_id AND e.id = r.endpoint_id JOIN models m ON m.tenant_id = e.tenant_id AND m.id = e.model_id
-      WHERE r.tenant_id = ${tenantId} AND r.id = ${id} FOR UPDATE OF m`;
-    const [row] = await tx.$queryRaw<{ id: string; baked: boolean }[]>`
-      SELECT id, now() >= step_started_at + make_interval(secs => bake_seconds) AS baked
-      FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING' FOR UPDATE SKIP LOCKED`;
-    if (!row) return;
-    const rollout = await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true, version: true } });
-    const { endpoint } = rollout;
-    const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } } });
-    if (alias?.versionId !== rollout.previousVersionId) {
-      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-      await end(tx, rollout, 'CANCELLED', `${endpoint.aliasName} was moved meanwhile.`);
-      return notify(tx, 'millrace_registry', tenantId);
-    }
-    const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
-    const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
-    const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
-    const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
-    // What cannot even be loaded gets no requests to be judged by.
-    const isDead = row.baked && candidate?.errorRate === 1;
-    const rules = rollout.rollbackOn as unknown as RollbackRule[];
-    const score = await judgeScore(tx, rollout, rules);
-    const broken = isDead ? 'It answered no request.' : brokenRule(rules, { candidate: enough ? (candidate ?? null) : null, stable, score: score?.isEnough ? score : null });
-    if (broken) {
-      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-      await end(tx, rollout, 'ROLLED_BACK', broken);
-      logger.warn({ rolloutId: id, tenantId, endpoint: endpoint.name, reason: broken }, 'a rollout was rolled back');
-      return notify(tx, 'millrace_registry', tenantId);
-    }
-    // A version whose score is to be looked at does not go on unseen.
-    if (!row.baked || !enough || (score && !score.isEnough)) return;
-    const step = rollout.step + 1;
-    const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
-    if (refusal) {
-      await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-      await end(tx, rollout, 'ROLLED_BACK', refusal.message);
-    } else if (rollout.steps[step] === 100) {
-      await finish(tx, rollout, endpoint, `rollout:${id}`);
-    } else {
-      const shares = new Map([[rollout.versionId, { percent: rollout.steps[step]!, mirrorPercent: 0 }]]);
-      await replaceShares(tx, tenantId, endpoint.id, shares);
-      await tx.$executeRaw`UPDATE rollouts SET step = ${step}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
-    }
-    return notify(tx, 'millrace_registry', tenantId);
-  }
-}
-
-async function finish(tx: TenantTx, rollout: Rollout, endpoint: Endpoint, by: string, reason: string | null = null): Promise<Rollout> {
-  const { tenantId } = rollout;
-  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId: endpoint.id } });
-  if (endpoint.aliasName === championAlias) await setAlias(tx, endpoint, 'previous', rollout.previousVersionId, by);
-  await setAlias(tx, endpoint, endpoint.aliasName, rollout.versionId, by);
-  return end(tx, rollout, 'SUCCEEDED', reason, rollout.steps.length - 1);
-}
-
-async function end(tx: TenantTx, { tenantId, id, step }: Rollout, status: 'SUCCEEDED' | 'ROLLED_BACK' | 'CANCELLED', reason: string | null, lastStep = step): Promise<Rollout> {
-  const ended = await tx.$executeRaw`
-    UPDATE rollouts SET status = ${status}::rollout_status, reason = ${reason}, step = ${lastStep}, ended_at = now()
-    WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING'`;
-  if (!ended) throw new Error(`the rollout ${id} has ended already`);
-  return tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } });
-}
-
-/** A model's rules are about its champion: an endpoint that follows another alias is free. */
-async function whatKeepsFromService(tx: TenantTx, { tenantId, modelId, aliasName }: Endpoint, version: ModelVersion): Promise<GateRefusal | null> {
-  if (aliasName !== championAlias) return null;
-  return whatKeepsFromChampion(tx, await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: modelId } } }), version);
 }
 
 /** What `previous` names is what was champion before; of an endpoint that follows another alias, its last rollout tells. */
@@ -285,18 +216,6 @@ async function servedBefore(tx: TenantTx, { tenantId, id, modelId, aliasName }: 
   }
   const last = await tx.rollout.findFirst({ where: { tenantId, endpointId: id, status: 'SUCCEEDED' }, orderBy: { id: 'desc' }, include: { previousVersion: true } });
   return last && last.versionId === stable?.id ? last.previousVersion : null;
-}
-
-/** Somebody has said otherwise what an endpoint is to serve: nothing goes on that would change it again. */
-export async function endTraffic(tx: TenantTx, tenantId: string, endpointId: string): Promise<void> {
-  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId } });
-  const running = await findRunning(tx, tenantId, endpointId);
-  if (running) await end(tx, running, 'CANCELLED', 'A version was published meanwhile.');
-}
-
-async function setAlias(tx: TenantTx, { tenantId, modelId }: Endpoint, name: string, versionId: string, updatedBy: string): Promise<void> {
-  const key = { tenantId, modelId, name };
-  await tx.modelAlias.upsert({ where: { tenantId_modelId_name: key }, create: { ...key, versionId, updatedBy }, update: { versionId, updatedBy } });
 }
 
 /** The endpoint and what its alias points to. Holding the model's row, one change at a time. */
@@ -311,17 +230,8 @@ async function lockEndpoint(tx: TenantTx, tenantId: string, name: string): Promi
   return { endpoint, stable: alias?.version ?? null };
 }
 
-function findRunning(tx: TenantTx, tenantId: string, endpointId: string): Promise<Rollout | null> {
-  return tx.rollout.findFirst({ where: { tenantId, endpointId, status: 'RUNNING' } });
-}
-
 function findVersion(tx: TenantTx, tenantId: string, modelId: string, number: number): Promise<ModelVersion | null> {
   return tx.modelVersion.findUnique({ where: { tenantId_modelId_number: { tenantId, modelId, number } } });
-}
-
-async function replaceShares(tx: TenantTx, tenantId: string, endpointId: string, shares: ReadonlyMap<string, { percent: number; mirrorPercent: number }>): Promise<void> {
-  await tx.trafficShare.deleteMany({ where: { tenantId, endpointId } });
-  if (shares.size) await tx.trafficShare.createMany({ data: [...shares].map(([versionId, share]) => ({ tenantId, endpointId, versionId, ...share })) });
 }
 
 function shareProblems(shares: readonly ShareInput[], field: string): Problem[] {

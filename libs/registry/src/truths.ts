@@ -1,12 +1,27 @@
 import type { Problem } from '@millrace/kernel';
 import type { Prediction, Signature } from '@millrace/packaging';
+import { mostProbabilities } from './live-metrics.ts';
 
-/** How the answers of a model are held against the truth: as one of some classes, or as a number; null where they cannot be yet. */
-export type TruthKind = { type: 'classes'; /** as feedback names them */ classes: readonly (string | boolean)[] } | { type: 'numbers' } | null;
+/** How the answers of a model are held against the truth: as one of some classes, as a number, or as a list of items; null where they cannot be yet. */
+export type TruthKind =
+  | { type: 'classes'; /** as feedback names them */ classes: readonly (string | boolean)[] }
+  | { type: 'numbers' }
+  | { type: 'items'; /** that are recommended at most */ count: number }
+  | null;
+
+/**
+ * What is kept of a row's answer: its number or the place of its class; with probabilities the place and, of two classes, that of the
+ * second, of more those of all in their order; the items that were recommended, best first.
+ */
+export type RecordedAnswer = number | readonly number[] | readonly string[];
+
+/** What was true: a number, the place of a class, the items that were taken; null where it is not known. */
+export type Truth = number | readonly string[] | null;
 
 /** So that the fourth power of an error is still a number. */
 const largestTruth = 1e60;
 const mostProblems = 50;
+const [mostItems, longestItem] = [1_000, 1_000];
 
 export function truthKindOf({ task, output }: Pick<Signature, 'task' | 'output'>): TruthKind {
   switch (task) {
@@ -17,8 +32,9 @@ export function truthKindOf({ task, output }: Pick<Signature, 'task' | 'output'>
     case 'regression':
     case 'forecasting':
       return { type: 'numbers' };
-    case 'survival': // most ends are not known yet: what is known says little of the rest
     case 'recommendation':
+      return output.type === 'items' ? { type: 'items', count: output.count } : null;
+    case 'survival': // most ends are not known yet: what is known says little of the rest
       return null;
   }
 }
@@ -26,8 +42,8 @@ export function truthKindOf({ task, output }: Pick<Signature, 'task' | 'output'>
 /** Places of classes, found once a signature: an answer may have many rows, and a model many classes. */
 const places = new WeakMap<readonly string[], Map<string, number>>();
 
-/** What is kept of each row's answer: the place of its class, or its number. Null where there is nothing to hold it against. */
-export function answersOf(signature: Signature, predictions: readonly Prediction[]): number[] | null {
+/** What is kept of each row's answer. Null where there is nothing to hold it against. */
+export function answersOf(signature: Signature, predictions: readonly Prediction[]): RecordedAnswer[] | null {
   if (truthKindOf(signature) === null) return null;
   const { classes } = signature.output;
   let placeOf: Map<string, number> | undefined;
@@ -35,27 +51,37 @@ export function answersOf(signature: Signature, predictions: readonly Prediction
     placeOf = places.get(classes);
     if (!placeOf) places.set(classes, (placeOf = new Map(classes.map((label, place) => [label, place]))));
   }
-  const answers: number[] = [];
+  const answers: RecordedAnswer[] = [];
   for (const prediction of predictions) {
-    if ('label' in prediction) answers.push(placeOf!.get(prediction.label)!);
+    if ('label' in prediction) answers.push(withProbabilities(placeOf!.get(prediction.label)!, prediction.probabilities));
     else if ('value' in prediction) answers.push(prediction.anomaly ? Number(prediction.anomaly.isAnomaly) : prediction.value);
+    else answers.push(prediction.items);
   }
   return answers;
 }
 
-export type ReadTruths = { type: 'read'; /** places of classes, or numbers; null where the truth is not known */ truths: (number | null)[] } | { type: 'invalid'; problems: (Problem & { row?: number })[] };
+function withProbabilities(place: number, probabilities: readonly number[]): RecordedAnswer {
+  const { length } = probabilities;
+  if (length === 2) return [place, inMillionths(probabilities[1]!)];
+  return length > 2 && length <= mostProbabilities ? [place, ...probabilities.map(inMillionths)] : place;
+}
 
-/** The label of feedback: a value, or a list with one for each row, null where the truth is not known yet. Never coerced. */
+const inMillionths = (probability: number): number => Math.round(probability * 1e6) / 1e6;
+
+export type ReadTruths = { type: 'read'; truths: Truth[] } | { type: 'invalid'; problems: (Problem & { row?: number })[] };
+
+/** The label of feedback: a value, or a list with one for each row, null where the truth is not known yet; of recommendations each is an item, or a list of them. Never coerced. */
 export function readTruths(kind: NonNullable<TruthKind>, label: unknown, rows: number): ReadTruths {
   const given: unknown[] = Array.isArray(label) ? label : [label];
-  const wanted = kind.type === 'numbers' ? 'a number' : `one of ${shown(kind.classes)}`;
+  const wanted = wantedOf(kind);
   if (given.length !== rows) {
     const message = Array.isArray(label) ? `There are ${given.length} labels for ${rows} predicted row${rows === 1 ? '' : 's'}.` : `The prediction has ${rows} rows, and there is one label.`;
-    return { type: 'invalid', problems: [{ code: 'wrong_length', field: 'label', message, remedy: rows === 1 ? `Send ${wanted}.` : `Send a list of ${rows}, each ${wanted}, or null where it is not known.` }] };
+    return { type: 'invalid', problems: [{ code: 'wrong_length', field: 'label', message, remedy: rows === 1 ? (kind.type === 'items' ? 'Send one item as text, or a list with one list: [["a", "b"]].' : `Send ${wanted}.`) : `Send a list of ${rows}, each ${wanted}, or null where it is not known.` }] };
   }
   const problems: (Problem & { row?: number })[] = [];
-  const truths = given.map((value, row) => {
+  const truths = given.map((value, row): Truth => {
     if (value === null) return null;
+    if (kind.type === 'items' && isTaken(value)) return typeof value === 'string' ? [value] : [...new Set(value)];
     const place = kind.type === 'classes' ? kind.classes.findIndex((name) => name === value) : -1;
     if (place >= 0) return place;
     if (kind.type === 'numbers' && typeof value === 'number' && Number.isFinite(value) && Math.abs(value) <= largestTruth) return value;
@@ -67,7 +93,28 @@ export function readTruths(kind: NonNullable<TruthKind>, label: unknown, rows: n
   return { type: 'read', truths };
 }
 
+/** Who took nothing is no truth about a list, as at training. */
+function isTaken(value: unknown): value is string | string[] {
+  const items: unknown[] = Array.isArray(value) ? value : [value];
+  return items.length > 0 && items.length <= mostItems && items.every((item) => typeof item === 'string' && item.length > 0 && item.length <= longestItem);
+}
+
+function wantedOf(kind: NonNullable<TruthKind>): string {
+  switch (kind.type) {
+    case 'numbers':
+      return 'a number';
+    case 'items':
+      return 'the item that was taken, as text, or a list of those that were';
+    case 'classes':
+      return `one of ${shown(kind.classes)}`;
+  }
+}
+
 function whyNot(kind: NonNullable<TruthKind>, value: unknown): { code: string; message: string } {
+  if (kind.type === 'items') {
+    if (Array.isArray(value) && value.length === 0) return { code: 'null_value', message: 'A list of no items says nothing about a recommendation.' };
+    return { code: 'not_text', message: `Items are texts of at most ${longestItem} characters, at most ${mostItems} of them.` };
+  }
   if (kind.type === 'numbers') {
     if (typeof value !== 'number') return { code: 'not_a_number', message: 'The model predicts numbers, and this is none.' };
     return Number.isFinite(value) ? { code: 'too_large', message: `${value} is beyond what can be scored.` } : { code: 'not_finite', message: 'This is no finite number.' };

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { recordAudit, type TenantBox } from '@millrace/auth';
 import type { Database } from '@millrace/database';
 import { createLookout, DomainError, type Logger } from '@millrace/kernel';
+import { boxOf } from './endpoint-webhooks.ts';
 import { createPredictionQueue } from './prediction-queue.ts';
 import { viewAtEvent } from './prediction-view.ts';
+import { viewEndedRollout } from './rollout-view.ts';
 import type { WebhookEvent } from './webhook-events.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
 import { signatureHeaders } from './webhook-signature.ts';
@@ -36,10 +38,18 @@ interface Held {
   tenantId: string;
   id: string;
   token: string;
-  predictionId: string;
-  event: WebhookEvent;
+  /** what the event is of: a prediction, or a rollout */
+  predictionId: string | null;
+  rolloutId: string | null;
+  event: string;
   receiver: string;
   attempt: number;
+}
+
+/** What is sent, and where to. */
+interface Message {
+  url: string;
+  body: string;
 }
 
 /** The HTTP status of an answer, whose body nobody looks at; or why there was none. */
@@ -48,7 +58,7 @@ type Answer = { status: number; error: null } | { status: null; error: string };
 export type WebhookDeliveries = ReturnType<typeof createWebhookDeliveries>;
 
 /**
- * Delivers events of predictions, each until it was received or has been tried for days, at least once: a try over which its
+ * Delivers events of predictions and rollouts, each until it was received or has been tried for days, at least once: a try over which its
  * process dies is made again, under the same id. A receiver that is slow holds up its own only.
  */
 export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
@@ -77,7 +87,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
           ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
         UPDATE webhook_deliveries d SET attempt = d.attempt + 1, lease_token = ${token}::uuid, lease_until = now() + make_interval(secs => ${leaseSeconds})
         FROM next WHERE d.tenant_id = ${tenantId} AND d.id = next.id
-        RETURNING d.id, d.prediction_id AS "predictionId", d.event, d.attempt`;
+        RETURNING d.id, d.prediction_id AS "predictionId", d.rollout_id AS "rolloutId", d.event, d.attempt`;
     });
     return row ? { tenantId, receiver, token, ...row } : null;
   }
@@ -110,14 +120,28 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
     });
   }
 
-  async function attempt({ tenantId, id, predictionId, event }: Held): Promise<Answer> {
-    const opened = await queue.find(tenantId, predictionId);
-    if (!opened?.request.webhook) return { status: null, error: 'Its prediction is gone.' };
-    const body = JSON.stringify(viewAtEvent(opened, event));
+  async function readPrediction(tenantId: string, id: string, event: string): Promise<Message | null> {
+    const opened = await queue.find(tenantId, id);
+    return opened?.request.webhook ? { url: opened.request.webhook.url, body: JSON.stringify(viewAtEvent(opened, event as WebhookEvent)) } : null;
+  }
+
+  async function readRollout(tenantId: string, id: string, deliveryId: string): Promise<Message | null> {
+    const found = await database.forTenant(tenantId).transaction(async (tx) => ({
+      view: await viewEndedRollout(tx, tenantId, id),
+      delivery: await tx.webhookDelivery.findUnique({ where: { tenantId_id: { tenantId, id: deliveryId } }, select: { urlBox: true, rollout: { select: { endpointId: true } } } }),
+    }));
+    const { urlBox, rollout } = found.delivery ?? {};
+    return found.view && urlBox && rollout ? { url: await box.open(tenantId, boxOf(rollout.endpointId), urlBox), body: JSON.stringify(found.view) } : null;
+  }
+
+  async function attempt({ tenantId, id, predictionId, rolloutId, event }: Held): Promise<Answer> {
+    const message = predictionId !== null ? await readPrediction(tenantId, predictionId, event) : rolloutId !== null ? await readRollout(tenantId, rolloutId, id) : null;
+    if (!message) return { status: null, error: 'What it tells of is gone.' };
+    const { url, body } = message;
     const inForce = await secrets.inForce(tenantId);
     const headers = { 'content-type': 'application/json', ...signatureHeaders({ id, timestamp: Math.floor(Date.now() / 1000), body }, inForce) };
     try {
-      return { status: (await fetch(opened.request.webhook.url, { method: 'POST', headers, body })).status, error: null };
+      return { status: (await fetch(url, { method: 'POST', headers, body })).status, error: null };
     } catch (error) {
       // The guard has said in the log why, and says here what whoever gave the address may read.
       return { status: null, error: error instanceof DomainError ? error.message : 'There was no answer.' };

@@ -136,6 +136,11 @@ export const registryRows: Rows = {
     needs: 'endpoint:write',
     variables: ({ endpoint }) => ({ endpoint }),
   },
+  'Mutation.setEndpointWebhook': {
+    operation: `mutation ($endpoint: String!) { setEndpointWebhook(input: { endpointName: $endpoint, url: null }) { ${error} } }`,
+    needs: 'endpoint:write',
+    variables: ({ endpoint }) => ({ endpoint }),
+  },
   'Mutation.rollBackEndpoint': {
     operation: `mutation ($endpoint: String!) { rollBackEndpoint(input: { endpointName: $endpoint }) { ${error} } }`,
     needs: 'endpoint:write',

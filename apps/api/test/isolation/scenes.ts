@@ -213,7 +213,10 @@ export const scenes: Record<string, (stage: Stage) => Promise<void>> = {
     await change('setEndpointTraffic', { endpointName, traffic: [{ versionNumber: 1, percent: 50 }, { versionNumber: 3, percent: 50 }] }, credential);
     await change('startRollout', { endpointName, versionNumber: 3, rollbackOn: [{ metric: 'ERROR_RATE', threshold: 0.1 }] }, credential);
     await change('updateEndpointServing', { endpointName, idleSeconds: 3600 }, credential);
+    await change('rotateWebhookSecret', { overlapSeconds: 60 }, credential);
+    await change('setEndpointWebhook', { endpointName, url: `https://${canary}.test/hook` }, credential);
     await ask('query', 'endpoint', { name: endpointName }, credential);
+    await change('setEndpointWebhook', { endpointName, url: null }, credential); // nobody is there to be told
     await change('promoteRollout', { endpointName }, credential);
     await change('rollBackEndpoint', { endpointName }, credential);
   },

@@ -172,12 +172,22 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
   await database.forTenant(tenantId).transaction(async (tx) => {
     const { id: endpointId } = await tx.endpoint.findFirstOrThrow({ where: { tenantId, name: `other-${canary}` } });
     await tx.truthCount.create({ data: { tenantId, endpointId, versionId, variant: 'STABLE', slot: new Date(), truth: 0, answer: 0, rows: 3 } });
+    const [recordingId, predictionId] = [newId('recording'), newId('prediction')];
+    await tx.recording.create({ data: { id: recordingId, tenantId, endpointId, versionId, variant: 'STABLE', outputsBox: Buffer.from(canary), predictions: 1, bytes: 1, endsAt: new Date(Date.now() + 86_400_000) } });
+    await tx.recordedPrediction.create({ data: { tenantId, predictionId, recordingId, place: 0 } });
+    await tx.feedback.create({ data: { tenantId, predictionId, truthBox: Buffer.from(canary), source: `source ${canary}`, givenBy: `person:${owner.actor.personId}`, trusted: true } });
+    await tx.endpoint.update({ where: { tenantId_id: { tenantId, id: endpointId } }, data: { webhookReceiver: `https://${canary}.test`, recordingStoppedAt: new Date() } });
+    const rolloutId = newId('rollout');
     await tx.rollout.create({
       data: {
-        id: newId('rollout'), tenantId, endpointId, versionId, previousVersionId: versionId, status: 'ROLLED_BACK', steps: [5, 100], bakeSeconds: 60, minRequests: 1, endedAt: new Date(),
+        id: rolloutId, tenantId, endpointId, versionId, previousVersionId: versionId, status: 'ROLLED_BACK', steps: [5, 100], bakeSeconds: 60, minRequests: 1, endedAt: new Date(),
+        brokenRule: { metric: 'errorRate', op: '>', threshold: 0.1, value: 0.5, over: 20, note: canary }, endedBy: `person:${owner.actor.personId}`,
         rollbackOn: [{ metric: 'errorRate', op: '>', threshold: 0.1, note: canary }], reason: `rolled back ${canary}`, createdBy: `person:${owner.actor.personId}`,
       },
     });
+    // Over already, so that nobody is called.
+    const event = { event: `rollout-${canary}`, receiver: `https://${canary}.test`, urlBox: Buffer.from(canary), status: 'FAILED' as const, endedAt: new Date() };
+    await tx.webhookDelivery.create({ data: { id: newId('webhookDelivery'), tenantId, rolloutId, ...event } });
   });
   await addAsyncPredictions(database, owner.actor, `endpoint-${canary}`, canary);
   await fillTables(inspection, tenantId, marks);

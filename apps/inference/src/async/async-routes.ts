@@ -1,6 +1,6 @@
 import type { Actor } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
-import { type AcceptOutcome, type OpenedPrediction, type PredictionQueue, seesPrediction, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
+import { type AcceptOutcome, isWebhookUrl, longestWebhookUrl, type OpenedPrediction, type PredictionQueue, seesPrediction, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
 import { nonFiniteJson } from '../json-body.ts';
@@ -33,7 +33,6 @@ const remedy = 'Send {"model": "press", "input": {"features": [5.1, 3.5, 1.4, 0.
 const known = ['model', 'version', 'input', 'webhook', 'webhook_events_filter'];
 /** Of Replicate's events there are no logs: whoever asks for them gets none. */
 const knownEvents: readonly string[] = [...webhookEvents, 'logs'];
-const longestUrl = 2048;
 
 /** Predictions that are accepted now and made later. */
 export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
@@ -126,8 +125,7 @@ function readWebhook(url: unknown, filter: unknown): Asked['webhook'] {
     if (filter !== undefined && filter !== null) throw invalidRequest('webhook_events_filter', 'There is a "webhook_events_filter" without a "webhook".', 'Send the address as "webhook".');
     return undefined;
   }
-  const isUrl = typeof url === 'string' && url.length <= longestUrl && /^https?:\/\//i.test(url) && URL.canParse(url);
-  if (!isUrl) throw invalidRequest('webhook', '"webhook" is no address that can be called.', `Send an https address of at most ${longestUrl} characters.`);
+  if (!isWebhookUrl(url)) throw invalidRequest('webhook', '"webhook" is no address that can be called.', `Send an https address of at most ${longestWebhookUrl} characters.`);
   const events = filter ?? knownEvents;
   if (!Array.isArray(events) || events.length === 0 || !events.every((event) => knownEvents.includes(event as string))) {
     throw invalidRequest('webhook_events_filter', 'This is no list of events.', `Send some of ${listed(knownEvents)}.`);

@@ -37,17 +37,21 @@ export function createFeedbackRoutes({ desk, recorder }: FeedbackRoutesOptions):
     }
     switch (outcome.type) {
       case 'given':
-        return { prediction_id: sent.predictionId, model: outcome.endpointName, version: String(outcome.versionNumber), labelled_rows: outcome.labelledRows, replaced: outcome.isReplaced };
+        return { prediction_id: sent.predictionId, model: outcome.endpointName, version: String(outcome.versionNumber), labelled_rows: outcome.labelledRows, replaced: outcome.isReplaced, trusted: outcome.isTrusted };
       case 'invalid': {
         const [first] = outcome.problems;
         throw new RequestError(400, 'invalid_label', first!.message, { field: first!.field, remedy: first!.remedy, problems: outcome.problems, ...(first!.row !== undefined && { row: first!.row }) });
       }
+      case 'known':
+        throw new RequestError(409, 'truth_known', 'Somebody whose truths count for rollouts has told the truth about this prediction.', {
+          field: 'prediction_id', remedy: 'Send it with a key that has the scope FEEDBACK, or leave it.',
+        });
       case 'not-found':
         throw notRecorded(sent.predictionId, outcome.isRefusal);
     }
   }
 
-  return [{ operation: operations.feedback, access: 'predict', handle: give }];
+  return [{ operation: operations.feedback, access: 'feedback', handle: give }];
 }
 
 /** @throws RequestError 400 */

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { parseTrainingSpec } from '@millrace/configuration';
 import { selectBackend } from '../backend.ts';
+import { optimiseDetector } from '../optimisation/optimise-detector.ts';
 import { createRandom } from '../random.ts';
 import type { Table } from '../table.ts';
 import type { CheckpointStore } from '../train.ts';
+import type { FittedDetector } from './detector.ts';
 import { detectAnomalies } from './score-anomalies.ts';
 import { trainAnomaly, type TrainAnomalyOptions, type TrainAnomalyOutcome } from './train-anomaly.ts';
 
@@ -151,4 +153,32 @@ test('backends agree up to rounding', async () => {
 test('a learning rate beyond reason is a problem that names it', async () => {
   const spec = specOf({ falseAlarmRate: 0.05, models: [{ ...network, activation: 'relu' }] }, { trainer: { epochs: 3, learningRate: 1000, optimizer: 'sgd' } });
   expect(await trainAnomaly({ table, spec })).toMatchObject({ type: 'invalid', problems: [{ field: 'trainer.learningRate', remedy: expect.stringMatching(/100/) }] });
+});
+
+test.each([[quick[1]!, label], [network, label], [quick[1]!, {}]])('%j becomes smaller with a threshold of its own for the same rate, on the rows that the base was judged by: %j', async (model, rest) => {
+  const spec = specOf({ falseAlarmRate: 0.05, models: [model] }, rest);
+  const { trials: [trial], selectionMetric } = await trained({ table, spec });
+  const base = trial!.detector;
+  // Stands for packaging, which this lib does not know.
+  const bytes = ({ scorer }: FittedDetector) => (scorer.family === 'isolation_forest' ? scorer.trees.length : scorer.family === 'autoencoder' ? ({ int8: 1, shared: 1, float16: 2 }[scorer.layers[0]!.storage?.type ?? 'float16'] * (scorer.layers[0]!.storage ? 1 : 2)) : 0);
+  const appraise = async (detector: FittedDetector) => ({ predTimeMsP50: 1, sizeBytes: bytes(detector), sizeGzBytes: 1 });
+  const ask = (optimisation: object, more: object = {}) => optimiseDetector({ base, table, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise, ...more });
+  const found = await ask({ target: 'SIZE', maxLoss: 60 });
+  if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
+  expect(found.base.model).toEqual(base);
+  expect(found.base.metrics).toEqual({ validation: trial!.metrics.validation, test: trial!.metrics.test });
+  expect(found.chosenOn).toBe('validation');
+  for (const { model: made, metrics, interval, bound } of found.candidates) {
+    expect(made.falseAlarmRate).toBe(base.falseAlarmRate);
+    expect(made.threshold).not.toBe(base.threshold);
+    expect(Math.abs(metrics.validation!.reported - found.base.metrics.validation!.reported)).toBeLessThan(0.05);
+    const [before, now] = [found.base.metrics.test[selectionMetric]!, metrics.test[selectionMetric]!];
+    expect(interval!.loss).toBeCloseTo(selectionMetric === 'massVolume' ? (100 * (now - before)) / before : 100 * (before - now), 6);
+    expect(bound!.atMost === null || bound!.atMost >= interval!.loss - 1e-9).toBe(true);
+  }
+  const sizes = found.candidates.map(({ appraisal }) => appraisal.sizeBytes);
+  expect(sizes).toEqual(base.scorer.family === 'isolation_forest' ? [10, 5, 2] : [1, 1, 2]);
+  const refused = base.scorer.family === 'isolation_forest' ? { method: 'quantise', to: 'float16' } : { method: 'prune_trees', keep: 0.5 };
+  expect(await ask({ steps: [refused] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method' }] });
+  expect(await ask({ target: 'SIZE' }, { signal: AbortSignal.abort() })).toEqual({ type: 'cancelled' });
 });

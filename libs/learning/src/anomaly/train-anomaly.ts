@@ -11,16 +11,14 @@ import { decodeState, encodeState } from '../state-codec.ts';
 import { summariseTable } from '../summarise-table.ts';
 import type { Problem, Table } from '../table.ts';
 import type { CheckpointStore } from '../train.ts';
-import { type AnomalyMetrics, meritOf, scoreAnomalies } from './anomaly-metrics.ts';
-import { type AnomalyReport, reportOf } from './anomaly-report.ts';
+import { type AnomalyMetrics, meritOf } from './anomaly-metrics.ts';
+import type { AnomalyReport } from './anomaly-report.ts';
 import { fitAutoencoder } from './autoencoder.ts';
 import type { FittedDetector, FittedScorer } from './detector.ts';
 import { fitIsolationForest } from './isolation-forest.ts';
-import { drawReference, massVolume } from './mass-volume.ts';
+import { createJudge, type JudgedDetector } from './judge-detector.ts';
 import { type AnomalyData, prepareAnomalyData } from './prepare-anomaly.ts';
 import { fitRobustZScore } from './robust-z-score.ts';
-import { scoreTable } from './score-anomalies.ts';
-import { cheapestThreshold, conformalThreshold } from './threshold.ts';
 
 export interface TrainAnomalyOptions {
   table: Table;
@@ -115,7 +113,7 @@ export async function trainAnomaly(options: TrainAnomalyOptions): Promise<TrainA
   };
 
   const judge = await createJudge(table, spec, features, data, pacer);
-  const found: { family: AnomalyTrial['family']; parameters: Record<string, unknown>; fit: Fit; judged: Judged }[] = [];
+  const found: { family: AnomalyTrial['family']; parameters: Record<string, unknown>; fit: Fit; judged: JudgedDetector }[] = [];
   const failures: Problem[] = [];
   for (const [trial, candidate] of candidates.entries()) {
     if (signal?.aborted) return { type: 'cancelled' };
@@ -160,48 +158,6 @@ export async function trainAnomaly(options: TrainAnomalyOptions): Promise<TrainA
     ...(!spec.selection.costs && stated > settings.falseAlarmRate + 1e-9 ? [`${data.calibration.length} validation rows are too few for the rate asked for: ${stated.toPrecision(2)} is what the highest of their scores stands for.`] : []),
   ];
   return { type: 'trained', trials, best, selectionMetric, backend, split: data.split, dropped: data.dropped, anomalousClass: data.anomalousClass, warnings };
-}
-
-interface Judged {
-  detector: FittedDetector;
-  validation: AnomalyMetrics;
-  test: AnomalyMetrics;
-  report: AnomalyReport;
-}
-
-/** Sets thresholds and scores models, all on the same rows. The judge answers null when the pacer said stop. */
-async function createJudge(table: Table, spec: TrainingSpec, features: FittedFeature[], data: AnomalyData, pacer: Pacer): Promise<(scorer: FittedScorer) => Promise<Judged | null>> {
-  const { split: { validation, test }, choosing, calibration, labels } = data;
-  const { falseAlarmRate, contamination, learnFrom } = spec.anomaly!;
-  const { costs = null } = spec.selection;
-  const reference = drawReference(table, features, calibration, spec.split.seed);
-  const everyReference = Int32Array.from({ length: reference.rows }, (_, row) => row);
-  const labelsOf = (rows: Int32Array) => labels && Int8Array.from(rows, (row) => labels[row]!);
-  const chosenBy = new Set(choosing);
-  const isKept = (row: number) => learnFrom === 'all' || labels![row] === 0;
-
-  return async (scorer) => {
-    const [held, tested, drawn] = [
-      await scoreTable(scorer, features, table, validation, pacer), await scoreTable(scorer, features, table, test, pacer),
-      await scoreTable(scorer, features, reference, everyReference, pacer),
-    ];
-    if (!held || !tested || !drawn) return null;
-    const scoreOf = new Map(Array.from(validation, (row, at) => [row, held.scores[at]!]));
-    const scoresOf = (rows: Int32Array) => Float64Array.from(rows, (row) => scoreOf.get(row)!);
-    const setting = data.isApart ? validation.filter((row) => !chosenBy.has(row)) : validation;
-    const known = setting.filter((row) => labels !== null && labels[row]! >= 0);
-    const rule = costs && known.length > 0
-      ? cheapestThreshold(scoresOf(known), (at) => labels![known[at]!] === 1, costs)
-      : conformalThreshold(scoresOf(calibration), falseAlarmRate, contamination);
-    const metricsOf = (scores: Float64Array, rows: Int32Array) =>
-      scoreAnomalies(scores, rule.threshold, labelsOf(rows), massVolume(scores.filter((_, at) => isKept(rows[at]!)), drawn.scores), costs);
-    return {
-      detector: { features, scorer, ...rule },
-      validation: metricsOf(scoresOf(choosing), choosing),
-      test: metricsOf(tested.scores, test),
-      report: reportOf(table, features, test, tested, rule.threshold, labels),
-    };
-  };
 }
 
 interface FitJob {

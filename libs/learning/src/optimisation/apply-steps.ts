@@ -5,7 +5,7 @@ import { distil } from './distil.ts';
 import { prune, pruneUnits } from './prune.ts';
 import { pruneLinear } from './prune-linear.ts';
 import { shareWeights } from './cluster.ts';
-import { type Halved, rowsToInt8, toFloat16, toInt8 } from './quantise.ts';
+import { rowsToInt8, toFloat16, toInt8 } from './quantise.ts';
 import { mergeTrees, pruneTrees, type Trees } from './trees.ts';
 import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.ts';
 
@@ -33,7 +33,7 @@ async function applyStep(pipeline: FittedPipeline, step: OptimisationStep, work:
     case 'quantise':
       if (step.to === 'int8' && pipeline.estimator.family === 'knn') return { type: 'made', pipeline: rowsToInt8(pipeline as PipelineOf<'knn'>) };
       if (step.to === 'int8') return toInt8(pipeline as Network, step.calibration ?? 'static', work);
-      return { type: 'made', pipeline: toFloat16(pipeline as Halved) };
+      return { type: 'made', pipeline: toFloat16(pipeline) };
     case 'cluster':
       return { type: 'made', pipeline: shareWeights(pipeline as Network, step.clusters) };
     case 'distil':

@@ -20,7 +20,8 @@ const shared: OptimisationStep = { method: 'cluster', clusters: 256 };
 const merge: OptimisationStep = { method: 'merge_trees' };
 
 /** Zeroed weights of a network are only packed smaller, which helps neither target: that is not among these, but can be asked for as steps. */
-function repertoireOf({ estimator }: FittedPipeline, target: Target): Repertoire {
+function repertoireOf({ estimator, heads }: FittedPipeline, target: Target): Repertoire {
+  if (heads) return { shapes: [], storages: [[float16]] };
   const whole: Steps[] = [[int8('static')], [int8('dynamic')]];
   switch (estimator.family) {
     case 'dense': {
@@ -46,7 +47,7 @@ function repertoireOf({ estimator }: FittedPipeline, target: Target): Repertoire
 /** What is tried first: every change of shape, and every storage of the weights as they are. */
 export function firstSteps(base: FittedPipeline, target: Target): Steps[] {
   const { shapes, storages } = repertoireOf(base, target);
-  return base.estimator.family === 'ensemble' ? shapes : [...storages, ...shapes];
+  return base.estimator.family === 'ensemble' && !base.heads ? shapes : [...storages, ...shapes];
 }
 
 /** What is tried then: the storages of what paid, after the two furthest changes of shape that did. `paying` are steps of the first round. */

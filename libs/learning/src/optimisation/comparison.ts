@@ -119,7 +119,8 @@ function divide(data: PreparedData, spec: TrainingSpec, base: FittedPipeline, ch
   const { train, validation, test } = data.split;
   const { family } = base.estimator;
   const learnsByItself = family !== 'ensemble' && spec.models.some((model) => model.family === family) && familyOf(family).learnsFromValidation === false;
-  const isUnseen = validation.length > 0 && !isSearch(spec) && learnsByItself && spec.trainer.earlyStop?.refit !== true;
+  // Heads learn from all rows but those to test on.
+  const isUnseen = validation.length > 0 && !base.heads && !isSearch(spec) && learnsByItself && spec.trainer.earlyStop?.refit !== true;
   if (isUnseen) return { learning: train, choosing: validation, stating: test, chosenOn: 'validation' };
   const learning = joined(train, validation);
   if (!chooses || test.length < 2) return { learning, choosing: new Int32Array(), stating: test, chosenOn: null };

@@ -9,7 +9,7 @@ const confidence = 0.975;
 /** Metrics of the predicted classes alone: each row is a step, and draws from few rows show no step that was not taken there. */
 const bySteps: ReadonlySet<SelectionMetric> = new Set(['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'cost']);
 /** Fewer rows drawn anew say little of the spread of a metric. */
-const fewestDrawn = 30;
+export const fewestDrawn = 30;
 /** Probabilities, and numbers by their deviation, that lie nearer to each other are the same answer. */
 const sameWithin = 1e-3;
 

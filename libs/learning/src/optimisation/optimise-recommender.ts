@@ -10,7 +10,7 @@ import { fittedRecommender } from '../recommending/train-recommender.ts';
 import type { Appraisal } from '../search/search.ts';
 import type { Problem } from '../table.ts';
 import { chooseAmong } from './choose.ts';
-import { largestShare } from './loss-bound.ts';
+import { fewestDrawn, largestShare } from './loss-bound.ts';
 import type { LossBound, LossInterval, OptimiseOptions, OptimiseOutcome } from './outcome.ts';
 import { drawLoss, type Figure, lossInPoints } from './points.ts';
 import { type EmbeddingRule, quantiseEmbeddings } from './quantise-embeddings.ts';
@@ -179,9 +179,6 @@ function figureOf({ lists, errors }: JudgedPart, metric: RecommendationMetric, t
     return metric === 'rmse' ? Math.sqrt(sum / weight) : sum / weight;
   };
 }
-
-/** Fewer users drawn anew say little of the spread of a metric. */
-const fewestDrawn = 30;
 
 interface Bounding {
   metric: RecommendationMetric;

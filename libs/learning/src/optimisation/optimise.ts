@@ -16,7 +16,7 @@ import type { OptimiseOptions, OptimiseOutcome } from './outcome.ts';
 export async function optimise(options: OptimiseOptions): Promise<OptimiseOutcome> {
   const { base, optimisation } = options;
   const { target, maxLoss } = optimisation;
-  const problems = checkOptimisation(optimisation, { family: base.estimator.family, kind: 'plain', hasHeads: base.heads !== undefined });
+  const problems = checkOptimisation(optimisation, { family: base.estimator.family, kind: 'plain', hasHeads: base.heads !== undefined, isKept: base.heads?.storage !== undefined });
   if (problems.length > 0) return { type: 'invalid', problems };
   const outcome = await compareWith({ ...options, chooses: target !== undefined || maxLoss !== undefined });
   if (outcome.type !== 'ready') return outcome;

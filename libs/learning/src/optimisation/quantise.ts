@@ -3,7 +3,7 @@ import { standardise } from '../augmentation.ts';
 import { convolve } from '../convolution-pass.ts';
 import { decodeColumn, pixelsOf } from '../image-pixels.ts';
 import { networkOutputs } from '../network-pass.ts';
-import { type ConvolutionLayer, encodeRows, type Quantisation, type WholeStorage } from '../pipeline.ts';
+import { type ConvolutionLayer, type DenseLayer, encodeRows, type FittedEstimator, type FittedPipeline, type Quantisation, type WholeStorage } from '../pipeline.ts';
 import { createRandom } from '../random.ts';
 import { tidily } from '../tidily.ts';
 import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.ts';
@@ -14,24 +14,36 @@ import type { Network, OptimisationWork, PipelineOf, StepOutcome } from './work.
  */
 export const largestLevel = 64;
 /** Rows that show how large what enters a layer becomes. */
-const calibrationRows = 512;
+export const calibrationRows = 512;
 const calibrationPictures = 128;
 
-/** What float16 is for: weights, and of nearest neighbours the rows. */
-export type Halved = Network | PipelineOf<'knn'> | PipelineOf<'linear'>;
+/** Weights in float16, rounded to the nearest (IEEE 754); of nearest neighbours the rows. What has none of these, such as trees, stays as it is; its heads do not. */
+export function toFloat16(pipeline: FittedPipeline): FittedPipeline {
+  const { heads } = pipeline;
+  const halved = { ...pipeline, estimator: halvedEstimator(pipeline.estimator) };
+  if (!heads) return halved;
+  return { ...halved, heads: { ...heads, slopes: heads.slopes.map((slope) => roundToFloat16(1 + slope) - 1), weights: heads.weights.map(roundToFloat16), storage: 'float16' } };
+}
 
-/** Weights in float16, rounded to the nearest (IEEE 754); of nearest neighbours the rows. */
-export function toFloat16(pipeline: Halved): Halved {
-  const { estimator } = pipeline;
-  if (estimator.family === 'linear') {
-    const scales = weightScales(estimator.kernel, estimator.bias.length);
-    const kernel = estimator.kernel.map((weight, at) => roundToFloat16(weight / scales[at % scales.length]!) * scales[at % scales.length]!);
-    return { ...pipeline, estimator: { ...estimator, kernel, storage: 'float16' } };
+function halvedEstimator<Estimator extends FittedEstimator>(estimator: Estimator): Estimator;
+function halvedEstimator(estimator: FittedEstimator): FittedEstimator {
+  switch (estimator.family) {
+    case 'linear': {
+      const scales = weightScales(estimator.kernel, estimator.bias.length);
+      const kernel = estimator.kernel.map((weight, at) => roundToFloat16(weight / scales[at % scales.length]!) * scales[at % scales.length]!);
+      return { ...estimator, kernel, storage: 'float16' };
+    }
+    case 'knn':
+      return { ...estimator, rows: estimator.rows.map(roundToFloat16), storage: 'float16' };
+    case 'dense':
+      return { ...estimator, layers: layersToFloat16(estimator.layers) };
+    case 'convolutional':
+      return { ...estimator, layers: layersToFloat16(estimator.layers), head: layersToFloat16([estimator.head])[0]! };
+    case 'ensemble':
+      return { ...estimator, members: estimator.members.map((member) => ({ ...member, estimator: halvedEstimator(member.estimator) })) };
+    default:
+      return estimator;
   }
-  if (estimator.family === 'knn') return { ...pipeline, estimator: { ...estimator, rows: estimator.rows.map(roundToFloat16), storage: 'float16' } };
-  const half = <Layer extends { kernel: Float32Array }>(layer: Layer) => ({ ...layer, kernel: layer.kernel.map(roundToFloat16), storage: { type: 'float16' as const } });
-  if (estimator.family === 'dense') return { ...pipeline, estimator: { ...estimator, layers: estimator.layers.map(half) } };
-  return { ...pipeline, estimator: { ...estimator, layers: estimator.layers.map(half), head: half(estimator.head) } };
 }
 
 /**
@@ -78,20 +90,27 @@ export async function toInt8(pipeline: Network, calibration: 'static' | 'dynamic
 }
 
 function denseToInt8(pipeline: PipelineOf<'dense'>, calibration: 'static' | 'dynamic', { data, rows, seed }: OptimisationWork): PipelineOf<'dense'> {
-  const { features, estimator: { layers } } = pipeline;
+  const sample = calibration === 'static' ? sampleOf(rows, calibrationRows, seed) : new Int32Array();
+  const layers = layersToInt8(pipeline.estimator.layers, calibration, new Float32Array(encodeRows(pipeline.features, data.table, sample)), sample.length);
+  return { ...pipeline, estimator: { family: 'dense', layers } };
+}
+
+/** @param values encoded rows, as many as it says, that show the ranges of a static calibration */
+export function layersToInt8(layers: readonly DenseLayer[], calibration: 'static' | 'dynamic', values: Float32Array, rows: number): DenseLayer[] {
   const ranges = layers.map((): Range => [0, 0]);
   if (calibration === 'static') {
-    const sample = sampleOf(rows, calibrationRows, seed);
-    let values = new Float32Array(encodeRows(features, data.table, sample));
+    let entering = values;
     layers.forEach((layer, index) => {
-      widen(ranges[index]!, values);
+      widen(ranges[index]!, entering);
       // A softmax is the end: nothing enters after it.
-      if (index < layers.length - 1) values = new Float32Array(networkOutputs([layer], values, sample.length));
+      if (index < layers.length - 1) entering = new Float32Array(networkOutputs([layer], entering, rows));
     });
   }
-  const whole = layers.map((layer, index) => ({ ...layer, ...wholeKernel(layer.kernel, layer.units, calibration === 'static' ? quantisationOf(ranges[index]!) : null) }));
-  return { ...pipeline, estimator: { family: 'dense', layers: whole } };
+  return layers.map((layer, index) => ({ ...layer, ...wholeKernel(layer.kernel, layer.units, calibration === 'static' ? quantisationOf(ranges[index]!) : null) }));
 }
+
+/** In float16, rounded to the nearest. */
+export const layersToFloat16 = <Layer extends { kernel: Float32Array }>(layers: readonly Layer[]) => layers.map((layer) => ({ ...layer, kernel: layer.kernel.map(roundToFloat16), storage: { type: 'float16' as const } }));
 
 async function convolutionsToInt8(pipeline: PipelineOf<'convolutional'>, { data, rows, seed, pacer }: OptimisationWork): Promise<StepOutcome> {
   const { image, estimator } = pipeline;

@@ -1,6 +1,7 @@
 import { parseTrainingSpec } from '@millrace/configuration';
 import { familyNames, scoreRows } from '../families/families.ts';
 import { createPacer } from '../pacer.ts';
+import { optimise } from '../optimisation/optimise.ts';
 import { predict, type Row } from '../predict.ts';
 import { prepareData } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
@@ -203,4 +204,21 @@ test.each(['number', 'category'] as const)('gradients of heads of a %s are those
     const of = (by: number) => headLoss(data, target, 0.7, at.map((value, index) => value + (index === part ? by : 0))).value;
     expect(gradient[part]).toBeCloseTo((of(1e-6) - of(-1e-6)) / 2e-6, 7);
   });
+});
+
+test('base and heads are kept in float16, and lose nothing to speak of; what they correct is not changed otherwise', async () => {
+  const spec = specOf({ name: 'wear', type: 'number' });
+  const few = made(600, 7);
+  const { trials: [trial] } = await trained(few, spec);
+  const base = trial!.pipeline;
+  const appraise = async ({ heads }: typeof base) => ({ predTimeMsP50: 1, sizeBytes: heads?.storage ? 1 : 2, sizeGzBytes: 1 });
+  const ask = (optimisation: object, of = base) => optimise({ base: of, table: few, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise });
+  const found = await ask({ target: 'SIZE' });
+  if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
+  expect(found).toMatchObject({ best: 0, chosenOn: 'half of the test rows', candidates: [{ steps: [{ method: 'quantise', to: 'float16' }], model: { estimator: { storage: 'float16' }, heads: { storage: 'float16', kept: base.heads!.kept } } }] });
+  const [{ interval, model }] = found.candidates as [(typeof found.candidates)[0]];
+  expect(Math.abs(interval!.loss)).toBeLessThan(0.2);
+  base.heads!.weights.forEach((weight, at) => expect(Math.abs(weight - model.heads!.weights[at]!)).toBeLessThanOrEqual(Math.abs(weight) * 2 ** -11 + 2 ** -25));
+  expect(await ask({ steps: [{ method: 'prune', sparsity: 0.5 }] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method', message: expect.stringMatching(/with heads/) }] });
+  expect(await ask({ target: 'SIZE' }, model)).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });
 });

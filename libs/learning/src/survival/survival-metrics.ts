@@ -1,3 +1,4 @@
+import type { SurvivalMetric } from '@millrace/configuration';
 import { kaplanMeier, type SurvivalCurve, survivalAt } from './kaplan-meier.ts';
 
 export interface SurvivalMetrics {
@@ -96,23 +97,31 @@ export function concordance(times: Float64Array, observed: Uint8Array, predicted
 }
 
 /** The Brier score at a time: errors of rows whose fate by then is known, each weighted by one over its chance to be in sight. */
-export function brierAt({ times, observed, survival }: SurvivalAnswers, censoring: SurvivalCurve, time: number): number {
+export function brierAt(answers: SurvivalAnswers, censoring: SurvivalCurve, time: number): number {
   const inSight = survivalAt(censoring, time);
   let sum = 0;
-  for (let row = 0; row < times.length; row++) {
-    if (times[row]! > time) sum += (1 - survival(row, time)) ** 2 / inSight;
-    else if (observed[row] === 1) sum += survival(row, time) ** 2 / survivalAt(censoring, times[row]!, true);
-  }
-  return sum / times.length;
+  for (let row = 0; row < answers.times.length; row++) sum += errorOf(answers, censoring, row, time, inSight);
+  return sum / answers.times.length;
 }
 
-function integratedBrier(answers: SurvivalAnswers, censoring: SurvivalCurve): { score: number; until: number } | null {
-  const sorted = answers.times.slice().sort();
+function errorOf({ times, observed, survival }: SurvivalAnswers, censoring: SurvivalCurve, row: number, time: number, inSight: number): number {
+  if (times[row]! > time) return (1 - survival(row, time)) ** 2 / inSight;
+  return observed[row] === 1 ? survival(row, time) ** 2 / survivalAt(censoring, times[row]!, true) : 0;
+}
+
+/** Up to when there are rows enough to tell; null where there are none. */
+function brierUntil({ times }: SurvivalAnswers, censoring: SurvivalCurve): number | null {
+  const sorted = times.slice().sort();
   let until = sorted[Math.floor(0.95 * (sorted.length - 1))]!;
   const tooFew = censoring.survival.findIndex((share) => share < smallestInSight);
   // Up to just before the drop: often all rows go out of sight at once, when the data were collected.
   if (tooFew >= 0) until = Math.min(until, censoring.times[tooFew]! * (1 - 1e-9));
-  if (!(until > 0)) return null;
+  return until > 0 ? until : null;
+}
+
+function integratedBrier(answers: SurvivalAnswers, censoring: SurvivalCurve): { score: number; until: number } | null {
+  const until = brierUntil(answers, censoring);
+  if (until === null) return null;
   // At time 0 nobody has ended, and every model knows it.
   let [sum, before] = [0, 0];
   for (let step = 1; step <= gridSteps; step++) {
@@ -121,6 +130,44 @@ function integratedBrier(answers: SurvivalAnswers, censoring: SurvivalCurve): { 
     before = score;
   }
   return { score: sum / gridSteps, until };
+}
+
+/**
+ * A metric of some of the rows, any of them more than once, as often as it is asked for: what each row adds is worked out once. The
+ * Brier score is taken up to the same time whichever rows are asked for. Null where it is undefined.
+ */
+export function survivalFigure(answers: SurvivalAnswers, censoring: SurvivalCurve, metric: SurvivalMetric): (places: Int32Array) => number | null {
+  const { times, observed, median, logLikelihood } = answers;
+  if (metric === 'concordance') {
+    const some = <Values extends Float64Array | Uint8Array>(values: Values, places: Int32Array) => Float64Array.from(places, (place) => values[place]!);
+    return (places) => concordance(some(times, places), Uint8Array.from(some(observed, places)), some(median, places));
+  }
+  const parts = metric === 'integratedBrier' ? brierParts(answers, censoring) : metric === 'censoredLogLikelihood' ? logLikelihood : times.map((time, row) => Math.abs(median[row]! - time));
+  if (!parts) return () => null;
+  const counts = (row: number) => metric !== 'maeObserved' || observed[row] === 1;
+  return (places) => {
+    let [sum, rows] = [0, 0];
+    for (const place of places) {
+      if (!counts(place)) continue;
+      sum += parts[place]!;
+      rows += 1;
+    }
+    return rows === 0 ? null : sum / rows;
+  };
+}
+
+/** By row, what it adds to the integrated Brier score, of which that is the mean. */
+function brierParts(answers: SurvivalAnswers, censoring: SurvivalCurve): Float64Array | null {
+  const until = brierUntil(answers, censoring);
+  if (until === null) return null;
+  const parts = new Float64Array(answers.times.length);
+  for (let step = 1; step <= gridSteps; step++) {
+    const time = (until * step) / gridSteps;
+    const inSight = survivalAt(censoring, time);
+    const weight = (step === gridSteps ? 0.5 : 1) / gridSteps;
+    for (let row = 0; row < parts.length; row++) parts[row]! += weight * errorOf(answers, censoring, row, time, inSight);
+  }
+  return parts;
 }
 
 /** The curve of going out of sight. */

@@ -1,7 +1,8 @@
 import { parseTrainingSpec } from '@millrace/configuration';
+import { optimiseSurvival } from '../optimisation/optimise-survival.ts';
 import { createRandom } from '../random.ts';
 import type { Table } from '../table.ts';
-import { predictSurvival } from './fitted-survival.ts';
+import { type FittedSurvival, predictSurvival } from './fitted-survival.ts';
 import { trainSurvival, type SurvivalTrial } from './train-survival.ts';
 
 /**
@@ -64,6 +65,34 @@ describe('machines of which half were still running', () => {
     expect(trees!.censoredLogLikelihood!).toBeGreaterThan(linear!.censoredLogLikelihood!);
     expect(outcome.trials[outcome.best]!.family).toBe('boosted_trees');
     expect(outcome.trials[0]!.metrics.baseline).toEqual(curve);
+  });
+
+  test.each(['boosted_trees', 'accelerated_failure'] as const)('%s become smaller, measured on the same rows as the base', async (family) => {
+    const trial = of(outcome.trials, family);
+    const spec = specOf({ horizon: 60, models: [{ family: 'accelerated_failure' }, { family: 'boosted_trees', numIterations: 60, learningRate: 0.2 }] }, { selection: { metric: 'concordance' } });
+    // Stands for packaging, which this lib does not know.
+    const sizeOf = ({ answer }: FittedSurvival) => (answer.type !== 'location' ? 0 : answer.pipeline.estimator.family === 'linear' ? (answer.pipeline.estimator.storage ? 2 : 8) : (answer.pipeline.estimator as { trees: { values: Float64Array }[] }).trees.reduce((sum, { values }) => sum + values.length, 0));
+    const appraise = async (one: FittedSurvival) => ({ predTimeMsP50: 1, sizeBytes: sizeOf(one), sizeGzBytes: 1 });
+    const ask = (optimisation: object, base = trial.fitted) => optimiseSurvival({ base, table, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise });
+    const step = family === 'boosted_trees' ? { method: 'prune_trees', keep: 0.3 } : { method: 'quantise', to: 'float16' };
+    const found = await ask({ steps: [step] });
+    if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
+    expect(found.base).toMatchObject({ model: { spread: trial.fitted.spread }, metrics: { validation: null, test: trial.metrics.test } });
+    const brier = await optimiseSurvival({ base: trial.fitted, table, spec: specOf({ horizon: 60 }), optimisation: { base: 'ver_1', steps: [step] as never }, appraise });
+    // In percent of the base's, whichever way the integral is taken.
+    const scores = (one: { metrics: { test: { integratedBrier: number | null } } }) => one.metrics.test.integratedBrier!;
+    if (brier.type === 'optimised') expect(brier.candidates[0]!.interval!.loss).toBeCloseTo(100 * (scores(brier.candidates[0]!) / scores(brier.base) - 1), 6);
+    const [{ model, metrics, interval, bound, appraisal }] = found.candidates as [(typeof found.candidates)[0]];
+    expect(appraisal.sizeBytes).toBeLessThan(found.base.appraisal.sizeBytes * 0.4);
+    expect(model.answer).toMatchObject({ scale: (trial.fitted.answer as { scale: number }).scale });
+    expect(interval!.loss).toBeCloseTo(100 * (trial.metrics.test.concordance! - metrics.test.concordance!), 9);
+    expect(interval!.loss).toBeLessThan(3);
+    expect(bound).toMatchObject(family === 'boosted_trees' ? { by: 'score', atMost: interval!.upper } : { by: 'answers', differing: 0 });
+    const searched = await ask({ target: 'SIZE', maxLoss: 30 });
+    expect(searched).toMatchObject({ type: 'optimised', best: expect.any(Number), chosenOn: 'half of the test rows' });
+    const refused = family === 'boosted_trees' ? { method: 'quantise', to: 'float16' } : { method: 'merge_trees' };
+    expect(await ask({ steps: [refused] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method' }] });
+    if (family === 'accelerated_failure') expect(await ask({ steps: [step] }, model)).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });
   });
 
   test('distribution, scale and medians are those that the times were drawn with, although long times were cut off', async () => {

@@ -138,7 +138,8 @@ const known = ({ times, observed }: SurvivalData, rows: Int32Array) => ({
   times: Float64Array.from(rows, (row) => times[row]!), observed: Uint8Array.from(rows, (row) => observed[row]!),
 });
 
-async function locationAnswers(data: SurvivalData, rows: Int32Array, { pipeline, distribution: name, scale }: SurvivalFit, spec: TrainingSpec, pacer: Pacer): Promise<SurvivalAnswers | null> {
+/** What a model of a location says of rows whose end is known or not. Null when the pacer said stop. */
+export async function locationAnswers(data: SurvivalData, rows: Int32Array, { pipeline, distribution: name, scale }: Pick<SurvivalFit, 'pipeline' | 'distribution' | 'scale'>, spec: TrainingSpec, pacer: Pacer): Promise<SurvivalAnswers | null> {
   const scores = await scoreRows(pipeline, data.data.table, rows, pacer);
   if (!scores) return null;
   const locations = scores.predicted as Float64Array;

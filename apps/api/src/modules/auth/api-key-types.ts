@@ -8,7 +8,7 @@ import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 
 export const apiKeyScopeEnum = builder.enumType(databaseEnums.ApiKeyScope, {
   name: 'ApiKeyScope',
-  description: 'What a key may do: PREDICT calls endpoints, READ reads everything, TRAIN also uploads and trains, ADMIN does what an administrator does.',
+  description: 'What a key may do: PREDICT calls endpoints, FEEDBACK sends truths that rules of rollouts count, READ reads everything, TRAIN also uploads and trains, ADMIN does what an administrator does.',
 });
 
 const apiKeyStateEnum = builder.enumType('ApiKeyState', {

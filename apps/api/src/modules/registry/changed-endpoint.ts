@@ -2,7 +2,7 @@ import { type conflictError, type invalidInputError, nameOf, type notFoundError 
 import { builder } from '../../schema-builder.ts';
 
 type Refusal = typeof invalidInputError | typeof notFoundError | typeof conflictError;
-type Change = 'SetEndpointTraffic' | 'PromoteRollout' | 'RollBackEndpoint' | 'UpdateEndpointServing';
+type Change = 'SetEndpointTraffic' | 'PromoteRollout' | 'RollBackEndpoint' | 'UpdateEndpointServing' | 'SetEndpointWebhook';
 
 /** A success that is the endpoint as it is now, and the payload that holds it beside what may be refused. */
 export function changedEndpoint<Name extends Change>(name: Name, verb: string, refusals: Refusal[]) {

@@ -1,5 +1,6 @@
 import { databaseEnums } from '@millrace/database';
-import { type RollbackMetric, rollbackMetrics, type RollbackRule, type VersionTraffic } from '@millrace/registry';
+import { type BrokenRule, liveMetricsOf, type RollbackMetric, rollbackMetrics, type RollbackRule, rolloutDefaults, type VersionTraffic } from '@millrace/registry';
+import { actorLabel } from '../auth/actor-label.ts';
 import { builder } from '../../schema-builder.ts';
 
 const trafficVariantEnum = builder.enumType(databaseEnums.TrafficVariant, {
@@ -31,6 +32,26 @@ const rollbackRule = builder.objectRef<RollbackRule>('RollbackRule').implement({
     metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What is looked at.' }),
     op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it is compared.' }),
     threshold: t.exposeFloat('threshold', { description: 'With what: rates and shares from 0 to 1, latencies in milliseconds, errors in the target’s unit.' }),
+  }),
+});
+
+const brokenRule = builder.objectRef<BrokenRule>('BrokenRule').implement({
+  description: 'The rule that a rollout was rolled back by.',
+  fields: (t) => ({
+    metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What was looked at.' }),
+    op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it was compared.' }),
+    threshold: t.exposeFloat('threshold', { description: 'With what.' }),
+    value: t.exposeFloat('value', { description: 'What was measured.' }),
+    over: t.exposeInt('over', { description: 'How many requests that is over, or of a live score rows with a known truth.' }),
+  }),
+});
+
+const rolloutTerms = builder.objectRef<{ scoreMetrics: readonly RollbackMetric[] }>('RolloutTerms').implement({
+  description: 'What rollouts of an endpoint can be judged by, for whoever is to start one.',
+  fields: (t) => ({
+    scoreMetrics: t.field({ type: [rollbackMetricEnum], description: 'The live scores that models of this kind have, the foremost first; a rule on one asks for recordDays.', resolve: ({ scoreMetrics }) => scoreMetrics }),
+    usualRules: t.field({ type: [rollbackRule], description: 'What rolls it back unless rollbackOn says otherwise.', resolve: () => rolloutDefaults.rollbackOn }),
+    usualMinLabels: t.int({ description: 'How many rows must have a known truth unless minLabels says otherwise.', resolve: () => rolloutDefaults.minLabels }),
   }),
 });
 
@@ -84,6 +105,17 @@ builder.prismaNode('Rollout', {
       resolve: ({ rollbackOn }) => (Array.isArray(rollbackOn) ? (rollbackOn as unknown as RollbackRule[]) : []),
     }),
     reason: t.exposeString('reason', { nullable: true, description: 'Why it ended, where that needs a word.' }),
+    brokenRule: t.field({
+      type: brokenRule,
+      nullable: true,
+      description: 'The rule that it was rolled back by, and what was measured; null where it ended otherwise.',
+      resolve: (rollout) => rollout.brokenRule as unknown as BrokenRule | null,
+    }),
+    endedBy: t.string({
+      nullable: true,
+      description: 'Who ended it: Millrace itself, or the name of the person or alias of the key.',
+      resolve: ({ endedBy }, _args, context) => (endedBy === null ? null : actorLabel(endedBy, context)),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
   }),
@@ -120,6 +152,15 @@ builder.prismaObjectFields('Endpoint', (t) => ({
         ...lines.map((line) => ({ ...nothing, ...counted.find(({ versionId, variant }) => versionId === line.versionId && variant === line.variant), ...line, tenantId })),
         ...counted.filter((count) => !isListed(count)).map((count) => ({ ...count, percent: 0, mirrorPercent: 0, tenantId })),
       ];
+    },
+  }),
+  rolloutTerms: t.field({
+    type: rolloutTerms,
+    description: 'What its rollouts can be judged by.',
+    resolve: async ({ tenantId, modelId, aliasName: name }, _args, { db }) => {
+      const { task } = await db.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: modelId } }, select: { task: true } });
+      const alias = await db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name } }, select: { version: { select: { signature: true } } } });
+      return { scoreMetrics: liveMetricsOf(task, alias?.version.signature) };
     },
   }),
   rollouts: t.relation('rollouts', { description: `The latest ${shownRollouts} rollouts, newest first.`, query: { orderBy: { id: 'desc' }, take: shownRollouts } }),

@@ -18,11 +18,12 @@ export const webhookSecretType = builder.objectRef<Omit<WebhookSecret, 'tenantId
 });
 
 builder.prismaObject('WebhookDelivery', {
-  description: 'An event of a prediction on its way to its webhook. Of what the receiver answers only the status is known.',
+  description: 'An event of a prediction or of a rollout on its way to its webhook. Of what the receiver answers only the status is known.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'whd_…: the header webhook-id of every try.' }),
-    predictionId: t.exposeID('predictionId', { description: 'The prediction.' }),
-    event: t.exposeString('event', { description: 'start, output or completed.' }),
+    predictionId: t.exposeID('predictionId', { nullable: true, description: 'The prediction that it tells of.' }),
+    rolloutId: t.exposeID('rolloutId', { nullable: true, description: 'Or the rollout.' }),
+    event: t.exposeString('event', { description: 'start, output or completed; rollout.promoted, rollout.rolled_back or rollout.cancelled.' }),
     receiver: t.exposeString('receiver', { description: 'Scheme, host and port of the webhook.' }),
     status: t.expose('status', { type: deliveryStatusEnum, description: 'How it stands.' }),
     attempts: t.exposeInt('attempt', { description: 'Tries so far.' }),

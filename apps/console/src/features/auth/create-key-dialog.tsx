@@ -12,6 +12,7 @@ import { NewKey } from './new-key.tsx';
 
 const scopes: { scope: ApiKeyScope; hint: string }[] = [
   { scope: 'PREDICT', hint: 'Call endpoints.' },
+  { scope: 'FEEDBACK', hint: 'Send truths that rollouts are judged by; no calling.' },
   { scope: 'READ', hint: 'Read data sets, runs, models and usage.' },
   { scope: 'TRAIN', hint: 'Upload data and start runs; includes reading.' },
   { scope: 'ADMIN', hint: 'Everything, including publishing and keys.' },

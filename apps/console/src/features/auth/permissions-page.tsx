@@ -9,7 +9,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 type Row = PermissionTableQuery['permissionTable'][number];
 
 const roles: readonly Role[] = ['VIEWER', 'ENGINEER', 'ADMIN', 'OWNER', 'OPERATOR'];
-const scopes: readonly ApiKeyScope[] = ['PREDICT', 'READ', 'TRAIN', 'ADMIN'];
+const scopes: readonly ApiKeyScope[] = ['PREDICT', 'FEEDBACK', 'READ', 'TRAIN', 'ADMIN'];
 
 export function PermissionsPage() {
   const query = useQuery(PermissionTableDocument);

@@ -1,10 +1,13 @@
 import { useQuery } from '@apollo/client/react';
+import { useState } from 'react';
 import { Card } from '../../design/card.tsx';
-import { formatCount, formatNumber, words } from '../../design/format.ts';
-import { Empty } from '../../design/notice.tsx';
+import { Filters } from '../../design/filters.tsx';
+import { formatCount, formatMoment, formatNumber, words } from '../../design/format.ts';
+import { Empty, Notice } from '../../design/notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { EndpointLiveScoresDocument, type EndpointLiveScoresQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
+import { FeedbackSenders } from './feedback-senders.tsx';
 import { ScoreChart } from './score-chart.tsx';
 
 type Endpoint = NonNullable<EndpointLiveScoresQuery['endpoint']>;
@@ -15,16 +18,38 @@ const lookEveryMs = 15_000;
 
 /** How each version's answers of the last 30 days compared with the truth that feedback has told. */
 export function LiveScoresCard({ name }: { name: string }) {
-  const query = useQuery(EndpointLiveScoresDocument, { variables: { name }, pollInterval: lookEveryMs });
-  return <Loaded what="the live scores" query={query}>{({ endpoint }) => endpoint && <LiveScores endpoint={endpoint} />}</Loaded>;
+  const [trust, setTrust] = useState(0);
+  const query = useQuery(EndpointLiveScoresDocument, { variables: { name, trustedOnly: trust === 1 }, pollInterval: lookEveryMs });
+  const filters = <Filters label="Whose truths are counted" choices={[{ label: 'All truths' }, { label: 'Trusted only' }]} chosen={trust} onChosen={setTrust} />;
+  return (
+    <Card title="Live scores" description="How the answers of the last 30 days compared with the truth that was sent to /v1/feedback." actions={filters}>
+      <Loaded what="the live scores" query={query}>
+        {({ endpoint }) =>
+          endpoint && (
+            <div className="space-y-5">
+              {endpoint.recordingStoppedAt !== null && (
+                <Notice tone="warn" title={`Answers have not been kept since ${formatMoment(endpoint.recordingStoppedAt)}`}>
+                  The tenant’s storage is full. Predictions go on; delete what you need no more, or ask your operator for more.
+                </Notice>
+              )}
+              <LiveScores endpoint={endpoint} isTrustedOnly={trust === 1} />
+              {endpoint.feedbackSenders.length > 0 && <FeedbackSenders senders={endpoint.feedbackSenders} />}
+            </div>
+          )
+        }
+      </Loaded>
+    </Card>
+  );
 }
 
-function LiveScores({ endpoint: { serving, liveScores } }: { endpoint: Endpoint }) {
+function LiveScores({ endpoint: { serving, liveScores }, isTrustedOnly }: { endpoint: Endpoint; isTrustedOnly: boolean }) {
   const foremost = liveScores[0]?.metrics[0]?.name ?? '';
   return (
-    <Card title="Live scores" description="How the answers of the last 30 days compared with the truth that was sent to /v1/feedback.">
+    <>
       {liveScores.length === 0 ? (
-        serving.recordDays == null ? (
+        isTrustedOnly ? (
+          <Empty title="No trusted truth is known yet">Rollouts count what is sent with a key that has the scope FEEDBACK, or by an engineer or an administrator.</Empty>
+        ) : serving.recordDays == null ? (
           <Empty title="No predictions are recorded">Say below for how many days answers are kept; feedback on them is scored here, version by version.</Empty>
         ) : (
           <Empty title="No truth is known yet">Send it with the id of a prediction to /v1/feedback, when it is known.</Empty>
@@ -35,7 +60,7 @@ function LiveScores({ endpoint: { serving, liveScores } }: { endpoint: Endpoint 
             label={`${words(foremost)} of each version over time`}
             lines={liveScores.map(({ version, curve, metrics }) => ({
               label: `Version ${version.number}, ${words(foremost).toLowerCase()}`,
-              points: curve.flatMap(({ from, labelledRows, value }) => (value == null ? [] : [{ from, labelledRows, value }])),
+              points: curve.flatMap(({ from, to, labelledRows, value }) => (value == null ? [] : [{ from, to, labelledRows, value }])),
               atTraining: metrics[0]?.atTraining ?? null,
             }))}
           />
@@ -46,6 +71,7 @@ function LiveScores({ endpoint: { serving, liveScores } }: { endpoint: Endpoint 
             columns={[
               { header: 'Version', cell: ({ version }) => version.number },
               { header: 'Known rows', align: 'right', hint: 'Rows whose truth is known', cell: ({ labelledRows }) => formatCount(labelledRows) },
+              { header: 'Trusted', align: 'right', hint: 'Those of them whose truth rollouts count', cell: ({ trustedRows }) => formatCount(trustedRows) },
               ...(liveScores[0]?.metrics ?? []).map(({ name }, index) => ({
                 header: words(name),
                 align: 'right' as const,
@@ -57,7 +83,7 @@ function LiveScores({ endpoint: { serving, liveScores } }: { endpoint: Endpoint 
           />
         </div>
       )}
-    </Card>
+    </>
   );
 }
 

@@ -2,7 +2,8 @@ import { formatMoment, formatNumber } from '../../design/format.ts';
 
 export interface ScoreLine {
   label: string;
-  points: readonly { from: string; labelledRows: number; value: number }[];
+  /** each over the time from its beginning to its end */
+  points: readonly { from: string; to: string; labelledRows: number; value: number }[];
   /** drawn as a dashed level */
   atTraining: number | null;
 }
@@ -16,17 +17,17 @@ const [width, height] = [960, 240];
 const margin = { left: 64, right: 12, top: 10, bottom: 26 };
 const colours = ['#0e6a72', '#b7791f', '#4a5660', '#8c3f4d', '#5b6ab0'];
 
-/** A score of each version over time, beside what it had at training. Larger points are over more rows. */
+/** A score of each version over time, beside what it had at training. A point stands in the middle of the time that it is about; larger ones are over more rows. */
 export function ScoreChart({ label, lines }: ScoreChartProps) {
   const points = lines.flatMap((line) => line.points);
-  const times = points.map(({ from }) => Date.parse(from));
   const values = [...points.map(({ value }) => value), ...lines.flatMap(({ atTraining }) => (atTraining === null ? [] : [atTraining]))];
   if (!points.length) return null;
-  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const [first, last] = [Math.min(...points.map(({ from }) => Date.parse(from))), Math.max(...points.map(({ to }) => Date.parse(to)))];
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const pad = (high - low || Math.abs(high) || 1) * 0.08;
   const mostRows = Math.max(...points.map(({ labelledRows }) => labelledRows));
   const x = (time: number) => (last === first ? width / 2 : margin.left + 8 + ((time - first) * (width - margin.left - margin.right - 16)) / (last - first));
+  const middle = ({ from, to }: { from: string; to: string }) => x((Date.parse(from) + Date.parse(to)) / 2);
   const y = (value: number) => height - margin.bottom - ((value - low + pad) * (height - margin.top - margin.bottom)) / (high - low + 2 * pad);
   const levels = [0, 0.5, 1].map((share) => low + share * (high - low));
   return (
@@ -64,10 +65,10 @@ export function ScoreChart({ label, lines }: ScoreChartProps) {
           return (
             <g key={line.label}>
               {line.atTraining !== null && <line x1={margin.left} x2={width - margin.right} y1={y(line.atTraining)} y2={y(line.atTraining)} stroke={colour} strokeWidth="1.4" strokeDasharray="6 4" />}
-              <polyline points={line.points.map(({ from, value }) => `${x(Date.parse(from)).toFixed(1)},${y(value).toFixed(1)}`).join(' ')} fill="none" stroke={colour} strokeWidth="2" />
-              {line.points.map(({ from, labelledRows, value }) => (
-                <circle key={from} cx={x(Date.parse(from))} cy={y(value)} r={2.5 + 4 * Math.sqrt(labelledRows / mostRows)} fill={colour}>
-                  <title>{`${line.label}, from ${formatMoment(from)}: ${formatNumber(value)} over ${labelledRows} rows`}</title>
+              <polyline points={line.points.map((point) => `${middle(point).toFixed(1)},${y(point.value).toFixed(1)}`).join(' ')} fill="none" stroke={colour} strokeWidth="2" />
+              {line.points.map((point) => (
+                <circle key={point.from} cx={middle(point)} cy={y(point.value)} r={2.5 + 4 * Math.sqrt(point.labelledRows / mostRows)} fill={colour}>
+                  <title>{`${line.label}, ${formatMoment(point.from)} – ${formatMoment(point.to)}: ${formatNumber(point.value)} over ${point.labelledRows} rows`}</title>
                 </circle>
               ))}
             </g>

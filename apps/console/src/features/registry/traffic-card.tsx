@@ -1,16 +1,17 @@
 import { useQuery } from '@apollo/client/react';
-import { useState } from 'react';
 import { useCan } from '../../app/session-context.tsx';
 import { Badge } from '../../design/badge.tsx';
 import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { SelectField, TextField } from '../../design/field.tsx';
 import { formatCount, formatMoment, formatNumber, formatShare } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { Table } from '../../design/table.tsx';
-import { EndpointTrafficDocument, PromoteRolloutDocument, RollBackEndpointDocument, StartRolloutDocument, type EndpointTrafficQuery } from '../../gql/graphql.ts';
+import { EndpointTrafficDocument, PromoteRolloutDocument, RollBackEndpointDocument, type EndpointTrafficQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { RolloutWebhook } from './rollout-webhook.tsx';
+import { ruleInWords } from './rule-in-words.ts';
+import { StartRolloutForm } from './start-rollout-form.tsx';
 
 type Endpoint = NonNullable<EndpointTrafficQuery['endpoint']>;
 type Share = Endpoint['traffic'][number];
@@ -81,7 +82,8 @@ function Traffic({ name, endpoint }: { name: string; endpoint: Endpoint }) {
             { header: 'p95 (ms)', align: 'right', cell: ({ latencyP95Ms }) => formatNumber(latencyP95Ms) },
           ]}
         />
-        {mayChange && !running && <StartRollout name={name} endpoint={endpoint} />}
+        {mayChange && !running && <StartRolloutForm name={name} endpoint={endpoint} refetchQueries={refetchQueries} />}
+        <RolloutWebhook name={name} receiver={endpoint.webhookReceiver} mayChange={mayChange} />
         {endpoint.rollouts.length > 0 && <Rollouts rollouts={endpoint.rollouts} />}
       </div>
     </Card>
@@ -99,37 +101,9 @@ function Steps({ rollout }: { rollout: Rollout }) {
         </span>
       ))}
       <span className="text-steel-500">
-        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}
+        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}{rollout.rollbackOn.length > 0 && `; rolled back on ${rollout.rollbackOn.map(ruleInWords).join(', ')}`}
       </span>
     </div>
-  );
-}
-
-function StartRollout({ name, endpoint }: { name: string; endpoint: Endpoint }) {
-  const start = useVerb(StartRolloutDocument, { refetchQueries });
-  const stable = endpoint.traffic.find(({ variant }) => variant === 'STABLE');
-  const choices = endpoint.model.versions.edges.flatMap(({ node }) => (node.status === 'READY' && node.id !== stable?.version.id ? [node] : []));
-  const [version, setVersion] = useState('');
-  const [seconds, setSeconds] = useState('300');
-  const chosen = version || String(choices[0]?.number ?? '');
-  if (!stable || !choices.length) return null;
-  return (
-    <form
-      className="flex flex-wrap items-end gap-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void start.run({ input: { endpointName: name, versionNumber: Number(chosen), bakeSeconds: Number(seconds) } });
-      }}
-    >
-      <SelectField label="Roll out" value={chosen} onValue={setVersion} choices={choices.map(({ number }) => ({ value: String(number), label: `Version ${number}` }))} />
-      <TextField label="Seconds a step" value={seconds} onValue={setSeconds} inputMode="numeric" problem={start.refusal?.problems.find(({ field }) => field === 'bakeSeconds')} />
-      <Button kind="primary" type="submit" isPending={start.isPending}>
-        Start at 5 %
-      </Button>
-      <div className="basis-full">
-        <RefusalNotice refusal={start.refusal} />
-      </div>
-    </form>
   );
 }
 
@@ -144,6 +118,7 @@ function Rollouts({ rollouts }: { rollouts: readonly Rollout[] }) {
         { header: 'State', cell: ({ status }) => <Badge tone={statusTones[status]}>{status.toLowerCase().replace('_', ' ')}</Badge> },
         { header: 'Reached', align: 'right', cell: ({ steps, step }) => `${steps[step] ?? 0} %` },
         { header: 'Why', cell: ({ reason }) => reason ?? '–' },
+        { header: 'Ended by', isExtra: true, cell: ({ endedBy }) => endedBy ?? '–' },
         { header: 'Started', isExtra: true, cell: ({ createdAt }) => formatMoment(createdAt) },
         { header: 'Ended', isExtra: true, cell: ({ endedAt }) => formatMoment(endedAt) },
       ]}

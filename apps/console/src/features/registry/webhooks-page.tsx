@@ -27,7 +27,7 @@ import { RotateWebhookSecretDialog } from './rotate-webhook-secret-dialog.tsx';
 /** What programs are told of their predictions: with what it is signed, what is on its way, and who does not answer. */
 export function WebhooksPage() {
   return (
-    <Page title="Webhooks" lead="Whoever asks for a prediction made later may name an address that is told of it. What is sent is signed, and sent again until it is received.">
+    <Page title="Webhooks" lead="Whoever asks for a prediction made later may name an address that is told of it, and so may an endpoint one that is told how its rollouts end. What is sent is signed, and sent again until it is received.">
       <FailingReceivers />
       <SecretsCard />
       <DeliveriesCard />
@@ -116,7 +116,7 @@ function DeliveriesCard() {
   return (
     <Card
       title="Deliveries"
-      description="Each event on its way to its receiver, newest first. They go with their predictions."
+      description="Each event on its way to its receiver, newest first. They go with what they tell of."
       actions={<Filters label="Filter deliveries by state" choices={filters} chosen={filter} onChosen={setFilter} />}
       isFlush
     >
@@ -138,7 +138,7 @@ function DeliveriesCard() {
                   { header: 'Receiver', cell: ({ receiver }) => receiver },
                   { header: 'State', className: 'max-w-80', cell: (delivery) => <DeliveryState delivery={delivery} /> },
                   { header: 'Happened', cell: ({ createdAt }) => formatMoment(createdAt) },
-                  { header: 'Prediction', isExtra: true, cell: ({ predictionId }) => <code className="font-mono text-xs">{predictionId}</code> },
+                  { header: 'About', isExtra: true, cell: ({ predictionId, rolloutId }) => <code className="font-mono text-xs">{predictionId ?? rolloutId}</code> },
                   {
                     header: <span className="sr-only">Actions</span>,
                     align: 'right',
