@@ -49,5 +49,7 @@ describe('a statement without its tenant', () => {
 
 it('two statements are one but for how many values their lists hold, and for white space', () => {
   expect(shapeOf('SELECT id FROM runs\n  WHERE id IN ($1,$2, $3)')).toBe(shapeOf('SELECT id FROM runs WHERE id IN ($1)'));
+  const rowsOf = (places: number[]): string => `SELECT id FROM runs WHERE (${places.map((at) => `("tenant_id" = $${at} AND "id" = $${at + 1})`).join(' OR ')}) LIMIT $9`;
+  expect(shapeOf(rowsOf([1, 3, 5]))).toBe(shapeOf(rowsOf([1, 3])));
   expect(shapeOf('SELECT id FROM runs WHERE id = $1')).not.toBe(shapeOf('SELECT id FROM runs WHERE name = $1'));
 });

@@ -33,9 +33,10 @@ export function tapSql({ role, see, failed }: SqlTapOptions): () => void {
   };
 }
 
-/** Statements that differ only in how many values a list holds are one. */
+/** Statements that differ only in how many values a list holds, or how many rows are looked for at once, are one. */
 export function shapeOf(sql: string): string {
-  return sql.replace(/\$\d+/g, '$').replace(/\bIN \(\$\)|\(\$(?:, ?\$)+\)/g, (list) => list.replace(/\(.+/, '($…)')).replace(/\s+/g, ' ').trim();
+  const lists = sql.replace(/\$\d+/g, '$').replace(/\bIN \(\$\)|\(\$(?:, ?\$)+\)/g, (list) => list.replace(/\(.+/, '($…)'));
+  return lists.replace(/\s+/g, ' ').replace(/(\([^()]*\))(?: OR \1)+/g, '$1 OR …').trim();
 }
 
 /** Whether a statement looks for rows without saying whose: then row-level security alone keeps tenants apart. */
