@@ -60,27 +60,9 @@ interface VersionMade<Name extends string> {
   versionId: string;
 }
 
-const createDatasetSuccess = builder.objectRef<VersionMade<'CreateDatasetSuccess'>>('CreateDatasetSuccess').implement({
-  description: 'The data set was made, with its first version.',
-  fields: (t) => ({
-    dataset: t.prismaField({
-      type: 'Dataset',
-      description: 'The data set.',
-      resolve: (query, { datasetId: id }, _args, { db, tenantId }) =>
-        db.dataset.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-    version: t.prismaField({
-      type: 'DatasetVersion',
-      description: 'Its first version.',
-      resolve: (query, { versionId: id }, _args, { db, tenantId }) =>
-        db.datasetVersion.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
-    }),
-  }),
-});
-
 const createDatasetPayload = builder.unionType('CreateDatasetPayload', {
   description: 'Outcomes of createDataset.',
-  types: [createDatasetSuccess, invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
+  types: [versionSuccess('CreateDatasetSuccess', 'The data set was made, with its first version.', 'Its first version.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
   resolveType: nameOf,
 });
 
@@ -107,7 +89,7 @@ const addDatasetVersionInput = builder.inputType('AddDatasetVersionInput', {
   }),
 });
 
-function versionSuccess<Name extends string>(name: Name, description: string) {
+function versionSuccess<Name extends string>(name: Name, description: string, ofVersion = 'The new version.') {
   return builder.objectRef<VersionMade<Name>>(name).implement({
     description,
     fields: (t) => ({
@@ -119,7 +101,7 @@ function versionSuccess<Name extends string>(name: Name, description: string) {
       }),
       version: t.prismaField({
         type: 'DatasetVersion',
-        description: 'The new version.',
+        description: ofVersion,
         resolve: (query, { versionId: id }, _args, { db, tenantId }) =>
           db.datasetVersion.findUniqueOrThrow({ ...query, where: { tenantId_id: { tenantId, id } } }),
       }),

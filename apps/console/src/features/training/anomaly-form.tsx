@@ -1,20 +1,21 @@
 import { useQuery } from '@apollo/client/react';
-import { useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { CheckField, SelectField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { SubmitRunDocument, TargetReportDocument, type TargetType } from '../../gql/graphql.ts';
+import { TargetReportDocument, type TargetType } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
 import { canBeTarget, featuresOf, proposeChoices, type TrainingColumn } from './column-choice.ts';
 import { ColumnsTable } from './columns-table.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
+import { familyNameOf } from './family-choice.tsx';
 import { LeakNotice } from './leak-notice.tsx';
+import { ModelNameField } from './model-name-field.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
 import { draftOf, pathsOf, valueOf, type Draft, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 interface AnomalyFormProps {
   datasetId: string;
@@ -46,11 +47,9 @@ export function anomalyParts(schema: FieldSchema): Record<'anomaly' | 'trainer' 
 
 /** Starts a run that tells unusual rows from usual ones. */
 export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns, schema, onText }: AnomalyFormProps) {
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal } = useRunStart();
   const parts = anomalyParts(schema);
   const families = schema.properties?.['anomaly']?.properties?.['models']?.items?.oneOf ?? [];
-  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
 
   const [modelName, setModelName] = useState(datasetName);
   const [label, setLabel] = useState('');
@@ -58,12 +57,11 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
   const [choices, setChoices] = useState(() => proposeChoices(columns));
   const [acknowledged, setAcknowledged] = useState<string[]>([]);
   const [settings, setSettings] = useState<Record<string, Draft>>(() => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, draftOf(part)])));
-  const [models, setModels] = useState<Record<string, DraftObject>>(() => Object.fromEntries(families.map((family) => [nameOf(family), draftOf(family) as DraftObject])));
-  const [chosen, setChosen] = useState<readonly string[]>(() => families.map(nameOf));
+  const [models, setModels] = useState<Record<string, DraftObject>>(() => Object.fromEntries(families.map((family) => [familyNameOf(family), draftOf(family) as DraftObject])));
+  const [chosen, setChosen] = useState<readonly string[]>(() => families.map(familyNameOf));
   const [terms, setTerms] = useState(usualTerms);
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
-  const { refusal } = submitRun;
   const features = featuresOf(columns, choices, label);
   const names = features.map(({ name }) => name);
   const labelColumn = columns.find(({ name }) => name === label);
@@ -71,13 +69,13 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
   const classes = labelColumn?.topValues.map(({ value }) => value) ?? [];
   const report = useQuery(TargetReportDocument, { variables: { id: datasetId, target: label, type: labelType.toUpperCase() as TargetType }, skip: !labelColumn });
   const leaks = report.data?.dataset?.latestVersion?.targetReport.leaks ?? [];
-  const used = families.filter((family) => chosen.includes(nameOf(family)));
+  const used = families.filter((family) => chosen.includes(familyNameOf(family)));
 
   const shownPaths = new Set([
     'modelName', ...termPaths, ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...Object.entries(parts).flatMap(([name, part]) => pathsOf(part, settings[name], name)),
-    ...used.flatMap((family, index) => pathsOf(family, models[nameOf(family)], `anomaly.models[${index}]`)),
+    ...used.flatMap((family, index) => pathsOf(family, models[familyNameOf(family)], `anomaly.models[${index}]`)),
   ]);
 
   const valueIn = (name: keyof typeof parts) => valueOf(parts[name], settings[name]) as object;
@@ -87,17 +85,13 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
     split: valueIn('split'),
     trainer: valueIn('trainer'),
     selection: valueIn('selection'),
-    anomaly: { ...valueIn('anomaly'), models: used.map((family) => valueOf(family, models[nameOf(family)])) },
+    anomaly: { ...valueIn('anomaly'), models: used.map((family) => valueOf(family, models[familyNameOf(family)])) },
   };
 
   async function submit(event: FormEvent) {
     event.preventDefault();
     setSentFeatures(names);
-    const submitted = await submitRun.run({
-      input: { datasetVersionId, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms) },
-    });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId, modelName, spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms) });
   }
 
   const fieldsOf = (name: keyof typeof parts) => (
@@ -131,7 +125,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
             />
           )}
           {fieldsOf('anomaly')}
-          <TextField label="Model name" required value={modelName} onValue={setModelName} hint="A success becomes the next version of this model." problem={problemOf(refusal, 'modelName')} />
+          <ModelNameField value={modelName} refusal={refusal} onValue={setModelName} />
         </div>
       </Card>
       <Card title="What to look at" description={`${features.length} of ${columns.length - (labelColumn ? 1 : 0)} columns chosen`} isFlush>
@@ -150,7 +144,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
       <Card title="Models to compare" description="Each learns from the same rows. A baseline that finds every row alike is added to compare with.">
         <ul className="grid gap-4 xl:grid-cols-3">
           {families.map((family) => {
-            const name = nameOf(family);
+            const name = familyNameOf(family);
             const place = used.indexOf(family);
             const path = `anomaly.models[${place}]`;
             return (
@@ -199,9 +193,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
       </Card>
       <ConfigurationYaml spec={spec} onEdit={onText} />
       <div className="flex justify-end">
-        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} />
       </div>
     </form>
   );

@@ -1,14 +1,15 @@
 import { useLazyQuery } from '@apollo/client/react';
-import { useNavigate } from '@tanstack/react-router';
 import { useId, useState, type DragEvent, type FormEvent } from 'react';
 import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { TextField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { ReadConfigurationDocument, SubmitRunDocument } from '../../gql/graphql.ts';
+import { ReadConfigurationDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
+import { ModelNameField } from './model-name-field.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 interface ConfigurationTextFormProps {
   datasetName: string;
@@ -24,20 +25,19 @@ const largestFile = 256 * 1024;
 
 /** Starts a run from a configuration that was written or kept as YAML or JSON: pasted, dropped or typed. */
 export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onText, onLeave }: ConfigurationTextFormProps) {
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal: refused, reset } = useRunStart();
   const [check, checked] = useLazyQuery(ReadConfigurationDocument, { fetchPolicy: 'network-only' });
   const [modelName, setModelName] = useState(datasetName);
   const [acknowledged, setAcknowledged] = useState('');
   const [terms, setTerms] = useState(usualTerms);
   const [found, setFound] = useState<Refusal | 'right' | null>(null);
-  const refusal = submitRun.refusal ?? (found === 'right' ? null : found);
-  const leaking = submitRun.refusal?.code === 'leak_unacknowledged' || acknowledged !== '';
+  const refusal = refused ?? (found === 'right' ? null : found);
+  const leaking = refused?.code === 'leak_unacknowledged' || acknowledged !== '';
   const shown = ['modelName', ...termPaths];
 
   function edit(next: string) {
     setFound(null);
-    submitRun.reset();
+    reset();
     onText(next);
   }
 
@@ -48,7 +48,7 @@ export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onT
   }
 
   async function checkText() {
-    submitRun.reset();
+    reset();
     const { data } = await check({ variables: { spec: text } });
     if (!data) return;
     const { problems } = data.trainingConfiguration;
@@ -60,9 +60,7 @@ export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onT
     event.preventDefault();
     setFound(null);
     const acknowledgedLeaks = acknowledged.split(',').map((name) => name.trim()).filter(Boolean);
-    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec: text, acknowledgedLeaks, ...termsInput(terms) } });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId, modelName, spec: text, acknowledgedLeaks, ...termsInput(terms) });
   }
 
   return (
@@ -81,15 +79,7 @@ export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onT
       </Card>
       <Card title="How it runs">
         <div className="space-y-4">
-          <TextField
-            label="Model name"
-            required
-            className="max-w-md"
-            value={modelName}
-            onValue={setModelName}
-            hint="A success becomes the next version of this model."
-            problem={problemOf(refusal, 'modelName')}
-          />
+          <ModelNameField className="max-w-md" value={modelName} refusal={refusal} onValue={setModelName} />
           {leaking && (
             <TextField
               label="Leaks to accept"
@@ -104,9 +94,7 @@ export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onT
         </div>
       </Card>
       <div className="flex justify-end">
-        <Button type="submit" kind="primary" isPending={submitRun.isPending} disabled={text.trim() === ''}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} disabled={text.trim() === ''} />
       </div>
     </form>
   );

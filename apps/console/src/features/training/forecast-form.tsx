@@ -1,16 +1,16 @@
-import { useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { SelectField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { SubmitRunDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
 import type { TrainingColumn } from './column-choice.ts';
+import { FamilyChoice, familyNameOf } from './family-choice.tsx';
 import { coveredFeatures, KnownColumns, knowableColumns } from './known-columns.tsx';
+import { ModelNameField } from './model-name-field.tsx';
 import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 interface ForecastFormProps {
   datasetName: string;
@@ -27,14 +27,12 @@ export function canForecast(columns: readonly Pick<TrainingColumn, 'type'>[]): b
 
 /** Starts a run that forecasts a quantity over time. */
 export function ForecastForm({ datasetName, datasetVersionId, columns, schema }: ForecastFormProps) {
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal } = useRunStart();
   const namesOf = (...types: TrainingColumn['type'][]) => columns.filter(({ type }) => types.includes(type)).map(({ name }) => name);
   const forecast = schema.properties?.['forecast'] ?? {};
   const { timeColumn: _time, seriesColumn: _series, models, ...others } = forecast.properties ?? {};
   const settingsSchema: FieldSchema = { ...forecast, properties: others };
   const families = models?.items?.oneOf ?? [];
-  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
 
   const [modelName, setModelName] = useState(datasetName);
   const [target, setTarget] = useState(() => namesOf('NUMBER').at(-1) ?? '');
@@ -47,7 +45,6 @@ export function ForecastForm({ datasetName, datasetVersionId, columns, schema }:
   const knowable = knowableColumns(columns, [target, timeColumn, seriesColumn]);
   const inputFeatures = coveredFeatures(knowable, known);
 
-  const { refusal } = submitRun;
   const shownPaths = new Set(['modelName', 'inputFeatures', 'outputFeatures[0].name', 'forecast.timeColumn', 'forecast.seriesColumn', ...pathsOf(settingsSchema, settings, 'forecast')]);
   const choicesOf = (names: string[]) => names.map((name) => ({ value: name, label: name }));
 
@@ -60,12 +57,10 @@ export function ForecastForm({ datasetName, datasetVersionId, columns, schema }:
         ...(valueOf(settingsSchema, settings) as object),
         timeColumn,
         ...(seriesColumn === '' ? {} : { seriesColumn }),
-        models: families.map(nameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
+        models: families.map(familyNameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
       },
     };
-    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec } });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId, modelName, spec });
   }
 
   return (
@@ -91,34 +86,15 @@ export function ForecastForm({ datasetName, datasetVersionId, columns, schema }:
             onValue={setSeriesColumn}
           />
           <SchemaFields schema={settingsSchema} draft={settings} path="forecast" problemAt={(path) => problemOf(refusal, path)} onDraft={setSettings} />
-          <TextField
-            label="Model name"
-            required
-            value={modelName}
-            onValue={setModelName}
-            hint="A success becomes the next version of this model."
-            problem={problemOf(refusal, 'modelName')}
-          />
+          <ModelNameField value={modelName} refusal={refusal} onValue={setModelName} />
         </div>
       </Card>
       <KnownColumns columns={knowable} chosen={known} problem={problemOf(refusal, 'inputFeatures')} onChosen={setKnown} />
       <Card title="Models to compare" description="Judged by forecasts of the past. The naive and the seasonal naive forecast are always among them.">
-        <div className="grid gap-4 sm:grid-cols-2">
-          {families.map((family) => (
-            <CheckField
-              key={nameOf(family)}
-              label={family.title ?? nameOf(family)}
-              hint={family.description}
-              isChecked={chosen.includes(nameOf(family))}
-              onChecked={(isOn) => setChosen(isOn ? [...chosen, nameOf(family)] : chosen.filter((name) => name !== nameOf(family)))}
-            />
-          ))}
-        </div>
+        <FamilyChoice families={families} chosen={chosen} onChosen={setChosen} />
       </Card>
       <div className="flex justify-end">
-        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} />
       </div>
     </form>
   );

@@ -3,29 +3,31 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
 import { Button, buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { SelectField, TextField } from '../../design/field.tsx';
+import { SelectField } from '../../design/field.tsx';
 import { formatCount } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { NewRunDocument, SubmitRunDocument, TargetReportDocument, TrainingColumnsDocument, type TargetType, type TrainingColumnsQuery } from '../../gql/graphql.ts';
+import { NewRunDocument, TargetReportDocument, TrainingColumnsDocument, type TargetType, type TrainingColumnsQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf, type Problem, type Refusal } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
 import { AnomalyForm } from './anomaly-form.tsx';
 import { canBeTarget, familiesFor, featuresOf, proposeChoices, proposeTarget, proposeTargetType, typesFor, type FeatureType, type TrainingColumn } from './column-choice.ts';
+import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
 import { CompressionFields, compressionDraft, compressionInput, compressionPaths } from './compression-fields.tsx';
 import { ConfigurationTextForm } from './configuration-text-form.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { canForecast, ForecastForm } from './forecast-form.tsx';
+import { LeakNotice } from './leak-notice.tsx';
+import { ModelNameField } from './model-name-field.tsx';
 import { headColumnOf, personalisationDraft, PersonalisationFields, personalisationInput, personalisationPaths } from './personalisation-fields.tsx';
 import { canRecommend, RecommendationForm } from './recommendation-form.tsx';
-import { canSurvive, SurvivalForm } from './survival-form.tsx';
-import { ColumnsTable, featureTypeNames } from './columns-table.tsx';
-import { LeakNotice } from './leak-notice.tsx';
 import { RunTermsFields, termPaths, termsInput, usualTerms } from './run-terms.tsx';
 import { childOf, draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { canSurvive, SurvivalForm } from './survival-form.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 const back = (
   <Link to="/runs" className="hover:underline">
@@ -159,8 +161,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   const { columns } = version;
   const families = familiesFor(schema.properties?.['models']?.items?.oneOf ?? [], columns);
   const hasPictures = columns.some(({ type }) => type === 'IMAGE');
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal } = useRunStart();
   const [modelName, setModelName] = useState(dataset.name);
   const [target, setTarget] = useState(() => proposeTarget(columns));
   const [targetType, setTargetType] = useState<FeatureType | null>(null);
@@ -181,7 +182,6 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   // Problems name features by their place in what was sent, not in what has been chosen since.
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
-  const { refusal } = submitRun;
   const targetColumn = columns.find((column) => column.name === target);
   const typeOfTarget = targetType ?? proposeTargetType(targetColumn);
   const features = featuresOf(columns, choices, target).filter(({ name }) => name !== headColumnOf(personalisation));
@@ -218,13 +218,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
   async function submit(event: FormEvent) {
     event.preventDefault();
     setSentFeatures(features.map((feature) => feature.name));
-    const submitted = await submitRun.run({
-      input: {
-        datasetVersionId: version.id, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms),
-      },
-    });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId: version.id, modelName, spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)), ...termsInput(terms) });
   }
 
   function fieldsOf(part: (typeof parts)[number]) {
@@ -275,14 +269,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
               onValue={setPositiveClass}
             />
           )}
-          <TextField
-            label="Model name"
-            required
-            value={modelName}
-            onValue={setModelName}
-            hint="A success becomes the next version of this model."
-            problem={problemOf(refusal, 'modelName')}
-          />
+          <ModelNameField value={modelName} refusal={refusal} onValue={setModelName} />
         </div>
       </Card>
       <Card title="What to learn from" description={`${features.length} of ${columns.length - 1} columns chosen`} isFlush>
@@ -382,9 +369,7 @@ function ConfigurationForm({ dataset, version, schema, onText }: ConfigurationFo
         <p className="text-[13px] text-steel-500">
           {isSearch ? 'Automatic search' : `${models.length} ${models.length === 1 ? 'model' : 'models'}`} on {formatCount(version.rowCount)} rows of {dataset.name}, version {version.number}
         </p>
-        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} />
       </div>
     </form>
   );

@@ -1,15 +1,15 @@
-import { useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { CheckField, SelectField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { SubmitRunDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
 import type { TrainingColumn } from './column-choice.ts';
+import { familyNameOf } from './family-choice.tsx';
+import { ModelNameField } from './model-name-field.tsx';
 import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 interface RecommendationFormProps {
   datasetName: string;
@@ -32,14 +32,12 @@ const ofFeatures = 'two_tower';
 
 /** Starts a run that learns which items go with which users. */
 export function RecommendationForm({ datasetName, datasetVersionId, columns, schema }: RecommendationFormProps) {
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal } = useRunStart();
   const namesOf = (...types: TrainingColumn['type'][]) => columns.filter(({ type }) => types.includes(type)).map(({ name }) => name);
   const block = schema.properties?.['recommendation'] ?? {};
   const { feedback: _feedback, topN, excludeSeen, models } = block.properties ?? {};
   const settingsSchema: FieldSchema = { ...block, properties: { ...(topN ? { topN } : {}), ...(excludeSeen ? { excludeSeen } : {}) } };
   const families = models?.items?.oneOf ?? [];
-  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
 
   const names = namesOf('CATEGORY', 'TEXT', 'BINARY', 'NUMBER');
   const [modelName, setModelName] = useState(datasetName);
@@ -50,25 +48,24 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
   const [feedback, setFeedback] = useState('implicit');
   const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
   const [left, setLeft] = useState<readonly string[]>([]);
-  const [drafts, setDrafts] = useState(() => Object.fromEntries(families.map((family) => [nameOf(family), draftOf(family) as DraftObject])));
+  const [drafts, setDrafts] = useState(() => Object.fromEntries(families.map((family) => [familyNameOf(family), draftOf(family) as DraftObject])));
   const [described, setDescribed] = useState<Record<string, Describes>>({});
 
   const others = columns.filter(({ name, type }) => ['NUMBER', 'CATEGORY', 'BINARY'].includes(type) && ![userColumn, itemColumn, ratingColumn, timeColumn].includes(name));
   const featuresOf = (whose: Describes) => others.filter(({ name }) => described[name] === whose).map(({ name, type }) => ({ name, type: type.toLowerCase() }));
-  const offered = families.filter((family) => feedback === 'implicit' || ofRatings.includes(nameOf(family)));
-  const chosen = offered.filter((family) => !left.includes(nameOf(family)));
+  const offered = families.filter((family) => feedback === 'implicit' || ofRatings.includes(familyNameOf(family)));
+  const chosen = offered.filter((family) => !left.includes(familyNameOf(family)));
 
-  const { refusal } = submitRun;
   const shownPaths = new Set([
     'modelName', 'recommendation.userColumn', 'recommendation.itemColumn', 'recommendation.ratingColumn', 'recommendation.timeColumn',
     ...pathsOf(settingsSchema, settings, 'recommendation'),
-    ...chosen.flatMap((family, index) => pathsOf(family, drafts[nameOf(family)]!, `recommendation.models[${index}]`)),
+    ...chosen.flatMap((family, index) => pathsOf(family, drafts[familyNameOf(family)]!, `recommendation.models[${index}]`)),
   ]);
   const choicesOf = (listed: string[]) => listed.map((name) => ({ value: name, label: name }));
 
   async function submit(event: FormEvent) {
     event.preventDefault();
-    const readsFeatures = chosen.some((family) => nameOf(family) === ofFeatures);
+    const readsFeatures = chosen.some((family) => familyNameOf(family) === ofFeatures);
     const spec = {
       inputFeatures: [],
       outputFeatures: [{ name: itemColumn, type: 'category' }],
@@ -80,12 +77,10 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
         ...(timeColumn === '' ? {} : { timeColumn }),
         feedback,
         ...(readsFeatures ? { userFeatures: featuresOf('user'), itemFeatures: featuresOf('item') } : {}),
-        models: chosen.map((family) => valueOf(family, drafts[nameOf(family)]!)),
+        models: chosen.map((family) => valueOf(family, drafts[familyNameOf(family)]!)),
       },
     };
-    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec } });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId, modelName, spec });
   }
 
   return (
@@ -117,10 +112,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
             problem={problemOf(refusal, 'recommendation.timeColumn')} onValue={setTimeColumn}
           />
           <SchemaFields schema={settingsSchema} draft={settings} path="recommendation" problemAt={(path) => problemOf(refusal, path)} onDraft={setSettings} />
-          <TextField
-            label="Model name" required value={modelName} hint="A success becomes the next version of this model."
-            problem={problemOf(refusal, 'modelName')} onValue={setModelName}
-          />
+          <ModelNameField value={modelName} refusal={refusal} onValue={setModelName} />
         </div>
       </Card>
       {feedback === 'implicit' && others.length > 0 && (
@@ -139,7 +131,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
       <Card title="Models to compare" description="Judged by what users had last. Popularity is always among them.">
         <div className="grid gap-4 sm:grid-cols-2">
           {offered.map((family) => {
-            const name = nameOf(family);
+            const name = familyNameOf(family);
             const isOn = !left.includes(name);
             const path = `recommendation.models[${chosen.indexOf(family)}]`;
             return (
@@ -162,9 +154,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
         </div>
       </Card>
       <div className="flex justify-end">
-        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} />
       </div>
     </form>
   );

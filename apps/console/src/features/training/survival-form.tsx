@@ -1,18 +1,19 @@
 import { useQuery } from '@apollo/client/react';
-import { useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
-import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { SelectField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
-import { SubmitRunDocument, TargetReportDocument } from '../../gql/graphql.ts';
+import { TargetReportDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
-import { useVerb } from '../../graphql/use-verb.ts';
 import { featuresOf, proposeChoices, type TrainingColumn } from './column-choice.ts';
 import { ColumnsTable } from './columns-table.tsx';
+import { FamilyChoice, familyNameOf } from './family-choice.tsx';
 import { LeakNotice } from './leak-notice.tsx';
+import { ModelNameField } from './model-name-field.tsx';
 import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
 import { SchemaFields } from './schema-fields.tsx';
+import { StartRunButton } from './start-run-button.tsx';
+import { useRunStart } from './use-run-start.ts';
 
 interface SurvivalFormProps {
   datasetId: string;
@@ -38,13 +39,11 @@ export function proposeEnd(values: readonly string[]): string {
 
 /** Starts a run that learns the time to an end from rows of which some were still running. */
 export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns, schema }: SurvivalFormProps) {
-  const navigate = useNavigate();
-  const submitRun = useVerb(SubmitRunDocument, { refetchQueries: ['Runs'] });
+  const { start, isPending, refusal } = useRunStart();
   const { eventColumn: _event, observedValue: _value, models, ...others } = schema.properties?.['survival']?.properties ?? {};
   const settingsSchema: FieldSchema = { properties: others };
   const splitSchema = schema.properties?.['split'] ?? {};
   const families = models?.items?.oneOf ?? [];
-  const nameOf = (family: FieldSchema) => String(family.properties?.['family']?.const);
   const valuesOf = (name: string) => columns.find((column) => column.name === name)?.topValues.map(({ value }) => value) ?? [];
   const times = columns.filter(({ type, flags }) => type === 'NUMBER' && !flags.includes('two_valued')).map(({ name }) => name);
   const events = eventsOf(columns).map(({ name }) => name);
@@ -57,10 +56,9 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
   const [acknowledged, setAcknowledged] = useState<string[]>([]);
   const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
   const [split, setSplit] = useState(() => draftOf(splitSchema) as DraftObject);
-  const [chosen, setChosen] = useState<readonly string[]>(() => families.map(nameOf));
+  const [chosen, setChosen] = useState<readonly string[]>(() => families.map(familyNameOf));
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
-  const { refusal } = submitRun;
   const features = featuresOf(columns, choices, target).filter(({ name }) => name !== eventColumn);
   const names = features.map(({ name }) => name);
   const report = useQuery(TargetReportDocument, { variables: { id: datasetId, target, type: 'NUMBER' }, skip: target === '' });
@@ -82,12 +80,10 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
       split: valueOf(splitSchema, split),
       survival: {
         ...(valueOf(settingsSchema, settings) as object), eventColumn, observedValue,
-        models: families.map(nameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
+        models: families.map(familyNameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
       },
     };
-    const submitted = await submitRun.run({ input: { datasetVersionId, modelName: modelName.trim(), spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) } });
-    if (submitted) await navigate({ to: '/runs/$id', params: { id: submitted.run.id } });
-    else window.scrollTo({ top: 0, behavior: 'smooth' });
+    await start({ datasetVersionId, modelName, spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) });
   }
 
   return (
@@ -116,7 +112,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
             onValue={setObservedValue}
           />
           <SchemaFields schema={settingsSchema} draft={settings} path="survival" problemAt={problemAt} onDraft={setSettings} />
-          <TextField label="Model name" required value={modelName} onValue={setModelName} hint="A success becomes the next version of this model." problem={problemAt('modelName')} />
+          <ModelNameField value={modelName} refusal={refusal} onValue={setModelName} />
         </div>
       </Card>
       <Card title="What to learn from" description={`${features.length} columns chosen`} isFlush>
@@ -130,17 +126,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
       </Card>
       <LeakNotice leaks={leaks} features={names} acknowledged={acknowledged} onAcknowledged={setAcknowledged} />
       <Card title="Models to compare" description="The Kaplan-Meier curve, which answers every row alike, is always among them.">
-        <div className="grid gap-4 sm:grid-cols-2">
-          {families.map((family) => (
-            <CheckField
-              key={nameOf(family)}
-              label={family.title ?? nameOf(family)}
-              hint={family.description}
-              isChecked={chosen.includes(nameOf(family))}
-              onChecked={(isOn) => setChosen(isOn ? [...chosen, nameOf(family)] : chosen.filter((name) => name !== nameOf(family)))}
-            />
-          ))}
-        </div>
+        <FamilyChoice families={families} chosen={chosen} onChosen={setChosen} />
       </Card>
       <Card title="Split" description="Which rows are learnt from, and which are kept to judge the result.">
         <div className="grid gap-4 sm:grid-cols-2">
@@ -148,9 +134,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
         </div>
       </Card>
       <div className="flex justify-end">
-        <Button type="submit" kind="primary" isPending={submitRun.isPending}>
-          Start run
-        </Button>
+        <StartRunButton isPending={isPending} />
       </div>
     </form>
   );
