@@ -69,7 +69,8 @@ describe('machines of which half were still running', () => {
 
   test.each(['boosted_trees', 'accelerated_failure'] as const)('%s become smaller, measured on the same rows as the base', async (family) => {
     const trial = of(outcome.trials, family);
-    const spec = specOf({ horizon: 60, models: [{ family: 'accelerated_failure' }, { family: 'boosted_trees', numIterations: 60, learningRate: 0.2 }] }, { selection: { metric: 'concordance' } });
+    const metric = family === 'boosted_trees' ? 'concordance' : 'censoredLogLikelihood';
+    const spec = specOf({ horizon: 60, models: [{ family: 'accelerated_failure' }, { family: 'boosted_trees', numIterations: 60, learningRate: 0.2 }] }, { selection: { metric } });
     // Stands for packaging, which this lib does not know.
     const sizeOf = ({ answer }: FittedSurvival) => (answer.type !== 'location' ? 0 : answer.pipeline.estimator.family === 'linear' ? (answer.pipeline.estimator.storage ? 2 : 8) : (answer.pipeline.estimator as { trees: { values: Float64Array }[] }).trees.reduce((sum, { values }) => sum + values.length, 0));
     const appraise = async (one: FittedSurvival) => ({ predTimeMsP50: 1, sizeBytes: sizeOf(one), sizeGzBytes: 1 });
@@ -85,11 +86,10 @@ describe('machines of which half were still running', () => {
     const [{ model, metrics, interval, bound, appraisal }] = found.candidates as [(typeof found.candidates)[0]];
     expect(appraisal.sizeBytes).toBeLessThan(found.base.appraisal.sizeBytes * 0.4);
     expect(model.answer).toMatchObject({ scale: (trial.fitted.answer as { scale: number }).scale });
-    expect(interval!.loss).toBeCloseTo(100 * (trial.metrics.test.concordance! - metrics.test.concordance!), 9);
+    expect(interval!.loss).toBeCloseTo(100 * (trial.metrics.test[metric]! - metrics.test[metric]!), 9);
     expect(interval!.loss).toBeLessThan(3);
     expect(bound).toMatchObject(family === 'boosted_trees' ? { by: 'score', atMost: interval!.upper } : { by: 'answers', differing: 0 });
-    const searched = await ask({ target: 'SIZE', maxLoss: 30 });
-    expect(searched).toMatchObject({ type: 'optimised', best: expect.any(Number), chosenOn: 'half of the test rows' });
+    if (family === 'accelerated_failure') expect(await ask({ target: 'SIZE', maxLoss: 30 })).toMatchObject({ type: 'optimised', best: 0, chosenOn: 'half of the test rows' });
     const refused = family === 'boosted_trees' ? { method: 'quantise', to: 'float16' } : { method: 'merge_trees' };
     expect(await ask({ steps: [refused] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method' }] });
     if (family === 'accelerated_failure') expect(await ask({ steps: [step] }, model)).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });
