@@ -245,7 +245,7 @@ describe('the owner, last, since it uses things up', () => {
     for (const tenant of [two.acme, two.rival]) await tenant.refresh(two.inspection);
     const anew = async (): Promise<string> => (isPlatforms ? await two.operator() : await two.member(two.acme, 'OWNER')).token;
     let credential = await anew();
-    for (const chosen of matrix.fillings(operation, isPlatforms ? two.rival : two.acme, 40)) {
+    for (const chosen of matrix.fillings(operation, isPlatforms ? two.rival : two.acme, 16)) {
       const answer = await matrix.ask(owner, credential, operation, variablesOf(chosen));
       matrix.noteAnswered('mutation', answer);
       const outcome = answer.data?.[field]?.__typename as string | undefined;

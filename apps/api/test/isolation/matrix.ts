@@ -49,7 +49,7 @@ export interface MatrixOptions {
 }
 
 /** Most values tried of one kind: things of a kind differ in their state only. */
-const mostOfAKind = 4;
+const mostOfAKind = 3;
 
 export function createMatrix({ world, schema, acme, rival, operator }: MatrixOptions) {
   const operations = createOperations(schema);

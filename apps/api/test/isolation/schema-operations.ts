@@ -222,6 +222,8 @@ export function createOperations(schema: GraphQLSchema) {
       const operations: Operation[] = [];
       const tooDeep: string[] = [];
       if (isLeafType(start)) return { operations: [operation(root, field, `${roots[root]}.${name}`, '')], tooDeep };
+      // Whatever there is can be had by its id, and nothing that cannot be reached otherwise as well.
+      if (isInterfaceType(start)) return { operations: [this.whole(root, name, 1)], tooDeep };
       for (const [typeName, way] of waysFrom(start)) {
         const type = schema.getType(typeName) as GraphQLNamedOutputType;
         const title = `${roots[root]}.${name} … ${typeName}`;
