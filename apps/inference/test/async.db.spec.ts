@@ -185,14 +185,14 @@ describe('made', () => {
     await modest.publish('press', constant(2));
     const single = (await modest.createKey()).text;
     const lone = await world.start({ async: { slots: 0 } });
-    const ids = await Promise.all(Array.from({ length: 12 }, async () => (await create({ input: [[1]] }, { at: lone.url, as: greedy })).json.id as string));
+    const ids = await Promise.all(Array.from({ length: 40 }, async () => (await create({ input: [[1]] }, { at: lone.url, as: greedy })).json.id as string));
     const { id } = (await create({ input: [[1]] }, { at: lone.url, as: single })).json;
     await Promise.all([...ids.map((each) => look(each, { as: greedy, prefer: 'wait' })), look(id, { as: single, prefer: 'wait' })]);
     const { created_at: since, completed_at: until } = (await look(id, { as: single })).json;
     const [{ overtaken }] = await asOwner(`SELECT count(*)::int AS overtaken FROM async_predictions WHERE completed_at > '${since}' AND completed_at < '${until}'`, many);
-    expect(ids).toHaveLength(12);
-    // What is in hand when it comes is made to its end, and one more of each turn.
-    expect(overtaken).toBeLessThan(8);
+    expect(ids).toHaveLength(40);
+    // What is in hand when it comes is made to its end, and one more of each turn, of which a busy machine has a few before it is seen.
+    expect(overtaken).toBeLessThan(20);
   });
 
   it('and kept for as long as is set', async () => {
