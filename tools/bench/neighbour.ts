@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
@@ -23,12 +21,6 @@ export async function benchNeighbour(parameters: string[]): Promise<void> {
   const flowers = await readIris();
   const world = await createWorld();
   const servers = await createServers(world);
-  const clients: ChildProcess[] = [];
-  const client = <Order extends object, Result>(program: string) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, program)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    clients.push(child);
-    return async (order: Order): Promise<Result> => (child.send(order), ((await once(child, 'message')) as [Result])[0]);
-  };
   try {
     const [quiet, loud] = [await world.tenant(), await world.tenant()];
     for (const [tenant, pipeline] of [[quiet, denseOf(flowers)], [loud, slowOf(flowers, Number(values.copies))]] as const) {
@@ -36,8 +28,8 @@ export async function benchNeighbour(parameters: string[]): Promise<void> {
       await publish(world, tenant.owner.actor, 'model', pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
     }
     const [quietKey, loudKey] = [await quiet.apiKey(), await loud.apiKey()];
-    const closed = client<LoadOrder, LoadResult>('load-client.ts');
-    const open = client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
+    const closed = servers.client<LoadOrder, LoadResult>('load-client.ts');
+    const open = servers.client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
     const body = JSON.stringify({ features: flowers[0]!.features });
     const settings = { threads: {}, 'no threads': { MILLRACE_MODEL_THREADS: '0' } };
     for (const [name, setting] of Object.entries(settings)) {
@@ -62,7 +54,6 @@ export async function benchNeighbour(parameters: string[]): Promise<void> {
       await once(server.child, 'exit');
     }
   } finally {
-    for (const child of clients) child.kill('SIGKILL');
     servers.kill();
     await world.close();
   }

@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
@@ -30,19 +28,13 @@ export async function benchOverload(parameters: string[]): Promise<void> {
   const flowers = await readIris();
   const world = await createWorld();
   const servers = await createServers(world);
-  const clients: ChildProcess[] = [];
-  const client = <Order extends object, Result>(program: string) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, program)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    clients.push(child);
-    return async (order: Order): Promise<Result> => (child.send(order), ((await once(child, 'message')) as [Result])[0]);
-  };
   try {
     const tenant = await world.tenant();
     const dataset = await tenant.iris();
     await publish(world, tenant.owner.actor, 'model', values.model === 'slow' ? slowOf(flowers, Number(values.copies)) : denseOf(flowers), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
     const millrace = await servers.inference({}, values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]);
-    const closed = client<LoadOrder, LoadResult>('load-client.ts');
-    const open = client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
+    const closed = servers.client<LoadOrder, LoadResult>('load-client.ts');
+    const open = servers.client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
     const order = { url: `${millrace.url}/predict`, headers: { 'x-api-key': await tenant.apiKey() }, body: JSON.stringify({ features: flowers[0]!.features }) };
     await closed({ ...order, connections: 16, seconds: 2 });
     const usual = await closed({ ...order, connections: 16, seconds });
@@ -73,7 +65,6 @@ export async function benchOverload(parameters: string[]): Promise<void> {
     millrace.child.kill('SIGTERM');
     await once(millrace.child, 'exit');
   } finally {
-    for (const child of clients) child.kill('SIGKILL');
     servers.kill();
     await world.close();
   }

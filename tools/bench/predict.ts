@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -44,18 +43,13 @@ export async function benchPredict(parameters: string[]): Promise<void> {
   say('starting the database, a tenant and its key');
   const world = await createWorld();
   const servers = await createServers(world);
-  let client: ChildProcess | undefined;
   try {
     const tenant = await world.tenant();
     const key = values.limits === 'off' ? await tenant.apiKey() : await limitedKey(world, tenant);
     const dataset = await tenant.iris();
     const millrace = await servers.inference({}, values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]);
     const api = running.includes('graphql') ? await servers.api({ MILLRACE_INFERENCE_URL: millrace.url, MILLRACE_API_COST_PER_MINUTE: '1000000000' }) : null;
-    const loader = (client = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'load-client.ts')], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
-    const run = async (order: LoadOrder): Promise<LoadResult> => {
-      loader.send(order);
-      return ((await once(loader, 'message')) as [LoadResult])[0];
-    };
+    const run = servers.client<LoadOrder, LoadResult>('load-client.ts');
 
     let answered = 0;
     for (const name of values.models.split(',')) {
@@ -109,7 +103,6 @@ export async function benchPredict(parameters: string[]): Promise<void> {
     if (answered !== billed) process.exitCode = 1;
     await measureMetering(world, 20_000, rounds);
   } finally {
-    client?.kill('SIGKILL');
     servers.kill();
     await world.close();
   }

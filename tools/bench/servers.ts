@@ -14,6 +14,8 @@ export interface Server {
 export interface Servers {
   api(settings?: Record<string, string>): Promise<Server>;
   inference(settings?: Record<string, string>, more?: string[]): Promise<Server>;
+  /** starts a program of this folder that loads servers; what it gets an order for, it answers with a result, one after another */
+  client<Order extends object, Result>(program: string): (order: Order) => Promise<Result>;
   /** any program that prints a line of JSON with its url */
   program(args: string[], settings?: Record<string, string>): Promise<Server>;
   /** whatever still runs */
@@ -60,6 +62,11 @@ export async function createServers(world: World): Promise<Servers> {
     async inference(settings = {}, more = []) {
       const journal = path.join(world.directory, `journal-${children.length}`);
       return program([...nodeArguments['inference']!, ...more, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
+    },
+    client<Order extends object, Result>(name: string) {
+      const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, name)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      children.push(child);
+      return async (order: Order): Promise<Result> => (child.send(order), ((await once(child, 'message')) as [Result])[0]);
     },
     program,
     kill() {

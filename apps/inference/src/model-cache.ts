@@ -52,7 +52,7 @@ interface Slot {
 const failureLifeMs = 2_000;
 
 /** A call that takes so many milliseconds is worth the way to another thread and back, some tens of microseconds. */
-const isLong = 0.25;
+const usualLongMs = 0.25;
 
 /** How often models are looked at that nobody asks for. */
 const sweepMs = 1_000;
@@ -181,7 +181,7 @@ export class ModelCache {
   }
 
   async #read(version: ServedVersion): Promise<Pick<HeldModel, 'model' | 'isJoinable' | 'thread'>> {
-    const { registry, maxBytes, threads, longMs = isLong } = this.#options;
+    const { registry, maxBytes, threads, longMs = usualLongMs } = this.#options;
     if (version.sizeBytes > maxBytes) {
       throw new DomainError('UNAVAILABLE', `The package has ${version.sizeBytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
         remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
