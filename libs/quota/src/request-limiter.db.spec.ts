@@ -80,7 +80,7 @@ describe('requests a minute', () => {
     await pass(key, 10_000);
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 5)).toBe(1);
     await pass(key, 30_000);
-    expect(await newLimiter().look(key, { rpmLimit: 6 })).toEqual({ requests: { limit: 6, remaining: 3, resetSeconds: 30 } });
+    expect(await newLimiter().look(key, { rpmLimit: 6 })).toMatchObject({ requests: { limit: 6, remaining: 3, resetSeconds: 30 } });
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 5)).toBe(3); // looking costs nothing
   });
 
