@@ -110,12 +110,45 @@ describe('feedback on probabilities', () => {
     expect(score!.labelledRows).toBe(10);
   });
 
-  it('a rule on them waits until they are defined, and one that the model’s classes have not is refused', async () => {
+  it('of several classes scores each against the rest; what was told before there was that is not taken away when it is replaced', async () => {
+    const there = await recording(irisNeighbours(), irisNeighbours());
+    const { tenant, endpointId, ask, certify } = there;
+    await recorded(there, setosa, 'setosa');
+    const { id } = await ask([setosa, virginica, virginica]);
+    await certify(id, ['versicolor', 'virginica', 'setosa']);
+    const [score] = await scoresOf(tenant, endpointId);
+    // setosa was true with 1 and 0, others with 1 and 0; versicolor with 0, as the others; virginica with 1, the others with 0, 0 and 1.
+    expect(score!.rocAuc!.value).toBeCloseTo((1 / 2 + 1 / 2 + 5 / 6) / 3, 12);
+    expect(score!.logLoss!.value).not.toBeNull();
+    await inTenant(tenant, `UPDATE feedback SET with_curves = false WHERE prediction_id = '${id}' RETURNING 1`);
+    await inTenant(tenant, 'DELETE FROM probability_counts RETURNING 1');
+    expect((await certify(id, ['setosa', 'virginica', 'virginica'])).json).toMatchObject({ replaced: true });
+    expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 4, rocAuc: { value: 1 } });
+  });
+
+  it('a rule on them waits until they are defined', async () => {
     const three = await recording(irisNeighbours(), irisNeighbours());
     const start = (metric: string) => rollouts.start(three.tenant.owner, { endpointName: 'press', versionNumber: 2, rollbackOn: [{ metric: metric as 'rocAuc', threshold: 0.7 }] });
-    expect(await start('rocAuc')).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[0].metric', remedy: expect.stringContaining('logLoss') }] });
-    expect((await start('logLoss')).type).toBe('started');
+    expect(await start('ndcg')).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[0].metric', remedy: expect.stringContaining('rocAuc, logLoss') }] });
+    expect((await start('rocAuc')).type).toBe('started');
   });
+});
+
+it('feedback on anomalies scores what was reported, and the scores', async () => {
+  const there = await recording({
+    features: [{ name: 'torque', type: 'number', min: 0, max: 10, mean: 5, scale: 2, fill: 5, missingAllowed: false }],
+    scorer: { family: 'robust_z_score', combine: 'largest', columns: [{ type: 'number', centre: 5, scale: 2 }] }, threshold: 1, falseAlarmRate: 0.01,
+  });
+  const { tenant, endpointId, ask, tell, certify } = there;
+  await recorded(there, [5], false); // scores 0
+  const { id, json } = await ask([[5.5], [8], [9], [6.8]]); // score ¼, 1½, 2 and 0.9
+  expect(json.prediction).toEqual([false, true, true, false]);
+  expect((await tell(id, [0, 1, 1, 0])).json.error).toMatchObject({ code: 'invalid_label' });
+  await certify(id, [true, true, true, true]);
+  await certify(id, [false, false, true, true]);
+  const [score] = await scoresOf(tenant, endpointId);
+  expect(score).toMatchObject({ labelledRows: 5, accuracy: { value: 3 / 5 }, precision: { value: 1 / 2 }, recall: { value: 1 / 2 }, rocAuc: { value: expect.closeTo(5 / 6, 12) } });
+  expect(score!.logLoss).toBeUndefined();
 });
 
 describe('feedback on recommendations', () => {

@@ -99,7 +99,7 @@ async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, varian
     AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})`;
   return {
     classes: await tx.$queryRaw<Known['classes'][number][]>`SELECT ${slice}, truth, answer FROM truth_counts WHERE ${asked} GROUP BY 1, 2, truth, answer HAVING sum(rows) > 0 ORDER BY 1, 2`,
-    bins: await tx.$queryRaw<Known['bins'][number][]>`SELECT ${slice}, truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    bins: await tx.$queryRaw<Known['bins'][number][]>`SELECT ${slice}, of_class AS "ofClass", truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, of_class, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
     means: await tx.$queryRaw<Known['means'][number][]>`
       SELECT ${slice}, metric, sum(total)::float8 AS total, sum(squared)::float8 AS squared FROM metric_sums WHERE ${asked} GROUP BY 1, 2, metric HAVING sum(rows) > 0 ORDER BY 1, 2`,
     numbers: await tx.$queryRaw<Known['numbers'][number][]>`

@@ -4,14 +4,14 @@ import { mostProbabilities } from './live-metrics.ts';
 
 /** How the answers of a model are held against the truth: as one of some classes, as a number, or as a list of items; null where they cannot be yet. */
 export type TruthKind =
-  | { type: 'classes'; /** as feedback names them */ classes: readonly (string | boolean)[] }
+  | { type: 'classes'; /** as feedback names them */ classes: readonly (string | boolean)[]; /** by the score of an anomaly, not by probabilities */ isScored: boolean }
   | { type: 'numbers' }
   | { type: 'items'; /** that are recommended at most */ count: number }
   | null;
 
 /**
  * What is kept of a row's answer: its number or the place of its class; with probabilities the place and, of two classes, that of the
- * second, of more those of all in their order; the items that were recommended, best first.
+ * second, of more those of all in their order, of an anomaly with its score; the items that were recommended, best first.
  */
 export type RecordedAnswer = number | readonly number[] | readonly string[];
 
@@ -26,9 +26,9 @@ const [mostItems, longestItem] = [1_000, 1_000];
 export function truthKindOf({ task, output }: Pick<Signature, 'task' | 'output'>): TruthKind {
   switch (task) {
     case 'classification':
-      return output.classes ? { type: 'classes', classes: output.classes } : null;
+      return output.classes ? { type: 'classes', classes: output.classes, isScored: false } : null;
     case 'anomaly_detection':
-      return { type: 'classes', classes: [false, true] };
+      return { type: 'classes', classes: [false, true], isScored: true };
     case 'regression':
     case 'forecasting':
       return { type: 'numbers' };
@@ -54,7 +54,7 @@ export function answersOf(signature: Signature, predictions: readonly Prediction
   const answers: RecordedAnswer[] = [];
   for (const prediction of predictions) {
     if ('label' in prediction) answers.push(withProbabilities(placeOf!.get(prediction.label)!, prediction.probabilities));
-    else if ('value' in prediction) answers.push(prediction.anomaly ? Number(prediction.anomaly.isAnomaly) : prediction.value);
+    else if ('value' in prediction) answers.push(prediction.anomaly ? [Number(prediction.anomaly.isAnomaly), inSixDigits(prediction.value)] : prediction.value);
     else answers.push(prediction.items);
   }
   return answers;
@@ -66,6 +66,8 @@ function withProbabilities(place: number, probabilities: readonly number[]): Rec
   return length > 2 && length <= mostProbabilities ? [place, ...probabilities.map(inMillionths)] : place;
 }
 
+/** Finer than what scores are told apart by. */
+const inSixDigits = (score: number): number => Number(score.toPrecision(6));
 const inMillionths = (probability: number): number => Math.round(probability * 1e6) / 1e6;
 
 export type ReadTruths = { type: 'read'; truths: Truth[] } | { type: 'invalid'; problems: (Problem & { row?: number })[] };

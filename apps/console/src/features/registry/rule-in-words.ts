@@ -11,4 +11,4 @@ const operators: Record<ThresholdOperator, string> = { ABOVE: 'above', AT_LEAST:
 
 /** When a rule rolls back: `accuracy below 0.9`. */
 export const ruleInWords = ({ metric, op, threshold }: { metric: RollbackMetric; op: ThresholdOperator; threshold: number }): string =>
-  `${words(metric).toLowerCase()} ${operators[op]} ${formatNumber(threshold)}`;
+  `${words(metric).toLowerCase()} ${operators[op]} ${formatNumber(threshold)}${metric === 'REFUSED_RATE' ? ' more than before' : ''}`;
