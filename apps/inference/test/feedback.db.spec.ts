@@ -297,6 +297,9 @@ describe('a rollout that is judged by a score', () => {
     const lines = await inTenant(there.tenant, `SELECT actor, result, details FROM audit_events WHERE subject = '${rolloutId}' AND action LIKE 'rollout.r%'`);
     expect(lines).toEqual([{ actor: 'system', result: 'ok', details: { name: 'press', version: 2, previous: 1, reason: ended.reason, rule, measured: 1, over: 3 } }]);
     await webhooks.set(there.tenant.owner, 'press', null); // what waits goes where it was to go
+    const [gone] = await inTenant<{ id: string }>(there.tenant, 'SELECT id FROM model_versions WHERE number = 2');
+    expect(await world.registry.deleteVersion(there.tenant.owner, gone!.id)).toMatchObject({ type: 'deleted' }); // and its rollout with it
+    expect(await inTenant(there.tenant, 'SELECT 1 FROM rollouts')).toEqual([]);
     const sent: { url: string; body: string; id: unknown }[] = [];
     const deliveries = createWebhookDeliveries({
       database: world.database, box: box(), secrets, logger: silentLogger, schedule: [0],

@@ -38,6 +38,16 @@ describe('the area under the curve from bins', () => {
     expect(areaOfBins(binned(few).map((bin) => ({ ...bin, rows: 7 })))!.value).toBeCloseTo(area, 12);
   });
 
+  it('is not certain where a handful of rows are wholly apart', () => {
+    const apart = (each: number, isUpright = true) => areaOfBins(binned([0, 1].flatMap((truth) => Array.from({ length: each }, () => ({ truth, probability: isUpright === (truth === 1) ? 0.9 : 0.1 })))))!;
+    // Of two each: the area at which 1 - area = z² area (1 + (1 - area) / (2 - area) + area / (1 + area)) / 4.
+    const { lower: area } = apart(2);
+    expect((1.959964 ** 2 / 4) * area! * (1 + (1 - area!) / (2 - area!) + area! / (1 + area!))).toBeCloseTo(1 - area!, 5);
+    expect(apart(2)).toMatchObject({ value: 1, lower: expect.closeTo(0.384, 2), upper: 1 });
+    expect(apart(200).lower).toBeGreaterThan(0.98);
+    expect(apart(2, false)).toMatchObject({ value: 0, lower: 0, upper: expect.closeTo(1 - area!, 12) });
+  });
+
   it('is unknown without rows of both classes, and has no interval with one of a class', () => {
     expect(areaOfBins(binned(rows.filter(({ truth }) => truth === 1)))).toBeNull();
     expect(areaOfBins(binned([{ truth: 1, probability: 0.9 }, { truth: 0, probability: 0.1 }, { truth: 0, probability: 0.2 }]))).toEqual({ value: 1, lower: null, upper: null, slack: 0 });

@@ -69,7 +69,8 @@ export function areaOfBins(counts: readonly BinCount[]): { value: number; lower:
 /**
  * Of one class against the rest, from counts by bin: rows of one bin count as equal, half each way, so that the area over the
  * rows themselves lies within `slack`, half the share of pairs in one bin. The interval is that of DeLong, DeLong and Clarke-Pearson (Comparing the
- * areas under two or more correlated ROC curves, 1988), wider by the slack. Null without rows of both kinds.
+ * areas under two or more correlated ROC curves, 1988), wider by the slack; where the two are wholly apart, which leaves it no width, another. Null without
+ * rows of both kinds.
  */
 function areaOfClass(counts: readonly BinCount[]): Area | null {
   const bins = new Map<number, { positives: number; negatives: number }>();
@@ -96,6 +97,24 @@ function areaOfClass(counts: readonly BinCount[]): Area | null {
   if (positives < 2 || negatives < 2) return { value, reach: null, slack };
   const variance = (of: 'ofPositive' | 'ofNegative', weight: 'positives' | 'negatives', total: number): number =>
     parts.reduce((sum, part) => sum + part[weight] * (part[of] - value) ** 2, 0) / (total - 1) / total;
+  if (value === 0 || value === 1) return { value, reach: reachWhenApart(positives, negatives), slack };
   const reach = z * Math.sqrt(variance('ofPositive', 'positives', positives) + variance('ofNegative', 'negatives', negatives)) + slack;
   return { value, reach, slack };
+}
+
+/**
+ * How far below 1 the area may be though no pair was the wrong way round: where 1 is just within the error that it would have then (R. G. Newcombe, Confidence
+ * intervals for an effect size measure based on the Mann-Whitney statistic, part 2, 2006, method 5).
+ */
+function reachWhenApart(positives: number, negatives: number): number {
+  const others = (positives + negatives) / 2 - 1;
+  const isWithin = (area: number): boolean =>
+    1 - area <= ((z ** 2 * area) / positives / negatives) * (1 + (others * (1 - area)) / (2 - area) + (others * area) / (1 + area));
+  let [low, high] = [0, 1];
+  for (let round = 0; round < 50; round++) {
+    const middle = (low + high) / 2;
+    if (isWithin(middle)) high = middle;
+    else low = middle;
+  }
+  return 1 - high;
 }
