@@ -1,6 +1,6 @@
 import { createTenantBox, createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
-import type { FittedPipeline } from '@millrace/packaging';
+import { buildSurvivalPackage, type FittedPipeline } from '@millrace/packaging';
 import { createEndpointWebhooks, createPredictionRecorder, createRollouts, createWebhookDeliveries, createWebhookSecrets, type LiveMetric, readFeedbackSenders, type Rollouts, sweepRecordings } from '@millrace/registry';
 import { testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type Fitted, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
@@ -43,7 +43,7 @@ const box = () => createTenantBox(createTenantKeyring({ database: world.database
 const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
 const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
   const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
-  return scores.map(({ labelledRows, trustedRows, metrics, curve }) => ({ labelledRows, trustedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
+  return scores.map(({ labelledRows, trustedRows, undecidedRows, metrics, curve }) => ({ labelledRows, trustedRows, undecidedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
 };
 
 describe('feedback on classes', () => {
@@ -149,6 +149,22 @@ it('feedback on anomalies scores what was reported, and the scores', async () =>
   const [score] = await scoresOf(tenant, endpointId);
   expect(score).toMatchObject({ labelledRows: 5, accuracy: { value: 3 / 5 }, precision: { value: 1 / 2 }, recall: { value: 1 / 2 }, rocAuc: { value: expect.closeTo(5 / 6, 12) } });
   expect(score!.logLoss).toBeUndefined();
+});
+
+it('feedback on remaining life scores the chance at the horizon that was asked for, and ends that were seen; what is undecided is counted', async () => {
+  const load = { name: 'load', type: 'number' as const, min: 0, max: 10, mean: 5, scale: 2, fill: 4, missingAllowed: true };
+  const features = [load, { ...load, name: 'horizon', max: 500, fill: 40 }];
+  const answer = { type: 'curve' as const, curve: { times: Float64Array.of(10, 50, 200), survival: Float64Array.of(0.9, 0.4, 0.1), end: 300 } };
+  const there = await recording(buildSurvivalPackage({ family: 'kaplan_meier', target: 'hours', features, horizon: 40, intervalCoverage: 0.8, spread: 50, answer }, { metrics: { maeObserved: 12 }, lineage: {} }));
+  const { tenant, endpointId, ask, tell, certify } = there;
+  await recorded(there, [1, null], 30); // ended before 40, of which 0.9 was said; the median is 50
+  const { id } = await ask([[1, 100], [1, 100], [1, null], [1, null]]); // chances 0.4, 0.4, 0.9, 0.9
+  expect((await tell(id, [0, { time: 5 }, { time: 5, event: 1 }, 1e13])).json.error.problems).toMatchObject([0, 1, 2, 3].map((row) => ({ code: 'not_a_time', field: `label[${row}]`, remedy_hint: expect.stringContaining('"event": false') })));
+  await certify(id, [5, 5, 5, 5]);
+  await certify(id, [{ time: 120, event: true }, { time: 99, event: false }, { time: 40, event: false }, null]);
+  const [score] = await scoresOf(tenant, endpointId);
+  expect(score).toMatchObject({ labelledRows: 4, undecidedRows: 1, trustedRows: 3, maeObserved: { value: (20 + 70) / 2 } });
+  expect(score!.brier!.value).toBeCloseTo((0.9 ** 2 + 0.6 ** 2 + 0.1 ** 2) / 3, 12);
 });
 
 describe('feedback on recommendations', () => {

@@ -4,22 +4,23 @@ import { mostCurves } from './live-probabilities.ts';
 import { combineShares, wilson, z } from './share-intervals.ts';
 
 /** What can be told of a version from answers whose truth came later. Named and reckoned as the scores of training are. */
-export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'logLoss', 'rmse', 'mae', 'r2', 'ndcg', 'hitRate'] as const;
+export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'logLoss', 'rmse', 'mae', 'r2', 'ndcg', 'hitRate', 'brier', 'maeObserved'] as const;
 export type LiveMetric = (typeof liveMetrics)[number];
 
 const ofClasses = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1'] as const satisfies readonly LiveMetric[];
 const ofProbabilities = ['rocAuc', 'logLoss'] as const satisfies readonly LiveMetric[];
 const ofLists = ['ndcg', 'hitRate'] as const satisfies readonly LiveMetric[];
+const ofTimes = ['brier', 'maeObserved'] as const satisfies readonly LiveMetric[];
 const ofNumbers = ['rmse', 'mae', 'r2'] as const satisfies readonly LiveMetric[];
 
 /** Of which less is better. */
-export const isLiveError = (metric: LiveMetric): boolean => metric === 'rmse' || metric === 'mae' || metric === 'logLoss';
+export const isLiveError = (metric: LiveMetric): boolean => ['rmse', 'mae', 'logLoss', 'brier', 'maeObserved'].includes(metric);
 
 /** Of a model with more classes no probabilities are kept. */
 export const mostProbabilities = 32;
 
 /**
- * The metrics that models of this kind have, the foremost first; none where answers cannot be held against a truth yet.
+ * The metrics that models of this kind have, the foremost first.
  * @param signature of a version of it, whose classes decide about those of probabilities; as the database has it
  */
 export function liveMetricsOf(task: Model['task'], signature?: unknown): readonly LiveMetric[] {
@@ -36,7 +37,7 @@ export function liveMetricsOf(task: Model['task'], signature?: unknown): readonl
     case 'RECOMMENDATION':
       return ofLists;
     case 'SURVIVAL':
-      return [];
+      return ofTimes;
   }
 }
 
@@ -66,7 +67,7 @@ export interface NumberSums {
 
 /** Of a metric that is a mean over rows: sums of what each row has, and of its square. */
 export interface MeanSums {
-  metric: LiveMetric;
+  metric: LiveMetric | /** of a remaining life: 1 for a truth that says nothing of its horizon */ 'undecided';
   rows: number;
   total: number;
   squared: number;
@@ -125,7 +126,7 @@ export function scoreNumbers({ rows, absolute, squared, fourth, truthSpread }: N
 }
 
 /** Scores a mean over rows. Intervals: Wilson's of a share, else a normal one. */
-export function scoreMean({ metric, rows, total, squared }: MeanSums): MetricEstimate {
+export function scoreMean({ metric, rows, total, squared }: MeanSums & { metric: LiveMetric }): MetricEstimate {
   if (rows === 0) return estimate(metric, null);
   if (metric === 'hitRate') return estimate(metric, total / rows, wilson({ hits: Math.round(total), total: rows }));
   const [lower, upper] = around(total / rows, squared / rows, rows);

@@ -66,7 +66,7 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
   const known = liveMetricsOf(task, signature);
   const unknown = rules.findIndex(({ metric }) => isScore(metric) && !known.includes(metric));
   if (unknown >= 0) {
-    const remedy = known.length ? `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.` : `Give one of ${trafficMetrics.join(', ')}.`;
+    const remedy = `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.`;
     return problem(`rollbackOn[${unknown}].metric`, `The model has no live score ${rules[unknown]!.metric}.`, remedy);
   }
   if (recordDays !== null) return null;

@@ -1,6 +1,7 @@
 import { Prisma, type TenantTx } from '@millrace/database';
 import { binsOf, logLossOf } from './live-probabilities.ts';
 import { scoreList } from './live-recommendations.ts';
+import { scoreTime, type TimeTruth } from './live-survival.ts';
 import type { Variant } from './traffic.ts';
 import type { RecordedAnswer, Truth, TruthKind } from './truths.ts';
 
@@ -45,6 +46,8 @@ export async function tally(tx: TenantTx, place: TallyPlace, kind: NonNullable<T
     }
     case 'items':
       return addMeans(tx, place, changes.flatMap((line) => Object.entries(scoreList(line.answer as readonly string[], line.truth as readonly string[], kind.count)).map(([metric, value]) => ({ ...line, metric, value }))));
+    case 'times':
+      return addMeans(tx, place, changes.flatMap((line) => Object.entries(scoreTime(line.answer as readonly number[], line.truth as TimeTruth)).map(([metric, value]) => ({ ...line, metric, value }))));
     case 'numbers':
       // In one order, so that two never wait for each other.
       for (const trusted of [false, true]) {

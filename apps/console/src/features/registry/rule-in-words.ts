@@ -2,7 +2,7 @@ import { formatNumber, words } from '../../design/format.ts';
 import type { RollbackMetric, ThresholdOperator } from '../../gql/graphql.ts';
 
 /** Of which less is better; all other scores are better when they are higher. */
-const errors: readonly RollbackMetric[] = ['RMSE', 'MAE', 'LOG_LOSS'];
+const errors: readonly RollbackMetric[] = ['RMSE', 'MAE', 'LOG_LOSS', 'BRIER', 'MAE_OBSERVED'];
 
 /** What a score must be, in words, so as not to roll a version back. */
 export const boundOf = (metric: RollbackMetric): 'at least' | 'at most' => (errors.includes(metric) ? 'at most' : 'at least');
