@@ -56,6 +56,7 @@ interface Slice {
 /** What is known of the rows of a step, whatever the kind of model. */
 interface Known {
   classes: readonly (Slice & ClassCount)[];
+  /** not by step: they are many, and no curve is of what is reckoned from them */
   bins: readonly (Slice & BinCount)[];
   means: readonly (Slice & MeanSums)[];
   numbers: readonly (Slice & NumberSums & { centre: number })[];
@@ -93,15 +94,16 @@ export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promi
 
 async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, variant, isTrustedOnly = false }: LiveScoreQuery, start: Date, step: number): Promise<Known> {
   const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
-  const slice = Prisma.sql`
-    version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows,
-    coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
+  const sliceFrom = (from: Prisma.Sql) => Prisma.sql`
+    version_id AS "versionId", ${from} AS "from", sum(rows)::float8 AS rows, coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
+  const slice = sliceFrom(Prisma.sql`date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz)`);
   const asked = Prisma.sql`
     tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start} AND version_id = coalesce(${onlyVersion}::text, version_id)
     AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})`;
   return {
     classes: await tx.$queryRaw<Known['classes'][number][]>`SELECT ${slice}, truth, answer FROM truth_counts WHERE ${asked} GROUP BY 1, 2, truth, answer HAVING sum(rows) > 0 ORDER BY 1, 2`,
-    bins: await tx.$queryRaw<Known['bins'][number][]>`SELECT ${slice}, of_class AS "ofClass", truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, of_class, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    bins: await tx.$queryRaw<Known['bins'][number][]>`
+      SELECT ${sliceFrom(Prisma.sql`${start}::timestamptz`)}, of_class AS "ofClass", truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, of_class, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
     means: await tx.$queryRaw<Known['means'][number][]>`
       SELECT ${slice}, metric, sum(total)::float8 AS total, sum(squared)::float8 AS squared FROM metric_sums WHERE ${asked} GROUP BY 1, 2, metric HAVING sum(rows) > 0 ORDER BY 1, 2`,
     numbers: await tx.$queryRaw<Known['numbers'][number][]>`

@@ -127,7 +127,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
             steps: [...steps], bakeSeconds, minRequests, minLabels, rollbackOn: rollbackOn.map((rule) => ({ ...rule })), createdBy: actorName(actor),
           },
         });
-        const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds };
+        const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds, ...(unfit && allowOtherInputs && { allowOtherInputs }) };
         await recordAudit(tx, actor, { action: 'rollout.start', subject: rollout.id, details });
         if (steps[0] === 100) await finishRollout(tx, rollout, served.endpoint, actorName(actor));
         else await replaceShares(tx, tenantId, served.endpoint.id, new Map([[version.id, { percent: steps[0]!, mirrorPercent: 0 }]]));
@@ -270,7 +270,7 @@ function withoutUndefined<T extends object>(value: T): Partial<T> {
 }
 
 const otherInputs = (version: ModelVersion, stable: ModelVersion, unfit: string): Problem => problem(
-  'allowOtherInputs', `Version ${version.number} ${unfit}, other than version ${stable.number}: it may refuse what callers send today.`, 'Allow it if they send what it wants, or add a rule on refusedRate.',
+  'allowOtherInputs', `Version ${version.number} ${unfit}, unlike version ${stable.number}: it may refuse what callers send today.`, 'Allow it if they send what it wants, or add a rule on refusedRate.',
 );
 const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });
 const conflict = (code: string, field: string, message: string, remedy: string): Conflict => ({ type: 'conflict', code, field, message, remedy });
