@@ -22,12 +22,12 @@ export async function runAnomaly(job: TrainerJob, how: Surroundings): Promise<vo
   const { trials, best, selectionMetric, split, anomalousClass, warnings } = outcome;
   const kind = detectorKind(table, split.test);
   const rows = dividedRows(outcome);
-  const candidateOf = ({ detector, report, ...trial }: AnomalyTrial, number: number): Candidate<FittedDetector> => ({
-    ...trial, number, model: detector, shown: { anomalies: { ...report, falseAlarmRate: detector.falseAlarmRate, anomalousClass }, warnings },
-  });
+  const shownOf = ({ falseAlarmRate }: FittedDetector, report: object | undefined) => ({ anomalies: { ...report, falseAlarmRate, anomalousClass }, warnings });
+  const candidateOf = ({ detector, report, ...trial }: AnomalyTrial, number: number): Candidate<FittedDetector> => ({ ...trial, number, model: detector, shown: shownOf(detector, report) });
   await publishRun(job, {
     kind, candidates: trials.map(candidateOf), best, selectionMetric, divided: { rows }, lineage: { backend: outcome.backend, rows }, backend: outcome.backend.name,
     background: ({ features }) => backgroundOf(table, features, split.train),
+    shownOf,
     compress: ({ model }, maxLoss) => compressDetector({ base: model, table, spec, maxLoss, backend: outcome.backend, signal, appraise: (detector) => appraise(kind, detector) }),
   }, how);
 }

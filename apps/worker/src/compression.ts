@@ -56,13 +56,13 @@ export async function compressChosen<Model>(
 }
 
 /** Stands after all others in the leaderboard. */
-function compressedCandidate<Model>({ candidates, best, others = [] }: TrainedRun<Model>, { compressed }: Extract<CompressOutcome<Model, object>, { type: 'compressed' }>): Candidate<Model> {
-  const { steps, model, metrics, fitTimeSeconds, appraisal } = compressed;
+function compressedCandidate<Model>({ candidates, best, others = [], shownOf }: TrainedRun<Model>, { compressed }: Extract<CompressOutcome<Model, object>, { type: 'compressed' }>): Candidate<Model> {
+  const { steps, model, metrics, fitTimeSeconds, details, appraisal } = compressed;
   const { family, parameters, metrics: { baseline }, lineage = {} } = candidates[best]!;
   return {
     number: Math.max(...[...candidates, ...others].map(({ number }) => number)) + 1,
     family, parameters: { ...parameters, compressed: steps.map(({ method }) => method) },
-    model, metrics: { ...metrics, ...(baseline ? { baseline } : {}) }, fitTimeSeconds, cost: appraisal, lineage,
+    model, metrics: { ...metrics, ...(baseline ? { baseline } : {}) }, fitTimeSeconds, cost: appraisal, lineage, ...(shownOf ? { shown: shownOf(model, details) } : {}),
   };
 }
 

@@ -50,6 +50,8 @@ export interface TrainedRun<Model> {
   explained?(model: Model): object | null;
   /** what is measured of the version alone: in its metrics */
   weigh?(model: Model, loaded: LoadedModel): Promise<object | null>;
+  /** what the leaderboard keeps besides of what compression made; see `OptimisedCandidate.details` */
+  shownOf?(model: Model, details: object | undefined): object;
   /** none where nothing can be made smaller */
   compress?(chosen: Candidate<Model>, maxLoss: number): Promise<CompressOutcome<Model, object>>;
 }

@@ -25,10 +25,12 @@ export async function runSurvival(job: TrainerJob, how: Surroundings): Promise<v
   const kind = survivalKind(table, split.test);
   const rows = dividedRows(outcome);
   const warnings = [...failures.map(({ problem }) => problem.message), ...outcome.warnings];
-  const candidateOf = ({ fitted, chart, ...trial }: SurvivalTrial, number: number): Candidate<FittedSurvival> => ({ ...trial, number, model: fitted, shown: { survivalChart: chart, warnings } });
+  const shownOf = (_survival: FittedSurvival, survivalChart: object | undefined) => ({ survivalChart, warnings });
+  const candidateOf = ({ fitted, chart, ...trial }: SurvivalTrial, number: number): Candidate<FittedSurvival> => ({ ...trial, number, model: fitted, shown: shownOf(fitted, chart) });
   await publishRun(job, {
     kind, candidates: trials.map(candidateOf), best, selectionMetric, divided: { rows }, lineage: { rows },
     background: ({ features }) => backgroundOf(table, features, split.train),
+    shownOf,
     compress: ({ model }, maxLoss) => compressSurvival({ base: model, table, spec, maxLoss, signal, appraise: (survival) => appraise(kind, survival) }),
   }, how);
 }

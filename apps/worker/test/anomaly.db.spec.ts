@@ -83,6 +83,7 @@ describe('an anomaly detection', () => {
     // In int8, with a threshold of its own, on the same rows; it is the version.
     const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number); // between them the baseline
     expect([chosen!.best, made!.best, made!.family]).toEqual([false, true, 'autoencoder']);
+    expect(made!.metrics).toMatchObject({ test: { rows: 120 }, anomalies: { falseAlarmRate: expect.any(Number), anomalousClass: 'yes', histogram: { edges: expect.any(Array) } } });
     expect(run.modelVersion!.metrics).toMatchObject({
       prAuc: made!.scoreTest, compression: { kept: true, of: 0, warning: null, steps: [{ method: 'quantise', to: 'int8', calibration: 'dynamic' }], uncompressedScore: chosen!.scoreTest, loss: { rows: 120 } },
     });

@@ -126,7 +126,7 @@ async function measure(measuring: Measuring, scorer: FittedScorer, steps: Steps,
   if (!judged || !learned || !invented) return null;
   const unjudged = Float64Array.of(...learned.scores, ...invented.scores);
   const { detector } = judged;
-  const own: Measured = { judged, unjudged, candidate: { steps, model: detector, fitTimeSeconds, metrics: { validation: judged.validation, test: judged.test }, validationLoss: null, validationBound: null, interval: null, bound: null, appraisal: await appraise(detector) } };
+  const own: Measured = { judged, unjudged, candidate: { steps, model: detector, fitTimeSeconds, metrics: { validation: judged.validation, test: judged.test }, validationLoss: null, validationBound: null, interval: null, bound: null, details: judged.report, appraisal: await appraise(detector) } };
   if (!base) return own;
   const chosen = lossOf(measuring, base, own, 'choosing', data.choosing);
   const stated = lossOf(measuring, base, own, 'test', data.split.test);

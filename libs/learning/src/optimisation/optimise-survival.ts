@@ -7,6 +7,7 @@ import { createRandom } from '../random.ts';
 import { summariseTable } from '../summarise-table.ts';
 import type { FittedSurvival } from '../survival/fitted-survival.ts';
 import type { SurvivalCurve } from '../survival/kaplan-meier.ts';
+import { survivalChart } from '../survival/survival-chart.ts';
 import { prepareSurvival, type SurvivalData } from '../survival/survival-data.ts';
 import { censoringCurve, scoreSurvival, type SurvivalAnswers, survivalFigure, type SurvivalMetrics } from '../survival/survival-metrics.ts';
 import { locationAnswers } from '../survival/train-survival.ts';
@@ -144,7 +145,7 @@ async function measure({ data, spec, pacer, choosing, stating, known, censoring,
     choosing: chosen, stating: stated, known: learned.median,
     candidate: {
       steps, model: survival, fitTimeSeconds, metrics: { validation: chosen && scoreSurvival(chosen, censoring), test: scoreSurvival(stated, censoring) },
-      validationLoss: held?.interval?.loss ?? null, validationBound: held?.bound ?? null, interval: own?.interval ?? null, bound: own?.bound ?? null, appraisal: await appraise(survival),
+      validationLoss: held?.interval?.loss ?? null, validationBound: held?.bound ?? null, interval: own?.interval ?? null, bound: own?.bound ?? null, details: survivalChart(stated), appraisal: await appraise(survival),
     },
   };
 }

@@ -72,6 +72,8 @@ export interface OptimisedCandidate<Model = FittedPipeline, Scores = Metrics> {
   interval: LossInterval | null;
   /** Of the rows that `metrics.test` is of. Null of the base. */
   bound: LossBound | null;
+  /** What else was measured on the test rows: of a detector its report, of a survival model its chart. */
+  details?: object;
   appraisal: Appraisal;
   /** 0 of the base. */
   fitTimeSeconds: number;
