@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 const robustZScoreSchema = z
