@@ -15,6 +15,7 @@ export interface ColumnSummary {
   counts?: { value: string; count: number }[] | undefined;
 }
 
+/** Of a column that a configuration names and the data lacks. */
 export function unknownColumn(field: string, name: string, columns: ColumnSummary[]): SpecProblem {
   const folded = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
   const similar = columns.find((column) => folded(column.name) === folded(name));
