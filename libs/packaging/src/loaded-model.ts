@@ -1,8 +1,9 @@
 import { DomainError } from '@millrace/kernel';
-import { layoutOf, type ValidatedRows } from './check-rows.ts';
+import type { ValidatedRows } from './validated-rows.ts';
 import { type GraphInput, type GraphInputs, type GraphRunner, openGraph } from './graph-runner.ts';
 import { damage, DamagedPackageError, type PackageFiles, verifyPackage } from './model-package.ts';
 import type { ModelThread } from './model-threads.ts';
+import { rowPlanOf } from './row-plan.ts';
 import { graphOutputs, numbersOf, type Signature } from './signature.ts';
 import { leftOut } from './write-recommender.ts';
 
@@ -119,7 +120,7 @@ function outputsOf(signature: Signature): string[] {
 
 function serve(runner: GraphRunner, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes'>, isLost: () => boolean): LoadedModel {
   const { signature } = facts;
-  const layout = layoutOf(signature);
+  const { layout } = rowPlanOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);
   const categoryCount = signature.inputs.filter((input) => input.categories).length;
   const list = signature.inputs.find((input) => input.type === 'list');

@@ -1,6 +1,6 @@
 import { agree } from './agreement.ts';
 import { checkRows } from './check-rows.ts';
-import type { FittedFeature } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
 import type { FittedSurvival } from './fitted-survival.ts';
 import { loadModel } from './loaded-model.ts';
 import { createRandom, randomTrees } from '../test/random-pipeline.ts';

@@ -1,5 +1,6 @@
 import type { EndRolloutOutcome, SetTrafficOutcome, StartRolloutOutcome } from '@millrace/registry';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { changedEndpoint } from './changed-endpoint.ts';
 import { rollbackMetricEnum, thresholdOperatorEnum } from './rollout-types.ts';
@@ -33,11 +34,7 @@ const setEndpointTrafficPayload = changedEndpoint('SetEndpointTraffic', 'setEndp
 const promoteRolloutPayload = changedEndpoint('PromoteRollout', 'promoteRollout', refusals);
 const rollBackEndpointPayload = changedEndpoint('RollBackEndpoint', 'rollBackEndpoint', refusals);
 
-const startRolloutPayload = builder.unionType('StartRolloutPayload', {
-  description: 'Outcomes of startRollout.',
-  types: [startRolloutSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const startRolloutPayload = payloadUnion('startRollout', [startRolloutSuccess, invalidInputError, notFoundError, conflictError]);
 
 const shareInput = builder.inputType('TrafficShareInput', {
   description: 'A version and its share.',
