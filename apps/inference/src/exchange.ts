@@ -115,8 +115,8 @@ export class Exchange {
   /** Sends the answer, whole. */
   send(body: AnswerBody): void {
     const data = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-    if (data !== body && this.header('content-type') === undefined) this.#headers.push('content-type', 'application/json; charset=utf-8');
-    if (this.status !== 204) this.#headers.push('content-length', String(Buffer.byteLength(data)));
+    if (data !== body && this.header('content-type') === undefined) this.setHeader('content-type', 'application/json; charset=utf-8');
+    if (this.status !== 204) this.setHeader('content-length', String(Buffer.byteLength(data)));
     this.response.writeHead(this.status, this.#headers);
     this.response.end(data);
   }
