@@ -98,12 +98,17 @@ export class Exchange {
 
   /** To be called once, when neither an answer is to leave nor anything is done for it any more. At once if that is so already. */
   whenOver(run: () => void): void {
+    const { response, request: { socket } } = this;
     const atEnd = (): void => {
-      if (this.#isServed && this.response.closed) run();
+      if (this.#isServed && (response.closed || socket.destroyed)) run();
     };
     this.#atEnd = atEnd;
-    if (this.response.closed) atEnd();
-    else this.response.once('close', atEnd);
+    if (response.closed) return atEnd();
+    response.once('close', atEnd);
+    if (response.socket) return;
+    // It waits behind the answer to an earlier request: if the connection ends before its turn, it is never told.
+    socket.setMaxListeners(0).once('close', atEnd);
+    response.once('close', () => socket.off('close', atEnd));
   }
 
   /** Nothing more is done for it. */

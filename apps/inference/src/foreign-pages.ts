@@ -13,7 +13,7 @@ const rememberSeconds = 600;
 /**
  * Pages of these origins may call with a key that they hold; nothing is ever sent along by the browser itself. Of others, no browser
  * shows a page what it was answered.
- * @returns whether a request was a browser's question whether a page may ask, which is answered
+ * @returns whether a request is a browser's question whether a page may ask: the answer then has all that belongs into it, and no body
  */
 export function createForeignPages(listed: readonly string[]): (exchange: Exchange) => boolean {
   const origins = new Set(listed);
@@ -26,7 +26,6 @@ export function createForeignPages(listed: readonly string[]): (exchange: Exchan
     if (method !== 'OPTIONS' || wanted === undefined) return false;
     exchange.setHeader('access-control-allow-methods', methods.join(', ')).setHeader('access-control-allow-headers', asked.join(', ')).setHeader('access-control-max-age', String(rememberSeconds));
     exchange.status = 204;
-    exchange.send('');
     return true;
   };
 }

@@ -79,7 +79,7 @@ export function createRequestIds(): (request: IncomingMessage) => string {
  */
 export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining, requestIdOf, refusesAtDoor }: HttpServerOptions): HttpServer {
   const putOff = createFloodLog(logger, 'requests were put off');
-  const answersForeignPage = createForeignPages(corsOrigins);
+  const isPreflight = createForeignPages(corsOrigins);
   const router = findMyWay({
     ignoreTrailingSlash: true,
     maxParamLength: longestParam,
@@ -114,7 +114,7 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
     // What is one caller's is no other's: no cache on the way may keep it, whatever header the credential came in.
     exchange.setHeader('x-request-id', exchange.id).setHeader('x-content-type-options', 'nosniff').setHeader('cache-control', 'no-store');
     try {
-      if (answersForeignPage(exchange)) return;
+      if (isPreflight(exchange)) return send(exchange, '');
       const { gate, route } = find(exchange);
       const entering = gate?.(exchange);
       await entering; // in any case: by then the parser has seen to all that has arrived

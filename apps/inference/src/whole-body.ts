@@ -19,6 +19,7 @@ export function readWhole(request: IncomingMessage, maxBytes: number): Buffer | 
   if (type === undefined && coding === undefined && (length === undefined || length === '0')) return null;
   if (Number(length) > maxBytes) return Promise.reject(tooLarge());
   if (request.complete && request.readableLength <= maxBytes) return (request.read() as Buffer | null) ?? nothing;
+  if (request.destroyed) return Promise.reject(cutOff()); // its caller hung up before: no event will tell any more
   return new Promise((resolve, reject) => {
     let first: Buffer | null = null;
     let more: Buffer[] | null = null;

@@ -32,8 +32,11 @@ it('a call that has passed the gate leaves nothing behind that small collections
       const request = new IncomingMessage(socket);
       request.headers['x-api-key'] = text;
       Object.assign(request, { weight: Array.from({ length: bytesEach / 8 }, () => call + 0.5) });
-      const exchange = new Exchange(request, new ServerResponse(request), `req-${call}`, proxies);
+      const response = new ServerResponse(request);
+      response.assignSocket(socket); // it is its turn to be answered
+      const exchange = new Exchange(request, response, `req-${call}`, proxies);
       await gate(exchange);
+      response.detachSocket(socket);
       expect(exchange.actor).toMatchObject({ type: 'key', tenantId: tenant.tenantId });
     }
     // Whatever survives two of them is old.

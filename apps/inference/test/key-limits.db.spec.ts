@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type ClientRequest, request } from 'node:http';
+import { connect } from 'node:net';
 import { type Answer, call, createInferenceWorld, eventually, type InferenceWorld, type Sent, type TenantOfWorld } from './inference-world.ts';
 import { constant } from './sample-pipelines.ts';
 
@@ -167,6 +168,24 @@ describe('a key with a limit of requests at a time', () => {
     unlock();
     await locked;
     await eventually(() => predict(text), ({ status }) => status === 200);
+  });
+
+  it('has the places of those back who hung up before anything was done for them', async () => {
+    const text = JSON.stringify(body);
+    const whole = (key: string): string => `POST /predict HTTP/1.1\r\nhost: x\r\nx-api-key: ${key}\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+    async function sendAndGo(bytes: string): Promise<void> {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      socket.on('error', () => undefined).write(bytes, () => socket.destroy());
+      await once(socket, 'close');
+    }
+    // The key is looked up meanwhile: what has not come of the body then never does.
+    const half = (await tenant.createKey({ maxParallelRequests: 1 })).text;
+    await sendAndGo(whole(half).slice(0, -5));
+    await eventually(() => left(half), (state) => state === '"key-parallel";r=1');
+    // Of several at once, all but the first wait for their turn to be answered.
+    const several = (await tenant.createKey({ maxParallelRequests: 4 })).text;
+    await sendAndGo(whole(several).repeat(4));
+    await eventually(() => left(several), (state) => state === '"key-parallel";r=4');
   });
 
   it('shows both limits where there are both', async () => {

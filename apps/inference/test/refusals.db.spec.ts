@@ -174,6 +174,31 @@ describe('a refused request', () => {
     expect(await inPieces([head('transfer-encoding: chunked'), endless, endless])).toMatch(/^HTTP\/1.1 413 .*connection: close.*"body_too_large"/is);
   });
 
+  it('what comes behind it on its connection is answered, though nobody read its body', async () => {
+    const ping = 'GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n';
+    const head = (start: string, ...lines: string[]) => [`${start} HTTP/1.1`, 'host: x', 'content-length: 5', ...lines, '', ''].join('\r\n');
+    for (const [sent, code] of [
+      [head('POST /predict', 'content-type: application/json'), 'unauthenticated'],
+      [head('POST /nowhere'), 'route_not_found'],
+      [head('PUT /predict', 'expect: 100-continue'), 'method_not_allowed'],
+    ] as const) {
+      const answers = await exchange(`${sent}hello${ping.repeat(2)}`);
+      expect(answers).toMatch(new RegExp(`x-millrace-error-code: ${code}\r\n[^]*\\{"live":true\\}[^]*\\{"live":true\\}$`));
+    }
+    const tooLong = await exchange(head('POST /predict', `x-api-key: ${key}`).replace('5', '70000') + ping);
+    expect(tooLong).toMatch(/^HTTP\/1.1 413 [^]*connection: close[^]*"body_too_large"[^]*$/);
+    expect(tooLong).not.toContain('live'); // it is a part of the body
+  });
+
+  it('is answered to HEAD as to GET, but for the body', async () => {
+    for (const path of ['/v2/health/live', '/v2/models/iris', '/nowhere']) {
+      const [asked, got] = await Promise.all(['HEAD', 'GET'].map((method) => fetch(url + path, { method })));
+      const shown = ({ status, headers }: Response) => [status, ...['content-type', 'content-length', 'x-millrace-error-code', 'cache-control'].map((name) => headers.get(name))];
+      expect(shown(asked!)).toEqual(shown(got!));
+      expect([await asked!.text(), (await got!.text()).length]).toEqual(['', Number(got!.headers.get('content-length'))]);
+    }
+  });
+
   it('too many rows are refused by number', async () => {
     const wide = await world.start();
     const answer = await call(`${wide.url}/predict`, { key, body: { features: Array.from({ length: 10_001 }, () => setosa) } });

@@ -315,7 +315,8 @@ describe('a server that shuts down', () => {
     const tenant = await world.createTenant();
     await tenant.publish('iris', irisNeighbours());
     const key = (await tenant.createKey()).text;
-    const server = await world.start({ drainMs: 300 });
+    const origin = 'https://portal.example';
+    const server = await world.start({ drainMs: 300, corsOrigins: [origin] });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const body = JSON.stringify({ features: setosa });
     const send = (begun?: (rest: () => void) => void) =>
@@ -339,6 +340,8 @@ describe('a server that shuts down', () => {
     const ready = await call(`${server.url}/v2/health/ready`);
     expect([ready.status, ready.json]).toEqual([503, { ready: false }]);
     expect((await call(`${server.url}/predict`, { key, body: { features: setosa } })).status).toBe(200);
+    const preflight = await fetch(`${server.url}/predict`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+    expect([preflight.status, preflight.headers.get('connection')]).toEqual([204, 'close']);
     finish();
     expect(await underWay!).toEqual({ status: 200, connection: 'close', text: '{"prediction":["setosa"]}' });
     await closed;

@@ -1,7 +1,9 @@
-import { newId } from '@millrace/kernel';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
 import pg from 'pg';
-import { notify, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+import { createDatabase, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -184,6 +186,36 @@ describe('listening', () => {
     expect(heard).toEqual(['first', null, 'second']);
     end();
     endOther();
+  });
+});
+
+describe('a statement of its own', () => {
+  it('sees and writes for its tenant alone, and leaves nobody on its connection', async () => {
+    const name = newId('dataset');
+    const insert = (as: string, tenantId: string) =>
+      test.database.forTenant(as).execute(Prisma.sql`INSERT INTO datasets (id, tenant_id, name, created_by) VALUES (${newId('dataset')}, ${tenantId}, ${name}, 'system')`);
+    await insert(acme, acme);
+    await expect(insert(acme, bolt)).rejects.toThrow('row-level security');
+    await test.database.forTenant(bolt).execute(Prisma.sql`UPDATE datasets SET name = 'stolen' WHERE name = ${name}`);
+    expect(await test.asOwner(`SELECT tenant_id, name FROM datasets WHERE name IN ('${name}', 'stolen')`)).toEqual([{ tenant_id: acme, name }]);
+  });
+
+  it('whose connection breaks is an outage, not the end of the process, and the next one passes', async () => {
+    const target = new URL(test.urls.app);
+    const door = createServer((inner) => {
+      const outer = connect(Number(target.port), target.hostname);
+      inner.on('data', (bytes) => (bytes.includes('pg_sleep') ? inner.destroy() : outer.write(bytes)));
+      inner.on('error', () => undefined).on('close', () => outer.destroy());
+      outer.on('error', () => undefined).pipe(inner);
+    }).listen(0, '127.0.0.1');
+    await once(door, 'listening');
+    const through = new URL(test.urls.app);
+    through.host = `127.0.0.1:${(door.address() as AddressInfo).port}`;
+    const database = createDatabase({ tenantUrl: through.toString(), systemUrl: test.urls.system, logger: silentLogger, poolSize: 1 });
+    await expect(database.forTenant(acme).execute(Prisma.sql`SELECT pg_sleep(60)`)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await database.forTenant(acme).execute(Prisma.sql`SELECT 1`);
+    await database.close();
+    door.close();
   });
 });
 

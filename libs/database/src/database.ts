@@ -145,6 +145,7 @@ export function createDatabase(options: DatabaseOptions): Database {
 async function executeAlone(pool: pg.Pool, tenantId: string, { text, values }: Prisma.Sql): Promise<void> {
   const client = await pool.connect();
   let isBroken = true;
+  client.on('error', ignoreBreak);
   try {
     await client.query('BEGIN');
     await client.query(`SELECT set_config('millrace.tenant_id', $1, true)`, [tenantId]);
@@ -153,8 +154,12 @@ async function executeAlone(pool: pg.Pool, tenantId: string, { text, values }: P
     isBroken = false;
   } finally {
     client.release(isBroken); // its transaction ends with its connection
+    client.off('error', ignoreBreak);
   }
 }
+
+/** A connection that breaks tells of it beside the error of its statement, and ends the process where nobody listens. */
+const ignoreBreak = (): void => undefined;
 
 /** Tells the listeners of a channel once this transaction commits. Rare events only: each one takes a database-wide lock. */
 export async function notify(tx: TenantTx | SystemTx, channel: Channel, payload = ''): Promise<void> {

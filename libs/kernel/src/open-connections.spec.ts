@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { watchConnections } from './open-connections.ts';
 
 /** Answers when told to. */
@@ -81,5 +83,30 @@ it('only the last of the requests on a connection may end it, even where it is a
   socket.end();
   await gone;
   await connections.gone(); // none is left to wait for
+  server.close();
+});
+
+it('a connection on which nobody asks any more keeps nothing of what was asked', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  let asked: WeakRef<object> | undefined;
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    asked = new WeakRef(request);
+    request.on('end', () => response.end('so')).resume();
+  });
+  const connections = watchConnections(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi');
+  await once(socket, 'data');
+  for (let i = 0; i < 5 && asked!.deref(); i++) {
+    await new Promise((resolve) => setImmediate(resolve)); // what a reference was looked at in keeps it until then
+    collect();
+  }
+  expect(asked!.deref()).toBeUndefined();
+  const gone = connections.gone();
+  socket.end();
+  await gone;
   server.close();
 });

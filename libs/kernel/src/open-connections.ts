@@ -31,7 +31,9 @@ export function watchConnections(server: Server): OpenConnections {
   // One for all of them: a closure for each would cost every request.
   function onClose(this: ServerResponse): void {
     const connection = open.get(this.req.socket);
-    if (connection) connection.underWay--;
+    if (!connection) return;
+    connection.underWay--;
+    if (connection.latest === this.req) connection.latest = null; // with it goes its body, which a silent connection would keep
   }
   // Before whoever answers: an answer may be made at once.
   server.prependListener('request', (request, response) => {
