@@ -1,12 +1,6 @@
 const { TestEnvironment } = require('jest-environment-node');
 
 /**
- * A worker that is told to end leaves at once. Else it takes its heap apart first, for longer than the half second that Jest waits where
- * the heap is large and the machine busy, and Jest says that it "failed to exit gracefully": then nobody would heed that of a true leak.
- */
-if (process.argv[1]?.endsWith('processChild.js')) process.once('exit', (code) => process.reallyExit(code));
-
-/**
  * Jest runs specs in a realm of its own, with typed arrays of its own, while native add-ons (ONNX Runtime, TensorFlow)
  * return those of the main realm; `instanceof` inside their JavaScript then fails. One realm's arrays serve both here.
  */

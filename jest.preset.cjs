@@ -8,6 +8,7 @@ module.exports = (dir, overrides = {}) => ({
   displayName: path.basename(dir),
   rootDir: dir,
   testEnvironment: path.join(__dirname, 'jest.environment.cjs'),
+  testRunner: path.join(__dirname, 'jest.runner.cjs'),
   testMatch: ['<rootDir>/{src,test}/**/*.spec.{ts,tsx}'],
   testPathIgnorePatterns: ['/node_modules/', '/out-tsc/', '\\.gpu\\.spec\\.ts$'],
   modulePathIgnorePatterns: ['<rootDir>/out-tsc', '<rootDir>/bundle', '<rootDir>/dist'],

@@ -1,25 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { startProduct } from '@millrace/testkit';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-
-const candidates = [process.env['MILLRACE_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/google-chrome'];
-const executablePath = candidates.find((candidate) => candidate !== undefined && existsSync(candidate));
-if (!executablePath) {
-  console.warn(
-    'SKIPPED: tenants and people are not tried in a real browser, because there is no Chromium here. ' +
-      'Install one (Debian: apt-get install --no-install-recommends chromium) or name it in MILLRACE_CHROMIUM.',
-  );
-}
-const describeWithBrowser = executablePath ? describe : describe.skip;
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { describeWithBrowser, launchBrowser } from './browser.ts';
 
 const results = path.join(import.meta.dirname, '../test-results/identity');
 const password = 'seven wet boats at noon';
 const newPassword = 'eight dry carts at dusk';
 
-describeWithBrowser('tenants, people and keys, in real browsers against a really started product', () => {
+describeWithBrowser('tenants and people are')('tenants, people and keys, in real browsers against a really started product', () => {
   let product: Awaited<ReturnType<typeof startProduct>>;
   let browser: Browser;
   /** the owner of the first tenant */
@@ -36,7 +26,7 @@ describeWithBrowser('tenants, people and keys, in real browsers against a really
     await fs.rm(results, { recursive: true, force: true });
     await fs.mkdir(results, { recursive: true });
     product = await startProduct({ environment: { MILLRACE_TRUSTED_DOCUMENTS: 'all' } });
-    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+    browser = await launchBrowser();
     owner = await openPage(await browser.newContext({ viewport: { width: 1360, height: 900 } }));
     guestContext = await browser.newContext({ viewport: { width: 1360, height: 900 } });
     guest = await openPage(guestContext);

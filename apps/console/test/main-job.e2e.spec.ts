@@ -1,23 +1,13 @@
-import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { sampleData, startProduct } from '@millrace/testkit';
-import { chromium, type Browser, type Page } from 'playwright-core';
-
-const candidates = [process.env['MILLRACE_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/google-chrome'];
-const executablePath = candidates.find((candidate) => candidate !== undefined && existsSync(candidate));
-if (!executablePath) {
-  console.warn(
-    'SKIPPED: the console is not tried in a real browser, because there is no Chromium here. ' +
-      'Install one (Debian: apt-get install --no-install-recommends chromium) or name it in MILLRACE_CHROMIUM.',
-  );
-}
-const describeWithBrowser = executablePath ? describe : describe.skip;
+import type { Browser, Page } from 'playwright-core';
+import { describeWithBrowser, launchBrowser } from './browser.ts';
 
 const results = path.join(import.meta.dirname, '../test-results/main-job');
 
-describeWithBrowser('the main job, in a real browser against a really started product', () => {
+describeWithBrowser('the console is')('the main job, in a real browser against a really started product', () => {
   let product: Awaited<ReturnType<typeof startProduct>>;
   let browser: Browser;
   let page: Page;
@@ -29,7 +19,7 @@ describeWithBrowser('the main job, in a real browser against a really started pr
     await fs.mkdir(results, { recursive: true });
     // Every operation that the console sends must be on the list of its build.
     product = await startProduct({ environment: { MILLRACE_TRUSTED_DOCUMENTS: 'all' } });
-    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+    browser = await launchBrowser();
     page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
     page.setDefaultTimeout(30_000);
     await page.addInitScript(() => {

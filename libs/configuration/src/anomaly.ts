@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import { type ColumnSummary, unknownColumn } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 const robustZScoreSchema = z
@@ -139,7 +139,7 @@ function checkLabel({ name, type, positiveClass }: AnomalySpec['outputFeatures']
   const column = columns.find((one) => one.name === name);
   const field = 'outputFeatures[0]';
   if (type === 'number') return [{ field: `${field}.type`, message: 'A label tells anomalies from normal rows; a quantity does not.', remedy: 'Use type "binary" or "category".' }];
-  if (!column) return [{ field: `${field}.name`, message: `The data has no column "${name}".`, remedy: `Columns are: ${columns.slice(0, 20).map((one) => one.name).join(', ')}.` }];
+  if (!column) return [unknownColumn(`${field}.name`, name, columns)];
   const values = column.counts?.slice(0, 20).map(({ value }) => value).join(', ');
   if (type === 'binary' && column.distinct > 2) return [{ field: `${field}.type`, message: `"${name}" has ${column.distinct} different values, not two.`, remedy: 'Use type "category" and name the positive class.' }];
   if (column.distinct < 2) return [{ field: `${field}.name`, message: `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}: it tells nothing apart.`, remedy: 'Choose another label, or none.' }];

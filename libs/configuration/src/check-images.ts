@@ -1,4 +1,4 @@
-import type { ColumnSummary } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 import { isSearch, readsImages, type TrainingSpec } from './training-spec.ts';
 

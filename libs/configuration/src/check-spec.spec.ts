@@ -1,6 +1,7 @@
-import { checkSpecAgainstColumns, checkTimeColumn, needsValidation, splitColumnOf } from './check-spec.ts';
+import { checkSpecAgainstColumns } from './check-spec.ts';
+import { checkTimeColumn, needsValidation, splitColumnOf } from './check-split.ts';
 import { parseTrainingSpec } from './training-spec.ts';
-import type { ColumnSummary } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
 
 const columns: ColumnSummary[] = [
   { name: 'Torque [Nm]', type: 'number', rows: 100, missing: 3, distinct: 80 },

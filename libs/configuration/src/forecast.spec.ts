@@ -1,4 +1,6 @@
-import { checkSpecAgainstColumns, type ColumnSummary, taskOf } from './check-spec.ts';
+import { checkSpecAgainstColumns } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
+import { taskOf } from './task.ts';
 import { parseTrainingSpec } from './training-spec.ts';
 
 const columns: ColumnSummary[] = [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import { type ColumnSummary, unknownColumn } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 const columnName = z.string().min(1).max(256);
@@ -115,7 +115,7 @@ export function checkForecast(spec: ForecastSpec & { forecast: ForecastSettings 
   const find = (name: string) => columns.find((column) => column.name === name);
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
-  const unknown = (field: string, name: string) => report(field, `The data has no column "${name}".`, `Columns are: ${columns.slice(0, 20).map((column) => column.name).join(', ')}.`);
+  const unknown = (field: string, name: string) => problems.push(unknownColumn(field, name, columns));
 
   spec.inputFeatures.forEach(({ name, type }, index) => {
     const field = `inputFeatures[${index}]`;

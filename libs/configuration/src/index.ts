@@ -1,16 +1,9 @@
 export { type AnomalyFamily, type AnomalyMetric, anomalyMetrics, type AnomalyModelSettings, type AnomalySettings } from './anomaly.ts';
-export {
-  checkSpecAgainstColumns,
-  checkTimeColumn,
-  type ColumnSummary,
-  maxCategories,
-  needsValidation,
-  selectionMetricOf,
-  splitColumnOf,
-  splitTypeOf,
-  type Task,
-  taskOf,
-} from './check-spec.ts';
+export { maxCategories } from './check-columns.ts';
+export { checkSpecAgainstColumns } from './check-spec.ts';
+export { checkTimeColumn, needsValidation, splitColumnOf, splitTypeOf } from './check-split.ts';
+export type { ColumnSummary } from './column-summary.ts';
+export { selectionMetricOf, type Task, taskOf } from './task.ts';
 export { type CompressionSteps, compressionSteps } from './check-compression.ts';
 export type { Compression } from './compression.ts';
 export { completeSettings, learnsByTrainer } from './families.ts';

@@ -1,4 +1,5 @@
-import { checkSpecAgainstColumns, type ColumnSummary } from './check-spec.ts';
+import { checkSpecAgainstColumns } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
 import { parseTrainingSpec } from './training-spec.ts';
 
 const columns: ColumnSummary[] = [

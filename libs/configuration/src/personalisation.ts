@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import { type ColumnSummary, unknownColumn } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 const columnName = z.string().min(1).max(256);
@@ -53,7 +53,7 @@ export function checkPersonalisation(spec: PersonalisedSpec, columns: ColumnSumm
   const field = 'personalisation.column';
   const column = columns.find((own) => own.name === name);
   const inputAt = spec.inputFeatures.findIndex((input) => input.name === name);
-  if (!column) report(field, `The data has no column "${name}".`, `Columns are: ${columns.slice(0, 20).map((own) => own.name).join(', ')}.`);
+  if (!column) problems.push(unknownColumn(field, name, columns));
   else if (name === spec.outputFeatures[0]!.name) report(field, `"${name}" is the target.`, 'Choose the column that names the group.');
   else if (column.type === 'date' || column.type === 'image') report(field, `"${name}" is a ${column.type} column.`, 'Choose a column that names the group.');
   else if (column.distinct < 2) report(field, `"${name}" has ${column.distinct === 0 ? 'no values' : 'one value only'}.`, 'Choose a column that tells groups apart.');

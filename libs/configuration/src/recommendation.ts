@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import { type ColumnSummary, unknownColumn } from './column-summary.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
 const columnName = z.string().min(1).max(256);
@@ -125,7 +125,7 @@ export function checkRecommendation(spec: RecommendationSpec, columns: ColumnSum
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
   const find = (field: string, name: string): ColumnSummary | undefined => {
     const column = columns.find((one) => one.name === name);
-    if (!column) report(field, `The data has no column "${name}".`, `Columns are: ${columns.slice(0, 20).map((one) => one.name).join(', ')}.`);
+    if (!column) problems.push(unknownColumn(field, name, columns));
     else if (column.missing === column.rows) report(field, `"${name}" has no values.`, 'Choose another column.');
     return column;
   };

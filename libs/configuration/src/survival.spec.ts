@@ -1,4 +1,6 @@
-import { checkSpecAgainstColumns, type ColumnSummary, selectionMetricOf, taskOf } from './check-spec.ts';
+import { checkSpecAgainstColumns } from './check-spec.ts';
+import type { ColumnSummary } from './column-summary.ts';
+import { selectionMetricOf, taskOf } from './task.ts';
 import { parseTrainingSpec } from './training-spec.ts';
 
 const columns: ColumnSummary[] = [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ColumnSummary } from './check-spec.ts';
+import { type ColumnSummary, unknownColumn } from './column-summary.ts';
 import { boostedTreesSchema } from './families.ts';
 import type { SpecProblem } from './spec-problem.ts';
 
@@ -92,7 +92,7 @@ export function checkSurvival(spec: SurvivalSpec, columns: ColumnSummary[]): Spe
   const problems: SpecProblem[] = [];
   const report = (field: string, message: string, remedy: string) => problems.push({ field, message, remedy });
   const find = (name: string) => columns.find((column) => column.name === name);
-  const unknown = (field: string, name: string) => report(field, `The data has no column "${name}".`, `Columns are: ${columns.slice(0, 20).map((column) => column.name).join(', ')}.`);
+  const unknown = (field: string, name: string) => problems.push(unknownColumn(field, name, columns));
 
   if (spec.forecast) report('survival', 'A forecast is no survival model.', 'Remove one of the two blocks.');
   spec.models.forEach(({ family }, index) =>

@@ -1,24 +1,23 @@
 import {
-  checkSpecAgainstColumns, isSearch, learnsByTrainer, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
+  isSearch, learnsByTrainer, maxSearchTrials, type ModelFamily, type ModelSettings, type SelectionMetric, selectionMetricOf, selectionMetrics,
   type TrainingSpec,
 } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from './backend.ts';
-import { expandDates } from './date-columns.ts';
 import type { EpochResult } from './dense-network.ts';
 import { familyOf, scoreRows } from './families/families.ts';
 import type { Fit, FitOutcome } from './families/family.ts';
 import { applyAnswer, fitAnswer, withAnswer } from './fit-answer.ts';
+import { learnableTable } from './learnable-table.ts';
 import { type Metrics, metricValue } from './metrics.ts';
 import { createPacer, type Pacer } from './pacer.ts';
 import type { PersonalisationReport } from './personalisation/train-personalised.ts';
 import type { ConvolutionLayer, FittedPipeline } from './pipeline.ts';
-import { findInfinities, prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
+import { prepareData, type PreparedData, scoreBaseline, scoresToMetrics } from './prepared-data.ts';
 import { fingerprintOf, type Progress, restoreProgress } from './progress.ts';
 import { type Appraisal, type SearchEvent, searchModels, type SearchRecord } from './search/search.ts';
 import { scoreSlices, type Slice } from './slices.ts';
 import type { Split } from './split.ts';
 import { encodeState } from './state-codec.ts';
-import { summariseTable } from './summarise-table.ts';
 import type { Problem, Table } from './table.ts';
 
 /** Where a run's progress survives the process. `save` must be atomic: `load` gets a whole state or the one before. */
@@ -148,11 +147,9 @@ function candidatesOf({ models }: TrainingSpec): ModelSettings[] {
  */
 export async function train(options: TrainOptions): Promise<TrainOutcome> {
   const { signal } = options;
-  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
-  if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(options.table, options.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { table, spec } = expanded;
+  const learnable = learnableTable(options);
+  if (learnable.type === 'invalid') return learnable;
+  const { table, spec } = learnable;
 
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);

@@ -1,5 +1,6 @@
 import type { AutoencoderScorer } from './fitted-detector.ts';
-import type { FittedEstimator, FittedTarget } from './fitted-pipeline.ts';
+import type { FittedTarget } from './fitted-columns.ts';
+import type { FittedEstimator } from './fitted-estimator.ts';
 import type { ItemsPrediction, Prediction } from './loaded-model.ts';
 
 export type Agreement =

@@ -1,4 +1,5 @@
-import { checkVectors, type ValidatedRows } from './check-rows.ts';
+import { checkVectors } from './check-rows.ts';
+import type { ValidatedRows } from './validated-rows.ts';
 import type { PackageFiles } from './model-package.ts';
 import type { Signature } from './signature.ts';
 

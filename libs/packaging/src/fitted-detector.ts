@@ -1,6 +1,10 @@
-import { DomainError } from '@millrace/kernel';
+import { type EnsureFit, ensureFitOf } from './ensure-fit.ts';
 import { complaintOfStorage } from './weight-storage.ts';
-import { assertFeatures, assertForest, type DecisionTree, type DenseEstimator, encodedWidth, type FittedFeature } from './fitted-pipeline.ts';
+import { assertFeatures, encodedWidth, type FittedFeature } from './fitted-columns.ts';
+import type { DenseEstimator } from './fitted-estimator.ts';
+import { assertForest, type DecisionTree } from './fitted-trees.ts';
+
+const ensure: EnsureFit = ensureFitOf('detector');
 
 /** A trained detector of anomalies, as the training engine hands it over: only plain data. */
 export interface FittedDetector {
@@ -91,12 +95,4 @@ function assertNetwork({ layers, columns }: AutoencoderScorer, features: readonl
   }
   ensure(width > 0 && inputs === width && layers.at(-1)?.activation === 'linear', 'scorer.layers', 'must end in as many linear units as a row encodes to');
   ensure(columns.length === features.length && columns.every(({ usual, otherError }) => Number.isFinite(usual) && usual > 0 && Number.isFinite(otherError)), 'scorer.columns', 'need a usual error above 0 for each feature');
-}
-
-function ensure(holds: boolean, field: string, complaint: string): asserts holds {
-  if (holds) return;
-  throw new DomainError('INVALID', `The detector cannot be packaged: ${field} ${complaint}.`, {
-    field,
-    remedy: 'Train again; if it comes back, report the training configuration.',
-  });
 }

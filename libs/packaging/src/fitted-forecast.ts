@@ -1,5 +1,10 @@
-import { DomainError } from '@millrace/kernel';
-import { type DecisionTree, type DenseEstimator, encodedWidth, type FittedFeature } from './fitted-pipeline.ts';
+import { type EnsureFit, ensureFitOf } from './ensure-fit.ts';
+import { encodedWidth, type FittedFeature } from './fitted-columns.ts';
+import type { DenseEstimator } from './fitted-estimator.ts';
+import type { DecisionTree } from './fitted-trees.ts';
+import { isUnfit } from './unfit-text.ts';
+
+const ensure: EnsureFit = ensureFitOf('forecast');
 
 /**
  * A forecast that was made, as the training engine hands it over: only plain data. What is said for each series and step is
@@ -60,9 +65,8 @@ export function assertForecast(forecast: FittedForecast): void {
   ensure(Number.isInteger(horizon) && horizon > 0, 'horizon', 'must be a whole number above 0');
   ensure(series === null || (series.names.length > 0 && new Set(series.names).size === series.names.length), 'series', 'needs names that differ');
   ensure(new Set(names).size === names.length, 'inputs', `need names that differ, also from "${stepInput}"`);
-  const survives = (text: string) => !text.includes('\0') && Buffer.from(text).toString() === text;
   const texts = [...(series?.names ?? []), ...covariates.flatMap((own) => (own.type === 'number' ? [] : own.categories))];
-  ensure(texts.every(survives), 'series', 'hold text that is not valid Unicode or contains U+0000');
+  ensure(!texts.some(isUnfit), 'series', 'hold text that is not valid Unicode or contains U+0000');
   const rows = series?.names.length ?? 1;
   const cells = rows * horizon;
   for (const [field, values] of Object.entries({ below, above })) {
@@ -98,12 +102,4 @@ function assertPart({ base, unit, logarithmic, head }: ForecastPart, field: stri
     units = layer.units;
   }
   ensure(units === 1, field, 'must end in one unit');
-}
-
-function ensure(holds: boolean, field: string, complaint: string): asserts holds {
-  if (holds) return;
-  throw new DomainError('INVALID', `The forecast cannot be packaged: ${field} ${complaint}.`, {
-    field,
-    remedy: 'Train again; if it comes back, report the training configuration.',
-  });
 }

@@ -1,5 +1,8 @@
-import { DomainError } from '@millrace/kernel';
+import { type EnsureFit, ensureFitOf } from './ensure-fit.ts';
+import { isUnfit } from './unfit-text.ts';
 import { complaintOfTable, keptRows, type KeptRows } from './embedding-tables.ts';
+
+const ensure: EnsureFit = ensureFitOf('recommender');
 
 /** How a feature of users becomes numbers: standardised, or one 0/1 input for each value. */
 export type FeatureCode =
@@ -53,10 +56,9 @@ export const excludeInput = 'exclude';
 /** Refuses a recommender whose parts do not fit: a bug of the trainer, so this throws (`INVALID`) and names the part. */
 export function assertRecommender(recommender: FittedRecommender): void {
   const { user, item, users, items, topN, seen, popularity, rule } = recommender;
-  const survives = (text: string) => text !== '' && !text.includes('\0') && Buffer.from(text).toString() === text;
   for (const [field, names] of Object.entries({ users, items })) {
     ensure(names.length > 0 && new Set(names).size === names.length, field, 'needs names that differ');
-    ensure(names.every(survives), field, 'hold an empty name, or one that is not valid Unicode or contains U+0000');
+    ensure(!names.some((name) => name === '' || isUnfit(name)), field, 'hold an empty name, or one that is not valid Unicode or contains U+0000');
   }
   const columns = [user, item, excludeInput, ...(rule.type === 'towers' ? rule.codes.map(({ name }) => name) : [])];
   ensure(columns.every((name) => name !== '') && new Set(columns).size === columns.length, 'columns', 'need names that differ');
@@ -96,12 +98,4 @@ export function assertRecommender(recommender: FittedRecommender): void {
 function assertKept(field: string, values: Float32Array, width: number, kept: KeptRows): void {
   const complaint = complaintOfTable(values, width, kept);
   ensure(complaint === null, field, complaint ?? '');
-}
-
-function ensure(holds: boolean, field: string, complaint: string): asserts holds {
-  if (holds) return;
-  throw new DomainError('INVALID', `The recommender cannot be packaged: ${field} ${complaint}.`, {
-    field,
-    remedy: 'Train again; if it comes back, report the training configuration.',
-  });
 }

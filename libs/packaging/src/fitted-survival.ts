@@ -1,5 +1,8 @@
-import { DomainError } from '@millrace/kernel';
-import { assertFitted, type FittedFeature, type FittedPipeline } from './fitted-pipeline.ts';
+import { type EnsureFit, ensureFitOf } from './ensure-fit.ts';
+import type { FittedFeature } from './fitted-columns.ts';
+import { assertFitted, type FittedPipeline } from './fitted-pipeline.ts';
+
+const ensure: EnsureFit = ensureFitOf('survival model');
 
 /** A trained survival model as the training engine hands it over: only plain data. */
 export interface FittedSurvival {
@@ -37,12 +40,4 @@ export function assertSurvival({ target, features, answer, horizon, intervalCove
   ensure(times.length === survival.length && times.every((time, at) => Number.isFinite(time) && time > (times[at - 1] ?? 0)), 'answer.curve', 'needs times that ascend');
   ensure(survival.every((share, at) => share >= 0 && share < (survival[at - 1] ?? 1)), 'answer.curve', 'must fall from 1');
   ensure(Number.isFinite(end) && end >= (times.at(-1) ?? 0) && end > 0, 'answer.curve', 'needs an end after its last step');
-}
-
-function ensure(holds: boolean, field: string, complaint: string): asserts holds {
-  if (holds) return;
-  throw new DomainError('INVALID', `The survival model cannot be packaged: ${field} ${complaint}.`, {
-    field,
-    remedy: 'Train again; if it comes back, report the training configuration.',
-  });
 }

@@ -1,6 +1,7 @@
 import { agree } from './agreement.ts';
 import { checkRows } from './check-rows.ts';
-import type { FittedFeature, FittedPipeline, FittedTarget, Heads } from './fitted-pipeline.ts';
+import type { FittedFeature, FittedTarget } from './fitted-columns.ts';
+import type { FittedPipeline, Heads } from './fitted-pipeline.ts';
 import { float16Bits, fromFloat16Bits } from './float16.ts';
 import { loadModel } from './loaded-model.ts';
 import { buildPackage } from './model-package.ts';

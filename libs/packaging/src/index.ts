@@ -2,30 +2,15 @@ export { agree, type Agreement } from './agreement.ts';
 export { type BackgroundRows, backgroundRowsIn, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
-export {
-  type CheckedRows,
-  type CheckLimits,
-  checkRows,
-  checkVectors,
-  type RowProblem,
-  type RowWarning,
-  type ValidatedRows,
-} from './check-rows.ts';
+export { type CheckedRows, type CheckLimits, checkRows, checkVectors } from './check-rows.ts';
+export type { RowProblem, RowWarning } from './row-problem.ts';
+export type { ValidatedRows } from './validated-rows.ts';
 export type { FittedDetector } from './fitted-detector.ts';
 export type { FittedForecast } from './fitted-forecast.ts';
-export type {
-  Activation,
-  DecisionTree,
-  ConvolutionalEstimator,
-  DenseEstimator,
-  FittedEstimator,
-  FittedFeature,
-  FittedImage,
-  FittedPipeline,
-  FittedTarget,
-  NearestNeighboursEstimator,
-  TreeEnsemble,
-} from './fitted-pipeline.ts';
+export type { FittedFeature, FittedImage, FittedTarget } from './fitted-columns.ts';
+export type { Activation, ConvolutionalEstimator, DenseEstimator, FittedEstimator, NearestNeighboursEstimator } from './fitted-estimator.ts';
+export type { FittedPipeline } from './fitted-pipeline.ts';
+export type { DecisionTree, TreeEnsemble } from './fitted-trees.ts';
 export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
 export { type LayersModel, writeLayers } from './write-layers.ts';

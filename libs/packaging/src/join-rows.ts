@@ -1,4 +1,4 @@
-import { ValidatedRows } from './check-rows.ts';
+import { ValidatedRows } from './validated-rows.ts';
 
 /** The rows of several requests as those of one, in their order. All must have been checked against the same signature. */
 export function joinRows(parts: readonly ValidatedRows[]): ValidatedRows {

@@ -1,4 +1,4 @@
-import { ValidatedRows } from './check-rows.ts';
+import { ValidatedRows } from './validated-rows.ts';
 import { numbersOf, type Signature } from './signature.ts';
 
 /** A row to be put together: of each input of the signature, 1 where it has the value of the row, 0 that of the reference. */

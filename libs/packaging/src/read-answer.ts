@@ -1,4 +1,4 @@
-import type { Calibration, FittedTarget } from './fitted-pipeline.ts';
+import type { Calibration, FittedTarget } from './fitted-columns.ts';
 import type { GraphCursor } from './graph-cursor.ts';
 
 type ClassTarget = Extract<FittedTarget, { classes: string[] }>;

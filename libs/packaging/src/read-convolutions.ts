@@ -1,5 +1,5 @@
 import { DomainError } from '@millrace/kernel';
-import type { ConvolutionalEstimator } from './fitted-pipeline.ts';
+import type { ConvolutionalEstimator } from './fitted-estimator.ts';
 import { GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import type { PackageFiles } from './model-package.ts';
 import { readConvolutionalEstimator } from './read-estimator.ts';

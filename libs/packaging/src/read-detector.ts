@@ -1,5 +1,5 @@
 import type { AutoencoderScorer, FittedDetector, FittedScorer } from './fitted-detector.ts';
-import type { FittedFeature } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
 import { GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import { type PackageFiles, signatureBytes } from './model-package.ts';
 import { readDense, readEncoding } from './read-estimator.ts';

@@ -1,4 +1,5 @@
-import { type Activation, type ConvolutionalEstimator, type DenseEstimator, encodedWidth, type EnsembleMember, type FittedEstimator, type FittedFeature, type FittedTarget, type NearestNeighboursEstimator } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedTarget } from './fitted-columns.ts';
+import type { Activation, ConvolutionalEstimator, DenseEstimator, EnsembleMember, FittedEstimator, NearestNeighboursEstimator } from './fitted-estimator.ts';
 import { type GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import { readTreeScores } from './read-trees.ts';
 import { readKernel, readQuantisation, readSums } from './read-weights.ts';

@@ -1,4 +1,5 @@
-import type { FittedFeature, FittedTarget, Heads } from './fitted-pipeline.ts';
+import type { FittedFeature, FittedTarget } from './fitted-columns.ts';
+import type { Heads } from './fitted-pipeline.ts';
 import type { GraphCursor } from './graph-cursor.ts';
 import { readAnswer } from './read-answer.ts';
 

@@ -1,5 +1,5 @@
 import { decodeImage, fitImage, type Pixels, readImageHead } from '@millrace/images';
-import type { RowProblem } from './check-rows.ts';
+import type { RowProblem } from './row-problem.ts';
 import { isBase64, lookOf, maxPicturePixels } from './sent-pictures.ts';
 import type { ImageInput } from './signature.ts';
 

@@ -1,5 +1,7 @@
 import { type DatePart, readIsoDate, datePartOf } from '@millrace/kernel';
-import type { EnsembleMember, FittedFeature, FittedPipeline, FittedTarget } from './fitted-pipeline.ts';
+import type { FittedFeature, FittedTarget } from './fitted-columns.ts';
+import type { EnsembleMember } from './fitted-estimator.ts';
+import type { FittedPipeline } from './fitted-pipeline.ts';
 import { GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import { type PackageFiles, signatureBytes } from './model-package.ts';
 import { readAnswer } from './read-answer.ts';

@@ -1,4 +1,5 @@
-import type { FittedFeature, FittedPipeline } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
+import type { FittedPipeline } from './fitted-pipeline.ts';
 import type { FittedSurvival } from './fitted-survival.ts';
 import { GraphCursor, UnknownGraph } from './graph-cursor.ts';
 import { type PackageFiles, signatureBytes } from './model-package.ts';

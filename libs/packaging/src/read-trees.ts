@@ -1,4 +1,5 @@
-import { type DecisionTree, type FittedFeature, otherCode, type TreeEnsemble } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
+import { type DecisionTree, otherCode, type TreeEnsemble } from './fitted-trees.ts';
 import { type GraphCursor, numbersOf, UnknownGraph } from './graph-cursor.ts';
 import type { ReadNode } from './read-graph.ts';
 

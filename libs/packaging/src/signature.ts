@@ -1,6 +1,8 @@
 import { dateOfDay, type DatePart, dateParts } from '@millrace/kernel';
 import { z } from 'zod';
-import { encodedWidth, type FittedFeature, type FittedImage, type FittedPipeline, leavesOf } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedImage } from './fitted-columns.ts';
+import type { FittedPipeline } from './fitted-pipeline.ts';
+import { leavesOf } from './fitted-trees.ts';
 
 /** What a model takes and gives: all that is needed to check a row, build a form or describe a route. */
 export interface Signature {

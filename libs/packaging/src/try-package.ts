@@ -1,7 +1,8 @@
 import { DomainError, type Problem } from '@millrace/kernel';
 import type { Agreement } from './agreement.ts';
 import { findCallSize } from './call-size.ts';
-import { checkRows, checkVectors, type CheckedRows, type ValidatedRows } from './check-rows.ts';
+import { checkRows, checkVectors, type CheckedRows } from './check-rows.ts';
+import type { ValidatedRows } from './validated-rows.ts';
 import { inventRows } from './invent-rows.ts';
 import { type LoadedModel, loadModel, type Prediction } from './loaded-model.ts';
 import type { PackageFiles } from './model-package.ts';

@@ -1,4 +1,4 @@
-import type { Calibration, FittedTarget } from './fitted-pipeline.ts';
+import type { Calibration, FittedTarget } from './fitted-columns.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 
 /** ONNX TensorProto.DataType, for `Cast` */

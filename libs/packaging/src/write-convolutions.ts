@@ -1,4 +1,5 @@
-import type { ConvolutionalEstimator, FittedImage } from './fitted-pipeline.ts';
+import type { FittedImage } from './fitted-columns.ts';
+import type { ConvolutionalEstimator } from './fitted-estimator.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { levelsOf, type WeightStorage } from './weight-storage.ts';
 import { declarePicture, writeChannelsFirst, writeNumbers } from './write-picture.ts';

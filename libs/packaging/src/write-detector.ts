@@ -1,5 +1,5 @@
 import { type AutoencoderScorer, type FittedDetector, hasContributions, type IsolationForestScorer, type RobustScorer } from './fitted-detector.ts';
-import type { FittedFeature } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import { inputsOf, missingCategoryOf, numbersOf, rowsPerCallFor, type Signature } from './signature.ts';
 import { activate, declareInputs, encodeRows } from './write-model.ts';

@@ -1,5 +1,5 @@
 import { type FittedForecast, type ForecastHead, type ForecastPart, stepInput } from './fitted-forecast.ts';
-import { encodedWidth, type FittedFeature } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature } from './fitted-columns.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';
 import { activate, encodeColumns } from './write-model.ts';

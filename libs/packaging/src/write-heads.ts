@@ -1,4 +1,5 @@
-import type { FittedFeature, FittedTarget, Heads } from './fitted-pipeline.ts';
+import type { FittedFeature, FittedTarget } from './fitted-columns.ts';
+import type { Heads } from './fitted-pipeline.ts';
 import { float16Bits } from './float16.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { writeAnswer } from './write-answer.ts';

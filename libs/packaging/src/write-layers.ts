@@ -1,4 +1,6 @@
-import { encodedWidth, type ConvolutionalEstimator, type DenseEstimator, type FittedFeature, type FittedPipeline, type FittedTarget, type LinearEstimator } from './fitted-pipeline.ts';
+import { encodedWidth, type FittedFeature, type FittedTarget } from './fitted-columns.ts';
+import type { ConvolutionalEstimator, DenseEstimator, LinearEstimator } from './fitted-estimator.ts';
+import type { FittedPipeline } from './fitted-pipeline.ts';
 
 /** A TensorFlow.js layers model: `model.json` and `weights.bin`, which stand beside each other. */
 export type LayersModel = { type: 'written'; files: Map<string, Uint8Array> } | { type: 'unsupported'; message: string };

@@ -1,4 +1,5 @@
-import type { FittedFeature, LinearEstimator } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
+import type { LinearEstimator } from './fitted-estimator.ts';
 import { float16Bits } from './float16.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { weightScales } from './weight-storage.ts';

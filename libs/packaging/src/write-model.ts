@@ -1,14 +1,7 @@
-import {
-  type Activation,
-  type BaselineEstimator,
-  type DenseEstimator,
-  type EnsembleEstimator,
-  type FittedFeature,
-  type FittedPipeline,
-  type FittedTarget,
-  type NearestNeighboursEstimator,
-  type TreeEnsemble,
-} from './fitted-pipeline.ts';
+import type { FittedFeature, FittedTarget } from './fitted-columns.ts';
+import type { Activation, BaselineEstimator, DenseEstimator, EnsembleEstimator, NearestNeighboursEstimator } from './fitted-estimator.ts';
+import type { FittedPipeline } from './fitted-pipeline.ts';
+import type { TreeEnsemble } from './fitted-trees.ts';
 import { float16Bits } from './float16.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import type { Signature } from './signature.ts';

@@ -1,4 +1,4 @@
-import type { FittedImage } from './fitted-pipeline.ts';
+import type { FittedImage } from './fitted-columns.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 
 /** ONNX TensorProto.DataType, for `Cast` */

@@ -1,4 +1,4 @@
-import type { FittedFeature } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
 import type { FittedSurvival } from './fitted-survival.ts';
 import { createOnnxGraph, type OnnxGraph } from './onnx-graph.ts';
 import { type Signature, signatureOf } from './signature.ts';

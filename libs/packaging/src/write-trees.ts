@@ -1,4 +1,5 @@
-import { type DecisionTree, type FittedFeature, otherCode, type TreeEnsemble } from './fitted-pipeline.ts';
+import type { FittedFeature } from './fitted-columns.ts';
+import { type DecisionTree, otherCode, type TreeEnsemble } from './fitted-trees.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 
 type Trees = Pick<TreeEnsemble<'boosted_trees'>, 'outputs' | 'trees' | 'codes'>;

@@ -1,4 +1,5 @@
-import type { Calibration, LinearEstimator } from '../src/fitted-pipeline.ts';
+import type { Calibration } from '../src/fitted-columns.ts';
+import type { LinearEstimator } from '../src/fitted-estimator.ts';
 import type { Activation, FittedFeature, FittedPipeline, FittedTarget, Prediction as AnyPrediction, TreeEnsemble } from '../src/index.ts';
 
 /** Of a row, which no recommender answers. */

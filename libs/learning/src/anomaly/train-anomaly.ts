@@ -1,14 +1,12 @@
-import { type AnomalyFamily, type AnomalyMetric, type AnomalyModelSettings, checkSpecAgainstColumns, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { type AnomalyFamily, type AnomalyMetric, type AnomalyModelSettings, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from '../backend.ts';
-import { expandDates } from '../date-columns.ts';
 import type { DenseState, EpochResult } from '../dense-network.ts';
+import { learnableTable } from '../learnable-table.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import { fitFeatures, type FittedFeature } from '../pipeline.ts';
-import { findInfinities } from '../prepared-data.ts';
 import { fingerprintOf } from '../progress.ts';
 import type { Split } from '../split.ts';
 import { decodeState, encodeState } from '../state-codec.ts';
-import { summariseTable } from '../summarise-table.ts';
 import type { Problem, Table } from '../table.ts';
 import type { CheckpointStore } from '../train.ts';
 import { type AnomalyMetrics, meritOf } from './anomaly-metrics.ts';
@@ -88,11 +86,9 @@ interface Fit {
  */
 export async function trainAnomaly(options: TrainAnomalyOptions): Promise<TrainAnomalyOutcome> {
   const { signal } = options;
-  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
-  if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(options.table, options.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { table, spec } = expanded;
+  const learnable = learnableTable(options);
+  if (learnable.type === 'invalid') return learnable;
+  const { table, spec } = learnable;
   const settings = spec.anomaly!;
   const backend = options.backend ?? (await currentBackend());
   await activateBackend(backend);

@@ -1,12 +1,11 @@
-import { checkSpecAgainstColumns, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
-import { expandDates } from '../date-columns.ts';
+import { selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { scoreRows } from '../families/families.ts';
+import { learnableTable } from '../learnable-table.ts';
 import type { Metrics } from '../metrics.ts';
 import { createPacer } from '../pacer.ts';
 import type { Scores } from '../predict.ts';
-import { findInfinities, prepareData, type PreparedData, scoresToMetric, scoresToMetrics } from '../prepared-data.ts';
+import { prepareData, type PreparedData, scoresToMetric, scoresToMetrics } from '../prepared-data.ts';
 import { scoresAt, scoreSlices } from '../slices.ts';
-import { summariseTable } from '../summarise-table.ts';
 import { categoryAt, findColumn, type Problem } from '../table.ts';
 import { train, type TrainOptions, type TrainOutcome, type Trial } from '../train.ts';
 import { keepHeadRows, withoutHeadRows } from './head-rows.ts';
@@ -37,11 +36,9 @@ const mostListed = 200;
  */
 export async function trainPersonalised(options: TrainOptions): Promise<TrainOutcome> {
   const { signal } = options;
-  const problems = [...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec)];
-  if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(options.table, options.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { table, spec } = expanded;
+  const learnable = learnableTable(options);
+  if (learnable.type === 'invalid') return learnable;
+  const { table, spec } = learnable;
   const data = prepareData(table, spec);
   if (data.type === 'invalid') return data;
   const { groups, kept } = keepHeadRows(data, spec);

@@ -1,12 +1,10 @@
-import { checkSpecAgainstColumns, selectionMetricOf, selectionMetrics, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
-import { expandDates } from '../date-columns.ts';
+import { selectionMetricOf, selectionMetrics, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
 import type { EpochResult } from '../dense-network.ts';
 import { scoreRows } from '../families/families.ts';
+import { learnableTable } from '../learnable-table.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import { fitFeatures } from '../pipeline.ts';
-import { findInfinities } from '../prepared-data.ts';
 import type { Split } from '../split.ts';
-import { summariseTable } from '../summarise-table.ts';
 import type { Problem, Table } from '../table.ts';
 import { fitSurvival, type SurvivalFit } from './fit-survival.ts';
 import { type FittedSurvival, horizonFeature, quantileLevels, type SurvivalFamily, withHorizon } from './fitted-survival.ts';
@@ -59,11 +57,9 @@ export type TrainSurvivalOutcome =
  * same table, configuration and seed give the same models bit for bit.
  */
 export async function trainSurvival({ signal, onTrial, onEpoch, ...asked }: TrainSurvivalOptions): Promise<TrainSurvivalOutcome> {
-  const problems = [...checkSpecAgainstColumns(asked.spec, summariseTable(asked.table)), ...findInfinities(asked.table, asked.spec)];
-  if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(asked.table, asked.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { table, spec } = expanded;
+  const learnable = learnableTable(asked);
+  if (learnable.type === 'invalid') return learnable;
+  const { table, spec } = learnable;
   const data = prepareSurvival(table, spec);
   if (data.type === 'invalid') return data;
   const { models } = spec.survival!;

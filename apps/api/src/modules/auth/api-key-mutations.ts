@@ -1,6 +1,7 @@
 import { type ApiKeyState, longestOverlapSeconds } from '@millrace/auth';
 import { DomainError, isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { apiKeyScopeEnum } from './api-key-types.ts';
 
@@ -36,29 +37,13 @@ for (const success of [createApiKeySuccess, rotateApiKeySuccess, updateApiKeySuc
   );
 }
 
-const createApiKeyPayload = builder.unionType('CreateApiKeyPayload', {
-  description: 'Outcomes of createApiKey.',
-  types: [createApiKeySuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const createApiKeyPayload = payloadUnion('createApiKey', [createApiKeySuccess, invalidInputError]);
 
-const updateApiKeyPayload = builder.unionType('UpdateApiKeyPayload', {
-  description: 'Outcomes of updateApiKey.',
-  types: [updateApiKeySuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const updateApiKeyPayload = payloadUnion('updateApiKey', [updateApiKeySuccess, invalidInputError, notFoundError, conflictError]);
 
-const rotateApiKeyPayload = builder.unionType('RotateApiKeyPayload', {
-  description: 'Outcomes of rotateApiKey.',
-  types: [rotateApiKeySuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const rotateApiKeyPayload = payloadUnion('rotateApiKey', [rotateApiKeySuccess, invalidInputError, notFoundError, conflictError]);
 
-const revokeApiKeyPayload = builder.unionType('RevokeApiKeyPayload', {
-  description: 'Outcomes of revokeApiKey.',
-  types: [revokeApiKeySuccess, notFoundError],
-  resolveType: nameOf,
-});
+const revokeApiKeyPayload = payloadUnion('revokeApiKey', [revokeApiKeySuccess, notFoundError]);
 
 const createApiKeyInput = builder.inputType('CreateApiKeyInput', {
   description: 'A key to be made.',

@@ -6,8 +6,7 @@ import {
   invalidInputError,
   invitationInvalid,
   invitationInvalidError,
-  nameOf,
-  notFound,
+   notFound,
   notFoundError,
   signInRefused,
   signInRefusedError,
@@ -16,6 +15,7 @@ import {
   tooManyAttempts,
   tooManyAttemptsError,
 } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { signInSuccess, succeed } from './session-mutations.ts';
 import { roleEnum } from './viewer-types.ts';
@@ -38,11 +38,7 @@ const inviteMemberSuccess = builder.objectRef<{ __typename: 'InviteMemberSuccess
   }),
 });
 
-const inviteMemberPayload = builder.unionType('InviteMemberPayload', {
-  description: 'Outcomes of inviteMember.',
-  types: [inviteMemberSuccess, invalidInputError, conflictError],
-  resolveType: nameOf,
-});
+const inviteMemberPayload = payloadUnion('inviteMember', [inviteMemberSuccess, invalidInputError, conflictError]);
 
 const inviteMemberInput = builder.inputType('InviteMemberInput', {
   description: 'Somebody to be invited.',
@@ -64,11 +60,7 @@ const revokeInvitationSuccess = builder.objectRef<{ __typename: 'RevokeInvitatio
   }),
 });
 
-const revokeInvitationPayload = builder.unionType('RevokeInvitationPayload', {
-  description: 'Outcomes of revokeInvitation.',
-  types: [revokeInvitationSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const revokeInvitationPayload = payloadUnion('revokeInvitation', [revokeInvitationSuccess, notFoundError, conflictError]);
 
 const revokeInvitationInput = builder.inputType('RevokeInvitationInput', {
   description: 'An invitation to be revoked.',
@@ -80,11 +72,7 @@ const invitationAccepted = builder.objectRef<{ __typename: 'InvitationAccepted';
   fields: (t) => ({ message: t.exposeString('message', { description: 'What to do now, for people.' }) }),
 });
 
-const acceptInvitationPayload = builder.unionType('AcceptInvitationPayload', {
-  description: 'Outcomes of acceptInvitation.',
-  types: [signInSuccess, invitationAccepted, invalidInputError, invitationInvalidError, signInRefusedError, singleSignOnOnlyError, tooManyAttemptsError],
-  resolveType: nameOf,
-});
+const acceptInvitationPayload = payloadUnion('acceptInvitation', [signInSuccess, invitationAccepted, invalidInputError, invitationInvalidError, signInRefusedError, singleSignOnOnlyError, tooManyAttemptsError]);
 
 const acceptInvitationInput = builder.inputType('AcceptInvitationInput', {
   description: 'Whoever accepts an invitation.',
@@ -109,11 +97,7 @@ const changeMemberRoleSuccess = builder.objectRef<{ __typename: 'ChangeMemberRol
   }),
 });
 
-const changeMemberRolePayload = builder.unionType('ChangeMemberRolePayload', {
-  description: 'Outcomes of changeMemberRole.',
-  types: [changeMemberRoleSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const changeMemberRolePayload = payloadUnion('changeMemberRole', [changeMemberRoleSuccess, invalidInputError, notFoundError, conflictError]);
 
 const changeMemberRoleInput = builder.inputType('ChangeMemberRoleInput', {
   description: 'A member’s new role.',
@@ -128,11 +112,7 @@ const removeMemberSuccess = builder.objectRef<{ __typename: 'RemoveMemberSuccess
   fields: (t) => ({ personId: t.exposeID('personId', { description: 'per_…' }) }),
 });
 
-const removeMemberPayload = builder.unionType('RemoveMemberPayload', {
-  description: 'Outcomes of removeMember.',
-  types: [removeMemberSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const removeMemberPayload = payloadUnion('removeMember', [removeMemberSuccess, notFoundError, conflictError]);
 
 const removeMemberInput = builder.inputType('RemoveMemberInput', {
   description: 'A member to be removed.',
@@ -144,17 +124,9 @@ const leaveTenantSuccess = builder.objectRef<{ __typename: 'LeaveTenantSuccess';
   fields: (t) => ({ left: t.exposeBoolean('left', { description: 'Always true.' }) }),
 });
 
-const leaveTenantPayload = builder.unionType('LeaveTenantPayload', {
-  description: 'Outcomes of leaveTenant.',
-  types: [leaveTenantSuccess, conflictError],
-  resolveType: nameOf,
-});
+const leaveTenantPayload = payloadUnion('leaveTenant', [leaveTenantSuccess, conflictError]);
 
-const switchTenantPayload = builder.unionType('SwitchTenantPayload', {
-  description: 'Outcomes of switchTenant.',
-  types: [signInSuccess, notFoundError, conflictError, singleSignOnOnlyError],
-  resolveType: nameOf,
-});
+const switchTenantPayload = payloadUnion('switchTenant', [signInSuccess, notFoundError, conflictError, singleSignOnOnlyError]);
 
 const switchTenantInput = builder.inputType('SwitchTenantInput', {
   description: 'Another tenant of yours.',

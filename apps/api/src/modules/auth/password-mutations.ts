@@ -2,8 +2,7 @@ import { requirePerson } from '@millrace/auth';
 import {
   invalidInput,
   invalidInputError,
-  nameOf,
-  notFound,
+   notFound,
   notFoundError,
   resetLinkInvalid,
   resetLinkInvalidError,
@@ -12,21 +11,18 @@ import {
   tooManyAttempts,
   tooManyAttemptsError,
 } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
-const changePasswordPayload = builder.unionType('ChangePasswordPayload', {
-  description: 'Outcomes of changePassword.',
-  types: [
-    builder.objectRef<{ __typename: 'ChangePasswordSuccess'; endedSessions: number }>('ChangePasswordSuccess').implement({
-      description: 'The new password is in force. All other sessions have ended.',
-      fields: (t) => ({ endedSessions: t.exposeInt('endedSessions', { description: 'How many other sessions there were.' }) }),
-    }),
-    invalidInputError,
-    signInRefusedError,
-    tooManyAttemptsError,
-  ],
-  resolveType: nameOf,
-});
+const changePasswordPayload = payloadUnion('changePassword', [
+  builder.objectRef<{ __typename: 'ChangePasswordSuccess'; endedSessions: number }>('ChangePasswordSuccess').implement({
+    description: 'The new password is in force. All other sessions have ended.',
+    fields: (t) => ({ endedSessions: t.exposeInt('endedSessions', { description: 'How many other sessions there were.' }) }),
+  }),
+  invalidInputError,
+  signInRefusedError,
+  tooManyAttemptsError,
+]);
 
 const changePasswordInput = builder.inputType('ChangePasswordInput', {
   description: 'The old password and the new one.',
@@ -36,54 +32,42 @@ const changePasswordInput = builder.inputType('ChangePasswordInput', {
   }),
 });
 
-const requestPasswordResetPayload = builder.unionType('RequestPasswordResetPayload', {
-  description: 'Outcomes of requestPasswordReset.',
-  types: [
-    builder.objectRef<{ __typename: 'RequestPasswordResetSuccess'; message: string }>('RequestPasswordResetSuccess').implement({
-      description: 'The same answer for everybody.',
-      fields: (t) => ({ message: t.exposeString('message', { description: 'What happens now, for people.' }) }),
-    }),
-  ],
-  resolveType: nameOf,
-});
+const requestPasswordResetPayload = payloadUnion('requestPasswordReset', [
+  builder.objectRef<{ __typename: 'RequestPasswordResetSuccess'; message: string }>('RequestPasswordResetSuccess').implement({
+    description: 'The same answer for everybody.',
+    fields: (t) => ({ message: t.exposeString('message', { description: 'What happens now, for people.' }) }),
+  }),
+]);
 
 const requestPasswordResetInput = builder.inputType('RequestPasswordResetInput', {
   description: 'Whose password is to be chosen anew.',
   fields: (t) => ({ email: t.string({ required: true, description: 'The e-mail address of the account.' }) }),
 });
 
-const createPasswordResetPayload = builder.unionType('CreatePasswordResetPayload', {
-  description: 'Outcomes of createPasswordReset.',
-  types: [
-    builder.objectRef<{ __typename: 'CreatePasswordResetSuccess'; token: string; expiresAt: Date }>('CreatePasswordResetSuccess').implement({
-      description: 'The link is good once. Links made before are worthless.',
-      fields: (t) => ({
-        token: t.exposeString('token', { description: 'In this answer and nowhere else: the link is <address of the console>/reset#token=<token>.' }),
-        expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it stops working.' }),
-      }),
+const createPasswordResetPayload = payloadUnion('createPasswordReset', [
+  builder.objectRef<{ __typename: 'CreatePasswordResetSuccess'; token: string; expiresAt: Date }>('CreatePasswordResetSuccess').implement({
+    description: 'The link is good once. Links made before are worthless.',
+    fields: (t) => ({
+      token: t.exposeString('token', { description: 'In this answer and nowhere else: the link is <address of the console>/reset#token=<token>.' }),
+      expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it stops working.' }),
     }),
-    notFoundError,
-  ],
-  resolveType: nameOf,
-});
+  }),
+  notFoundError,
+]);
 
 const createPasswordResetInput = builder.inputType('CreatePasswordResetInput', {
   description: 'Who is to choose a new password.',
   fields: (t) => ({ email: t.string({ required: true, description: 'The e-mail address of the account.' }) }),
 });
 
-const resetPasswordPayload = builder.unionType('ResetPasswordPayload', {
-  description: 'Outcomes of resetPassword.',
-  types: [
-    builder.objectRef<{ __typename: 'ResetPasswordSuccess'; message: string }>('ResetPasswordSuccess').implement({
-      description: 'The new password is in force. All sessions have ended; the second factor, if there is one, is still asked for.',
-      fields: (t) => ({ message: t.exposeString('message', { description: 'What to do now, for people.' }) }),
-    }),
-    invalidInputError,
-    resetLinkInvalidError,
-  ],
-  resolveType: nameOf,
-});
+const resetPasswordPayload = payloadUnion('resetPassword', [
+  builder.objectRef<{ __typename: 'ResetPasswordSuccess'; message: string }>('ResetPasswordSuccess').implement({
+    description: 'The new password is in force. All sessions have ended; the second factor, if there is one, is still asked for.',
+    fields: (t) => ({ message: t.exposeString('message', { description: 'What to do now, for people.' }) }),
+  }),
+  invalidInputError,
+  resetLinkInvalidError,
+]);
 
 const resetPasswordInput = builder.inputType('ResetPasswordInput', {
   description: 'The new password.',

@@ -4,71 +4,59 @@ import {
   conflictError,
   invalidInput,
   invalidInputError,
-  nameOf,
-  notFound,
+   notFound,
   notFoundError,
   signInRefused,
   signInRefusedError,
   tooManyAttempts,
   tooManyAttemptsError,
 } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
-const beginSecondFactorPayload = builder.unionType('BeginSecondFactorPayload', {
-  description: 'Outcomes of beginSecondFactor.',
-  types: [
-    builder.objectRef<{ __typename: 'BeginSecondFactorSuccess'; secret: string; uri: string }>('BeginSecondFactorSuccess').implement({
-      description: 'A new secret for an authenticator app: in this answer and nowhere else. In force once confirmSecondFactor has taken a code of it.',
-      fields: (t) => ({
-        secret: t.exposeString('secret', { description: 'To be typed into the app, in base 32.' }),
-        uri: t.exposeString('uri', { description: 'otpauth://…, to be shown as a QR code.' }),
-      }),
+const beginSecondFactorPayload = payloadUnion('beginSecondFactor', [
+  builder.objectRef<{ __typename: 'BeginSecondFactorSuccess'; secret: string; uri: string }>('BeginSecondFactorSuccess').implement({
+    description: 'A new secret for an authenticator app: in this answer and nowhere else. In force once confirmSecondFactor has taken a code of it.',
+    fields: (t) => ({
+      secret: t.exposeString('secret', { description: 'To be typed into the app, in base 32.' }),
+      uri: t.exposeString('uri', { description: 'otpauth://…, to be shown as a QR code.' }),
     }),
-    signInRefusedError,
-    tooManyAttemptsError,
-    conflictError,
-  ],
-  resolveType: nameOf,
-});
+  }),
+  signInRefusedError,
+  tooManyAttemptsError,
+  conflictError,
+]);
 
 const beginSecondFactorInput = builder.inputType('BeginSecondFactorInput', {
   description: 'The first factor.',
   fields: (t) => ({ password: t.string({ required: true, description: 'Your password.' }) }),
 });
 
-const confirmSecondFactorPayload = builder.unionType('ConfirmSecondFactorPayload', {
-  description: 'Outcomes of confirmSecondFactor.',
-  types: [
-    builder.objectRef<{ __typename: 'ConfirmSecondFactorSuccess'; recoveryCodes: string[] }>('ConfirmSecondFactorSuccess').implement({
-      description: 'From now on a sign-in asks for a code. All other sessions have ended.',
-      fields: (t) => ({
-        recoveryCodes: t.exposeStringList('recoveryCodes', { description: 'Each is good once in place of a code of the app: in this answer and nowhere else.' }),
-      }),
+const confirmSecondFactorPayload = payloadUnion('confirmSecondFactor', [
+  builder.objectRef<{ __typename: 'ConfirmSecondFactorSuccess'; recoveryCodes: string[] }>('ConfirmSecondFactorSuccess').implement({
+    description: 'From now on a sign-in asks for a code. All other sessions have ended.',
+    fields: (t) => ({
+      recoveryCodes: t.exposeStringList('recoveryCodes', { description: 'Each is good once in place of a code of the app: in this answer and nowhere else.' }),
     }),
-    invalidInputError,
-    conflictError,
-  ],
-  resolveType: nameOf,
-});
+  }),
+  invalidInputError,
+  conflictError,
+]);
 
 const confirmSecondFactorInput = builder.inputType('ConfirmSecondFactorInput', {
   description: 'The proof that the app has the secret.',
   fields: (t) => ({ code: t.string({ required: true, description: 'The six digits that it shows.' }) }),
 });
 
-const removeSecondFactorPayload = builder.unionType('RemoveSecondFactorPayload', {
-  description: 'Outcomes of removeSecondFactor.',
-  types: [
-    builder.objectRef<{ __typename: 'RemoveSecondFactorSuccess'; message: string }>('RemoveSecondFactorSuccess').implement({
-      description: 'A sign-in asks for the password only. All other sessions have ended.',
-      fields: (t) => ({ message: t.exposeString('message', { description: 'What has changed, for people.' }) }),
-    }),
-    signInRefusedError,
-    tooManyAttemptsError,
-    conflictError,
-  ],
-  resolveType: nameOf,
-});
+const removeSecondFactorPayload = payloadUnion('removeSecondFactor', [
+  builder.objectRef<{ __typename: 'RemoveSecondFactorSuccess'; message: string }>('RemoveSecondFactorSuccess').implement({
+    description: 'A sign-in asks for the password only. All other sessions have ended.',
+    fields: (t) => ({ message: t.exposeString('message', { description: 'What has changed, for people.' }) }),
+  }),
+  signInRefusedError,
+  tooManyAttemptsError,
+  conflictError,
+]);
 
 const removeSecondFactorInput = builder.inputType('RemoveSecondFactorInput', {
   description: 'Both factors.',
@@ -78,17 +66,13 @@ const removeSecondFactorInput = builder.inputType('RemoveSecondFactorInput', {
   }),
 });
 
-const resetSecondFactorPayload = builder.unionType('ResetSecondFactorPayload', {
-  description: 'Outcomes of resetSecondFactor.',
-  types: [
-    builder.objectRef<{ __typename: 'ResetSecondFactorSuccess'; message: string }>('ResetSecondFactorSuccess').implement({
-      description: 'The person signs in with the password only. All their sessions have ended.',
-      fields: (t) => ({ message: t.exposeString('message', { description: 'What has changed, for people.' }) }),
-    }),
-    notFoundError,
-  ],
-  resolveType: nameOf,
-});
+const resetSecondFactorPayload = payloadUnion('resetSecondFactor', [
+  builder.objectRef<{ __typename: 'ResetSecondFactorSuccess'; message: string }>('ResetSecondFactorSuccess').implement({
+    description: 'The person signs in with the password only. All their sessions have ended.',
+    fields: (t) => ({ message: t.exposeString('message', { description: 'What has changed, for people.' }) }),
+  }),
+  notFoundError,
+]);
 
 const resetSecondFactorInput = builder.inputType('ResetSecondFactorInput', {
   description: 'Who has lost app and recovery codes.',

@@ -2,8 +2,7 @@ import { type Actor, requirePerson, type SignedIn } from '@millrace/auth';
 import {
   invalidInput,
   invalidInputError,
-  nameOf,
-  setupLinkInvalid,
+   setupLinkInvalid,
   setupLinkInvalidError,
   signInRefused,
   signInRefusedError,
@@ -11,6 +10,7 @@ import {
   tooManyAttemptsError,
 } from '../../error-types.ts';
 import type { RequestContext } from '../../request-context.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { viewerType } from './viewer-types.ts';
 
@@ -36,39 +36,23 @@ export const signInSuccess = builder.objectRef<SignInSuccess>('SignInSuccess').i
   }),
 });
 
-const setUpPayload = builder.unionType('SetUpPayload', {
-  description: 'Outcomes of setUp.',
-  types: [signInSuccess, invalidInputError, setupLinkInvalidError],
-  resolveType: nameOf,
-});
+const setUpPayload = payloadUnion('setUp', [signInSuccess, invalidInputError, setupLinkInvalidError]);
 
 const secondFactorRequired = builder.objectRef<{ __typename: 'SecondFactorRequired'; message: string }>('SecondFactorRequired').implement({
   description: 'The password is right, and a code of the second factor is needed beside it. Nothing was opened.',
   fields: (t) => ({ message: t.exposeString('message', { description: 'What to do, for people.' }) }),
 });
 
-const signInPayload = builder.unionType('SignInPayload', {
-  description: 'Outcomes of signIn.',
-  types: [signInSuccess, secondFactorRequired, signInRefusedError, tooManyAttemptsError],
-  resolveType: nameOf,
-});
+const signInPayload = payloadUnion('signIn', [signInSuccess, secondFactorRequired, signInRefusedError, tooManyAttemptsError]);
 
-const refreshSessionPayload = builder.unionType('RefreshSessionPayload', {
-  description: 'Outcomes of refreshSession.',
-  types: [signInSuccess, signInRefusedError],
-  resolveType: nameOf,
-});
+const refreshSessionPayload = payloadUnion('refreshSession', [signInSuccess, signInRefusedError]);
 
 const signOutSuccess = builder.objectRef<{ __typename: 'SignOutSuccess'; signedOut: boolean }>('SignOutSuccess').implement({
   description: 'The session has ended; its tokens are worthless within a second.',
   fields: (t) => ({ signedOut: t.exposeBoolean('signedOut', { description: 'Always true.' }) }),
 });
 
-const signOutPayload = builder.unionType('SignOutPayload', {
-  description: 'Outcomes of signOut.',
-  types: [signOutSuccess],
-  resolveType: nameOf,
-});
+const signOutPayload = payloadUnion('signOut', [signOutSuccess]);
 
 const setUpInput = builder.inputType('SetUpInput', {
   description: 'The first tenant and its owner.',

@@ -1,7 +1,8 @@
 import { type OpenSession, requirePerson } from '@millrace/auth';
 import { databaseEnums } from '@millrace/database';
 import { DomainError, isId } from '@millrace/kernel';
-import { nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 const signInMethodEnum = builder.enumType(databaseEnums.SignInMethod, {
@@ -35,33 +36,25 @@ builder.queryField('sessions', (t) =>
   }),
 );
 
-const revokeSessionPayload = builder.unionType('RevokeSessionPayload', {
-  description: 'Outcomes of revokeSession.',
-  types: [
-    builder.objectRef<{ __typename: 'RevokeSessionSuccess'; sessionId: string }>('RevokeSessionSuccess').implement({
-      description: 'The session has ended; its tokens are worthless within a second.',
-      fields: (t) => ({ sessionId: t.exposeID('sessionId', { description: 'ses_…' }) }),
-    }),
-    notFoundError,
-  ],
-  resolveType: nameOf,
-});
+const revokeSessionPayload = payloadUnion('revokeSession', [
+  builder.objectRef<{ __typename: 'RevokeSessionSuccess'; sessionId: string }>('RevokeSessionSuccess').implement({
+    description: 'The session has ended; its tokens are worthless within a second.',
+    fields: (t) => ({ sessionId: t.exposeID('sessionId', { description: 'ses_…' }) }),
+  }),
+  notFoundError,
+]);
 
 const revokeSessionInput = builder.inputType('RevokeSessionInput', {
   description: 'A session to be ended.',
   fields: (t) => ({ id: t.id({ required: true, description: 'ses_…' }) }),
 });
 
-const revokeOtherSessionsPayload = builder.unionType('RevokeOtherSessionsPayload', {
-  description: 'Outcomes of revokeOtherSessions.',
-  types: [
-    builder.objectRef<{ __typename: 'RevokeOtherSessionsSuccess'; endedSessions: number }>('RevokeOtherSessionsSuccess').implement({
-      description: 'The sessions have ended; their tokens are worthless within a second.',
-      fields: (t) => ({ endedSessions: t.exposeInt('endedSessions', { description: 'How many there were.' }) }),
-    }),
-  ],
-  resolveType: nameOf,
-});
+const revokeOtherSessionsPayload = payloadUnion('revokeOtherSessions', [
+  builder.objectRef<{ __typename: 'RevokeOtherSessionsSuccess'; endedSessions: number }>('RevokeOtherSessionsSuccess').implement({
+    description: 'The sessions have ended; their tokens are worthless within a second.',
+    fields: (t) => ({ endedSessions: t.exposeInt('endedSessions', { description: 'How many there were.' }) }),
+  }),
+]);
 
 builder.mutationFields((t) => ({
   revokeSession: t.field({

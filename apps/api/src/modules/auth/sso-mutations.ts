@@ -1,7 +1,8 @@
 import type { DomainOutcome } from '@millrace/auth';
 import { isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import type { RequestContext } from '../../request-context.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { roleEnum } from './viewer-types.ts';
 
@@ -41,22 +42,14 @@ const saveSsoConnectionSuccess = builder.objectRef<{ __typename: 'SaveSsoConnect
   }),
 });
 
-const saveSsoConnectionPayload = builder.unionType('SaveSsoConnectionPayload', {
-  description: 'Outcomes of saveSsoConnection.',
-  types: [saveSsoConnectionSuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const saveSsoConnectionPayload = payloadUnion('saveSsoConnection', [saveSsoConnectionSuccess, invalidInputError]);
 
 const removeSsoConnectionSuccess = builder.objectRef<{ __typename: 'RemoveSsoConnectionSuccess'; removed: boolean }>('RemoveSsoConnectionSuccess').implement({
   description: 'Nobody comes in by it any more; who did is out within a second.',
   fields: (t) => ({ removed: t.exposeBoolean('removed', { description: 'Always true.' }) }),
 });
 
-const removeSsoConnectionPayload = builder.unionType('RemoveSsoConnectionPayload', {
-  description: 'Outcomes of removeSsoConnection.',
-  types: [removeSsoConnectionSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const removeSsoConnectionPayload = payloadUnion('removeSsoConnection', [removeSsoConnectionSuccess, notFoundError]);
 
 const claimDomainInput = builder.inputType('ClaimDomainInput', {
   description: 'An e-mail domain to be claimed.',
@@ -95,17 +88,9 @@ const domainSuccess = <Name extends string>(name: Name, description: string) =>
     }),
   });
 
-const claimDomainPayload = builder.unionType('ClaimDomainPayload', {
-  description: 'Outcomes of claimDomain.',
-  types: [domainSuccess('ClaimDomainSuccess', 'The domain is claimed: put its record into its DNS, then verify it.'), invalidInputError],
-  resolveType: nameOf,
-});
+const claimDomainPayload = payloadUnion('claimDomain', [domainSuccess('ClaimDomainSuccess', 'The domain is claimed: put its record into its DNS, then verify it.'), invalidInputError]);
 
-const verifyDomainPayload = builder.unionType('VerifyDomainPayload', {
-  description: 'Outcomes of verifyDomain.',
-  types: [domainSuccess('VerifyDomainSuccess', 'The domain is this tenant’s alone.'), notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const verifyDomainPayload = payloadUnion('verifyDomain', [domainSuccess('VerifyDomainSuccess', 'The domain is this tenant’s alone.'), notFoundError, conflictError]);
 
 const approveDomainSuccess = builder.objectRef<{ __typename: 'ApproveDomainSuccess'; domain: string; tenantId: string }>('ApproveDomainSuccess').implement({
   description: 'The domain is that tenant’s alone.',
@@ -115,22 +100,14 @@ const approveDomainSuccess = builder.objectRef<{ __typename: 'ApproveDomainSucce
   }),
 });
 
-const approveDomainPayload = builder.unionType('ApproveDomainPayload', {
-  description: 'Outcomes of approveDomain.',
-  types: [approveDomainSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const approveDomainPayload = payloadUnion('approveDomain', [approveDomainSuccess, notFoundError, conflictError]);
 
 const releaseDomainSuccess = builder.objectRef<{ __typename: 'ReleaseDomainSuccess'; released: boolean }>('ReleaseDomainSuccess').implement({
   description: 'Nobody of the domain comes in by single sign-on any more; another tenant may claim it.',
   fields: (t) => ({ released: t.exposeBoolean('released', { description: 'Always true.' }) }),
 });
 
-const releaseDomainPayload = builder.unionType('ReleaseDomainPayload', {
-  description: 'Outcomes of releaseDomain.',
-  types: [releaseDomainSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const releaseDomainPayload = payloadUnion('releaseDomain', [releaseDomainSuccess, notFoundError]);
 
 const noClaim = () => notFound('domain claim', 'id');
 

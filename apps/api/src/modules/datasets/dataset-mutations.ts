@@ -5,13 +5,13 @@ import {
   conflictError,
   invalidInput,
   invalidInputError,
-  nameOf,
-  notFound,
+   notFound,
   notFoundError,
   quotaExceeded,
   quotaExceededError,
   rejectedFile,
   rejectedFileError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { columnTypeEnum } from './dataset-types.ts';
 import { dialectOf, fileDialectInput } from './dialect-types.ts';
@@ -39,11 +39,7 @@ const beginUploadSuccess = builder
     }),
   });
 
-const beginUploadPayload = builder.unionType('BeginUploadPayload', {
-  description: 'Outcomes of beginUpload.',
-  types: [beginUploadSuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const beginUploadPayload = payloadUnion('beginUpload', [beginUploadSuccess, invalidInputError]);
 
 const beginUploadInput = builder.inputType('BeginUploadInput', {
   description: 'A file to be sent.',
@@ -60,11 +56,7 @@ interface VersionMade<Name extends string> {
   versionId: string;
 }
 
-const createDatasetPayload = builder.unionType('CreateDatasetPayload', {
-  description: 'Outcomes of createDataset.',
-  types: [versionSuccess('CreateDatasetSuccess', 'The data set was made, with its first version.', 'Its first version.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
-  resolveType: nameOf,
-});
+const createDatasetPayload = payloadUnion('createDataset', [versionSuccess('CreateDatasetSuccess', 'The data set was made, with its first version.', 'Its first version.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError]);
 
 const createDatasetInput = builder.inputType('CreateDatasetInput', {
   description: 'A data set to be made of an upload.',
@@ -75,11 +67,7 @@ const createDatasetInput = builder.inputType('CreateDatasetInput', {
   }),
 });
 
-const addDatasetVersionPayload = builder.unionType('AddDatasetVersionPayload', {
-  description: 'Outcomes of addDatasetVersion.',
-  types: [versionSuccess('AddDatasetVersionSuccess', 'The version was made.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError],
-  resolveType: nameOf,
-});
+const addDatasetVersionPayload = payloadUnion('addDatasetVersion', [versionSuccess('AddDatasetVersionSuccess', 'The version was made.'), invalidInputError, rejectedFileError, notFoundError, conflictError, quotaExceededError]);
 
 const addDatasetVersionInput = builder.inputType('AddDatasetVersionInput', {
   description: 'A further version of a data set.',
@@ -109,14 +97,10 @@ function versionSuccess<Name extends string>(name: Name, description: string, of
   });
 }
 
-const appendDatasetRowsPayload = builder.unionType('AppendDatasetRowsPayload', {
-  description: 'Outcomes of appendDatasetRows.',
-  types: [
-    versionSuccess('AppendDatasetRowsSuccess', 'The version was made: the rows of the newest one, and those of the file below them.'),
-    rejectedFileError, notFoundError, conflictError, quotaExceededError,
-  ],
-  resolveType: nameOf,
-});
+const appendDatasetRowsPayload = payloadUnion('appendDatasetRows', [
+  versionSuccess('AppendDatasetRowsSuccess', 'The version was made: the rows of the newest one, and those of the file below them.'),
+  rejectedFileError, notFoundError, conflictError, quotaExceededError,
+]);
 
 const appendDatasetRowsInput = builder.inputType('AppendDatasetRowsInput', {
   description: 'Rows to follow those of the newest version.',
@@ -126,14 +110,10 @@ const appendDatasetRowsInput = builder.inputType('AppendDatasetRowsInput', {
   }),
 });
 
-const correctColumnTypesPayload = builder.unionType('CorrectColumnTypesPayload', {
-  description: 'Outcomes of correctColumnTypes.',
-  types: [
-    versionSuccess('CorrectColumnTypesSuccess', 'The version was made: the newest one with the types corrected.'),
-    rejectedFileError, notFoundError, conflictError, quotaExceededError,
-  ],
-  resolveType: nameOf,
-});
+const correctColumnTypesPayload = payloadUnion('correctColumnTypes', [
+  versionSuccess('CorrectColumnTypesSuccess', 'The version was made: the newest one with the types corrected.'),
+  rejectedFileError, notFoundError, conflictError, quotaExceededError,
+]);
 
 const columnTypeInput = builder.inputType('ColumnTypeInput', {
   description: 'What a column is to hold.',
@@ -159,11 +139,7 @@ const deleteDatasetSuccess = builder.objectRef<{ __typename: 'DeleteDatasetSucce
   }),
 });
 
-const deleteDatasetPayload = builder.unionType('DeleteDatasetPayload', {
-  description: 'Outcomes of deleteDataset.',
-  types: [deleteDatasetSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const deleteDatasetPayload = payloadUnion('deleteDataset', [deleteDatasetSuccess, notFoundError, conflictError]);
 
 const deleteDatasetInput = builder.inputType('DeleteDatasetInput', {
   description: 'A data set to be deleted, with all its versions.',

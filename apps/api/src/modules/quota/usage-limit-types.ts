@@ -1,7 +1,8 @@
 import { databaseEnums } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
 import type { UsageLimitView } from '@millrace/quota';
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 const scopeEnum = builder.enumType(databaseEnums.UsageScope, {
@@ -58,10 +59,10 @@ const removeSuccess = builder.objectRef<{ __typename: 'RemoveUsageLimitSuccess';
   fields: (t) => ({ id: t.exposeID('id', { description: 'Of the limit that was.' }) }),
 });
 
-const setPayload = builder.unionType('SetUsageLimitPayload', { description: 'Outcomes of setUsageLimit.', types: [setSuccess, invalidInputError, notFoundError], resolveType: nameOf });
-const removePayload = builder.unionType('RemoveUsageLimitPayload', { description: 'Outcomes of removeUsageLimit.', types: [removeSuccess, notFoundError], resolveType: nameOf });
-const setForTenantPayload = builder.unionType('SetTenantUsageLimitPayload', { description: 'Outcomes of setTenantUsageLimit.', types: [setForTenantSuccess, invalidInputError, notFoundError], resolveType: nameOf });
-const raisePayload = builder.unionType('RaiseUsageLimitPayload', { description: 'Outcomes of raiseUsageLimit.', types: [raiseSuccess, invalidInputError, notFoundError], resolveType: nameOf });
+const setPayload = payloadUnion('setUsageLimit', [setSuccess, invalidInputError, notFoundError]);
+const removePayload = payloadUnion('removeUsageLimit', [removeSuccess, notFoundError]);
+const setForTenantPayload = payloadUnion('setTenantUsageLimit', [setForTenantSuccess, invalidInputError, notFoundError]);
+const raisePayload = payloadUnion('raiseUsageLimit', [raiseSuccess, invalidInputError, notFoundError]);
 
 const setInput = builder.inputType('SetUsageLimitInput', {
   description: 'A limit for a key, a model or a member. It takes the place of the one for the same measure and period.',

@@ -1,5 +1,6 @@
 import { isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 type OfVersion<Name extends string> = { __typename: Name; versionId: string };
@@ -16,11 +17,7 @@ const reviewModelVersionSuccess = builder.objectRef<OfVersion<'ReviewModelVersio
   }),
 });
 
-const reviewModelVersionPayload = builder.unionType('ReviewModelVersionPayload', {
-  description: 'Outcomes of reviewModelVersion.',
-  types: [reviewModelVersionSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const reviewModelVersionPayload = payloadUnion('reviewModelVersion', [reviewModelVersionSuccess, invalidInputError, notFoundError, conflictError]);
 
 const verdictEnum = builder.enumType('ReviewVerdict', { description: 'What is said of a version.', values: ['APPROVED', 'REJECTED'] as const });
 
@@ -45,11 +42,7 @@ const saveModelPolicySuccess = builder.objectRef<OfModel<'SaveModelPolicySuccess
   }),
 });
 
-const saveModelPolicyPayload = builder.unionType('SaveModelPolicyPayload', {
-  description: 'Outcomes of saveModelPolicy.',
-  types: [saveModelPolicySuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const saveModelPolicyPayload = payloadUnion('saveModelPolicy', [saveModelPolicySuccess, invalidInputError, notFoundError]);
 
 const modelGateInput = builder.inputType('ModelGateInput', {
   description: 'How much worse than the champion a new one may be.',
@@ -81,11 +74,7 @@ const describeModelSuccess = builder.objectRef<OfModel<'DescribeModelSuccess'>>(
   }),
 });
 
-const describeModelPayload = builder.unionType('DescribeModelPayload', {
-  description: 'Outcomes of describeModel.',
-  types: [describeModelSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const describeModelPayload = payloadUnion('describeModel', [describeModelSuccess, invalidInputError, notFoundError]);
 
 const describeModelInput = builder.inputType('DescribeModelInput', {
   description: 'Words for a model. What is left out stays as it is.',
@@ -107,11 +96,7 @@ const describeModelVersionSuccess = builder.objectRef<OfVersion<'DescribeModelVe
   }),
 });
 
-const describeModelVersionPayload = builder.unionType('DescribeModelVersionPayload', {
-  description: 'Outcomes of describeModelVersion.',
-  types: [describeModelVersionSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const describeModelVersionPayload = payloadUnion('describeModelVersion', [describeModelVersionSuccess, invalidInputError, notFoundError]);
 
 const describeModelVersionInput = builder.inputType('DescribeModelVersionInput', {
   description: 'Words for a version. What is left out stays as it is.',
@@ -127,11 +112,7 @@ const deleteModelVersionSuccess = builder.objectRef<OfModel<'DeleteModelVersionS
   fields: (t) => ({ number: t.exposeInt('number', { description: 'The number that it had.' }) }),
 });
 
-const deleteModelVersionPayload = builder.unionType('DeleteModelVersionPayload', {
-  description: 'Outcomes of deleteModelVersion.',
-  types: [deleteModelVersionSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const deleteModelVersionPayload = payloadUnion('deleteModelVersion', [deleteModelVersionSuccess, notFoundError, conflictError]);
 
 const deleteModelVersionInput = builder.inputType('DeleteModelVersionInput', {
   description: 'A version to be deleted.',

@@ -1,4 +1,5 @@
-import { type conflictError, type invalidInputError, nameOf, type notFoundError } from '../../error-types.ts';
+import { type conflictError, type invalidInputError, type notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 type Refusal = typeof invalidInputError | typeof notFoundError | typeof conflictError;
@@ -16,5 +17,5 @@ export function changedEndpoint<Name extends Change>(name: Name, verb: string, r
       }),
     }),
   });
-  return builder.unionType(`${name}Payload`, { description: `Outcomes of ${verb}.`, types: [success, ...refusals], resolveType: nameOf });
+  return payloadUnion(verb, [success, ...refusals]);
 }

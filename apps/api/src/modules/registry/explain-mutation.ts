@@ -1,5 +1,6 @@
 import { mayCall } from '@millrace/auth';
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import type { RelayedExplanation } from './prediction-relay.ts';
 
@@ -59,11 +60,7 @@ const explainSuccess = builder.objectRef<ExplainSuccess>('ExplainSuccess').imple
   }),
 });
 
-const explainPayload = builder.unionType('ExplainPayload', {
-  description: 'Outcomes of explain.',
-  types: [explainSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const explainPayload = payloadUnion('explain', [explainSuccess, invalidInputError, notFoundError]);
 
 const explainInput = builder.inputType('ExplainInput', {
   description: 'A row whose answer is to be explained.',

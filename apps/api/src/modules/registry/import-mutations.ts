@@ -1,4 +1,5 @@
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 const importModelSuccess = builder.objectRef<{ __typename: 'ImportModelSuccess'; importId: string }>('ImportModelSuccess').implement({
@@ -12,11 +13,7 @@ const importModelSuccess = builder.objectRef<{ __typename: 'ImportModelSuccess';
   }),
 });
 
-const importModelPayload = builder.unionType('ImportModelPayload', {
-  description: 'Outcomes of importModel.',
-  types: [importModelSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const importModelPayload = payloadUnion('importModel', [importModelSuccess, invalidInputError, notFoundError]);
 
 const importModelInput = builder.inputType('ImportModelInput', {
   description: 'An uploaded file that shall become a version.',
@@ -43,11 +40,7 @@ const trustPackageKeySuccess = builder.objectRef<{ __typename: 'TrustPackageKeyS
   }),
 });
 
-const trustPackageKeyPayload = builder.unionType('TrustPackageKeyPayload', {
-  description: 'Outcomes of trustPackageKey.',
-  types: [trustPackageKeySuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const trustPackageKeyPayload = payloadUnion('trustPackageKey', [trustPackageKeySuccess, invalidInputError]);
 
 const trustPackageKeyInput = builder.inputType('TrustPackageKeyInput', {
   description: 'A key of another installation.',
@@ -62,11 +55,7 @@ const distrustPackageKeySuccess = builder.objectRef<{ __typename: 'DistrustPacka
   fields: (t) => ({ keyId: t.exposeString('keyId', { description: 'The key.' }) }),
 });
 
-const distrustPackageKeyPayload = builder.unionType('DistrustPackageKeyPayload', {
-  description: 'Outcomes of distrustPackageKey.',
-  types: [distrustPackageKeySuccess, notFoundError],
-  resolveType: nameOf,
-});
+const distrustPackageKeyPayload = payloadUnion('distrustPackageKey', [distrustPackageKeySuccess, notFoundError]);
 
 const distrustPackageKeyInput = builder.inputType('DistrustPackageKeyInput', {
   description: 'A key that is trusted no more.',

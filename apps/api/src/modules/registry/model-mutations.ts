@@ -1,5 +1,6 @@
 import { isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 const versionNotReady = (field: string, message: string) =>
@@ -30,11 +31,7 @@ const setModelAliasSuccess = builder
     }),
   });
 
-const setModelAliasPayload = builder.unionType('SetModelAliasPayload', {
-  description: 'Outcomes of setModelAlias.',
-  types: [setModelAliasSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const setModelAliasPayload = payloadUnion('setModelAlias', [setModelAliasSuccess, invalidInputError, notFoundError, conflictError]);
 
 const setModelAliasInput = builder.inputType('SetModelAliasInput', {
   description: 'An alias to be set or moved.',
@@ -59,11 +56,7 @@ const deleteModelAliasSuccess = builder
     }),
   });
 
-const deleteModelAliasPayload = builder.unionType('DeleteModelAliasPayload', {
-  description: 'Outcomes of deleteModelAlias.',
-  types: [deleteModelAliasSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const deleteModelAliasPayload = payloadUnion('deleteModelAlias', [deleteModelAliasSuccess, notFoundError, conflictError]);
 
 const deleteModelAliasInput = builder.inputType('DeleteModelAliasInput', {
   description: 'An alias to be removed.',
@@ -87,11 +80,7 @@ const createEndpointSuccess = builder
     }),
   });
 
-const createEndpointPayload = builder.unionType('CreateEndpointPayload', {
-  description: 'Outcomes of createEndpoint.',
-  types: [createEndpointSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const createEndpointPayload = payloadUnion('createEndpoint', [createEndpointSuccess, invalidInputError, notFoundError, conflictError]);
 
 const createEndpointInput = builder.inputType('CreateEndpointInput', {
   description: 'An endpoint to be made.',
@@ -109,11 +98,7 @@ const deleteEndpointSuccess = builder
     fields: (t) => ({ name: t.exposeString('name', { description: 'The name, free to be used again.' }) }),
   });
 
-const deleteEndpointPayload = builder.unionType('DeleteEndpointPayload', {
-  description: 'Outcomes of deleteEndpoint.',
-  types: [deleteEndpointSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const deleteEndpointPayload = payloadUnion('deleteEndpoint', [deleteEndpointSuccess, notFoundError]);
 
 const deleteEndpointInput = builder.inputType('DeleteEndpointInput', {
   description: 'An endpoint to be removed.',
@@ -140,11 +125,7 @@ const publishModelVersionSuccess = builder
     }),
   });
 
-const publishModelVersionPayload = builder.unionType('PublishModelVersionPayload', {
-  description: 'Outcomes of publishModelVersion.',
-  types: [publishModelVersionSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const publishModelVersionPayload = payloadUnion('publishModelVersion', [publishModelVersionSuccess, invalidInputError, notFoundError, conflictError]);
 
 const publishModelVersionInput = builder.inputType('PublishModelVersionInput', {
   description: 'A version to be served.',

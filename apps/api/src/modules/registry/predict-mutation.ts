@@ -1,5 +1,6 @@
 import { mayCall } from '@millrace/auth';
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 interface PredictSuccess {
@@ -18,11 +19,7 @@ const predictSuccess = builder.objectRef<PredictSuccess>('PredictSuccess').imple
   }),
 });
 
-const predictPayload = builder.unionType('PredictPayload', {
-  description: 'Outcomes of predict.',
-  types: [predictSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const predictPayload = payloadUnion('predict', [predictSuccess, invalidInputError, notFoundError]);
 
 const predictInput = builder.inputType('PredictInput', {
   description: 'Rows to be predicted.',

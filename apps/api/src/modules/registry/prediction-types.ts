@@ -1,7 +1,8 @@
 import { databaseEnums } from '@millrace/database';
 import { isId } from '@millrace/kernel';
 import { type OpenedPrediction, whereSeen } from '@millrace/registry';
-import { conflict, conflictError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder, pageComplexity, pageLimit } from '../../schema-builder.ts';
 import { actorLabel } from '../auth/actor-label.ts';
 
@@ -112,11 +113,7 @@ const cancelSuccess = builder.objectRef<{ __typename: 'CancelAsyncPredictionSucc
   }),
 });
 
-const cancelPayload = builder.unionType('CancelAsyncPredictionPayload', {
-  description: 'Outcomes of cancelAsyncPrediction.',
-  types: [cancelSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const cancelPayload = payloadUnion('cancelAsyncPrediction', [cancelSuccess, notFoundError, conflictError]);
 
 const cancelInput = builder.inputType('CancelAsyncPredictionInput', {
   description: 'A prediction that is not wanted any more.',

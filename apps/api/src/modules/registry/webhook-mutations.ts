@@ -1,5 +1,6 @@
 import { isId } from '@millrace/kernel';
-import { invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { webhookSecretType } from './webhook-types.ts';
 
@@ -15,11 +16,7 @@ const rotateSuccess = builder.objectRef<{ __typename: 'RotateWebhookSecretSucces
   }),
 });
 
-const rotatePayload = builder.unionType('RotateWebhookSecretPayload', {
-  description: 'Outcomes of rotateWebhookSecret.',
-  types: [rotateSuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const rotatePayload = payloadUnion('rotateWebhookSecret', [rotateSuccess, invalidInputError]);
 
 const rotateInput = builder.inputType('RotateWebhookSecretInput', {
   description: 'How long the secret before goes on signing as well.',
@@ -39,11 +36,7 @@ const resendSuccess = builder.objectRef<{ __typename: 'ResendWebhookDeliverySucc
   }),
 });
 
-const resendPayload = builder.unionType('ResendWebhookDeliveryPayload', {
-  description: 'Outcomes of resendWebhookDelivery.',
-  types: [resendSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const resendPayload = payloadUnion('resendWebhookDelivery', [resendSuccess, notFoundError]);
 
 const resendInput = builder.inputType('ResendWebhookDeliveryInput', {
   description: 'An event to be sent again.',
@@ -58,11 +51,7 @@ const resumeSuccess = builder.objectRef<{ __typename: 'ResumeWebhookReceiverSucc
   }),
 });
 
-const resumePayload = builder.unionType('ResumeWebhookReceiverPayload', {
-  description: 'Outcomes of resumeWebhookReceiver.',
-  types: [resumeSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const resumePayload = payloadUnion('resumeWebhookReceiver', [resumeSuccess, notFoundError]);
 
 const resumeInput = builder.inputType('ResumeWebhookReceiverInput', {
   description: 'A receiver that is back.',

@@ -1,7 +1,8 @@
 import type { GrantView } from '@millrace/auth';
 import { isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import { idConnection } from '../../id-connection.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder, pageComplexity } from '../../schema-builder.ts';
 import { signInSuccess, succeed } from '../auth/session-mutations.ts';
 import { roleEnum } from '../auth/viewer-types.ts';
@@ -27,11 +28,7 @@ const takeAccessGrantSuccess = builder.objectRef<{ __typename: 'TakeAccessGrantS
   fields: (t) => ({ grant: t.expose('grant', { type: accessGrantType, description: 'The grant.' }) }),
 });
 
-const takeAccessGrantPayload = builder.unionType('TakeAccessGrantPayload', {
-  description: 'Outcomes of takeAccessGrant.',
-  types: [takeAccessGrantSuccess, invalidInputError, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const takeAccessGrantPayload = payloadUnion('takeAccessGrant', [takeAccessGrantSuccess, invalidInputError, notFoundError, conflictError]);
 
 const takeAccessGrantInput = builder.inputType('TakeAccessGrantInput', {
   description: 'A grant to be taken.',
@@ -43,11 +40,7 @@ const takeAccessGrantInput = builder.inputType('TakeAccessGrantInput', {
   }),
 });
 
-const useAccessGrantPayload = builder.unionType('UseAccessGrantPayload', {
-  description: 'Outcomes of useAccessGrant.',
-  types: [signInSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const useAccessGrantPayload = payloadUnion('useAccessGrant', [signInSuccess, notFoundError, conflictError]);
 
 const useAccessGrantInput = builder.inputType('UseAccessGrantInput', {
   description: 'A grant to be used.',
@@ -59,11 +52,7 @@ const revokeAccessGrantSuccess = builder.objectRef<{ __typename: 'RevokeAccessGr
   fields: (t) => ({ grant: t.expose('grant', { type: accessGrantType, description: 'The grant.' }) }),
 });
 
-const revokeAccessGrantPayload = builder.unionType('RevokeAccessGrantPayload', {
-  description: 'Outcomes of revokeAccessGrant.',
-  types: [revokeAccessGrantSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const revokeAccessGrantPayload = payloadUnion('revokeAccessGrant', [revokeAccessGrantSuccess, notFoundError]);
 
 const revokeAccessGrantInput = builder.inputType('RevokeAccessGrantInput', {
   description: 'A grant to be ended.',

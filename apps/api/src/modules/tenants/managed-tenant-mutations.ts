@@ -1,7 +1,8 @@
 import type { ChangeStateOutcome } from '@millrace/auth';
 import { DomainError, isId } from '@millrace/kernel';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import type { RequestContext } from '../../request-context.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { findManagedTenant, type ManagedTenant, managedTenantType, withUse } from './managed-tenant-types.ts';
 
@@ -13,11 +14,7 @@ const createTenantSuccess = builder.objectRef<{ __typename: 'CreateTenantSuccess
   }),
 });
 
-const createTenantPayload = builder.unionType('CreateTenantPayload', {
-  description: 'Outcomes of createTenant.',
-  types: [createTenantSuccess, invalidInputError, notFoundError],
-  resolveType: nameOf,
-});
+const createTenantPayload = payloadUnion('createTenant', [createTenantSuccess, invalidInputError, notFoundError]);
 
 const createTenantInput = builder.inputType('CreateTenantInput', {
   description: 'A tenant to be made.',
@@ -33,11 +30,7 @@ const setTenantPlanSuccess = builder.objectRef<{ __typename: 'SetTenantPlanSucce
   fields: (t) => ({ tenant: t.expose('tenant', { type: managedTenantType, description: 'The tenant as it is now.' }) }),
 });
 
-const setTenantPlanPayload = builder.unionType('SetTenantPlanPayload', {
-  description: 'Outcomes of setTenantPlan.',
-  types: [setTenantPlanSuccess, notFoundError],
-  resolveType: nameOf,
-});
+const setTenantPlanPayload = payloadUnion('setTenantPlan', [setTenantPlanSuccess, notFoundError]);
 
 const setTenantPlanInput = builder.inputType('SetTenantPlanInput', {
   description: 'A tenant’s plan.',
@@ -53,11 +46,7 @@ function stateChange<Name extends string>(name: Name, done: string, errors: (typ
     description: done,
     fields: (t) => ({ tenant: t.expose('tenant', { type: managedTenantType, description: 'The tenant as it is now.' }) }),
   });
-  return builder.unionType(`${name}Payload`, {
-    description: `Outcomes of ${name[0]!.toLowerCase()}${name.slice(1)}.`,
-    types: [success, ...errors],
-    resolveType: nameOf,
-  });
+  return payloadUnion(`${name[0]!.toLowerCase()}${name.slice(1)}`, [success, ...errors]);
 }
 
 const closing = [notFoundError, conflictError, invalidInputError];

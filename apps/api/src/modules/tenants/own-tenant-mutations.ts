@@ -1,5 +1,6 @@
 import { exportCountsForHours } from '@millrace/auth';
-import { conflict, conflictError, invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
+import { conflict, conflictError, invalidInput, invalidInputError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 
 const renameTenantSuccess = builder.objectRef<{ __typename: 'RenameTenantSuccess' }>('RenameTenantSuccess').implement({
@@ -13,11 +14,7 @@ const renameTenantSuccess = builder.objectRef<{ __typename: 'RenameTenantSuccess
   }),
 });
 
-const renameTenantPayload = builder.unionType('RenameTenantPayload', {
-  description: 'Outcomes of renameTenant.',
-  types: [renameTenantSuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const renameTenantPayload = payloadUnion('renameTenant', [renameTenantSuccess, invalidInputError]);
 
 const renameTenantInput = builder.inputType('RenameTenantInput', {
   description: 'Your tenant’s new name.',
@@ -29,11 +26,7 @@ const deleteTenantSuccess = builder.objectRef<{ __typename: 'DeleteTenantSuccess
   fields: (t) => ({ purgeAfter: t.expose('purgeAfter', { type: 'DateTime', description: 'When everything that it has is removed for good.' }) }),
 });
 
-const deleteTenantPayload = builder.unionType('DeleteTenantPayload', {
-  description: 'Outcomes of deleteTenant.',
-  types: [deleteTenantSuccess, invalidInputError, conflictError],
-  resolveType: nameOf,
-});
+const deleteTenantPayload = payloadUnion('deleteTenant', [deleteTenantSuccess, invalidInputError, conflictError]);
 
 const deleteTenantInput = builder.inputType('DeleteTenantInput', {
   description: 'Your tenant, to be deleted.',

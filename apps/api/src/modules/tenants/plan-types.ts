@@ -1,6 +1,7 @@
 import { databaseEnums } from '@millrace/database';
 import type { PlanUsageLimit, PlanView, QuotaResource } from '@millrace/quota';
-import { invalidInput, invalidInputError, nameOf } from '../../error-types.ts';
+import { invalidInput, invalidInputError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { tableLimitsType } from '../quota/quota-types.ts';
 import { measureEnum, periodEnum } from '../quota/usage-limit-types.ts';
@@ -53,11 +54,7 @@ const savePlanSuccess = builder.objectRef<{ __typename: 'SavePlanSuccess'; plan:
   fields: (t) => ({ plan: t.expose('plan', { type: planType, description: 'The plan.' }) }),
 });
 
-const savePlanPayload = builder.unionType('SavePlanPayload', {
-  description: 'Outcomes of savePlan.',
-  types: [savePlanSuccess, invalidInputError],
-  resolveType: nameOf,
-});
+const savePlanPayload = payloadUnion('savePlan', [savePlanSuccess, invalidInputError]);
 
 const planLimitInput = builder.inputType('PlanLimitInput', {
   description: 'How much of a resource a plan allows.',

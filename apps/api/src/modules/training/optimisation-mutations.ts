@@ -1,8 +1,9 @@
 import type { InputFieldMap } from '@pothos/core';
 import { isId } from '@millrace/kernel';
 import type { OptimiseModelInput, OptimiseModelOutcome } from '@millrace/training';
-import { computeSecondsUsedUp, conflict, conflictError, invalidInput, invalidInputError, nameOf, notFound, notFoundError, quotaExceeded, quotaExceededError } from '../../error-types.ts';
+import { computeSecondsUsedUp, conflict, conflictError, invalidInput, invalidInputError, notFound, notFoundError, quotaExceeded, quotaExceededError } from '../../error-types.ts';
 import type { RequestContext } from '../../request-context.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { calibrationEnum, methodEnum, precisionEnum, targetEnum } from './optimisation-types.ts';
 import { runLimitsInput } from './run-mutations.ts';
@@ -15,8 +16,8 @@ const compressModelSuccess = runSuccess('CompressModelSuccess', 'The run is acce
 /** Both are refused alike. */
 const refusals = [invalidInputError, notFoundError, conflictError, quotaExceededError] as const;
 
-const optimizeModelPayload = builder.unionType('OptimizeModelPayload', { description: 'Outcomes of optimizeModel.', types: [optimizeModelSuccess, ...refusals], resolveType: nameOf });
-const compressModelPayload = builder.unionType('CompressModelPayload', { description: 'Outcomes of compressModel.', types: [compressModelSuccess, ...refusals], resolveType: nameOf });
+const optimizeModelPayload = payloadUnion('optimizeModel', [optimizeModelSuccess, ...refusals]);
+const compressModelPayload = payloadUnion('compressModel', [compressModelSuccess, ...refusals]);
 
 const versionId = 'ver_… of the base: READY, trained here, of which the data set is still there. It stays as it is.';
 const maxLoss = 'How much worse the new version may be, in points of the score that the base was chosen by: percentage points of a share such as f1, percent of an error such as RMSE.';

@@ -7,11 +7,11 @@ import {
   errorInterface,
   invalidInput,
   invalidInputError,
-  nameOf,
-  notFound,
+   notFound,
   notFoundError,
   quotaExceeded,
   quotaExceededError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { leakType } from '../datasets/target-report-types.ts';
 import { runDeviceEnum } from './run-queue-types.ts';
@@ -37,11 +37,7 @@ const leakingInputsError = builder.objectRef<LeakingShape>('LeakingInputsError')
   }),
 });
 
-const submitRunPayload = builder.unionType('SubmitRunPayload', {
-  description: 'Outcomes of submitRun.',
-  types: [submitRunSuccess, invalidInputError, notFoundError, conflictError, leakingInputsError, quotaExceededError],
-  resolveType: nameOf,
-});
+const submitRunPayload = payloadUnion('submitRun', [submitRunSuccess, invalidInputError, notFoundError, conflictError, leakingInputsError, quotaExceededError]);
 
 export const runLimitsInput = builder.inputType('RunLimitsInput', {
   description: 'The most that a run may have: no more than the plan allows (see trainingLimits).',
@@ -68,11 +64,7 @@ const submitRunInput = builder.inputType('SubmitRunInput', {
 
 const cancelRunSuccess = runSuccess('CancelRunSuccess', 'A queued run has ended; a running one is stopped by its worker within two seconds.');
 
-const cancelRunPayload = builder.unionType('CancelRunPayload', {
-  description: 'Outcomes of cancelRun.',
-  types: [cancelRunSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const cancelRunPayload = payloadUnion('cancelRun', [cancelRunSuccess, notFoundError, conflictError]);
 
 const cancelRunInput = builder.inputType('CancelRunInput', {
   description: 'A run to be stopped.',

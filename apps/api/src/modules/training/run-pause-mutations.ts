@@ -1,15 +1,12 @@
 import { isId } from '@millrace/kernel';
-import { conflict, conflictError, nameOf, notFound, notFoundError } from '../../error-types.ts';
+import { conflict, conflictError, notFound, notFoundError } from '../../error-types.ts';
+import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { runSuccess } from './run-success.ts';
 
 const pauseRunSuccess = runSuccess('PauseRunSuccess', 'A queued run is paused; a running one saves a checkpoint and pauses within seconds.');
 
-const pauseRunPayload = builder.unionType('PauseRunPayload', {
-  description: 'Outcomes of pauseRun.',
-  types: [pauseRunSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const pauseRunPayload = payloadUnion('pauseRun', [pauseRunSuccess, notFoundError, conflictError]);
 
 const pauseRunInput = builder.inputType('PauseRunInput', {
   description: 'A run to be paused.',
@@ -18,11 +15,7 @@ const pauseRunInput = builder.inputType('PauseRunInput', {
 
 const resumeRunSuccess = runSuccess('ResumeRunSuccess', 'The run waits in the queue again, at the place of its priority and age.');
 
-const resumeRunPayload = builder.unionType('ResumeRunPayload', {
-  description: 'Outcomes of resumeRun.',
-  types: [resumeRunSuccess, notFoundError, conflictError],
-  resolveType: nameOf,
-});
+const resumeRunPayload = payloadUnion('resumeRun', [resumeRunSuccess, notFoundError, conflictError]);
 
 const resumeRunInput = builder.inputType('ResumeRunInput', {
   description: 'A paused run to be gone on with.',

@@ -16,6 +16,7 @@ import { Loaded } from '../../graphql/loaded.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { Confirmation } from './confirmation.tsx';
+import { NewPasswordField } from './new-password-field.tsx';
 import { SecondFactorCard } from './second-factor-card.tsx';
 import { SessionsCard } from './sessions-card.tsx';
 import { useEntry } from './use-entry.ts';
@@ -79,16 +80,7 @@ function PasswordCard({ email }: { email: string }) {
           onValue={setCurrentPassword}
           problem={problemOf(change.refusal, 'currentPassword')}
         />
-        <TextField
-          label="New password"
-          type="password"
-          autoComplete="new-password"
-          required
-          value={newPassword}
-          onValue={setNewPassword}
-          hint="At least 8 characters. A few unrelated words make a good one."
-          problem={problemOf(change.refusal, 'newPassword')}
-        />
+        <NewPasswordField label="New password" value={newPassword} onValue={setNewPassword} problem={problemOf(change.refusal, 'newPassword')} />
         <div className="flex justify-end">
           <Button type="submit" kind="primary" isPending={change.isPending}>
             Change password

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { SelectField, TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatMoment } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { UpdateApiKeyDocument, type ApiKeyFieldsFragment } from '../../gql/graphql.ts';
@@ -45,12 +45,7 @@ export function ChangeKeyDialog({ apiKey, onClose }: { apiKey: ApiKeyFieldsFragm
           choices={[{ value: 'keep', label: apiKey.expiresAt ? `As it is: ${formatMoment(apiKey.expiresAt)}` : 'As it is: never' }, ...lifetimes]}
         />
         <p className="text-[13px] text-steel-500">What it may do does not change: create another key for that.</p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={update.isPending}>
-            Save
-          </Button>
-        </div>
+        <FormButtons verb="Save" isPending={update.isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

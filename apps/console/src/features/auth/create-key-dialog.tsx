@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { CheckField, SelectField, TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { words } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CreateApiKeyDocument, type ApiKeyScope } from '../../gql/graphql.ts';
@@ -86,12 +86,7 @@ export function CreateKeyDialog({ isOpen, onClose }: { isOpen: boolean; onClose(
           problem={problemOf(create.refusal, 'expiresAt')}
           choices={lifetimes}
         />
-        <div className="flex justify-end gap-2">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={create.isPending} disabled={form.scopes.length === 0}>
-            Create key
-          </Button>
-        </div>
+        <FormButtons verb="Create key" isPending={create.isPending} isDisabled={form.scopes.length === 0} onCancel={close} />
       </form>
     </Dialog>
   );

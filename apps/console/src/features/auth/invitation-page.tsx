@@ -13,6 +13,7 @@ import { useVerb } from '../../graphql/use-verb.ts';
 import { CompanySignIn } from './company-sign-in.tsx';
 import { Entrance } from './entrance.tsx';
 import { useLinkToken } from './link-token.ts';
+import { NewPasswordField } from './new-password-field.tsx';
 import { useEntry } from './use-entry.ts';
 
 const fields = ['name', 'password'];
@@ -95,16 +96,20 @@ function Accept({ token, tenantName, role, email, expiresAt }: AcceptProps) {
         {!hasAccount && (
           <TextField label="Your name" autoComplete="name" required autoFocus value={name} onValue={setName} problem={problemOf(accept.refusal, 'name')} />
         )}
-        <TextField
-          label={hasAccount ? 'Password of your login' : 'Password'}
-          type="password"
-          autoComplete={hasAccount ? 'current-password' : 'new-password'}
-          required
-          value={password}
-          onValue={setPassword}
-          hint={hasAccount ? 'It stays as it is, as does your name.' : 'At least 8 characters. A few unrelated words make a good one.'}
-          problem={problemOf(accept.refusal, 'password')}
-        />
+        {hasAccount ? (
+          <TextField
+            label="Password of your login"
+            type="password"
+            autoComplete="current-password"
+            required
+            value={password}
+            onValue={setPassword}
+            hint="It stays as it is, as does your name."
+            problem={problemOf(accept.refusal, 'password')}
+          />
+        ) : (
+          <NewPasswordField label="Password" value={password} onValue={setPassword} problem={problemOf(accept.refusal, 'password')} />
+        )}
         <Button type="submit" kind="primary" isPending={accept.isPending} className="w-full">
           Accept the invitation
         </Button>

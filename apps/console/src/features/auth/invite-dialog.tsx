@@ -1,9 +1,9 @@
 import { useState, type FormEvent } from 'react';
 import { useViewer } from '../../app/session-context.tsx';
-import { Button } from '../../design/button.tsx';
 import { CodeBlock } from '../../design/code-block.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { SelectField, TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatMoment } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { ShownOnce } from '../../design/shown-once.tsx';
@@ -64,12 +64,7 @@ export function InviteDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): 
           choices={roles.map(choiceOf)}
           problem={problemOf(invite.refusal, 'role')}
         />
-        <div className="flex justify-end gap-2">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={invite.isPending}>
-            Make the invitation
-          </Button>
-        </div>
+        <FormButtons verb="Make the invitation" isPending={invite.isPending} onCancel={close} />
       </form>
     </Dialog>
   );

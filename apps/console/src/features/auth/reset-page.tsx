@@ -1,7 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { useEffect, useState, type FormEvent } from 'react';
 import { Button, buttonClass } from '../../design/button.tsx';
-import { TextField } from '../../design/field.tsx';
 import { Notice } from '../../design/notice.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { ResetPasswordDocument } from '../../gql/graphql.ts';
@@ -9,6 +8,7 @@ import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { Entrance } from './entrance.tsx';
 import { useLinkToken } from './link-token.ts';
+import { NewPasswordField } from './new-password-field.tsx';
 
 /** Reached by a link from a mail or an operator: `/reset#token=…`. */
 export function ResetPage() {
@@ -47,17 +47,7 @@ export function ResetPage() {
       ) : (
         <form onSubmit={(event) => void submit(event)} className="space-y-4">
           <RefusalNotice refusal={reset.refusal} problems={otherProblems(reset.refusal, (field) => field === 'newPassword')} />
-          <TextField
-            label="New password"
-            type="password"
-            autoComplete="new-password"
-            required
-            autoFocus
-            value={newPassword}
-            onValue={setNewPassword}
-            hint="At least 8 characters. A few unrelated words make a good one."
-            problem={problemOf(reset.refusal, 'newPassword')}
-          />
+          <NewPasswordField label="New password" autoFocus value={newPassword} onValue={setNewPassword} problem={problemOf(reset.refusal, 'newPassword')} />
           <Button type="submit" kind="primary" isPending={reset.isPending} className="w-full">
             Set password
           </Button>

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { SelectField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 
@@ -40,12 +40,7 @@ export function RotationDialog({ title, outcome, overlapLabel, verb, isPending, 
         <RefusalNotice refusal={refusal} problems={otherProblems(refusal, (field) => field === 'overlapSeconds')} />
         <p>{outcome}</p>
         {overlapLabel !== null && <SelectField label={overlapLabel} value={overlap} onValue={setOverlap} choices={overlaps} problem={problemOf(refusal, 'overlapSeconds')} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={isPending}>
-            {verb}
-          </Button>
-        </div>
+        <FormButtons verb={verb} isPending={isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

@@ -6,6 +6,7 @@ import { Card } from '../../design/card.tsx';
 import { CodeBlock } from '../../design/code-block.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { Notice } from '../../design/notice.tsx';
 import { QrCode } from '../../design/qr-code.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
@@ -79,12 +80,7 @@ function PasswordDialog({ isOpen, onClose, onBegun }: { isOpen: boolean; onClose
         <RefusalNotice refusal={begin.refusal} />
         <p>So that nobody sets up a second factor in a session that you have left open.</p>
         <TextField label="Password" type="password" autoComplete="current-password" required autoFocus value={password} onValue={setPassword} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={begin.isPending}>
-            Go on
-          </Button>
-        </div>
+        <FormButtons verb="Go on" isPending={begin.isPending} onCancel={close} />
       </form>
     </Dialog>
   );
@@ -144,12 +140,7 @@ function SetUpDialog({ secret, uri, onClose }: BegunSecondFactor & { onClose(): 
           onValue={setCode}
           problem={problemOf(confirm.refusal, 'code')}
         />
-        <div className="flex justify-end gap-2">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={confirm.isPending}>
-            Turn it on
-          </Button>
-        </div>
+        <FormButtons verb="Turn it on" isPending={confirm.isPending} onCancel={close} />
       </form>
     </Dialog>
   );

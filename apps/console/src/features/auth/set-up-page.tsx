@@ -9,6 +9,7 @@ import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { Entrance } from './entrance.tsx';
 import { useLinkToken } from './link-token.ts';
+import { NewPasswordField } from './new-password-field.tsx';
 import { useEntry } from './use-entry.ts';
 
 const fields = ['tenantName', 'name', 'email', 'password'];
@@ -64,16 +65,7 @@ export function SetUpPage() {
             onValue={setEmail}
             problem={problemOf(setUp.refusal, 'email')}
           />
-          <TextField
-            label="Password"
-            type="password"
-            autoComplete="new-password"
-            required
-            value={password}
-            onValue={setPassword}
-            hint="At least 8 characters. A few unrelated words make a good one."
-            problem={problemOf(setUp.refusal, 'password')}
-          />
+          <NewPasswordField label="Password" value={password} onValue={setPassword} problem={problemOf(setUp.refusal, 'password')} />
           <Button type="submit" kind="primary" isPending={setUp.isPending} className="w-full">
             Create tenant
           </Button>

@@ -7,7 +7,7 @@ import { Card } from '../../design/card.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { Figure } from '../../design/facts.tsx';
 import { formatBytes, formatCount, formatMoment } from '../../design/format.ts';
-import { Empty } from '../../design/notice.tsx';
+import { NotFoundPage } from '../../design/not-found-page.tsx';
 import { Page } from '../../design/page.tsx';
 import { Table } from '../../design/table.tsx';
 import { DatasetDocument, DeleteDatasetDocument, type DatasetQuery } from '../../gql/graphql.ts';
@@ -41,11 +41,7 @@ export function DatasetPage({ id }: { id: string }) {
         dataset ? (
           <DatasetView dataset={dataset} />
         ) : (
-          <Page title="Data set not found" above={back}>
-            <Card>
-              <Empty title="There is no such data set">It may belong to another tenant, or the address may be mistyped.</Empty>
-            </Card>
-          </Page>
+          <NotFoundPage what="data set" above={back} />
         )
       }
     </Loaded>

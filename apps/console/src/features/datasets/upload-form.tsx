@@ -1,10 +1,11 @@
-import { useId, useRef, useState, type DragEvent, type FormEvent } from 'react';
+import { useId, useRef, useState, type FormEvent } from 'react';
 import { useSession } from '../../app/session-context.tsx';
 import { Button } from '../../design/button.tsx';
 import { TextField } from '../../design/field.tsx';
 import { formatBytes } from '../../design/format.ts';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { useFileDrop } from '../../design/use-file-drop.ts';
 import { AddDatasetVersionDocument, AppendDatasetRowsDocument, BeginUploadDocument, CreateDatasetDocument, type FileDialectInput } from '../../gql/graphql.ts';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
@@ -141,20 +142,12 @@ interface FileDropProps {
 
 function FileDrop({ file, isDisabled, onFile }: FileDropProps) {
   const id = useId();
-  const [isOver, setOver] = useState(false);
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setOver(false);
-    if (!isDisabled) onFile(event.dataTransfer.files[0]);
-  }
+  const { isOver, handlers } = useFileDrop((dropped) => {
+    if (!isDisabled) onFile(dropped);
+  });
   return (
     <div
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
+      {...handlers}
       className={`rounded-lg border-2 border-dashed px-6 py-7 text-center transition-colors focus-within:border-accent-600 ${
         isOver ? 'border-accent-600 bg-accent-50' : 'border-steel-300 bg-steel-25'
       }`}

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { CreateTenantDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
@@ -58,12 +58,7 @@ export function CreateTenantDialog({ isOpen, onClose }: { isOpen: boolean; onClo
           problem={problemOf(create.refusal, 'ownerEmail')}
         />
         <PlanField value={planName} onValue={setPlanName} problem={problemOf(create.refusal, 'planName')} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={create.isPending}>
-            Create
-          </Button>
-        </div>
+        <FormButtons verb="Create" isPending={create.isPending} onCancel={close} />
       </form>
     </Dialog>
   );

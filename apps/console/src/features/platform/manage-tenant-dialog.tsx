@@ -6,6 +6,7 @@ import { Button } from '../../design/button.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { Facts } from '../../design/facts.tsx';
 import { SelectField, TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatBytes, formatCount, formatMoment, formatSeconds, words } from '../../design/format.ts';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import {
@@ -141,12 +142,7 @@ function LifeForm({ tenant }: { tenant: ManagedTenantFieldsFragment }) {
           }
           problem={problemOf(refusal, 'reason')}
         />
-        <div className="flex justify-end gap-2">
-          <Button onClick={() => setAsking(null)}>Cancel</Button>
-          <Button type="submit" kind="danger" isPending={suspend.isPending || schedule.isPending}>
-            {asking === 'suspend' ? 'Suspend now' : 'Delete now'}
-          </Button>
-        </div>
+        <FormButtons verb={asking === 'suspend' ? 'Suspend now' : 'Delete now'} isPending={suspend.isPending || schedule.isPending} isDanger onCancel={() => setAsking(null)} />
       </form>
     );
   }

@@ -5,6 +5,7 @@ import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatBytes, formatCount, formatMoment, formatNumber } from '../../design/format.ts';
 import { Empty } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
@@ -143,12 +144,7 @@ function PlanDialog({ plan, onClose }: { plan: PlanFieldsFragment | null; onClos
         <LimitFields part="tables" fields={tableFields} values={tables} onValues={setTables} refusal={save.refusal} />
         <PlanUsageFields limits={usage} onLimits={setUsage} refusal={save.refusal} />
         <p className="text-[13px] text-steel-500">What is left empty gets its default limit. Nothing that a tenant has beyond a limit is taken away.</p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={save.isPending}>
-            Save
-          </Button>
-        </div>
+        <FormButtons verb="Save" isPending={save.isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

@@ -1,6 +1,7 @@
 import { useState, type FormEvent } from 'react';
 import { Button } from '../../design/button.tsx';
 import { TextField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatCount, formatMoment } from '../../design/format.ts';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
@@ -119,17 +120,6 @@ function RaiseForm({ tenantId, limit, onDone }: { tenantId: string; limit: Usage
       <TextField label="Why" required value={reason} onValue={setReason} hint="Stands in the tenant’s audit trail." problem={problemOf(raise.refusal, 'reason')} />
       <FormButtons verb="Raise limit" isPending={raise.isPending} onCancel={onDone} />
     </form>
-  );
-}
-
-function FormButtons({ verb, isPending, onCancel }: { verb: string; isPending: boolean; onCancel(): void }) {
-  return (
-    <div className="flex justify-end gap-2">
-      <Button onClick={onCancel}>Cancel</Button>
-      <Button type="submit" kind="primary" isPending={isPending}>
-        {verb}
-      </Button>
-    </div>
   );
 }
 

@@ -5,6 +5,7 @@ import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { Dialog } from '../../design/dialog.tsx';
 import { type Choice, SelectField } from '../../design/field.tsx';
+import { FormButtons } from '../../design/form-buttons.tsx';
 import { formatCount, formatMoment } from '../../design/format.ts';
 import { Empty, Notice } from '../../design/notice.tsx';
 import { Progress } from '../../design/progress.tsx';
@@ -137,12 +138,7 @@ function SetLimitDialog({ keys, members, onClose }: SetLimitDialogProps) {
           problem={problemOf(set.refusal, 'subject')}
         />
         <LimitInputs values={values} onValues={setValues} refusal={set.refusal} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isPending={set.isPending} disabled={chosen === ''}>
-            Set limit
-          </Button>
-        </div>
+        <FormButtons verb="Set limit" isPending={set.isPending} isDisabled={chosen === ''} onCancel={onClose} />
       </form>
     </Dialog>
   );

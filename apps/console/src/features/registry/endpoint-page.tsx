@@ -6,7 +6,8 @@ import { Badge } from '../../design/badge.tsx';
 import { buttonClass } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { CodeBlock } from '../../design/code-block.tsx';
-import { Empty, Notice } from '../../design/notice.tsx';
+import { NotFoundPage } from '../../design/not-found-page.tsx';
+import { Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { EndpointDocument, type EndpointQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
@@ -34,11 +35,7 @@ export function EndpointPage({ name }: { name: string }) {
         endpoint ? (
           <EndpointView endpoint={endpoint} />
         ) : (
-          <Page title="Endpoint not found" above={back}>
-            <Card>
-              <Empty title="There is no such endpoint">It may belong to another tenant, or the address may be mistyped.</Empty>
-            </Card>
-          </Page>
+          <NotFoundPage what="endpoint" above={back} />
         )
       }
     </Loaded>

@@ -9,6 +9,7 @@ import { Dialog } from '../../design/dialog.tsx';
 import { Facts } from '../../design/facts.tsx';
 import { TextField } from '../../design/field.tsx';
 import { formatBytes, formatCount, formatMoment, formatNumber, words } from '../../design/format.ts';
+import { NotFoundPage } from '../../design/not-found-page.tsx';
 import { Empty, Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
@@ -48,11 +49,7 @@ export function ModelPage({ id }: { id: string }) {
         model ? (
           <ModelView model={model} />
         ) : (
-          <Page title="Model not found" above={back}>
-            <Card>
-              <Empty title="There is no such model">It may belong to another tenant, or the address may be mistyped.</Empty>
-            </Card>
-          </Page>
+          <NotFoundPage what="model" above={back} />
         )
       }
     </Loaded>

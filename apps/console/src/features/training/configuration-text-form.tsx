@@ -1,9 +1,10 @@
 import { useLazyQuery } from '@apollo/client/react';
-import { useId, useState, type DragEvent, type FormEvent } from 'react';
+import { useId, useState, type FormEvent } from 'react';
 import { Button } from '../../design/button.tsx';
 import { Card } from '../../design/card.tsx';
 import { TextField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
+import { useFileDrop } from '../../design/use-file-drop.ts';
 import { ReadConfigurationDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf, type Refusal } from '../../graphql/refusal.ts';
 import { ModelNameField } from './model-name-field.tsx';
@@ -103,22 +104,10 @@ export function ConfigurationTextForm({ datasetName, datasetVersionId, text, onT
 /** A field for the text, with the numbers of its lines, that also takes a dropped or chosen file. */
 export function ConfigurationText({ text, onText, onFile }: { text: string; onText(text: string): void; onFile(file: File | undefined): void }) {
   const id = useId();
-  const [isOver, setOver] = useState(false);
+  const { isOver, handlers } = useFileDrop(onFile);
   const lines = text.split('\n').length;
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setOver(false);
-    onFile(event.dataTransfer.files[0]);
-  }
   return (
-    <div
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
+    <div {...handlers}>
       <div className="mb-1.5 flex items-baseline justify-between gap-4">
         <label htmlFor={id} className="text-[13px] font-medium text-steel-700">
           Text

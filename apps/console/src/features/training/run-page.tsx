@@ -9,7 +9,8 @@ import { CodeBlock } from '../../design/code-block.tsx';
 import { Curve } from '../../design/curve.tsx';
 import { Facts } from '../../design/facts.tsx';
 import { formatClock, formatCount, formatMoment, formatNumber, formatSeconds, words } from '../../design/format.ts';
-import { Empty, Notice } from '../../design/notice.tsx';
+import { NotFoundPage } from '../../design/not-found-page.tsx';
+import { Notice } from '../../design/notice.tsx';
 import { Page } from '../../design/page.tsx';
 import { Progress } from '../../design/progress.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
@@ -46,11 +47,7 @@ export function RunPage({ id }: { id: string }) {
         run ? (
           <RunView run={run} onNews={() => void query.refetch().catch(() => undefined)} />
         ) : (
-          <Page title="Run not found" above={back}>
-            <Card>
-              <Empty title="There is no such run">It may belong to another tenant, or the address may be mistyped.</Empty>
-            </Card>
-          </Page>
+          <NotFoundPage what="run" above={back} />
         )
       }
     </Loaded>
