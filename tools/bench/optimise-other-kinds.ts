@@ -33,7 +33,7 @@ export async function benchOtherKinds(only: string, backend: Backend): Promise<v
     const rows = base.users.slice(0, 200).map((user) => ({ [base.user]: user }));
     for (const steps of [[], [float16], [int8]]) {
       const appraise = async (one: typeof base) => appraisePackage(buildRecommenderPackage(one, facts), rows);
-      const outcome = await optimiseRecommender({ base, table, spec, settings: spec.recommendation!.models[0]!, optimisation: { base: 'here', steps: steps.length > 0 ? steps : [float16] }, appraise });
+      const outcome = await optimiseRecommender({ base, table, spec, settings: spec.recommendation!.models[0]!, optimisation: { steps: steps.length > 0 ? steps : [float16] }, appraise });
       if (outcome.type !== 'optimised') throw new Error(JSON.stringify(outcome));
       const { model: made, interval } = steps.length === 0 ? outcome.base : outcome.candidates[0]!;
       await printLine({ name, steps, interval, before: built, after: buildRecommenderPackage(made, facts), rows }, async (own) =>
@@ -58,7 +58,7 @@ export async function benchOtherKinds(only: string, backend: Backend): Promise<v
     const rows = Array.from(trained.split.test.subarray(0, 200), (place): Row => Object.fromEntries(base.features.map((feature) => [feature.name, ai4i.table.columns.find((column) => column.name === feature.name)!.values[place]!])));
     for (const steps of [[], ...all]) {
       const appraise = async (one: typeof base) => appraisePackage(buildDetectorPackage(one, facts), rows);
-      const outcome = await optimiseDetector({ base, table: ai4i.table, spec, backend, optimisation: { base: 'here', steps: steps.length > 0 ? steps : all[0]! }, appraise });
+      const outcome = await optimiseDetector({ base, table: ai4i.table, spec, backend, optimisation: { steps: steps.length > 0 ? steps : all[0]! }, appraise });
       if (outcome.type !== 'optimised') throw new Error(JSON.stringify(outcome));
       const { model: made, interval } = steps.length === 0 ? outcome.base : outcome.candidates[0]!;
       await printLine({ name, steps, interval, before: built, after: buildDetectorPackage(made, facts), rows }, async (own) =>

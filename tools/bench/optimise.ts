@@ -79,7 +79,7 @@ export async function benchOptimise(parameters: string[]): Promise<void> {
     const read = readPipeline(built.files);
     if (read.type !== 'read') throw new Error(read.message);
     const base = read.pipeline;
-    const wanted = values.target ? [{ base: 'here', target: values.target, maxLoss: Number(values['max-loss']) }] : subject.steps.map((steps) => ({ base: 'here', steps }));
+    const wanted = values.target ? [{ target: values.target, maxLoss: Number(values['max-loss']) }] : subject.steps.map((steps) => ({ steps }));
     const rows = rowsOf(table, base, trained.split.test);
     await writeLine(subject.name, base, null, built, built, rows);
     for (const one of wanted) {

@@ -2,16 +2,9 @@ import { createHash } from 'node:crypto';
 import { type Actor, actorName } from '@millrace/auth';
 import type { Logger } from '@millrace/kernel';
 import { type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from '@millrace/quota';
-import type { FastifyRequest } from 'fastify';
 import { jsonLengthHeader } from './binary-body.ts';
+import type { Exchange } from './exchange.ts';
 import { RequestError } from './request-error.ts';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** SHA-256 of the body, where the request has an Idempotency-Key */
-    bodySha256: string | null;
-  }
-}
 
 export const idempotencyHeader = 'idempotency-key';
 
@@ -33,9 +26,12 @@ export interface AnswerOnceOptions {
 export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
   const underWay = new Map<string, string>();
 
-  return async (request: FastifyRequest, actor: Actor, answer: (predictionId?: string) => Promise<Answered>): Promise<Answered> => {
+  return (request: Exchange, actor: Actor, answer: (predictionId?: string) => Promise<Answered>): Promise<Answered> => {
     const given = request.headers[idempotencyHeader];
-    if (given === undefined) return answer();
+    return given === undefined ? answer() : once(given, request, actor, answer);
+  };
+
+  async function once(given: string | string[], request: Exchange, actor: Actor, answer: (predictionId: string) => Promise<Answered>): Promise<Answered> {
     if (typeof given !== 'string' || !isIdempotencyKey(given)) throw refusal(400, 'idempotency_key_unfit', 'unfit');
     const asked = {
       tenantId: actor.tenantId,
@@ -52,7 +48,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
     } finally {
       underWay.delete(slot);
     }
-  };
+  }
 
   async function serve(asked: IdempotentRequest, answer: (predictionId: string) => Promise<Answered>): Promise<Answered> {
     const begun = await idempotency.begin(asked);

@@ -1,98 +1,74 @@
 import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
 import type { Admission, RequestLimiter } from '@millrace/quota';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Exchange } from './exchange.ts';
 import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
-import { type Access, requireAccess, type Route } from './routes.ts';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** who calls; null on public routes */
-    actor: Actor | null;
-    /** told when the route's handler begins and ends; null for callers whose requests nobody counts */
-    handling: ((begins: boolean) => void) | null;
-  }
-}
+import { type Access, requireAccess } from './routes.ts';
 
 export interface GateOptions {
   auth: Pick<Auth, 'authenticate' | 'vouchedAddress'>;
   limiter: RequestLimiter;
 }
 
+/** @throws RequestError 401, 403, 429, or by its promise */
+export type Gate = (exchange: Exchange) => void | Promise<void>;
+
 /**
  * What stands before a route: who calls, from where, whether the key's own limits have room, whether the route is theirs.
  * All of it before the body is read: strangers do not get to send eight megabytes.
  * @param isCounted whether a call counts against the key's limits
  */
-export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions) {
-  function enter(actor: Actor | null, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+export function createGate(access: Access, isCounted: boolean, { auth, limiter }: GateOptions): Gate {
+  function enter(actor: Actor | null, exchange: Exchange): void | Promise<void> {
     if (!actor) throw unauthenticated('This API key or access token is not valid.');
-    request.actor = actor;
+    exchange.actor = actor;
     if (actor.type !== 'key' || (actor.rpmLimit === undefined && actor.maxParallelRequests === undefined)) return requireAccess(actor, access);
-    if (!isCounted) return limiter.look(actor, actor).then((standing) => (tellKeyLimits(standing, reply), requireAccess(actor, access)));
+    if (!isCounted) return limiter.look(actor, actor).then((standing) => (tellKeyLimits(standing, exchange), requireAccess(actor, access)));
     const admission = limiter.admit(actor, actor);
-    return admission instanceof Promise ? admission.then((admitted) => admit(admitted, actor, request, reply)) : admit(admission, actor, request, reply);
+    return admission instanceof Promise ? admission.then((admitted) => admit(admitted, actor, exchange)) : admit(admission, actor, exchange);
   }
 
-  function admit(admission: Admission, actor: KeyActor, request: FastifyRequest, reply: FastifyReply): void {
-    tellKeyLimits(admission.standing, reply);
+  function admit(admission: Admission, actor: KeyActor, exchange: Exchange): void {
+    tellKeyLimits(admission.standing, exchange);
     if (admission.type === 'refused') throw overLimit(actor, admission.by, admission.retryAfterSeconds);
-    let isOpen = !reply.raw.closed; // whoever has hung up meanwhile is not told of any more
-    let isHandling = false;
-    const releaseAtEnd = (): void => {
-      if (!isOpen && !isHandling) admission.release();
-    };
-    reply.raw.once('close', () => {
-      isOpen = false;
-      releaseAtEnd();
-    });
-    request.handling = (begins) => {
-      isHandling = begins;
-      releaseAtEnd();
-    };
-    if (!isOpen) releaseAtEnd();
+    // A caller who hangs up does not stop the model: the request counts as under way until both have ended.
+    exchange.whenOver(() => admission.release());
     requireAccess(actor, access);
   }
 
-  function originOf(request: FastifyRequest, credential: string): Origin {
-    const { id, headers } = request;
-    const userAgent = headers['user-agent'];
-    return {
-      requestId: id,
-      // Found when somebody wants to know: for most keys nobody does.
-      get address() {
-        return auth.vouchedAddress(credential, headers['x-millrace-caller']) ?? request.ip;
-      },
-      ...(userAgent !== undefined && { userAgent }),
-    };
-  }
-
-  return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    const credential = credentialOf(request.headers);
-    if (credential === null) return done(unauthenticated('There is no API key.'));
-    auth.authenticate(credential, originOf(request, credential)).then((actor) => {
-      try {
-        const entering = enter(actor, request, reply);
-        if (entering) return void entering.then(() => done(), done);
-      } catch (error) {
-        return done(error as Error);
-      }
-      done();
-    }, done);
+  return (exchange) => {
+    const credential = credentialOf(exchange.headers);
+    if (credential === null) throw unauthenticated('There is no API key.');
+    const found = auth.authenticate(credential, new CallOrigin(exchange, credential, auth));
+    return found instanceof Promise ? found.then((actor) => enter(actor, exchange)) : enter(found, exchange);
   };
 }
 
-/** Runs a route's handler. A caller who hangs up does not stop the model: the request counts as under way until both have ended. */
-export function handleWatched(handle: Route['handle']): Route['handle'] {
-  return (request, reply) => (request.handling ? watch(request, request.handling, reply) : handle(request, reply));
+/**
+ * Where a call comes from, found when somebody wants to know: for most keys nobody does. A class, since an object made with a getter of its own would have a
+ * shape of its own, which the engine keeps until its next large collection, and with it all that the getter sees: the whole request.
+ */
+class CallOrigin implements Origin {
+  readonly #exchange: Exchange;
+  readonly #credential: string;
+  readonly #auth: Pick<Auth, 'vouchedAddress'>;
 
-  async function watch(request: FastifyRequest, handling: (begins: boolean) => void, reply: FastifyReply): Promise<unknown> {
-    handling(true);
-    try {
-      return await handle(request, reply);
-    } finally {
-      handling(false);
-    }
+  constructor(exchange: Exchange, credential: string, auth: Pick<Auth, 'vouchedAddress'>) {
+    this.#exchange = exchange;
+    this.#credential = credential;
+    this.#auth = auth;
+  }
+
+  get requestId(): string {
+    return this.#exchange.id;
+  }
+
+  get address(): string {
+    return this.#auth.vouchedAddress(this.#credential, this.#exchange.headers['x-millrace-caller']) ?? this.#exchange.address;
+  }
+
+  get userAgent(): string | undefined {
+    return this.#exchange.headers['user-agent'];
   }
 }
 

@@ -64,6 +64,8 @@ const sweepMs = 1_000;
 export class ModelCache {
   readonly #options: ModelCacheOptions;
   readonly #slots = new Map<string, Slot>();
+  /** the last one of them, by use */
+  #newest: Slot | null = null;
   readonly #failures = new Map<string, { error: RequestError; until: number }>();
   readonly #closing = new Set<Promise<void>>();
   readonly #now: () => number;
@@ -90,8 +92,11 @@ export class ModelCache {
     if (known?.model?.isLost) this.#unload(key, known, 'lost');
     else if (known) {
       known.users++;
-      this.#slots.delete(key); // the order of the map is that of last use
-      this.#slots.set(key, known);
+      if (known !== this.#newest) {
+        this.#slots.delete(key); // the order of the map is that of last use
+        this.#slots.set(key, known);
+        this.#newest = known;
+      }
       this.#keep(known, keeper);
       return known.held ?? known.loading;
     }
@@ -146,7 +151,7 @@ export class ModelCache {
     const slot: Slot = { version, model: null, held: null, users: 1, bytes: version.sizeBytes, keepers: new Map(), loading: undefined as never };
     this.#keep(slot, keeper);
     this.#bytes += slot.bytes;
-    this.#slots.set(key, slot);
+    this.#slots.set(key, (this.#newest = slot));
     this.#makeRoom();
     slot.loading = this.#read(version).then(
       ({ model, isJoinable, thread }) => {

@@ -100,21 +100,6 @@ const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = 
   TOO_MANY_REQUESTS: { status: 429, code: 'too_many_requests' },
 };
 
-/** What the HTTP framework refuses before a route is asked, by its codes. */
-const frameworkErrors: Record<string, (error: Error) => RequestError> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: () =>
-    new RequestError(413, 'body_too_large', 'The body is larger than this server takes.', {
-      limitSource: 'server',
-      remedy: 'Send fewer rows at once.',
-    }),
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: () => unsupportedMediaType('The body is not declared as JSON.'),
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
-    new RequestError(400, 'body_cut_off', 'The body has not the length that Content-Length says.', { remedy: 'Send the request again, whole.' }),
-  FST_ERR_MAX_PARAM_LENGTH: () =>
-    new RequestError(414, 'name_too_long', 'No model or version has a name of this length.', { field: 'model', remedy: 'Check the name of the endpoint.' }),
-  FST_ERR_BAD_URL: () => new RequestError(400, 'malformed_url', 'The path is not well-formed.', { remedy: 'Percent-encode the name of the model.' }),
-};
-
 export function unsupportedMediaType(message: string): RequestError {
   return new RequestError(415, 'unsupported_media_type', message, { remedy: 'Send JSON with the header Content-Type: application/json, as it is or compressed by gzip or deflate.' });
 }
@@ -130,12 +115,6 @@ export function toRequestError(error: unknown): RequestError {
       ...(status === 503 && { retryAfterSeconds: 1 }),
       cause: error,
     });
-  }
-  const { code, statusCode } = error as { code?: string; statusCode?: number };
-  const known = code === undefined ? undefined : frameworkErrors[code];
-  if (known) return known(error as Error);
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-    return new RequestError(statusCode, 'bad_request', 'The request is not well-formed.', { remedy: 'See GET /docs.', cause: error });
   }
   return new RequestError(500, 'internal', 'Something went wrong on our side.', {
     remedy: 'Try again; if it stays, give your administrator the x-request-id of this answer.',

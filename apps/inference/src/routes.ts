@@ -1,12 +1,11 @@
 import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from './answer-once.ts';
 import { jsonLengthHeader } from './binary-body.ts';
 import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
-import { type JsonBody, parseJsonBody } from './json-body.ts';
+import type { AnswerBody, Exchange } from './exchange.ts';
 import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
@@ -32,14 +31,8 @@ export interface Route {
   access: Access;
   /** asked for free: does not count against the limits of a key */
   isUncounted?: boolean;
-  handle(request: FastifyRequest, reply: FastifyReply): unknown;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** `performance.now()` at the head of the request */
-    startedAt: number;
-  }
+  /** @throws RequestError, or by its promise */
+  handle(exchange: Exchange): AnswerBody | Promise<AnswerBody>;
 }
 
 export interface RouteOptions {
@@ -60,69 +53,61 @@ export interface RouteOptions {
   gather(): Promise<unknown[]>;
 }
 
-interface ModelParams {
-  model: string;
-  version?: string;
-  label?: string;
-}
-
 /** Every route of the data plane. Each stands in the OpenAPI document, by its operation. */
 export function createRoutes(options: RouteOptions): Route[] {
   const { version, predictor, explainer, directory, models, metrics, callers, answerOnce, door, more, isReady, gather } = options;
   const api = describeApi(version);
   const docs = renderDocs(api);
 
-  async function predict(request: FastifyRequest, reply: FastifyReply, read: ReadRequest, model: string, version?: number | undefined): Promise<FastifyReply> {
-    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
+  async function predict(exchange: Exchange, read: ReadRequest, model: string, version?: number | undefined): Promise<AnswerBody> {
+    const { headers, body } = await answerOnce(exchange, exchange.actor!, async (predictionId) => {
       const onFull = (job: RefusedJob, refusal: RequestError): void => {
-        if (isOnlyFor(request, model)) door.remember(request.raw, request.routeOptions.url!, job, refusal, refusalBody(request.raw.url!, refusal));
+        if (isOnlyFor(exchange, model)) door.remember(exchange.request, exchange.route, job, refusal, refusalBody(exchange.url, refusal));
       };
-      const answer = await predictor.predict({ ...callOf(request, model, version, predictionId), onFull }, read);
+      const answer = await predictor.predict({ ...callOf(exchange, model, version, predictionId), onFull }, read);
       metrics.predicted(answer.rows);
-      if (answer.limits.length) tellLimits(answer.limits, reply);
-      return {
-        headers: {
-          'x-millrace-prediction-id': answer.predictionId,
-          'x-millrace-model-version': String(answer.versionNumber),
-          'x-millrace-variant': answer.variant.toLowerCase(),
-          'x-millrace-cost-units': String(answer.rows),
-          'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
-          ...(answer.warnings.length && { 'x-millrace-warnings': warningsHeader(answer.warnings) }),
-          ...(answer.payload.jsonLength !== undefined && { [jsonLengthHeader]: String(answer.payload.jsonLength) }),
-        },
-        body: answer.payload.body,
+      if (answer.limits.length) tellLimits(answer.limits, exchange);
+      const headers: Record<string, string> = {
+        'x-millrace-prediction-id': answer.predictionId,
+        'x-millrace-model-version': String(answer.versionNumber),
+        'x-millrace-variant': answer.variant === 'STABLE' ? 'stable' : 'canary',
+        'x-millrace-cost-units': String(answer.rows),
+        'x-millrace-overhead-ms': answer.overheadMs.toFixed(3),
       };
+      if (answer.warnings.length) headers['x-millrace-warnings'] = warningsHeader(answer.warnings);
+      if (answer.payload.jsonLength !== undefined) headers[jsonLengthHeader] = String(answer.payload.jsonLength);
+      return { headers, body: answer.payload.body };
     });
-    return reply.headers(headers).header('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream').send(body);
+    return kept(exchange, headers, body);
   }
 
   /** Whether each request of this address and credential is for the same model, whatever its body says. */
-  function isOnlyFor({ actor, params }: FastifyRequest, model: string): boolean {
-    if ((params as ModelParams).model !== undefined) return true;
+  function isOnlyFor({ actor, params }: Exchange, model: string): boolean {
+    if (params['model'] !== undefined) return true;
     if (actor!.type === 'key' && actor!.models.length === 1) return true;
     const names = directory.names(actor!.tenantId);
     return !(names instanceof Promise) && names.length === 1 && names[0] === model;
   }
 
   /** The version that a label of TensorFlow Serving, an alias here, names. @throws RequestError 404 */
-  async function labelled(request: FastifyRequest): Promise<[name: string, versionNumber: number]> {
-    const { model, label = '' } = request.params as ModelParams;
-    const actor = request.actor!;
+  async function labelled({ params, actor: caller }: Exchange): Promise<[name: string, versionNumber: number]> {
+    const { model = '', label = '' } = params;
+    const actor = caller!;
     if (!mayCall(actor, model)) throw refusedAsMissing(model, label);
     const number = await directory.labelled(actor.tenantId, model, label);
     if (number === null) throw modelNotFound(model, label);
     return [model, number];
   }
 
-  const predicting = (read: ReadRequest): Route['handle'] => (request, reply) => predict(request, reply, read, ...target(request));
-  const predictingLabelled = (read: ReadRequest): Route['handle'] => async (request, reply) => predict(request, reply, read, ...(await labelled(request)));
-  const describe = async (request: FastifyRequest) => predictor.describe(request.actor!, ...((request.params as ModelParams).label === undefined ? target(request) : await labelled(request)));
+  const predicting = (read: ReadRequest): Route['handle'] => (exchange) => predict(exchange, read, ...target(exchange));
+  const predictingLabelled = (read: ReadRequest): Route['handle'] => async (exchange) => predict(exchange, read, ...(await labelled(exchange)));
+  const describe = async (exchange: Exchange) => predictor.describe(exchange.actor!, ...(exchange.params['label'] === undefined ? target(exchange) : await labelled(exchange)));
 
-  const explaining = (read: ReadExplainRequest): Route['handle'] => async (request, reply) => {
-    const [model, version] = target(request);
-    const { headers, body } = await answerOnce(request, request.actor!, async (predictionId) => {
-      const answer = await explainer.explain(callOf(request, model, version, predictionId), read);
-      if (answer.limits.length) tellLimits(answer.limits, reply);
+  const explaining = (read: ReadExplainRequest): Route['handle'] => async (exchange) => {
+    const [model, version] = target(exchange);
+    const { headers, body } = await answerOnce(exchange, exchange.actor!, async (predictionId) => {
+      const answer = await explainer.explain(callOf(exchange, model, version, predictionId), read);
+      if (answer.limits.length) tellLimits(answer.limits, exchange);
       return {
         headers: {
           'x-millrace-prediction-id': answer.predictionId,
@@ -134,12 +119,13 @@ export function createRoutes(options: RouteOptions): Route[] {
         body: answer.payload,
       };
     });
-    return reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(body);
+    return kept(exchange, headers, body);
   };
 
-  async function metadata(request: FastifyRequest) {
-    const served = await predictor.describe(request.actor!, ...target(request));
-    const versions = await directory.versions(request.actor!.tenantId, served.endpoint.name);
+  async function metadata(exchange: Exchange) {
+    const actor = exchange.actor!;
+    const served = await predictor.describe(actor, ...target(exchange));
+    const versions = await directory.versions(actor.tenantId, served.endpoint.name);
     const { signature } = served.version;
     const { forecast, anomaly, survival, output } = signature;
     // What a forecast's steps mean, to which horizon something survives, from which score on a row is reported, and what share of truths lies between the ends: without it nobody could read the answers.
@@ -153,20 +139,22 @@ export function createRoutes(options: RouteOptions): Route[] {
     };
   }
 
-  async function readiness(request: FastifyRequest, reply: FastifyReply) {
-    const served = await predictor.describe(request.actor!, ...target(request));
+  async function readiness(exchange: Exchange) {
+    const served = await predictor.describe(exchange.actor!, ...target(exchange));
     const name = served.endpoint.name;
     try {
       (await models.hold(served.version, served.endpoint)).release();
       return { name, ready: true };
     } catch {
-      return reply.code(503).header('retry-after', '5').send({ name, ready: false });
+      exchange.status = 503;
+      exchange.setHeader('retry-after', '5');
+      return { name, ready: false };
     }
   }
 
   /** `name` and `ready` are what KServe's clients look for on this route. */
-  async function tfStatus(request: FastifyRequest) {
-    const served = await describe(request);
+  async function tfStatus(exchange: Exchange) {
+    const served = await describe(exchange);
     const version = String(served.version.number);
     const { name } = served.endpoint;
     try {
@@ -178,23 +166,32 @@ export function createRoutes(options: RouteOptions): Route[] {
     }
   }
 
-  async function tfMetadata(request: FastifyRequest) {
-    const { endpoint, version } = await describe(request);
+  async function tfMetadata(exchange: Exchange) {
+    const { endpoint, version } = await describe(exchange);
     return describeForTf(endpoint.name, version.number, version.signature);
   }
 
-  const ping: Route['handle'] = (_request, reply) => reply.code(isReady() ? 200 : 503).type('text/plain').send('\n');
+  const readyOrNot = (exchange: Exchange): void => {
+    if (!isReady()) exchange.status = 503;
+  };
+  const ping: Route['handle'] = (exchange) => {
+    readyOrNot(exchange);
+    return text(exchange, plainText, '\n');
+  };
 
   return [
     { operation: operations.live, access: 'public', handle: () => ({ live: true }) },
     {
       operation: operations.ready,
       access: 'public',
-      handle: (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
+      handle: (exchange) => {
+        readyOrNot(exchange);
+        return { ready: isReady() };
+      },
     },
     { operation: operations.ping, access: 'public', handle: ping },
     { operation: operations.health, access: 'public', handle: ping },
-    { operation: operations.version, access: 'public', handle: (_request, reply) => reply.type('text/plain').send(version) },
+    { operation: operations.version, access: 'public', handle: (exchange) => text(exchange, plainText, version) },
     { operation: operations.alive, access: 'public', handle: () => ({ status: 'alive' }) },
     { operation: operations.server, access: 'public', handle: () => ({ name: 'millrace', version, extensions: ['binary_tensor_data', 'explain'] }) },
     { operation: operations.metadata, access: 'describe', handle: metadata },
@@ -226,67 +223,73 @@ export function createRoutes(options: RouteOptions): Route[] {
     {
       operation: operations.onlyInvocations,
       access: 'predict',
-      handle: async (request, reply) => predict(request, reply, readMlflow, await predictor.onlyEndpoint(request.actor!)),
+      handle: async (exchange) => predict(exchange, readMlflow, await predictor.onlyEndpoint(exchange.actor!)),
     },
     {
       operation: operations.predict,
       access: 'predict',
-      async handle(request, reply) {
-        const model = readModelName(bodyOf(request).value) ?? (await predictor.onlyEndpoint(request.actor!));
-        return predict(request, reply, readSimplePredict, model);
+      handle(exchange) {
+        const model = readModelName(exchange.body.value);
+        return model === undefined ? predictor.onlyEndpoint(exchange.actor!).then((only) => predict(exchange, readSimplePredict, only)) : predict(exchange, readSimplePredict, model);
       },
     },
     ...more,
-    { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (request) => callers.describe(request.actor!) },
+    { operation: operations.key, access: 'signed-in', isUncounted: true, handle: (exchange) => callers.describe(exchange.actor!) },
     {
       operation: operations.metrics,
       access: 'public',
-      handle: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render(await gather())),
+      handle: async (exchange) => text(exchange, metrics.contentType, await metrics.render(await gather())),
     },
     { operation: operations.openapi, access: 'public', handle: () => api },
     {
       operation: operations.docs,
       access: 'public',
-      handle: (_request, reply) =>
-        reply
-          .type('text/html; charset=utf-8')
-          .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
-          .send(docs),
+      handle: (exchange) =>
+        text(exchange.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"), 'text/html; charset=utf-8', docs),
     },
   ];
 }
 
-function target(request: FastifyRequest): [name: string, versionNumber: number | undefined] {
-  const params = request.params as ModelParams;
-  return [params.model, versionNumber(params)];
+const plainText = 'text/plain; charset=utf-8';
+
+/** A text of that type, to be answered. */
+function text(exchange: Exchange, type: string, body: string): string {
+  exchange.setHeader('content-type', type);
+  return body;
+}
+
+/** An answer as it may have been kept for its Idempotency-Key. */
+function kept(exchange: Exchange, headers: Readonly<Record<string, string>>, body: string | Buffer): AnswerBody {
+  for (const name in headers) exchange.setHeader(name, headers[name]!);
+  exchange.setHeader('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream');
+  return body;
+}
+
+function target({ params: { model = '', version } }: Exchange): [name: string, versionNumber: number | undefined] {
+  return [model, versionNumber({ model, version })];
 }
 
 /** The header with which a caller tries a version that others do not get yet. */
-export function pinnedVersion(request: FastifyRequest, model: string): number | undefined {
-  const sent = request.headers['x-millrace-model-version'];
+export function pinnedVersion({ headers }: Exchange, model: string): number | undefined {
+  const sent = headers['x-millrace-model-version'];
   return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
 }
 
 /** What predicting and explaining are asked with. */
-function callOf(request: FastifyRequest, endpoint: string, version: number | undefined, predictionId: string | undefined): PredictionCall {
+function callOf(exchange: Exchange, endpoint: string, version: number | undefined, predictionId: string | undefined): PredictionCall {
   return {
-    actor: request.actor!,
+    actor: exchange.actor!,
     endpoint,
-    versionNumber: version ?? pinnedVersion(request, endpoint),
-    body: bodyOf(request),
-    startedAt: request.startedAt,
+    versionNumber: version ?? pinnedVersion(exchange, endpoint),
+    body: exchange.body,
+    startedAt: exchange.startedAt,
     predictionId,
-    isGone: () => request.raw.socket.destroyed,
+    isGone: () => exchange.isGone,
   };
 }
 
-/** What the content type parser made of the body; it isn't asked where there is neither a body nor a content type. */
-export function bodyOf(request: FastifyRequest): JsonBody {
-  return (request.body as JsonBody | null | undefined) ?? parseJsonBody(Buffer.alloc(0));
-}
-
 /** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
-export function versionNumber({ model, version }: ModelParams): number | undefined {
+export function versionNumber({ model, version }: { model: string; version: string | undefined }): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
   throw modelNotFound(model, version);

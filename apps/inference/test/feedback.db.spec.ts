@@ -1,6 +1,6 @@
 import { createTenantBox, createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
-import type { FittedPipeline } from '@millrace/packaging';
+import { buildSurvivalPackage, type FittedPipeline } from '@millrace/packaging';
 import { createEndpointWebhooks, createPredictionRecorder, createRollouts, createWebhookDeliveries, createWebhookSecrets, type LiveMetric, readFeedbackSenders, type Rollouts, sweepRecordings } from '@millrace/registry';
 import { testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type Fitted, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
@@ -43,7 +43,7 @@ const box = () => createTenantBox(createTenantKeyring({ database: world.database
 const inTenant = <T>(tenant: TenantOfWorld, sql: string): Promise<T[]> => world.database.forTenant(tenant.tenantId).transaction((tx) => tx.$queryRawUnsafe<T[]>(sql));
 const scoresOf = async (tenant: TenantOfWorld, endpointId: string) => {
   const scores = await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600));
-  return scores.map(({ labelledRows, trustedRows, metrics, curve }) => ({ labelledRows, trustedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
+  return scores.map(({ labelledRows, trustedRows, undecidedRows, metrics, curve }) => ({ labelledRows, trustedRows, undecidedRows, curve, ...(Object.fromEntries(metrics.map((each) => [each.metric, each])) as Partial<Record<LiveMetric, (typeof metrics)[number]>>) }));
 };
 
 describe('feedback on classes', () => {
@@ -110,12 +110,61 @@ describe('feedback on probabilities', () => {
     expect(score!.labelledRows).toBe(10);
   });
 
-  it('a rule on them waits until they are defined, and one that the model’s classes have not is refused', async () => {
+  it('of several classes scores each against the rest; what was told before there was that is not taken away when it is replaced', async () => {
+    const there = await recording(irisNeighbours(), irisNeighbours());
+    const { tenant, endpointId, ask, certify } = there;
+    await recorded(there, setosa, 'setosa');
+    const { id } = await ask([setosa, virginica, virginica]);
+    await certify(id, ['versicolor', 'virginica', 'setosa']);
+    const [score] = await scoresOf(tenant, endpointId);
+    // setosa was true with 1 and 0, others with 1 and 0; versicolor with 0, as the others; virginica with 1, the others with 0, 0 and 1.
+    expect(score!.rocAuc!.value).toBeCloseTo((1 / 2 + 1 / 2 + 5 / 6) / 3, 12);
+    expect(score!.logLoss!.value).not.toBeNull();
+    await inTenant(tenant, `UPDATE feedback SET with_curves = false WHERE prediction_id = '${id}' RETURNING 1`);
+    await inTenant(tenant, 'DELETE FROM probability_counts RETURNING 1');
+    expect((await certify(id, ['setosa', 'virginica', 'virginica'])).json).toMatchObject({ replaced: true });
+    expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 4, rocAuc: { value: 1 } });
+  });
+
+  it('a rule on them waits until they are defined', async () => {
     const three = await recording(irisNeighbours(), irisNeighbours());
     const start = (metric: string) => rollouts.start(three.tenant.owner, { endpointName: 'press', versionNumber: 2, rollbackOn: [{ metric: metric as 'rocAuc', threshold: 0.7 }] });
-    expect(await start('rocAuc')).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[0].metric', remedy: expect.stringContaining('logLoss') }] });
-    expect((await start('logLoss')).type).toBe('started');
+    expect(await start('ndcg')).toMatchObject({ type: 'invalid', problems: [{ field: 'rollbackOn[0].metric', remedy: expect.stringContaining('rocAuc, logLoss') }] });
+    expect((await start('rocAuc')).type).toBe('started');
   });
+});
+
+it('feedback on anomalies scores what was reported, and the scores', async () => {
+  const there = await recording({
+    features: [{ name: 'torque', type: 'number', min: 0, max: 10, mean: 5, scale: 2, fill: 5, missingAllowed: false }],
+    scorer: { family: 'robust_z_score', combine: 'largest', columns: [{ type: 'number', centre: 5, scale: 2 }] }, threshold: 1, falseAlarmRate: 0.01,
+  });
+  const { tenant, endpointId, ask, tell, certify } = there;
+  await recorded(there, [5], false); // scores 0
+  const { id, json } = await ask([[5.5], [8], [9], [6.8]]); // score ¼, 1½, 2 and 0.9
+  expect(json.prediction).toEqual([false, true, true, false]);
+  expect((await tell(id, [0, 1, 1, 0])).json.error).toMatchObject({ code: 'invalid_label' });
+  await certify(id, [true, true, true, true]);
+  await certify(id, [false, false, true, true]);
+  const [score] = await scoresOf(tenant, endpointId);
+  expect(score).toMatchObject({ labelledRows: 5, accuracy: { value: 3 / 5 }, precision: { value: 1 / 2 }, recall: { value: 1 / 2 }, rocAuc: { value: expect.closeTo(5 / 6, 12) } });
+  expect(score!.logLoss).toBeUndefined();
+});
+
+it('feedback on remaining life scores the chance at the horizon that was asked for, and ends that were seen; what is undecided is counted', async () => {
+  const load = { name: 'load', type: 'number' as const, min: 0, max: 10, mean: 5, scale: 2, fill: 4, missingAllowed: true };
+  const features = [load, { ...load, name: 'horizon', max: 500, fill: 40 }];
+  const answer = { type: 'curve' as const, curve: { times: Float64Array.of(10, 50, 200), survival: Float64Array.of(0.9, 0.4, 0.1), end: 300 } };
+  const there = await recording(buildSurvivalPackage({ family: 'kaplan_meier', target: 'hours', features, horizon: 40, intervalCoverage: 0.8, spread: 50, answer }, { metrics: { maeObserved: 12 }, lineage: {} }));
+  const { tenant, endpointId, ask, tell, certify } = there;
+  await recorded(there, [1, null], 30); // ended before 40, of which 0.9 was said; the median is 50
+  const { id } = await ask([[1, 100], [1, 100], [1, null], [1, null]]); // chances 0.4, 0.4, 0.9, 0.9
+  expect((await tell(id, [0, { time: 5 }, { time: 5, event: 1 }, 1e13])).json.error.problems).toMatchObject([0, 1, 2, 3].map((row) => ({ code: 'not_a_time', field: `label[${row}]`, remedy_hint: expect.stringContaining('"event": false') })));
+  await certify(id, [5, 5, 5, 5]);
+  await certify(id, [{ time: 120, event: true }, { time: 99, event: false }, { time: 40, event: false }, null]);
+  const [score] = await scoresOf(tenant, endpointId);
+  expect(score).toMatchObject({ labelledRows: 4, undecidedRows: 1, trustedRows: 3, maeObserved: { value: (20 + 70) / 2 } });
+  expect(score!.brier!.value).toBeCloseTo((0.9 ** 2 + 0.6 ** 2 + 0.1 ** 2) / 3, 12);
 });
 
 describe('feedback on recommendations', () => {
@@ -264,6 +313,9 @@ describe('a rollout that is judged by a score', () => {
     const lines = await inTenant(there.tenant, `SELECT actor, result, details FROM audit_events WHERE subject = '${rolloutId}' AND action LIKE 'rollout.r%'`);
     expect(lines).toEqual([{ actor: 'system', result: 'ok', details: { name: 'press', version: 2, previous: 1, reason: ended.reason, rule, measured: 1, over: 3 } }]);
     await webhooks.set(there.tenant.owner, 'press', null); // what waits goes where it was to go
+    const [gone] = await inTenant<{ id: string }>(there.tenant, 'SELECT id FROM model_versions WHERE number = 2');
+    expect(await world.registry.deleteVersion(there.tenant.owner, gone!.id)).toMatchObject({ type: 'deleted' }); // and its rollout with it
+    expect(await inTenant(there.tenant, 'SELECT 1 FROM rollouts')).toEqual([]);
     const sent: { url: string; body: string; id: unknown }[] = [];
     const deliveries = createWebhookDeliveries({
       database: world.database, box: box(), secrets, logger: silentLogger, schedule: [0],

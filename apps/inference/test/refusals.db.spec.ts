@@ -151,6 +151,29 @@ describe('a refused request', () => {
     expect(answer).toMatch(/^HTTP\/1.1 413 .*"body_too_large"/s);
   });
 
+  it('a body may come in pieces, and none of them is waited for longer than it takes to be too much', async () => {
+    const body = JSON.stringify({ features: setosa });
+    const head = (...lines: string[]) => ['POST /predict HTTP/1.1', 'host: x', `x-api-key: ${key}`, 'content-type: application/json', ...lines, '', ''].join('\r\n');
+    /** Sends the next piece once the server has read the last one, which it shows by answering another request meanwhile. */
+    async function inPieces(pieces: readonly string[]): Promise<string> {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      let answer = '';
+      socket.on('data', (bytes) => (answer += bytes.toString()));
+      for (const piece of pieces) {
+        socket.write(piece);
+        await predict({ body: { features: setosa } });
+      }
+      while (!answer.includes('}')) await once(socket, 'data');
+      socket.destroy();
+      return answer;
+    }
+    expect(await inPieces([head(`content-length: ${body.length}`), body.slice(0, 9), body.slice(9)])).toMatch(/^HTTP\/1.1 200 .*\{"prediction":\["setosa"\]\}$/s);
+    const chunks = [body.slice(0, 9), body.slice(9), ''].map((text) => `${text.length.toString(16)}\r\n${text}\r\n`);
+    expect(await inPieces([head('transfer-encoding: chunked'), ...chunks])).toMatch(/^HTTP\/1.1 200 .*\{"prediction":\["setosa"\]\}$/s);
+    const endless = `${(40_000).toString(16)}\r\n${'1'.repeat(40_000)}\r\n`;
+    expect(await inPieces([head('transfer-encoding: chunked'), endless, endless])).toMatch(/^HTTP\/1.1 413 .*connection: close.*"body_too_large"/is);
+  });
+
   it('too many rows are refused by number', async () => {
     const wide = await world.start();
     const answer = await call(`${wide.url}/predict`, { key, body: { features: Array.from({ length: 10_001 }, () => setosa) } });

@@ -1,6 +1,6 @@
 import { silentLogger } from '@millrace/kernel';
 import type { FittedPipeline } from '@millrace/packaging';
-import { createRollouts, type Rollouts } from '@millrace/registry';
+import { createRollouts, rolloutDefaults, type Rollouts } from '@millrace/registry';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant } from './sample-pipelines.ts';
 
@@ -20,7 +20,7 @@ async function twoVersions(second: FittedPipeline = constant(2)) {
   const { endpoint } = await tenant.publish('press', constant(1));
   await tenant.addVersion('press', second);
   const key = (await tenant.createKey()).text;
-  const ask = (headers: Record<string, string> = {}) => call(`${url}/predict`, { key, headers, body: { features: [1] } });
+  const ask = (headers: Record<string, string> = {}, features: unknown[] = [1]) => call(`${url}/predict`, { key, headers, body: { features } });
   const askOften = async (times: number) => {
     const answers = [];
     for (let i = 0; i < times; i++) answers.push(await ask());
@@ -145,9 +145,33 @@ describe('a rollout', () => {
     await askOften(20);
     await counted(tenant, endpointId, 'CANARY', 10);
     await rollouts.advance();
-    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: expect.stringContaining('refusedRate was 1') });
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: expect.stringMatching(/refusedRate was 0\.\d+ more than that of the version before/) });
     expect(await aliasesOf(tenant)).toEqual({ champion: 1 });
     await eventually(async () => tally(await askOften(6)), (counts) => counts['200 stable 1 1'] === 6, 10_000);
+  });
+
+  it('is neither rolled back nor moved on by rows that fit no version, unless somebody asks for that', async () => {
+    const { tenant, endpointId, ask, askOften } = await twoVersions();
+    await ask();
+    await start(tenant, { rollbackOn: rolloutDefaults.rollbackOn.filter(({ metric }) => metric !== 'latencyP95Ratio') });
+    await eventually(async () => (await ask()).headers.get('x-millrace-variant'), (variant) => variant === 'canary', 5_000);
+    for (let i = 0; i < 20; i++) expect((await ask({}, ['rubbish'])).status).toBe(400);
+    const refused = await eventually(async () => (await trafficOf(tenant, endpointId)).find(({ variant }) => variant === 'CANARY')?.refused ?? 0, (count) => count >= 9, 10_000);
+    await bake(tenant);
+    await rollouts.advance();
+    expect([await rolloutOf(tenant), refused >= 5]).toMatchObject([{ status: 'RUNNING', step: 0 }, true]); // what was refused would have been enough
+    await askOften(10);
+    await counted(tenant, endpointId, 'CANARY', refused + 5);
+    await rollouts.advance();
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('to a version that takes other inputs is refused, unless that is allowed or a rule looks at what it refuses', async () => {
+    const plain = constant(2);
+    const { tenant } = await twoVersions({ ...plain, features: [{ ...plain.features[0]!, name: 'other' }] });
+    const refused = { type: 'invalid', problems: [{ field: 'allowOtherInputs', message: expect.stringContaining('Version 2 takes "other" as well and knows no "x"') }] };
+    for (const changes of [{ rollbackOn: undefined }, { rollbackOn: [rollbackOn[0]] }, { allowOtherInputs: false, rollbackOn: [] }]) expect(await start(tenant, changes)).toMatchObject(refused);
+    expect((await start(tenant, { rollbackOn: undefined, allowOtherInputs: true })).type).toBe('started');
   });
 
   it('gives a version that cannot be loaded no request, and is rolled back', async () => {

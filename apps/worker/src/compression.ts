@@ -1,6 +1,7 @@
-import { defaultMaxLoss, type OptimisationStep, type SelectionMetric } from '@millrace/configuration';
-import { type Appraisal, type Backend, compress, type FittedPipeline, type LossBound, type LossInterval, type Metrics, metricValue, type Table } from '@millrace/learning';
-import { appraisePipeline } from './pipeline-package.ts';
+import { defaultMaxLoss, type OptimisationStep } from '@millrace/configuration';
+import { type Appraisal, type CompressOutcome, type LossBound, type LossInterval, type Metrics, metricValue } from '@millrace/learning';
+import type { Candidate, TrainedRun } from './publish-run.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { TrainerJob } from './trainer-protocol.ts';
 
 /** How a compressed model compares with the uncompressed one, as the leaderboard and the version keep it. */
@@ -22,55 +23,56 @@ export interface CompressionReport {
   warning: { message: string; remedy: string } | null;
 }
 
-export interface CompressedModel {
-  steps: OptimisationStep[];
-  pipeline: FittedPipeline;
-  metrics: { validation: Metrics | null; test: Metrics };
-  fitTimeSeconds: number;
-  cost: Appraisal;
-}
-
-interface Chosen {
-  number: number;
-  pipeline: FittedPipeline;
-  metric: SelectionMetric;
-}
-
-export type CompressionOutcome = { type: 'done'; report: CompressionReport; model: CompressedModel | null } | { type: 'cancelled' };
-
-/** Compresses what a run has chosen, and says whether it may become the version: within the declared loss and the gate of its model. */
-export async function compressChosen({ spec, gate }: TrainerJob, chosen: Chosen, table: Table, { backend, signal }: { backend: Backend; signal: AbortSignal }): Promise<CompressionOutcome> {
+/**
+ * Compresses what a run has chosen, which then has one candidate more. It becomes the version if it is within the declared loss and
+ * the gate of its model; else the run's choice stays, and the report says why.
+ */
+export async function compressChosen<Model>(
+  { spec, gate }: TrainerJob, run: TrainedRun<Model>, compress: NonNullable<TrainedRun<Model>['compress']>, { send, stopWhenPaused }: Pick<Surroundings, 'send' | 'stopWhenPaused'>,
+): Promise<TrainedRun<Model> | 'cancelled'> {
+  stopWhenPaused();
+  const { candidates, best } = run;
+  const chosen = candidates[best]!;
+  await send({ type: 'trial-started', trial: chosen.number, trials: candidates.length + 1, family: chosen.family });
   const maxLoss = Math.min(spec.compress?.maxLoss ?? gate?.optimisedAtMostWorse ?? defaultMaxLoss, gate?.optimisedAtMostWorse ?? Infinity);
-  const outcome = await compress({ base: chosen.pipeline, table, spec, maxLoss, backend, signal, appraise: (pipeline) => appraisePipeline(pipeline, table) });
-  if (outcome.type === 'cancelled') return outcome;
+  const outcome = await compress(chosen, maxLoss);
+  if (outcome.type === 'cancelled') return 'cancelled';
+  const withReport = (compression: CompressionReport) => candidates.map((candidate, index) => (index === best ? { ...candidate, compression } : candidate));
   if (outcome.type === 'unfit') {
     const { message, remedy } = outcome.problem;
     const nothing = { steps: [], loss: null, bound: null, score: null, uncompressedScore: null, cost: null, uncompressedCost: null };
-    return { type: 'done', model: null, report: { of: chosen.number, maxLoss, ...nothing, kept: false, warning: warningOf(message, remedy) } };
+    return { ...run, candidates: withReport({ of: chosen.number, maxLoss, ...nothing, kept: false, warning: warningOf(message, remedy) }) };
   }
-  const { base, compressed, complaint } = outcome;
-  const refusal = complaint ?? belowChampion(compressed.metrics.test, gate?.champion ?? null);
-  const { steps, model: pipeline, metrics, fitTimeSeconds, appraisal: cost, interval, bound } = compressed;
+  const { base, compressed: { steps, metrics, interval, bound, appraisal }, complaint } = outcome;
+  const refusal = complaint ?? belowChampion(metrics.test, gate?.champion ?? null);
+  const score = (of: { test: object }) => metricValue(of.test as Metrics, run.selectionMetric);
+  const compression: CompressionReport = {
+    of: chosen.number, steps, maxLoss, loss: interval, bound, score: score(metrics), uncompressedScore: score(base.metrics), cost: appraisal, uncompressedCost: base.appraisal,
+    kept: refusal === null,
+    warning: refusal === null ? null : warningOf(refusal, 'Compress less, allow a greater maxLoss, or train with more rows to test on.'),
+  };
+  const made: Candidate<Model> = { ...compressedCandidate(run, outcome), compression };
+  return compression.kept ? { ...run, candidates: [...candidates, made], best: candidates.length } : { ...run, candidates: [...withReport(compression), made] };
+}
+
+/** Stands after all others in the leaderboard. */
+function compressedCandidate<Model>({ candidates, best, others = [], shownOf }: TrainedRun<Model>, { compressed }: Extract<CompressOutcome<Model, object>, { type: 'compressed' }>): Candidate<Model> {
+  const { steps, model, metrics, fitTimeSeconds, details, appraisal } = compressed;
+  const { family, parameters, metrics: { baseline }, lineage = {} } = candidates[best]!;
   return {
-    type: 'done',
-    model: { steps, pipeline, metrics, fitTimeSeconds, cost },
-    report: {
-      of: chosen.number, steps, maxLoss, loss: interval, bound,
-      score: metricValue(metrics.test, chosen.metric), uncompressedScore: metricValue(base.metrics.test, chosen.metric),
-      cost, uncompressedCost: base.appraisal,
-      kept: refusal === null,
-      warning: refusal === null ? null : warningOf(refusal, 'Compress less, allow a greater maxLoss, or train with more rows to test on.'),
-    },
+    number: Math.max(...[...candidates, ...others].map(({ number }) => number)) + 1,
+    family, parameters: { ...parameters, compressed: steps.map(({ method }) => method) },
+    model, metrics: { ...metrics, ...(baseline ? { baseline } : {}) }, fitTimeSeconds, cost: appraisal, lineage, ...(shownOf ? { shown: shownOf(model, details) } : {}),
   };
 }
 
 const warningOf = (message: string, remedy: string) => ({ message: `The version is the uncompressed model. ${message}`, remedy });
 
 /** The gate that holds for every version of a model. */
-function belowChampion(metrics: Metrics, champion: NonNullable<TrainerJob['gate']>['champion']): string | null {
+function belowChampion(metrics: object, champion: NonNullable<TrainerJob['gate']>['champion']): string | null {
   if (!champion) return null;
   const { metric, score, atMostWorse, isError } = champion;
-  const value = (metrics as unknown as Record<string, unknown>)[metric];
+  const value = (metrics as Record<string, unknown>)[metric];
   if (typeof value !== 'number') return `It has no ${metric}, which the gate of its model asks for.`;
   const worse = isError ? value - score : score - value;
   return worse <= atMostWorse + 1e-12 ? null : `Its ${metric} is ${value}, that of the champion ${score}; at most ${atMostWorse} worse is allowed.`;

@@ -10,14 +10,16 @@ import { materialsOf } from './materials.ts';
 import { type OptimisedOutcome, type OptimisedSubject, plainSubject } from './optimised-subject.ts';
 import { json } from './plain-json.ts';
 import { recommenderSubject } from './recommender-subject.ts';
+import type { Surroundings } from './surroundings.ts';
 import { survivalSubject } from './survival-subject.ts';
-import type { OptimisationJob, TrainerJob, TrainerMessage } from './trainer-protocol.ts';
+import type { OptimisationJob, TrainerJob } from './trainer-protocol.ts';
 
 type Optimised<Model> = Extract<OptimisedOutcome<Model>, { type: 'optimised' }>;
-type Send = (message: TrainerMessage) => Promise<void>;
+type Send = Surroundings['send'];
 
 /** A run that makes a smaller or faster version from one that is there. It is made anew when it was interrupted: the same rows give the same candidates. */
-export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }: OptimisationJob, { backend, signal }: { backend: Backend; signal: AbortSignal }, send: Send): Promise<void> {
+export async function runOptimisation(job: TrainerJob, { wanted, packageFolder }: OptimisationJob, { backend, signal, send, stopWhenPaused }: Surroundings): Promise<void> {
+  stopWhenPaused();
   const files = new Map<string, Uint8Array>();
   for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
   const at = { job: { ...job, backend: backend.name }, wanted, files, backend, signal };
@@ -65,7 +67,7 @@ async function publish<Model>({ job, wanted, files }: OptimisationGrounds, subje
   const { steps, model: made, appraisal, interval, bound } = chosen;
   const metric = selectionMetricOf(job.spec);
   const [score, parentScore] = [metricOf(chosen.metrics.test, metric), metricOf(outcome.base.metrics.test, metric)];
-  const modelPackage = subject.pack(made, {
+  const modelPackage = subject.kind.pack(made, {
     metrics: json({ ...chosen.metrics, selectionMetric: metric }),
     lineage: json({
       modelVersionId: job.modelVersionId,
@@ -84,7 +86,7 @@ async function publish<Model>({ job, wanted, files }: OptimisationGrounds, subje
   const model = await loadModel(modelPackage.files);
   let agreement: Agreement;
   try {
-    agreement = await subject.compare(made, model);
+    agreement = await subject.kind.compare(made, model);
   } finally {
     await model.close();
   }

@@ -1,21 +1,21 @@
 import { type FittedPipeline, optimise, type OptimiseEvent, type OptimiseOutcome } from '@millrace/learning';
-import { type Agreement, buildPackage, type LoadedModel, type ModelPackage, type PackageFacts, readPipeline } from '@millrace/packaging';
+import { readPipeline } from '@millrace/packaging';
+import { appraise, type ModelKind } from './model-kind.ts';
 import type { OptimisationGrounds } from './optimisation-run.ts';
-import { appraisePipeline, compareEngines, samples } from './pipeline-package.ts';
+import { pipelineKind } from './pipeline-kind.ts';
 import { readTrainingTable } from './training-table.ts';
 
 export type OptimisedOutcome<Model> = OptimiseOutcome<Model, object>;
 
-/** What is to be made smaller or faster, of one kind of model: how it is read, tried, packed, and compared with its package. */
+/** What is to be made smaller or faster, of one kind of model: how it is read and tried. */
 export type OptimisedSubject<Model> =
   | { type: 'unreadable'; reason: 'imported' | 'unsupported'; message: string }
   | {
       type: 'readable';
+      kind: ModelKind<Model>;
       family: string;
       familyOf(model: Model): string;
       optimise(onEvent: (event: OptimiseEvent) => void | Promise<void>): Promise<OptimisedOutcome<Model>>;
-      pack(model: Model, facts: PackageFacts): ModelPackage;
-      compare(model: Model, loaded: LoadedModel): Promise<Agreement>;
       /** of the base's lineage, what the new version hands on */
       lineage: object;
     };
@@ -25,13 +25,13 @@ export async function plainSubject({ job, wanted, files, backend, signal }: Opti
   const base = readPipeline(files);
   if (base.type === 'unreadable') return base;
   const table = await readTrainingTable(job);
+  const kind = pipelineKind(table);
   return {
     type: 'readable',
+    kind,
     family: base.pipeline.estimator.family,
     familyOf: ({ estimator }) => estimator.family,
-    optimise: (onEvent) => optimise({ base: base.pipeline, table, spec: job.spec, optimisation: wanted, backend, signal, appraise: (pipeline) => appraisePipeline(pipeline, table), onEvent }),
-    pack: buildPackage,
-    compare: (pipeline, model) => compareEngines(pipeline, model, samples(table, pipeline, new Int32Array())),
+    optimise: (onEvent) => optimise({ base: base.pipeline, table, spec: job.spec, optimisation: wanted, backend, signal, appraise: (pipeline) => appraise(kind, pipeline), onEvent }),
     lineage: {},
   };
 }

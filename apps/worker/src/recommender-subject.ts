@@ -1,10 +1,10 @@
 import type { RecommendationModelSettings } from '@millrace/configuration';
-import { type Appraisal, type FittedRecommender, optimiseRecommender } from '@millrace/learning';
-import { buildRecommenderPackage, loadModel, readRecommender } from '@millrace/packaging';
+import { type FittedRecommender, optimiseRecommender } from '@millrace/learning';
+import { readRecommender } from '@millrace/packaging';
+import { appraise } from './model-kind.ts';
 import type { OptimisationGrounds } from './optimisation-run.ts';
 import type { OptimisedSubject } from './optimised-subject.ts';
-import { compareRecommendations, readRecommendationTable } from './recommendation-run.ts';
-import { timeOneRow } from './time-one-row.ts';
+import { readRecommendationTable, recommenderKind } from './recommendation-run.ts';
 
 /** A recommender of vectors. */
 export async function recommenderSubject({ job, wanted, files, signal }: OptimisationGrounds): Promise<OptimisedSubject<FittedRecommender>> {
@@ -15,23 +15,12 @@ export async function recommenderSubject({ job, wanted, files, signal }: Optimis
   const parameters = parametersIn(files);
   return {
     type: 'readable',
+    kind: recommenderKind,
     family: recommender.family,
     familyOf: ({ family }) => family,
-    optimise: (onEvent) => optimiseRecommender({ base: recommender, table, spec: job.spec, settings: settingsOf(job.spec.recommendation!.models, recommender.family, parameters), optimisation: wanted, signal, appraise, onEvent }),
-    pack: buildRecommenderPackage,
-    compare: compareRecommendations,
+    optimise: (onEvent) => optimiseRecommender({ base: recommender, table, spec: job.spec, settings: settingsOf(job.spec.recommendation!.models, recommender.family, parameters), optimisation: wanted, signal, appraise: (one) => appraise(recommenderKind, one), onEvent }),
     lineage: { parameters },
   };
-}
-
-async function appraise(recommender: FittedRecommender): Promise<Appraisal> {
-  const { files, sizeBytes, gzipBytes } = buildRecommenderPackage(recommender, { metrics: {}, lineage: {} });
-  const model = await loadModel(files);
-  try {
-    return { predTimeMsP50: await timeOneRow(model, { [recommender.user]: recommender.users[0]! }), sizeBytes, sizeGzBytes: gzipBytes };
-  } finally {
-    await model.close();
-  }
 }
 
 /** As the run that trained it noted them. */

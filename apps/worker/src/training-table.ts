@@ -10,11 +10,10 @@ export function asTable({ rows, columns }: StoredTable<ColumnData['type'] | 'ima
   return { rows, columns: others, ...(pictures ? { pictures } : {}) };
 }
 
-/** What a model of one of the families learns from: features, target, and what rows are divided by or heads are for. */
+/** What a model learns from: features and target, the label of an anomaly or a time, whether its end was seen, and what rows are divided by or heads are for. */
 export async function readTrainingTable({ spec, datasetPath }: Pick<TrainerJob, 'spec' | 'datasetPath'>): Promise<Table> {
   const features = [...spec.inputFeatures, ...spec.outputFeatures];
-  // What rows are divided by need not be learned from. As words it has an order whatever its type: see `splitByOf`.
-  const splitColumn = splitColumnOf(spec);
-  const asides = new Set([splitColumn, spec.personalisation?.column ?? null].filter((name) => name !== null && !features.some((feature) => feature.name === name)));
+  // These need not be learned from. As words they have an order whatever their type: see `splitByOf`.
+  const asides = new Set([spec.survival?.eventColumn, splitColumnOf(spec), spec.personalisation?.column].filter((name) => name != null && !features.some((feature) => feature.name === name)));
   return asTable(await readTable(datasetPath, [...features, ...[...asides].map((name) => ({ name: name!, type: 'category' as const }))]));
 }

@@ -65,9 +65,9 @@ describe('an anomaly detection', () => {
     await worker.close();
   });
 
-  it('pauses within the training of an autoencoder, and goes on from there', async () => {
+  it('pauses within the training of an autoencoder, goes on from there, and compresses what it has learned', async () => {
     const worker = await startTestWorker('interrupted');
-    const long = { ...spec, trainer: { epochs: 20, batchSize: 16 }, anomaly: { ...spec.anomaly, models: [spec.anomaly.models[2]!] } };
+    const long = { ...spec, trainer: { epochs: 20, batchSize: 16 }, anomaly: { ...spec.anomaly, models: [spec.anomaly.models[2]!] }, compress: { quantize: 'int8_dynamic', maxLoss: 100 } };
     const { id } = await tenant.run(await tenant.dataset(csv), long, 'paused');
     await until(id, ({ metrics }) => metrics.length > 0);
     expect((await world.training.pause(tenant.owner.actor, id)).type).toBe('pause-requested');
@@ -79,6 +79,17 @@ describe('an anomaly detection', () => {
     expect(resumed.data).toMatchObject({ trial: 0 });
     expect((resumed.data as { epoch: number }).epoch).toBeGreaterThan(0);
     expect(run.metrics.map(({ epoch }) => epoch)).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
+
+    // In int8, with a threshold of its own, on the same rows; it is the version.
+    const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number); // between them the baseline
+    expect([chosen!.best, made!.best, made!.family]).toEqual([false, true, 'autoencoder']);
+    expect(made!.metrics).toMatchObject({ test: { rows: 120 }, anomalies: { falseAlarmRate: expect.any(Number), anomalousClass: 'yes', histogram: { edges: expect.any(Array) } } });
+    expect(run.modelVersion!.metrics).toMatchObject({
+      prAuc: made!.scoreTest, compression: { kept: true, of: 0, warning: null, steps: [{ method: 'quantise', to: 'int8', calibration: 'dynamic' }], uncompressedScore: chosen!.scoreTest, loss: { rows: 120 } },
+    });
+    expect(run.modelVersion!.agreement).toMatchObject({ type: 'agrees', tolerance: 1e-2 });
+    const files = await world.registry.readPackage(run.modelVersion!);
+    expect(Buffer.from(files.get('model.onnx')!).includes('MatMulInteger')).toBe(true);
     await worker.close();
   });
 
@@ -88,5 +99,8 @@ describe('an anomaly detection', () => {
       datasetVersionId: version.id, modelName: 'refused', spec: { ...spec, outputFeatures: [], anomaly: { learnFrom: 'normal', falseAlarmRate: 0.001 } },
     });
     expect(outcome).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.anomaly.learnFrom' }, { field: 'spec.anomaly.falseAlarmRate' }] });
+    const forest = { ...spec, anomaly: { falseAlarmRate: 0.05, models: [{ family: 'isolation_forest' }] }, compress: { quantize: 'float16' } };
+    const unfit = await world.training.submit(tenant.owner.actor, { datasetVersionId: version.id, modelName: 'refused', spec: forest });
+    expect(unfit).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.compress.quantize', remedy: expect.stringContaining('autoencoder') }] });
   });
 });

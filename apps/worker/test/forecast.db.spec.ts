@@ -98,6 +98,8 @@ describe('a forecast', () => {
       type: 'invalid',
       problems: [{ field: 'spec.forecast.horizon' }, { field: 'spec.forecast.timeColumn' }, { field: 'spec.forecast' }],
     });
+    const compressed = await world.training.submit(tenant.owner.actor, { datasetVersionId: version.id, modelName: 'refused', spec: { ...spec, compress: { quantize: 'float16' } } });
+    expect(compressed).toMatchObject({ type: 'invalid', problems: [{ field: 'spec.compress', message: expect.stringContaining('series and step') }] });
   });
 
   it('fails with the reason where the times do not fit, which only the rows show', async () => {

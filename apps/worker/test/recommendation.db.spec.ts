@@ -68,6 +68,23 @@ describe('a recommendation', () => {
     await worker.close();
   });
 
+  it('is compressed within its training where that is asked for, judged by what it was judged by there', async () => {
+    const worker = await startTestWorker('compressor');
+    const { id } = await tenant.run(await tenant.dataset(csv), { ...spec, compress: { quantize: 'int8_static', maxLoss: 20 } }, 'small-parts');
+    const run = await until(id, isOver);
+    expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 1, family: 'matrix_factorisation', agreement: { type: 'agrees', rows: 41 } } });
+    const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number); // between them popularity
+    expect([chosen!.best, made!.best, made!.family]).toEqual([false, true, 'matrix_factorisation']);
+    expect((made!.metrics as { sample: { recommended: object[] }[] }).sample[0]!.recommended).toHaveLength(4);
+    expect(run.modelVersion!.metrics).toMatchObject({
+      ndcg: made!.scoreTest, compression: { kept: true, of: 0, steps: [{ method: 'quantise', to: 'int8' }], score: made!.scoreTest, uncompressedScore: chosen!.scoreTest, loss: { rows: 40 } },
+    });
+    expect(run.events.find(({ type }) => type === 'compressed')!.data).toMatchObject({ message: expect.stringContaining('quantise') });
+    const again = await world.training.optimiseModel(tenant.owner.actor, { modelVersionId: run.modelVersion!.id, target: 'SIZE' });
+    expect(again).toMatchObject({ type: 'invalid', problems: [{ message: expect.stringContaining('fewer bits already') }] });
+    await worker.close();
+  });
+
   it('is refused before it is queued where the columns do not fit, with field and remedy', async () => {
     const outcome = await world.training.submit(tenant.owner.actor, {
       datasetVersionId: (await tenant.dataset(csv)).id,

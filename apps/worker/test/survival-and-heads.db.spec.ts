@@ -62,6 +62,14 @@ describe('remaining life', () => {
     const smaller = await until(wanted.run.id, isOver);
     expect(smaller).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 2, family: best.family, agreement: { type: 'agrees' } } });
     expect(smaller.trials.find(({ number }) => number === 0)!.scoreTest).toBeCloseTo(best.scoreTest!, 9);
+
+    // As part of the training: fewer leaves are not shown to lose nothing, so that the version keeps all of them and the run says why.
+    const lean = { ...spec, survival: { ...spec.survival, models: [spec.survival.models[1]!] }, compress: { targetSparsity: 0.9, maxLoss: 0 } };
+    const kept = await until((await tenant.run(await tenant.dataset(csv), lean, 'life')).id, isOver);
+    expect(kept).toMatchObject({ status: 'SUCCEEDED', modelVersion: { number: 3, family: 'boosted_trees', metrics: { compression: { kept: false, of: 0, loss: { rows: 80 }, steps: [{ method: 'prune_trees', keep: 0.1 }] } } } });
+    const made = kept.trials.find(({ number }) => number === 2)!;
+    expect([made.best, made.family, made.sizeBytes! < kept.trials.find((trial) => trial.best)!.sizeBytes! / 3n]).toEqual([false, 'boosted_trees', true]);
+    expect(kept.events.find(({ type }) => type === 'not-compressed')!.data).toMatchObject({ message: expect.stringContaining('uncompressed model') });
     await worker.close();
   });
 

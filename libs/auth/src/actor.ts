@@ -7,10 +7,10 @@ export type Actor = PersonActor | KeyActor;
 
 /** Where a request comes from: stands in the audit trail. */
 export interface Origin {
-  requestId?: string;
+  requestId?: string | undefined;
   /** of the client, as far as the proxies in front are trusted */
-  address?: string;
-  userAgent?: string;
+  address?: string | undefined;
+  userAgent?: string | undefined;
 }
 
 export interface PersonActor extends Origin {

@@ -102,17 +102,20 @@ export function createActors(grounds: Grounds) {
     present: findPresent,
 
     /**
-     * The actor behind an API key or access token, or null. Never says why not.
+     * The actor behind an API key or access token, or null. Never says why not. A key that is remembered needs no promise.
      * @param origin where the request comes from: a key may be bound to addresses
-     * @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place
+     * @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place, by the promise
      */
-    async authenticate(credential: string, origin: Origin = {}): Promise<Actor | null> {
-      if (credential.startsWith('mr_')) return keys.authenticate(credential, origin);
-      const claims = verifyAccessToken(credential, tokenSettings);
-      if (!claims) return null;
-      // All three claims are in the key: a session remembered for one person must not answer for another.
-      const { sessionId, personId, tenantId } = claims;
-      return stillBelieved(await actors.get(`${sessionId}:${personId}:${tenantId}`, () => findPersonActor(sessionId, personId, tenantId)));
+    authenticate(credential: string, origin: Origin = {}): Actor | null | Promise<Actor | null> {
+      return credential.startsWith('mr_') ? keys.authenticate(credential, origin) : bearerOf(credential);
     },
   };
+
+  async function bearerOf(accessToken: string): Promise<PersonActor | null> {
+    const claims = verifyAccessToken(accessToken, tokenSettings);
+    if (!claims) return null;
+    // All three claims are in the key: a session remembered for one person must not answer for another.
+    const { sessionId, personId, tenantId } = claims;
+    return stillBelieved(await actors.get(`${sessionId}:${personId}:${tenantId}`, () => findPersonActor(sessionId, personId, tenantId)));
+  }
 }

@@ -34,10 +34,10 @@ export class ExpiringCache<Value> {
     return entry.value;
   }
 
-  /** What is remembered, without asking for it. */
-  peek(key: string): Promise<Value> | null {
+  /** What is remembered, without asking for it; null as well while that is on its way. */
+  known(key: string): { value: Value } | null {
     const known = this.#entries.get(key);
-    return known && known.expiresAt > this.#clock.now().getTime() ? known.value : null;
+    return known && known.expiresAt > this.#clock.now().getTime() ? known.settled : null;
   }
 
   delete(key: string): void {

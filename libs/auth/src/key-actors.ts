@@ -92,12 +92,11 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
     return true;
   }
 
-  async function refuseAddress(actor: KeyActor, origin: Origin): Promise<never> {
-    const { address = 'an unknown address' } = origin;
+  async function refuseAddress(actor: KeyActor, { requestId, address = 'an unknown address', userAgent }: Origin): Promise<never> {
     if (isNews(actor.keyId, address)) {
       await database
         .system()
-        .transaction((tx) => recordAudit(tx, { ...actor, ...origin }, { action: 'key.use', subject: actor.keyId, result: 'address_not_allowed' }))
+        .transaction((tx) => recordAudit(tx, { ...actor, requestId, address, userAgent }, { action: 'key.use', subject: actor.keyId, result: 'address_not_allowed' }))
         .catch((error: unknown) => logger.warn({ error: String(error) }, 'a refused use of a key is missing in the audit trail'));
     }
     throw new DomainError('ADDRESS_NOT_ALLOWED', `This API key may not be used from ${address}.`, {
@@ -105,22 +104,25 @@ export function createKeyActors({ database, clock, logger, keyPepper, retiredKey
     });
   }
 
+  function admit({ actor, expiresAt, addresses }: Believed, origin: Origin): KeyActor | null | Promise<never> {
+    // What is remembered may have expired since.
+    if (!actor || (expiresAt && expiresAt <= clock.now())) return null;
+    if (addresses && !addresses.admits(origin.address)) return refuseAddress(actor, origin);
+    noteUse(actor);
+    return actor;
+  }
+
   return {
-    /** The actor behind a key, or null; never says why not. @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place */
-    async authenticate(text: string, origin: Origin): Promise<KeyActor | null> {
+    /**
+     * The actor behind a key, or null; never says why not. What is remembered comes without a promise.
+     * @throws DomainError ADDRESS_NOT_ALLOWED for a good key in the wrong place, by the promise
+     */
+    authenticate(text: string, origin: Origin): KeyActor | null | Promise<KeyActor | null> {
       const digest = sha256(text);
-      let known = believed.peek(digest);
-      if (!known) {
-        const parsed = parseKey(text); // what is no key of ours takes no place among those that are remembered
-        if (!parsed) return null;
-        known = believed.get(digest, () => find(parsed));
-      }
-      const { actor, expiresAt, addresses } = await known;
-      // What is remembered may have expired since.
-      if (!actor || (expiresAt && expiresAt <= clock.now())) return null;
-      if (addresses && !addresses.admits(origin.address)) return refuseAddress(actor, origin);
-      noteUse(actor);
-      return actor;
+      const known = believed.known(digest);
+      if (known) return admit(known.value, origin);
+      const parsed = parseKey(text); // what is no key of ours takes no place among those that are remembered
+      return parsed && believed.get(digest, () => find(parsed)).then((found) => admit(found, origin));
     },
 
     /** @param id of a key, or `*` for all of the tenant */

@@ -85,8 +85,8 @@ export function createProviders(fetch: client.CustomFetch, clock: Clock) {
   return {
     /** @throws ProviderFault */
     async find(issuer: string): Promise<Provider> {
-      const fault = failed.peek(issuer);
-      if (fault) throw await fault;
+      const fault = failed.known(issuer);
+      if (fault) throw fault.value;
       return ask(issuer);
     },
 

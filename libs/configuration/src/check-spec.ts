@@ -19,12 +19,11 @@ import type { TrainingSpec } from './training-spec.ts';
 export function checkSpecAgainstColumns(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { personalisation, compress } = spec;
   const problems = personalisation ? [...checkTask(spec, columns), ...refusePictures(spec), ...checkPersonalisation({ ...spec, personalisation }, columns)] : checkTask(spec, columns);
-  const kind = uncompressed.find((block) => spec[block] !== undefined) ?? null;
-  return compress ? [...problems, ...checkCompression({ compress, families: spec.models.map(({ family }) => family), kind })] : problems;
+  if (!compress) return problems;
+  const kind = (['forecast', 'recommendation', 'survival', 'anomaly'] as const).find((block) => spec[block] !== undefined) ?? 'plain';
+  const models: readonly { family: string }[] = kind === 'plain' ? spec.models : spec[kind]!.models;
+  return [...problems, ...checkCompression({ compress, families: models.map(({ family }) => family), kind, hasHeads: personalisation !== undefined })];
 }
-
-/** Blocks of a configuration whose models cannot be compressed. */
-const uncompressed = ['forecast', 'recommendation', 'survival', 'anomaly', 'personalisation'] as const;
 
 function checkTask(spec: TrainingSpec, columns: ColumnSummary[]): SpecProblem[] {
   const { forecast, anomaly, survival, recommendation } = spec;

@@ -5,11 +5,11 @@ export const compressionSchema = z
   .strictObject({
     targetSparsity: z.number().min(0.01).max(0.99).optional().meta({
       title: 'Sparsity',
-      description: 'Share of the model that goes: of a network so many weights become 0 while the others learn on; of a linear model so many numbers and values of categories are no longer looked at; of trees so many leaves go, of nearest neighbours so many rows.',
+      description: 'Share of the model that goes: of a network so many weights become 0 while the others learn on; of a linear model so many numbers and values of categories are no longer looked at; of trees so many leaves go (of an isolation forest so many trees), of nearest neighbours so many rows.',
     }),
     quantize: z.enum(['float16', 'int8_static', 'int8_dynamic']).optional().meta({
       title: 'Quantise to',
-      description: 'Weights in fewer bits, after that. Networks take all (for pictures no int8_dynamic), nearest neighbours float16 and int8_static, linear models float16.',
+      description: 'Weights in fewer bits, after that. Networks and autoencoders take all (for pictures no int8_dynamic), nearest neighbours, matrix factorisation and two towers float16 and int8_static, linear models, accelerated failure times and models with heads float16.',
     }),
     maxLoss: greatestLossSchema.optional().meta({
       title: 'Greatest loss',

@@ -179,7 +179,8 @@ export function quantisationsFor(base: OptimisedBase): { to: Precision; calibrat
   return precisions.flatMap((to) => (to === 'float16' || !calibrations ? [{ to }] : calibrations.map((calibration) => ({ to, calibration }))));
 }
 
-const gainless: Partial<Record<OptimisedKind, { message: string; remedy: string }>> = {
+/** Of such a model nothing can be made that is smaller. */
+export const gainless: Partial<Record<OptimisedKind, { message: string; remedy: string }>> = {
   forecast: {
     message: 'A forecast is kept as what it says of each series and step, not as what said it: there is next to nothing that could go.',
     remedy: 'Forecast fewer steps or series for a smaller one.',

@@ -1,4 +1,4 @@
-import { AsyncScope, type Logger } from '@millrace/kernel';
+import type { Logger } from '@millrace/kernel';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { Prisma, PrismaClient } from './generated/prisma/client.ts';
@@ -41,6 +41,8 @@ export type SystemTx = WithoutControl<PrismaClient> & { readonly [systemBrand]: 
 export interface TenantDb {
   readonly tenantId: string;
   transaction<T>(work: (tx: TenantTx) => Promise<T>): Promise<T>;
+  /** One statement in a transaction of its own, straight to the driver: Prisma copies a large value several times on its way. */
+  execute(statement: Prisma.Sql): Promise<void>;
   /** one read transaction that opens at its first use and lives until `close()`: for the length of a request */
   readSession(): ReadSession;
 }
@@ -79,40 +81,6 @@ export type Channel =
   /** `tenant:account`: whoever holds a part of it gives it back; `tenant:*`: its limits of usage changed */
   | 'millrace_usage';
 
-const tenantOfTransaction = new AsyncScope<string>();
-
-/**
- * Binds the tenant as the transaction begins. The tenant is read from the async context only inside `$transaction`,
- * never per query: Prisma merges look-ups of one tick into one statement, whosever they are, so a tenant bound per query
- * would leak between requests (docs/adr/0004-tenant-handles.md; there is a test).
- */
-class TenantAdapter extends PrismaPg {
-  override async connect(): ReturnType<PrismaPg['connect']> {
-    const adapter = await super.connect();
-    const startTransaction = adapter.startTransaction.bind(adapter);
-    adapter.startTransaction = async (isolationLevel) => {
-      const tenantId = tenantOfTransaction.get();
-      const transaction = await startTransaction(isolationLevel);
-      if (tenantId !== undefined) {
-        try {
-          await transaction.queryRaw({
-            sql: `SELECT set_config('millrace.tenant_id', $1, true)`,
-            args: [tenantId],
-            argTypes: [{ scalarType: 'string', arity: 'scalar' }],
-          });
-        } catch (error) {
-          // Prisma does not know of this transaction yet: without this its connection would never come back to the pool.
-          await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => undefined);
-          await transaction.rollback();
-          throw error;
-        }
-      }
-      return transaction;
-    };
-    return adapter;
-  }
-}
-
 const transactionLimits = { timeout: 15_000, maxWait: 5_000 };
 
 export function createDatabase(options: DatabaseOptions): Database {
@@ -127,7 +95,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   tenantPool.on('error', onPoolError);
   systemPool.on('error', onPoolError);
 
-  const tenantClient = new PrismaClient({ adapter: new TenantAdapter(tenantPool), omit: secretColumns });
+  const tenantClient = new PrismaClient({ adapter: new PrismaPg(tenantPool), omit: secretColumns });
   const systemClient = new PrismaClient({ adapter: new PrismaPg(systemPool) });
   const listener = new Listener(options.systemUrl, options.logger);
 
@@ -136,11 +104,13 @@ export function createDatabase(options: DatabaseOptions): Database {
       if (!tenantId) throw new Error('a tenant handle needs a tenant');
       const transaction = <T>(work: (tx: TenantTx) => Promise<T>): Promise<T> =>
         translateOutage(
-          tenantOfTransaction.run(tenantId, () =>
-            tenantClient.$transaction((tx) => tenantOfTransaction.outside(() => work(tx as unknown as TenantTx)), transactionLimits),
-          ),
+          tenantClient.$transaction(async (tx) => {
+            await tx.$executeRaw`SELECT set_config('millrace.tenant_id', ${tenantId}, true)`;
+            return work(tx as unknown as TenantTx);
+          }, transactionLimits),
         );
-      return { tenantId, transaction, readSession: () => new ReadSession(transaction) };
+      const execute = (statement: Prisma.Sql): Promise<void> => translateOutage(executeAlone(tenantPool, tenantId, statement));
+      return { tenantId, transaction, execute, readSession: () => new ReadSession(transaction) };
     },
     system: () => ({
       transaction: (work) => translateOutage(systemClient.$transaction((tx) => work(tx as unknown as SystemTx), transactionLimits)),
@@ -170,6 +140,20 @@ export function createDatabase(options: DatabaseOptions): Database {
       await Promise.all([tenantPool, systemPool].map((pool) => (pool.ended ? undefined : pool.end())));
     },
   };
+}
+
+async function executeAlone(pool: pg.Pool, tenantId: string, { text, values }: Prisma.Sql): Promise<void> {
+  const client = await pool.connect();
+  let isBroken = true;
+  try {
+    await client.query('BEGIN');
+    await client.query(`SELECT set_config('millrace.tenant_id', $1, true)`, [tenantId]);
+    await client.query(text, values);
+    await client.query('COMMIT');
+    isBroken = false;
+  } finally {
+    client.release(isBroken); // its transaction ends with its connection
+  }
 }
 
 /** Tells the listeners of a channel once this transaction commits. Rare events only: each one takes a database-wide lock. */

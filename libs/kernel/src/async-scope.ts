@@ -17,11 +17,6 @@ export class AsyncScope<T> {
     }
   }
 
-  /** Runs `work` as if it had been started from outside. */
-  outside<R>(work: () => R): R {
-    return this.#storage.exit(work);
-  }
-
   get(): T | undefined {
     return this.#storage.getStore();
   }

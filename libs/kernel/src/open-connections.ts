@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** The connections of a server: those that it accepted itself, and those that were handed to it. */
@@ -17,32 +17,34 @@ export interface OpenConnections {
 
 /** To be called before the server listens. */
 export function watchConnections(server: Server): OpenConnections {
-  const underWay = new Map<Socket, number>();
-  const latest = new WeakMap<Socket, IncomingMessage>();
+  const open = new Map<Socket, { underWay: number; latest: IncomingMessage | null }>();
   let onNone: (() => void)[] = [];
   server.on('connection', (socket) => {
-    underWay.set(socket, 0);
+    open.set(socket, { underWay: 0, latest: null });
     socket.once('close', () => {
-      underWay.delete(socket);
-      if (underWay.size) return;
+      open.delete(socket);
+      if (open.size) return;
       for (const resolve of onNone) resolve();
       onNone = [];
     });
   });
+  // One for all of them: a closure for each would cost every request.
+  function onClose(this: ServerResponse): void {
+    const connection = open.get(this.req.socket);
+    if (connection) connection.underWay--;
+  }
   // Before whoever answers: an answer may be made at once.
   server.prependListener('request', (request, response) => {
-    const { socket } = request;
-    latest.set(socket, request);
-    underWay.set(socket, (underWay.get(socket) ?? 0) + 1);
-    response.once('close', () => {
-      const requests = underWay.get(socket);
-      if (requests !== undefined) underWay.set(socket, requests - 1);
-    });
+    const connection = open.get(request.socket);
+    if (!connection) return;
+    connection.latest = request;
+    connection.underWay++;
+    response.on('close', onClose);
   });
   return {
-    isLast: (request) => latest.get(request.socket) === request,
+    isLast: (request) => open.get(request.socket)?.latest === request,
     async gone(patienceMs) {
-      if (!underWay.size) return;
+      if (!open.size) return;
       const none = new Promise<void>((resolve) => onNone.push(resolve));
       if (patienceMs === undefined) return none;
       let timer: NodeJS.Timeout | undefined;
@@ -51,7 +53,7 @@ export function watchConnections(server: Server): OpenConnections {
     },
     endSilent(graceMs = 3_000) {
       const ending = setTimeout(() => {
-        for (const [socket, requests] of underWay) if (!requests) socket.destroy();
+        for (const [socket, { underWay }] of open) if (!underWay) socket.destroy();
       }, graceMs);
       void this.gone().then(() => clearTimeout(ending));
     },

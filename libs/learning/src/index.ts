@@ -20,9 +20,9 @@ export { type SurvivalTrial, trainSurvival, type TrainSurvivalOutcome } from './
 export { type PersonalisationReport, trainPersonalised } from './personalisation/train-personalised.ts';
 export { reproduceTrial } from './search/reproduce-trial.ts';
 export type { Appraisal, SearchRecord } from './search/search.ts';
-export { compress, type CompressOutcome } from './optimisation/compress.ts';
+export { compress, compressDetector, type CompressOutcome, compressRecommender, compressSurvival } from './optimisation/compress.ts';
 export { optimise } from './optimisation/optimise.ts';
-export { optimiseDetector, type OptimiseDetectorOutcome } from './optimisation/optimise-detector.ts';
-export { optimiseSurvival, type OptimiseSurvivalOutcome } from './optimisation/optimise-survival.ts';
-export { optimiseRecommender, type OptimiseRecommenderOutcome } from './optimisation/optimise-recommender.ts';
+export { optimiseDetector } from './optimisation/optimise-detector.ts';
+export { optimiseSurvival } from './optimisation/optimise-survival.ts';
+export { optimiseRecommender } from './optimisation/optimise-recommender.ts';
 export type { LossBound, LossInterval, OptimisedCandidate, OptimiseEvent, OptimiseOptions, OptimiseOutcome } from './optimisation/outcome.ts';

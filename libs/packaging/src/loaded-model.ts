@@ -23,8 +23,9 @@ export interface NumberPrediction {
   value: number;
   /** that the truth is to lie in, in the share of cases that the signature states */
   interval?: { lower: number; upper: number };
-  /** of a survival model: the probability to live beyond the horizon */
+  /** of a survival model: the probability to live beyond the horizon, and which that is */
   survival?: number;
+  horizon?: number;
   /** of an anomaly detection, whose value is the score; contributions are in the order of the signature's inputs */
   anomaly?: { isAnomaly: boolean; contributions?: number[] };
 }
@@ -176,11 +177,16 @@ function serve(runner: GraphRunner, facts: Pick<LoadedModel, 'signature' | 'dige
       const lower = outputs['lower']?.data as Float64Array | undefined;
       const upper = outputs['upper']?.data as Float64Array | undefined;
       const survival = outputs['survival']?.data as Float64Array | undefined;
+      /** what the row asked for, the last of its numbers, or the usual one */
+      const horizonOf = (row: number): number => {
+        const asked = rows.numbers[(start + row + 1) * numberCount - 1]!;
+        return Number.isNaN(asked) ? signature.survival!.horizon : asked;
+      };
       for (let row = 0; row < count; row++) {
         const value = finite(values[row]!, start + row);
         if (lower && upper) {
           const interval = { lower: finite(lower[row]!, start + row), upper: finite(upper[row]!, start + row) };
-          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row) } : { value, interval });
+          predictions.push(survival ? { value, interval, survival: finite(survival[row]!, start + row), horizon: horizonOf(row) } : { value, interval });
         } else {
           const answer = halfWidth === undefined ? { value } : { value, interval: { lower: value - halfWidth, upper: value + halfWidth } };
           predictions.push(personalised ? { ...answer, ...mark(row) } : answer);

@@ -51,7 +51,8 @@ test.each([
   ['weibull', [Math.log(-Math.log(0.9)), Math.log(Math.log(2)), Math.log(-Math.log(0.1))], (z: number) => Math.exp(-Math.exp(z))],
   ['log_normal', [-1.2815515655446004, 0, 1.2815515655446004], normalTail],
 ] as const)('%s: median, interval and survival of each row', async (distribution, [low, middle, high], tail) => {
-  const answers = (await ask(location(distribution), rows)) as { value: number; interval: { lower: number; upper: number }; survival: number }[];
+  const answers = (await ask(location(distribution), rows)) as { value: number; interval: { lower: number; upper: number }; survival: number; horizon: number }[];
+  expect(answers.map(({ horizon }) => horizon)).toEqual(horizons);
   answers.forEach(({ value, interval, survival }, row) => {
     const at = locations[row]!;
     expect(value).toBeCloseTo(Math.exp(at + 0.5 * middle), 8);

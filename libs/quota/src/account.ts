@@ -1,8 +1,9 @@
 import type { LeasedRate } from './leased-rate.ts';
 import { type LimitTerms, mostAt } from './usage-limit.ts';
 
-/** How an account stands, as far as this process knows. */
-export interface AccountStanding {
+/** How matters stand under a limit, as far as this process knows. */
+export interface LimitStanding {
+  terms: LimitTerms;
   most: number;
   used: number;
   remaining: number;
@@ -31,7 +32,7 @@ export interface Account {
   tick(now: number): Promise<void>;
   /** Whether it can be forgotten. */
   isIdle(now: number): boolean;
-  standing(): AccountStanding;
+  standing(): LimitStanding;
 }
 
 /** A rate as an account of requests. What was let in has used the rate, whatever became of it. */
@@ -84,8 +85,8 @@ export class RateAccount implements Account {
     return this.#rate.isIdle(now);
   }
 
-  standing(): AccountStanding {
+  standing(): LimitStanding {
     const { limit, remaining, resetSeconds, retryAfterSeconds } = this.#rate.standing();
-    return { most: limit, used: limit - remaining, remaining, resetSeconds, retrySeconds: retryAfterSeconds, windowSeconds: 60 };
+    return { terms: this.#terms, most: limit, used: limit - remaining, remaining, resetSeconds, retrySeconds: retryAfterSeconds, windowSeconds: 60 };
   }
 }

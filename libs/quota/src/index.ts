@@ -1,6 +1,7 @@
 export { createIdempotency, type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from './idempotency.ts';
 export { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
-export { type Charge, createMeter, type LimitStanding, type Meter, type Metered } from './meter.ts';
+export type { LimitStanding } from './account.ts';
+export { type Charge, createMeter, type Meter, type Metered } from './meter.ts';
 export type { PlanUsageLimit } from './plan-usage.ts';
 export type { PlanView, TenantUse } from './plans.ts';
 export { createQuota, type KeySpend, type KeyWithBudget, type Quota, type QuotaExceeded } from './quota.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, notify, type TenantTx } from '@millrace/database';
-import type { Account, AccountStanding } from './account.ts';
+import type { Account, LimitStanding } from './account.ts';
 import { type LimitTerms, mostAt } from './usage-limit.ts';
 
 interface Answer {
@@ -129,13 +129,13 @@ export class LeasedAccount implements Account {
     return this.#left === 0 && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
   }
 
-  standing(): AccountStanding {
+  standing(): LimitStanding {
     const now = performance.now();
     const most = mostAt(this.#terms, Date.now());
     const isOver = now >= this.#endsAt;
     const used = isOver ? 0 : Math.max(0, this.#used - this.#left);
     const resetSeconds = this.#endsAt === Infinity ? null : isOver ? 0 : Math.ceil((this.#endsAt - now) / 1000);
-    return { most, used, remaining: Math.max(0, most - used), resetSeconds, retrySeconds: resetSeconds, windowSeconds: this.#windowSeconds };
+    return { terms: this.#terms, most, used, remaining: Math.max(0, most - used), resetSeconds, retrySeconds: resetSeconds, windowSeconds: this.#windowSeconds };
   }
 
   async #afterCurrent(): Promise<void> {

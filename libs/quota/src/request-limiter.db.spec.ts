@@ -76,11 +76,11 @@ describe('requests a minute', () => {
     const key = newKey();
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 20)).toBe(6);
     const refused = await newLimiter().admit(key, { rpmLimit: 6 });
-    expect(refused).toEqual({ type: 'refused', by: 'requests', retryAfterSeconds: 10, standing: { requests: { limit: 6, remaining: 0, resetSeconds: 60 } } });
+    expect(refused).toEqual({ type: 'refused', by: 'requests', retryAfterSeconds: 10, standing: { requests: { limit: 6, remaining: 0, resetSeconds: 60, retryAfterSeconds: 10 }, parallel: null } });
     await pass(key, 10_000);
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 5)).toBe(1);
     await pass(key, 30_000);
-    expect(await newLimiter().look(key, { rpmLimit: 6 })).toEqual({ requests: { limit: 6, remaining: 3, resetSeconds: 30 } });
+    expect(await newLimiter().look(key, { rpmLimit: 6 })).toMatchObject({ requests: { limit: 6, remaining: 3, resetSeconds: 30 } });
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 5)).toBe(3); // looking costs nothing
   });
 
@@ -127,9 +127,9 @@ describe('requests at a time', () => {
     const [key, limiter, limits] = [newKey(), newLimiter(), { maxParallelRequests: 2 }];
     const [first, second, third] = [await limiter.admit(key, limits), await limiter.admit(key, limits), await limiter.admit(key, limits)];
     expect([first, second, third].map(({ type }) => type)).toEqual(['admitted', 'admitted', 'refused']);
-    expect(third).toEqual({ type: 'refused', by: 'parallel', retryAfterSeconds: 1, standing: { parallel: { limit: 2, remaining: 0 } } });
+    expect(third).toEqual({ type: 'refused', by: 'parallel', retryAfterSeconds: 1, standing: { requests: null, parallel: { limit: 2, remaining: 0 } } });
     for (let i = 0; i < 3; i++) if (first.type === 'admitted') first.release();
-    expect(await limiter.look(key, limits)).toEqual({ parallel: { limit: 2, remaining: 1 } });
+    expect(await limiter.look(key, limits)).toEqual({ requests: null, parallel: { limit: 2, remaining: 1 } });
     expect([await limiter.admit(key, limits), await limiter.admit(key, limits)].map(({ type }) => type)).toEqual(['admitted', 'refused']);
   });
 

@@ -15,11 +15,11 @@ export interface Limited {
   keyId: string;
 }
 
-/** What is left of the limits that there are. */
+/** What is left of the limits; null where there is none. */
 export interface Standing {
   /** `resetSeconds`: until everything is there again */
-  requests?: { limit: number; remaining: number; resetSeconds: number };
-  parallel?: { limit: number; remaining: number };
+  requests: { limit: number; remaining: number; resetSeconds: number; retryAfterSeconds: number } | null;
+  parallel: { limit: number; remaining: number } | null;
 }
 
 export type Admission =
@@ -53,10 +53,9 @@ export function createRequestLimiter({ database, logger }: { database: Database;
   }
 
   function standingOf({ rpmLimit, maxParallelRequests }: RequestLimits, { rate, underWay }: KeyAccount): Standing {
-    const { limit, remaining, resetSeconds } = rate.standing();
     return {
-      ...(rpmLimit !== undefined && { requests: { limit, remaining, resetSeconds } }),
-      ...(maxParallelRequests !== undefined && { parallel: { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - underWay) } }),
+      requests: rpmLimit === undefined ? null : rate.standing(),
+      parallel: maxParallelRequests === undefined ? null : { limit: maxParallelRequests, remaining: Math.max(0, maxParallelRequests - underWay) },
     };
   }
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import type { Database, TenantTx } from '@millrace/database';
+import { type Database, Prisma, type TenantTx } from '@millrace/database';
 import { DomainError, isProcessAlive, type Logger } from '@millrace/kernel';
 import { addToHours } from './usage-hours.ts';
 
@@ -195,7 +195,7 @@ export class UsageJournal {
       else byTenant.set(tenantId, [text]);
     }
     for (const [tenantId, list] of byTenant) {
-      const inserted = this.#options.database.forTenant(tenantId).transaction((tx) => enter(tx, tenantId, `[${list.join(',')}]`));
+      const inserted = this.#options.database.forTenant(tenantId).execute(entering(tenantId, `[${list.join(',')}]`));
       await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }
   }
@@ -226,20 +226,18 @@ function append(descriptor: number, text: string): void {
 }
 
 /** Enters predictions of a tenant into the ledger: once, however often they are entered. */
-export function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
-  return enter(tx, tenantId, JSON.stringify(list));
+export async function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
+  await tx.$executeRaw(entering(tenantId, JSON.stringify(list)));
 }
 
-async function enter(tx: TenantTx, tenantId: string, entries: string): Promise<void> {
-  await tx.$executeRaw`
-    WITH entered AS (
-      INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
-      SELECT ${tenantId}, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
-      FROM jsonb_to_recordset(${entries}::jsonb) AS e("requestId" text, at timestamptz, actor text,
-        "endpointId" text, "modelVersionId" text, rows int, units float8)
-      ON CONFLICT DO NOTHING RETURNING *)
-    ${addToHours}`;
-}
+const entering = (tenantId: string, entries: string): Prisma.Sql => Prisma.sql`
+  WITH entered AS (
+    INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
+    SELECT ${tenantId}::text, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
+    FROM jsonb_to_recordset(${entries}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+      "endpointId" text, "modelVersionId" text, rows int, units float8)
+    ON CONFLICT DO NOTHING RETURNING *)
+  ${addToHours}`;
 
 /** A line cut off by a kill was never answered, so never billed. */
 function readLine(text: string): Line[] {
@@ -251,7 +249,11 @@ function readLine(text: string): Line[] {
   }
 }
 
-const lineOf = (entry: PredictionUsage): Line => ({ tenantId: entry.tenantId, text: JSON.stringify(entry) });
+/** As `JSON.stringify` would have it: what stands in it are ids of ours, which need no escaping, and that takes a third of the time. */
+function lineOf({ tenantId, requestId, at, actor, endpointId, modelVersionId, rows, units }: PredictionUsage): Line {
+  const text = `{"tenantId":"${tenantId}","requestId":"${requestId}","at":"${at.toISOString()}","actor":"${actor}","endpointId":"${endpointId}","modelVersionId":"${modelVersionId}","rows":${rows},"units":${units}}`;
+  return { tenantId, text };
+}
 
 export function createUsageJournal(options: UsageJournalOptions): UsageJournal {
   return new UsageJournal(options);

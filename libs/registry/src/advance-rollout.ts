@@ -1,7 +1,7 @@
 import { recordAudit } from '@millrace/auth';
 import { notify, type Prisma, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { brokenRule, inWords, judgeScore, type RollbackRule } from './rollback-rules.ts';
+import { brokenRule, fitting, inWords, judgeScore, type RollbackRule } from './rollback-rules.ts';
 import { endRollout, finishRollout, replaceShares, type RolloutEnding, whatKeepsFromService } from './rollout-changes.ts';
 import { readTraffic } from './traffic.ts';
 
@@ -40,12 +40,12 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
   const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
   const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
   const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
-  const enough = (candidate?.requests ?? 0) >= rollout.minRequests;
+  const enough = fitting(candidate) >= rollout.minRequests;
   // What cannot even be loaded gets no requests to be judged by.
   if (row.baked && candidate?.errorRate === 1) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
   const rules = rollout.rollbackOn as unknown as RollbackRule[];
   const score = await judgeScore(tx, rollout, rules);
-  const broken = brokenRule(rules, { candidate: enough ? (candidate ?? null) : null, stable, score: score?.isEnough ? score : null });
+  const broken = brokenRule(rules, { candidate, stable, minRequests: rollout.minRequests, score: score?.isEnough ? score : null });
   if (broken) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: inWords(broken), broken });
   // A version whose score is to be looked at does not go on unseen.
   if (!row.baked || !enough || (score && !score.isEnough)) return;

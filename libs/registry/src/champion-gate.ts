@@ -33,7 +33,7 @@ export async function findGate(tx: TenantTx, tenantId: string, modelName: string
 }
 
 /** Scores of which less is better; of all others more is. As the metrics of a version name them. */
-const errors = new Set(['rmse', 'mae', 'mape', 'smape', 'mase', 'pinball', 'logLoss', 'brierScore', 'brier', 'loss', 'intervalWidth']);
+const errors = new Set(['rmse', 'mae', 'mape', 'smape', 'mase', 'pinball', 'logLoss', 'brierScore', 'brier', 'loss', 'intervalWidth', 'integratedBrier', 'maeObserved', 'massVolume', 'cost']);
 
 export const isError = (metric: string): boolean => errors.has(metric);
 

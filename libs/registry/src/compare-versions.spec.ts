@@ -16,6 +16,9 @@ it('two versions are set side by side: all scores, and only what else differs', 
     sameData: true,
   });
   expect(compareVersions(version, { ...version, datasetVersionId: null }).sameData).toBe(false);
+  const errors = ['integratedBrier', 'maeObserved', 'massVolume', 'cost'];
+  const at = (value: number) => ({ ...version, metrics: Object.fromEntries(errors.map((name) => [name, value])) });
+  expect(compareVersions(at(1), at(2)).scores.map(({ better }) => better)).toEqual(errors.map(() => 'LEFT'));
 });
 
 it('a card says what is known, and names of others mean nothing in it', () => {

@@ -1,7 +1,6 @@
 import { type Actor, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, notify } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
-import { liveMetricsOf } from './live-metrics.ts';
 
 /** How the data plane serves an endpoint. */
 export interface EndpointServing {
@@ -23,8 +22,6 @@ const ranges = { maxBatchRows: [1, 4_096, 'rows'], maxQueueDelayMs: [0, 1_000, '
 
 const orNothing: Partial<Record<keyof EndpointServing, string>> = { idleSeconds: ', or nothing to keep the model loaded', recordDays: ', or nothing to record no predictions' };
 
-const unscored: Problem = { code: 'unfit', field: 'recordDays', message: 'Answers of these models cannot be held against a truth yet.', remedy: 'Leave recordDays empty.' };
-
 export interface ServingChange extends Partial<EndpointServing> {
   endpointName: string;
 }
@@ -43,11 +40,10 @@ export function createEndpointServing({ database }: { database: Database }) {
       return database.forTenant(tenantId).transaction(async (tx): Promise<UpdateServingOutcome> => {
         // As whoever else changes the endpoint: one change at a time.
         await tx.$queryRaw`SELECT id FROM endpoints WHERE tenant_id = ${tenantId} AND name = ${name} FOR UPDATE`;
-        const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } }, include: { model: { select: { task: true } } } });
+        const endpoint = await tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } } });
         if (!endpoint) return { type: 'not-found', field: 'endpointName', message: 'There is no endpoint of this name.' };
         const serving = { ...servingOf(endpoint), ...change };
         const problems = servingProblems(serving);
-        if (serving.recordDays !== null && !liveMetricsOf(endpoint.model.task).length) problems.push(unscored);
         if (problems.length) return { type: 'invalid', problems };
         const updated = await tx.endpoint.update({ where: { tenantId_id: { tenantId, id: endpoint.id } }, data: serving });
         if (serving.recordDays !== null && serving.recordDays !== endpoint.recordDays) {

@@ -46,6 +46,7 @@ interface Recorded {
   truthBox: Uint8Array | null;
   /** of the feedback that there is */
   trusted: boolean | null;
+  withCurves: boolean | null;
   slot: Date;
 }
 
@@ -77,13 +78,13 @@ export function createFeedbackDesk({ database, box }: FeedbackOptions) {
         const read = readTruths(kind, label, answers.length);
         if (read.type === 'invalid') return read;
         if (recorded.trusted && !trusted) return { type: 'known' }; // by somebody whose word counts for more
-        const before = recorded.truthBox ? { truths: JSON.parse(await box.open(tenantId, `truth ${predictionId}`, recorded.truthBox)) as ToldTruths['truths'], trusted: recorded.trusted === true } : null;
+        const before = recorded.truthBox ? { truths: JSON.parse(await box.open(tenantId, `truth ${predictionId}`, recorded.truthBox)) as ToldTruths['truths'], trusted: recorded.trusted === true, withCurves: recorded.withCurves === true } : null;
         const sealed = await box.seal(tenantId, `truth ${predictionId}`, JSON.stringify(read.truths));
         await tx.$executeRaw`
-          INSERT INTO feedback (tenant_id, prediction_id, truth_box, source, given_by, trusted) VALUES (${tenantId}, ${predictionId}, ${sealed}, ${source ?? null}, ${actorName(actor)}, ${trusted})
+          INSERT INTO feedback (tenant_id, prediction_id, truth_box, source, given_by, trusted, with_curves) VALUES (${tenantId}, ${predictionId}, ${sealed}, ${source ?? null}, ${actorName(actor)}, ${trusted}, true)
           ON CONFLICT (tenant_id, prediction_id) DO UPDATE
-          SET truth_box = EXCLUDED.truth_box, source = EXCLUDED.source, given_by = EXCLUDED.given_by, trusted = EXCLUDED.trusted, given_at = now()`;
-        await tally(tx, { tenantId, ...recorded }, kind, answers, before, { truths: read.truths, trusted });
+          SET truth_box = EXCLUDED.truth_box, source = EXCLUDED.source, given_by = EXCLUDED.given_by, trusted = EXCLUDED.trusted, with_curves = true, given_at = now()`;
+        await tally(tx, { tenantId, ...recorded }, kind, answers, before, { truths: read.truths, trusted, withCurves: true });
         const { endpointName, versionNumber } = recorded;
         return { type: 'given', endpointName, versionNumber, labelledRows: read.truths.filter((truth) => truth !== null).length, isReplaced: before !== null, isTrusted: trusted };
       });
@@ -110,7 +111,7 @@ async function findRecorded(tx: TenantTx, tenantId: string, predictionId: string
   if (!held.length) return null;
   const [row] = await tx.$queryRaw<Recorded[]>`
     SELECT r.id AS "recordingId", p.place, e.id AS "endpointId", e.name AS "endpointName", v.id AS "versionId", v.number AS "versionNumber", r.variant::text AS variant,
-      v.signature, r.outputs_box AS "outputsBox", f.truth_box AS "truthBox", f.trusted, to_timestamp(floor(extract(epoch FROM r.created_at) / ${scoreSlotSeconds}::int) * ${scoreSlotSeconds}::int) AS slot
+      v.signature, r.outputs_box AS "outputsBox", f.truth_box AS "truthBox", f.trusted, f.with_curves AS "withCurves", to_timestamp(floor(extract(epoch FROM r.created_at) / ${scoreSlotSeconds}::int) * ${scoreSlotSeconds}::int) AS slot
     FROM recorded_predictions p
     JOIN recordings r ON r.tenant_id = p.tenant_id AND r.id = p.recording_id
     JOIN endpoints e ON e.tenant_id = r.tenant_id AND e.id = r.endpoint_id

@@ -1,40 +1,43 @@
 import type { Model } from '@millrace/database';
 import type { Signature } from '@millrace/packaging';
+import { mostCurves } from './live-probabilities.ts';
+import { combineShares, wilson, z } from './share-intervals.ts';
 
 /** What can be told of a version from answers whose truth came later. Named and reckoned as the scores of training are. */
-export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'logLoss', 'rmse', 'mae', 'r2', 'ndcg', 'hitRate'] as const;
+export const liveMetrics = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1', 'rocAuc', 'logLoss', 'rmse', 'mae', 'r2', 'ndcg', 'hitRate', 'brier', 'maeObserved'] as const;
 export type LiveMetric = (typeof liveMetrics)[number];
 
 const ofClasses = ['accuracy', 'balancedAccuracy', 'precision', 'recall', 'f1'] as const satisfies readonly LiveMetric[];
 const ofProbabilities = ['rocAuc', 'logLoss'] as const satisfies readonly LiveMetric[];
 const ofLists = ['ndcg', 'hitRate'] as const satisfies readonly LiveMetric[];
+const ofTimes = ['brier', 'maeObserved'] as const satisfies readonly LiveMetric[];
 const ofNumbers = ['rmse', 'mae', 'r2'] as const satisfies readonly LiveMetric[];
 
 /** Of which less is better. */
-export const isLiveError = (metric: LiveMetric): boolean => metric === 'rmse' || metric === 'mae' || metric === 'logLoss';
+export const isLiveError = (metric: LiveMetric): boolean => ['rmse', 'mae', 'logLoss', 'brier', 'maeObserved'].includes(metric);
 
 /** Of a model with more classes no probabilities are kept. */
 export const mostProbabilities = 32;
 
 /**
- * The metrics that models of this kind have, the foremost first; none where answers cannot be held against a truth yet.
+ * The metrics that models of this kind have, the foremost first.
  * @param signature of a version of it, whose classes decide about those of probabilities; as the database has it
  */
 export function liveMetricsOf(task: Model['task'], signature?: unknown): readonly LiveMetric[] {
   switch (task) {
     case 'CLASSIFICATION': {
       const classes = (signature as Partial<Signature> | undefined)?.output?.classes?.length ?? 2;
-      return [...ofClasses, ...(classes === 2 ? ofProbabilities : classes <= mostProbabilities ? (['logLoss'] as const) : [])];
+      return [...ofClasses, ...(classes <= mostCurves ? ofProbabilities : classes <= mostProbabilities ? (['logLoss'] as const) : [])];
     }
     case 'ANOMALY_DETECTION':
-      return ofClasses;
+      return [...ofClasses, 'rocAuc'];
     case 'REGRESSION':
     case 'FORECASTING':
       return ofNumbers;
     case 'RECOMMENDATION':
       return ofLists;
     case 'SURVIVAL':
-      return [];
+      return ofTimes;
   }
 }
 
@@ -64,14 +67,11 @@ export interface NumberSums {
 
 /** Of a metric that is a mean over rows: sums of what each row has, and of its square. */
 export interface MeanSums {
-  metric: LiveMetric;
+  metric: LiveMetric | /** of a remaining life: 1 for a truth that says nothing of its horizon */ 'undecided';
   rows: number;
   total: number;
   squared: number;
 }
-
-/** 97.5 % of a normal distribution lie below. */
-export const z = 1.959963984540054;
 
 const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -79,8 +79,8 @@ export const estimate = (metric: LiveMetric, value: number | null, [lower, upper
 
 /**
  * Scores classes from counts, as training does: precision, recall and F1 are of the positive class, or without one the plain
- * mean over the classes that occur. Intervals: Wilson's for the accuracy and for the positive class's recall and precision
- * (E. B. Wilson, Probable Inference, 1927); for the balanced accuracy a normal one from the variances of the recalls.
+ * mean over the classes that occur. Intervals: Wilson's for the accuracy and for the positive class's recall and precision,
+ * for the balanced accuracy those of the recalls together.
  * @param positive the place of the class that precision and recall are about; null for the mean over all
  */
 export function scoreClasses(counts: readonly ClassCount[], positive: number | null): MetricEstimate[] {
@@ -102,25 +102,15 @@ export function scoreClasses(counts: readonly ClassCount[], positive: number | n
   const occurring = [...new Set([...truths.keys(), ...answers.keys()])].map(of);
   const present = occurring.filter(({ support }) => support > 0);
   const hits = occurring.reduce((sum, score) => sum + score.hits, 0);
-  const balanced = mean(present.map(({ recall }) => recall));
-  const spread = (z * Math.sqrt(present.reduce((sum, { recall, support }) => sum + (recall * (1 - recall)) / support, 0))) / present.length;
+  const balanced = combineShares(present.map(({ hits, support }) => ({ weight: 1 / present.length, hits, total: support })));
   const headline = positive === null ? null : of(positive);
   return [
-    estimate('accuracy', hits / total, wilson(hits, total)),
-    estimate('balancedAccuracy', balanced, [Math.max(0, balanced - spread), Math.min(1, balanced + spread)]),
-    headline ? estimate('precision', headline.precision, wilson(headline.hits, headline.answered)) : estimate('precision', mean(occurring.map(({ precision }) => precision))),
-    headline ? estimate('recall', headline.recall, wilson(headline.hits, headline.support)) : estimate('recall', mean(occurring.map(({ recall }) => recall))),
+    estimate('accuracy', hits / total, wilson({ hits, total })),
+    estimate('balancedAccuracy', balanced.value, [Math.max(0, balanced.lower), Math.min(1, balanced.upper)]),
+    headline ? estimate('precision', headline.precision, wilson({ hits: headline.hits, total: headline.answered })) : estimate('precision', mean(occurring.map(({ precision }) => precision))),
+    headline ? estimate('recall', headline.recall, wilson({ hits: headline.hits, total: headline.support })) : estimate('recall', mean(occurring.map(({ recall }) => recall))),
     estimate('f1', headline ? headline.f1 : mean(occurring.map(({ f1 }) => f1))),
   ];
-}
-
-/** Wilson's score interval of a share. */
-function wilson(hits: number, total: number): readonly [number | null, number | null] {
-  if (total === 0) return [null, null];
-  const share = hits / total;
-  const middle = (share + z ** 2 / (2 * total)) / (1 + z ** 2 / total);
-  const reach = (z / (1 + z ** 2 / total)) * Math.sqrt((share * (1 - share)) / total + z ** 2 / (4 * total ** 2));
-  return [Math.max(0, middle - reach), Math.min(1, middle + reach)];
 }
 
 /** Scores numbers from sums. Intervals are normal ones of the mean absolute and the mean squared error; the RMSE's are the roots of the latter's. */
@@ -136,9 +126,9 @@ export function scoreNumbers({ rows, absolute, squared, fourth, truthSpread }: N
 }
 
 /** Scores a mean over rows. Intervals: Wilson's of a share, else a normal one. */
-export function scoreMean({ metric, rows, total, squared }: MeanSums): MetricEstimate {
+export function scoreMean({ metric, rows, total, squared }: MeanSums & { metric: LiveMetric }): MetricEstimate {
   if (rows === 0) return estimate(metric, null);
-  if (metric === 'hitRate') return estimate(metric, total / rows, wilson(Math.round(total), rows));
+  if (metric === 'hitRate') return estimate(metric, total / rows, wilson({ hits: Math.round(total), total: rows }));
   const [lower, upper] = around(total / rows, squared / rows, rows);
   return estimate(metric, total / rows, [lower, upper === null || isLiveError(metric) ? upper : Math.min(1, upper)]);
 }

@@ -39,6 +39,8 @@ export interface LiveScore {
   labelledRows: number;
   /** those of them whose truth rules count */
   trustedRows: number;
+  /** of a remaining life: those of them that had not ended, and were last looked at before their horizon */
+  undecidedRows: number;
   metrics: (MetricEstimate & { /** what the version had on its test rows */ atTraining: number | null })[];
   /** over time, in even steps; steps without a known truth are left out */
   curve: LiveScorePoint[];
@@ -54,6 +56,7 @@ interface Slice {
 /** What is known of the rows of a step, whatever the kind of model. */
 interface Known {
   classes: readonly (Slice & ClassCount)[];
+  /** not by step: they are many, and no curve is of what is reckoned from them */
   bins: readonly (Slice & BinCount)[];
   means: readonly (Slice & MeanSums)[];
   numbers: readonly (Slice & NumberSums & { centre: number })[];
@@ -63,7 +66,6 @@ interface Known {
 export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promise<LiveScore[]> {
   const { tenantId, endpointId, since } = query;
   const { task } = await tx.endpoint.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: endpointId } }, select: { model: { select: { task: true } } } }).then(({ model }) => model);
-  if (!liveMetricsOf(task).length) return [];
   const start = new Date(Math.floor(since.getTime() / (scoreSlotSeconds * 1000)) * scoreSlotSeconds * 1000);
   const now = Date.now();
   const step = Math.max(1, Math.ceil((now - start.getTime()) / 1000 / mostPoints / scoreSlotSeconds)) * scoreSlotSeconds;
@@ -80,6 +82,7 @@ export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promi
       versionId: version.id,
       labelledRows: sum(labelled(mine), 'rows'),
       trustedRows: sum(labelled(mine), 'trustedRows'),
+      undecidedRows: togetherMeans('undecided', mine.means).total,
       metrics: score(mine, wanted, positive).map((each) => ({ ...each, atTraining: scoreOf(version, each.metric) })),
       curve: times.map((time) => {
         const inStep = only(mine, ({ from }) => from.getTime() === time);
@@ -91,15 +94,16 @@ export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promi
 
 async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, variant, isTrustedOnly = false }: LiveScoreQuery, start: Date, step: number): Promise<Known> {
   const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
-  const slice = Prisma.sql`
-    version_id AS "versionId", date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz) AS "from", sum(rows)::float8 AS rows,
-    coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
+  const sliceFrom = (from: Prisma.Sql) => Prisma.sql`
+    version_id AS "versionId", ${from} AS "from", sum(rows)::float8 AS rows, coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
+  const slice = sliceFrom(Prisma.sql`date_bin(make_interval(secs => ${step}::int), slot, ${start}::timestamptz)`);
   const asked = Prisma.sql`
     tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND slot >= ${start} AND version_id = coalesce(${onlyVersion}::text, version_id)
     AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})`;
   return {
     classes: await tx.$queryRaw<Known['classes'][number][]>`SELECT ${slice}, truth, answer FROM truth_counts WHERE ${asked} GROUP BY 1, 2, truth, answer HAVING sum(rows) > 0 ORDER BY 1, 2`,
-    bins: await tx.$queryRaw<Known['bins'][number][]>`SELECT ${slice}, truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
+    bins: await tx.$queryRaw<Known['bins'][number][]>`
+      SELECT ${sliceFrom(Prisma.sql`${start}::timestamptz`)}, of_class AS "ofClass", truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, of_class, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
     means: await tx.$queryRaw<Known['means'][number][]>`
       SELECT ${slice}, metric, sum(total)::float8 AS total, sum(squared)::float8 AS squared FROM metric_sums WHERE ${asked} GROUP BY 1, 2, metric HAVING sum(rows) > 0 ORDER BY 1, 2`,
     numbers: await tx.$queryRaw<Known['numbers'][number][]>`
@@ -113,8 +117,8 @@ function only(known: Known, isMeant: (row: Slice) => boolean): Known {
   return { classes: known.classes.filter(isMeant), bins: known.bins.filter(isMeant), means: known.means.filter(isMeant), numbers: known.numbers.filter(isMeant) };
 }
 
-/** Each row with a known truth once: of lists it is in the sums of every metric. */
-const labelled = ({ classes, numbers, means }: Known): readonly Slice[] => [...classes, ...numbers, ...means.filter(({ metric }) => metric === 'hitRate')];
+/** Each row with a known truth once: of lists it is in the sums of every metric, of a remaining life in those of what is undecided. */
+const labelled = ({ classes, numbers, means }: Known): readonly Slice[] => [...classes, ...numbers, ...means.filter(({ metric }) => metric === 'hitRate' || metric === 'undecided')];
 
 /** One estimate for each metric that is wanted, in their order. */
 function score({ classes, bins, means, numbers }: Known, wanted: readonly LiveMetric[], positive: number | null): MetricEstimate[] {
@@ -123,12 +127,12 @@ function score({ classes, bins, means, numbers }: Known, wanted: readonly LiveMe
     ...(classes.length ? scoreClasses(classes, positive) : []),
     ...(numbers.length ? scoreNumbers(together(numbers)) : []),
     ...(area ? [estimate('rocAuc', area.value, [area.lower, area.upper])] : []),
-    ...[...new Set(means.map(({ metric }) => metric))].map((metric) => scoreMean(togetherMeans(metric, means))),
+    ...[...new Set(means.map(({ metric }) => metric))].flatMap((metric) => (metric === 'undecided' ? [] : [scoreMean(togetherMeans(metric, means))])),
   ];
   return wanted.map((metric) => known.find((each) => each.metric === metric) ?? estimate(metric, null));
 }
 
-function togetherMeans(metric: LiveMetric, means: readonly MeanSums[]): MeanSums {
+function togetherMeans<Metric extends MeanSums['metric']>(metric: Metric, means: readonly MeanSums[]): MeanSums & { metric: Metric } {
   const sums = { metric, rows: 0, total: 0, squared: 0 };
   for (const each of means) {
     if (each.metric !== metric) continue;
@@ -139,10 +143,10 @@ function togetherMeans(metric: LiveMetric, means: readonly MeanSums[]): MeanSums
   return sums;
 }
 
-/** One metric of a version's, and how many rows it is over. */
+/** The metrics of a version, and how many rows they are over: those that say something. */
 export async function readLiveScore(tx: TenantTx, query: LiveScoreQuery & { versionId: string }): Promise<{ labelledRows: number; valueOf(metric: LiveMetric): number | null }> {
   const [found] = await readLiveScores(tx, query);
-  return { labelledRows: found?.labelledRows ?? 0, valueOf: (metric) => found?.metrics.find((each) => each.metric === metric)?.value ?? null };
+  return { labelledRows: found ? found.labelledRows - found.undecidedRows : 0, valueOf: (metric) => found?.metrics.find((each) => each.metric === metric)?.value ?? null };
 }
 
 /** Sums of several steps. The spread of all is that within each and that of their centres. */

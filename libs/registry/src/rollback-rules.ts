@@ -2,11 +2,15 @@ import type { Endpoint, ModelVersion, Rollout, TenantTx } from '@millrace/databa
 import type { Problem } from '@millrace/kernel';
 import { isLiveError, type LiveMetric, liveMetrics, liveMetricsOf } from './live-metrics.ts';
 import { readLiveScore } from './live-scores.ts';
+import { combineShares } from './share-intervals.ts';
 import type { VersionTraffic } from './traffic.ts';
 
 const trafficMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
 
-/** What a rollout can be judged by: its traffic in a step, and its live scores since it began. Ratios are to the version that it replaces, over the same time. */
+/**
+ * What a rollout can be judged by: its traffic in a step, and its live scores since it began. A ratio is to the version that it replaces, and refusals are
+ * those beyond that version's, over the same time: what fits no version is no version's doing.
+ */
 export const rollbackMetrics = [...trafficMetrics, ...liveMetrics] as const;
 export type RollbackMetric = (typeof rollbackMetrics)[number];
 export type RollbackOperator = '>' | '>=' | '<' | '<=';
@@ -62,7 +66,7 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
   const known = liveMetricsOf(task, signature);
   const unknown = rules.findIndex(({ metric }) => isScore(metric) && !known.includes(metric));
   if (unknown >= 0) {
-    const remedy = known.length ? `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.` : `Give one of ${trafficMetrics.join(', ')}.`;
+    const remedy = `Give one of ${known.join(', ')}, or what is told by the traffic: ${trafficMetrics.join(', ')}.`;
     return problem(`rollbackOn[${unknown}].metric`, `The model has no live score ${rules[unknown]!.metric}.`, remedy);
   }
   if (recordDays !== null) return null;
@@ -82,29 +86,47 @@ export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId
 }
 
 export interface Judged {
-  /** null as long as it has had too few requests in the step */
-  candidate: VersionTraffic | null;
+  /** in the step */
+  candidate: VersionTraffic | undefined;
   stable: VersionTraffic | undefined;
+  /** before a version has had so many requests it is not judged by them */
+  minRequests: number;
   /** null where no rule asks for it, or too few truths are known */
   score: JudgedScore | null;
 }
 
+/** Requests that a version could be judged by: whose rows fitted. */
+export const fitting = (traffic: VersionTraffic | undefined): number => (traffic ? traffic.requests - traffic.refused : 0);
+
 /** The first rule that the version breaks; null when all is well. */
-export function brokenRule(rules: readonly RollbackRule[], { candidate, stable, score }: Judged): BrokenRule | null {
+export function brokenRule(rules: readonly RollbackRule[], judged: Judged): BrokenRule | null {
+  const { score, candidate } = judged;
   for (const { metric, op, threshold } of rules) {
-    const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : trafficValue(metric, candidate, stable);
+    const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : trafficValue(metric, judged);
     if (value === null || !holds(value, op, threshold)) continue;
-    return { metric, op, threshold, value, over: isScore(metric) ? score!.labelledRows : candidate!.requests };
+    return { metric, op, threshold, value, over: isScore(metric) ? score!.labelledRows : metric === 'refusedRate' ? candidate!.requests : fitting(candidate) };
   }
   return null;
 }
 
-export const inWords = ({ metric, op, threshold, value, over }: BrokenRule): string =>
-  `${metric} was ${Number(value.toPrecision(3))}, ${op} ${threshold}, over ${over} ${isScore(metric) ? 'rows with a known truth' : 'requests'}.`;
+export function inWords({ metric, op, threshold, value, over }: BrokenRule): string {
+  const measured = `${metric} was ${Number(value.toPrecision(3))}${metric === 'refusedRate' ? ' more than that of the version before' : ''}`;
+  return `${measured}, ${op} ${threshold}, over ${over} ${isScore(metric) ? 'rows with a known truth' : 'requests'}.`;
+}
 
-function trafficValue(metric: (typeof trafficMetrics)[number], candidate: VersionTraffic | null, stable: VersionTraffic | undefined): number | null {
-  if (!candidate) return null;
+function trafficValue(metric: (typeof trafficMetrics)[number], { candidate, stable, minRequests }: Judged): number | null {
+  if (metric === 'refusedRate') return refusedBeyond(candidate, stable, minRequests);
+  if (!candidate || fitting(candidate) < minRequests) return null;
   return metric === 'latencyP95Ratio' ? ratio(candidate.latencyP95Ms, stable?.latencyP95Ms ?? null) : candidate[metric];
+}
+
+/**
+ * By how much the share of refused requests is above that of the version before, at the least: the lower end of the difference's interval, so that what hits both
+ * alike, and by chance one of them more, is not taken for the version's doing.
+ */
+function refusedBeyond(candidate: VersionTraffic | undefined, stable: VersionTraffic | undefined, minRequests: number): number | null {
+  if (!candidate || !stable || Math.min(candidate.requests, stable.requests) < Math.max(1, minRequests)) return null;
+  return combineShares([{ weight: 1, hits: candidate.refused, total: candidate.requests }, { weight: -1, hits: stable.refused, total: stable.requests }]).lower;
 }
 
 function holds(value: number, op: RollbackOperator, threshold: number): boolean {

@@ -1,7 +1,7 @@
 import type { Endpoint, ModelVersion, Rollout, TenantTx } from '@millrace/database';
 import { championAlias, type GateRefusal, whatKeepsFromChampion } from './champion-gate.ts';
 import type { BrokenRule } from './rollback-rules.ts';
-import { enterRolloutEvent } from './webhook-events.ts';
+import { enterRolloutEvent } from './rollout-events.ts';
 
 export interface RolloutEnding {
   status: 'SUCCEEDED' | 'ROLLED_BACK' | 'CANCELLED';
@@ -20,7 +20,7 @@ export async function endRollout(tx: TenantTx, { tenantId, id, step: reached }: 
     UPDATE rollouts SET status = ${status}::rollout_status, reason = ${reason}, broken_rule = ${broken ? JSON.stringify(broken) : null}::jsonb, ended_by = ${by}, step = ${step}, ended_at = now()
     WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING'`;
   if (!ended) throw new Error(`the rollout ${id} has ended already`);
-  await enterRolloutEvent(tx, tenantId, id, status);
+  await enterRolloutEvent(tx, tenantId, id);
   return tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } } });
 }
 

@@ -1,6 +1,8 @@
 import type { TenantTx } from '@millrace/database';
 import type { BrokenRule } from './rollback-rules.ts';
-import { type RolloutEvent, rolloutEvents } from './webhook-events.ts';
+
+const rolloutEvents = { SUCCEEDED: 'rollout.promoted', ROLLED_BACK: 'rollout.rolled_back', CANCELLED: 'rollout.cancelled' } as const;
+export type RolloutEvent = (typeof rolloutEvents)[keyof typeof rolloutEvents];
 
 /** What an endpoint's webhook is told of a rollout that has ended, in the envelope of Standard Webhooks. */
 export interface RolloutView {

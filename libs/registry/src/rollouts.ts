@@ -1,9 +1,11 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
 import { type Database, type Endpoint, type ModelVersion, notify, type Rollout, type TenantTx, violatesUnique } from '@millrace/database';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
+import type { Signature } from '@millrace/packaging';
 import { advanceRollout } from './advance-rollout.ts';
 import { championAlias, type GateRefusal } from './champion-gate.ts';
 import { type LiveScore, readLiveScores } from './live-scores.ts';
+import { whatFitsNoLonger } from './other-inputs.ts';
 import { defaultOperator, type RollbackOperator, type RollbackRule, ruleProblems, whatKeepsFromJudging } from './rollback-rules.ts';
 import { endRollout, findRunningRollout, finishRollout, moveAlias, replaceShares, whatKeepsFromService } from './rollout-changes.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
@@ -16,6 +18,8 @@ export interface ShareInput {
 export interface NewRollout {
   endpointName: string;
   versionNumber: number;
+  /** it may take other inputs than the version that it replaces; else that is refused, unless a rule looks at what it refuses */
+  allowOtherInputs?: boolean;
   /** percent of the requests, ascending to 100 */
   steps?: readonly number[];
   bakeSeconds?: number;
@@ -26,6 +30,7 @@ export interface NewRollout {
   rollbackOn?: readonly (Omit<RollbackRule, 'op'> & { op?: RollbackOperator })[];
 }
 
+/** Rules on what is a version's own doing. What it refuses, whoever may predict can cause at will: a rule on that is for somebody to choose. */
 export const rolloutDefaults = {
   steps: [5, 25, 50, 100],
   bakeSeconds: 300,
@@ -33,10 +38,9 @@ export const rolloutDefaults = {
   minLabels: 30,
   rollbackOn: [
     { metric: 'errorRate', op: '>', threshold: 0.02 },
-    { metric: 'refusedRate', op: '>', threshold: 0.1 },
     { metric: 'latencyP95Ratio', op: '>', threshold: 3 },
   ],
-} as const satisfies Required<Omit<NewRollout, 'endpointName' | 'versionNumber'>>;
+} as const satisfies Required<Omit<NewRollout, 'endpointName' | 'versionNumber' | 'allowOtherInputs'>>;
 
 /** Versions beside the alias's that one endpoint serves or mirrors to, at most. */
 const mostShares = 4;
@@ -97,7 +101,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
     async start(actor: Actor, input: NewRollout): Promise<StartRolloutOutcome> {
       requirePermission(actor, 'endpoint:write');
       requirePermission(actor, 'model:write');
-      const { steps, bakeSeconds, minRequests, minLabels, ...given }: Required<NewRollout> = { ...rolloutDefaults, ...withoutUndefined(input) } as Required<NewRollout>;
+      const { steps, bakeSeconds, minRequests, minLabels, allowOtherInputs, ...given }: Required<NewRollout> = { allowOtherInputs: false, ...rolloutDefaults, ...withoutUndefined(input) } as Required<NewRollout>;
       const rollbackOn = given.rollbackOn.map(({ metric, op, threshold }): RollbackRule => ({ metric, op: op ?? defaultOperator(metric), threshold }));
       const problems = [...rolloutProblems(steps, bakeSeconds, minRequests, minLabels), ...ruleProblems(rollbackOn)];
       if (problems.length) return { type: 'invalid', problems };
@@ -113,6 +117,8 @@ export function createRollouts({ database, logger }: RolloutOptions) {
         if (await findRunningRollout(tx, tenantId, served.endpoint.id)) return rolloutRunning;
         const unjudged = await whatKeepsFromJudging(tx, served.endpoint, version, rollbackOn);
         if (unjudged) return { type: 'invalid', problems: [unjudged] };
+        const unfit = whatFitsNoLonger(served.stable.signature as Partial<Signature>, version.signature as Partial<Signature>);
+        if (unfit && !allowOtherInputs && !rollbackOn.some(({ metric }) => metric === 'refusedRate')) return { type: 'invalid', problems: [otherInputs(version, served.stable, unfit)] };
         const refusal = await whatKeepsFromService(tx, served.endpoint, version);
         if (refusal) return keptFromService('versionNumber', refusal);
         const rollout = await tx.rollout.create({
@@ -121,7 +127,7 @@ export function createRollouts({ database, logger }: RolloutOptions) {
             steps: [...steps], bakeSeconds, minRequests, minLabels, rollbackOn: rollbackOn.map((rule) => ({ ...rule })), createdBy: actorName(actor),
           },
         });
-        const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds };
+        const details = { name: served.endpoint.name, version: version.number, previous: served.stable.number, steps: [...steps], bakeSeconds, ...(unfit && allowOtherInputs && { allowOtherInputs }) };
         await recordAudit(tx, actor, { action: 'rollout.start', subject: rollout.id, details });
         if (steps[0] === 100) await finishRollout(tx, rollout, served.endpoint, actorName(actor));
         else await replaceShares(tx, tenantId, served.endpoint.id, new Map([[version.id, { percent: steps[0]!, mirrorPercent: 0 }]]));
@@ -263,6 +269,9 @@ function withoutUndefined<T extends object>(value: T): Partial<T> {
   return Object.fromEntries(Object.entries(value).filter(([, of]) => of !== undefined)) as Partial<T>;
 }
 
+const otherInputs = (version: ModelVersion, stable: ModelVersion, unfit: string): Problem => problem(
+  'allowOtherInputs', `Version ${version.number} ${unfit}, unlike version ${stable.number}: it may refuse what callers send today.`, 'Allow it if they send what it wants, or add a rule on refusedRate.',
+);
 const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });
 const conflict = (code: string, field: string, message: string, remedy: string): Conflict => ({ type: 'conflict', code, field, message, remedy });
 const keptFromService = (field: string, { type, message }: GateRefusal): Conflict => conflict(type.replace('-', '_'), field, message, 'Have the version approved, or change the model’s policy.');

@@ -19,11 +19,14 @@ export interface ServedRequest {
   milliseconds: number;
 }
 
-/** How a version fared over some time. Shares are of all requests, null without any. */
+/** How a version fared over some time. Shares are null where there is nothing that they are of. */
 export interface VersionTraffic {
   versionId: string;
   variant: Variant;
   requests: number;
+  /** those of them whose rows did not fit: nothing that the version does could have answered them */
+  refused: number;
+  /** of the requests that were not refused, so that rubbish hides no error */
   errorRate: number | null;
   refusedRate: number | null;
   /** of a shadow: answers unlike those that were given */
@@ -70,12 +73,13 @@ export function latencyQuantile(latencies: readonly number[], quantile: number):
 }
 
 export function summariseTraffic(versionId: string, variant: Variant, counts: TrafficCounts): VersionTraffic {
-  const share = (count: number): number | null => (counts.requests === 0 ? null : count / counts.requests);
+  const share = (count: number, of = counts.requests): number | null => (of === 0 ? null : count / of);
   return {
     versionId,
     variant,
     requests: counts.requests,
-    errorRate: share(counts.errors),
+    refused: counts.refused,
+    errorRate: share(counts.errors, counts.requests - counts.refused),
     refusedRate: share(counts.refused),
     differingRate: share(counts.differing),
     latencyP50Ms: latencyQuantile(counts.latencies, 0.5),

@@ -1,6 +1,7 @@
 import { Prisma, type TenantTx } from '@millrace/database';
-import { logLossOf, probabilityBin } from './live-probabilities.ts';
+import { binsOf, logLossOf } from './live-probabilities.ts';
 import { scoreList } from './live-recommendations.ts';
+import { scoreTime, type TimeTruth } from './live-survival.ts';
 import type { Variant } from './traffic.ts';
 import type { RecordedAnswer, Truth, TruthKind } from './truths.ts';
 
@@ -18,27 +19,35 @@ export interface ToldTruths {
   truths: readonly Truth[];
   /** whether rules count them */
   trusted: boolean;
+  /** whether they count for curves: before there were those of several classes, theirs did not */
+  withCurves: boolean;
 }
 
 /** A row of what is told, or of what was told before and is to be counted no more. */
 interface Line {
   sign: 1 | -1;
   trusted: boolean;
+  withCurves: boolean;
   truth: NonNullable<Truth>;
   answer: RecordedAnswer;
 }
 
 /** Counts what is told of a prediction's answers, and no more what was told of them before. */
 export async function tally(tx: TenantTx, place: TallyPlace, kind: NonNullable<TruthKind>, answers: readonly RecordedAnswer[], before: ToldTruths | null, told: ToldTruths): Promise<void> {
-  const lines = (sign: 1 | -1, { truths, trusted }: ToldTruths): Line[] => truths.flatMap((truth, row) => (truth === null ? [] : [{ sign, trusted, truth, answer: answers[row]! }]));
+  const lines = (sign: 1 | -1, { truths, ...told }: ToldTruths): Line[] => truths.flatMap((truth, row) => (truth === null ? [] : [{ sign, ...told, truth, answer: answers[row]! }]));
   const changes = [...(before ? lines(-1, before) : []), ...lines(1, told)];
   switch (kind.type) {
-    case 'classes':
-      await count(tx, place, 'truth_counts', 'answer', changes.map((line) => ({ ...line, value: placeOf(line.answer) })));
-      await count(tx, place, 'probability_counts', 'bin', changes.flatMap((line) => (kind.classes.length === 2 && isList(line.answer) ? [{ ...line, value: probabilityBin(Number(line.answer[1])) }] : [])));
-      return addMeans(tx, place, changes.flatMap((line) => (isList(line.answer) ? [{ ...line, metric: 'logLoss', value: logLossOf(line.answer, line.truth as number) }] : [])));
+    case 'classes': {
+      await count(tx, place, 'truth_counts', changes.map((line) => ({ ...line, key: [line.truth as number, placeOf(line.answer)] })));
+      const listed = changes.flatMap((line) => (isList(line.answer) ? [{ ...line, answer: line.answer, truth: line.truth as number }] : []));
+      const curved = listed.filter(({ withCurves }) => withCurves || kind.classes.length === 2);
+      await count(tx, place, 'probability_counts', curved.flatMap((line) => binsOf(line.answer, line.truth, kind).map(({ ofClass, truth, bin }) => ({ ...line, key: [ofClass, truth, bin] }))));
+      return kind.isScored ? undefined : addMeans(tx, place, listed.map((line) => ({ ...line, metric: 'logLoss', value: logLossOf(line.answer, line.truth) })));
+    }
     case 'items':
       return addMeans(tx, place, changes.flatMap((line) => Object.entries(scoreList(line.answer as readonly string[], line.truth as readonly string[], kind.count)).map(([metric, value]) => ({ ...line, metric, value }))));
+    case 'times':
+      return addMeans(tx, place, changes.flatMap((line) => Object.entries(scoreTime(line.answer as readonly number[], line.truth as TimeTruth)).map(([metric, value]) => ({ ...line, metric, value }))));
     case 'numbers':
       // In one order, so that two never wait for each other.
       for (const trusted of [false, true]) {
@@ -51,29 +60,34 @@ export async function tally(tx: TenantTx, place: TallyPlace, kind: NonNullable<T
 const isList = (answer: RecordedAnswer): answer is readonly number[] => typeof answer === 'object';
 const placeOf = (answer: RecordedAnswer): number => (isList(answer) ? answer[0]! : Number(answer));
 
-/** Adds to counts by the truth and one more number, the column of that name. */
-async function count(tx: TenantTx, { tenantId, endpointId, versionId, variant, slot }: TallyPlace, table: 'truth_counts' | 'probability_counts', column: 'answer' | 'bin', lines: readonly (Line & { value: number })[]): Promise<void> {
-  const changes = new Map<string, { trusted: boolean; truth: number; value: number; rows: number }>();
-  for (const { sign, trusted, truth, value } of lines) {
-    const key = `${trusted} ${String(truth)} ${value}`;
-    changes.set(key, { trusted, truth: truth as number, value, rows: (changes.get(key)?.rows ?? 0) + sign });
+/** What rows are counted by. */
+const keys = { truth_counts: ['truth', 'answer'], probability_counts: ['of_class', 'truth', 'bin'] } as const;
+
+/** Adds to counts. @param lines each with a value for every column of the table's key */
+async function count(tx: TenantTx, { tenantId, endpointId, versionId, variant, slot }: TallyPlace, table: keyof typeof keys, lines: readonly (Pick<Line, 'sign' | 'trusted'> & { key: readonly number[] })[]): Promise<void> {
+  const changes = new Map<string, { trusted: boolean; rows: number } & Record<string, unknown>>();
+  for (const { sign, trusted, key } of lines) {
+    const name = `${trusted} ${key.join(' ')}`;
+    changes.set(name, { trusted, ...Object.fromEntries(keys[table].map((column, at) => [column, key[at]])), rows: (changes.get(name)?.rows ?? 0) + sign });
   }
   const changed = [...changes.values()].filter(({ rows }) => rows !== 0);
   if (!changed.length) return;
+  const columns = (as: (column: string) => string, between = ', ') => Prisma.raw(keys[table].map(as).join(between));
+  const [into, own, theirs, typed] = [Prisma.raw(table), columns((column) => column), columns((column) => `c.${column}`), columns((column) => `${column} int`)];
+  const same = columns((column) => `t.${column} = c.${column}`, ' AND ');
   // First all that may be missing, since a count is never negative; in one order, so that two never wait for each other.
   const json = JSON.stringify(changed);
-  const [into, of] = [Prisma.raw(table), Prisma.raw(column)];
   await tx.$executeRaw`
-    INSERT INTO ${into} (tenant_id, endpoint_id, version_id, variant, trusted, slot, truth, ${of}, rows)
-    SELECT ${tenantId}, ${endpointId}, ${versionId}, ${variant}::traffic_variant, c.trusted, ${slot}, c.truth, c.value, 0
-    FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, truth int, value int) ORDER BY c.trusted, c.truth, c.value ON CONFLICT DO NOTHING`;
+    INSERT INTO ${into} (tenant_id, endpoint_id, version_id, variant, trusted, slot, ${own}, rows)
+    SELECT ${tenantId}, ${endpointId}, ${versionId}, ${variant}::traffic_variant, c.trusted, ${slot}, ${theirs}, 0
+    FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, ${typed}) ORDER BY c.trusted, ${theirs} ON CONFLICT DO NOTHING`;
   await tx.$queryRaw`
     SELECT 1 FROM ${into} WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpointId} AND version_id = ${versionId} AND variant = ${variant}::traffic_variant AND slot = ${slot}
-      AND (trusted, truth, ${of}) IN (SELECT c.trusted, c.truth, c.value FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, truth int, value int)) ORDER BY trusted, truth, ${of} FOR UPDATE`;
+      AND (trusted, ${own}) IN (SELECT c.trusted, ${theirs} FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, ${typed})) ORDER BY trusted, ${own} FOR UPDATE`;
   await tx.$executeRaw`
-    UPDATE ${into} t SET rows = t.rows + c.rows FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, truth int, value int, rows int)
+    UPDATE ${into} t SET rows = t.rows + c.rows FROM jsonb_to_recordset(${json}::jsonb) AS c(trusted bool, ${typed}, rows int)
     WHERE t.tenant_id = ${tenantId} AND t.endpoint_id = ${endpointId} AND t.version_id = ${versionId} AND t.variant = ${variant}::traffic_variant AND t.slot = ${slot}
-      AND t.trusted = c.trusted AND t.truth = c.truth AND t.${of} = c.value`;
+      AND t.trusted = c.trusted AND ${same}`;
 }
 
 /** Adds to the sums of metrics that are a mean over rows. */

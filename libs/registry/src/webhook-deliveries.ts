@@ -5,7 +5,6 @@ import { createLookout, DomainError, type Logger } from '@millrace/kernel';
 import { boxOf } from './endpoint-webhooks.ts';
 import { createPredictionQueue } from './prediction-queue.ts';
 import { viewAtEvent } from './prediction-view.ts';
-import { viewEndedRollout } from './rollout-view.ts';
 import type { WebhookEvent } from './webhook-events.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
 import { signatureHeaders } from './webhook-signature.ts';
@@ -38,9 +37,8 @@ interface Held {
   tenantId: string;
   id: string;
   token: string;
-  /** what the event is of: a prediction, or a rollout */
+  /** null where the event is of a rollout, and kept with it */
   predictionId: string | null;
-  rolloutId: string | null;
   event: string;
   receiver: string;
   attempt: number;
@@ -87,7 +85,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
           ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
         UPDATE webhook_deliveries d SET attempt = d.attempt + 1, lease_token = ${token}::uuid, lease_until = now() + make_interval(secs => ${leaseSeconds})
         FROM next WHERE d.tenant_id = ${tenantId} AND d.id = next.id
-        RETURNING d.id, d.prediction_id AS "predictionId", d.rollout_id AS "rolloutId", d.event, d.attempt`;
+        RETURNING d.id, d.prediction_id AS "predictionId", d.event, d.attempt`;
     });
     return row ? { tenantId, receiver, token, ...row } : null;
   }
@@ -125,17 +123,14 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
     return opened?.request.webhook ? { url: opened.request.webhook.url, body: JSON.stringify(viewAtEvent(opened, event as WebhookEvent)) } : null;
   }
 
-  async function readRollout(tenantId: string, id: string, deliveryId: string): Promise<Message | null> {
-    const found = await database.forTenant(tenantId).transaction(async (tx) => ({
-      view: await viewEndedRollout(tx, tenantId, id),
-      delivery: await tx.webhookDelivery.findUnique({ where: { tenantId_id: { tenantId, id: deliveryId } }, select: { urlBox: true, rollout: { select: { endpointId: true } } } }),
-    }));
-    const { urlBox, rollout } = found.delivery ?? {};
-    return found.view && urlBox && rollout ? { url: await box.open(tenantId, boxOf(rollout.endpointId), urlBox), body: JSON.stringify(found.view) } : null;
+  async function readRolloutEvent(tenantId: string, id: string): Promise<Message | null> {
+    const kept = await database.forTenant(tenantId).transaction((tx) => tx.webhookDelivery.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { endpointId: true, urlBox: true, body: true } }));
+    const { endpointId, urlBox, body } = kept ?? {};
+    return endpointId != null && urlBox && body != null ? { url: await box.open(tenantId, boxOf(endpointId), urlBox), body } : null;
   }
 
-  async function attempt({ tenantId, id, predictionId, rolloutId, event }: Held): Promise<Answer> {
-    const message = predictionId !== null ? await readPrediction(tenantId, predictionId, event) : rolloutId !== null ? await readRollout(tenantId, rolloutId, id) : null;
+  async function attempt({ tenantId, id, predictionId, event }: Held): Promise<Answer> {
+    const message = predictionId !== null ? await readPrediction(tenantId, predictionId, event) : await readRolloutEvent(tenantId, id);
     if (!message) return { status: null, error: 'What it tells of is gone.' };
     const { url, body } = message;
     const inForce = await secrets.inForce(tenantId);

@@ -76,16 +76,25 @@ interface KnownVersion {
   run: { spec: unknown } | null;
   /** of a version that was made from another */
   optimisation: unknown;
+  /** under `compression`, what its training has made of it */
+  metrics: unknown;
+}
+
+const stepsIn = (made: unknown): OptimisationStep[] => (made as { steps?: OptimisationStep[] } | null)?.steps ?? [];
+
+function compressionIn(metrics: unknown): unknown {
+  const { compression } = (metrics ?? {}) as { compression?: { kept: boolean } };
+  return compression?.kept ? compression : null;
 }
 
 /** by the task of a model: what kind it is, where it answers neither numbers nor classes of rows */
 const kinds: Record<string, OptimisedBase['kind']> = { FORECASTING: 'forecast', SURVIVAL: 'survival', ANOMALY_DETECTION: 'anomaly', RECOMMENDATION: 'recommendation' };
 
-const knownOf = ({ family, source, model, run, optimisation }: KnownVersion): OptimisedBase => ({
+const knownOf = ({ family, source, model, run, optimisation, metrics }: KnownVersion): OptimisedBase => ({
   family: source === 'RUN' && run ? family : null,
   kind: kinds[model.task] ?? 'plain',
   hasHeads: (run?.spec as Partial<TrainingSpec> | undefined)?.personalisation !== undefined,
-  isKept: ((optimisation as { steps?: OptimisationStep[] } | null)?.steps ?? []).some(({ method }) => method === 'quantise'),
+  isKept: [...stepsIn(optimisation), ...stepsIn(compressionIn(metrics))].some(({ method }) => method === 'quantise'),
 });
 
 /** What can be done to a version; nothing where it cannot be optimised at all. */

@@ -186,7 +186,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
       },
     });
     // Over already, so that nobody is called.
-    const event = { event: `rollout-${canary}`, receiver: `https://${canary}.test`, urlBox: Buffer.from(canary), status: 'FAILED' as const, endedAt: new Date() };
+    const event = { event: `rollout-${canary}`, receiver: `https://${canary}.test`, endpointId, urlBox: Buffer.from(canary), body: `{"note":"${canary}"}`, status: 'FAILED' as const, endedAt: new Date() };
     await tx.webhookDelivery.create({ data: { id: newId('webhookDelivery'), tenantId, rolloutId, ...event } });
   });
   await addAsyncPredictions(database, owner.actor, `endpoint-${canary}`, canary);

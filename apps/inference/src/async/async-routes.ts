@@ -1,15 +1,15 @@
 import type { Actor } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { type AcceptOutcome, isWebhookUrl, longestWebhookUrl, type OpenedPrediction, type PredictionQueue, seesPrediction, viewPrediction, type WebhookEvent, webhookEvents } from '@millrace/registry';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { createAnswerOnce } from '../answer-once.ts';
+import type { Exchange } from '../exchange.ts';
 import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
 import type { PictureLook } from '../picture-look.ts';
 import type { Predictor } from '../predictor.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, invalidRows, RequestError, shorten } from '../request-error.ts';
-import { bodyOf, pinnedVersion, type Route, versionNumber } from '../routes.ts';
+import { pinnedVersion, type Route, versionNumber } from '../routes.ts';
 import { readAsyncInput } from './async-input.ts';
 import { readPreference } from './preference.ts';
 import type { PredictionNews } from './prediction-news.ts';
@@ -36,13 +36,13 @@ const knownEvents: readonly string[] = [...webhookEvents, 'logs'];
 
 /** Predictions that are accepted now and made later. */
 export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answerOnce }: AsyncRoutesOptions): Route[] {
-  async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const actor = request.actor!;
-    const body = bodyOf(request);
+  async function create(exchange: Exchange): Promise<object> {
+    const { body } = exchange;
+    const actor = exchange.actor!;
     const asked = readAsked(body.value);
-    const { headers, body: kept } = await answerOnce(request, actor, async (predictionId) => {
+    const { headers, body: kept } = await answerOnce(exchange, actor, async (predictionId) => {
       const model = asked.model ?? (await predictor.onlyEndpoint(actor));
-      const version = asked.version ?? pinnedVersion(request, model);
+      const version = asked.version ?? pinnedVersion(exchange, model);
       // What would be refused later is refused now.
       const served = await predictor.describe(actor, model, version);
       const looked = structuredClone(asked.input); // looking at pictures may change it
@@ -51,7 +51,7 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       if (checked.type === 'invalid') throw invalidRows(checked.problems);
       if (body.hasNonFinite) throw nonFiniteJson();
       const id = predictionId ?? newId('prediction');
-      const origin = `${request.protocol}://${request.host}`;
+      const { origin } = exchange;
       const accepted = await queue.accept({ id, actor, endpointName: served.endpoint.name, versionNumber: version ?? null, request: { input: asked.input, origin, ...(asked.webhook && { webhook: asked.webhook }) } });
       if (accepted.type === 'no-secret') throw noWebhookSecret();
       if (accepted.type === 'full') throw queueFull(accepted);
@@ -59,18 +59,19 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       return { headers: { 'x-millrace-prediction-id': id }, body: JSON.stringify({ id }) };
     });
     const { id } = JSON.parse(kept.toString()) as { id: string };
-    reply.headers(headers);
-    await waitAsPreferred(request, reply, id);
+    for (const name in headers) exchange.setHeader(name, headers[name]!);
+    await waitAsPreferred(exchange, id);
     const found = await visible(actor, id);
-    return reply.code(found.row.completedAt ? 201 : 202).send(viewPrediction(found));
+    exchange.status = found.row.completedAt ? 201 : 202;
+    return viewPrediction(found);
   }
 
   /** For its end, as long as the caller prefers. */
-  async function waitAsPreferred(request: FastifyRequest, reply: FastifyReply, id: string): Promise<void> {
-    const { tenantId } = request.actor!;
-    const { waitSeconds, applied } = readPreference(request.headers.prefer);
-    if (applied) reply.header('preference-applied', applied);
-    if (waitSeconds > 0) await news.until(id, async () => request.raw.socket.destroyed || (await queue.hasEnded(tenantId, id)) !== false, waitSeconds * 1000);
+  async function waitAsPreferred(exchange: Exchange, id: string): Promise<void> {
+    const { tenantId } = exchange.actor!;
+    const { waitSeconds, applied } = readPreference(exchange.headers.prefer);
+    if (applied) exchange.setHeader('preference-applied', applied);
+    if (waitSeconds > 0) await news.until(id, async () => exchange.isGone || (await queue.hasEnded(tenantId, id)) !== false, waitSeconds * 1000);
   }
 
   /** What the actor may see of the tenant's predictions. One answer for all others, and for what there is not. @throws RequestError 404 */
@@ -80,26 +81,26 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
     return found;
   }
 
-  const idOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+  const idOf = ({ params }: Exchange): string => params['id']!;
 
   return [
     { operation: operations.createPrediction, access: 'predict', handle: create },
     {
       operation: operations.getPrediction,
       access: 'predict',
-      async handle(request, reply) {
-        const { row } = await visible(request.actor!, idOf(request));
-        await waitAsPreferred(request, reply, row.id);
-        return viewPrediction(await visible(request.actor!, row.id));
+      async handle(exchange) {
+        const { row } = await visible(exchange.actor!, idOf(exchange));
+        await waitAsPreferred(exchange, row.id);
+        return viewPrediction(await visible(exchange.actor!, row.id));
       },
     },
     {
       operation: operations.cancelPrediction,
       access: 'predict',
-      async handle(request) {
-        const { row } = await visible(request.actor!, idOf(request));
+      async handle(exchange) {
+        const { row } = await visible(exchange.actor!, idOf(exchange));
         await queue.cancel(row.tenantId, row.id);
-        return viewPrediction(await visible(request.actor!, row.id));
+        return viewPrediction(await visible(exchange.actor!, row.id));
       },
     },
   ];

@@ -1,11 +1,11 @@
 import { isId, momentOfId } from '@millrace/kernel';
 import { type FeedbackDesk, longestSource, type PredictionRecorder } from '@millrace/registry';
-import type { FastifyRequest } from 'fastify';
+import type { Exchange } from '../exchange.ts';
 import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, RequestError, shorten } from '../request-error.ts';
-import { bodyOf, type Route } from '../routes.ts';
+import type { Route } from '../routes.ts';
 
 export interface FeedbackRoutesOptions {
   desk: FeedbackDesk;
@@ -25,9 +25,8 @@ const onItsWayMs = 5_000;
 
 /** The truth about earlier predictions. */
 export function createFeedbackRoutes({ desk, recorder }: FeedbackRoutesOptions): Route[] {
-  async function give(request: FastifyRequest): Promise<object> {
-    const actor = request.actor!;
-    const body = bodyOf(request);
+  async function give({ actor: caller, body }: Exchange): Promise<object> {
+    const actor = caller!;
     const sent = readSent(body.value);
     if (body.hasNonFinite) throw nonFiniteJson();
     let outcome = await desk.give(actor, sent);

@@ -162,7 +162,7 @@ test.each([[quick[1]!, label], [network, label], [quick[1]!, {}]])('%j becomes s
   // Stands for packaging, which this lib does not know.
   const bytes = ({ scorer }: FittedDetector) => (scorer.family === 'isolation_forest' ? scorer.trees.length : scorer.family === 'autoencoder' ? ({ int8: 1, shared: 1, float16: 2 }[scorer.layers[0]!.storage?.type ?? 'float16'] * (scorer.layers[0]!.storage ? 1 : 2)) : 0);
   const appraise = async (detector: FittedDetector) => ({ predTimeMsP50: 1, sizeBytes: bytes(detector), sizeGzBytes: 1 });
-  const ask = (optimisation: object, more: object = {}) => optimiseDetector({ base, table, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise, ...more });
+  const ask = (optimisation: object, more: object = {}) => optimiseDetector({ base, table, spec, optimisation, appraise, ...more });
   const step = base.scorer.family === 'isolation_forest' ? { method: 'prune_trees', keep: 0.25 } : { method: 'quantise', to: 'int8' };
   const found = await ask({ steps: [step], maxLoss: 60 });
   if (found.type !== 'optimised') throw new Error(JSON.stringify(found));

@@ -47,7 +47,7 @@ async function baseOf(table: Table, spec: TrainingSpec, backend = wasm): Promise
 }
 
 async function optimised(base: FittedPipeline, table: Table, spec: TrainingSpec, optimisation: Partial<Optimisation>, backend = wasm, onEvent?: (event: OptimiseEvent) => void) {
-  const outcome = await optimise({ base, table, spec, optimisation: { base: 'ver_1', ...optimisation }, backend, appraise, onEvent });
+  const outcome = await optimise({ base, table, spec, optimisation, backend, appraise, onEvent });
   if (outcome.type !== 'optimised') throw new Error(JSON.stringify(outcome));
   return outcome;
 }
@@ -350,7 +350,7 @@ describe('trees', () => {
 it('refuses what cannot be done before it begins, and stops when told', async () => {
   const spec = wineSpec({ family: 'knn', k: 3 });
   const base = await baseOf(wine, spec);
-  const ask = (optimisation: Partial<Optimisation>, rest: object = {}) => optimise({ base, table: wine, spec, backend: wasm, appraise, optimisation: { base: 'ver_1', ...optimisation }, ...rest });
+  const ask = (optimisation: Partial<Optimisation>, rest: object = {}) => optimise({ base, table: wine, spec, backend: wasm, appraise, optimisation, ...rest });
   expect(await ask({ steps: [{ method: 'prune', sparsity: 0.5 }] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method', remedy: expect.stringContaining('condense') }] });
   const other = { ...base, target: { ...base.target, classes: ['a', 'b'] } } as FittedPipeline;
   expect(await ask({ steps: [{ method: 'condense', keep: 0.5 }] }, { base: other })).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });

@@ -1,11 +1,11 @@
-import { type AnomalyMetric, checkOptimisation, checkSpecAgainstColumns, type Optimisation, type OptimisationStep, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { type AnomalyMetric, checkOptimisation, checkSpecAgainstColumns, type OptimisationStep, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import type { AnomalyMetrics } from '../anomaly/anomaly-metrics.ts';
 import type { FittedDetector, FittedScorer } from '../anomaly/detector.ts';
 import { createJudge, type JudgedDetector } from '../anomaly/judge-detector.ts';
 import { massVolume } from '../anomaly/mass-volume.ts';
 import { type AnomalyData, prepareAnomalyData } from '../anomaly/prepare-anomaly.ts';
 import { scoreTable } from '../anomaly/score-anomalies.ts';
-import { activateBackend, type Backend, currentBackend } from '../backend.ts';
+import { activateBackend, currentBackend } from '../backend.ts';
 import { expandDates } from '../date-columns.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import { encodeRows } from '../pipeline.ts';
@@ -14,7 +14,6 @@ import { findInfinities, type PreparedData } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
 import { summariseTable } from '../summarise-table.ts';
 import type { Problem, Table } from '../table.ts';
-import type { Appraisal } from '../search/search.ts';
 import { chooseAmong } from './choose.ts';
 import { boundLoss, fewestDrawn } from './loss-bound.ts';
 import { madeUpRows } from './made-up-rows.ts';
@@ -22,20 +21,9 @@ import type { LossBound, LossInterval, OptimiseOptions, OptimiseOutcome } from '
 import { drawLoss, lossInterval } from './points.ts';
 import { calibrationRows, layersToFloat16, layersToInt8, sampleOf } from './quantise.ts';
 
-export interface OptimiseDetectorOptions {
-  /** It stays as it is. */
-  base: FittedDetector;
-  table: Table;
-  /** What the base was trained by. */
-  spec: TrainingSpec;
-  optimisation: Optimisation;
-  backend?: Backend | undefined;
-  signal?: AbortSignal | undefined;
-  onEvent?: OptimiseOptions['onEvent'];
-  appraise(detector: FittedDetector): Promise<Appraisal>;
-}
+export type OptimiseDetectorOptions = OptimiseOptions<FittedDetector>;
 
-export type OptimiseDetectorOutcome = OptimiseOutcome<FittedDetector, AnomalyMetrics>;
+type OptimiseDetectorOutcome = OptimiseOutcome<FittedDetector, AnomalyMetrics>;
 
 type Steps = OptimisationStep[];
 
@@ -138,7 +126,7 @@ async function measure(measuring: Measuring, scorer: FittedScorer, steps: Steps,
   if (!judged || !learned || !invented) return null;
   const unjudged = Float64Array.of(...learned.scores, ...invented.scores);
   const { detector } = judged;
-  const own: Measured = { judged, unjudged, candidate: { steps, model: detector, fitTimeSeconds, metrics: { validation: judged.validation, test: judged.test }, validationLoss: null, validationBound: null, interval: null, bound: null, appraisal: await appraise(detector) } };
+  const own: Measured = { judged, unjudged, candidate: { steps, model: detector, fitTimeSeconds, metrics: { validation: judged.validation, test: judged.test }, validationLoss: null, validationBound: null, interval: null, bound: null, details: judged.report, appraisal: await appraise(detector) } };
   if (!base) return own;
   const chosen = lossOf(measuring, base, own, 'choosing', data.choosing);
   const stated = lossOf(measuring, base, own, 'test', data.split.test);

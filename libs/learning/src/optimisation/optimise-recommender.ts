@@ -1,4 +1,4 @@
-import { checkOptimisation, type Optimisation, type OptimisationStep, type RecommendationMetric, type RecommendationModelSettings, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { checkOptimisation, type OptimisationStep, type RecommendationMetric, type RecommendationModelSettings, selectionMetricOf } from '@millrace/configuration';
 import { createPacer, type Pacer } from '../pacer.ts';
 import { type FittedRecommender, scoreItems, bestItems } from '../recommending/fitted-recommender.ts';
 import { holdOut } from '../recommending/hold-out.ts';
@@ -7,7 +7,6 @@ import { type JudgedPart, type Judging, judgePart } from '../recommending/judge.
 import { type RecommendationMetrics, scoreList } from '../recommending/ranking-metrics.ts';
 import { fitRecommender } from '../recommending/recommender.ts';
 import { fittedRecommender } from '../recommending/train-recommender.ts';
-import type { Appraisal } from '../search/search.ts';
 import type { Problem } from '../table.ts';
 import { chooseAmong } from './choose.ts';
 import { fewestDrawn, largestShare } from './loss-bound.ts';
@@ -15,21 +14,13 @@ import type { LossBound, LossInterval, OptimiseOptions, OptimiseOutcome } from '
 import { drawLoss, type Figure, lossInPoints } from './points.ts';
 import { type EmbeddingRule, quantiseEmbeddings } from './quantise-embeddings.ts';
 
-export interface OptimiseRecommenderOptions {
-  /** What is published: learned from all pairs. It stays as it is. */
-  base: FittedRecommender;
-  table: RecommendationTable;
-  /** What the base was trained by. */
-  spec: TrainingSpec;
+/** The base is what is published: learned from all pairs. */
+export interface OptimiseRecommenderOptions extends OptimiseOptions<FittedRecommender, RecommendationTable> {
   /** The candidate of the configuration that the base is. */
   settings: RecommendationModelSettings;
-  optimisation: Optimisation;
-  signal?: AbortSignal | undefined;
-  onEvent?: OptimiseOptions['onEvent'];
-  appraise(recommender: FittedRecommender): Promise<Appraisal>;
 }
 
-export type OptimiseRecommenderOutcome = OptimiseOutcome<FittedRecommender, RecommendationMetrics>;
+type OptimiseRecommenderOutcome = OptimiseOutcome<FittedRecommender, RecommendationMetrics>;
 
 type Steps = OptimisationStep[];
 
@@ -124,7 +115,7 @@ async function measure({ judging, metric, seed, pacer, appraise }: Measuring, pu
     candidate: {
       steps, model: published, fitTimeSeconds, metrics: { validation: validation?.metrics ?? null, test: test.metrics },
       validationLoss: chosen?.interval?.loss ?? null, validationBound: chosen?.bound ?? null, interval: stated?.interval ?? null, bound: stated?.bound ?? null,
-      appraisal: await appraise(published),
+      details: test.sample, appraisal: await appraise(published),
     },
   };
 }

@@ -1,13 +1,13 @@
-import { checkOptimisation, checkSpecAgainstColumns, horizonInput, type Optimisation, type OptimisationStep, selectionMetricOf, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
+import { checkOptimisation, checkSpecAgainstColumns, horizonInput, type OptimisationStep, selectionMetricOf, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
 import { expandDates } from '../date-columns.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import { findInfinities } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
-import type { Appraisal } from '../search/search.ts';
 import { summariseTable } from '../summarise-table.ts';
 import type { FittedSurvival } from '../survival/fitted-survival.ts';
 import type { SurvivalCurve } from '../survival/kaplan-meier.ts';
+import { survivalChart } from '../survival/survival-chart.ts';
 import { prepareSurvival, type SurvivalData } from '../survival/survival-data.ts';
 import { censoringCurve, scoreSurvival, type SurvivalAnswers, survivalFigure, type SurvivalMetrics } from '../survival/survival-metrics.ts';
 import { locationAnswers } from '../survival/train-survival.ts';
@@ -21,19 +21,10 @@ import { sampleOf } from './quantise.ts';
 
 type Location = Extract<FittedSurvival['answer'], { type: 'location' }>;
 
-export interface OptimiseSurvivalOptions {
-  /** Gives a location. It stays as it is. */
-  base: FittedSurvival;
-  table: Table;
-  /** What the base was trained by. */
-  spec: TrainingSpec;
-  optimisation: Optimisation;
-  signal?: AbortSignal | undefined;
-  onEvent?: OptimiseOptions['onEvent'];
-  appraise(survival: FittedSurvival): Promise<Appraisal>;
-}
+/** The base gives a location. */
+export type OptimiseSurvivalOptions = OptimiseOptions<FittedSurvival>;
 
-export type OptimiseSurvivalOutcome = OptimiseOutcome<FittedSurvival, SurvivalMetrics>;
+type OptimiseSurvivalOutcome = OptimiseOutcome<FittedSurvival, SurvivalMetrics>;
 
 type Steps = OptimisationStep[];
 /** Rows that were learned from, which both are asked as well. */
@@ -45,8 +36,7 @@ const merge: OptimisationStep = { method: 'merge_trees' };
  * from all rows but those to test on: where something is chosen, half of these choose, and the others state.
  */
 export async function optimiseSurvival(options: OptimiseSurvivalOptions): Promise<OptimiseSurvivalOutcome> {
-  const { optimisation } = options;
-  const { base } = options;
+  const { base, optimisation } = options;
   const problems = checkOptimisation(optimisation, { family: base.family, kind: 'survival', hasHeads: false, isKept: storageOf(base) !== undefined });
   if (problems.length === 0) problems.push(...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec));
   if (problems.length > 0) return { type: 'invalid', problems };
@@ -155,7 +145,7 @@ async function measure({ data, spec, pacer, choosing, stating, known, censoring,
     choosing: chosen, stating: stated, known: learned.median,
     candidate: {
       steps, model: survival, fitTimeSeconds, metrics: { validation: chosen && scoreSurvival(chosen, censoring), test: scoreSurvival(stated, censoring) },
-      validationLoss: held?.interval?.loss ?? null, validationBound: held?.bound ?? null, interval: own?.interval ?? null, bound: own?.bound ?? null, appraisal: await appraise(survival),
+      validationLoss: held?.interval?.loss ?? null, validationBound: held?.bound ?? null, interval: own?.interval ?? null, bound: own?.bound ?? null, details: survivalChart(stated), appraisal: await appraise(survival),
     },
   };
 }

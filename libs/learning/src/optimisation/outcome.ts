@@ -5,20 +5,21 @@ import type { FittedPipeline } from '../pipeline.ts';
 import type { Appraisal } from '../search/search.ts';
 import type { Problem, Table } from '../table.ts';
 
-export interface OptimiseOptions {
+export interface OptimiseOptions<Model = FittedPipeline, Data = Table> {
   /** What is to become smaller or faster; it stays as it is. */
-  base: FittedPipeline;
-  table: Table;
+  base: Model;
+  table: Data;
   /** What the base was trained by: the same split, metric and target. */
   spec: TrainingSpec;
-  optimisation: Optimisation;
-  /** Default: the current backend, or the best of this machine. */
+  /** Steps, or what to look for. */
+  optimisation: Omit<Optimisation, 'base'>;
+  /** Default: the current backend, or the best of this machine. Recommenders and survival models are computed without. */
   backend?: Backend | undefined;
   signal?: AbortSignal | undefined;
   /** Told of progress; awaited. */
   onEvent?: ((event: OptimiseEvent) => void | Promise<void>) | undefined;
   /** What serving a model costs: its package's size and its latency. */
-  appraise: (pipeline: FittedPipeline) => Promise<Appraisal>;
+  appraise: (model: Model) => Promise<Appraisal>;
 }
 
 /** Candidates count from 0; `candidates` is how many there will be, as far as it is known. */
@@ -71,6 +72,8 @@ export interface OptimisedCandidate<Model = FittedPipeline, Scores = Metrics> {
   interval: LossInterval | null;
   /** Of the rows that `metrics.test` is of. Null of the base. */
   bound: LossBound | null;
+  /** What else was measured on the test rows: of a detector its report, of a survival model its chart, of a recommender what a sample of users was told. */
+  details?: object;
   appraisal: Appraisal;
   /** 0 of the base. */
   fitTimeSeconds: number;

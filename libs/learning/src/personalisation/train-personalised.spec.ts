@@ -1,6 +1,7 @@
 import { parseTrainingSpec } from '@millrace/configuration';
 import { familyNames, scoreRows } from '../families/families.ts';
 import { createPacer } from '../pacer.ts';
+import { compress } from '../optimisation/compress.ts';
 import { optimise } from '../optimisation/optimise.ts';
 import { predict, type Row } from '../predict.ts';
 import { prepareData } from '../prepared-data.ts';
@@ -212,7 +213,7 @@ test('base and heads are kept in float16, and lose nothing to speak of; what the
   const { trials: [trial] } = await trained(few, spec);
   const base = trial!.pipeline;
   const appraise = async ({ heads }: typeof base) => ({ predTimeMsP50: 1, sizeBytes: heads?.storage ? 1 : 2, sizeGzBytes: 1 });
-  const ask = (optimisation: object, of = base) => optimise({ base: of, table: few, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise });
+  const ask = (optimisation: object, of = base) => optimise({ base: of, table: few, spec, optimisation, appraise });
   const found = await ask({ target: 'SIZE' });
   if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
   expect(found).toMatchObject({ best: 0, chosenOn: 'half of the test rows', candidates: [{ steps: [{ method: 'quantise', to: 'float16' }], model: { estimator: { storage: 'float16' }, heads: { storage: 'float16', kept: base.heads!.kept } } }] });
@@ -221,4 +222,16 @@ test('base and heads are kept in float16, and lose nothing to speak of; what the
   base.heads!.weights.forEach((weight, at) => expect(Math.abs(weight - model.heads!.weights[at]!)).toBeLessThanOrEqual(Math.abs(weight) * 2 ** -11 + 2 ** -25));
   expect(await ask({ steps: [{ method: 'prune', sparsity: 0.5 }] })).toMatchObject({ type: 'invalid', problems: [{ field: 'steps[0].method', message: expect.stringMatching(/with heads/) }] });
   expect(await ask({ target: 'SIZE' }, model)).toMatchObject({ type: 'invalid', problems: [{ field: 'base' }] });
+});
+
+test('a run with heads is compressed by rounding both, whatever family the shared model is of', async () => {
+  const spec = specOf({ name: 'wear', type: 'number' }, { models: [{ family: 'random_forest', numTrees: 3 }], compress: { quantize: 'float16' } });
+  const few = made(600, 7);
+  const { trials: [trial] } = await trained(few, spec); // trees alone would not take it
+  const base = trial!.pipeline;
+  const outcome = await compress({ base, table: few, spec, maxLoss: 0.5, appraise: async () => ({ predTimeMsP50: 1, sizeBytes: 1, sizeGzBytes: 1 }) });
+  if (outcome.type !== 'compressed') throw new Error(JSON.stringify(outcome));
+  expect(outcome).toMatchObject({ complaint: null, base: { metrics: { test: trial!.metrics.test } }, compressed: { steps: [{ method: 'quantise', to: 'float16' }], model: { heads: { storage: 'float16' } }, bound: { differing: 0 } } });
+  const pruned = { ...spec, compress: { targetSparsity: 0.5 } };
+  expect(await compress({ base, table: few, spec: pruned, maxLoss: 0.5, appraise: async () => ({ predTimeMsP50: 1, sizeBytes: 1, sizeGzBytes: 1 }) })).toMatchObject({ type: 'unfit', problem: { field: 'compress.targetSparsity' } });
 });

@@ -44,7 +44,8 @@ export async function trainPersonalised(options: TrainOptions): Promise<TrainOut
   const { groups, kept } = keepHeadRows(data, spec);
   if (kept.length === 0) return { type: 'invalid', problems: [tooFewRows(spec.personalisation!)] };
 
-  const { personalisation: _heads, ...others } = spec;
+  // What is compressed is the model with its heads.
+  const { personalisation: _heads, compress: _later, ...others } = spec;
   // Of two classes that are nearly equal, the rarer could be another one without the rows for heads.
   const { target } = data;
   const positive = target.task === 'classification' && target.positiveClass !== null ? { positiveClass: target.positiveClass } : {};

@@ -168,7 +168,7 @@ test.each(['matrix_factorisation', 'two_tower'] as const)('a %s keeps its vector
   const bytes = ({ rule }: FittedRecommender) => ('storage' in rule && rule.storage ? (rule.storage === 'float16' ? 2 : 1) : 4);
   const appraise = async (recommender: FittedRecommender) => ({ predTimeMsP50: 1, sizeBytes: bytes(recommender), sizeGzBytes: 1 });
   const ask = (optimisation: object, base = trial.recommender, more: object = {}) =>
-    optimiseRecommender({ base, table: rows, spec, settings: spec.recommendation!.models[0]!, optimisation: { base: 'ver_1', ...optimisation }, appraise, ...more });
+    optimiseRecommender({ base, table: rows, spec, settings: spec.recommendation!.models[0]!, optimisation, appraise, ...more });
   const found = await ask({ target: 'SIZE', maxLoss: 5 });
   if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
   // Learned again from the training part it is the one that the leaderboard shows.

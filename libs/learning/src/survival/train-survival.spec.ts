@@ -74,12 +74,12 @@ describe('machines of which half were still running', () => {
     // Stands for packaging, which this lib does not know.
     const sizeOf = ({ answer }: FittedSurvival) => (answer.type !== 'location' ? 0 : answer.pipeline.estimator.family === 'linear' ? (answer.pipeline.estimator.storage ? 2 : 8) : (answer.pipeline.estimator as { trees: { values: Float64Array }[] }).trees.reduce((sum, { values }) => sum + values.length, 0));
     const appraise = async (one: FittedSurvival) => ({ predTimeMsP50: 1, sizeBytes: sizeOf(one), sizeGzBytes: 1 });
-    const ask = (optimisation: object, base = trial.fitted) => optimiseSurvival({ base, table, spec, optimisation: { base: 'ver_1', ...optimisation }, appraise });
+    const ask = (optimisation: object, base = trial.fitted) => optimiseSurvival({ base, table, spec, optimisation, appraise });
     const step = family === 'boosted_trees' ? { method: 'prune_trees', keep: 0.3 } : { method: 'quantise', to: 'float16' };
     const found = await ask({ steps: [step] });
     if (found.type !== 'optimised') throw new Error(JSON.stringify(found));
     expect(found.base).toMatchObject({ model: { spread: trial.fitted.spread }, metrics: { validation: null, test: trial.metrics.test } });
-    const brier = await optimiseSurvival({ base: trial.fitted, table, spec: specOf({ horizon: 60 }), optimisation: { base: 'ver_1', steps: [step] as never }, appraise });
+    const brier = await optimiseSurvival({ base: trial.fitted, table, spec: specOf({ horizon: 60 }), optimisation: { steps: [step] as never }, appraise });
     // In percent of the base's, whichever way the integral is taken.
     const scores = (one: { metrics: { test: { integratedBrier: number | null } } }) => one.metrics.test.integratedBrier!;
     if (brier.type === 'optimised') expect(brier.candidates[0]!.interval!.loss).toBeCloseTo(100 * (scores(brier.candidates[0]!) / scores(brier.base) - 1), 6);

@@ -33,6 +33,7 @@ const liveScore = builder.objectRef<LiveScore & { tenantId: string }>('LiveScore
     }),
     labelledRows: t.exposeInt('labelledRows', { description: 'Rows whose truth is known.' }),
     trustedRows: t.exposeInt('trustedRows', { description: 'Those of them whose truth a rollout counts: sent by somebody with the permission endpoint:feedback.' }),
+    undecidedRows: t.exposeInt('undecidedRows', { description: 'Of a remaining life: those of them that had not ended and were last looked at before their horizon. They say nothing of the answer.' }),
     metrics: t.field({ type: [metricEstimate], description: 'The foremost first.', resolve: ({ metrics }) => metrics }),
     curve: t.field({ type: [liveScorePoint], description: 'The first metric over time, in at most 61 even parts; those without a known truth are left out.', resolve: ({ curve }) => curve }),
   }),

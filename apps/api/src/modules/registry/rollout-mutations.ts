@@ -69,9 +69,10 @@ const startRolloutInput = builder.inputType('StartRolloutInput', {
     versionNumber: t.int({ required: true, description: 'The version, READY.' }),
     steps: t.intList({ required: false, description: 'Percent of the requests, ascending to 100. Default: 5, 25, 50, 100.' }),
     bakeSeconds: t.int({ required: false, description: 'How long each step lasts at least. Default: 300.' }),
-    minRequests: t.int({ required: false, description: 'How many requests it must have had in a step before it is judged or goes on. Default: 20.' }),
+    minRequests: t.int({ required: false, description: 'How many requests whose rows fitted it must have had in a step before it is judged by them or goes on. Default: 20.' }),
     minLabels: t.int({ required: false, description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on. Default: 30.' }),
-    rollbackOn: t.field({ type: [rollbackRuleInput], required: false, description: 'What rolls it back. Default: errors above 2 %, refused rows above 10 %, a p95 of three times the old one’s.' }),
+    allowOtherInputs: t.boolean({ required: false, description: 'Whether it may take other inputs than the version that it replaces, so that it may refuse what callers send today. Default: only with a rule on REFUSED_RATE.' }),
+    rollbackOn: t.field({ type: [rollbackRuleInput], required: false, description: 'What rolls it back. Default: errors above 2 %, a p95 of three times the old one’s. Whoever may predict can send rows that are refused: a rule on REFUSED_RATE is for endpoints whose callers mean well.' }),
   }),
 });
 
@@ -99,7 +100,7 @@ builder.mutationFields((t) => ({
     description: 'Moves an endpoint to another version step by step, and back by itself if that one fares badly.',
     args: { input: t.arg({ type: startRolloutInput, required: true, description: 'Endpoint, version and pace.' }) },
     resolve: async (_root, { input }, { services, signedIn }) => {
-      const { endpointName, versionNumber, steps, bakeSeconds, minRequests, minLabels, rollbackOn } = input;
+      const { endpointName, versionNumber, steps, bakeSeconds, minRequests, minLabels, allowOtherInputs, rollbackOn } = input;
       const outcome = await services.rollouts.start(signedIn, {
         endpointName,
         versionNumber,
@@ -107,6 +108,7 @@ builder.mutationFields((t) => ({
         ...(bakeSeconds == null ? {} : { bakeSeconds }),
         ...(minRequests == null ? {} : { minRequests }),
         ...(minLabels == null ? {} : { minLabels }),
+        ...(allowOtherInputs == null ? {} : { allowOtherInputs }),
         ...(rollbackOn ? { rollbackOn: rollbackOn.map(({ metric, op, threshold }) => ({ metric, threshold, ...(op ? { op } : {}) })) } : {}),
       });
       return outcome.type === 'started' ? { __typename: 'StartRolloutSuccess' as const, rolloutId: outcome.rollout.id } : refused(outcome);

@@ -17,7 +17,8 @@ const rolloutStatusEnum = builder.enumType(databaseEnums.RolloutStatus, {
 const capitals = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 
 export const rollbackMetricEnum = builder.enumType('RollbackMetric', {
-  description: 'What a rollout is judged by: its traffic in a step (the ratio is to the version that it replaces, over the same time), or a live score since it began.',
+  description:
+    'What a rollout is judged by: its traffic in a step, or a live score since it began. LATENCY_P95_RATIO is to the version that it replaces, and REFUSED_RATE by how much more of its requests it refuses than that does, over the same time and with 97.5 % confidence.',
   values: Object.fromEntries(rollbackMetrics.map((name) => [capitals(name), { value: name }])) as Record<string, { value: RollbackMetric }>,
 });
 
@@ -74,7 +75,7 @@ const endpointTraffic = builder.objectRef<Share>('EndpointTraffic').implement({
     percent: t.exposeInt('percent', { description: 'Share of the requests that it answers now, in percent.' }),
     mirrorPercent: t.exposeInt('mirrorPercent', { description: 'Share of the requests that it is shown beside, in percent.' }),
     requests: t.exposeInt('requests', { description: 'How often it was asked in the time looked at.' }),
-    errorRate: t.exposeFloat('errorRate', { nullable: true, description: 'Share of requests to which it gave no answer: it could not be loaded, or had no finite one.' }),
+    errorRate: t.exposeFloat('errorRate', { nullable: true, description: 'Share of the requests that it did not refuse to which it gave no answer: it could not be loaded, or had no finite one.' }),
     refusedRate: t.exposeFloat('refusedRate', { nullable: true, description: 'Share of requests whose rows did not fit its signature.' }),
     differingRate: t.exposeFloat('differingRate', { nullable: true, description: 'Of a shadow: share of answers unlike those that were given.' }),
     latencyP50Ms: t.exposeFloat('latencyP50Ms', { nullable: true, description: 'Median time to an answer, in milliseconds, rounded up to half an octave.' }),
@@ -97,7 +98,7 @@ builder.prismaNode('Rollout', {
     step: t.exposeInt('step', { description: 'The step that it is at; the first is 0.' }),
     stepStartedAt: t.expose('stepStartedAt', { type: 'DateTime', description: 'When this step began.' }),
     bakeSeconds: t.exposeInt('bakeSeconds', { description: 'How long each step lasts at least.' }),
-    minRequests: t.exposeInt('minRequests', { description: 'How many requests the version must have had in a step before it is judged or goes on.' }),
+    minRequests: t.exposeInt('minRequests', { description: 'How many requests whose rows fitted the version must have had in a step before it is judged by them or goes on.' }),
     minLabels: t.exposeInt('minLabels', { description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on.' }),
     rollbackOn: t.field({
       type: [rollbackRule],
@@ -146,7 +147,7 @@ builder.prismaObjectFields('Endpoint', (t) => ({
           ...(mirrorPercent ? [{ versionId, variant: 'SHADOW' as const, percent: 0, mirrorPercent }] : []),
         ]),
       ];
-      const nothing = { requests: 0, errorRate: null, refusedRate: null, differingRate: null, latencyP50Ms: null, latencyP95Ms: null, latencyP99Ms: null };
+      const nothing = { requests: 0, refused: 0, errorRate: null, refusedRate: null, differingRate: null, latencyP50Ms: null, latencyP95Ms: null, latencyP99Ms: null };
       const isListed = ({ versionId, variant }: { versionId: string; variant: string }) => lines.some((line) => line.versionId === versionId && line.variant === variant);
       return [
         ...lines.map((line) => ({ ...nothing, ...counted.find(({ versionId, variant }) => versionId === line.versionId && variant === line.variant), ...line, tenantId })),

@@ -22,7 +22,7 @@ builder.prismaObject('WebhookDelivery', {
   fields: (t) => ({
     id: t.exposeID('id', { description: 'whd_…: the header webhook-id of every try.' }),
     predictionId: t.exposeID('predictionId', { nullable: true, description: 'The prediction that it tells of.' }),
-    rolloutId: t.exposeID('rolloutId', { nullable: true, description: 'Or the rollout.' }),
+    rolloutId: t.exposeID('rolloutId', { nullable: true, description: 'Or the rollout; it may have been deleted since, with its versions.' }),
     event: t.exposeString('event', { description: 'start, output or completed; rollout.promoted, rollout.rolled_back or rollout.cancelled.' }),
     receiver: t.exposeString('receiver', { description: 'Scheme, host and port of the webhook.' }),
     status: t.expose('status', { type: deliveryStatusEnum, description: 'How it stands.' }),

@@ -72,6 +72,9 @@ function LiveScores({ endpoint: { serving, liveScores }, isTrustedOnly }: { endp
               { header: 'Version', cell: ({ version }) => version.number },
               { header: 'Known rows', align: 'right', hint: 'Rows whose truth is known', cell: ({ labelledRows }) => formatCount(labelledRows) },
               { header: 'Trusted', align: 'right', hint: 'Those of them whose truth rollouts count', cell: ({ trustedRows }) => formatCount(trustedRows) },
+              ...(liveScores.some(({ undecidedRows }) => undecidedRows > 0)
+                ? [{ header: 'Undecided', align: 'right' as const, hint: 'Those that had not ended, and were last looked at before their horizon', cell: ({ undecidedRows }: Score) => formatCount(undecidedRows) }]
+                : []),
               ...(liveScores[0]?.metrics ?? []).map(({ name }, index) => ({
                 header: words(name),
                 align: 'right' as const,

@@ -6,6 +6,7 @@ import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { StartRolloutDocument, type EndpointTrafficQuery, type RollbackMetric } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
+import { refusalRule, RolloutInputsFields, usualInputsChoice } from './rollout-inputs-fields.tsx';
 import { boundOf, ruleInWords } from './rule-in-words.ts';
 
 interface StartRolloutFormProps {
@@ -29,6 +30,7 @@ export function StartRolloutForm({ name, endpoint, refetchQueries }: StartRollou
   const [seconds, setSeconds] = useState('300');
   const [bounds, setBounds] = useState<readonly ScoreBound[]>([]);
   const [minLabels, setMinLabels] = useState(String(usualMinLabels));
+  const [inputs, setInputs] = useState(usualInputsChoice);
   const chosen = version || String(choices[0]?.number ?? '');
   if (!stable || !choices.length) return null;
   const [foremost] = scoreMetrics;
@@ -39,8 +41,10 @@ export function StartRolloutForm({ name, endpoint, refetchQueries }: StartRollou
   function submit(event: FormEvent) {
     event.preventDefault();
     const scores = bounds.map(({ metric, threshold }) => ({ metric, threshold: Number(threshold) }));
-    const rules = bounds.length ? { rollbackOn: [...usualRules.map(({ metric, op, threshold }) => ({ metric, op, threshold })), ...scores], minLabels: Number(minLabels) } : {};
-    void start.run({ input: { endpointName: name, versionNumber: Number(chosen), bakeSeconds: Number(seconds), ...rules } });
+    const usual = usualRules.map(({ metric, op, threshold }) => ({ metric, op, threshold }));
+    const rules = bounds.length || inputs.isJudged ? { rollbackOn: [...usual, ...scores, ...(inputs.isJudged ? [refusalRule] : [])] } : {};
+    const more = { ...(bounds.length && { minLabels: Number(minLabels) }), ...(inputs.isOtherAllowed && { allowOtherInputs: true }) };
+    void start.run({ input: { endpointName: name, versionNumber: Number(chosen), bakeSeconds: Number(seconds), ...rules, ...more } });
   }
 
   return (
@@ -86,7 +90,8 @@ export function StartRolloutForm({ name, endpoint, refetchQueries }: StartRollou
           hint="Before so many rows have a trusted truth (a key with the scope FEEDBACK), the version is not judged by its scores and no step ends."
         />
       )}
-      <p className="text-xs text-steel-500">Rolled back by itself on {usualRules.map(ruleInWords).join(', ')}{bounds.length > 0 && ', or a score that is not kept'}.</p>
+      <RolloutInputsFields chosen={inputs} onChosen={setInputs} problem={problemOf(start.refusal, 'allowOtherInputs')} />
+      <p className="text-xs text-steel-500">Rolled back by itself on {usualRules.map(ruleInWords).join(', ')}{inputs.isJudged && `, ${ruleInWords(refusalRule)}`}{bounds.length > 0 && ', or a score that is not kept'}.</p>
       <RefusalNotice refusal={start.refusal} problems={otherProblems(start.refusal, (field) => shown.includes(field))} />
     </form>
   );

@@ -75,7 +75,7 @@ function Traffic({ name, endpoint }: { name: string; endpoint: Endpoint }) {
             { header: 'Version', cell: ({ version, variant }) => <>{version.number} <span className="text-steel-500">{variantWords[variant]}</span></> },
             { header: 'Share', align: 'right', cell: ({ variant, percent, mirrorPercent }) => (variant === 'SHADOW' ? `shown ${mirrorPercent} %` : `${percent} %`) },
             { header: 'Requests', align: 'right', cell: ({ requests }) => formatCount(requests) },
-            { header: 'Errors', align: 'right', hint: 'No answer: not loaded, or no finite number', cell: ({ errorRate }) => formatShare(errorRate) },
+            { header: 'Errors', align: 'right', hint: 'No answer to rows that fitted: not loaded, or no finite number', cell: ({ errorRate }) => formatShare(errorRate) },
             { header: 'Refused', align: 'right', hint: 'Rows that did not fit the version', cell: ({ refusedRate }) => formatShare(refusedRate) },
             { header: 'Differing', align: 'right', hint: 'Of a shadow: answers unlike those that were given', cell: ({ variant, differingRate }) => (variant === 'SHADOW' ? formatShare(differingRate) : '–') },
             { header: 'p50 (ms)', align: 'right', isExtra: true, cell: ({ latencyP50Ms }) => formatNumber(latencyP50Ms) },

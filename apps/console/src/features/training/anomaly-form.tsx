@@ -7,6 +7,7 @@ import { TargetReportDocument, type TargetType } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { canBeTarget, featuresOf, proposeChoices, type TrainingColumn } from './column-choice.ts';
 import { ColumnsTable } from './columns-table.tsx';
+import { compressionDraft, CompressionFields, compressionInput, compressionPaths, compressionSchemaFor } from './compression-fields.tsx';
 import { ConfigurationYaml } from './configuration-yaml.tsx';
 import { familyNameOf } from './family-choice.tsx';
 import { LeakNotice } from './leak-notice.tsx';
@@ -49,6 +50,7 @@ export function anomalyParts(schema: FieldSchema): Record<'anomaly' | 'trainer' 
 export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns, schema, onText }: AnomalyFormProps) {
   const { start, isPending, refusal } = useRunStart();
   const parts = anomalyParts(schema);
+  const compressSchema = compressionSchemaFor('anomaly', schema);
   const families = schema.properties?.['anomaly']?.properties?.['models']?.items?.oneOf ?? [];
 
   const [modelName, setModelName] = useState(datasetName);
@@ -59,6 +61,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
   const [settings, setSettings] = useState<Record<string, Draft>>(() => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, draftOf(part)])));
   const [models, setModels] = useState<Record<string, DraftObject>>(() => Object.fromEntries(families.map((family) => [familyNameOf(family), draftOf(family) as DraftObject])));
   const [chosen, setChosen] = useState<readonly string[]>(() => families.map(familyNameOf));
+  const [compression, setCompression] = useState(() => compressionDraft(compressSchema));
   const [terms, setTerms] = useState(usualTerms);
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
@@ -72,7 +75,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
   const used = families.filter((family) => chosen.includes(familyNameOf(family)));
 
   const shownPaths = new Set([
-    'modelName', ...termPaths, ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
+    'modelName', ...termPaths, ...compressionPaths(compressSchema, compression), ...['name', 'type', 'positiveClass'].map((name) => `outputFeatures[0].${name}`),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
     ...Object.entries(parts).flatMap(([name, part]) => pathsOf(part, settings[name], name)),
     ...used.flatMap((family, index) => pathsOf(family, models[familyNameOf(family)], `anomaly.models[${index}]`)),
@@ -86,6 +89,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
     trainer: valueIn('trainer'),
     selection: valueIn('selection'),
     anomaly: { ...valueIn('anomaly'), models: used.map((family) => valueOf(family, models[familyNameOf(family)])) },
+    ...compressionInput(compressSchema, compression),
   };
 
   async function submit(event: FormEvent) {
@@ -188,6 +192,7 @@ export function AnomalyForm({ datasetId, datasetName, datasetVersionId, columns,
           </Card>
         </div>
       </div>
+      <CompressionFields schema={compressSchema} draft={compression} problemAt={(path) => problemOf(refusal, path)} onDraft={setCompression} />
       <Card title="How it runs" description="What it is computed on, and the most it may have. A run that needs more ends as failed.">
         <RunTermsFields terms={terms} problemAt={(path) => problemOf(refusal, path)} onTerms={setTerms} />
       </Card>

@@ -5,6 +5,21 @@ import { SchemaFields } from './schema-fields.tsx';
 
 const schemaOf = (schema: FieldSchema) => schema.properties?.['compress'] ?? {};
 
+/** Kinds of run whose models take less than those of rows do. */
+const offered: Record<'anomaly' | 'recommendation' | 'survival', { isPruned: boolean; quantize: readonly string[] }> = {
+  anomaly: { isPruned: true, quantize: ['float16', 'int8_static', 'int8_dynamic'] },
+  recommendation: { isPruned: false, quantize: ['float16', 'int8_static'] },
+  survival: { isPruned: true, quantize: ['float16'] },
+};
+
+/** The training configuration, with what may be asked for a run of this kind. */
+export function compressionSchemaFor(kind: keyof typeof offered, schema: FieldSchema): FieldSchema {
+  const { isPruned, quantize } = offered[kind];
+  const { targetSparsity = {}, quantize: precision = {}, ...others } = schemaOf(schema).properties ?? {};
+  const properties = { ...(isPruned ? { targetSparsity } : {}), quantize: { ...precision, enum: quantize.filter((value) => precision.enum?.includes(value)) }, ...others };
+  return { properties: { compress: { ...schemaOf(schema), properties } } };
+}
+
 /** With nothing filled in, the model stays as it was trained. */
 export const compressionDraft = (schema: FieldSchema): DraftObject => draftOf(schemaOf(schema)) as DraftObject;
 

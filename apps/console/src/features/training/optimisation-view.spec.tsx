@@ -3,7 +3,7 @@ import { cleanup, fireEvent, render, screen, within } from '@testing-library/rea
 import { frontierOf } from '../../design/trade-off.tsx';
 import { stepsOf } from '../registry/optimise-dialog.tsx';
 import { OptimisedCard, summaryOf } from '../registry/optimised-card.tsx';
-import { compressionDraft, CompressionFields, compressionInput } from './compression-fields.tsx';
+import { compressionDraft, CompressionFields, compressionInput, compressionSchemaFor } from './compression-fields.tsx';
 import { CompressionCards } from './compression-view.tsx';
 import type { Trial } from './leaderboard.tsx';
 import { OptimisationCards, stepsText } from './optimisation-view.tsx';
@@ -82,6 +82,11 @@ describe('a compression after the training', () => {
     show();
     fireEvent.change(screen.getByLabelText('Greatest loss'), { target: { value: '1' } });
     expect(compressionInput(schema, draft)).toEqual({ compress: { quantize: 'float16', maxLoss: 1 } });
+    // Of other kinds of run only what their models take is offered.
+    cleanup();
+    render(<CompressionFields schema={compressionSchemaFor('survival', schema)} draft={draft} problemAt={() => null} onDraft={() => undefined} />);
+    expect([...screen.getByLabelText<HTMLSelectElement>('Quantise to').options].map(({ value }) => value)).toEqual(['', 'float16']);
+    expect(Object.keys(compressionSchemaFor('recommendation', schema).properties!['compress']!.properties!)).toEqual(['quantize', 'maxLoss']);
   });
 });
 

@@ -4,6 +4,7 @@ import { CheckField, SelectField } from '../../design/field.tsx';
 import { RefusalNotice } from '../../design/refusal-notice.tsx';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import type { TrainingColumn } from './column-choice.ts';
+import { compressionDraft, CompressionFields, compressionInput, compressionPaths, compressionSchemaFor } from './compression-fields.tsx';
 import { familyNameOf } from './family-choice.tsx';
 import { ModelNameField } from './model-name-field.tsx';
 import { draftOf, pathsOf, valueOf, type DraftObject, type FieldSchema } from './schema-draft.ts';
@@ -38,6 +39,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
   const { feedback: _feedback, topN, excludeSeen, models } = block.properties ?? {};
   const settingsSchema: FieldSchema = { ...block, properties: { ...(topN ? { topN } : {}), ...(excludeSeen ? { excludeSeen } : {}) } };
   const families = models?.items?.oneOf ?? [];
+  const compressSchema = compressionSchemaFor('recommendation', schema);
 
   const names = namesOf('CATEGORY', 'TEXT', 'BINARY', 'NUMBER');
   const [modelName, setModelName] = useState(datasetName);
@@ -49,6 +51,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
   const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
   const [left, setLeft] = useState<readonly string[]>([]);
   const [drafts, setDrafts] = useState(() => Object.fromEntries(families.map((family) => [familyNameOf(family), draftOf(family) as DraftObject])));
+  const [compression, setCompression] = useState(() => compressionDraft(compressSchema));
   const [described, setDescribed] = useState<Record<string, Describes>>({});
 
   const others = columns.filter(({ name, type }) => ['NUMBER', 'CATEGORY', 'BINARY'].includes(type) && ![userColumn, itemColumn, ratingColumn, timeColumn].includes(name));
@@ -58,7 +61,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
 
   const shownPaths = new Set([
     'modelName', 'recommendation.userColumn', 'recommendation.itemColumn', 'recommendation.ratingColumn', 'recommendation.timeColumn',
-    ...pathsOf(settingsSchema, settings, 'recommendation'),
+    ...pathsOf(settingsSchema, settings, 'recommendation'), ...compressionPaths(compressSchema, compression),
     ...chosen.flatMap((family, index) => pathsOf(family, drafts[familyNameOf(family)]!, `recommendation.models[${index}]`)),
   ]);
   const choicesOf = (listed: string[]) => listed.map((name) => ({ value: name, label: name }));
@@ -79,6 +82,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
         ...(readsFeatures ? { userFeatures: featuresOf('user'), itemFeatures: featuresOf('item') } : {}),
         models: chosen.map((family) => valueOf(family, drafts[familyNameOf(family)]!)),
       },
+      ...compressionInput(compressSchema, compression),
     };
     await start({ datasetVersionId, modelName, spec });
   }
@@ -153,6 +157,7 @@ export function RecommendationForm({ datasetName, datasetVersionId, columns, sch
           })}
         </div>
       </Card>
+      <CompressionFields schema={compressSchema} draft={compression} problemAt={(path) => problemOf(refusal, path)} onDraft={setCompression} />
       <div className="flex justify-end">
         <StartRunButton isPending={isPending} />
       </div>

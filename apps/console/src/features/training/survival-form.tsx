@@ -7,6 +7,7 @@ import { TargetReportDocument } from '../../gql/graphql.ts';
 import { otherProblems, problemOf } from '../../graphql/refusal.ts';
 import { featuresOf, proposeChoices, type TrainingColumn } from './column-choice.ts';
 import { ColumnsTable } from './columns-table.tsx';
+import { compressionDraft, CompressionFields, compressionInput, compressionPaths, compressionSchemaFor } from './compression-fields.tsx';
 import { FamilyChoice, familyNameOf } from './family-choice.tsx';
 import { LeakNotice } from './leak-notice.tsx';
 import { ModelNameField } from './model-name-field.tsx';
@@ -44,6 +45,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
   const settingsSchema: FieldSchema = { properties: others };
   const splitSchema = schema.properties?.['split'] ?? {};
   const families = models?.items?.oneOf ?? [];
+  const compressSchema = compressionSchemaFor('survival', schema);
   const valuesOf = (name: string) => columns.find((column) => column.name === name)?.topValues.map(({ value }) => value) ?? [];
   const times = columns.filter(({ type, flags }) => type === 'NUMBER' && !flags.includes('two_valued')).map(({ name }) => name);
   const events = eventsOf(columns).map(({ name }) => name);
@@ -56,6 +58,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
   const [acknowledged, setAcknowledged] = useState<string[]>([]);
   const [settings, setSettings] = useState(() => draftOf(settingsSchema) as DraftObject);
   const [split, setSplit] = useState(() => draftOf(splitSchema) as DraftObject);
+  const [compression, setCompression] = useState(() => compressionDraft(compressSchema));
   const [chosen, setChosen] = useState<readonly string[]>(() => families.map(familyNameOf));
   const [sentFeatures, setSentFeatures] = useState<readonly string[]>([]);
 
@@ -65,7 +68,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
   const leaks = report.data?.dataset?.latestVersion?.targetReport.leaks ?? [];
   const shownPaths = new Set([
     'modelName', 'outputFeatures[0].name', 'survival.eventColumn', 'survival.observedValue',
-    ...pathsOf(settingsSchema, settings, 'survival'), ...pathsOf(splitSchema, split, 'split'),
+    ...pathsOf(settingsSchema, settings, 'survival'), ...pathsOf(splitSchema, split, 'split'), ...compressionPaths(compressSchema, compression),
     ...sentFeatures.flatMap((_, index) => [`inputFeatures[${index}].name`, `inputFeatures[${index}].type`]),
   ]);
   const choicesOf = (values: readonly string[]) => values.map((value) => ({ value, label: value }));
@@ -82,6 +85,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
         ...(valueOf(settingsSchema, settings) as object), eventColumn, observedValue,
         models: families.map(familyNameOf).filter((family) => chosen.includes(family)).map((family) => ({ family })),
       },
+      ...compressionInput(compressSchema, compression),
     };
     await start({ datasetVersionId, modelName, spec, acknowledgedLeaks: acknowledged.filter((name) => names.includes(name)) });
   }
@@ -133,6 +137,7 @@ export function SurvivalForm({ datasetId, datasetName, datasetVersionId, columns
           <SchemaFields schema={splitSchema} draft={split} path="split" problemAt={problemAt} onDraft={setSplit} />
         </div>
       </Card>
+      <CompressionFields schema={compressSchema} draft={compression} problemAt={problemAt} onDraft={setCompression} />
       <div className="flex justify-end">
         <StartRunButton isPending={isPending} />
       </div>

@@ -1,5 +1,0 @@
-/**
- * How Node runs a program, beside what all of them have. The inference server makes many short-lived objects: with twice the
- * usual room for them (in MiB), fewer live long enough to be moved, and a request of 100 rows costs a tenth less.
- */
-export const nodeArguments: Readonly<Record<string, readonly string[]>> = { inference: ['--max-semi-space-size=32'] };
