@@ -1,5 +1,6 @@
 /**
- * Bundles a program: workspace packages go in, registry packages stay outside. `node tools/bundle.mjs apps/api`.
+ * Bundles a project's programs: workspace packages go in, registry packages stay outside. `node tools/bundle.mjs apps/api`, or with a
+ * folder of the project and the only programs that are to lie there.
  * As a module it also watches, for `npm run dev`.
  */
 import path from 'node:path';
@@ -30,11 +31,11 @@ const registryPackagesStayOutside = {
   },
 };
 
-function settingsFor(project, into = 'bundle') {
+function settingsFor(project, into = 'bundle', files = entries[project]) {
   const folder = path.join(root, project);
   return {
     absWorkingDir: folder,
-    entryPoints: entries[project].map((file) => ({ in: file, out: path.basename(file, '.ts') })),
+    entryPoints: files.map((file) => ({ in: file, out: path.basename(file, '.ts') })),
     outdir: path.join(folder, into),
     bundle: true,
     splitting: false,
@@ -47,9 +48,12 @@ function settingsFor(project, into = 'bundle') {
   };
 }
 
-/** @param into the folder of the project that takes it */
-export function bundle(project, into) {
-  return build(settingsFor(project, into));
+/**
+ * @param into the folder of the project that takes it
+ * @param files of the project; all of its programs, unless told
+ */
+export function bundle(project, into, files) {
+  return build(settingsFor(project, into, files));
 }
 
 /** Bundles now and after every change; `onBuilt` is told of each success. */
@@ -68,4 +72,7 @@ export async function watchBundle(project, onBuilt) {
   return watcher;
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await bundle(process.argv[2]);
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [project, into, ...files] = process.argv.slice(2);
+  await bundle(project, into, files.length ? files : undefined);
+}

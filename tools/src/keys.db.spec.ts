@@ -6,20 +6,25 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { silentLogger } from '@millrace/kernel';
-import { createWorld, repositoryRoot, type TenantInWorld, testSecrets, type World } from '@millrace/testkit';
+import { type BundledProgram, bundleProgram, createWorld, repositoryRoot, type TenantInWorld, testSecrets, type World } from '@millrace/testkit';
 
 let world: World;
 let tenant: TenantInWorld;
 let other: TenantInWorld;
+let program: BundledProgram;
 beforeAll(async () => {
+  program = await bundleProgram('tools', 'src/keys.ts');
   world = await createWorld();
   [tenant, other] = [await world.tenant(), await world.tenant()];
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await world.close();
+  await program.remove();
+});
 
 /** Runs `npm run keys -- …` as where the programs run apart. */
 async function keys(args: string[], changes: Record<string, string> = {}): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', path.join(repositoryRoot, 'tools/src/keys.ts'), ...args], {
+  const child = spawn(process.execPath, [program.file, ...args], {
     cwd: repositoryRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

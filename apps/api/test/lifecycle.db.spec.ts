@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
+import { type BundledProgram, bundleProgram, createTestDatabase, type TestDatabase, testSecrets } from '@millrace/testkit';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { createApiWorld, irisFile, irisSpec, password, secrets, type World } from './api-world.ts';
@@ -130,12 +130,15 @@ describe('stopping', () => {
 
 describe('the program', () => {
   const children: ChildProcess[] = [];
+  let bundled: BundledProgram;
+  beforeAll(async () => void (bundled = await bundleProgram('apps/api', 'src/main.ts')));
+  afterAll(() => bundled.remove());
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
 
   function start(environment: Record<string, string>): { child: ChildProcess; output: () => string; exit: Promise<number | null> } {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+    const child = spawn(process.execPath, [bundled.file], {
       cwd: path.resolve(import.meta.dirname, '..'),
       env: { PATH: process.env['PATH'], ...environment },
     });

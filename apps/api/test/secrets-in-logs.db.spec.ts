@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { Secret } from '@millrace/kernel';
-import { testSecrets } from '@millrace/testkit';
+import { type BundledProgram, bundleProgram, testSecrets } from '@millrace/testkit';
 import { WebSocket } from 'ws';
 import { createApiLogger } from '../src/logger.ts';
 import { createApiWorld, type Member, secrets, type World } from './api-world.ts';
@@ -10,11 +10,16 @@ import { exchangeBytes } from './raw-http.ts';
 
 let world: World;
 let ana: Member;
+let program: BundledProgram;
 beforeAll(async () => {
+  program = await bundleProgram('apps/api', 'src/main.ts');
   world = await createApiWorld();
   ana = await world.tenant('logs');
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await world.close();
+  await program.remove();
+});
 
 const jwtOf = (name: string): string => `eyJhbGciOiJIUzI1NiJ9.${Buffer.from(`{"sub":"${name}"}`).toString('base64url')}.c2lnbmF0dXJlLW9mLWEtY2FuYXJ5`;
 const lines = (): string => JSON.stringify(world.log);
@@ -86,7 +91,7 @@ describe('a run of the API at the level trace', () => {
       [database.urls.app, withPassword(database.urls.system, canary)],
       [database.urls.app, unreachable.toString()],
     ] as const) {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+      const child = spawn(process.execPath, [program.file], {
         cwd: path.resolve(import.meta.dirname, '..'),
         env: {
           PATH: process.env['PATH'],

@@ -27,9 +27,10 @@ export async function runRecommendation(job: TrainerJob, how: Surroundings): Pro
   const { trials, best, selectionMetric, rows, failures } = outcome;
   const backend = how.backend.name;
   const warnings = [...outcome.warnings, ...failures.map(({ problem }) => problem.message)];
-  const candidateOf = ({ model: number, recommender, sample, ...trial }: RecommenderTrial): Candidate<FittedRecommender> => ({ ...trial, number, model: recommender, shown: { sample, warnings } });
+  const shownOf = (_recommender: FittedRecommender, sample: object | undefined) => ({ sample, warnings });
+  const candidateOf = ({ model: number, recommender, sample, ...trial }: RecommenderTrial): Candidate<FittedRecommender> => ({ ...trial, number, model: recommender, shown: shownOf(recommender, sample) });
   await publishRun(job, {
-    kind: recommenderKind, candidates: trials.map(candidateOf), best, selectionMetric, divided: { rows }, lineage: { backend, rows }, backend,
+    kind: recommenderKind, candidates: trials.map(candidateOf), best, selectionMetric, divided: { rows }, lineage: { backend, rows }, backend, shownOf,
     // Popularity, which may be asked for or stand after all, is as small as it can be.
     compress: ({ number, model }, maxLoss) =>
       compressRecommender({ base: model, table, spec, settings: spec.recommendation!.models[number]!, maxLoss, signal, appraise: (recommender) => appraise(recommenderKind, recommender) }),

@@ -75,6 +75,7 @@ describe('a recommendation', () => {
     expect(run).toMatchObject({ status: 'SUCCEEDED', modelVersion: { status: 'READY', number: 1, family: 'matrix_factorisation', agreement: { type: 'agrees', rows: 41 } } });
     const [chosen, , made] = [...run.trials].sort((a, b) => a.number - b.number); // between them popularity
     expect([chosen!.best, made!.best, made!.family]).toEqual([false, true, 'matrix_factorisation']);
+    expect((made!.metrics as { sample: { recommended: object[] }[] }).sample[0]!.recommended).toHaveLength(4);
     expect(run.modelVersion!.metrics).toMatchObject({
       ndcg: made!.scoreTest, compression: { kept: true, of: 0, steps: [{ method: 'quantise', to: 'int8' }], score: made!.scoreTest, uncompressedScore: chosen!.scoreTest, loss: { rows: 40 } },
     });

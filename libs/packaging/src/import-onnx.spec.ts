@@ -48,6 +48,18 @@ describe('a model made elsewhere', () => {
     expect(await predictions(model(linear(), { producer: 'pytorch', opsets: [['', 17]] }), [{ f0: 1, f1: 3 }, { f0: 0, f1: 0 }])).toEqual([{ value: -0.5 }, { value: 0.5 }]);
   });
 
+  it('for one row at a time answers several one after another', async () => {
+    const plain = linear();
+    const reshaped = plain.nodes.map((node) => ({ ...node, in: node.in.map((name) => (name === 'x' ? 'one' : name)) }));
+    const bytes = model({
+      ...plain, inputs: [{ name: 'x', shape: [1, 2] }], nodes: [{ op: 'Reshape', in: ['x', 'shape'], out: ['one'] }, ...reshaped],
+      initializers: [...(plain.initializers ?? []), tensor('shape', 7, [2], int64(1, 2))],
+    });
+    expect(fitting(bytes).signature.graph.rowsPerCall).toBe(1);
+    const rows = [{ f0: 1, f1: 3 }, { f0: 0, f1: 0 }, { f0: 1, f1: 3 }];
+    expect(await predictions(bytes, rows)).toEqual([{ value: -0.5 }, { value: 0.5 }, { value: -0.5 }]);
+  });
+
   it('keeps the names and ranges that are given for its columns', () => {
     const { signature } = fitting(model(linear()), { inputs: [{ name: 'speed', type: 'number', min: 0, max: 9 }, { name: 'load', type: 'number', required: false }], output: { name: 'wear', type: 'number' } });
     expect(signature).toMatchObject({ task: 'regression', family: 'onnx', inputs: [{ name: 'speed', min: 0, max: 9, required: true }, { name: 'load', required: false }], output: { name: 'wear', type: 'number' } });
@@ -182,7 +194,7 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['a linear model that does not divide', 'broken_linear_model', model({ ...linear(), nodes: [{ op: 'LinearRegressor', domain: 'ai.onnx.ml', in: ['x'], out: ['y'], attributes: { targets: { i: 2 }, coefficients: { floats: [1, 2, 3] } } }] })],
   ['a list of dictionaries for its input', 'input_type', model({ ...linear(), inputs: [{ name: 'x', raw: lengthDelimited(4, new Uint8Array()) }] })],
   ['pictures for its input, of which nothing is told', 'signature_needed', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 3, 9, 9] }] })],
-  ['rows of one fixed number', 'fixed_rows', model({ ...linear(), inputs: [{ name: 'x', shape: [1, 2] }] })],
+  ['rows of one fixed number', 'fixed_rows', model({ ...linear(), inputs: [{ name: 'x', shape: [2, 2] }] })],
   ['two million columns', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 2_000_000] }] })],
   ['answers of no kind', 'outputs', model({ ...linear(), outputs: [{ name: 'y', shape: ['n', 1] }, { name: 'x', shape: ['n', 2] }] })],
   ['20 001 nodes', 'too_many_parts', withNodes(Array.from({ length: 20_001 }, (_, at) => ({ op: 'Identity', in: [at ? `v${at - 1}` : 'x'], out: [at === 20_000 ? 'y' : `v${at}`] })))],

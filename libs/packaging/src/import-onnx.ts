@@ -65,7 +65,8 @@ export function importOnnx(model: ForeignModel): ImportedModel {
   }
 }
 
-function rowsPerCallOf({ inputs }: InferredSignature): number {
+function rowsPerCallOf({ inputs, isForOneRow }: InferredSignature): number {
+  if (isForOneRow) return 1;
   if (Array.isArray(inputs)) return mostRowsPerCall;
   const { width, height, channels } = inputs.image;
   return Math.max(1, Math.min(mostRowsPerCall, Math.floor(mostPixelsPerCall / (width * height * channels))));

@@ -83,6 +83,9 @@ describe('a network for pictures made elsewhere', () => {
     const { mean, std } = imageNet;
     const wanted = expected(3, (pixel, channel) => (pixel / 255 - mean[channel]!) / std[channel]!);
     expectAnswers(await answers(built.files, pictures), wanted);
+    const one = fitting(model(torchGraph(pictureWeights(3), [1, 3, 7, 9]), { producer: 'pytorch' }), { inputs: [photo(imageNet)], output: logits });
+    expect(one.signature.graph.rowsPerCall).toBe(1); // as PyTorch exports it unless it is told otherwise
+    expectAnswers(await answers(one.files, pictures), wanted);
     const samples = pictures.map((picture, row) => ({ inputs: sent(picture), prediction: classes[wanted[row]!.indexOf(Math.max(...wanted[row]!))]!, probabilities: wanted[row]! }));
     expect(await tryPackage(built.files, samples)).toMatchObject({ type: 'works', agreement: { type: 'agrees', rows: 4 } });
     const wrong = samples.map((sample) => ({ ...sample, probabilities: sample.probabilities.toReversed() }));
@@ -164,7 +167,7 @@ it.each<[what: string, refusal: string, bytes: Uint8Array, signature: unknown]>(
   ['too many classes', 'signature signature.output.classes', torch(fit), { inputs: [photo()], output: { ...logits, classes: [...classes, 'rivet'] } }],
   ['two channels', 'channels input', torch(['n', 2, 7, 9]), { inputs: [photo({ layout: 'nchw' })], output: logits }],
   ['four channels, wherever they stand', 'channels input', torch(['n', 4, 7, 9]), { inputs: [photo()], output: logits }],
-  ['one picture at a time', 'fixed_rows input', torch([1, 3, 7, 9]), { inputs: [photo()], output: logits }],
+  ['four pictures at a time', 'fixed_rows input', torch([4, 3, 7, 9]), { inputs: [photo()], output: logits }],
   ['a layout that is not clear', 'layout_unclear input', torch(['n', 3, 3, 3]), { inputs: [photo()], output: logits }],
   ['no size', 'signature_needed input', torch(['n', 3, 'h', 'w']), { inputs: [photo({ width: 9 })], output: logits }],
   ['no channels', 'signature_needed input', torch(['n', 'c', 7, 9]), { inputs: [photo({ layout: 'nchw' })], output: logits }],

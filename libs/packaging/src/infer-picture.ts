@@ -45,7 +45,6 @@ export function inferPicture(graph: ReadGraph, given: GivenSignature | undefined
   }
   const shape = input.shape ?? ['?', '?', '?', '?'];
   if (shape.length !== 4) throw new UnfitModel('input_shape', field, `The input ${field} has ${shape.length} dimensions.`, 'Export a model of [rows, channels, height, width] or [rows, height, width, channels].');
-  assertVariableRows(input);
   const isChannelsFirst = (told.layout ?? layoutOf(field, shape)) === 'nchw';
   const [height, width, channels] = (isChannelsFirst ? [2, 3, 1] : [1, 2, 3]).map((place) => shape[place]!) as [number | string, number | string, number | string];
   const image: ImageInput = {
@@ -67,12 +66,13 @@ export function inferPicture(graph: ReadGraph, given: GivenSignature | undefined
   return { input: input.name, type, image, isChannelsFirst, numbers: type === UINT8 ? bytesOnly(told) : numbersOf(field, told, image.channels) };
 }
 
-/** @throws UnfitModel for an input that takes a fixed number of rows */
-export function assertVariableRows({ name, shape }: ReadValue): void {
+/** Whether an input takes one row at a time, as networks do that were exported for one sample. @throws UnfitModel for another fixed number of rows */
+export function takesOneRow({ name, shape }: ReadValue): boolean {
   const rows = shape?.[0];
-  if (typeof rows !== 'number' || rows === 0) return;
+  if (typeof rows !== 'number' || rows === 0) return false;
+  if (rows === 1) return true;
   const field = name.slice(0, 100);
-  throw new UnfitModel('fixed_rows', field, `The input ${field} takes exactly ${rows} ${rows === 1 ? 'row' : 'rows'} at a time.`, 'Export the model with a variable number of rows (in PyTorch: dynamic_axes or dynamic_shapes).');
+  throw new UnfitModel('fixed_rows', field, `The input ${field} takes exactly ${rows} rows at a time.`, 'Export the model with a variable number of rows (in PyTorch: dynamic_axes or dynamic_shapes), or for one.');
 }
 
 /** Which dimension is the channels: the only one of the two that it may be that has 1 or 3. */

@@ -1,5 +1,5 @@
 import type { GivenPicture, GivenSignature } from './given-signature.ts';
-import { assertVariableRows, type GraphPicture, inferPicture } from './infer-picture.ts';
+import { type GraphPicture, inferPicture, takesOneRow } from './infer-picture.ts';
 import { type ReadGraph, type ReadNode, type ReadValue, UnfitModel } from './read-graph.ts';
 import type { Signature, SignatureInput } from './signature.ts';
 
@@ -9,6 +9,8 @@ export interface InferredSignature {
   /** columns, or one picture */
   inputs: GraphInput[] | GraphPicture;
   answer: GraphAnswer;
+  /** it takes one row at a time: several are several calls */
+  isForOneRow: boolean;
 }
 
 export interface GraphInput {
@@ -54,6 +56,7 @@ const unclear = (field: string, message: string): UnfitModel => new UnfitModel('
 export function inferSignature(graph: ReadGraph, given: GivenSignature | undefined): InferredSignature {
   const picture = inferPicture(graph, given);
   const { inputs, columns } = picture ? ofPicture(picture) : inferInputs(graph, given?.inputs?.filter((input) => input.type !== 'image'));
+  const isForOneRow = graph.inputs.some(takesOneRow);
   const { answer, output } = inferAnswer(graph, given?.output);
   const names = columns.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
@@ -64,7 +67,7 @@ export function inferSignature(graph: ReadGraph, given: GivenSignature | undefin
   const signature: Signature = {
     formatVersion: 1, task: output.type === 'number' ? 'regression' : 'classification', family: 'onnx', inputs: columns, output, graph: { missingCategory, rowsPerCall: 1 },
   };
-  return { signature, inputs, answer };
+  return { signature, inputs, answer, isForOneRow };
 }
 
 const ofPicture = (picture: GraphPicture): { inputs: GraphPicture; columns: SignatureInput[] } => ({ inputs: picture, columns: [picture.image] });
@@ -83,7 +86,6 @@ function inferInputs(graph: ReadGraph, given: GivenColumns | undefined): { input
     const rank = input.shape?.length ?? 2;
     if (rank < 1 || rank > 2) throw new UnfitModel('input_shape', field, `The input ${field} has ${rank} dimensions.`, 'Use models of tables: rows, or rows and columns; or of pictures, with four dimensions.');
     const fixed = rank === 1 ? 1 : input.shape?.[1];
-    assertVariableRows(input);
     const width = typeof fixed === 'number' && fixed > 0 ? fixed : graph.inputs.length === 1 ? given?.length : undefined;
     if (width === undefined) throw unclear(field, `The input ${field} does not say how many columns it has.`);
     if (columns.length + width > 1_000) throw new UnfitModel('input_shape', field, 'The model has more than 1000 columns.', 'Use fewer columns.');

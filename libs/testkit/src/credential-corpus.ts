@@ -178,6 +178,17 @@ export function confusedHeaders(valid: string, bad: string): { name: string; lin
 
 type Json = Record<string, unknown>;
 
+/** Of nobody whom the product knows: dear to make, and as good the next time. */
+let strangersKeys: ReturnType<typeof makeKeys> | undefined;
+
+function makeKeys() {
+  return {
+    rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    ed: generateKeyPairSync('ed25519'),
+  };
+}
+
 /**
  * Access tokens that are not ours, not any more, or of another kind. Most are signed with the right secret, as if it had
  * leaked or signed something else as well: then only what is checked beyond the signature stands in their way.
@@ -201,9 +212,7 @@ export function forgedTokens(validToken: string, secret: string, refreshToken: s
   const without = (object: Json, name: string): Json => Object.fromEntries(Object.entries(object).filter(([key]) => key !== name));
   const unsigned = (alg: unknown): string => `${encode({ ...header, alg })}.${payload}.`;
 
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const ed = generateKeyPairSync('ed25519');
+  const { rsa, ec, ed } = (strangersKeys ??= makeKeys());
   const publicPem = rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string;
   const publicJwk = createPublicKey(rsa.privateKey).export({ format: 'jwk' });
   const asymmetric = (changes: Json, sign: (text: string) => Buffer): string => {

@@ -1,3 +1,4 @@
+export { type BundledProgram, bundleProgram } from './bundled-program.ts';
 export { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from './credential-corpus.ts';
 export { type IdentityProvider, type IdentityProviderOptions, type PersonAtProvider, startIdentityProvider } from './identity-provider.ts';
 export { startPatience } from './patience.ts';

@@ -115,7 +115,7 @@ async function measure({ judging, metric, seed, pacer, appraise }: Measuring, pu
     candidate: {
       steps, model: published, fitTimeSeconds, metrics: { validation: validation?.metrics ?? null, test: test.metrics },
       validationLoss: chosen?.interval?.loss ?? null, validationBound: chosen?.bound ?? null, interval: stated?.interval ?? null, bound: stated?.bound ?? null,
-      appraisal: await appraise(published),
+      details: test.sample, appraisal: await appraise(published),
     },
   };
 }

@@ -72,7 +72,7 @@ export interface OptimisedCandidate<Model = FittedPipeline, Scores = Metrics> {
   interval: LossInterval | null;
   /** Of the rows that `metrics.test` is of. Null of the base. */
   bound: LossBound | null;
-  /** What else was measured on the test rows: of a detector its report, of a survival model its chart. */
+  /** What else was measured on the test rows: of a detector its report, of a survival model its chart, of a recommender what a sample of users was told. */
   details?: object;
   appraisal: Appraisal;
   /** 0 of the base. */
