@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { repositoryRoot, testSecrets, type World } from '@millrace/testkit';
+import { nodeArguments } from '../src/node-arguments.ts';
 
 export interface Server {
   child: ChildProcess;
@@ -60,7 +61,7 @@ export async function createServers(world: World): Promise<Servers> {
     },
     async inference(settings = {}, more = []) {
       const journal = path.join(world.directory, `journal-${children.length}`);
-      return program([...more, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
+      return program([...nodeArguments['inference']!, ...more, '--enable-source-maps', await bundle('apps/inference')], { ...shared, MILLRACE_INFERENCE_PORT: '0', MILLRACE_JOURNAL_DIRECTORY: journal, ...settings });
     },
     client<Order extends object, Result>(name: string) {
       const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, name)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });

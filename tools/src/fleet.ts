@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type ProgramMessage, supervisedFlag, type SupervisorMessage } from '@millrace/kernel';
 import { prefixLines, print } from './log-lines.ts';
+import { nodeArguments } from './node-arguments.ts';
 import type { RunningProcess } from './process-list.ts';
 import type { SharedPort } from './shared-port.ts';
 
@@ -66,7 +67,7 @@ export function createFleet({ root, environment, onChange }: FleetOptions) {
 
   function begin(program: Program, legacy: unknown): Part {
     const entry = entryOf(program);
-    const child = spawn(process.execPath, ['--enable-source-maps', entry, ...(program.ports.length ? [supervisedFlag] : [])], {
+    const child = spawn(process.execPath, [...(nodeArguments[program.name] ?? []), '--enable-source-maps', entry, ...(program.ports.length ? [supervisedFlag] : [])], {
       cwd: root,
       env: { ...environment, ...program.environment },
       // The channel's end tells a child that this process is gone, even when it was killed.
