@@ -90,6 +90,11 @@ export class Exchange {
     return this;
   }
 
+  setHeaders(headers: Readonly<Record<string, string>>): this {
+    for (const name in headers) this.setHeader(name, headers[name]!);
+    return this;
+  }
+
   header(name: string): string | undefined {
     const headers = this.#headers;
     for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return headers[at + 1];

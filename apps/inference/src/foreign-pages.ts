@@ -1,13 +1,13 @@
 import { jsonLengthHeader } from './binary-body.ts';
 import type { Exchange } from './exchange.ts';
 
-const methods = ['GET', 'POST'];
-const asked = ['authorization', 'x-api-key', 'content-type', 'content-encoding', jsonLengthHeader, 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'];
+const methods = ['GET', 'POST'].join(', ');
+const asked = ['authorization', 'x-api-key', 'content-type', 'content-encoding', jsonLengthHeader, 'accept', 'x-request-id', 'idempotency-key', 'prefer', 'x-millrace-model-version'].join(', ');
 const told = [
   jsonLengthHeader, 'x-request-id', 'retry-after', 'x-millrace-error-code', 'x-millrace-prediction-id', 'x-millrace-model-version', 'x-millrace-variant',
   'x-millrace-cost-units', 'x-millrace-budget-remaining', 'x-millrace-quota-notice', 'idempotent-replayed', 'x-millrace-overhead-ms', 'x-millrace-warnings', 'x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests',
   'x-ratelimit-reset-requests', 'ratelimit', 'ratelimit-policy',
-];
+].join(', ');
 const rememberSeconds = 600;
 
 /**
@@ -22,9 +22,9 @@ export function createForeignPages(listed: readonly string[]): (exchange: Exchan
     const { headers: { origin, 'access-control-request-method': wanted }, method } = exchange;
     exchange.setHeader('vary', 'Origin');
     if (origin === undefined || !origins.has(origin)) return false;
-    exchange.setHeader('access-control-allow-origin', origin).setHeader('access-control-expose-headers', told.join(', '));
+    exchange.setHeader('access-control-allow-origin', origin).setHeader('access-control-expose-headers', told);
     if (method !== 'OPTIONS' || wanted === undefined) return false;
-    exchange.setHeader('access-control-allow-methods', methods.join(', ')).setHeader('access-control-allow-headers', asked.join(', ')).setHeader('access-control-max-age', String(rememberSeconds));
+    exchange.setHeader('access-control-allow-methods', methods).setHeader('access-control-allow-headers', asked).setHeader('access-control-max-age', String(rememberSeconds));
     exchange.status = 204;
     return true;
   };

@@ -1,4 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { actionOfRoute, type Auth, findRoute } from '@millrace/auth';
 import { createBrokenHttpRefusal, createFloodLog, type Logger, newId, type OpenConnections, type TrustedProxies, watchConnections } from '@millrace/kernel';
@@ -215,13 +216,7 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
     connections,
     take: (socket) => void server.emit('connection', socket),
     async listen(port, host) {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      });
+      await once(server.listen(port, host), 'listening'); // rejects with the error that comes instead
       const address = server.address();
       return typeof address === 'object' && address ? address.port : port;
     },

@@ -260,8 +260,7 @@ function text(exchange: Exchange, type: string, body: string): string {
 
 /** An answer as it may have been kept for its Idempotency-Key. */
 function kept(exchange: Exchange, headers: Readonly<Record<string, string>>, body: string | Buffer): AnswerBody {
-  for (const name in headers) exchange.setHeader(name, headers[name]!);
-  exchange.setHeader('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream');
+  exchange.setHeaders(headers).setHeader('content-type', typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/octet-stream');
   return body;
 }
 

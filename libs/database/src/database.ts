@@ -105,7 +105,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       const transaction = <T>(work: (tx: TenantTx) => Promise<T>): Promise<T> =>
         translateOutage(
           tenantClient.$transaction(async (tx) => {
-            await tx.$executeRaw`SELECT set_config('millrace.tenant_id', ${tenantId}, true)`;
+            await tx.$executeRaw(bindTo(tenantId));
             return work(tx as unknown as TenantTx);
           }, transactionLimits),
         );
@@ -142,13 +142,17 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
+/** The first statement of every transaction of a tenant, for as long as that lasts. */
+const bindTo = (tenantId: string): Prisma.Sql => Prisma.sql`SELECT set_config('millrace.tenant_id', ${tenantId}, true)`;
+
 async function executeAlone(pool: pg.Pool, tenantId: string, { text, values }: Prisma.Sql): Promise<void> {
   const client = await pool.connect();
   let isBroken = true;
   client.on('error', ignoreBreak);
   try {
     await client.query('BEGIN');
-    await client.query(`SELECT set_config('millrace.tenant_id', $1, true)`, [tenantId]);
+    const binding = bindTo(tenantId);
+    await client.query(binding.text, binding.values);
     await client.query(text, values);
     await client.query('COMMIT');
     isBroken = false;

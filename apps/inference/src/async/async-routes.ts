@@ -59,7 +59,7 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       return { headers: { 'x-millrace-prediction-id': id }, body: JSON.stringify({ id }) };
     });
     const { id } = JSON.parse(kept.toString()) as { id: string };
-    for (const name in headers) exchange.setHeader(name, headers[name]!);
+    exchange.setHeaders(headers);
     await waitAsPreferred(exchange, id);
     const found = await visible(actor, id);
     exchange.status = found.row.completedAt ? 201 : 202;
