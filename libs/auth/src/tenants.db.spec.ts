@@ -2,6 +2,7 @@ import type { Database } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
 import { type Auth, createAuth, generateKey, type PersonActor, platformTenantId, type SignedIn } from './index.ts';
+import { slugOf } from './tenants.ts';
 
 const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
 const password = 'correct horse battery';
@@ -48,6 +49,11 @@ async function keyOf(actor: PersonActor): Promise<string> {
 const row = async (id: string) => (await test.asOwner<{ status: string; slug: string; reason: string | null; purge_after: Date | null }>('SELECT * FROM tenants WHERE id = $1', [id]))[0];
 const actions = async (tenantId: string): Promise<string[]> =>
   (await test.asOwner<{ action: string }>('SELECT action FROM audit_events WHERE tenant_id = $1 ORDER BY id', [tenantId])).map(({ action }) => action);
+
+it('tells thousands of tenants of one name apart by their slugs', () => {
+  const slugs = Array.from({ length: 5_000 }, () => slugOf('Acme', newId('tenant')));
+  expect(new Set(slugs).size).toBe(5_000);
+});
 
 describe('a tenant’s owner', () => {
   it('renames it; nobody below may', async () => {

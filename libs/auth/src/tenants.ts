@@ -116,8 +116,8 @@ async function tenantProblems(input: TenantInput): Promise<Problem[]> {
   return problems;
 }
 
-/** The name as it stands in addresses, with the end of the id, since names need not be unique. */
+/** The name as it stands in addresses, with 40 random bits of the id: names need not be unique, slugs must. */
 export function slugOf(name: string, tenantId: string): string {
   const slug = name.normalize('NFKD').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '');
-  return `${slug.slice(0, 40) || 'tenant'}-${tenantId.slice(-4)}`;
+  return `${slug.slice(0, 40) || 'tenant'}-${tenantId.slice(-8)}`;
 }
