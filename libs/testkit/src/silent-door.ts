@@ -47,6 +47,13 @@ export async function openSilentDoor(url: string): Promise<SilentDoor> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
+  function hangUp(): void {
+    for (const { inner, outer } of open) {
+      inner.destroy();
+      outer.destroy();
+    }
+  }
+
   return {
     to: (of) => Object.assign(new URL(of), { host: `127.0.0.1:${port}` }).toString(),
     get connections() {
@@ -59,14 +66,9 @@ export async function openSilentDoor(url: string): Promise<SilentDoor> {
       fatal = texts;
       for (const way of open) way.sent = 0;
     },
-    hangUp() {
-      for (const { inner, outer } of open) {
-        inner.destroy();
-        outer.destroy();
-      }
-    },
+    hangUp,
     async close() {
-      this.hangUp();
+      hangUp();
       server.close();
       await once(server, 'close');
     },
