@@ -64,7 +64,7 @@ export function startImportAttempt(held: ClaimedImport, options: ImportAttemptOp
   async function publish(fit: Extract<ImportEnd, { type: 'fit' }>, packageFolder: string): Promise<void> {
     const files = new Map<string, Uint8Array>();
     for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
-    const verified = verifyPackage(files, { digest: fit.packageSha256 });
+    const verified = await verifyPackage(files, { digest: fit.packageSha256 });
     if (verified.type === 'damaged') throw new Error(`the package of the importing process is damaged: ${verified.problems[0]?.message}`);
     const all = Buffer.concat([...files.values()]);
     const modelPackage: ModelPackage = { files, ...verified, sizeBytes: all.byteLength, gzipBytes: gzipSync(all).byteLength };
