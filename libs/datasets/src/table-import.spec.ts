@@ -107,7 +107,7 @@ describe('A table in text', () => {
       const read = await cells(lines.join(''), { overrides: Object.fromEntries(header.map((name) => [name, 'text' as const])) });
       expect(read).toEqual(Object.fromEntries(header.map((name, i) => [name, rows.map((row) => row[i])])));
     });
-    await fc.assert(property, { seed: 20261126, numRuns: 30, seed: 20261123 });
+    await fc.assert(property, { numRuns: 30, seed: 20261123 });
   });
 
   it('or any other bytes never harm the process: they are read or refused with a remedy', async () => {
@@ -118,7 +118,7 @@ describe('A table in text', () => {
         for (const problem of outcome.problems) expect(problem).toMatchObject({ code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/\.$/), remedy: expect.stringMatching(/\.$/) });
       } else expect(JSON.parse(JSON.stringify(outcome))).toEqual(outcome);
     });
-    await fc.assert(property, { seed: 20261126, numRuns: 80, seed: 20261123 });
+    await fc.assert(property, { numRuns: 80, seed: 20261123 });
   });
 
   it('may be hundreds of columns wide', async () => {
