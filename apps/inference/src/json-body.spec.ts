@@ -21,6 +21,7 @@ describe('the body of a request', () => {
         fc.pre(!text.includes('__proto__'));
         expect(parse(text)).toEqual({ value: JSON.parse(text), hasNonFinite: false });
       }),
+      { seed: 20261126 },
     );
   });
 
@@ -29,7 +30,7 @@ describe('the body of a request', () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         expect(refusal(Buffer.from(bytes))).toMatch(/^(accepted|400 (malformed_json|nested_too_deeply|forbidden_key))$/);
       }),
-      { numRuns: 2000 },
+      { seed: 20261126, numRuns: 2000 },
     );
   });
 
