@@ -1,6 +1,7 @@
 import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { createAnswerOnce } from './answer-once.ts';
+import { describeApi } from './api-document.ts';
 import { jsonLengthHeader } from './binary-body.ts';
 import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
@@ -9,7 +10,7 @@ import type { AnswerBody, Exchange } from './exchange.ts';
 import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
-import { describeApi, type Operation, operations } from './openapi.ts';
+import { type Operation, operations } from './openapi.ts';
 import type { OverloadDoor, RefusedJob } from './overload-door.ts';
 import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
