@@ -14,7 +14,7 @@ const version = { ...text, description: 'Number of the version that answered.' }
 const requestId = { ...text, description: 'Sent back as it came; the id of the prediction where none was sent.' };
 const time = { ...text, format: 'date-time' };
 const parameters = { type: 'object', description: 'Parameters of the protocol’s extensions.' };
-const warnings = list(object({ code: text, field: text }, ['code', 'field']));
+const warnings = list(object({ row: count, field: text, code: text, message: text }, ['row', 'field', 'code', 'message']));
 
 const tensor = {
   name: { ...text, description: 'The feature or output.' },

@@ -94,9 +94,9 @@ export function createRoutes(options: RouteOptions): Route[] {
   async function labelled({ params, actor: caller }: Exchange): Promise<[name: string, versionNumber: number]> {
     const { model = '', label = '' } = params;
     const actor = caller!;
-    if (!mayCall(actor, model)) throw refusedAsMissing(model, label);
+    if (!mayCall(actor, model)) throw refusedAsMissing(model, { label });
     const number = await directory.labelled(actor.tenantId, model, label);
-    if (number === null) throw modelNotFound(model, label);
+    if (number === null) throw modelNotFound(model, { label });
     return [model, number];
   }
 
@@ -160,7 +160,11 @@ export function createRoutes(options: RouteOptions): Route[] {
     const { name } = served.endpoint;
     try {
       (await models.hold(served.version, served.endpoint)).release();
-      return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
+      // Who shares the traffic is loaded, or it would have no share.
+      const { label, version: asked } = exchange.params;
+      const sharing = label === undefined && asked === undefined ? served.shares.filter(({ percent }) => percent > 0).map((share) => String(share.version.number)) : [];
+      const status = { error_code: 'OK', error_message: '' };
+      return { model_version_status: [version, ...sharing].map((each) => ({ version: each, state: 'AVAILABLE', status })), name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
       return { model_version_status: [{ version, state: 'END', status }], name, ready: false };
@@ -292,7 +296,7 @@ function callOf(exchange: Exchange, endpoint: string, version: number | undefine
 export function versionNumber({ model, version }: { model: string; version: string | undefined }): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
-  throw modelNotFound(model, version);
+  throw modelNotFound(model, { version });
 }
 
 /** What the model took but had not seen in training: `code;feature`, percent-encoded, at most eight. */

@@ -1,6 +1,6 @@
 import { operations } from '../src/openapi.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
-import { irisFeatures, irisNeighbours, irisNetwork, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
+import { irisFeatures, irisNeighbours, irisNetwork, irisOfDemo, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
 import { schemaProblems } from './schema-problems.ts';
 
 interface Described {
@@ -384,8 +384,7 @@ describe('what the server says of itself and its models', () => {
     expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
     // As the demo has them, so that whoever starts with it can paste what they read.
     const demo = await world.createTenant();
-    const flowers = irisNeighbours();
-    await demo.publish('iris', { ...flowers, features: flowers.features.map((feature) => ({ ...feature, name: `${feature.name} (cm)` })) });
+    await demo.publish('iris', irisOfDemo());
     await demo.publish('wear', mixedRegression());
     const [all, narrow] = [(await demo.createKey()).text, (await demo.createKey({ models: ['iris'] })).text];
     const { id: accepted } = (await call(`${url}/v1/predictions`, { key: all, body: operations.createPrediction.request })).json;
