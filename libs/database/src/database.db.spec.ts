@@ -4,6 +4,7 @@ import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { createDatabase, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+import { translateOutage } from './outage.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -216,6 +217,26 @@ describe('a statement of its own', () => {
     await database.forTenant(acme).execute(Prisma.sql`SELECT 1`);
     await database.close();
     door.close();
+  });
+});
+
+describe('a database that is too slow', () => {
+  it.each(['57014', '55P03', '25P03', '40P01', '40001'])('is one that is away: what it ends with %s may be tried again', async (code) => {
+    const fail = Prisma.raw(`DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '${code}'; END $$`);
+    await expect(test.database.forTenant(acme).transaction((tx) => tx.$executeRaw(Prisma.sql`${fail}`))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(test.database.forTenant(acme).execute(Prisma.sql`${fail}`)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('is one that is away to who wants to listen as well', async () => {
+    const shut = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    await once(shut, 'listening');
+    const url = `postgres://nobody@127.0.0.1:${(shut.address() as AddressInfo).port}/nothing`;
+    const database = createDatabase({ tenantUrl: url, systemUrl: url, logger: silentLogger });
+    await expect(database.listen('millrace_run', () => undefined)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await database.close();
+    shut.close();
+    await expect(translateOutage(Promise.reject(new Error('timeout expired')))).rejects.toMatchObject({ code: 'UNAVAILABLE' }); // as a client says that connects for too long
+    await expect(translateOutage(Promise.reject(new Error('of ours')))).rejects.toThrow('of ours');
   });
 });
 

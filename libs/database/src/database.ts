@@ -115,7 +115,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     system: () => ({
       transaction: (work) => translateOutage(systemClient.$transaction((tx) => work(tx as unknown as SystemTx), transactionLimits)),
     }),
-    listen: (channel, handler) => listener.listen(channel, handler),
+    listen: (channel, handler) => translateOutage(listener.listen(channel, handler)),
     async exclusively(name, work) {
       const client = new pg.Client({ connectionString: options.systemUrl, keepAlive: true, connectionTimeoutMillis: 5_000 });
       client.on('error', onPoolError);
