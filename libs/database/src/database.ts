@@ -5,6 +5,7 @@ import { Prisma, PrismaClient } from './generated/prisma/client.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 import { translateOutage } from './outage.ts';
 import { ReadSession } from './read-session.ts';
+import { SerialClient } from './serial-client.ts';
 
 export interface DatabaseOptions {
   /** logs in as millrace_app: sees one tenant a transaction */
@@ -85,6 +86,7 @@ const transactionLimits = { timeout: 15_000, maxWait: 5_000 };
 
 export function createDatabase(options: DatabaseOptions): Database {
   const poolSettings = {
+    Client: SerialClient,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
     options: '-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000',
