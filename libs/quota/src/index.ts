@@ -9,7 +9,7 @@ export { type Admission, createRequestLimiter, type RequestLimiter, type Request
 export { giveBackStorage, takeStorage } from './storage-count.ts';
 export { defaultTableLimits, type TableLimits } from './table-limits.ts';
 export { defaultTrainingLimits, leastRunMemoryMb, type TrainingLimits } from './training-limits.ts';
-export { createUsageJournal, enterPredictions, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
+export { createUsageJournal, enterPrediction, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
 export type { LimitSource, LimitTerms, UsageMeasure, UsagePeriod, UsageScope } from './usage-limit.ts';
 export type { UsageLimitView } from './usage-limits.ts';
 export { mostReportDays, usageDimensions, type UsageDimension, type UsageLine, type UsageReport } from './usage-report.ts';

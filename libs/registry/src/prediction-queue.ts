@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Actor, actorName, type TenantBox } from '@millrace/auth';
 import { type AsyncPrediction, type Database, notify, Prisma, type TenantTx } from '@millrace/database';
 import { isId } from '@millrace/kernel';
-import { enterPredictions, type PredictionUsage } from '@millrace/quota';
+import { enterPrediction, type PredictionUsage } from '@millrace/quota';
 import { enterEvents, type WebhookEvent } from './webhook-events.ts';
 
 export type PredictionState = AsyncPrediction['status'];
@@ -232,7 +232,7 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
     /** Ends it with its output and bills it, both or neither; false when it is held no more. */
     succeed(held: ClaimedPrediction, made: { output: unknown; versionNumber: number; predictMs: number; usage: PredictionUsage }): Promise<boolean> {
       const changes = Prisma.sql`status = 'SUCCEEDED', answered_by = ${made.versionNumber}, predict_ms = ${made.predictMs}`;
-      return end(held, { output: made.output }, changes, (tx) => enterPredictions(tx, held.tenantId, [made.usage]));
+      return end(held, { output: made.output }, changes, (tx) => enterPrediction(tx, made.usage));
     },
 
     fail(held: ClaimedPrediction, error: PredictionFault): Promise<boolean> {
