@@ -113,7 +113,7 @@ export interface ApiDocument {
 }
 
 /** Codes that an error answer can carry, by status: stable, to be relied on. */
-export const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
+const errorCodes: Record<number, { codes: string[]; meaning: string }> = {
   400: {
     codes: ['malformed_json', 'nested_too_deeply', 'forbidden_key', 'invalid_request', 'invalid_rows', 'invalid_label', 'not_explainable', 'model_required', 'body_cut_off', 'malformed_compression', 'malformed_url', 'bad_request', 'idempotency_key_unfit'],
     meaning: 'The request is wrong; the answer names the field, the row and the remedy.',
