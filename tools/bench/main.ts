@@ -4,6 +4,7 @@ import { benchExplain } from './explain.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
 import { benchMetering } from './metering.ts';
+import { benchLoading } from './loading.ts';
 import { benchNeighbour } from './neighbour.ts';
 import { benchOverload } from './overload.ts';
 import { benchImages } from './images.ts';
@@ -31,6 +32,7 @@ const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   families: benchFamilies,
   forecast: benchForecast,
   metering: benchMetering,
+  loading: benchLoading,
   neighbour: benchNeighbour,
   overload: benchOverload,
   images: benchImages,

@@ -35,10 +35,10 @@ export function neighboursOf(flowers: Flower[]): FittedPipeline {
   return { features, target, estimator: { family: 'knn', k: 3, weights: 'uniform', rows: Float64Array.from(encoded), width: 4, targets } };
 }
 
-/** A network of the size that iris gets. Its weights are any: how long it takes does not depend on them. */
-export function denseOf(flowers: Flower[]): FittedPipeline {
+/** A network of the size that iris gets, or of another. Its weights are any: how long it takes does not depend on them. */
+export function denseOf(flowers: Flower[], hidden: readonly number[] = [32, 16]): FittedPipeline {
   const { features, target } = describe(flowers);
-  const sizes = [4, 32, 16, target.classes.length];
+  const sizes = [4, ...hidden, target.classes.length];
   let state = 1;
   const weight = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647 - 0.5;
   const layers = sizes.slice(1).map((units, index) => {

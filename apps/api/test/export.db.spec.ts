@@ -60,7 +60,7 @@ it('is everything of the tenant, whole, readable without Millrace, and nothing o
   const answer = await exportOf(acme.token);
   expect(answer.status).toBe(200);
   expect(answer.headers.get('content-type')).toBe('application/x-tar');
-  expect(answer.headers.get('content-disposition')).toMatch(/^attachment; filename="acme-\w{4}-export.tar"$/);
+  expect(answer.headers.get('content-disposition')).toMatch(/^attachment; filename="acme-\w{8}-export.tar"$/);
   expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
   const bytes = new Uint8Array(await answer.arrayBuffer());
   // It counts from the moment on in which its last byte is here.

@@ -194,7 +194,7 @@ describe('a suspended tenant', () => {
     await new Promise<void>((resolve) => upload.write('a,b\n1,2\n', () => resolve()));
     await fetch(`${world.api.url}/healthz`); // by its answer the upload has arrived
 
-    const began = performance.now();
+    const isLate = startPatience(2_000); // the second that is promised, and one for what is asked meanwhile
     expect(await ask(tenantOf('suspendTenant', ', reason: "unpaid bills"'), { id: ana.actor.tenantId }, operator.token)).toMatchObject({ tenant: { status: 'SUSPENDED', reason: 'unpaid bills' } });
     const statuses = () => Promise.all([
       world.graphql('{ runs { edges { cursor } } }', {}, ana.token).then(({ status }) => status),
@@ -207,7 +207,7 @@ describe('a suspended tenant', () => {
     expect((ended.value as { errors: { extensions: object }[] }).errors[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(((await over.next()).value as { errors: { extensions: object }[] }).errors[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(await uploaded).toBe(400); // broken off
-    expect(performance.now() - began).toBeLessThan(1000 + 1000); // the second that is promised, and one for this busy machine
+    expect(isLate()).toBe(false);
     await socket.dispose();
 
     await ask(tenantOf('resumeTenant', ''), { id: ana.actor.tenantId }, operator.token);

@@ -47,7 +47,7 @@ function createWorld(options: Omit<BatcherOptions, 'time' | 'observe'> = {}) {
           fail: (error) => (reject(error), settle().then(() => undefined)),
         });
       });
-    return { isJoinable, thread: null, release: () => undefined, model: { isLost: false, signature: { ...signature, graph: { ...signature.graph, rowsPerCall } }, digest: name, memoryBytes: 0, predict, close: () => Promise.resolve() } };
+    return { isJoinable, thread: null, release: () => undefined, model: { isLost: false, signature: { ...signature, graph: { ...signature.graph, rowsPerCall } }, digest: name, memoryBytes: 0, openedInMs: 0, predict, close: () => Promise.resolve() } };
   }
 
   return {

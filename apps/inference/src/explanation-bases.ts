@@ -23,7 +23,7 @@ export function createExplanationBases({ registry, logger }: ExplanationBasesOpt
   async function read(version: ServedVersion): Promise<ExplanationBasis> {
     const { signature } = version;
     const files = await registry.readPackage(version);
-    const verified = verifyPackage(files, { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
+    const verified = await verifyPackage(files, { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
     if (verified.type === 'damaged') throw new Error(verified.problems.map(({ message }) => message).join(' '));
     const own = readBackground(files, signature);
     const read = mayBeTrees.has(signature.family) ? readPipeline(files) : null;

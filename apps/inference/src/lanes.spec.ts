@@ -12,7 +12,7 @@ const thread: ModelThread = { isLost: false, graphs: 1, open: () => Promise.reje
 function createModel(own: ModelThread | null) {
   const calls: (() => void)[] = [];
   const predict = (): Promise<Prediction[]> => new Promise((resolve) => calls.push(() => resolve([{ value: 0 }])));
-  const held: HeldModel = { isJoinable: true, thread: own, release: () => undefined, model: { isLost: false, signature, digest: '', memoryBytes: 0, predict, close: () => Promise.resolve() } };
+  const held: HeldModel = { isJoinable: true, thread: own, release: () => undefined, model: { isLost: false, signature, digest: '', memoryBytes: 0, openedInMs: 0, predict, close: () => Promise.resolve() } };
   return { held, calls };
 }
 

@@ -189,4 +189,42 @@ describe('the model cache', () => {
     expect([opened, careful.loadedBytes]).toEqual([1, 0]);
     await threads.close();
   });
+
+  it('loads a large package in another thread first, and again in its own only if it is quick and soon loaded there', async () => {
+    const shelf = createShelf();
+    const threads = createModelThreads(1);
+    const network = (width: number): FittedPipeline => {
+      const { estimator, ...rest } = irisNetwork();
+      if (estimator.family !== 'dense') throw new Error('the network is none');
+      const [first, ...others] = estimator.layers;
+      const wide = { activation: 'relu' as const, inputs: width, units: width, kernel: new Float32Array(width * width), bias: new Float32Array(width) };
+      const widened = { ...first!, units: width, kernel: new Float32Array(first!.inputs * width), bias: new Float32Array(width) };
+      const last = { ...others.at(-1)!, inputs: width, kernel: new Float32Array(width * others.at(-1)!.units) };
+      return { ...rest, estimator: { ...estimator, layers: [widened, wide, last] } };
+    };
+    const opened: number[] = [];
+    const next = (): ModelThread => {
+      const thread = threads.next();
+      return {
+        isLost: false, graphs: 0, close: () => thread.close(),
+        open: async (graph, count) => {
+          opened.push(graph.byteLength);
+          const runner = await thread.open(graph, count);
+          return { ...runner, openedInMs: graph.byteLength > 4 * 1024 ** 2 ? 26 : 24 };
+        },
+      };
+    };
+    const cache = createCache(shelf, undefined, { threads: { next }, longMs: 1e6 });
+    const placeOf = async (width: number): Promise<'own' | 'another'> => {
+      const held = await cache.hold(shelf.add(String(width), network(width)));
+      held.release();
+      return held.thread === null ? 'own' : 'another';
+    };
+    expect([await placeOf(16), opened.length]).toEqual(['own', 0]);
+    expect([await placeOf(512), opened.length]).toEqual(['own', 1]);
+    expect([await placeOf(1200), opened.length]).toEqual(['another', 2]);
+    expect(threads.next().graphs).toBe(1);
+    await cache.close();
+    await threads.close();
+  });
 });

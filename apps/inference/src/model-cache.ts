@@ -1,8 +1,8 @@
 import { DomainError, type Logger } from '@millrace/kernel';
-import { type LoadedModel, loadModel, type ModelThread, type ModelThreads } from '@millrace/packaging';
+import { type LoadedModel, loadModel, type LoadOptions, type ModelThread, type ModelThreads, type PackageFiles } from '@millrace/packaging';
 import type { Registry, ServedVersion } from '@millrace/registry';
 import { RequestError } from './request-error.ts';
-import { warmUp } from './warm-up.ts';
+import { type WarmUp, warmUp } from './warm-up.ts';
 
 /** A model in use. Until `release`, it stays loaded. */
 export interface HeldModel {
@@ -48,11 +48,20 @@ interface Slot {
   keepers: Map<string, number>;
 }
 
+type Loaded = Pick<HeldModel, 'model' | 'isJoinable' | 'thread'>;
+
 /** A load that failed is not tried again for so long: a damaged package must not be read once per request. */
 const failureLifeMs = 2_000;
 
 /** A call that takes so many milliseconds is worth the way to another thread and back, some tens of microseconds. */
 const usualLongMs = 0.25;
+
+/**
+ * A package from so many bytes on is loaded in a thread first: while the server's own loads a graph, it answers nobody. A model
+ * that turns out to be quick is loaded there again only if that takes no longer than this.
+ */
+const largeBytes = 256 * 1024;
+const longestLoadMs = 25;
 
 /** How often models are looked at that nobody asks for. */
 const sweepMs = 1_000;
@@ -185,7 +194,7 @@ export class ModelCache {
     return slot.loading;
   }
 
-  async #read(version: ServedVersion): Promise<Pick<HeldModel, 'model' | 'isJoinable' | 'thread'>> {
+  async #read(version: ServedVersion): Promise<Loaded> {
     const { registry, maxBytes, threads, longMs = usualLongMs } = this.#options;
     if (version.sizeBytes > maxBytes) {
       throw new DomainError('UNAVAILABLE', `The package has ${version.sizeBytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
@@ -194,16 +203,16 @@ export class ModelCache {
     }
     const files = await registry.readPackage(version);
     const options = { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) };
+    if (threads && version.sizeBytes >= largeBytes) {
+      const loaded = await loadInThread(files, { ...options, thread: threads.next() });
+      if (loaded.msPerCall >= longMs || loaded.model.openedInMs > longestLoadMs) return loaded;
+      await loaded.model.close();
+    }
     const model = await loadModel(files, options);
-    const { isJoinable, msPerCall } = await warmUp(model);
+    const { isJoinable, msPerCall } = await warmUp(model, threads ? { tooLongMs: longMs } : {});
     if (!threads || msPerCall < longMs) return { model, isJoinable, thread: null };
     await model.close();
-    const thread = threads.next();
-    const moved = await loadModel(files, { ...options, thread });
-    const warm = await warmUp(moved);
-    // What ends a thread takes everybody's models with it: not to be tried again once per request.
-    if (moved.isLost) throw new Error('its thread has ended while it was warmed up');
-    return { model: moved, isJoinable: warm.isJoinable, thread };
+    return loadInThread(files, { ...options, thread: threads.next() });
   }
 
   #makeRoom(): void {
@@ -221,6 +230,15 @@ export class ModelCache {
     const closing = slot.model.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
+}
+
+async function loadInThread(files: PackageFiles, options: LoadOptions & { thread: ModelThread }): Promise<Loaded & WarmUp> {
+  const { thread } = options;
+  const model = await loadModel(files, options);
+  const warm = await warmUp(model);
+  // What ends a thread takes everybody's models with it: not to be tried again once per request.
+  if (model.isLost) throw new Error('its thread has ended while it was warmed up');
+  return { ...warm, model, thread };
 }
 
 const sizeOf = ({ memoryBytes }: LoadedModel, { sizeBytes }: ServedVersion): number => Math.max(memoryBytes, sizeBytes);

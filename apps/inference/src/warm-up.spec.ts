@@ -33,9 +33,33 @@ describe('the warm-up of a model', () => {
   it('keeps the rows of slow models apart, and of those that take one row a call', async () => {
     await withModel(irisNetwork(), async (model) => {
       let now = 0;
-      expect(await warmUp(model, () => (now += 200))).toMatchObject({ isJoinable: false });
+      expect(await warmUp(model, { now: () => (now += 200) })).toMatchObject({ isJoinable: false });
       const { signature } = model;
       expect(await warmUp({ ...model, signature: { ...signature, graph: { ...signature.graph, rowsPerCall: 1 } } })).toMatchObject({ isJoinable: false });
+    });
+  });
+
+  it('tries no more of a model that is to run elsewhere than shows it, and no call that holds others for long', async () => {
+    await withModel(irisNetwork(), async (model) => {
+      let now = 0;
+      const calls: number[] = [];
+      const taking = (msPerRow: number): LoadedModel => ({
+        ...model,
+        predict(rows) {
+          calls.push(rows.count);
+          now += msPerRow * rows.count;
+          return model.predict(rows);
+        },
+      });
+      const tried = async (msPerRow: number, tooLongMs: number) => {
+        calls.length = 0;
+        const outcome = await warmUp(taking(msPerRow), { tooLongMs, now: () => now });
+        return { ...outcome, msPerCall: Math.round(100 * outcome.msPerCall) / 100, calls: calls.filter((rows, at) => at < 2 || rows > 1) };
+      };
+      expect(await tried(0.25, 0.25)).toEqual({ isJoinable: false, msPerCall: 0.25, calls: [1, 1] });
+      expect(await tried(0.25, 0.5)).toEqual({ isJoinable: true, msPerCall: 0.25, calls: [1, 1, 3, 8, 64, 100] });
+      expect(await tried(0.01, 0.5)).toEqual({ isJoinable: true, msPerCall: 0.01, calls: [1, 1, 3, 8, 64, 1024] });
+      expect(await tried(13, 20)).toEqual({ isJoinable: false, msPerCall: 13, calls: [1, 1] });
     });
   });
 

@@ -110,6 +110,7 @@ describe('accepted where nothing is made yet', () => {
 it('a killed process loses none: each accepted prediction ends once and is billed once', async () => {
   const ids = (await asOwner(`SELECT id FROM async_predictions WHERE status = 'STARTING'`)).map(({ id }) => id as string);
   expect(ids).toHaveLength(6);
+  await asOwner(`UPDATE async_predictions SET run_after = now() + interval '1 hour'`); // not before the program is there
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
     cwd: path.resolve(import.meta.dirname, '..'),
     env: {
@@ -121,7 +122,6 @@ it('a killed process loses none: each accepted prediction ends once and is bille
   });
   const ended = once(child, 'exit');
   try {
-    await asOwner(`UPDATE async_predictions SET run_after = now() + interval '1 hour'`); // not before the program is there
     for await (const line of createInterface({ input: child.stdout })) if (line.includes('"url"')) break;
     const held = world.database.forTenant(tenant.tenantId).transaction(async (tx) => {
       // These lines of the ledger are in the way, so that it stands before the commit of its first ones when it is killed.

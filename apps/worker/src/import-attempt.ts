@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { type Logger, newId, type Problem } from '@millrace/kernel';
 import { type ModelPackage, verifyPackage } from '@millrace/packaging';
 import type { ClaimedImport, ImportQueue, Registry } from '@millrace/registry';
@@ -9,6 +10,9 @@ import type { ArtefactStore } from '@millrace/storage';
 import { trainerEnvironment } from './environment.ts';
 import type { ImportEnd, ImportJob, ImportMessage } from './import-protocol.ts';
 import { residentMb } from './process-memory.ts';
+
+/** Elsewhere than on this thread, which tells meanwhile that the worker is alive. */
+const gzipped = promisify(gzip);
 
 export interface ImportAttemptOptions {
   imports: ImportQueue;
@@ -64,10 +68,10 @@ export function startImportAttempt(held: ClaimedImport, options: ImportAttemptOp
   async function publish(fit: Extract<ImportEnd, { type: 'fit' }>, packageFolder: string): Promise<void> {
     const files = new Map<string, Uint8Array>();
     for (const name of await fs.readdir(packageFolder)) files.set(name, await fs.readFile(path.join(packageFolder, name)));
-    const verified = verifyPackage(files, { digest: fit.packageSha256 });
+    const verified = await verifyPackage(files, { digest: fit.packageSha256 });
     if (verified.type === 'damaged') throw new Error(`the package of the importing process is damaged: ${verified.problems[0]?.message}`);
     const all = Buffer.concat([...files.values()]);
-    const modelPackage: ModelPackage = { files, ...verified, sizeBytes: all.byteLength, gzipBytes: gzipSync(all).byteLength };
+    const modelPackage: ModelPackage = { files, ...verified, sizeBytes: all.byteLength, gzipBytes: (await gzipped(all)).byteLength };
     const versionId = newId('modelVersion');
     const holding = await imports.holdStorage(held, versionId, modelPackage.sizeBytes);
     if (holding.type === 'lost') return;

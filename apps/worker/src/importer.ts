@@ -27,7 +27,7 @@ type Read = Extract<ImportEnd, { type: 'refused' }> | (Pick<Extract<ImportEnd, {
 
 async function importFile(job: ImportJob): Promise<ImportEnd> {
   const bytes = await fs.readFile(job.file);
-  const read = isArchive(bytes) ? readPackage(bytes, job) : readOnnx(bytes, job);
+  const read = isArchive(bytes) ? await readPackage(bytes, job) : readOnnx(bytes, job);
   if (read.type === 'refused') return read;
   const { source, metrics, provenance, isTrusted } = read;
   const tried = await tryPackage(read.modelPackage.files, job.sampleRows, { isTrusted });
@@ -39,10 +39,10 @@ async function importFile(job: ImportJob): Promise<ImportEnd> {
   return { type: 'fit', packageSha256: modelPackage.digest, agreement: tried.agreement, metrics, source, provenance: { ...provenance, speed: tried.speed } };
 }
 
-function readPackage(bytes: Uint8Array, job: ImportJob): Read {
+async function readPackage(bytes: Uint8Array, job: ImportJob): Promise<Read> {
   const archive = readArchive(bytes);
   if ('problem' in archive) return { type: 'refused', problems: [archive.problem] };
-  const checked = checkPackage(archive.files, { trusted: new Map(job.trusted), acceptUntrusted: job.acceptUntrusted });
+  const checked = await checkPackage(archive.files, { trusted: new Map(job.trusted), acceptUntrusted: job.acceptUntrusted });
   if (checked.type === 'refused') return checked;
   const { modelPackage, signer, lineage } = checked;
   const { test } = checked.metrics;

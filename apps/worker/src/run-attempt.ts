@@ -245,7 +245,7 @@ export function startRunAttempt(claimed: ClaimedRun, options: RunAttemptOptions)
     const files = new Map<string, Uint8Array>();
     const source = path.join(folder, trained.packageFolder);
     for (const name of await fs.readdir(source)) files.set(name, await fs.readFile(path.join(source, name)));
-    const verified = verifyPackage(files, { digest: trained.packageSha256 });
+    const verified = await verifyPackage(files, { digest: trained.packageSha256 });
     if (verified.type === 'damaged') throw new Error(`the package of the training process is damaged: ${verified.problems[0]?.message}`);
     const modelPackage: ModelPackage = {
       files,

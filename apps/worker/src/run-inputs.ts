@@ -34,7 +34,7 @@ async function fetchBases({ bases: wanted }: ClaimedRun, folder: string, registr
       continue;
     }
     const files = await registry.readPackage(base);
-    const verified = verifyPackage(files, { digest: base.packageSha256 });
+    const verified = await verifyPackage(files, { digest: base.packageSha256 });
     if (verified.type === 'damaged') throw new Error(`The base of model ${model + 1} is damaged: ${verified.problems[0]?.message}`);
     const graphPath = path.join(folder, `base-${model}.onnx`);
     await fs.writeFile(graphPath, files.get('model.onnx')!);
@@ -66,7 +66,7 @@ async function fetchCheckpoint({ run }: ClaimedRun, folder: string, { storage, l
 
 /** Lays the files of a package into a folder, as its digest says that they are. */
 async function writeVerifiedPackage(files: PackageFiles, digest: string, into: string): Promise<void> {
-  const verified = verifyPackage(files, { digest });
+  const verified = await verifyPackage(files, { digest });
   if (verified.type === 'damaged') throw new Error(`The package of the base is damaged: ${verified.problems[0]?.message}`);
   await fs.mkdir(into, { recursive: true });
   for (const [name, bytes] of files) await fs.writeFile(path.join(into, path.basename(name)), bytes);

@@ -1,5 +1,6 @@
 export { AsyncScope } from './async-scope.ts';
 export { createBrokenHttpRefusal } from './broken-http.ts';
+export { byPieces } from './by-pieces.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { dateOfDay, type DatePart, datePartOf, dateParts, readIsoDate } from './date-parts.ts';
 export { DomainError, type DomainErrorCode, type Problem } from './domain-error.ts';

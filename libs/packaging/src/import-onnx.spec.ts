@@ -278,7 +278,7 @@ describe('a model that is slow', () => {
     const built = fitting(model(slow));
     const lowered = withRowsPerCall(built, 7);
     expect(lowered.signature.graph.rowsPerCall).toBe(7);
-    expect(verifyPackage(lowered.files, { digest: lowered.digest })).toMatchObject({ type: 'intact', signature: lowered.signature });
+    expect(await verifyPackage(lowered.files, { digest: lowered.digest })).toMatchObject({ type: 'intact', signature: lowered.signature });
     expect(withRowsPerCall(lowered, 256)).toEqual(built);
     const loaded = await loadModel(lowered.files);
     expect(loaded.signature.graph.rowsPerCall).toBe(7);

@@ -46,8 +46,8 @@ const trust = { trusted: new Map([[ours.publicKey, 'Acme']]), acceptUntrusted: f
 const codes = (checked: { type: string; problems?: { code: string }[] }): string[] => checked.problems?.map(({ code }) => code) ?? [];
 
 describe('a signature', () => {
-  it('of the expected key passes, and stands beside the manifest without changing the package', () => {
-    expect(verifyPackage(files, { digest: built.digest, signer: ours.publicKey })).toMatchObject({ type: 'intact', signedBy: { keyId: ours.keyId } });
+  it('of the expected key passes, and stands beside the manifest without changing the package', async () => {
+    expect(await verifyPackage(files, { digest: built.digest, signer: ours.publicKey })).toMatchObject({ type: 'intact', signedBy: { keyId: ours.keyId } });
     expect(signerOf(files)).toEqual({ keyId: ours.keyId, publicKey: ours.publicKey });
   });
 
@@ -60,12 +60,12 @@ describe('a signature', () => {
     ['is a flood', 'wrong_signature', (of) => of.set(SIGNATURE_FILE, new Uint8Array(5_000))],
   ])('that %s keeps the package from loading', async (_what, code, change) => {
     const changed = change(new Map(files));
-    expect(codes(verifyPackage(changed, { signer: ours.publicKey }))).toEqual([code]);
+    expect(codes(await verifyPackage(changed, { signer: ours.publicKey }))).toEqual([code]);
     await expect(loadModel(changed, { signer: ours.publicKey })).rejects.toMatchObject({ name: 'DamagedPackageError' });
   });
 
-  it('is asked of no package from before: the digest that was noted is enough', () => {
-    expect(verifyPackage(built.files, { digest: built.digest }).type).toBe('intact');
+  it('is asked of no package from before: the digest that was noted is enough', async () => {
+    expect((await verifyPackage(built.files, { digest: built.digest })).type).toBe('intact');
   });
 });
 
@@ -107,42 +107,42 @@ describe('an archive', () => {
 });
 
 describe('a package of another installation', () => {
-  it('is taken by the word of a trusted key, or of nobody where that is said', () => {
-    expect(checkPackage(files, trust)).toMatchObject({ type: 'fit', signer: { keyId: ours.keyId, isTrusted: true, name: 'Acme' }, metrics: { test: { accuracy: 1 } }, lineage: { runId: 'run_1' } });
-    expect(codes(checkPackage(signedBy(built, theirs), trust))).toEqual(['untrusted_key']);
-    expect(codes(checkPackage(built.files, trust))).toEqual(['unsigned']);
-    expect(checkPackage(signedBy(built, theirs), { ...trust, acceptUntrusted: true })).toMatchObject({ type: 'fit', signer: { isTrusted: false, name: null } });
-    expect(checkPackage(built.files, { ...trust, acceptUntrusted: true })).toMatchObject({ type: 'fit', signer: null });
+  it('is taken by the word of a trusted key, or of nobody where that is said', async () => {
+    expect(await checkPackage(files, trust)).toMatchObject({ type: 'fit', signer: { keyId: ours.keyId, isTrusted: true, name: 'Acme' }, metrics: { test: { accuracy: 1 } }, lineage: { runId: 'run_1' } });
+    expect(codes(await checkPackage(signedBy(built, theirs), trust))).toEqual(['untrusted_key']);
+    expect(codes(await checkPackage(built.files, trust))).toEqual(['unsigned']);
+    expect(await checkPackage(signedBy(built, theirs), { ...trust, acceptUntrusted: true })).toMatchObject({ type: 'fit', signer: { isTrusted: false, name: null } });
+    expect(await checkPackage(built.files, { ...trust, acceptUntrusted: true })).toMatchObject({ type: 'fit', signer: null });
   });
 
-  it('is refused when a file was changed, whoever has signed it', () => {
+  it('is refused when a file was changed, whoever has signed it', async () => {
     for (const path of files.keys()) {
       const changed = new Map(files);
       const bytes = changed.get(path)!.slice();
       bytes[bytes.length >> 1]! ^= 1;
       changed.set(path, bytes);
-      expect(checkPackage(changed, { ...trust, acceptUntrusted: true }).type).toBe('refused');
+      expect((await checkPackage(changed, { ...trust, acceptUntrusted: true })).type).toBe('refused');
     }
   });
 
-  it('is refused for a signature too large to keep, and for text that no database keeps', () => {
+  it('is refused for a signature too large to keep, and for text that no database keeps', async () => {
     const large = new Map(files).set('signature.json', Buffer.alloc(16 * 1024 * 1024 + 1, 0x20));
-    expect(codes(checkPackage(large, { ...trust, acceptUntrusted: true }))).toEqual(['signature_too_large']);
+    expect(codes(await checkPackage(large, { ...trust, acceptUntrusted: true }))).toEqual(['signature_too_large']);
     for (const text of ['a\0', '\ud800']) {
       const named = { ...built.signature, output: { ...built.signature.output, name: text } };
       const ofSignature = assemble(named, built.files.get('model.onnx')!, { metrics: {}, lineage: {} });
-      expect(checkPackage(signedBy(ofSignature, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'signature.json.output.name' }] });
+      expect(await checkPackage(signedBy(ofSignature, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'signature.json.output.name' }] });
       const ofLineage = assemble(built.signature, built.files.get('model.onnx')!, { metrics: {}, lineage: { spec: [{ name: text }] } });
-      expect(checkPackage(signedBy(ofLineage, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'lineage.json.spec.0.name' }] });
+      expect(await checkPackage(signedBy(ofLineage, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'lineage.json.spec.0.name' }] });
     }
   });
 
-  it('is refused for what its graph holds, also with a good signature', () => {
+  it('is refused for what its graph holds, also with a good signature', async () => {
     const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
     const evil = assemble(built.signature, model(linear({ nodes: [{ op: 'Loop', in: ['x'], out: ['y'], attributes: { body: { g: body } } }] })), { metrics: {}, lineage: {} });
-    expect(codes(checkPackage(signedBy(evil, ours), trust))).toEqual(['operator']);
+    expect(codes(await checkPackage(signedBy(evil, ours), trust))).toEqual(['operator']);
     const other = assemble(built.signature, model(linear()), { metrics: {}, lineage: {} });
-    expect(checkPackage(signedBy(other, ours), trust).type).toBe('fit');
+    expect((await checkPackage(signedBy(other, ours), trust)).type).toBe('fit');
     return expect(tryPackage(other.files, undefined)).resolves.toMatchObject({ type: 'refused', problems: [{ code: 'load_failed' }] });
   });
 });
@@ -159,7 +159,7 @@ it('what is exported and imported predicts just as before: random models of each
     const before = buildPackage(kinds[seed % 3]!(), { metrics: {}, lineage: {} });
     const read = readArchive(await archived(signedBy(before, ours)));
     if ('problem' in read) throw new Error(read.problem.message);
-    const checked = checkPackage(read.files, trust);
+    const checked = await checkPackage(read.files, trust);
     if (checked.type !== 'fit') throw new Error(JSON.stringify(checked.problems));
     expect(checked.modelPackage.digest).toBe(before.digest);
     expect(await tryPackage(checked.modelPackage.files, undefined, { isTrusted: true })).toMatchObject({ type: 'works', agreement: { rows: 0 } });

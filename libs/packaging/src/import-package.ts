@@ -26,13 +26,13 @@ const mostFactBytes = 4 * 1024 * 1024;
 const mostSignatureBytes = 16 * 1024 * 1024;
 
 /** A package of another installation, before it is tried: digests, whose word it is, its signature and its graph. */
-export function checkPackage(files: PackageFiles, { trusted, acceptUntrusted }: PackageTrust): CheckedPackage {
+export async function checkPackage(files: PackageFiles, { trusted, acceptUntrusted }: PackageTrust): Promise<CheckedPackage> {
   const size = files.get('signature.json')?.byteLength ?? 0;
   if (size > mostSignatureBytes) {
     const message = `The signature of the package has ${size} bytes; at most ${mostSignatureBytes} are taken.`;
     return { type: 'refused', problems: [{ code: 'signature_too_large', field: 'signature.json', message, remedy: 'Give the model fewer inputs, categories or items.' }] };
   }
-  const verified = verifyPackage(files);
+  const verified = await verifyPackage(files);
   if (verified.type === 'damaged') return { type: 'refused', problems: verified.problems.map((problem) => ({ ...problem, remedy: 'Send the file that Millrace gave out for the version, unchanged.' })) };
   const { signedBy } = verified;
   const name = signedBy ? (trusted.get(signedBy.publicKey) ?? null) : null;

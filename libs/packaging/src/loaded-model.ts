@@ -37,6 +37,8 @@ export interface LoadedModel {
   readonly digest: string;
   /** what it takes: by how much the process grew when it was loaded, at least the size of its graph; an estimate, since freed memory is used again */
   readonly memoryBytes: number;
+  /** milliseconds for which loading its graph held the thread that it is in */
+  readonly openedInMs: number;
   /** whether it is gone, with the thread that it was in: it has to be loaded anew */
   readonly isLost: boolean;
   /**
@@ -63,7 +65,7 @@ export interface LoadOptions {
 /** Verifies a package and loads it into ONNX Runtime. Throws `DamagedPackageError` rather than load a changed one. */
 export async function loadModel(files: PackageFiles, options: LoadOptions = {}): Promise<LoadedModel> {
   const { digest: noted, signer } = options;
-  const verified = verifyPackage(files, { ...(noted === undefined ? {} : { digest: noted }), ...(signer === undefined ? {} : { signer }) });
+  const verified = await verifyPackage(files, { ...(noted === undefined ? {} : { digest: noted }), ...(signer === undefined ? {} : { signer }) });
   if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
   const { signature, digest } = verified;
   const graph = files.get('model.onnx')!;
@@ -74,7 +76,7 @@ export async function loadModel(files: PackageFiles, options: LoadOptions = {}):
     throw new DamagedPackageError([damage('graph_mismatch', 'model.onnx', complaint)]);
   }
   const memoryBytes = Math.max(graph.length, Math.min(runner.grownBy, mostGrowth * graph.length));
-  return serve(runner, { signature, digest, memoryBytes }, () => options.thread?.isLost ?? false);
+  return serve(runner, { signature, digest, memoryBytes, openedInMs: runner.openedInMs }, () => options.thread?.isLost ?? false);
 }
 
 /** Models were measured to take up to six times their graph (a forest); what goes far beyond was somebody else's. */
@@ -118,7 +120,7 @@ function outputsOf(signature: Signature): string[] {
   ];
 }
 
-function serve(runner: GraphRunner, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes'>, isLost: () => boolean): LoadedModel {
+function serve(runner: GraphRunner, facts: Pick<LoadedModel, 'signature' | 'digest' | 'memoryBytes' | 'openedInMs'>, isLost: () => boolean): LoadedModel {
   const { signature } = facts;
   const { layout } = rowPlanOf(signature);
   const numberCount = signature.inputs.reduce((sum, input) => sum + numbersOf(input), 0);

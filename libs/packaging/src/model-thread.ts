@@ -17,7 +17,7 @@ async function follow(told: ThreadOrder): Promise<unknown> {
   if (told.type === 'open') {
     const opened = await openGraph(told.bytes, told.threads);
     graphs.set(told.graph, opened);
-    return { inputs: opened.inputs, outputs: opened.outputs, grownBy: opened.grownBy };
+    return { inputs: opened.inputs, outputs: opened.outputs, grownBy: opened.grownBy, openedInMs: opened.openedInMs };
   }
   const runner = graphs.get(told.graph)!;
   if (told.type === 'release') {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { startThread } from '@millrace/kernel';
+import { byPieces, startThread } from '@millrace/kernel';
 import type { GraphInputs, GraphOutputs, GraphRunner } from './graph-runner.ts';
 import type { ThreadAnswer, ThreadOrder } from './model-thread.ts';
 
@@ -87,13 +87,14 @@ function createModelThread(): ModelThread {
     return started;
   }
 
-  function send<Result>(order: Order): Promise<Result> {
+  /** @param given what goes there instead of being copied */
+  function send<Result>(order: Order, given: ArrayBuffer[] = []): Promise<Result> {
     if (ended) return Promise.reject(ended);
     worker ??= start();
     return new Promise((resolve, reject) => {
       waiting.set(++orders, { resolve: resolve as Waiting['resolve'], reject });
       if (waiting.size === 1) worker!.ref();
-      worker!.postMessage({ ...order, order: orders } satisfies ThreadOrder);
+      worker!.postMessage({ ...order, order: orders } satisfies ThreadOrder, given);
     });
   }
 
@@ -108,8 +109,10 @@ function createModelThread(): ModelThread {
       const graph = ++last;
       graphs += 1;
       try {
-        // A copy: the bytes may be part of something larger, which would go along as a whole.
-        const facts = await send<Pick<GraphRunner, 'inputs' | 'outputs' | 'grownBy'>>({ type: 'open', graph, bytes: new Uint8Array(bytes), threads });
+        // A copy of our own to give away: one that the channel makes would hold this thread for all of it.
+        const copy = new Uint8Array(bytes.byteLength);
+        await byPieces(bytes.byteLength, (from, to) => copy.set(bytes.subarray(from, to), from));
+        const facts = await send<Omit<GraphRunner, 'run' | 'release'>>({ type: 'open', graph, bytes: copy, threads }, [copy.buffer]);
         return {
           ...facts,
           run: (inputs) => send<GraphOutputs>({ type: 'run', graph, inputs: withOwnCells(inputs) }),

@@ -81,7 +81,7 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
       if (!version) return null;
       if (!familiesOfLayers.includes(version.family)) throw hasNoLayers(`A model of the family ${version.family} is not made of layers.`);
       const files = await readPackage(version);
-      const verified = verifyPackage(files, { digest: version.packageSha256 });
+      const verified = await verifyPackage(files, { digest: version.packageSha256 });
       if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
       const read = readPipeline(files);
       if (read.type === 'unreadable') throw hasNoLayers(read.message);

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { DomainError } from '@millrace/kernel';
+import { byPieces, DomainError } from '@millrace/kernel';
 import { assertKey, assertPrefix, tenantOfKey } from './artefact-key.ts';
 import { type ArtefactInfo, type ArtefactStore, defaultReadLimit, type PutOptions, type PutOutcome } from './artefact-store.ts';
 import { type Received, type Refusal, takeIn } from './intake.ts';
@@ -193,12 +193,16 @@ export function createSealedStore({ inner, keyring, scratchDirectory }: SealedSt
       });
       const open = await openerFor(key, readHeader(sealed));
       const plain = Buffer.alloc(plainSizeOf(sealed.length));
-      for (let from = headerBytes, to = 0, isLast = false; !isLast; from += sealedChunkBytes) {
-        isLast = from + sealedChunkBytes >= sealed.length;
-        const chunk = open(sealed.subarray(from, from + sealedChunkBytes), isLast);
-        plain.set(chunk, to);
-        to += chunk.length;
-      }
+      let [from, to, isLast] = [headerBytes, 0, false];
+      await byPieces(sealed.length, (_, until) => {
+        // At the end there is a last chunk to be opened, however little of it there is.
+        for (; !isLast && (from < until || until === sealed.length); from += sealedChunkBytes) {
+          isLast = from + sealedChunkBytes >= sealed.length;
+          const chunk = open(sealed.subarray(from, from + sealedChunkBytes), isLast);
+          plain.set(chunk, to);
+          to += chunk.length;
+        }
+      });
       return plain;
     },
 

@@ -1,8 +1,9 @@
 export { type BundledProgram, bundleProgram } from './bundled-program.ts';
 export { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from './credential-corpus.ts';
 export { type IdentityProvider, type IdentityProviderOptions, type PersonAtProvider, startIdentityProvider } from './identity-provider.ts';
-export { startPatience } from './patience.ts';
+export { startPatience, withinASecond } from './patience.ts';
 export { type Product, startProduct } from './product.ts';
+export { openSilentDoor, type SilentDoor } from './silent-door.ts';
 export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';
 export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWorld, testSecrets, type World } from './world.ts';
 export { looksForRowsOfAnybody, shapeOf, tapSql, withoutTenantFilter } from './sql-tap.ts';

@@ -72,7 +72,7 @@ export async function createTwoTenants(): Promise<TwoTenants> {
   for (const { marks, tenantId } of [acme, rival]) ownerOfEndpoint.set(`endpoint-${marks.canary}`, tenantId);
 
   async function add(tenantId: string, role: Role, domain: string): Promise<Member> {
-    const email = `${role.toLowerCase()}-${newId('person').slice(-8)}@${domain}.test`;
+    const email = `${role.toLowerCase()}-${newId('person')}@${domain}.test`;
     const added = await auth.members.add({ tenantId, name: `${role} of ${domain}`, email, password, role });
     if (added.type !== 'added') throw new Error(JSON.stringify(added));
     const outcome = await auth.signIn(email, password);
