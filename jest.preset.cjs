@@ -14,7 +14,7 @@ module.exports = (dir, overrides = {}) => ({
   modulePathIgnorePatterns: ['<rootDir>/out-tsc', '<rootDir>/bundle', '<rootDir>/dist'],
   moduleFileExtensions: ['ts', 'tsx', 'js', 'mjs', 'cjs', 'json', 'node'],
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
-  testTimeout: 60_000,
+  testTimeout: 180_000, // for what hangs; on a busy machine many take ten times as long as on a free one
   workerIdleMemoryLimit: '512MB',
   transform: {
     '\\.tsx?$': [

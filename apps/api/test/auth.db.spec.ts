@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { startPatience } from '@millrace/testkit';
 import { createApiWorld, password, secrets, type World } from './api-world.ts';
 
 let world: World;
@@ -78,6 +79,7 @@ describe('signing in', () => {
 
   it('turns a flood of sign-ins away with 429 instead of queueing it up', async () => {
     const ana = await world.tenant('flooded');
+    const begun = performance.now();
     const attempts = Array.from({ length: 80 }, (_, n) => world.graphql(signIn, { email: `nobody${n}@flood.test`, password }));
     const atWork = world.graphql(`${viewer} # asks for no signIn`, {}, ana.token);
     const answers = await Promise.all(attempts);
@@ -86,8 +88,9 @@ describe('signing in', () => {
     const refused = answers.find(({ status }) => status === 429)!;
     expect(refused.errors[0]!.extensions).toMatchObject({ code: 'TOO_MANY_REQUESTS', remedy: expect.any(String) });
     expect(refused.headers.get('retry-after')).toBe('1');
-    // Turned away at the edge, they leave one line together; whoever still got as far as the mutation has one of their own.
-    expect(world.log.filter(({ msg }) => msg === 'sign-ins were refused: more at once than there is room for')).toHaveLength(1);
+    // Turned away at the edge, they leave one line together in ten seconds; whoever still got as far as the mutation has one of their own.
+    const lines = world.log.filter(({ msg }) => msg === 'sign-ins were refused: more at once than there is room for').length;
+    expect([lines > 0, lines <= 1 + (performance.now() - begun) / 10_000]).toEqual([true, true]);
     expect(world.log.filter(({ action, result }) => action === 'session.open' && result === 'too_many_requests').length).toBeLessThan(60);
     expect((await world.graphql(signIn, { email: ana.email, password })).data!['signIn'].__typename).toBe('SignInSuccess');
   });
@@ -164,8 +167,8 @@ describe('a credential that is not good', () => {
 
 /** The answer as soon as it is other than 200; long before a cached credential would be looked up again. */
 async function eventually(ask: () => Promise<number>): Promise<number> {
-  const until = performance.now() + 10_000;
+  const isOver = startPatience(10_000);
   let status = await ask();
-  while (status === 200 && performance.now() < until) status = await ask();
+  while (status === 200 && !isOver()) status = await ask();
   return status;
 }

@@ -20,7 +20,7 @@ export async function initOverWebSocket(url: string, lines: HeaderLines, params:
       resolve(outcome);
       socket.destroy();
     };
-    socket.setTimeout(10_000, () => socket.destroy(new Error('no answer on the WebSocket')));
+    socket.setTimeout(60_000, () => socket.destroy(new Error('no answer on the WebSocket')));
     socket.on('close', () => settle(0));
     socket.on('error', (error: NodeJS.ErrnoException) => (['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? settle(0) : reject(error)));
     socket.on('data', (bytes) => {

@@ -139,7 +139,10 @@ describe('operators', () => {
     const ana = await world.tenant('watched');
     await world.iris(ana.token, 'watched data');
     const refused = await world.graphql('{ datasets { edges { node { name } } } }', {}, operator.token);
-    expect(refused.errors[0]!.extensions['code']).toBe('FORBIDDEN');
+    expect(refused.errors[0]).toMatchObject({ message: 'The role OPERATOR may not do this: it lacks the permission dataset:read.', extensions: { code: 'FORBIDDEN' } });
+    // The other way round, an owner is told where operators do this: they may be one.
+    const { errors } = await world.graphql('{ tenants { edges { node { id } } } }', {}, ana.token);
+    expect(errors[0]).toMatchObject({ message: 'The role OWNER may not do this: it lacks the permission platform:read.', extensions: { remedy: expect.stringContaining('switchTenant') } });
     const { grant } = await ask(
       `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: VIEWER, reason: "the import of a file fails", hours: 2 }) { ${error} ... on TakeAccessGrantSuccess { grant { id tenantName expiresAt } } } }`,
       { id: ana.actor.tenantId },
@@ -194,7 +197,7 @@ describe('a suspended tenant', () => {
     await new Promise<void>((resolve) => upload.write('a,b\n1,2\n', () => resolve()));
     await fetch(`${world.api.url}/healthz`); // by its answer the upload has arrived
 
-    const began = performance.now();
+    const isLate = startPatience(2_000); // the second that is promised, and one for what is asked meanwhile
     expect(await ask(tenantOf('suspendTenant', ', reason: "unpaid bills"'), { id: ana.actor.tenantId }, operator.token)).toMatchObject({ tenant: { status: 'SUSPENDED', reason: 'unpaid bills' } });
     const statuses = () => Promise.all([
       world.graphql('{ runs { edges { cursor } } }', {}, ana.token).then(({ status }) => status),
@@ -207,7 +210,7 @@ describe('a suspended tenant', () => {
     expect((ended.value as { errors: { extensions: object }[] }).errors[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(((await over.next()).value as { errors: { extensions: object }[] }).errors[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(await uploaded).toBe(400); // broken off
-    expect(performance.now() - began).toBeLessThan(1000 + 1000); // the second that is promised, and one for this busy machine
+    expect(isLate()).toBe(false);
     await socket.dispose();
 
     await ask(tenantOf('resumeTenant', ''), { id: ana.actor.tenantId }, operator.token);

@@ -30,7 +30,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     owner = await openPage(await browser.newContext({ viewport: { width: 1360, height: 900 } }));
     guestContext = await browser.newContext({ viewport: { width: 1360, height: 900 } });
     guest = await openPage(guestContext);
-  }, 180_000);
+  });
 
   afterAll(async () => {
     for (const [name, page] of [['owner', owner], ['guest', guest]] as const) {
@@ -38,11 +38,11 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     }
     await browser?.close();
     await product?.stop();
-  }, 60_000);
+  });
 
   async function openPage(context: BrowserContext): Promise<Page> {
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
@@ -84,7 +84,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
       { name: 'millrace_access', httpOnly: true, sameSite: 'Strict' },
       { name: 'millrace_refresh', httpOnly: true, sameSite: 'Strict' },
     ]);
-  }, 60_000);
+  });
 
   it('invites somebody, who comes in on another machine by the link', async () => {
     await follow(owner, 'Members');
@@ -113,7 +113,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await keep(guest, 'invited-overview');
     expect(await guest.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'API keys' }).count()).toBe(0);
     expect(await guest.getByRole('link', { name: 'Upload a data set' }).count()).toBe(0);
-  }, 90_000);
+  });
 
   it('gives another role, which holds where the person is already signed in', async () => {
     await owner.reload();
@@ -126,7 +126,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await guest.reload();
     await follow(guest, 'API keys');
     await guest.getByRole('button', { name: 'Create API key' }).first().waitFor();
-  }, 60_000);
+  });
 
   it('sets up a second factor with a QR code, and shows the recovery codes once', async () => {
     await guest.getByRole('link', { name: 'Your account' }).click();
@@ -146,7 +146,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await guest.getByRole('button', { name: 'Remove the second factor' }).waitFor();
     await keep(guest, 'account');
     expect(await guest.locator('body').innerText()).not.toContain(recoveryCode);
-  }, 60_000);
+  });
 
   it('asks for the second factor at the next sign-in', async () => {
     await signOut(guest);
@@ -159,7 +159,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await guest.getByLabel('Code').fill(recoveryCode);
     await guest.getByRole('button', { name: 'Sign in', exact: true }).click();
     await heading(guest, 'Overview').waitFor();
-  }, 60_000);
+  });
 
   it('keeps the session of two tabs that refresh at the same moment', async () => {
     const second = await openPage(guestContext);
@@ -183,7 +183,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await signOut(second);
     await heading(guest, 'Sign in').waitFor();
     await second.close();
-  }, 90_000);
+  });
 
   it('lets an operator go to the platform, and make a link for a new password', async () => {
     await guest.getByRole('link', { name: 'Forgot password?' }).click();
@@ -215,7 +215,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await guest.getByLabel('Code').fill(codeOfApp(secret, Math.floor(Date.now() / 30_000) + 1));
     await guest.getByRole('button', { name: 'Sign in', exact: true }).click();
     await heading(guest, 'Overview').waitFor();
-  }, 90_000);
+  });
 
   it('creates a tenant whose owner comes in by a link, and is out with the next click when it is suspended', async () => {
     await follow(owner, 'Plans');
@@ -260,7 +260,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await signIn(other, 'bo@harbour.example', password);
     await heading(other, 'Overview').waitFor();
     await other.close();
-  }, 120_000);
+  });
 
   it('looks into a tenant with a grant, under a banner that says so, and the tenant reads it', async () => {
     await owner.getByLabel('What you look for').fill('a run that has failed, see ticket 12');
@@ -283,7 +283,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await other.getByText('Over', { exact: true }).waitFor();
     await keep(other, 'operators-access');
     await other.close();
-  }, 90_000);
+  });
 
   it('shows the other rooms without a refusal, and exports the trail', async () => {
     await signIn(owner, product.owner.email, product.owner.password);
@@ -306,7 +306,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await owner.getByRole('link', { name: 'Export JSONL' }).click();
     const lines = (await fs.readFile(await (await downloads).path(), 'utf8')).trim().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { action: string }).action)).toContain('member.role');
-  }, 90_000);
+  });
 
   it('renames and exports the tenant, and asks for its name before it is deleted', async () => {
     await follow(owner, 'Tenant settings');
@@ -318,7 +318,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     const archive = await fs.readFile(await (await downloads).path());
     expect(archive.subarray(257, 262).toString()).toBe('ustar');
     expect(await owner.getByRole('button', { name: 'Delete the tenant' }).isDisabled()).toBe(true);
-  }, 60_000);
+  });
 
   it('makes, rotates and blocks a key', async () => {
     await follow(owner, 'API keys');
@@ -343,7 +343,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await owner.getByRole('button', { name: 'Block gateway' }).click();
     await owner.getByText('Blocked', { exact: true }).waitFor();
     await keep(owner, 'keys');
-  }, 60_000);
+  });
 
   it('says when to try again after too many attempts', async () => {
     await signOut(owner);
@@ -361,7 +361,7 @@ describeWithBrowser('tenants and people are')('tenants, people and keys, in real
     await owner.getByLabel('Email').fill('eve@elsewhere.example');
     await owner.getByRole('button', { name: 'Sign in with your company' }).click();
     await owner.getByText('No tenant lets this email address in by single sign-on.').waitFor();
-  }, 60_000);
+  });
 
   it('did all of this without an error in the browser, but for what the server refused', () => {
     expect(complaints.filter((complaint) => !/Failed to load resource: the server responded with a status of (401|403|429)/.test(complaint))).toEqual([]);

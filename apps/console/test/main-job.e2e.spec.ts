@@ -21,7 +21,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     product = await startProduct({ environment: { MILLRACE_TRUSTED_DOCUMENTS: 'all' } });
     browser = await launchBrowser();
     page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(60_000);
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
         console.error(`the content security policy forbids ${violatedDirective}: ${blockedURI} ${sample}`);
@@ -31,13 +31,13 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
     });
-  }, 180_000);
+  });
 
   afterAll(async () => {
     if (page && !page.isClosed()) await page.screenshot({ path: path.join(results, 'last.png'), fullPage: true }).catch(() => undefined);
     await browser?.close();
     await product?.stop();
-  }, 60_000);
+  });
 
   /** Keeps what a person would see now, for people to judge. */
   async function keep(name: string) {
@@ -64,12 +64,12 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     await heading('Overview').waitFor();
     await page.getByText('Upload data', { exact: true }).waitFor();
     await keep('overview');
-  }, 60_000);
+  });
 
   it('stays signed in after a reload', async () => {
     await page.reload();
     await heading('Overview').waitFor();
-  }, 60_000);
+  });
 
   it('refuses a broken file, naming the line and the remedy, and keeps the form', async () => {
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'millrace-e2e-'));
@@ -87,7 +87,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     } finally {
       await fs.rm(folder, { recursive: true, force: true });
     }
-  }, 60_000);
+  });
 
   it('takes a good file after it, and shows its profile', async () => {
     await page.locator('input[type=file]').setInputFiles(sampleData('iris'));
@@ -97,7 +97,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     await page.getByRole('article', { name: 'Column species' }).waitFor();
     expect(await page.getByRole('img', { name: /^Histogram of / }).count()).toBe(4);
     await keep('data-set');
-  }, 60_000);
+  });
 
   it('shows what is wrong with a configuration beside its field', async () => {
     await page.getByRole('link', { name: 'Train a model' }).click();
@@ -107,7 +107,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     await page.locator('input[aria-invalid=true]').first().waitFor();
     expect(await page.getByLabel('k', { exact: true }).getAttribute('aria-invalid')).toBe('true');
     await keep('configuration-problem');
-  }, 60_000);
+  });
 
   it('trains, drawing the loss while it learns, and fills the leaderboard', async () => {
     await page.getByLabel('k', { exact: true }).fill('3');
@@ -134,7 +134,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     await page.getByText('Endpoint iris-e2e serves it now').waitFor();
     await keep('published');
     await page.getByRole('link', { name: 'Try the model' }).click();
-  }, 60_000);
+  });
 
   it('predicts in a form made from the signature', async () => {
     await heading('iris-e2e').waitFor();
@@ -144,7 +144,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     expect(await page.getByTestId('prediction').innerText()).toMatch(/setosa/);
     expect(await page.getByRole('list', { name: 'Probabilities' }).getByRole('listitem').count()).toBe(3);
     await keep('prediction');
-  }, 60_000);
+  });
 
   it('makes a key with which the shown call works from outside', async () => {
     const curl = await page.getByLabel('curl, Simple', { exact: true }).innerText();
@@ -166,7 +166,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
       body,
     });
     expect({ status: response.status, body: await response.json() }).toEqual({ status: 200, body: { prediction: [expect.stringMatching(/setosa/)] } });
-  }, 60_000);
+  });
 
   it('shows the other rooms, and nothing is left after signing out', async () => {
     for (const room of ['Training runs', 'Models', 'Endpoints', 'Usage and quota', 'Audit trail', 'Overview']) {
@@ -180,7 +180,7 @@ describeWithBrowser('the console is')('the main job, in a real browser against a
     await heading('Sign in').waitFor();
     await page.goto(new URL('/models', product.consoleUrl).href);
     await heading('Sign in').waitFor();
-  }, 120_000);
+  });
 
   it('did all of this without an error in the browser', () => {
     expect(complaints).toEqual([]);

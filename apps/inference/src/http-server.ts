@@ -7,14 +7,17 @@ import type { RequestLimiter } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
 import findMyWay from 'find-my-way';
 import { idempotencyHeader } from './answer-once.ts';
+import { originOf } from './call-origin.ts';
 import { type AnswerBody, Exchange } from './exchange.ts';
 import { createForeignPages } from './foreign-pages.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import { tellLimits } from './rate-headers.ts';
+import { createReadingTurns } from './reading-turns.ts';
 import { readBody } from './request-body.ts';
 import { modelNotFound, refusalBody, RequestError, shorten, toRequestError } from './request-error.ts';
 import type { Route } from './routes.ts';
+import { callerGone } from './shedding.ts';
 import { readWhole } from './whole-body.ts';
 
 export interface HttpServerOptions {
@@ -81,6 +84,7 @@ export function createRequestIds(): (request: IncomingMessage) => string {
 export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining, requestIdOf, refusesAtDoor }: HttpServerOptions): HttpServer {
   const putOff = createFloodLog(logger, 'requests were put off');
   const isPreflight = createForeignPages(corsOrigins);
+  const inTurn = createReadingTurns();
   const router = findMyWay({
     ignoreTrailingSlash: true,
     maxParamLength: longestParam,
@@ -170,7 +174,7 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
   function keepBody(exchange: Exchange, bytes: Buffer): void | Promise<void> {
     const { headers } = exchange;
     if (headers[idempotencyHeader] !== undefined) exchange.bodySha256 = createHash('sha256').update(bytes).digest('hex');
-    const body = readBody(headers, bytes, maxBodyBytes);
+    const body = readBody(headers, bytes, maxBodyBytes, (read) => inTurn(exchange.actor?.tenantId ?? '', () => (exchange.isGone ? Promise.reject(callerGone()) : read())));
     if (body instanceof Promise) return body.then((read) => void (exchange.readBody = read));
     exchange.readBody = body;
   }
@@ -203,13 +207,12 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
   }
 
   /** Before the answer leaves: whoever asks for the trail next finds it there. */
-  async function noteRefusal({ actor, id: requestId, address, headers, params, method, action }: Exchange, { status, details }: RequestError): Promise<void> {
+  async function noteRefusal(exchange: Exchange, { status, details }: RequestError): Promise<void> {
     if (status !== 401 && status !== 403 && !details.isRefusal) return;
-    const userAgent = headers['user-agent'];
-    const { model } = params;
+    const { actor, params: { model }, method, action } = exchange;
     const subject = model !== undefined && nameProblem(model, 'model', 'endpoint') === null ? { subject: model } : {};
-    const origin = { requestId, address, ...(userAgent === undefined ? {} : { userAgent }) };
-    await auth.trail.refuse({ actor, origin, action: action ?? `http.${method.toLowerCase()}`, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
+    const asked = { actor, origin: originOf(exchange, auth), action: action ?? `http.${method.toLowerCase()}`, ...subject };
+    await auth.trail.refuse(asked, status === 401 ? 'unauthenticated' : 'forbidden');
   }
 
   return {

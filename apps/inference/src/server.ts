@@ -51,6 +51,8 @@ export interface InferenceOptions {
   maxBodyBytes?: number;
   /** predictions under way at a time; further ones get 503 */
   maxInFlight?: number;
+  /** how long a prediction waits to be counted against limits before it gets 503; 1.5 s if left out */
+  meteringPatienceMs?: number | undefined;
   /** between "not ready" and closing, in milliseconds, so that a balancer can look elsewhere first */
   drainMs?: number;
   /** of predictions that are accepted now and made later */
@@ -100,8 +102,9 @@ export async function startInference(options: InferenceOptions): Promise<Running
   const traffic = createTrafficRecorder({ database, logger });
   const directory = new EndpointDirectory({ registry, database, models, traffic, logger });
   const shadow = createShadow({ models, traffic, turns: batcher, observe: { shown: () => metrics.shadow.shown(), dropped: () => metrics.shadow.dropped() } });
-  const meter = createMeter({ database, logger });
-  const limiter = createRequestLimiter({ database, logger });
+  const metering = { database, logger, patienceMs: options.meteringPatienceMs };
+  const meter = createMeter(metering);
+  const limiter = createRequestLimiter(metering);
   const feedback = createFeedback({ database, keyring, mostRecordedBytes: options.mostRecordedBytes, logger });
   const predictorOptions = { directory, models, batcher, meter, traffic, shadow, lookAtPictures, recorder: feedback.recorder, maxInFlight: options.maxInFlight ?? 4096 };
   const predictor = createPredictor({ ...predictorOptions, journal });

@@ -54,7 +54,7 @@ describe('accepted where nothing is made yet', () => {
       [{ model: 'iris' }, 400, 'invalid_request', 'input'],
       [{ model: 'iris', input: 7 }, 400, 'invalid_request', 'input'],
       [{ ...flower, callback: 'x' }, 400, 'invalid_request', 'callback'],
-      [{ ...flower, version: 9 }, 404, 'model_not_found', 'model'],
+      [{ ...flower, version: 9 }, 404, 'model_not_found', 'version'],
       [{ ...flower, model: 'rose' }, 404, 'model_not_found', 'model'],
     ];
     for (const [body, status, code, field] of refusals) {
@@ -110,6 +110,7 @@ describe('accepted where nothing is made yet', () => {
 it('a killed process loses none: each accepted prediction ends once and is billed once', async () => {
   const ids = (await asOwner(`SELECT id FROM async_predictions WHERE status = 'STARTING'`)).map(({ id }) => id as string);
   expect(ids).toHaveLength(6);
+  await asOwner(`UPDATE async_predictions SET run_after = now() + interval '1 hour'`); // not before the program is there
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
     cwd: path.resolve(import.meta.dirname, '..'),
     env: {
@@ -121,7 +122,6 @@ it('a killed process loses none: each accepted prediction ends once and is bille
   });
   const ended = once(child, 'exit');
   try {
-    await asOwner(`UPDATE async_predictions SET run_after = now() + interval '1 hour'`); // not before the program is there
     for await (const line of createInterface({ input: child.stdout })) if (line.includes('"url"')) break;
     const held = world.database.forTenant(tenant.tenantId).transaction(async (tx) => {
       // These lines of the ledger are in the way, so that it stands before the commit of its first ones when it is killed.
@@ -158,6 +158,11 @@ describe('made', () => {
     const answers = await Promise.all(inputs.map(([input]) => create({ model: 'iris', input }, { at: busy, headers })));
     expect(answers.map(({ status, json }) => [status, json.error, json.output])).toEqual(inputs.map(([, output]) => [201, null, output]));
     expect(answers[0]!.json.metrics.predict_time).toBeGreaterThan(0);
+    expect(answers[0]!.json).not.toHaveProperty('warnings');
+    // There is no header for it, so the prediction itself says what its model had not seen, here and whenever it is looked at.
+    const { json: far } = await create({ model: 'iris', input: { features: [5.1, 3.5, 1.4, 900] } }, { at: busy, headers });
+    expect(far.warnings).toEqual([{ row: 0, field: 'petal width', code: 'outside_training_range', message: expect.stringContaining('900') }]);
+    expect((await look(far.id)).json.warnings).toEqual(far.warnings);
     expect((await look(answers[0]!.json.id)).json).toEqual(answers[0]!.json);
     const rows = (await tenant.ledger()).filter(({ requestId }) => requestId === answers[1]!.json.id).map(({ rows: count }) => count);
     expect(rows).toEqual([2]);

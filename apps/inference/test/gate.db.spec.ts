@@ -21,7 +21,7 @@ it('a call that has passed the gate leaves nothing behind that small collections
   const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
   const tenant = await world.createTenant();
   const { text } = await tenant.createKey({ rpmLimit: 1_000_000 });
-  const limiter = createRequestLimiter({ database: world.database, logger: silentLogger });
+  const limiter = createRequestLimiter({ database: world.database, logger: silentLogger, patienceMs: 20_000 });
   const gate = createGate('predict', true, { auth: world.auth, limiter });
   const proxies = createTrustedProxies();
   const socket = new Socket();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ApiKeyInput, type Auth, createAuth, createTenantKeyring, masterKeysOf, type PersonActor } from '@millrace/auth';
 import type { Database, Endpoint, ModelVersion, UsageRecord } from '@millrace/database';
-import { newId, silentLogger } from '@millrace/kernel';
+import { type Logger, newId, silentLogger } from '@millrace/kernel';
 import { agree, type BackgroundRows, buildDetectorPackage, buildForecastPackage, buildPackage, buildRecommenderPackage, type FittedDetector, type FittedForecast, type FittedPipeline, type FittedRecommender, type ModelPackage } from '@millrace/packaging';
 import { createRegistry, type Registry } from '@millrace/registry';
 import { type ArtefactStore, createFileStore, createSealedStore } from '@millrace/storage';
@@ -61,6 +61,9 @@ export interface InferenceWorld {
   close(): Promise<void>;
 }
 
+/** Silent but for the cause of a 500, which nobody could tell afterwards. */
+const faultLogger: Logger = { ...silentLogger, error: (fields, message) => message.startsWith('a request failed') && console.error(message, fields) };
+
 /** A database, a store, tenants with published models, and inference servers over them: all real. */
 export async function createInferenceWorld(): Promise<InferenceWorld> {
   const testDatabase = await createTestDatabase();
@@ -85,7 +88,8 @@ export async function createInferenceWorld(): Promise<InferenceWorld> {
     journalDirectory: path.join(directory, 'journal'),
     tokenSecret,
     keyPepper,
-    logger: silentLogger,
+    logger: faultLogger,
+    meteringPatienceMs: 20_000, // specs on a busy machine are not about how long anybody waits for its database
   };
 
   return {

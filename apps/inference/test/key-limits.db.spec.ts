@@ -58,16 +58,17 @@ describe('a key with a limit of requests a minute', () => {
   });
 
   it('is told what is left on every answer, also where something else is wrong', async () => {
-    const { text } = await tenant.createKey({ rpmLimit: 100, scopes: ['READ', 'PREDICT'] });
-    const reader = await tenant.createKey({ rpmLimit: 100, scopes: ['READ'] });
+    // So few a minute that none comes back meanwhile.
+    const { text } = await tenant.createKey({ rpmLimit: 7, scopes: ['READ', 'PREDICT'] });
+    const reader = await tenant.createKey({ rpmLimit: 7, scopes: ['READ'] });
     const answers = [
       await predict(text, { body: '{' }), await predict(text, { body: { model: 'absent', features: [1] } }), await predict(text, { body: { model: 'press', features: ['x'] } }),
       await predict(text, { headers: { 'content-type': 'text/plain' } }), await call(`${url}/v2/models/press`, { key: text }), await call(`${url}/v1/models/press`, { key: text }),
     ];
     expect(answers.map(({ status }) => status)).toEqual([400, 404, 400, 415, 200, 200]);
-    expect(answers.map((answer) => limitHeaders(answer)[1])).toEqual(['99', '98', '97', '96', '95', '94']);
+    expect(answers.map((answer) => limitHeaders(answer)[1])).toEqual(['6', '5', '4', '3', '2', '1']);
     const forbidden = await predict(reader.text);
-    expect([forbidden.status, limitHeaders(forbidden)[1]]).toEqual([403, '99']);
+    expect([forbidden.status, limitHeaders(forbidden)[1]]).toEqual([403, '6']);
   });
 
   it('may ask what is left for free', async () => {
@@ -226,5 +227,13 @@ describe('a key that is bound to addresses', () => {
     expect((await from(world.auth.vouchForAddress(text, '203.0.113.8'))).status).toBe(403);
     for (const header of ['203.0.113.7', '203.0.113.7 ', `203.0.113.7 ${'A'.repeat(43)}`, world.auth.vouchForAddress('another', '203.0.113.7')]) expect((await from(header)).status).toBe(403);
     expect((await predict(text, { headers: { 'x-forwarded-for': '203.0.113.7', 'x-real-ip': '203.0.113.7', forwarded: 'for=203.0.113.7' } })).status).toBe(403);
+  });
+
+  it('stands in the trail with the address that the API vouches for, also where it may not do this', async () => {
+    const { id, text } = await tenant.createKey({ scopes: ['READ'], addresses: ['203.0.113.7'] });
+    const sent = { headers: { 'x-millrace-caller': world.auth.vouchForAddress(text, '203.0.113.7'), 'user-agent': 'press-5' } };
+    expect((await predict(text, sent)).json.error.code).toBe('forbidden');
+    const trail = await world.database.forTenant(tenant.tenantId).transaction((tx) => tx.auditEvent.findMany({ where: { actor: `key:${id}` } }));
+    expect(trail).toEqual([expect.objectContaining({ result: 'forbidden', address: '203.0.113.7', userAgent: 'press-5' })]);
   });
 });

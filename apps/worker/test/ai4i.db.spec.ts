@@ -39,4 +39,4 @@ const features = [
   console.info(`AI4I 2020: ${JSON.stringify({ f1: metrics.f1, recall: metrics.recall, rocAuc: metrics.rocAuc, confusion: metrics.confusionMatrix.counts })}`);
   await worker.close();
   await world.close();
-}, 180_000);
+});

@@ -109,12 +109,15 @@ async function imported(owner: TenantInWorld, bytes: Uint8Array, input: ImportIn
 async function throughTheLoop(owner: TenantInWorld, bytes: Uint8Array, input: ImportInput): Promise<ModelImport> {
   const loop = await startImportLoop({ ...options(), database: world.db.workerDatabase });
   let onChange: () => void = () => undefined;
-  const changed = new Promise<void>((resolve) => (onChange = resolve));
   const end = await world.db.database.listen('millrace_registry', () => onChange());
   try {
     const { id } = await requested(owner, bytes, input);
-    await changed;
-    return await rowOf(owner, id);
+    for (;;) {
+      const changed = new Promise<void>((resolve) => (onChange = resolve));
+      const row = await rowOf(owner, id);
+      if (row.status === 'SUCCEEDED' || row.status === 'FAILED') return row;
+      await changed;
+    }
   } finally {
     end();
     await loop.close();

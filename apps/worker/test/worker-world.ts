@@ -21,9 +21,9 @@ export interface WorkerWorld {
   until(id: string, wished: (run: RunNow) => boolean): Promise<RunNow>;
 }
 
-/** An installation with one tenant and short leases, on which workers can be started. */
+/** An installation with one tenant, on which workers can be started. */
 export async function createWorkerWorld(): Promise<WorkerWorld> {
-  const world: World = await createWorld({ leaseSeconds: 3 });
+  const world: World = await createWorld();
   const tenant: TenantInWorld = await world.tenant();
 
   function startTestWorker(name: string, change: Partial<WorkerOptions> = {}): Promise<Worker> {

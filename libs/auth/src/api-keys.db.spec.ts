@@ -1,5 +1,5 @@
 import { newId, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
 import { type Actor, type ApiKeyInput, type Auth, createAuth, credentialOf, type KeyActor, type PersonActor, type SignedIn } from './index.ts';
 
 const tokenSecret = 'a secret for tests, long enough to sign';
@@ -47,15 +47,6 @@ async function rotate(id: string, overlapSeconds: number, actor: Actor = owner):
 }
 
 const works = async (key: string, on = auth): Promise<boolean> => (await on.authenticate(key)) !== null;
-
-/** Polls a condition that a notification brings about; fails after the second that the product promises. */
-async function withinASecond(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 1_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('not within a second');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 async function trailOf(id: string): Promise<{ action: string; result: string; details: unknown; address: string | null }[]> {
   return test.database.forTenant(owner.tenantId).transaction((tx) =>

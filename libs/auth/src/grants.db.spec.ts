@@ -1,5 +1,5 @@
 import { newId, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
 import { actorName, type Auth, can, createAuth, type PersonActor, permissions, platformTenantId, type Role, type SignedIn } from './index.ts';
 
 const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
@@ -64,7 +64,7 @@ const trail = async (since: string) =>
     'SELECT actor, action, subject FROM audit_events WHERE tenant_id = $1 AND id > $2 ORDER BY id', [tenantId, since],
   )).map(({ actor, action, subject }) => [actor, action, subject]);
 
-const endsEverywhere = (token: string) => waitFor(async () => (await Promise.all([auth, elsewhere].map((one) => one.authenticate(token)))).every((actor) => actor === null));
+const endsEverywhere = (token: string) => withinASecond(async () => (await Promise.all([auth, elsewhere].map((one) => one.authenticate(token)))).every((actor) => actor === null));
 
 describe('an access grant', () => {
   it('lets an operator into the tenant with its role, all of it in the tenant’s own trail', async () => {
@@ -195,12 +195,3 @@ describe('an access grant', () => {
     await auth.tenants.resume(operator, tenantId);
   });
 });
-
-/** Polls a condition that a notification brings about; fails after the second that the product promises. */
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 1_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('not within a second');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

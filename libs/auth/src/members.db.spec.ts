@@ -1,5 +1,5 @@
 import { newId, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
 import { type Auth, createAuth, type PersonActor, platformTenantId, type Role, type SignedIn } from './index.ts';
 
 const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
@@ -286,7 +286,7 @@ describe('a change of role', () => {
     const roles = async () => Promise.all([auth, elsewhere].map(async (one) => ((await one.authenticate(engineer.accessToken)) as PersonActor | null)?.role));
     expect(await roles()).toEqual(['ENGINEER', 'ENGINEER']);
     expect((await auth.members.changeRole(actor, engineer.actor.personId, 'VIEWER')).type).toBe('changed');
-    await waitFor(async () => (await roles()).every((role) => role === 'VIEWER'));
+    await withinASecond(async () => (await roles()).every((role) => role === 'VIEWER'));
     expect(await trail(actor.tenantId)).toContainEqual([`person:${actor.personId}`, 'member.role', 'ok']);
   });
 
@@ -365,7 +365,7 @@ describe('a member who goes', () => {
     for (const one of [auth, elsewhere]) expect(await one.authenticate(here.accessToken)).not.toBeNull();
     if (way === 'removed') await auth.members.remove(actor, here.actor.personId);
     else await auth.members.leave(here.actor);
-    await waitFor(async () => (await Promise.all([auth, elsewhere].map((one) => one.authenticate(here.accessToken)))).every((one) => one === null));
+    await withinASecond(async () => (await Promise.all([auth, elsewhere].map((one) => one.authenticate(here.accessToken)))).every((one) => one === null));
     expect((await auth.refresh(here.refreshToken)).type).toBe('refused');
     expect(await auth.authenticate(there.accessToken)).not.toBeNull();
     signedIn(await auth.refresh(there.refreshToken));
@@ -388,7 +388,7 @@ describe('switching', () => {
     expect(switched.actor).toMatchObject({ tenantId: second, role: 'VIEWER', personId: session.actor.personId });
     expect(await auth.authenticate(switched.accessToken)).toMatchObject({ tenantId: second });
     expect(switched.sessionExpiresAt).toEqual(session.sessionExpiresAt); // else a stolen one could be carried on for ever
-    await waitFor(async () => (await auth.authenticate(session.accessToken)) === null);
+    await withinASecond(async () => (await auth.authenticate(session.accessToken)) === null);
     expect((await auth.refresh(session.refreshToken)).type).toBe('refused');
     expect(await auth.members.switchTo(session.actor, second)).toEqual({ type: 'not-by-password' }); // it has ended
   });
@@ -410,12 +410,3 @@ describe('switching', () => {
     }
   });
 });
-
-/** Polls a condition that a notification brings about; fails after the second that the product promises. */
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 1_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('not within a second');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

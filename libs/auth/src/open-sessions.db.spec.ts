@@ -1,5 +1,6 @@
 import { newId } from '@millrace/kernel';
-import { type AuthWorld, createAuthWorld, password, withinASecond } from '../test/auth-world.ts';
+import { withinASecond } from '@millrace/testkit';
+import { type AuthWorld, createAuthWorld, password } from '../test/auth-world.ts';
 import type { SignedIn } from './index.ts';
 
 let world: AuthWorld;

@@ -1,6 +1,7 @@
 import type { Database } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { type AuthWorld, createAuthWorld, password, withinASecond } from '../test/auth-world.ts';
+import { withinASecond } from '@millrace/testkit';
+import { type AuthWorld, createAuthWorld, password } from '../test/auth-world.ts';
 import { type Actor, type MailMessage, platformTenantId } from './index.ts';
 import { hashPassword } from './password.ts';
 

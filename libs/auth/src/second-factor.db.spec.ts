@@ -1,5 +1,6 @@
+import { withinASecond } from '@millrace/testkit';
 import { Secret, TOTP } from 'otpauth';
-import { type AuthWorld, createAuthWorld, password, secrets, withinASecond } from '../test/auth-world.ts';
+import { type AuthWorld, createAuthWorld, password, secrets } from '../test/auth-world.ts';
 import type { Actor, PersonActor, SignedIn } from './index.ts';
 
 let world: AuthWorld;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createDatabase, type Database, notify } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
 import { createAuth, createTenantKeyring, type Keyring, masterKeysOf } from './index.ts';
 
 const newMasterKey = (): string => randomBytes(32).toString('base64url');
@@ -123,7 +123,7 @@ describe('rotation', () => {
     const first = await keyring.current(tenantId);
     expect(await other.current(tenantId)).toEqual(first);
     expect(await other.rotate(tenantId)).toEqual({ version: 2 });
-    await waitFor(async () => (await keyring.current(tenantId)).version === 2);
+    await withinASecond(async () => (await keyring.current(tenantId)).version === 2);
     const second = await keyring.current(tenantId);
     expect(second).toEqual(await other.current(tenantId));
     expect(second.key).not.toEqual(first.key);
@@ -151,7 +151,7 @@ describe('destruction', () => {
     }
     expect(await keyring.destroy(tenantId)).toEqual({ versions: 2 });
     expect(await keyring.find(tenantId, 1)).toBeNull(); // at once where it was done
-    for (const process of processes) await waitFor(async () => (await process.find(tenantId, 1)) === null && (await process.find(tenantId, 2)) === null);
+    for (const process of processes) await withinASecond(async () => (await process.find(tenantId, 1)) === null && (await process.find(tenantId, 2)) === null);
     expect(await keyring.find(neighbour, 1)).not.toBeNull();
     expect(await keyring.destroy(tenantId)).toEqual({ versions: 0 });
     expect(await test.asOwner(`SELECT details FROM audit_events WHERE tenant_id = $1 AND action = 'tenant.destroy_keys'`, [tenantId])).toEqual([{ details: { versions: 2 } }]);
@@ -210,12 +210,3 @@ describe('a new master key', () => {
     await expect(process(oldKey).current(early)).rejects.toThrow(/wrapped with master key/);
   });
 });
-
-/** Polls a condition that a notification brings about; fails after the second that the product promises. */
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 1_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('not within a second');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

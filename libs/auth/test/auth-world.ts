@@ -68,12 +68,3 @@ export async function createAuthWorld(options: Partial<AuthOptions> = {}): Promi
     close: () => test.close(),
   };
 }
-
-/** Polls a condition that a notification brings about; fails after the second that the product promises. */
-export async function withinASecond(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 1_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('not within a second');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

@@ -4,6 +4,8 @@ import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, openSilentDoor, type SilentDoor, type TestDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { createDatabase, type Database, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+import { translateOutage } from './outage.ts';
+import { SerialClient } from './serial-client.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -138,6 +140,46 @@ describe('a read session', () => {
   });
 });
 
+describe('a connection', () => {
+  // The driver puts up with overlapping statements until its version 9.
+  const send = pg.Client.prototype.query as (...call: unknown[]) => Promise<unknown>;
+  const underWay = new Map<pg.Client, number>();
+  let most = 0;
+
+  beforeEach(() => {
+    most = 0;
+    pg.Client.prototype.query = function query(this: pg.Client, ...call: unknown[]) {
+      const count = (underWay.get(this) ?? 0) + 1;
+      underWay.set(this, count);
+      most = Math.max(most, count);
+      return Reflect.apply(send, this, call).finally(() => underWay.set(this, underWay.get(this)! - 1));
+    } as never;
+  });
+  afterEach(() => {
+    pg.Client.prototype.query = send as never;
+  });
+
+  it('gets one statement at a time, however many resolvers read at once', async () => {
+    const session = test.database.forTenant(acme).readSession();
+    await session.client.dataset.count();
+    const long = session.client.$queryRaw`SELECT count(*)::int AS value FROM generate_series(1, 300000)`;
+    await new Promise((resolve) => setImmediate(resolve)); // calls of one tick are put one after the other by Prisma
+    const counts = await Promise.all([long, session.client.dataset.count(), session.client.tenant.count()]);
+    await session.close();
+    expect({ counts, most }).toEqual({ counts: [[{ value: 300_000 }], 1, 1], most: 1 });
+  });
+
+  it('goes on after a statement that fails, and tells each asker its own outcome', async () => {
+    const client: pg.Client = new SerialClient({ connectionString: test.urls.app });
+    await client.connect();
+    const told = new Promise((resolve) => client.query('SELECT 1 AS one', (error: Error | null, result: pg.QueryResult) => resolve(error ?? result.rows)));
+    const failing = client.query('SELECT 1 / 0').catch((error: unknown) => (error as { code: string }).code);
+    const last = client.query({ text: 'SELECT $1::int AS two', values: [2] });
+    expect([await told, await failing, (await last).rows, most]).toEqual([[{ one: 1 }], '22012', [{ two: 2 }], 1]);
+    await client.end();
+  });
+});
+
 describe('what one process does at a time', () => {
   it('is busy for others while it lasts, and free afterwards, whatever its end', async () => {
     const { database, workerDatabase } = test;
@@ -216,6 +258,26 @@ describe('a statement of its own', () => {
     await database.forTenant(acme).execute(Prisma.sql`SELECT 1`);
     await database.close();
     door.close();
+  });
+});
+
+describe('a database that is too slow', () => {
+  it.each(['57014', '55P03', '25P03', '40P01', '40001'])('is one that is away: what it ends with %s may be tried again', async (code) => {
+    const fail = Prisma.raw(`DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '${code}'; END $$`);
+    await expect(test.database.forTenant(acme).transaction((tx) => tx.$executeRaw(Prisma.sql`${fail}`))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(test.database.forTenant(acme).execute(Prisma.sql`${fail}`)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('is one that is away to who wants to listen as well', async () => {
+    const shut = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    await once(shut, 'listening');
+    const url = `postgres://nobody@127.0.0.1:${(shut.address() as AddressInfo).port}/nothing`;
+    const database = createDatabase({ tenantUrl: url, systemUrl: url, logger: silentLogger });
+    await expect(database.listen('millrace_run', () => undefined)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await database.close();
+    shut.close();
+    await expect(translateOutage(Promise.reject(new Error('timeout expired')))).rejects.toMatchObject({ code: 'UNAVAILABLE' }); // as a client says that connects for too long
+    await expect(translateOutage(Promise.reject(new Error('of ours')))).rejects.toThrow('of ours');
   });
 });
 

@@ -130,7 +130,7 @@ async function startServer(
     listen_addresses: '127.0.0.1',
     port: String(cluster.port),
     unix_socket_directories: '',
-    max_connections: '200',
+    max_connections: options.throwAway ? '500' : '200', // for many suites at once, each with databases of its own
     shared_buffers: '128MB',
     idle_in_transaction_session_timeout: '120s',
     ...(options.throwAway ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { randomInt } from 'node:crypto';
 import net from 'node:net';
 
 /** Whether somebody could listen there now. */
@@ -10,13 +10,17 @@ export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   });
 }
 
-/** Of this machine, at this moment: somebody else may take it before it is used. */
+/** Below the ports that systems give to connections, and to who listens at any port: before it is used, nobody gets it by chance. */
+const range = { from: 20_000, below: 32_768 };
+const given = new Set<number>();
+
+/** Of this machine, at this moment, and given once. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const port = randomInt(range.from, range.below);
+    if (given.has(port) || !(await isPortFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Error(`No port from ${range.from} to ${range.below - 1} is free.`);
 }

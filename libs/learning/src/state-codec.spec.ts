@@ -18,7 +18,7 @@ test('any nesting of numbers, texts and arrays comes back', () => {
   const value = fc.array(fc.dictionary(fc.stringMatching(/^[a-z]+$/), fc.oneof(leaf, fc.array(leaf))));
   fc.assert(fc.property(value, (original) => {
     expect(decodeState(encodeState(original))).toEqual(JSON.parse('[]').concat(original));
-  }));
+  }), { seed: 20261126 });
 });
 
 test('a file that was cut or altered anywhere is not read', () => {

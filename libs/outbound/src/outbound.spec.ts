@@ -324,7 +324,7 @@ describe('answers', () => {
         answer(response);
       };
     });
-    expect((await refusal(outbound({ timeoutMs: 100 }).fetch(receiver()))).message).toMatch(/no whole answer within 0.1 seconds/);
+    expect((await refusal(outbound({ timeoutMs: 500 }).fetch(receiver()))).message).toMatch(/no whole answer within 0.5 seconds/);
     await closed;
   });
 

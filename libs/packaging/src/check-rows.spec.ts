@@ -193,11 +193,11 @@ describe('checkRows', () => {
         const isRow = typeof length === 'number' && Math.abs(length) <= 9e9 && typeof colour === 'string';
         expect(checked.type).toBe(isRow ? 'valid' : 'invalid');
       }),
-      { numRuns: 2000 },
+      { seed: 20261126, numRuns: 2000 },
     );
     for (const check of [checkRows, checkVectors]) {
       const answers = (rows: unknown) => ['valid', 'invalid'].includes(check(signature, rows).type);
-      fc.assert(fc.property(fc.anything(), answers), { numRuns: 2000 });
+      fc.assert(fc.property(fc.anything(), answers), { seed: 20261126, numRuns: 2000 });
     }
   });
 });

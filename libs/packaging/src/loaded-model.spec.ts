@@ -62,7 +62,7 @@ describe('a dense network in a package', () => {
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
       }),
-      { numRuns: 60 },
+      { seed: 20261126, numRuns: 60 },
     );
   });
 
@@ -73,7 +73,7 @@ describe('a dense network in a package', () => {
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
       }),
-      { numRuns: 40 },
+      { seed: 20261126, numRuns: 40 },
     );
   });
 
@@ -84,7 +84,7 @@ describe('a dense network in a package', () => {
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
       }),
-      { numRuns: 20 },
+      { seed: 20261126, numRuns: 20 },
     );
   });
 
@@ -128,7 +128,7 @@ describe('probabilities that are corrected, and a threshold', () => {
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
       }),
-      { numRuns: 15 },
+      { seed: 20261126, numRuns: 15 },
     );
   });
 
@@ -210,7 +210,7 @@ describe('an ensemble in a package', () => {
         const { plain, packaged } = await predictTwice(pipeline, shape.seed, 20);
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 20 });
       }),
-      { numRuns: 30 },
+      { seed: 20261126, numRuns: 30 },
     );
   });
 
@@ -244,7 +244,7 @@ describe.each([
         // Both compute in float64; what is left is the float32 in which probabilities travel.
         expect(agreement.maxDifference).toBeLessThan(1e-6);
       }),
-      { numRuns: 30 },
+      { seed: 20261126, numRuns: 30 },
     );
   });
 });
@@ -261,7 +261,7 @@ describe('trees in a package', () => {
         expect(packaged.map(labelOf)).toEqual(plain.map(labelOf));
         expect(agree(plain, packaged, pipeline.target)).toMatchObject({ type: 'agrees', rows: 30 });
       }),
-      { numRuns: 40 },
+      { seed: 20261126, numRuns: 40 },
     );
   });
 
@@ -323,7 +323,7 @@ describe('k-nearest neighbours in a package', () => {
         expect(packaged.map(labelOf)).toEqual(plain.map(labelOf));
         expect(packaged.map(roundProbabilities)).toEqual(plain.map(roundProbabilities));
       }),
-      { numRuns: 80 },
+      { seed: 20261126, numRuns: 80 },
     );
   });
 
@@ -333,7 +333,7 @@ describe('k-nearest neighbours in a package', () => {
         const { plain, packaged } = await predictTwice(randomNearestNeighbours(shape, choice), shape.seed, 20);
         expect(packaged).toEqual(plain);
       }),
-      { numRuns: 60 },
+      { seed: 20261126, numRuns: 60 },
     );
   });
 

@@ -1,7 +1,15 @@
-import { DomainError } from '@millrace/kernel';
+import type { Database } from '@millrace/database';
+import { DomainError, type Logger } from '@millrace/kernel';
 
-/** Then a caller is told that nothing is served unmetered. */
-export const patienceMs = 1_500;
+/** Then a caller is told that nothing is served unmetered, where nobody has set another time. */
+export const usualPatienceMs = 1_500;
+
+export interface MeteringOptions {
+  database: Database;
+  logger: Logger;
+  /** how long a caller waits to be counted */
+  patienceMs?: number | undefined;
+}
 
 /** Fails closed: whoever cannot be metered by `end` (of `performance.now()`) is not served. @throws DomainError UNAVAILABLE */
 export async function inTime<T>(work: T | Promise<T>, end: number): Promise<T> {

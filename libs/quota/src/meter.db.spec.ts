@@ -8,9 +8,12 @@ import { createMeter, type Meter, type Metered, type UsageMeasure, type UsagePer
 let world: World;
 const meters: Meter[] = [];
 
+/** Patient, since the database of a busy machine is slow. */
+const newMeter = (): Meter => createMeter({ database: world.db.database, logger: silentLogger, patienceMs: 20_000 });
+
 /** Each as its own process would have it. */
 async function startMeter(): Promise<Meter> {
-  const meter = createMeter({ database: world.db.database, logger: silentLogger });
+  const meter = newMeter();
   await meter.start();
   meters.push(meter);
   return meter;
@@ -57,7 +60,7 @@ it('processes together admit the limit exactly, whatever they ask for', async ()
       expect(outcomes.filter(({ type }) => type === 'admitted')).toHaveLength(most);
       expect(await used(tenant, id)).toBe(most);
     }),
-    { numRuns: 5 },
+    { seed: 20261126, numRuns: 5 },
   );
 });
 
@@ -77,7 +80,7 @@ it('requests of several rows fill the limit as far as the smallest fits, and nev
         while ((await two[0]!.take({ actor, endpoint: 'press', rows: most - admitted })).type !== 'admitted'); // what the other holds comes back
       }
     }),
-    { numRuns: 6 },
+    { seed: 20261126, numRuns: 6 },
   );
 });
 
@@ -155,7 +158,7 @@ it('a process that was killed takes at most its block with it, until the window 
   const id = await limit(tenant, { limit: 1_000, period: 'DAY' });
   const actor = keyOf(tenant);
   // As a kill leaves it: it neither answers calls nor makes any.
-  await createMeter({ database: world.db.database, logger: silentLogger }).take({ actor, endpoint: 'press', rows: 1 });
+  await newMeter().take({ actor, endpoint: 'press', rows: 1 });
   await world.db.asOwner(`UPDATE usage_leases SET lessee = gen_random_uuid(), seen_at = now() - interval '1 minute' WHERE account_id = $1`, [id]);
   const before = await used(tenant, id);
   expect(before).toBeLessThanOrEqual(1 + 100);

@@ -1,8 +1,6 @@
 import type { Actor } from '@millrace/auth';
-import type { Database } from '@millrace/database';
-import type { Logger } from '@millrace/kernel';
 import { type Account, type LimitStanding, RateAccount } from './account.ts';
-import { inTime, patienceMs } from './in-time.ts';
+import { inTime, type MeteringOptions, usualPatienceMs } from './in-time.ts';
 import { LeasedAccount } from './leased-account.ts';
 import { LeasedRate } from './leased-rate.ts';
 import { budgetTerms, type LimitTerms, termsOf } from './usage-limit.ts';
@@ -51,7 +49,7 @@ export type Meter = ReturnType<typeof createMeter>;
  * Holds predictions to the limits of the tenant, its plan, keys, models and members, exactly, from any number of processes,
  * mostly without asking the database: see `LeasedAccount` and `LeasedRate`.
  */
-export function createMeter({ database, logger }: { database: Database; logger: Logger }) {
+export function createMeter({ database, logger, patienceMs = usualPatienceMs }: MeteringOptions) {
   const tenants = new Map<string, TenantMeter>();
   let timer: NodeJS.Timeout | undefined;
   let stopListening: () => void = () => undefined;

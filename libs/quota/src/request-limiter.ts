@@ -1,6 +1,4 @@
-import type { Database } from '@millrace/database';
-import type { Logger } from '@millrace/kernel';
-import { inTime, patienceMs } from './in-time.ts';
+import { inTime, type MeteringOptions, usualPatienceMs } from './in-time.ts';
 import { LeasedRate } from './leased-rate.ts';
 
 export interface RequestLimits {
@@ -38,7 +36,7 @@ export type RequestLimiter = ReturnType<typeof createRequestLimiter>;
  * this process. Whoever was quiet for a minute may send a whole minute's requests at once; from then on they come back one
  * by one, evenly. So the first minute of a burst can see nearly twice the limit, every later one the limit.
  */
-export function createRequestLimiter({ database, logger }: { database: Database; logger: Logger }) {
+export function createRequestLimiter({ database, logger, patienceMs = usualPatienceMs }: MeteringOptions) {
   const accounts = new Map<string, KeyAccount>();
   let timer: NodeJS.Timeout | undefined;
 

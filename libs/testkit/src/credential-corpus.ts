@@ -281,7 +281,7 @@ export function forgedTokens(validToken: string, secret: string, refreshToken: s
     'an id token': signed({ alg: 'HS256', typ: 'JWT' }, { iss: 'millrace', aud: 'millrace', sub: claims['sub'], email: 'owner@example.com', iat: now, exp: now + 600 }),
     // time
     expired: claiming({ iat: now - 1_200, exp: now - 600 }), 'expired a second ago': claiming({ iat: now - 601, exp: now - 1 }),
-    'issued in the future': claiming({ iat: now + 3_600, exp: now + 4_200 }), 'issued soon': claiming({ iat: now + 120, exp: now + 720 }),
+    'issued in the future': claiming({ iat: now + 3_600, exp: now + 4_200 }), 'issued soon': claiming({ iat: now + 300, exp: now + 900 }),
     'not before an hour from now': claiming({ nbf: now + 3_600 }), 'not before now': claiming({ nbf: now - 1 }),
     'a longer life': claiming({ exp: now + 86_400 }), 'a life of a second more': claiming({ exp: Number(claims['exp']) + 1 }),
     'a shorter life': claiming({ exp: Number(claims['exp']) - 1 }), 'no end': signed(header, without(claims, 'exp')),
@@ -391,7 +391,7 @@ export async function sendRaw(url: string, { method, lines, body = '' }: { metho
     let answer = '';
     const socket = connect(Number(port), hostname, () => socket.write(Buffer.from(`${head}\r\n\r\n${body}`)));
     const settle = (): void => resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0));
-    socket.setTimeout(10_000, () => socket.destroy(new Error(`no answer to ${method} ${pathname}`)));
+    socket.setTimeout(60_000, () => socket.destroy(new Error(`no answer to ${method} ${pathname}`)));
     socket.on('data', (bytes) => {
       answer += bytes.toString('latin1');
       // The rest is of no interest, and a stream that was let in would not end.

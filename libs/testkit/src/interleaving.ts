@@ -52,7 +52,8 @@ export async function interleaveTenants(options: InterleavingOptions): Promise<I
     const disturber = await startDisturbing(test.urls.app, random);
     let begun = 0;
     const worker = async (): Promise<void> => {
-      while (begun < count) {
+      // On a slow machine the disturber may not have had its turn by then: what was never disturbed proves nothing.
+      while (begun < count || disturber.counts.cancelled === 0 || disturber.counts.terminated === 0) {
         begun++;
         if (begun % 1000 === 0) progress?.(begun);
         const self = parties[Math.floor(random() * parties.length)]!;
@@ -184,7 +185,7 @@ async function areBoundToNobody(database: Database, poolSize: number): Promise<b
 }
 
 /** From a connection of its own: now and then cancels what runs, and more seldom ends a connection. */
-export async function startDisturbing(appUrl: string, random: () => number): Promise<{ stop(): Promise<{ cancelled: number; terminated: number }> }> {
+export async function startDisturbing(appUrl: string, random: () => number): Promise<Disturber> {
   const client = new pg.Client({ connectionString: appUrl, application_name: 'disturber' });
   await client.connect();
   const counts = { cancelled: 0, terminated: 0 };
@@ -201,6 +202,7 @@ export async function startDisturbing(appUrl: string, random: () => number): Pro
     }
   })();
   return {
+    counts,
     async stop() {
       going = false;
       await running;
@@ -208,6 +210,12 @@ export async function startDisturbing(appUrl: string, random: () => number): Pro
       return counts;
     },
   };
+}
+
+interface Disturber {
+  /** so far */
+  readonly counts: { readonly cancelled: number; readonly terminated: number };
+  stop(): Promise<Disturber['counts']>;
 }
 
 /** Short, for counting: what ended it. */

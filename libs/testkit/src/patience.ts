@@ -11,3 +11,12 @@ export function startPatience(milliseconds: number): () => boolean {
     return performance.now() - begun > milliseconds && (user + system) / 1000 > milliseconds;
   };
 }
+
+/** Polls a condition that a notification brings about. @throws after the second that the product promises, on a busy machine later */
+export async function withinASecond(condition: () => Promise<boolean>): Promise<void> {
+  const isOver = startPatience(1_000);
+  while (!(await condition())) {
+    if (isOver()) throw new Error('not within a second');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -68,7 +68,7 @@ export const irisSpec = {
   models: [{ family: 'knn', k: 3 }],
 };
 
-export async function createWorld(options: { leaseSeconds?: number } = {}): Promise<World> {
+export async function createWorld(): Promise<World> {
   const db = await createTestDatabase();
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'millrace-world-'));
   const { database } = db;
@@ -80,7 +80,7 @@ export async function createWorld(options: { leaseSeconds?: number } = {}): Prom
   const datasets = createDatasets({ database, storage, quota });
   const registry = createRegistry({ database, storage, keyring });
   const training = createTraining({ database, quota, datasets, storage });
-  const queue = createRunQueue({ database: db.workerDatabase, quota, registry, logger: silentLogger, ...options });
+  const queue = createRunQueue({ database: db.workerDatabase, quota, registry, logger: silentLogger });
   await auth.watchRevocations();
   const world: World = {
     db, directory, storage, keyring, auth, quota, datasets, registry, training, queue,

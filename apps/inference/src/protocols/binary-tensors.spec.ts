@@ -49,7 +49,7 @@ const matrix = (datatype: string, rows: number[][], bytes = bytesOf(datatype, ro
 /** The rows as they were understood, or the refusal as `status code field message`. */
 function read(signature: Signature, { json, rest }: { json: string; rest: Buffer }, length: string | number = Buffer.byteLength(json)): unknown {
   try {
-    const body = readBody({ 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) }, Buffer.concat([Buffer.from(json), rest]), 1e6);
+    const body = readBody({ 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) }, Buffer.concat([Buffer.from(json), rest]), 1e6, (read) => read());
     if (body instanceof Promise) throw new Error('nothing was compressed');
     const { checked } = readOpenInference(signature, body.value);
     if (checked.type === 'invalid') return checked.problems.map(({ code, row, field }) => `${code} ${row} ${field}`).join(', ');
@@ -71,7 +71,7 @@ describe('binary tensors', () => {
         const byFeature = irisFeatures.map((name, column): Sent => ({ name, shape: [rows.length, 1], datatype, bytes: bytesOf(datatype, rows.map((row) => row[column]!)) }));
         expect(read(iris, requestOf(byFeature))).toEqual(rows);
       }),
-      { numRuns: 30 },
+      { seed: 20261126, numRuns: 30 },
     );
   });
 
@@ -164,7 +164,7 @@ describe('binary tensors', () => {
         const length = Buffer.byteLength(json) + (off > 10 || off < -10 ? off : 0);
         expect(read(signature, { json, rest: Buffer.from(rest) }, length)).toBeDefined();
       }),
-      { numRuns: 500 },
+      { seed: 20261126, numRuns: 500 },
     );
     fc.assert(
       fc.property(fc.nat(good.json.length + 63), fc.integer({ min: 1, max: 255 }), (at, change) => {
@@ -173,7 +173,7 @@ describe('binary tensors', () => {
         const rest = bytes.subarray(good.json.length);
         expect(read(iris, { json: bytes.subarray(0, good.json.length).toString('latin1'), rest }, good.json.length)).toBeDefined();
       }),
-      { numRuns: 500 },
+      { seed: 20261126, numRuns: 500 },
     );
   });
 });
