@@ -1,4 +1,4 @@
-import { type JsonBody, parseJsonBody } from './json-body.ts';
+import type { JsonBody } from './json-body.ts';
 import { invalidRequest } from './request-error.ts';
 
 export const jsonLengthHeader = 'inference-header-content-length';
@@ -8,15 +8,21 @@ const remedy = 'Send the JSON text, then the bytes of each tensor that has a "bi
 /**
  * A body of the binary tensor extension of the Open Inference Protocol: a JSON text of the length that the header says, and
  * behind it the bytes of the inputs that have `parameters.binary_data_size`, in their order. Each gets its part as `data`, a
- * Uint8Array, which no JSON text can hold. What the bytes mean is read with the tensor. @throws RequestError 400
+ * Uint8Array, which no JSON text can hold. What the bytes mean is read with the tensor.
+ * @param parse reads the JSON text
+ * @throws RequestError 400, or by its promise
  */
-export function asSplitBody(bytes: Buffer, declaredLength: string): JsonBody {
+export function asSplitBody(bytes: Buffer, declaredLength: string, parse: (json: Buffer) => JsonBody | Promise<JsonBody>): JsonBody | Promise<JsonBody> {
   if (!/^\d{1,15}$/.test(declaredLength) || Number(declaredLength) > bytes.length) {
     const message = `Inference-Header-Content-Length is ${JSON.stringify(declaredLength.slice(0, 40))}; the body has ${bytes.length} bytes.`;
     throw invalidRequest(jsonLengthHeader, message, 'Send the length of the JSON text in bytes, before any compression.');
   }
-  const body = parseJsonBody(bytes.subarray(0, Number(declaredLength)));
+  const body = parse(bytes.subarray(0, Number(declaredLength)));
   const rest = bytes.subarray(Number(declaredLength));
+  return body instanceof Promise ? body.then((read) => withTensors(read, rest)) : withTensors(body, rest);
+}
+
+function withTensors(body: JsonBody, rest: Buffer): JsonBody {
   let at = 0;
   for (const [index, input] of inputsOf(body.value).entries()) {
     const size = binarySize(input);

@@ -12,9 +12,11 @@ import { createForeignPages } from './foreign-pages.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import { tellLimits } from './rate-headers.ts';
+import { createReadingTurns } from './reading-turns.ts';
 import { readBody } from './request-body.ts';
 import { modelNotFound, refusalBody, RequestError, shorten, toRequestError } from './request-error.ts';
 import type { Route } from './routes.ts';
+import { callerGone } from './shedding.ts';
 import { readWhole } from './whole-body.ts';
 
 export interface HttpServerOptions {
@@ -81,6 +83,7 @@ export function createRequestIds(): (request: IncomingMessage) => string {
 export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, limiter, corsOrigins, trustedProxies, isDraining, requestIdOf, refusesAtDoor }: HttpServerOptions): HttpServer {
   const putOff = createFloodLog(logger, 'requests were put off');
   const isPreflight = createForeignPages(corsOrigins);
+  const inTurn = createReadingTurns();
   const router = findMyWay({
     ignoreTrailingSlash: true,
     maxParamLength: longestParam,
@@ -170,7 +173,7 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
   function keepBody(exchange: Exchange, bytes: Buffer): void | Promise<void> {
     const { headers } = exchange;
     if (headers[idempotencyHeader] !== undefined) exchange.bodySha256 = createHash('sha256').update(bytes).digest('hex');
-    const body = readBody(headers, bytes, maxBodyBytes);
+    const body = readBody(headers, bytes, maxBodyBytes, (read) => inTurn(exchange.actor?.tenantId ?? '', () => (exchange.isGone ? Promise.reject(callerGone()) : read())));
     if (body instanceof Promise) return body.then((read) => void (exchange.readBody = read));
     exchange.readBody = body;
   }

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { parseJsonBody } from './json-body.ts';
+import { parseJsonBody, parseLargeJsonBody } from './json-body.ts';
 import { RequestError } from './request-error.ts';
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));
@@ -79,5 +79,70 @@ describe('the body of a request', () => {
   ])('is read in one go, even %s', (_what, text) => {
     // Far more than it takes, and far less than it took to try every position anew.
     expect(runInNewContext('refusal()', { refusal: () => refusal(Buffer.from(text)) }, { timeout: 20_000 })).toBe('400 malformed_json');
+  });
+});
+
+describe('a large body', () => {
+  type Read = { value: unknown; hasNonFinite: boolean } | { refused: string };
+  const refused = (error: unknown): Read => {
+    if (error instanceof RequestError) return { refused: `${error.status} ${error.code}` };
+    throw error;
+  };
+  const inOneGo = (bytes: Buffer): Read => {
+    try {
+      return parseJsonBody(bytes);
+    } catch (error) {
+      return refused(error);
+    }
+  };
+  const byPieces = (bytes: Buffer, pieceBytes: number): Promise<Read> => parseLargeJsonBody(bytes, pieceBytes).catch(refused);
+
+  /** The text after some of its bytes were lost, doubled or exchanged for ones that mean something. */
+  const damaged = (text: string, damages: [place: number, kind: number, byte: number][]): Buffer => {
+    let bytes = [...Buffer.from(text)];
+    for (const [place, kind, byte] of damages) {
+      const at = place % (bytes.length + 1);
+      const sign = '[]{},:"\\ 1N\t'.charCodeAt(byte % 12);
+      bytes = [...bytes.slice(0, at), ...(kind === 0 ? [] : kind === 1 ? bytes.slice(at, at + 1) : [sign]), ...bytes.slice(kind === 2 ? at : at + 1)];
+      if (kind === 1) bytes.splice(at, 0, ...bytes.slice(at, at + 1));
+    }
+    return Buffer.from(bytes);
+  };
+  const spaced = fc.tuple(fc.json({ maxDepth: 5 }), fc.nat(2)).map(([text, spaces]) => JSON.stringify(JSON.parse(text), undefined, spaces));
+  const damages = fc.array(fc.tuple(fc.nat(), fc.nat(2), fc.nat()), { maxLength: 3 }) as fc.Arbitrary<[number, number, number][]>;
+
+  it('is read, or refused, as it would be in one go, wherever it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(spaced, damages, fc.integer({ min: 1, max: 40 }), async (text, each, pieceBytes) => {
+        const bytes = damaged(text, each);
+        const whole = inOneGo(bytes);
+        expect(await byPieces(bytes, pieceBytes)).toEqual(whole);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it.each([
+    '[1,,2]', '[1,2,]', '[,1]', '[[1],]', '[[1] [2]]', '[[1]2]', '[1[2]]', '{"a":{"b":1},}', '{"a":{"b":1} "c":2}', '{{"a":1}}', '{"a" {"b":1}}', '[{"a":[1,2}]]', '[1,2', '[1,2]]', '[1,2] [3]',
+    '{"a":1,"a":{"b":2}}', '{"a":{"b":2},"a":1}', '{"b":1,"2":[1,2,3],"1":[]}', '[ ]', '[\n\n\n\n]', '[1,    ,2]', '[1,    ]', '{    }', '{"a":1,    }', '  [1,2,3]  ', '7', '"[{,"', '["a\\"",[1],"[",{"]":"}"}]', '[NaN,[1,Infinity]]', '{"a":[{"__proto__":1}]}', '{"\\u005f_proto__":[1,2]}',
+  ])('is judged alike: %s', async (text) => {
+    for (let pieceBytes = 1; pieceBytes < 12; pieceBytes++) expect(await byPieces(Buffer.from(text), pieceBytes)).toEqual(inOneGo(Buffer.from(text)));
+  });
+
+  it('is refused beyond 32 levels', async () => {
+    expect(await byPieces(Buffer.from('['.repeat(32) + ']'.repeat(32)), 4)).toMatchObject({ hasNonFinite: false });
+    expect(await byPieces(Buffer.from('['.repeat(33) + ']'.repeat(33)), 4)).toEqual({ refused: '400 nested_too_deeply' });
+  });
+
+  it('names the byte at which it breaks off, and leaves the thread to others meanwhile', async () => {
+    const text = `{"instances":[${'[1,2],'.repeat(100_000)}[3 4]]}`;
+    let turns = 0;
+    let other = setImmediate(function turn() {
+      turns++;
+      other = setImmediate(turn);
+    });
+    await expect(parseLargeJsonBody(Buffer.from(text))).rejects.toThrow(`byte ${text.indexOf('4')}.`);
+    clearImmediate(other);
+    expect(turns).toBeGreaterThan(8);
   });
 });

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { parseByPieces } from './json-pieces.ts';
 import { RequestError } from './request-error.ts';
 
 const maxDepth = 32;
@@ -14,21 +15,44 @@ export interface JsonBody {
  * bare NaN and Infinity (as Python writes them) is read with those numbers in place.
  */
 export function parseJsonBody(bytes: Buffer): JsonBody {
+  refuseEncoding(bytes);
+  refuseDepth(bytes);
+  const body: JsonBody = { value: null, hasNonFinite: false };
+  body.value = parsePiece(bytes.toString('utf8'), 0, body);
+  return body;
+}
+
+/** As `parseJsonBody`, piece by piece: a large body takes a thread for as long as a second if somebody means it to. */
+export async function parseLargeJsonBody(bytes: Buffer, pieceBytes?: number): Promise<JsonBody> {
+  refuseEncoding(bytes);
+  const body: JsonBody = { value: null, hasNonFinite: false };
+  body.value = await parseByPieces(bytes, {
+    parse: (text, at) => parsePiece(text, at, body),
+    broken: notJson,
+    enter(depth) {
+      if (depth > maxDepth) throw nestedTooDeeply();
+    },
+    ...(pieceBytes === undefined ? {} : { pieceBytes }),
+  });
+  return body;
+}
+
+function refuseEncoding(bytes: Buffer): void {
   if (bytes.length === 0) throw malformed('The body is empty.');
   if (!isUtf8(bytes)) throw malformed('The body is not UTF-8.');
-  refuseDepth(bytes);
-  const text = bytes.toString('utf8');
+}
+
+function parsePiece(text: string, at: number, body: JsonBody): unknown {
   let value: unknown;
-  let hasNonFinite = false;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    value = parseWithNonFinite(text, error as Error);
-    hasNonFinite = true;
+    value = parseWithNonFinite(text, at, error as Error);
+    body.hasNonFinite = true;
   }
   // A key can hide behind escapes, so any escaped text is looked through as well.
   if (text.includes('__proto__') || text.includes('\\u')) refusePrototypeKeys(value);
-  return { value, hasNonFinite };
+  return value;
 }
 
 export function nonFiniteJson(): RequestError {
@@ -38,6 +62,11 @@ export function nonFiniteJson(): RequestError {
 function malformed(message: string): RequestError {
   return new RequestError(400, 'malformed_json', message, { remedy: 'Send a JSON text (RFC 8259); it knows neither NaN nor Infinity.' });
 }
+
+const notJson = (reason: string): RequestError => malformed(`The body is not JSON: ${reason}`);
+
+const nestedTooDeeply = (): RequestError =>
+  new RequestError(400, 'nested_too_deeply', `The body is nested more than ${maxDepth} levels deep.`, { remedy: 'Send rows as the documentation shows: GET /docs.' });
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -54,9 +83,7 @@ function refuseDepth(bytes: Buffer): void {
     } else if (byte === quote) {
       inText = true;
     } else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > maxDepth) {
-        throw new RequestError(400, 'nested_too_deeply', `The body is nested more than ${maxDepth} levels deep.`, { remedy: 'Send rows as the documentation shows: GET /docs.' });
-      }
+      if (++depth > maxDepth) throw nestedTooDeeply();
     } else if (byte === 0x7d || byte === 0x5d) {
       depth--;
     }
@@ -68,13 +95,15 @@ const marker = '\u0000non-finite ';
 /** Enough to name what is wrong; with more, the text is no JSON and that is all there is to say. */
 const mostMarked = 1000;
 
-function parseWithNonFinite(text: string, original: Error): unknown {
+function parseWithNonFinite(text: string, at: number, original: Error): unknown {
+  const marked = markNonFinite(text);
+  if (marked === text) throw notJson(describeSyntaxError(original, at));
   try {
-    return JSON.parse(markNonFinite(text), (_key, value: unknown) =>
+    return JSON.parse(marked, (_key, value: unknown) =>
       typeof value === 'string' && value.startsWith(marker) ? bareWords[value.slice(marker.length)] : value,
     );
   } catch {
-    throw malformed(`The body is not JSON: ${describeSyntaxError(original)}`);
+    throw notJson(describeSyntaxError(original, at));
   }
 }
 
@@ -105,9 +134,9 @@ function endOfText(text: string, from: number): number {
 }
 
 /** The engine's message quotes the text; only the place is of use. */
-function describeSyntaxError(error: Error): string {
+function describeSyntaxError(error: Error, at: number): string {
   const position = /at position (\d+)/.exec(error.message)?.[1];
-  return position === undefined ? 'it ends early or is no JSON at all.' : `it breaks off at byte ${position}.`;
+  return position === undefined ? 'it ends early or is no JSON at all.' : `it breaks off at byte ${at + Number(position)}.`;
 }
 
 function refusePrototypeKeys(value: unknown): void {

@@ -1,6 +1,6 @@
 import { gunzip, inflate } from 'node:zlib';
 import { asSplitBody } from './binary-body.ts';
-import { type JsonBody, parseJsonBody } from './json-body.ts';
+import { type JsonBody, parseJsonBody, parseLargeJsonBody } from './json-body.ts';
 import { RequestError, unsupportedMediaType } from './request-error.ts';
 
 /**
@@ -8,6 +8,9 @@ import { RequestError, unsupportedMediaType } from './request-error.ts';
  * nothing. The credential stands in a header that no foreign page can make a browser send, so the type guards against nothing.
  */
 const taken = new Set(['', 'application/json', 'application/octet-stream', 'application/x-www-form-urlencoded']);
+
+/** A JSON text of fewer bytes is read in one go: it takes some milliseconds at worst. */
+const largeBytes = 128 * 1024;
 
 export interface BodyHeaders {
   'content-type'?: string | undefined;
@@ -18,14 +21,16 @@ export interface BodyHeaders {
 /**
  * Reads the body of a request: JSON, or JSON and the binary tensors behind it; as it is, or compressed by gzip or deflate.
  * @param maxBytes of what comes out of a compressed body; its own length was bounded before
- * @throws RequestError 400, 413, 415; of a compressed body by the promise
+ * @param inTurn has a large one read when it is its turn
+ * @throws RequestError 400, 413, 415; of a compressed or large body by the promise
  */
-export function readBody(headers: BodyHeaders, bytes: Buffer, maxBytes: number): JsonBody | Promise<JsonBody> {
+export function readBody(headers: BodyHeaders, bytes: Buffer, maxBytes: number, inTurn: (read: () => Promise<JsonBody>) => Promise<JsonBody>): JsonBody | Promise<JsonBody> {
   const type = headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
   if (!taken.has(type)) throw unsupportedMediaType('The body is not declared as JSON.');
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   const length = headers['inference-header-content-length'];
-  const read = (plain: Buffer): JsonBody => (length === undefined ? parseJsonBody(plain) : asSplitBody(plain, String(length)));
+  const parse = (json: Buffer): JsonBody | Promise<JsonBody> => (json.length < largeBytes ? parseJsonBody(json) : inTurn(() => parseLargeJsonBody(json)));
+  const read = (plain: Buffer): JsonBody | Promise<JsonBody> => (length === undefined ? parse(plain) : asSplitBody(plain, String(length), parse));
   if (coding === '' || coding === 'identity') return read(bytes);
   if (coding === 'gzip' || coding === 'x-gzip') return decompress(gunzip, 'gzip', bytes, maxBytes).then(read);
   if (coding === 'deflate') return decompress(inflate, 'deflate', bytes, maxBytes).then(read);

@@ -3,6 +3,7 @@ export { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type
 export { type IdentityProvider, type IdentityProviderOptions, type PersonAtProvider, startIdentityProvider } from './identity-provider.ts';
 export { startPatience, withinASecond } from './patience.ts';
 export { type Product, type ProductOptions, startProduct } from './product.ts';
+export { openSilentDoor, type SilentDoor } from './silent-door.ts';
 export { createTestDatabase, repositoryRoot, type TestDatabase } from './test-database.ts';
 export { createWorld, irisSpec, type MemberInWorld, sampleData, type TenantInWorld, testSecrets, type World } from './world.ts';
 export { looksForRowsOfAnybody, shapeOf, tapSql, type SqlTapOptions, withoutTenantFilter } from './sql-tap.ts';

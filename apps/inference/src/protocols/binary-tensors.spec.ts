@@ -49,7 +49,7 @@ const matrix = (datatype: string, rows: number[][], bytes = bytesOf(datatype, ro
 /** The rows as they were understood, or the refusal as `status code field message`. */
 function read(signature: Signature, { json, rest }: { json: string; rest: Buffer }, length: string | number = Buffer.byteLength(json)): unknown {
   try {
-    const body = readBody({ 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) }, Buffer.concat([Buffer.from(json), rest]), 1e6);
+    const body = readBody({ 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) }, Buffer.concat([Buffer.from(json), rest]), 1e6, (read) => read());
     if (body instanceof Promise) throw new Error('nothing was compressed');
     const { checked } = readOpenInference(signature, body.value);
     if (checked.type === 'invalid') return checked.problems.map(({ code, row, field }) => `${code} ${row} ${field}`).join(', ');
