@@ -41,6 +41,7 @@ export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-ro
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
+export { readPipelineAside } from './read-pipeline-aside.ts';
 export { readDetector, type ReadDetector } from './read-detector.ts';
 export { readSurvival, type ReadSurvival } from './read-survival.ts';
 export { readRecommender, type ReadRecommender } from './read-recommender.ts';
