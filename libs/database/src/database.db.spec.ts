@@ -5,6 +5,7 @@ import { createTestDatabase, openSilentDoor, type SilentDoor, type TestDatabase 
 import pg from 'pg';
 import { createDatabase, type Database, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
 import { translateOutage } from './outage.ts';
+import { SerialClient } from './serial-client.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -136,6 +137,46 @@ describe('a read session', () => {
     await expect(session.client.dataset.count()).rejects.toThrow(/closed/);
     const unused = test.database.forTenant(acme).readSession();
     await unused.close();
+  });
+});
+
+describe('a connection', () => {
+  // The driver puts up with overlapping statements until its version 9.
+  const send = pg.Client.prototype.query as (...call: unknown[]) => Promise<unknown>;
+  const underWay = new Map<pg.Client, number>();
+  let most = 0;
+
+  beforeEach(() => {
+    most = 0;
+    pg.Client.prototype.query = function query(this: pg.Client, ...call: unknown[]) {
+      const count = (underWay.get(this) ?? 0) + 1;
+      underWay.set(this, count);
+      most = Math.max(most, count);
+      return Reflect.apply(send, this, call).finally(() => underWay.set(this, underWay.get(this)! - 1));
+    } as never;
+  });
+  afterEach(() => {
+    pg.Client.prototype.query = send as never;
+  });
+
+  it('gets one statement at a time, however many resolvers read at once', async () => {
+    const session = test.database.forTenant(acme).readSession();
+    await session.client.dataset.count();
+    const long = session.client.$queryRaw`SELECT count(*)::int AS value FROM generate_series(1, 300000)`;
+    await new Promise((resolve) => setImmediate(resolve)); // calls of one tick are put one after the other by Prisma
+    const counts = await Promise.all([long, session.client.dataset.count(), session.client.tenant.count()]);
+    await session.close();
+    expect({ counts, most }).toEqual({ counts: [[{ value: 300_000 }], 1, 1], most: 1 });
+  });
+
+  it('goes on after a statement that fails, and tells each asker its own outcome', async () => {
+    const client: pg.Client = new SerialClient({ connectionString: test.urls.app });
+    await client.connect();
+    const told = new Promise((resolve) => client.query('SELECT 1 AS one', (error: Error | null, result: pg.QueryResult) => resolve(error ?? result.rows)));
+    const failing = client.query('SELECT 1 / 0').catch((error: unknown) => (error as { code: string }).code);
+    const last = client.query({ text: 'SELECT $1::int AS two', values: [2] });
+    expect([await told, await failing, (await last).rows, most]).toEqual([[{ one: 1 }], '22012', [{ two: 2 }], 1]);
+    await client.end();
   });
 });
 

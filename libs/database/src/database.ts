@@ -5,6 +5,7 @@ import { Prisma, PrismaClient } from './generated/prisma/client.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 import { translateOutage } from './outage.ts';
 import { ReadSession } from './read-session.ts';
+import { SerialClient } from './serial-client.ts';
 import { endSilentConnections, endWhenSilent, keepAlive } from './silence.ts';
 
 export interface DatabaseOptions {
@@ -91,6 +92,7 @@ const transactionLimits = { timeout: 15_000, maxWait: 5_000 };
 export function createDatabase(options: DatabaseOptions): Database {
   const { silenceMs = usualSilenceMs } = options;
   const poolSettings = {
+    Client: SerialClient,
     ...keepAlive,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,

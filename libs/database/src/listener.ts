@@ -1,5 +1,6 @@
 import type { Logger } from '@millrace/kernel';
-import pg from 'pg';
+import type pg from 'pg';
+import { SerialClient } from './serial-client.ts';
 import { endWhenSilent, keepAlive } from './silence.ts';
 
 /** Receives what was notified, or `null` after a gap in the connection: then re-read whatever it keeps you informed of. */
@@ -69,7 +70,7 @@ export class Listener {
   }
 
   async #open(): Promise<void> {
-    const client = new pg.Client({
+    const client: pg.Client = new SerialClient({
       connectionString: this.#url, ...keepAlive, connectionTimeoutMillis: 5000, application_name: listenerName,
     });
     client.on('notification', ({ channel, payload }) => this.#deliver(channel, payload ?? ''));

@@ -5,7 +5,7 @@ import { wilson } from './share-intervals.ts';
 export const trafficSlotSeconds = 5;
 
 /** Upper bounds of the classes of latency, in milliseconds: from 0.25, each a half octave wide; one more class is open. */
-export const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
+const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
 
 export type Variant = 'STABLE' | 'CANARY' | 'SHADOW';
 
@@ -66,7 +66,7 @@ function latencyClass(milliseconds: number): number {
 }
 
 /** The upper bound of the class that holds the quantile; the last bound for what is beyond. */
-export function latencyQuantile(latencies: readonly number[], quantile: number): number | null {
+function latencyQuantile(latencies: readonly number[], quantile: number): number | null {
   const total = latencies.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
   let below = 0;

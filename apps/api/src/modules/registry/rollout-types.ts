@@ -133,11 +133,9 @@ builder.prismaObjectFields('Endpoint', (t) => ({
     description: 'Which versions answer what share, and how each fared lately; the stable one first.',
     resolve: async ({ id: endpointId, tenantId, modelId, aliasName }, { seconds }, { db, services }) => {
       const within = Math.min(Math.max(seconds ?? 3600, 1), longestLook);
-      const [alias, shares, counted] = await Promise.all([
-        db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name: aliasName } } }),
-        db.trafficShare.findMany({ where: { tenantId, endpointId }, orderBy: { versionId: 'asc' } }),
-        services.rollouts.traffic(db, tenantId, endpointId, within),
-      ]);
+      const alias = await db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name: aliasName } } });
+      const shares = await db.trafficShare.findMany({ where: { tenantId, endpointId }, orderBy: { versionId: 'asc' } });
+      const counted = await services.rollouts.traffic(db, tenantId, endpointId, within);
       const others = shares.filter(({ versionId }) => versionId !== alias?.versionId);
       const lines = [
         ...(alias ? [{ versionId: alias.versionId, variant: 'STABLE' as const, percent: 100 - others.reduce((sum, { percent }) => sum + percent, 0), mirrorPercent: 0 }] : []),
