@@ -10,7 +10,7 @@ import { root } from '../bootstrap.mjs';
 import { entries } from '../bundle.mjs';
 
 /** @param packages of a lock file @returns what is wrong, in sentences */
-export function faultsOfBundles(packages, programs) {
+function faultsOfBundles(packages, programs) {
   const faults = new Set();
   for (const program of programs) {
     const seen = new Set();

@@ -58,11 +58,12 @@ export function createMutationOnce({ idempotency, logger }: { idempotency: Idemp
       case 'other-request':
         throw refusal(422, 'IDEMPOTENCY_KEY_REUSED', inWords('reused'));
       case 'begun':
-        return hold(asked, begun.lock, context);
+        context.beginOnce(begun.predictionId);
+        return hold(asked, begun, context);
     }
   };
 
-  function hold(asked: IdempotentRequest, lock: string, context: RequestContext): Turn {
+  function hold(asked: IdempotentRequest, { lock, isAgain }: { lock: string; isAgain: boolean }, context: RequestContext): Turn {
     let current = lock;
     let renewing: Promise<void> = Promise.resolve();
     const timer = setInterval(() => {
@@ -79,7 +80,7 @@ export function createMutationOnce({ idempotency, logger }: { idempotency: Idemp
         await renewing;
         const whole = JSON.stringify({ data, ...(errors ? { errors } : {}) });
         const body = whole.length <= longestKept ? whole : JSON.stringify({ data: null, errors: [{ message: 'It is done. Its answer was too long to be kept.', extensions: { code: 'ANSWER_NOT_KEPT' } }] });
-        await (context.hasChanged ? idempotency.keep(asked, { headers: {}, body }) : idempotency.giveUp(asked, current)).catch((error: unknown) => {
+        await (context.hasChanged ? idempotency.keep(asked, { headers: {}, body }) : idempotency.giveUp(asked, current, isAgain || context.isInDoubt)).catch((error: unknown) => {
           logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key');
         });
       },

@@ -28,6 +28,8 @@ interface State {
   sessionChange: SignedIn | 'ended' | null;
   retryAfterSeconds: number | null;
   hasChanged: boolean;
+  onceId: string | null;
+  isInDoubt: boolean;
 }
 
 /** Everything that a resolver may reach. One for each operation; for a subscription, one for each of its events. */
@@ -43,7 +45,7 @@ export class RequestContext {
     this.origin = origin;
     this.presented = presented;
     const { credential } = presented;
-    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null, hasChanged: false };
+    this.state = { reads, credential, actor, session: null, ending: new AbortController(), noting: [], sessionChange: null, retryAfterSeconds: null, hasChanged: false, onceId: null, isInDoubt: false };
   }
 
   get requestId(): string {
@@ -124,6 +126,24 @@ export class RequestContext {
 
   get hasChanged(): boolean {
     return this.state.hasChanged;
+  }
+
+  /** Of an operation with an Idempotency-Key: stays the same however often it is begun, until it is done. For what another server is asked to do once. */
+  get onceId(): string | null {
+    return this.state.onceId;
+  }
+
+  beginOnce(id: string): void {
+    this.state.onceId = id;
+  }
+
+  /** Another server was asked to do something once, and did not say whether it has: whoever sends the operation again must ask under the same id. */
+  noteDoubt(): void {
+    this.state.isInDoubt = true;
+  }
+
+  get isInDoubt(): boolean {
+    return this.state.isInDoubt;
   }
 
   can(permission: Permission): boolean {

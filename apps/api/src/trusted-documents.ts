@@ -39,7 +39,7 @@ export async function readTrustedDocuments({ mode, production, consoleDirectory 
   return createTrustedDocuments(chosen, list ?? new Set());
 }
 
-export function createTrustedDocuments(mode: TrustedDocumentsMode, listed: ReadonlySet<string>): TrustedDocuments {
+function createTrustedDocuments(mode: TrustedDocumentsMode, listed: ReadonlySet<string>): TrustedDocuments {
   const known = new WeakMap<DocumentNode, boolean>(); // Apollo keeps parsed documents
   const isListed = (document: DocumentNode): boolean => {
     let found = known.get(document);

@@ -32,6 +32,8 @@ export interface Member {
 
 export interface World {
   api: Api;
+  /** with which it was started */
+  options: ApiOptions;
   database: TestDatabase;
   storageDirectory: string;
   /** lines of the log, parsed */
@@ -63,7 +65,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     secrets: Object.values(secrets).map((value) => new Secret(value)),
     destination: { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  const api = await startApi({
+  const options: ApiOptions = {
     host: '127.0.0.1',
     port: 0,
     metricsPort: null,
@@ -79,7 +81,8 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
     production: false,
     logger,
     ...overrides,
-  });
+  };
+  const api = await startApi(options);
   const auth = createAuth({ database: database.database, ...secrets, logger: silentLogger });
   let people = 0;
 
@@ -90,6 +93,7 @@ export async function createApiWorld(overrides: Partial<ApiOptions> = {}): Promi
 
   const world: World = {
     api,
+    options,
     database,
     storageDirectory,
     log,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createTrustedProxies } from '@millrace/kernel';
+import { createTrustedProxies, Secret } from '@millrace/kernel';
 import { WebSocket } from 'ws';
+import { startApi } from '../src/server.ts';
 import { createApiWorld, type Member, type World } from './api-world.ts';
 
 const portal = 'https://portal.example';
@@ -22,6 +23,21 @@ beforeAll(async () => {
   ana = await world.tenant('edge');
 });
 afterAll(() => Promise.all([world.close(), bare.close()]));
+
+it('a server whose port is taken says so, and leaves no connection to the database open', async () => {
+  const name = 'cannot start';
+  const named = (url: string): Secret => {
+    const result = new URL(url);
+    result.searchParams.set('application_name', name);
+    return new Secret(result.toString());
+  };
+  const { urls, database } = bare.database;
+  const countOpen = (): Promise<{ count: number }[]> => database.system().transaction((tx) => tx.$queryRaw`
+    SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND application_name = ${name}`);
+  const taken = { ...bare.options, port: Number(new URL(bare.api.url).port), appDatabaseUrl: named(urls.app), systemDatabaseUrl: named(urls.system) };
+  await expect(startApi(taken)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  while ((await countOpen())[0]!.count > 0); // Postgres learns of an end a moment after it
+});
 
 describe('pages of other origins', () => {
   const preflight = (to: World, origin: string, address: string, method = 'POST'): Promise<Response> =>

@@ -172,6 +172,30 @@ describe('predicting', () => {
     });
   });
 
+  it('asks under one key however often an operation with an Idempotency-Key is begun, so that nothing is billed twice', async () => {
+    relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7' }, body: { predictions: [1] } };
+    const twice = 'mutation { a: predict(input: { endpoint: "press-4", rows: [[1]] }) { __typename } b: predict(input: { endpoint: "press-4", rows: [[1]] }) { __typename } }';
+    const ask = async (key: string) => {
+      const before = relay.requests.length;
+      const answer = await world.graphql(twice, {}, ana.token, { 'idempotency-key': key });
+      return { answer, keys: relay.requests.slice(before).map(({ headers }) => headers['idempotency-key']) };
+    };
+    const first = await ask('killed');
+    expect(new Set(first.keys).size).toBe(2);
+    expect((await ask('killed')).keys).toEqual([]);
+    // As if the process had died before it could keep the answer.
+    await world.database.asOwner(`UPDATE idempotency_answers SET body = NULL, headers = NULL, locked_until = now() - interval '1 second' WHERE tenant_id = $1 AND key LIKE '% graphql killed'`, [ana.actor.tenantId]);
+    expect((await ask('killed')).keys).toEqual(first.keys);
+
+    relay.answer = { status: 503, body: { error: { code: 'x', message: 'Whether it was done is not known.' } } };
+    const unknown = await ask('unknown');
+    expect(unknown.answer.status).toBe(503);
+    expect([(await ask('unknown')).keys, unknown.keys.length > 0]).toEqual([unknown.keys, true]);
+
+    await send();
+    expect(relay.requests.at(-1)!.headers['idempotency-key']).toBeUndefined();
+  });
+
   it('names row, field and remedy of what does not fit', async () => {
     const problem = { code: 'feature_missing', field: 'y', row: 1, message: 'y is missing.', remedy: 'Give y.' };
     relay.answer = { status: 400, body: { error: { code: 'invalid_rows', message: 'no', problems: [problem] } } };
@@ -183,6 +207,7 @@ describe('predicting', () => {
   it.each([
     [401, 'UNAUTHENTICATED', 401],
     [403, 'FORBIDDEN', 403],
+    [409, 'UNAVAILABLE', 503],
     [429, 'TOO_MANY_REQUESTS', 429],
     [503, 'UNAVAILABLE', 503],
     [500, 'INTERNAL_SERVER_ERROR', 200],

@@ -18,7 +18,7 @@ import { callerGone } from './shedding.ts';
 import { NoTurn } from './side-turns.ts';
 
 /** Evaluations of the model to one cost unit, which is what a predicted row costs. */
-export const evaluationsPerUnit = 100;
+const evaluationsPerUnit = 100;
 /** Of all tenants together, and of one, at a time: they take turns, and the more there are the longer each takes. */
 const mostUnderWay = { all: 16, tenant: 2 };
 

@@ -1,12 +1,13 @@
-import { type Actor, type Auth, credentialOf, type KeyActor, type Origin } from '@millrace/auth';
+import { type Actor, type Auth, credentialOf, type KeyActor } from '@millrace/auth';
 import type { Admission, RequestLimiter } from '@millrace/quota';
+import { CallOrigin, type Vouching } from './call-origin.ts';
 import type { Exchange } from './exchange.ts';
 import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
 import { type Access, requireAccess } from './routes.ts';
 
 export interface GateOptions {
-  auth: Pick<Auth, 'authenticate' | 'vouchedAddress'>;
+  auth: Pick<Auth, 'authenticate'> & Vouching;
   limiter: RequestLimiter;
 }
 
@@ -42,34 +43,6 @@ export function createGate(access: Access, isCounted: boolean, { auth, limiter }
     const found = auth.authenticate(credential, new CallOrigin(exchange, credential, auth));
     return found instanceof Promise ? found.then((actor) => enter(actor, exchange)) : enter(found, exchange);
   };
-}
-
-/**
- * Where a call comes from, found when somebody wants to know: for most keys nobody does. A class, since an object made with a getter of its own would have a
- * shape of its own, which the engine keeps until its next large collection, and with it all that the getter sees: the whole request.
- */
-class CallOrigin implements Origin {
-  readonly #exchange: Exchange;
-  readonly #credential: string;
-  readonly #auth: Pick<Auth, 'vouchedAddress'>;
-
-  constructor(exchange: Exchange, credential: string, auth: Pick<Auth, 'vouchedAddress'>) {
-    this.#exchange = exchange;
-    this.#credential = credential;
-    this.#auth = auth;
-  }
-
-  get requestId(): string {
-    return this.#exchange.id;
-  }
-
-  get address(): string {
-    return this.#auth.vouchedAddress(this.#credential, this.#exchange.headers['x-millrace-caller']) ?? this.#exchange.address;
-  }
-
-  get userAgent(): string | undefined {
-    return this.#exchange.headers['user-agent'];
-  }
 }
 
 function overLimit({ rpmLimit, maxParallelRequests }: KeyActor, by: 'requests' | 'parallel', retryAfterSeconds: number): RequestError {

@@ -7,6 +7,7 @@ import type { RequestLimiter } from '@millrace/quota';
 import { nameProblem } from '@millrace/registry';
 import findMyWay from 'find-my-way';
 import { idempotencyHeader } from './answer-once.ts';
+import { originOf } from './call-origin.ts';
 import { type AnswerBody, Exchange } from './exchange.ts';
 import { createForeignPages } from './foreign-pages.ts';
 import { createGate, type Gate } from './gate.ts';
@@ -206,13 +207,12 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
   }
 
   /** Before the answer leaves: whoever asks for the trail next finds it there. */
-  async function noteRefusal({ actor, id: requestId, address, headers, params, method, action }: Exchange, { status, details }: RequestError): Promise<void> {
+  async function noteRefusal(exchange: Exchange, { status, details }: RequestError): Promise<void> {
     if (status !== 401 && status !== 403 && !details.isRefusal) return;
-    const userAgent = headers['user-agent'];
-    const { model } = params;
+    const { actor, params: { model }, method, action } = exchange;
     const subject = model !== undefined && nameProblem(model, 'model', 'endpoint') === null ? { subject: model } : {};
-    const origin = { requestId, address, ...(userAgent === undefined ? {} : { userAgent }) };
-    await auth.trail.refuse({ actor, origin, action: action ?? `http.${method.toLowerCase()}`, ...subject }, status === 401 ? 'unauthenticated' : 'forbidden');
+    const asked = { actor, origin: originOf(exchange, auth), action: action ?? `http.${method.toLowerCase()}`, ...subject };
+    await auth.trail.refuse(asked, status === 401 ? 'unauthenticated' : 'forbidden');
   }
 
   return {

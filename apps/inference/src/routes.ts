@@ -306,7 +306,7 @@ function warningsHeader(warnings: readonly { code: string; field: string }[]): s
 }
 
 /** What each of them stands for in the table of routes of libs/auth. */
-export const accessInTable: Record<Access, RouteAccess> = {
+const accessInTable: Record<Access, RouteAccess> = {
   public: 'public',
   'signed-in': 'signed-in',
   describe: ['endpoint:predict', 'model:read'],

@@ -56,8 +56,6 @@ export interface SideTurnsOptions {
   mostShadowsOfTenant?: number;
 }
 
-export type SideTurns = ReturnType<typeof createSideTurns>;
-
 /** The share of the time that explanations have even where predictions never end. */
 const leastShare = 0.1;
 

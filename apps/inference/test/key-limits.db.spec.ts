@@ -228,4 +228,12 @@ describe('a key that is bound to addresses', () => {
     for (const header of ['203.0.113.7', '203.0.113.7 ', `203.0.113.7 ${'A'.repeat(43)}`, world.auth.vouchForAddress('another', '203.0.113.7')]) expect((await from(header)).status).toBe(403);
     expect((await predict(text, { headers: { 'x-forwarded-for': '203.0.113.7', 'x-real-ip': '203.0.113.7', forwarded: 'for=203.0.113.7' } })).status).toBe(403);
   });
+
+  it('stands in the trail with the address that the API vouches for, also where it may not do this', async () => {
+    const { id, text } = await tenant.createKey({ scopes: ['READ'], addresses: ['203.0.113.7'] });
+    const sent = { headers: { 'x-millrace-caller': world.auth.vouchForAddress(text, '203.0.113.7'), 'user-agent': 'press-5' } };
+    expect((await predict(text, sent)).json.error.code).toBe('forbidden');
+    const trail = await world.database.forTenant(tenant.tenantId).transaction((tx) => tx.auditEvent.findMany({ where: { actor: `key:${id}` } }));
+    expect(trail).toEqual([expect.objectContaining({ result: 'forbidden', address: '203.0.113.7', userAgent: 'press-5' })]);
+  });
 });

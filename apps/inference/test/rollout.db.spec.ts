@@ -1,6 +1,7 @@
+import { notify } from '@millrace/database';
 import { silentLogger } from '@millrace/kernel';
 import type { FittedPipeline } from '@millrace/packaging';
-import { createRollouts, rolloutDefaults, type Rollouts } from '@millrace/registry';
+import { createRollouts, createTrafficRecorder, rolloutDefaults, type Rollouts } from '@millrace/registry';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant } from './sample-pipelines.ts';
 
@@ -150,7 +151,7 @@ describe('a rollout', () => {
     await askOften(20);
     await counted(tenant, endpointId, 'CANARY', 10);
     await rollouts.advance();
-    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: expect.stringMatching(/refusedRate was 0\.\d+ more than that of the version before/) });
+    expect(await rolloutOf(tenant)).toMatchObject({ status: 'ROLLED_BACK', reason: expect.stringMatching(/refusedRate was at least 0\.\d+ more than that of the version before/) });
     expect(await aliasesOf(tenant)).toEqual({ champion: 1 });
     await eventually(async () => tally(await askOften(6)), (counts) => counts['200 stable 1 1'] === 6, 10_000);
   });
@@ -171,6 +172,26 @@ describe('a rollout', () => {
     expect(await rolloutOf(tenant)).toMatchObject({ status: 'SUCCEEDED' });
   });
 
+  it.each([
+    ['goes back when they are more', 5, 2, { status: 'ROLLED_BACK', brokenRule: { metric: 'errorRate', value: expect.closeTo(0.0206, 4) as number, over: 25 }, reason: 'errorRate was at least 0.0206, > 0.02, over 25 requests.' }],
+    ['goes on when they are not', 30, 0, { status: 'SUCCEEDED' }],
+  ])('waits while its errors may be chance, however long, and %s', async (_so, requests, errors, end) => {
+    const { tenant, endpointId } = await twoVersions();
+    await start(tenant, { minRequests: 20, rollbackOn: [rollbackOn[0]] });
+    await bake(tenant);
+    const { versionId } = await rolloutOf(tenant);
+    const traffic = createTrafficRecorder({ database: world.database, logger: silentLogger });
+    const served = async (times: number, failing: number) => {
+      const of = { tenantId: tenant.tenantId, endpointId, versionId, variant: 'CANARY', milliseconds: 1 } as const;
+      for (let i = 0; i < times; i++) traffic.record({ ...of, outcome: i < failing ? 'error' : 'answered' });
+      await traffic.flush();
+      await rollouts.advance();
+      return rolloutOf(tenant);
+    };
+    expect(await served(20, 1)).toMatchObject({ status: 'RUNNING', step: 0 });
+    expect(await served(requests, errors)).toMatchObject(end);
+  });
+
   it('to a version that takes other inputs is refused, unless that is allowed or a rule looks at what it refuses', async () => {
     const plain = constant(2);
     const { tenant } = await twoVersions({ ...plain, features: [{ ...plain.features[0]!, name: 'other' }] });
@@ -187,7 +208,7 @@ describe('a rollout', () => {
     await start(tenant);
     await eventually(async () => {
       await ask();
-      await bake(tenant);
+      await world.database.forTenant(tenant.tenantId).transaction((tx) => notify(tx, 'millrace_registry', tenant.tenantId)); // else it is tried again in 20 s
       await rollouts.advance();
       return (await rolloutOf(tenant)).status;
     }, (status) => status === 'ROLLED_BACK', 15_000);

@@ -46,7 +46,7 @@ interface LinkRow {
 }
 
 /** What comes before the first link. */
-export const chainOrigin = '0'.repeat(64);
+const chainOrigin = '0'.repeat(64);
 const pageSize = 5_000;
 
 /**

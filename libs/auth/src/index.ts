@@ -1,4 +1,4 @@
-export { type Actor, actorName, can, type KeyActor, type KeyBudget, mayCall, type Origin, type PersonActor, permissionRefusal, requirePermission, requirePerson } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, permissionRefusal, requirePermission, requirePerson } from './actor.ts';
 export { generateKey, parseKey } from './api-key-format.ts';
 export { type ApiKeyInput, type ApiKeyState, apiKeyState, type ApiKeyView, longestOverlapSeconds } from './api-keys.ts';
 export { budgetSeconds, budgetWindow } from './key-budget.ts';
@@ -20,7 +20,7 @@ export type { DatabaseHealth } from './platform.ts';
 export { actionOfRoute, findRoute, type HttpRoute, httpRoutes, type RouteAccess, type ServerName } from './routes.ts';
 export type { SignedIn } from './sessions.ts';
 export { defaultSignInLimits, type SignInLimits } from './sign-in-throttle.ts';
-export { type KeySignature, keyIdOf } from './signing-keys.ts';
+export { keyIdOf } from './signing-keys.ts';
 export { type SsoConnectionInput, ssoRoles } from './sso-connections.ts';
 export type { SsoRefusalCode } from './sso-sign-in.ts';
 export type { ExportSummary, TenantExport } from './tenant-export.ts';

@@ -133,7 +133,7 @@ export async function endInvitationsAbove(
 }
 
 /** The role of those without whom nobody could let others in. */
-export const topRole = (tenantId: string): Role => (tenantId === platformTenantId ? 'OPERATOR' : 'OWNER');
+const topRole = (tenantId: string): Role => (tenantId === platformTenantId ? 'OPERATOR' : 'OWNER');
 
 /** The actor's role as it is now, under the lock: it may have been taken away since the request began. @throws DomainError FORBIDDEN */
 export async function roleToManageWith(tx: TenantTx | SystemTx, actor: Actor): Promise<Role> {

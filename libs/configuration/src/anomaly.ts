@@ -87,7 +87,7 @@ export const anomalySchema = z
 export type AnomalySettings = z.output<typeof anomalySchema>;
 
 /** Metrics by which an anomaly detection may be selected; all but the last need a label. */
-export const anomalyMetrics = ['prAuc', 'rocAuc', 'f1', 'precision', 'recall', 'cost', 'massVolume'] as const;
+const anomalyMetrics = ['prAuc', 'rocAuc', 'f1', 'precision', 'recall', 'cost', 'massVolume'] as const;
 export type AnomalyMetric = (typeof anomalyMetrics)[number];
 
 /** Fewer rows than this show nothing that is usual. */

@@ -95,7 +95,7 @@ const maxCovariateCategories = 100;
 /** Families that look at columns known in advance. */
 const readCovariates: readonly ForecastModelSettings['family'][] = ['lag_linear', 'lag_trees', 'gru', 'tcn'];
 /** Metrics by which a forecast may be selected. */
-export const forecastMetrics = ['mase', 'smape', 'rmse', 'mae'] as const;
+const forecastMetrics = ['mase', 'smape', 'rmse', 'mae'] as const;
 export type ForecastMetric = (typeof forecastMetrics)[number];
 /** Fewer values than this, beyond the horizon, show no pattern. */
 export const minHistory = 10;

@@ -93,9 +93,6 @@ export type Optimisation = z.output<typeof optimisationSchema>;
 /** Whether less of a metric is better: its loss then counts in percent of the error of the base, else in percentage points. */
 export const isErrorMetric = (metric: SelectionMetric): boolean => selectionMetrics[metric].direction === 'lower';
 
-/** The same schema as JSON Schema (draft 2020-12). */
-export const optimisationJsonSchema: Record<string, unknown> = z.toJSONSchema(optimisationSchema, { io: 'input' });
-
 /** Reads an optimisation from untrusted input. Every problem is reported; `field` is a path such as `steps[0].keep`. */
 export function parseOptimisation(input: unknown): { type: 'valid'; optimisation: Optimisation } | { type: 'invalid'; problems: SpecProblem[] } {
   const parsed = optimisationSchema.safeParse(input);

@@ -23,7 +23,7 @@ export const personalisationSchema = z
 export type PersonalisationSettings = z.output<typeof personalisationSchema>;
 
 /** A model lists all groups that it knows. */
-export const maxGroups = 10_000;
+const maxGroups = 10_000;
 
 interface PersonalisedSpec {
   personalisation: PersonalisationSettings;

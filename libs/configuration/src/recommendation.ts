@@ -106,8 +106,8 @@ export const maxItems = 20_000;
 const maxLearnedNumbers = 10_000_000;
 
 /** Metrics by which recommendations may be selected. */
-export const recommendationMetrics = ['ndcg', 'hitRate', 'recallAtN', 'mrr'] as const;
-export const ratingMetrics = ['rmse', 'mae'] as const;
+const recommendationMetrics = ['ndcg', 'hitRate', 'recallAtN', 'mrr'] as const;
+const ratingMetrics = ['rmse', 'mae'] as const;
 export type RecommendationMetric = (typeof recommendationMetrics)[number] | (typeof ratingMetrics)[number];
 
 interface RecommendationSpec {

@@ -70,7 +70,7 @@ export type SurvivalSettings = z.output<typeof survivalSchema>;
 /** The name of the input by which a published model is asked for the probability to survive so long. */
 export const horizonInput = 'horizon';
 /** Metrics by which a survival model may be selected. */
-export const survivalMetrics = ['integratedBrier', 'concordance', 'censoredLogLikelihood', 'maeObserved'] as const;
+const survivalMetrics = ['integratedBrier', 'concordance', 'censoredLogLikelihood', 'maeObserved'] as const;
 export type SurvivalMetric = (typeof survivalMetrics)[number];
 /** Fewer ends than this teach nothing. */
 export const minObserved = 10;

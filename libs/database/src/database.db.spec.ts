@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { createTestDatabase, openSilentDoor, type SilentDoor, type TestDatabase } from '@millrace/testkit';
 import pg from 'pg';
-import { createDatabase, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
+import { createDatabase, type Database, notify, Prisma, type SystemTx, type TenantTx, violatesUnique } from './index.ts';
 import { translateOutage } from './outage.ts';
+import { SerialClient } from './serial-client.ts';
 
 let test: TestDatabase;
 const acme = newId('tenant');
@@ -139,6 +140,46 @@ describe('a read session', () => {
   });
 });
 
+describe('a connection', () => {
+  // The driver puts up with overlapping statements until its version 9.
+  const send = pg.Client.prototype.query as (...call: unknown[]) => Promise<unknown>;
+  const underWay = new Map<pg.Client, number>();
+  let most = 0;
+
+  beforeEach(() => {
+    most = 0;
+    pg.Client.prototype.query = function query(this: pg.Client, ...call: unknown[]) {
+      const count = (underWay.get(this) ?? 0) + 1;
+      underWay.set(this, count);
+      most = Math.max(most, count);
+      return Reflect.apply(send, this, call).finally(() => underWay.set(this, underWay.get(this)! - 1));
+    } as never;
+  });
+  afterEach(() => {
+    pg.Client.prototype.query = send as never;
+  });
+
+  it('gets one statement at a time, however many resolvers read at once', async () => {
+    const session = test.database.forTenant(acme).readSession();
+    await session.client.dataset.count();
+    const long = session.client.$queryRaw`SELECT count(*)::int AS value FROM generate_series(1, 300000)`;
+    await new Promise((resolve) => setImmediate(resolve)); // calls of one tick are put one after the other by Prisma
+    const counts = await Promise.all([long, session.client.dataset.count(), session.client.tenant.count()]);
+    await session.close();
+    expect({ counts, most }).toEqual({ counts: [[{ value: 300_000 }], 1, 1], most: 1 });
+  });
+
+  it('goes on after a statement that fails, and tells each asker its own outcome', async () => {
+    const client: pg.Client = new SerialClient({ connectionString: test.urls.app });
+    await client.connect();
+    const told = new Promise((resolve) => client.query('SELECT 1 AS one', (error: Error | null, result: pg.QueryResult) => resolve(error ?? result.rows)));
+    const failing = client.query('SELECT 1 / 0').catch((error: unknown) => (error as { code: string }).code);
+    const last = client.query({ text: 'SELECT $1::int AS two', values: [2] });
+    expect([await told, await failing, (await last).rows, most]).toEqual([[{ one: 1 }], '22012', [{ two: 2 }], 1]);
+    await client.end();
+  });
+});
+
 describe('what one process does at a time', () => {
   it('is busy for others while it lasts, and free afterwards, whatever its end', async () => {
     const { database, workerDatabase } = test;
@@ -180,7 +221,7 @@ describe('listening', () => {
     const client = new pg.Client({ connectionString: test.urls.system });
     await client.connect();
     await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE datname = current_database() AND query LIKE 'LISTEN%' AND usename = current_user AND pid <> pg_backend_pid()`);
+      WHERE datname = current_database() AND application_name = 'millrace listener' AND usename = current_user`);
     await client.end();
     await gap;
     await tell('second');
@@ -237,6 +278,53 @@ describe('a database that is too slow', () => {
     shut.close();
     await expect(translateOutage(Promise.reject(new Error('timeout expired')))).rejects.toMatchObject({ code: 'UNAVAILABLE' }); // as a client says that connects for too long
     await expect(translateOutage(Promise.reject(new Error('of ours')))).rejects.toThrow('of ours');
+  });
+});
+
+describe('a connection that falls silent', () => {
+  let door: SilentDoor;
+  let database: Database;
+  beforeEach(async () => {
+    door = await openSilentDoor(test.urls.app);
+    database = createDatabase({ tenantUrl: door.to(test.urls.app), systemUrl: door.to(test.urls.system), logger: silentLogger, poolSize: 3, silenceMs: 1_000 });
+  });
+  afterEach(async () => {
+    door.hangUp(); // else it would be waited for
+    await database.close();
+    await door.close();
+  });
+  const handle = () => database.forTenant(acme);
+  const each: Record<string, () => Promise<unknown>> = { 'a statement': () => handle().execute(Prisma.sql`SELECT 1`), 'a transaction': () => handle().transaction((tx) => tx.dataset.count()) };
+
+  it.each(Object.keys(each))('is an outage for %s, once: those that lay idle beside it go as well', async (kind) => {
+    await Promise.all([1, 2, 3].map(() => each[kind]!()));
+    expect(door.connections).toBe(3);
+    door.fallSilent();
+    await expect(each[kind]!()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await Promise.all([1, 2, 3].map(() => each[kind]!()));
+    expect(door.connections).toBe(6);
+  });
+
+  it('is none where nobody waits for an answer', async () => {
+    await handle().transaction(async (tx) => {
+      const pid = () => tx.$queryRaw`SELECT pg_backend_pid()`;
+      const before = await pid();
+      await expect(handle().execute(Prisma.sql`SELECT pg_sleep(10)`)).rejects.toMatchObject({ code: 'UNAVAILABLE' }); // so long was this one idle, too
+      expect(await pid()).toEqual(before);
+    });
+  });
+
+  it('is noticed by whoever only listens', async () => {
+    const heard: (string | null)[] = [];
+    let wake: () => void = () => undefined;
+    const end = await database.listen('millrace_access', (payload) => (heard.push(payload), wake()));
+    door.fallSilent();
+    await new Promise<void>((resolve) => (wake = resolve));
+    const told = new Promise<void>((resolve) => (wake = resolve));
+    await test.database.forTenant(acme).transaction((tx) => notify(tx, 'millrace_access', 'revoked'));
+    await told;
+    expect(heard).toEqual([null, 'revoked']);
+    end();
   });
 });
 

@@ -5,6 +5,8 @@ import { Prisma, PrismaClient } from './generated/prisma/client.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 import { translateOutage } from './outage.ts';
 import { ReadSession } from './read-session.ts';
+import { SerialClient } from './serial-client.ts';
+import { endSilentConnections, endWhenSilent, keepAlive } from './silence.ts';
 
 export interface DatabaseOptions {
   /** logs in as millrace_app: sees one tenant a transaction */
@@ -14,6 +16,8 @@ export interface DatabaseOptions {
   logger: Logger;
   /** connections for tenants' transactions; bounds how many run at once (default 10) */
   poolSize?: number;
+  /** a connection that owes an answer for so long is given up (default 20 s: longer than any statement may take) */
+  silenceMs?: number;
 }
 
 /** Hidden from the application role by the database as well: it has no right to read these columns. */
@@ -81,23 +85,30 @@ export type Channel =
   /** `tenant:account`: whoever holds a part of it gives it back; `tenant:*`: its limits of usage changed */
   | 'millrace_usage';
 
+const usualSilenceMs = 20_000;
+/** What a process that has vanished held locked is free again a second after this. */
 const transactionLimits = { timeout: 15_000, maxWait: 5_000 };
 
 export function createDatabase(options: DatabaseOptions): Database {
+  const { silenceMs = usualSilenceMs } = options;
   const poolSettings = {
+    Client: SerialClient,
+    ...keepAlive,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
-    options: '-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000',
+    options: '-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=16000',
   };
   const onPoolError = (error: Error): void => options.logger.warn({ error: error.message }, 'a database connection broke');
   const tenantPool = new pg.Pool({ ...poolSettings, connectionString: options.tenantUrl, max: options.poolSize ?? 10 });
   const systemPool = new pg.Pool({ ...poolSettings, connectionString: options.systemUrl, max: 4 });
-  tenantPool.on('error', onPoolError);
-  systemPool.on('error', onPoolError);
+  for (const pool of [tenantPool, systemPool]) {
+    pool.on('error', onPoolError);
+    endSilentConnections(pool, silenceMs);
+  }
 
   const tenantClient = new PrismaClient({ adapter: new PrismaPg(tenantPool), omit: secretColumns });
   const systemClient = new PrismaClient({ adapter: new PrismaPg(systemPool) });
-  const listener = new Listener(options.systemUrl, options.logger);
+  const listener = new Listener(options.systemUrl, options.logger, silenceMs / 4);
 
   return {
     forTenant(tenantId) {
@@ -117,9 +128,10 @@ export function createDatabase(options: DatabaseOptions): Database {
     }),
     listen: (channel, handler) => translateOutage(listener.listen(channel, handler)),
     async exclusively(name, work) {
-      const client = new pg.Client({ connectionString: options.systemUrl, keepAlive: true, connectionTimeoutMillis: 5_000 });
+      const client = new pg.Client({ connectionString: options.systemUrl, ...keepAlive, connectionTimeoutMillis: 5_000 });
       client.on('error', onPoolError);
       await translateOutage(client.connect());
+      endWhenSilent(client, silenceMs);
       try {
         const { rows } = await translateOutage(
           client.query<{ won: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS won', [name]),

@@ -2,17 +2,15 @@ export {
   type Channel,
   createDatabase,
   type Database,
-  type DatabaseOptions,
   notify,
-  type SystemDb,
   type SystemTx,
   type TenantDb,
   type TenantTx,
   violatesUnique,
 } from './database.ts';
-export { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+export { removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 export { freePort, isPortFree } from './free-port.ts';
-export { migrate, migrationsDigest, provisionRoles, type RolePasswords, roleUrls } from './migrate.ts';
+export { migrate, migrationsDigest, provisionRoles, roleUrls } from './migrate.ts';
 export { listenerName } from './listener.ts';
 export type { ReadSession } from './read-session.ts';
 export { Prisma } from './generated/prisma/client.ts';
@@ -20,8 +18,6 @@ export type {
   AccessGrant,
   ApiKey,
   AsyncPrediction,
-  AuditEvent,
-  AuditLink,
   Dataset,
   DatasetVersion,
   DomainClaim,
@@ -42,7 +38,6 @@ export type {
   Session,
   SigningKey,
   SsoConnection,
-  SsoIdentity,
   Tenant,
   TenantKey,
   Trial,
@@ -50,8 +45,6 @@ export type {
   Upload,
   UsageLimit,
   UsageRecord,
-  VersionReview,
-  WebhookDelivery,
   WebhookSecret,
 } from './generated/prisma/client.ts';
 export * as databaseEnums from './generated/prisma/enums.ts';

@@ -13,7 +13,7 @@ export interface FileDialect {
   decimalSign?: DecimalSign;
 }
 
-export const delimiterNames: Record<Delimiter, string> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'vertical bar' };
+const delimiterNames: Record<Delimiter, string> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'vertical bar' };
 const decimalNames: Record<DecimalSign, string> = { '.': 'point', ',': 'comma' };
 
 /** Why a declaration can't be of a file of this format, which needs none of it. Null when nothing is declared. */

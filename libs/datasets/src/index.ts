@@ -1,19 +1,14 @@
-export {
-  type AddVersionInput,
-  type AddVersionOutcome,
-  type CreateDatasetInput,
-  type CreateDatasetOutcome,
-  type CorrectTypesInput,
-  type DatasetVersionView,
-  type DeriveVersionOutcome,
+export type {
+  CreateDatasetInput,
+  DatasetVersionView,
+  DeriveVersionOutcome,
 } from './dataset-versions.ts';
 export { type ContactStrip, readContactSheet } from './contact-sheet.ts';
 export type { ImageSummary } from './image-summary.ts';
 export type { DatasetProfile, VersionRefusal } from './version-store.ts';
-export type { DeleteDatasetOutcome } from './dataset-deletion.ts';
 export { type DecimalSign, type Delimiter, type FileDialect } from './file-dialect.ts';
 export type { TextEncoding } from './text-encoding.ts';
-export { createDatasets, type Datasets, type DatasetsDependencies } from './datasets.ts';
+export { createDatasets, type Datasets } from './datasets.ts';
 export {
   type ColumnFlag,
   type ColumnProfile,
@@ -26,5 +21,5 @@ export {
 } from './table-file.ts';
 export { importTable, type ImportOptions, type ImportOutcome, inspectFile, type InspectOptions, type InspectOutcome } from './table-import.ts';
 export type { Association, Leak, TargetChoice, TargetReport } from './target-report.ts';
-export { readTable, sampleRows, type SampleRow, type Table, type TableColumn } from './table-reading.ts';
-export { type BeginUploadInput, type BeginUploadOutcome, type ReceiveUploadOptions, type ReceiveUploadOutcome, uploadRefusalCodes } from './uploads.ts';
+export { readTable, sampleRows, type SampleRow, type Table } from './table-reading.ts';
+export { type BeginUploadInput, type ReceiveUploadOutcome, uploadRefusalCodes } from './uploads.ts';

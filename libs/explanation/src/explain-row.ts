@@ -57,7 +57,7 @@ export interface Explanation {
 }
 
 /** Rows that the model may answer for one explanation, unless asked for fewer or more. A picture costs as much as many rows of a table. */
-export const usualEvaluations = { table: 5_000, picture: 1_500 } as const;
+const usualEvaluations = { table: 5_000, picture: 1_500 } as const;
 export const mostEvaluations = 20_000;
 
 export type PlannedExplanation =

@@ -38,7 +38,7 @@ const idleMs = 30_000;
 const startMs = 60_000;
 
 /** Whether looking at it may hold a thread that has other things to do as well. */
-export function isSmallPicture(bytes: Uint8Array): boolean {
+function isSmallPicture(bytes: Uint8Array): boolean {
   const head = readImageHead(bytes);
   return bytes.length <= small.bytes && (head === null || head.width * head.height <= small.pixels);
 }

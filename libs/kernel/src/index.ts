@@ -1,9 +1,9 @@
 export { AsyncScope } from './async-scope.ts';
-export { type BrokenHttp, createBrokenHttpRefusal } from './broken-http.ts';
+export { createBrokenHttpRefusal } from './broken-http.ts';
 export { byPieces } from './by-pieces.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { dateOfDay, type DatePart, datePartOf, dateParts, readIsoDate } from './date-parts.ts';
-export { DomainError, type DomainErrorCode, type DomainErrorDetails, type Problem } from './domain-error.ts';
+export { DomainError, type DomainErrorCode, type Problem } from './domain-error.ts';
 export { parseEnvironment } from './environment.ts';
 export { createFloodLog } from './flood-log.ts';
 export { idPrefixes, type IdKind, isId, momentOfId, newId } from './ids.ts';

@@ -2,7 +2,7 @@ export { agree, type Agreement } from './agreement.ts';
 export { type BackgroundRows, backgroundRowsIn, readBackground } from './background.ts';
 export type { PackageMaterials } from './bill-of-materials.ts';
 export type { JsonValue } from './canonical-json.ts';
-export { type CheckedRows, type CheckLimits, checkRows, checkVectors } from './check-rows.ts';
+export { type CheckedRows, checkRows, checkVectors } from './check-rows.ts';
 export type { RowProblem, RowWarning } from './row-problem.ts';
 export type { ValidatedRows } from './validated-rows.ts';
 export type { FittedDetector } from './fitted-detector.ts';
@@ -15,8 +15,8 @@ export type { FittedRecommender } from './fitted-recommender.ts';
 export type { FittedSurvival } from './fitted-survival.ts';
 export { type LayersModel, writeLayers } from './write-layers.ts';
 export { unfitText } from './unfit-text.ts';
-export { type ForeignModel, type ImportedModel, importOnnx } from './import-onnx.ts';
-export { type CheckedPackage, checkPackage } from './import-package.ts';
+export { importOnnx } from './import-onnx.ts';
+export { checkPackage } from './import-package.ts';
 export { inventRows } from './invent-rows.ts';
 export { joinRows, listPlaces } from './join-rows.ts';
 export { createModelThreads, type ModelThread, type ModelThreads } from './model-threads.ts';
@@ -29,31 +29,27 @@ export {
   buildRecommenderPackage,
   buildSurvivalPackage,
   DamagedPackageError,
-  type Manifest,
   type ModelPackage,
   type PackageFacts,
   type PackageFiles,
-  type VerifiedPackage,
   verifyPackage,
   withRowsPerCall,
 } from './model-package.ts';
-export { mixRows, paintRegions, type PictureRegion, type RowMix } from './mix-rows.ts';
+export { mixRows, paintRegions, type PictureRegion } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
 export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
-export { readDetector, type ReadDetector } from './read-detector.ts';
-export { readSurvival, type ReadSurvival } from './read-survival.ts';
-export { readRecommender, type ReadRecommender } from './read-recommender.ts';
+export { readPipelineAside } from './read-pipeline-aside.ts';
+export { readDetector } from './read-detector.ts';
+export { readSurvival } from './read-survival.ts';
+export { readRecommender } from './read-recommender.ts';
 export { createPictureDesk, type PictureDesk } from './sent-pictures.ts';
 export {
   furtherOutputs,
   type ImageInput,
   type Signature,
   type SignatureInput,
-  type SignatureOutput,
-  type TensorMetadata,
-  intervalCoverageOf,
   numbersOf,
   tensorMetadata,
 } from './signature.ts';
-export { type SampleRow, tryPackage, type TriedPackage } from './try-package.ts';
+export { type SampleRow, tryPackage } from './try-package.ts';

@@ -226,7 +226,7 @@ export function numbersOf(input: SignatureInput): number {
 }
 
 /** The share of cases in which the truth is to lie within the interval of an answer; null where answers have none. */
-export function intervalCoverageOf({ forecast, survival, output }: Signature): number | null {
+function intervalCoverageOf({ forecast, survival, output }: Signature): number | null {
   if (forecast ?? survival) return (forecast ?? survival)!.intervalCoverage;
   return output.type === 'number' ? (output.interval?.coverage ?? null) : null;
 }

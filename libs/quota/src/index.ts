@@ -1,7 +1,7 @@
 export { createIdempotency, type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from './idempotency.ts';
 export { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 export type { LimitStanding } from './account.ts';
-export { type Charge, createMeter, type Meter, type Metered } from './meter.ts';
+export { createMeter, type Meter, type Metered } from './meter.ts';
 export type { PlanUsageLimit } from './plan-usage.ts';
 export type { PlanView, TenantUse } from './plans.ts';
 export { createQuota, type KeySpend, type KeyWithBudget, type Quota, type QuotaExceeded } from './quota.ts';
@@ -9,7 +9,7 @@ export { type Admission, createRequestLimiter, type RequestLimiter, type Request
 export { giveBackStorage, takeStorage } from './storage-count.ts';
 export { defaultTableLimits, type TableLimits } from './table-limits.ts';
 export { defaultTrainingLimits, leastRunMemoryMb, type TrainingLimits } from './training-limits.ts';
-export { createUsageJournal, enterPredictions, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
+export { createUsageJournal, enterPrediction, type PredictionUsage, type UsageJournal } from './usage-journal.ts';
 export type { LimitSource, LimitTerms, UsageMeasure, UsagePeriod, UsageScope } from './usage-limit.ts';
 export type { UsageLimitView } from './usage-limits.ts';
-export { mostReportDays, usageDimensions, type UsageDimension, type UsageLine, type UsageReport } from './usage-report.ts';
+export { usageDimensions, type UsageDimension, type UsageLine, type UsageReport } from './usage-report.ts';

@@ -1,6 +1,7 @@
 import type { KeyActor, PersonActor } from '@millrace/auth';
+import { createDatabase } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { createWorld, openSilentDoor, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
 import { createMeter, type Meter, type Metered, type UsageMeasure, type UsagePeriod, type UsageScope } from './index.ts';
 
@@ -199,4 +200,23 @@ it('takes up a changed limit at once, and a raise until its end', async () => {
   expect([(await take()).type, (await take()).type]).toEqual(['admitted', 'refused']);
   await change(`limit_value = 3, raise_until = now() - interval '1 second'`);
   expect((await take()).type).toBe('refused');
+});
+
+it('a lease whose connection falls silent is asked for again on another, and counts once', async () => {
+  const tenant = await world.tenant();
+  const id = await limit(tenant, { limit: 10 });
+  const door = await openSilentDoor(world.db.urls.app);
+  const database = createDatabase({ tenantUrl: door.to(world.db.urls.app), systemUrl: door.to(world.db.urls.system), logger: silentLogger, silenceMs: 2_000 });
+  const meter = createMeter({ database, logger: silentLogger });
+  const take = async () => meter.take({ actor: keyOf(tenant), endpoint: 'press', rows: 1 });
+  door.fallSilentAfter('lease_usage', 'COMMIT'); // it has been granted, and nobody was told
+  await expect(take()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  const outcomes = [];
+  for (let i = 0; i < 12; i++) outcomes.push((await take()).type);
+  expect(outcomes.filter((type) => type === 'admitted')).toHaveLength(10);
+  await meter.close();
+  expect(await used(tenant, id)).toBe(10);
+  door.hangUp();
+  await database.close();
+  await door.close();
 });

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { KeyActor } from '@millrace/auth';
+import { createDatabase } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
-import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { createWorld, openSilentDoor, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
 import { createIdempotency, createUsageJournal, type PredictionUsage } from './index.ts';
 
@@ -171,6 +172,26 @@ describe('the usage journal', () => {
     await journal.close();
     expect(await ledger(tenant)).toHaveLength(1);
     await next.close();
+  });
+
+  it('enters once what had reached the database when its connection fell silent', async () => {
+    const tenant = await world.tenant();
+    const door = await openSilentDoor(world.db.urls.app);
+    const database = createDatabase({ tenantUrl: door.to(world.db.urls.app), systemUrl: door.to(world.db.urls.system), logger: silentLogger, silenceMs: 2_000 });
+    const { journal, directory } = await journalIn('silent', database);
+    const item = entry(tenant);
+    await journal.record(item);
+    door.fallSilentAfter('COMMIT');
+    await journal.flush();
+    expect(await fs.readdir(directory)).toHaveLength(1); // it was not told that it had come
+    expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([item.requestId]);
+    await journal.flush();
+    expect(await fs.readdir(directory)).toEqual([]);
+    expect(await world.quota.summariseUsage(tenant.owner.actor, new Date(0), new Date('2100-01-01'))).toMatchObject({ predictions: 1, rows: 2n });
+    await journal.close();
+    door.hangUp();
+    await database.close();
+    await door.close();
   });
 
   it('keeps what the database did not take, and refuses more when too much waits', async () => {

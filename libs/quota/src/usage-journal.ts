@@ -195,7 +195,7 @@ export class UsageJournal {
       else byTenant.set(tenantId, [text]);
     }
     for (const [tenantId, list] of byTenant) {
-      const inserted = this.#options.database.forTenant(tenantId).execute(entering(tenantId, `[${list.join(',')}]`));
+      const inserted = this.#options.database.forTenant(tenantId).execute(entering(tenantId, list));
       await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
     }
   }
@@ -225,16 +225,17 @@ function append(descriptor: number, text: string): void {
   for (let at = written; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
 
-/** Enters predictions of a tenant into the ledger: once, however often they are entered. */
-export async function enterPredictions(tx: TenantTx, tenantId: string, list: readonly PredictionUsage[]): Promise<void> {
-  await tx.$executeRaw(entering(tenantId, JSON.stringify(list)));
+/** Enters a prediction into the ledger, without the journal: once, however often it is entered. */
+export async function enterPrediction(tx: TenantTx, usage: PredictionUsage): Promise<void> {
+  const { tenantId, text } = lineOf(usage);
+  await tx.$executeRaw(entering(tenantId, [text]));
 }
 
-const entering = (tenantId: string, entries: string): Prisma.Sql => Prisma.sql`
+const entering = (tenantId: string, entries: readonly string[]): Prisma.Sql => Prisma.sql`
   WITH entered AS (
     INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, endpoint_id, model_version_id, rows, units)
     SELECT ${tenantId}::text, e."requestId", e.at, 'PREDICTION', e.actor, e."endpointId", e."modelVersionId", e.rows, e.units
-    FROM jsonb_to_recordset(${entries}::jsonb) AS e("requestId" text, at timestamptz, actor text,
+    FROM jsonb_to_recordset(${`[${entries.join(',')}]`}::jsonb) AS e("requestId" text, at timestamptz, actor text,
       "endpointId" text, "modelVersionId" text, rows int, units float8)
     ON CONFLICT DO NOTHING RETURNING *)
   ${addToHours}`;

@@ -6,7 +6,7 @@ import type { Problem } from '@millrace/kernel';
 export const usageDimensions = ['HOUR', 'DAY', 'ACTOR', 'ENDPOINT', 'MODEL_VERSION'] as const;
 export type UsageDimension = (typeof usageDimensions)[number];
 
-export const mostReportDays = 400;
+const mostReportDays = 400;
 const mostLines = 20_000;
 
 export interface UsageReportRequest {

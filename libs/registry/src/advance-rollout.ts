@@ -1,8 +1,9 @@
 import { recordAudit } from '@millrace/auth';
 import { notify, type Prisma, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { brokenRule, fitting, inWords, judgeScore, type RollbackRule } from './rollback-rules.ts';
+import { brokenRule, inWords, isWithinRules, judgeScore, type RollbackRule } from './rollback-rules.ts';
 import { endRollout, finishRollout, replaceShares, type RolloutEnding, whatKeepsFromService } from './rollout-changes.ts';
+import { answersNothing, fitting, type StepTraffic } from './rule-evidence.ts';
 import { readTraffic } from './traffic.ts';
 
 /**
@@ -40,24 +41,23 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
   const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
   const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
   const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
-  const enough = fitting(candidate) >= rollout.minRequests;
-  // What cannot even be loaded gets no requests to be judged by.
-  if (row.baked && candidate?.errorRate === 1) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
+  const step: StepTraffic = { candidate, stable, minRequests: rollout.minRequests };
+  if (row.baked && answersNothing(candidate)) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
   const rules = rollout.rollbackOn as unknown as RollbackRule[];
   const score = await judgeScore(tx, rollout, rules);
-  const broken = brokenRule(rules, { candidate, stable, minRequests: rollout.minRequests, score: score?.isEnough ? score : null });
+  const broken = brokenRule(rules, { ...step, score: score?.isEnough ? score : null });
   if (broken) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: inWords(broken), broken });
-  // A version whose score is to be looked at does not go on unseen.
-  if (!row.baked || !enough || (score && !score.isEnough)) return;
+  // Nor does a version go on whose score is to be looked at and not known, or which may be broken and is not known to be.
+  if (!row.baked || fitting(candidate) < step.minRequests || (score && !score.isEnough) || !isWithinRules(rules, step)) return;
   const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
   if (refusal) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: refusal.message });
-  const step = rollout.step + 1;
-  const percent = rollout.steps[step]!;
+  const next = rollout.step + 1;
+  const percent = rollout.steps[next]!;
   if (percent === 100) {
     await finishRollout(tx, rollout, endpoint, 'system');
     return note('rollout.finish');
   }
   await replaceShares(tx, tenantId, endpoint.id, new Map([[rollout.versionId, { percent, mirrorPercent: 0 }]]));
-  await tx.$executeRaw`UPDATE rollouts SET step = ${step}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
+  await tx.$executeRaw`UPDATE rollouts SET step = ${next}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
   return note('rollout.step', { percent });
 }

@@ -18,14 +18,14 @@ export interface BinCount {
 }
 
 /** The bin of a probability: its log-odds in tenths, rounded down; fine where probabilities of rare classes lie. */
-export const probabilityBin = (probability: number): number => Math.floor(Math.log(held(probability) / (1 - held(probability))) * binsInOne);
+const probabilityBin = (probability: number): number => Math.floor(Math.log(held(probability) / (1 - held(probability))) * binsInOne);
 
 /** Within these the bins of scores end: nobody tells apart what lies beyond. */
 const [smallestScore, largestScore] = [1e-12, 1e12];
 const binsInE = 500;
 
 /** The bin of an anomaly's score, whatever its unit: a fifth of a percent wide. */
-export const scoreBin = (score: number): number => Math.floor(Math.log(Math.min(largestScore, Math.max(smallestScore, score))) * binsInE);
+const scoreBin = (score: number): number => Math.floor(Math.log(Math.min(largestScore, Math.max(smallestScore, score))) * binsInE);
 
 /**
  * Where an answer counts for the area under the curve: once where two are told apart, else for each class against the rest.

@@ -1,7 +1,7 @@
 import { type Actor, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, Model, ModelVersion } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
-import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipeline, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
+import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipelineAside, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 
 export interface PackageStoreOptions {
@@ -86,7 +86,7 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
       const files = await readPackage(version);
       const verified = await verifyPackage(files, { digest: version.packageSha256 });
       if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
-      const read = readPipeline(files);
+      const read = await readPipelineAside(files);
       if (read.type === 'unreadable') throw hasNoLayers(read.message);
       const written = writeLayers(read.pipeline);
       if (written.type === 'unsupported') throw hasNoLayers(written.message);

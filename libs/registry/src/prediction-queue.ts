@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Actor, actorName, type TenantBox } from '@millrace/auth';
 import { type AsyncPrediction, type Database, notify, Prisma, type TenantTx } from '@millrace/database';
 import { isId } from '@millrace/kernel';
-import { enterPredictions, type PredictionUsage } from '@millrace/quota';
+import { enterPrediction, type PredictionUsage } from '@millrace/quota';
 import { enterEvents, type WebhookEvent } from './webhook-events.ts';
 
 export type PredictionState = AsyncPrediction['status'];
@@ -243,7 +243,7 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
     succeed(held: ClaimedPrediction, made: { output: unknown; versionNumber: number; predictMs: number; usage: PredictionUsage; warnings?: readonly PredictionWarning[] }): Promise<boolean> {
       const changes = Prisma.sql`status = 'SUCCEEDED', answered_by = ${made.versionNumber}, predict_ms = ${made.predictMs}`;
       const { output, warnings = [] } = made;
-      return end(held, { output, ...(warnings.length > 0 && { warnings }) }, changes, (tx) => enterPredictions(tx, held.tenantId, [made.usage]));
+      return end(held, { output, ...(warnings.length > 0 && { warnings }) }, changes, (tx) => enterPrediction(tx, made.usage));
     },
 
     fail(held: ClaimedPrediction, error: PredictionFault): Promise<boolean> {

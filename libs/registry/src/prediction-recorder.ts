@@ -39,7 +39,7 @@ interface Pile extends Pick<GivenAnswer, 'tenantId' | 'endpointId' | 'versionId'
 const mostPredictions = 1_000;
 const mostValues = 20_000;
 /** What a recorded prediction takes in the database beside its answer, about. */
-export const bytesOfPrediction = 150;
+const bytesOfPrediction = 150;
 
 export type PredictionRecorder = ReturnType<typeof createPredictionRecorder>;
 

@@ -2,10 +2,7 @@ import type { Endpoint, ModelVersion, Rollout, TenantTx } from '@millrace/databa
 import type { Problem } from '@millrace/kernel';
 import { isLiveError, type LiveMetric, liveMetrics, liveMetricsOf } from './live-metrics.ts';
 import { readLiveScore } from './live-scores.ts';
-import { combineShares } from './share-intervals.ts';
-import type { VersionTraffic } from './traffic.ts';
-
-const trafficMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
+import { evidenceOf, fitting, isSeen, type StepTraffic, type TrafficMetric, trafficMetrics } from './rule-evidence.ts';
 
 /**
  * What a rollout can be judged by: its traffic in a step, and its live scores since it began. A ratio is to the version that it replaces, and refusals are
@@ -24,7 +21,7 @@ export interface RollbackRule {
 
 /** A rule that holds, and what it holds of. */
 export interface BrokenRule extends RollbackRule {
-  /** what was measured */
+  /** what was measured; of traffic, the lower end of its interval */
   value: number;
   /** requests, or of a live score rows with a known truth */
   over: number;
@@ -85,48 +82,39 @@ export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId
   return { ...score, isEnough: isKnown && score.labelledRows >= Math.max(1, minLabels) };
 }
 
-export interface Judged {
-  /** in the step */
-  candidate: VersionTraffic | undefined;
-  stable: VersionTraffic | undefined;
-  /** before a version has had so many requests it is not judged by them */
-  minRequests: number;
+export interface Judged extends StepTraffic {
   /** null where no rule asks for it, or too few truths are known */
   score: JudgedScore | null;
 }
 
-/** Requests that a version could be judged by: whose rows fitted. */
-export const fitting = (traffic: VersionTraffic | undefined): number => (traffic ? traffic.requests - traffic.refused : 0);
-
-/** The first rule that the version breaks; null when all is well. */
+/** The first rule that the version breaks, by more than chance where its traffic tells; null when all is well, or not known to be otherwise. */
 export function brokenRule(rules: readonly RollbackRule[], judged: Judged): BrokenRule | null {
   const { score, candidate } = judged;
   for (const { metric, op, threshold } of rules) {
-    const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : trafficValue(metric, judged);
+    const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : surely(metric, judged);
     if (value === null || !holds(value, op, threshold)) continue;
     return { metric, op, threshold, value, over: isScore(metric) ? score!.labelledRows : metric === 'refusedRate' ? candidate!.requests : fitting(candidate) };
   }
   return null;
 }
 
+/** Errors need not wait for more requests: those that are missing count as answered. */
+function surely(metric: TrafficMetric, judged: Judged): number | null {
+  return metric === 'errorRate' || isSeen(metric, judged) ? (evidenceOf(metric, judged)?.atLeast ?? null) : null;
+}
+
+/** Whether what was measured lies within every rule on traffic, over enough requests. What lies beyond and may be chance is rolled back by nothing, and is no reason to go on. */
+export function isWithinRules(rules: readonly RollbackRule[], traffic: StepTraffic): boolean {
+  return rules.every(({ metric, op, threshold }) => {
+    if (isScore(metric)) return true;
+    const evidence = evidenceOf(metric, traffic);
+    return isSeen(metric, traffic) && !(evidence && holds(evidence.measured, op, threshold));
+  });
+}
+
 export function inWords({ metric, op, threshold, value, over }: BrokenRule): string {
-  const measured = `${metric} was ${Number(value.toPrecision(3))}${metric === 'refusedRate' ? ' more than that of the version before' : ''}`;
+  const measured = `${metric} was ${isScore(metric) ? '' : 'at least '}${Number(value.toPrecision(3))}${metric === 'refusedRate' ? ' more than that of the version before' : ''}`;
   return `${measured}, ${op} ${threshold}, over ${over} ${isScore(metric) ? 'rows with a known truth' : 'requests'}.`;
-}
-
-function trafficValue(metric: (typeof trafficMetrics)[number], { candidate, stable, minRequests }: Judged): number | null {
-  if (metric === 'refusedRate') return refusedBeyond(candidate, stable, minRequests);
-  if (!candidate || fitting(candidate) < minRequests) return null;
-  return metric === 'latencyP95Ratio' ? ratio(candidate.latencyP95Ms, stable?.latencyP95Ms ?? null) : candidate[metric];
-}
-
-/**
- * By how much the share of refused requests is above that of the version before, at the least: the lower end of the difference's interval, so that what hits both
- * alike, and by chance one of them more, is not taken for the version's doing.
- */
-function refusedBeyond(candidate: VersionTraffic | undefined, stable: VersionTraffic | undefined, minRequests: number): number | null {
-  if (!candidate || !stable || Math.min(candidate.requests, stable.requests) < Math.max(1, minRequests)) return null;
-  return combineShares([{ weight: 1, hits: candidate.refused, total: candidate.requests }, { weight: -1, hits: stable.refused, total: stable.requests }]).lower;
 }
 
 function holds(value: number, op: RollbackOperator, threshold: number): boolean {
@@ -142,5 +130,4 @@ function holds(value: number, op: RollbackOperator, threshold: number): boolean 
   }
 }
 
-const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null || b === 0 ? null : a / b);
 const problem = (field: string, message: string, remedy: string): Problem => ({ code: 'unfit', field, message, remedy });

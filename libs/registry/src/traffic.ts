@@ -1,10 +1,11 @@
 import type { TenantTx } from '@millrace/database';
+import { wilson } from './share-intervals.ts';
 
 /** Requests are counted in slots of so many seconds. */
 export const trafficSlotSeconds = 5;
 
 /** Upper bounds of the classes of latency, in milliseconds: from 0.25, each a half octave wide; one more class is open. */
-export const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
+const latencyBounds: readonly number[] = Array.from({ length: 32 }, (_, index) => 0.25 * 2 ** (index / 2));
 
 export type Variant = 'STABLE' | 'CANARY' | 'SHADOW';
 
@@ -26,6 +27,8 @@ export interface VersionTraffic {
   requests: number;
   /** those of them whose rows did not fit: nothing that the version does could have answered them */
   refused: number;
+  /** requests that it did not refuse and gave no answer to */
+  errors: number;
   /** of the requests that were not refused, so that rubbish hides no error */
   errorRate: number | null;
   refusedRate: number | null;
@@ -34,6 +37,8 @@ export interface VersionTraffic {
   latencyP50Ms: number | null;
   latencyP95Ms: number | null;
   latencyP99Ms: number | null;
+  /** answers, by the classes of `latencyBounds` */
+  latencies: readonly number[];
 }
 
 export interface TrafficCounts {
@@ -61,7 +66,7 @@ function latencyClass(milliseconds: number): number {
 }
 
 /** The upper bound of the class that holds the quantile; the last bound for what is beyond. */
-export function latencyQuantile(latencies: readonly number[], quantile: number): number | null {
+function latencyQuantile(latencies: readonly number[], quantile: number): number | null {
   const total = latencies.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
   let below = 0;
@@ -72,6 +77,26 @@ export function latencyQuantile(latencies: readonly number[], quantile: number):
   return latencyBounds.at(-1)!;
 }
 
+/**
+ * A quantile by classes, with the ends of its interval (97.5 % each). Whatever the latencies' distribution, a class lies below the quantile when more than
+ * 1 - quantile of all answers take longer: of that share those that were given tell by its interval.
+ * @param few of fewer answers, those that are missing count as quick ones for the lower end
+ * @returns null of no answers; `upper` null where they are too few to tell: of 95 % that takes 73
+ */
+export function latencyInterval(latencies: readonly number[], quantile: number, few = 0): { value: number; lower: number; upper: number | null } | null {
+  const value = latencyQuantile(latencies, quantile);
+  if (value === null) return null;
+  const total = latencies.reduce((sum, count) => sum + count, 0);
+  let longer = total;
+  let lower: number | null = null;
+  for (const [index, bound] of latencyBounds.entries()) {
+    longer -= latencies[index]!;
+    if (lower === null && wilson({ hits: longer, total: Math.max(total, few) })[0]! <= 1 - quantile) lower = bound;
+    if (wilson({ hits: longer, total })[1]! <= 1 - quantile) return { value, lower: lower ?? bound, upper: bound };
+  }
+  return { value, lower: lower ?? latencyBounds.at(-1)!, upper: null };
+}
+
 export function summariseTraffic(versionId: string, variant: Variant, counts: TrafficCounts): VersionTraffic {
   const share = (count: number, of = counts.requests): number | null => (of === 0 ? null : count / of);
   return {
@@ -79,12 +104,14 @@ export function summariseTraffic(versionId: string, variant: Variant, counts: Tr
     variant,
     requests: counts.requests,
     refused: counts.refused,
+    errors: counts.errors,
     errorRate: share(counts.errors, counts.requests - counts.refused),
     refusedRate: share(counts.refused),
     differingRate: share(counts.differing),
     latencyP50Ms: latencyQuantile(counts.latencies, 0.5),
     latencyP95Ms: latencyQuantile(counts.latencies, 0.95),
     latencyP99Ms: latencyQuantile(counts.latencies, 0.99),
+    latencies: counts.latencies,
   };
 }
 

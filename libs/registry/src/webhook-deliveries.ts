@@ -24,7 +24,7 @@ export interface WebhookDeliveriesOptions {
 }
 
 /** From five seconds to a day: 12 tries in two days and a half. */
-export const webhookSchedule = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 64_800, 86_400] as const;
+const webhookSchedule = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 64_800, 86_400] as const;
 /** Of the time to the next try, so much more or less, so that what failed together does not come again together. */
 const jitter = 0.2;
 /** Deliveries under way in this process, and to one receiver from all processes. */

@@ -4,7 +4,7 @@ import { newId, type Problem } from '@millrace/kernel';
 import { newWebhookSecret } from './webhook-signature.ts';
 
 /** The one before goes on signing as well for at most so long. */
-export const longestWebhookOverlapSeconds = 7 * 86_400;
+const longestWebhookOverlapSeconds = 7 * 86_400;
 const usualOverlapSeconds = 86_400;
 
 export type RotateWebhookSecretOutcome = { type: 'rotated'; webhookSecretId: string; secret: string } | { type: 'invalid'; problems: Problem[] };

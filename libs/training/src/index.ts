@@ -1,6 +1,5 @@
 export {
   type ClaimedRun,
-  type CompletionInput,
   createRunQueue,
   type EpochValues,
   type Failure,
@@ -14,11 +13,7 @@ export { type OptimisationBase, optimisationOfRun, type OptimiseModelInput, type
 export type { QueuePlace, WaitReason } from './queue-place.ts';
 export { isFinal, type RunStatus } from './run-state.ts';
 export {
-  type CancelOutcome,
   createTraining,
-  type PauseOutcome,
-  type ResumeOutcome,
-  type SubmitOutcome,
   type SubmitRunInput,
   type Training,
 } from './training.ts';

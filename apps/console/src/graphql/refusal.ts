@@ -63,7 +63,7 @@ export function otherProblems(refusal: Refusal | null, isShown: (field: string) 
   return refusal?.problems.filter((problem) => !isShown(formField(problem.field))) ?? [];
 }
 
-export function formField(field: string): string {
+function formField(field: string): string {
   return field.replace(/^(input\.)?(spec\.)?/, '');
 }
 

@@ -38,13 +38,13 @@ function robustNumber(values: Float64Array): RobustColumn {
 }
 
 /** @param sorted ascending, at least one */
-export function medianOf(sorted: Float64Array): number {
+function medianOf(sorted: Float64Array): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : sorted[middle - 1]! / 2 + sorted[middle]! / 2;
 }
 
 /** @param counts of each value, the last of rows without one: counted once more, since a new one may be like none */
-export function rarityScores(counts: Float64Array): Float64Array {
+function rarityScores(counts: Float64Array): Float64Array {
   const smoothed = counts.map((count, place) => count + Number(place === counts.length - 1));
   const total = smoothed.reduce((sum, count) => sum + count, 0);
   return smoothed.map((own) => {

@@ -5,9 +5,6 @@ import type { PreparedData } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
 import type { LossInterval } from './outcome.ts';
 
-/** 1 where more of the metric is better, else -1. */
-export const selectionSign = (metric: SelectionMetric): 1 | -1 => (isErrorMetric(metric) ? -1 : 1);
-
 /** How much worse a value is than that of the base, in points: percentage points of a share, percent of the base's error. Null where one is undefined. */
 export function lossInPoints(metric: SelectionMetric, base: number | null, value: number | null): number | null {
   if (base === null || value === null) return null;

@@ -126,7 +126,7 @@ function userVector(rule: Extract<ScoreRule, { type: 'towers' }>, user: number, 
 /** What is shorter than this has no direction. */
 export const shortestVector = 1e-6;
 
-export function toLengthOne(vector: Float64Array): Float64Array {
+function toLengthOne(vector: Float64Array): Float64Array {
   const length = Math.max(shortestVector, Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)));
   return vector.map((value) => value / length);
 }

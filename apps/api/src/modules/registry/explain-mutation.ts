@@ -2,6 +2,7 @@ import { mayCall } from '@millrace/auth';
 import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
+import { askOnce } from './ask-once.ts';
 import type { RelayedExplanation } from './prediction-relay.ts';
 
 interface ExplainSuccess {
@@ -80,12 +81,13 @@ builder.mutationField('explain', (t) =>
     authScopes: { permission: 'endpoint:predict' },
     description: 'Explains an answer through the inference server with the caller’s own credential. Programs call that server directly.',
     args: { input: t.arg({ type: explainInput, required: true, description: 'Endpoint and row.' }) },
-    resolve: async (_root, { input: { endpoint, row, class: className, output, maxEvaluations } }, { services, signedIn, credential, origin }) => {
+    resolve: async (_root, { input: { endpoint, row, class: className, output, maxEvaluations } }, context, info) => {
+      const { services, signedIn, credential, origin } = context;
       // As the data plane would answer; asked there, it would leave a second line in the audit trail.
       if (!mayCall(signedIn, endpoint)) return notFound('endpoint', 'endpoint', `There is no model "${endpoint.slice(0, 80)}" here.`);
       const { requestId, address } = origin;
       const parameters = { ...(className != null && { class: className }), ...(output != null && { output }), ...(maxEvaluations != null && { max_evaluations: maxEvaluations }) };
-      const outcome = await services.predictions.explain({ endpoint, row, parameters, credential: credential ?? '', requestId, address });
+      const outcome = await askOnce(context, info, (onceKey) => services.predictions.explain({ endpoint, row, parameters, credential: credential ?? '', requestId, onceKey, address }));
       switch (outcome.type) {
         case 'explained': {
           const { explanation: explained, modelVersion, costUnits } = outcome;

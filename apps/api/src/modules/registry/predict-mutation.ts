@@ -2,6 +2,7 @@ import { mayCall } from '@millrace/auth';
 import { invalidInput, invalidInputError, notFound, notFoundError } from '../../error-types.ts';
 import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
+import { askOnce } from './ask-once.ts';
 import type { RelayedPrediction, RelayedWarning } from './prediction-relay.ts';
 
 interface PredictSuccess extends RelayedPrediction {
@@ -46,11 +47,12 @@ builder.mutationField('predict', (t) =>
     authScopes: { permission: 'endpoint:predict' },
     description: 'Predicts through the inference server with the caller’s own credential. Programs call that server directly.',
     args: { input: t.arg({ type: predictInput, required: true, description: 'Endpoint and rows.' }) },
-    resolve: async (_root, { input: { endpoint, rows } }, { services, signedIn, credential, origin }) => {
+    resolve: async (_root, { input: { endpoint, rows } }, context, info) => {
+      const { services, signedIn, credential, origin } = context;
       // As the data plane would answer; asked there, it would leave a second line in the audit trail.
       if (!mayCall(signedIn, endpoint)) return notFound('endpoint', 'endpoint', `There is no model "${endpoint.slice(0, 80)}" here.`);
       const { requestId, address } = origin;
-      const outcome = await services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId, address });
+      const outcome = await askOnce(context, info, (onceKey) => services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId, onceKey, address }));
       switch (outcome.type) {
         case 'predicted': {
           const { type: _type, ...predicted } = outcome;

@@ -6,6 +6,8 @@ interface RelayedRequest {
   /** of the caller: the data plane checks, meters and bills it as its own */
   credential: string;
   requestId: string;
+  /** asked again under the same key, it is done and billed once */
+  onceKey?: string | undefined;
   /** of the caller, if known */
   address?: string | undefined;
 }
@@ -56,7 +58,7 @@ export interface RelayedExplanation {
 }
 
 export interface PredictionRelay {
-  /** @throws DomainError UNAUTHENTICATED, FORBIDDEN, ADDRESS_NOT_ALLOWED, TOO_MANY_REQUESTS or UNAVAILABLE, as the data plane says */
+  /** @throws DomainError UNAUTHENTICATED, FORBIDDEN, ADDRESS_NOT_ALLOWED, TOO_MANY_REQUESTS or UNAVAILABLE, as the data plane says; after UNAVAILABLE it may have been done */
   predict(request: PredictionRequest): Promise<PredictionOutcome>;
   /** @throws DomainError as `predict` */
   explain(request: ExplanationRequest): Promise<ExplanationOutcome>;
@@ -79,7 +81,7 @@ const timeoutMs = 30_000;
  * @param vouchForAddress tells that server where the caller is, since to it all of these come from here
  */
 export function createPredictionRelay(inferenceUrl: string, vouchForAddress: (credential: string, address: string) => string): PredictionRelay {
-  async function ask(verb: 'predict' | 'explain', { endpoint, credential, requestId, address }: RelayedRequest, content: object): Promise<RefusedOutcome | { type: 'answered'; body: unknown; headers: Headers; modelVersion: number }> {
+  async function ask(verb: 'predict' | 'explain', { endpoint, credential, requestId, onceKey, address }: RelayedRequest, content: object): Promise<RefusedOutcome | { type: 'answered'; body: unknown; headers: Headers; modelVersion: number }> {
     if (nameProblem(endpoint, 'endpoint', 'endpoint')) return { type: 'not-found', message: 'There is no such endpoint: none can be called so.' };
     let response: Response;
     let body: unknown;
@@ -90,6 +92,7 @@ export function createPredictionRelay(inferenceUrl: string, vouchForAddress: (cr
           authorization: `Bearer ${credential}`,
           'content-type': 'application/json',
           'x-request-id': requestId,
+          ...(onceKey !== undefined && { 'idempotency-key': onceKey }),
           ...(address !== undefined && { 'x-millrace-caller': vouchForAddress(credential, address) }),
         },
         body: JSON.stringify(content),
@@ -186,6 +189,7 @@ function refusalOf(status: number, body: unknown): RefusedOutcome {
       throw new DomainError(refusal.code === 'address_not_allowed' ? 'ADDRESS_NOT_ALLOWED' : 'FORBIDDEN', message, { remedy });
     case 429:
       throw new DomainError('TOO_MANY_REQUESTS', message, { remedy });
+    case 409: // what was asked under the same key before is under way there still
     case 503:
       throw new DomainError('UNAVAILABLE', message, { remedy });
     default:

@@ -69,7 +69,7 @@ const startRolloutInput = builder.inputType('StartRolloutInput', {
     versionNumber: t.int({ required: true, description: 'The version, READY.' }),
     steps: t.intList({ required: false, description: 'Percent of the requests, ascending to 100. Default: 5, 25, 50, 100.' }),
     bakeSeconds: t.int({ required: false, description: 'How long each step lasts at least. Default: 300.' }),
-    minRequests: t.int({ required: false, description: 'How many requests whose rows fitted it must have had in a step before it is judged by them or goes on. Default: 20.' }),
+    minRequests: t.int({ required: false, description: 'How many requests whose rows fitted it must have had in a step before it goes on, or is judged by them but for errors that are more than chance. Default: 20.' }),
     minLabels: t.int({ required: false, description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on. Default: 30.' }),
     allowOtherInputs: t.boolean({ required: false, description: 'Whether it may take other inputs than the version that it replaces, so that it may refuse what callers send today. Default: only with a rule on REFUSED_RATE.' }),
     rollbackOn: t.field({ type: [rollbackRuleInput], required: false, description: 'What rolls it back. Default: errors above 2 %, a p95 of three times the old one’s. Whoever may predict can send rows that are refused: a rule on REFUSED_RATE is for endpoints whose callers mean well.' }),

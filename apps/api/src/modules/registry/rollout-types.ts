@@ -18,7 +18,7 @@ const capitals = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_
 
 export const rollbackMetricEnum = builder.enumType('RollbackMetric', {
   description:
-    'What a rollout is judged by: its traffic in a step, or a live score since it began. LATENCY_P95_RATIO is to the version that it replaces, and REFUSED_RATE by how much more of its requests it refuses than that does, over the same time and with 97.5 % confidence.',
+    'What a rollout is judged by: its traffic in a step, or a live score since it began. LATENCY_P95_RATIO is to the version that it replaces, and REFUSED_RATE by how much more of its requests it refuses than that does, over the same time. Traffic is held against a threshold by the lower end of its interval, of 97.5 % confidence.',
   values: Object.fromEntries(rollbackMetrics.map((name) => [capitals(name), { value: name }])) as Record<string, { value: RollbackMetric }>,
 });
 
@@ -42,7 +42,7 @@ const brokenRule = builder.objectRef<BrokenRule>('BrokenRule').implement({
     metric: t.expose('metric', { type: rollbackMetricEnum, description: 'What was looked at.' }),
     op: t.expose('op', { type: thresholdOperatorEnum, description: 'How it was compared.' }),
     threshold: t.exposeFloat('threshold', { description: 'With what.' }),
-    value: t.exposeFloat('value', { description: 'What was measured.' }),
+    value: t.exposeFloat('value', { description: 'What was measured; of traffic, the lower end of its interval.' }),
     over: t.exposeInt('over', { description: 'How many requests that is over, or of a live score rows with a known truth.' }),
   }),
 });
@@ -56,11 +56,10 @@ const rolloutTerms = builder.objectRef<{ scoreMetrics: readonly RollbackMetric[]
   }),
 });
 
-interface Share extends Omit<VersionTraffic, 'latencyP99Ms'> {
+interface Share extends Omit<VersionTraffic, 'errors' | 'latencies'> {
   tenantId: string;
   percent: number;
   mirrorPercent: number;
-  latencyP99Ms: number | null;
 }
 
 const endpointTraffic = builder.objectRef<Share>('EndpointTraffic').implement({
@@ -98,7 +97,7 @@ builder.prismaNode('Rollout', {
     step: t.exposeInt('step', { description: 'The step that it is at; the first is 0.' }),
     stepStartedAt: t.expose('stepStartedAt', { type: 'DateTime', description: 'When this step began.' }),
     bakeSeconds: t.exposeInt('bakeSeconds', { description: 'How long each step lasts at least.' }),
-    minRequests: t.exposeInt('minRequests', { description: 'How many requests whose rows fitted the version must have had in a step before it is judged by them or goes on.' }),
+    minRequests: t.exposeInt('minRequests', { description: 'How many requests whose rows fitted the version must have had in a step before it goes on, or is judged by them but for errors that are more than chance.' }),
     minLabels: t.exposeInt('minLabels', { description: 'Where a rule asks for a live score: how many of its rows must have a known truth before it is judged by them, or goes on.' }),
     rollbackOn: t.field({
       type: [rollbackRule],
@@ -134,11 +133,9 @@ builder.prismaObjectFields('Endpoint', (t) => ({
     description: 'Which versions answer what share, and how each fared lately; the stable one first.',
     resolve: async ({ id: endpointId, tenantId, modelId, aliasName }, { seconds }, { db, services }) => {
       const within = Math.min(Math.max(seconds ?? 3600, 1), longestLook);
-      const [alias, shares, counted] = await Promise.all([
-        db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name: aliasName } } }),
-        db.trafficShare.findMany({ where: { tenantId, endpointId }, orderBy: { versionId: 'asc' } }),
-        services.rollouts.traffic(db, tenantId, endpointId, within),
-      ]);
+      const alias = await db.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name: aliasName } } });
+      const shares = await db.trafficShare.findMany({ where: { tenantId, endpointId }, orderBy: { versionId: 'asc' } });
+      const counted = await services.rollouts.traffic(db, tenantId, endpointId, within);
       const others = shares.filter(({ versionId }) => versionId !== alias?.versionId);
       const lines = [
         ...(alias ? [{ versionId: alias.versionId, variant: 'STABLE' as const, percent: 100 - others.reduce((sum, { percent }) => sum + percent, 0), mirrorPercent: 0 }] : []),

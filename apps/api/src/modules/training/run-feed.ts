@@ -11,20 +11,19 @@ export interface RunFeed {
    * are one. Ends with the feed or the signal.
    */
   watch(tenantId: string, runId: string, signal: AbortSignal): AsyncGenerator<void, void, void>;
+  /** Before it, news comes late. */
+  start(): Promise<void>;
   /** Ends every watch. */
   close(): void;
 }
 
-export async function createRunFeed(database: Database, auth: Pick<Auth, 'onRightsChange'>): Promise<RunFeed> {
+export function createRunFeed(database: Database, auth: Pick<Auth, 'onRightsChange'>): RunFeed {
   const wakers = new Map<string, Set<() => void>>();
   const wakeAll = (): void => {
     for (const set of wakers.values()) for (const wake of set) wake();
   };
   let closed = false;
-  const unlisten = await database.listen('millrace_run', (run) => {
-    if (run === null) wakeAll(); // news may have been missed
-    else for (const wake of wakers.get(run) ?? []) wake();
-  });
+  let unlisten: () => void = () => undefined;
   const endRightsWatch = auth.onRightsChange((tenantId) => {
     for (const [run, set] of wakers) if (tenantId === null || run.startsWith(`${tenantId}:`)) for (const wake of set) wake();
   });
@@ -58,6 +57,12 @@ export async function createRunFeed(database: Database, auth: Pick<Auth, 'onRigh
         set.delete(wake);
         if (!set.size) wakers.delete(key);
       }
+    },
+    async start() {
+      unlisten = await database.listen('millrace_run', (run) => {
+        if (run === null) wakeAll(); // news may have been missed
+        else for (const wake of wakers.get(run) ?? []) wake();
+      });
     },
     close() {
       closed = true;

@@ -13,7 +13,7 @@ interface Importance {
 const mostBars = 20;
 
 /** The importance of inputs in a version's metrics; null where it was not measured. */
-export function importanceIn(metrics: unknown): Importance | null {
+function importanceIn(metrics: unknown): Importance | null {
   const { importance } = (metrics ?? {}) as { importance?: Importance };
   return importance && Array.isArray(importance.inputs) && importance.inputs.length > 0 ? importance : null;
 }

@@ -10,7 +10,7 @@ const titles = ['Data', 'Run or file', 'Version', 'Endpoint'];
 const [width, height, gap, step] = [170, 32, 70, 44] as const;
 
 /** Where every node stands: a column for each kind, in the order of the answer. Pixels. */
-export function placesOf({ nodes }: Pick<Lineage, 'nodes'>): Map<string, { x: number; y: number }> {
+function placesOf({ nodes }: Pick<Lineage, 'nodes'>): Map<string, { x: number; y: number }> {
   const taken = [0, 0, 0, 0];
   return new Map(
     nodes.map(({ id, kind }) => {
@@ -34,7 +34,7 @@ export function LineageCard({ modelId }: { modelId: string }) {
   );
 }
 
-export function LineageGraph({ lineage }: { lineage: Lineage }) {
+function LineageGraph({ lineage }: { lineage: Lineage }) {
   const places = placesOf(lineage);
   const bottom = Math.max(...[...places.values()].map(({ y }) => y + height));
   const labelOf = (id: string) => lineage.nodes.find((node) => node.id === id)?.label ?? '';

@@ -101,7 +101,7 @@ function Steps({ rollout }: { rollout: Rollout }) {
         </span>
       ))}
       <span className="text-steel-500">
-        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}{rollout.rollbackOn.length > 0 && `; rolled back on ${rollout.rollbackOn.map(ruleInWords).join(', ')}`}
+        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}{rollout.rollbackOn.length > 0 && `; rolled back on ${rollout.rollbackOn.map(ruleInWords).join(', ')} by more than chance, waits while it may be chance`}
       </span>
     </div>
   );

@@ -37,7 +37,7 @@ interface AnomalyReport {
 }
 
 /** Of a trial's scores: how they lie about the threshold; null where it is no anomaly detection. */
-export function anomaliesOf(metrics: unknown): { report: AnomalyReport; warnings: string[] } | null {
+function anomaliesOf(metrics: unknown): { report: AnomalyReport; warnings: string[] } | null {
   const { anomalies, warnings } = (metrics ?? {}) as { anomalies?: AnomalyReport; warnings?: string[] };
   return anomalies?.histogram ? { report: anomalies, warnings: warnings ?? [] } : null;
 }

@@ -19,7 +19,7 @@ interface Output {
 }
 
 /** The weights in a trial's metrics; null of a model that is no weighted sum. */
-export function coefficientsIn(metrics: unknown): Output[] | null {
+function coefficientsIn(metrics: unknown): Output[] | null {
   const { coefficients } = (metrics ?? {}) as { coefficients?: { outputs?: Output[] } };
   return Array.isArray(coefficients?.outputs) && coefficients.outputs.length > 0 ? coefficients.outputs : null;
 }

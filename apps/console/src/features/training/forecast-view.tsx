@@ -33,7 +33,7 @@ interface ForecastSeries {
 }
 
 /** Of a trial's scores: what its forecast looks like; null where it is no forecast. */
-export function forecastOf(metrics: unknown): { series: ForecastSeries[]; warnings: string[] } | null {
+function forecastOf(metrics: unknown): { series: ForecastSeries[]; warnings: string[] } | null {
   const { chart, warnings } = (metrics ?? {}) as { chart?: { series?: ForecastSeries[] }; warnings?: string[] };
   return chart?.series && chart.series.length > 0 ? { series: chart.series, warnings: warnings ?? [] } : null;
 }

@@ -10,7 +10,7 @@ interface LeakNoticeProps {
 }
 
 /** The leaks that the chosen input features make: all of a leak's columns are among them. */
-export function leaksAmong(leaks: readonly LeakFieldsFragment[], features: readonly string[]): LeakFieldsFragment[] {
+function leaksAmong(leaks: readonly LeakFieldsFragment[], features: readonly string[]): LeakFieldsFragment[] {
   return leaks.filter(({ columns }) => columns.every((column) => features.includes(column)));
 }
 

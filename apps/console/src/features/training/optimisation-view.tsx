@@ -114,9 +114,6 @@ function candidateOf(trial: Trial): Candidate | null {
   return optimisation && Array.isArray(steps) ? { trial, steps, measured: optimisation } : null;
 }
 
-/** Whether a run made a version from another, as its leaderboard tells. */
-export const isCandidate = (trial: Trial): boolean => candidateOf(trial) !== null;
-
 /** `1.2 kB · 4.1× smaller`, or larger, against the base. */
 function withRatio(text: string, before: number | string | null | undefined, now: number | string | null | undefined, words: ChangeWords): string {
   const change = changeText(before, now, words);

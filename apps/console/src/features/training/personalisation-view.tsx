@@ -31,7 +31,7 @@ interface Personalisation {
 const mostBars = 20;
 
 /** What heads made of a trial; null where it has none. */
-export function personalisationOf(metrics: unknown): Personalisation | null {
+function personalisationOf(metrics: unknown): Personalisation | null {
   return (metrics as { personalisation?: Personalisation } | null)?.personalisation ?? null;
 }
 
