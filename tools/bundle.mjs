@@ -13,11 +13,13 @@ const root = path.resolve(import.meta.dirname, '..');
 const pictureThread = '../../libs/images/src/picture-thread.ts';
 /** What models that take long run in: see `libs/packaging/src/model-threads.ts`. */
 const modelThread = '../../libs/packaging/src/model-thread.ts';
+/** What reads the pipeline of a large package: see `libs/packaging/src/read-pipeline-aside.ts`. */
+const pipelineThread = '../../libs/packaging/src/pipeline-thread.ts';
 
 /** What is bundled: every file here becomes a program of its own in the project's `bundle` folder. */
 export const entries = {
-  'apps/api': ['src/main.ts', pictureThread],
-  'apps/inference': ['src/main.ts', pictureThread, modelThread],
+  'apps/api': ['src/main.ts', pictureThread, pipelineThread],
+  'apps/inference': ['src/main.ts', pictureThread, modelThread, pipelineThread],
   'apps/worker': ['src/main.ts', 'src/trainer.ts', 'src/importer.ts'],
   tools: ['src/supervisor.ts', 'src/doctor.ts', 'src/restart.ts'],
 };

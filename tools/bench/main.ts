@@ -1,5 +1,6 @@
 import { benchAnomaly } from './anomaly.ts';
 import { benchAudit } from './audit.ts';
+import { benchBodies } from './bodies.ts';
 import { benchExplain } from './explain.ts';
 import { benchFamilies } from './families.ts';
 import { benchForecast } from './forecast.ts';
@@ -28,6 +29,7 @@ import { benchWebhooks } from './webhooks.ts';
 const benches: Record<string, (parameters: string[]) => Promise<void>> = {
   anomaly: benchAnomaly,
   audit: benchAudit,
+  bodies: benchBodies,
   explain: benchExplain,
   families: benchFamilies,
   forecast: benchForecast,

@@ -1,11 +1,11 @@
-import type { Permission } from '@millrace/auth';
+import { type Permission, permissionRefusal } from '@millrace/auth';
 import { type PothosTypes, pothosDatamodel } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
 import SchemaBuilder from '@pothos/core';
 import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import ScopeAuthPlugin, { type AuthFailure, AuthScopeFailureType } from '@pothos/plugin-scope-auth';
 import { fieldAccessPlugin } from './field-access.ts';
 import { permissionToReadNode, typeOfId } from './node-types.ts';
 import { complexityLimit, tooCostly } from './operation-limits.ts';
@@ -57,11 +57,11 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       signedIn: () => context.actor !== null,
       permission: (permission) => context.actor !== null && context.can(permission),
     }),
-    unauthorizedError: (_parent, context) => {
+    unauthorizedError: (_parent, context, _info, { failure }) => {
       if (!context.actor) return refusalOf(() => context.signedIn);
-      return new DomainError('FORBIDDEN', 'Your role or key may not do this.', {
-        remedy: 'Ask an administrator of your tenant, or use a key that has the scope.',
-      });
+      const lacking = permissionIn(failure);
+      if (lacking) return permissionRefusal(context.actor, lacking);
+      return new DomainError('FORBIDDEN', 'Your role or key may not do this.', { remedy: 'Ask an administrator of your tenant, or use a key that has the scope.' });
     },
   },
   complexity: {
@@ -171,4 +171,10 @@ function refusalOf(attempt: () => unknown): Error {
     return error as Error;
   }
   throw new Error('a refusal was expected');
+}
+
+/** The permission for want of which something was refused; null where that was not the reason. */
+function permissionIn(failure: AuthFailure): Permission | null {
+  if ('failures' in failure) return failure.failures.map(permissionIn).find((permission) => permission !== null) ?? null;
+  return failure.kind === AuthScopeFailureType.AuthScope && failure.scope === 'permission' ? (failure.parameter as Permission) : null;
 }

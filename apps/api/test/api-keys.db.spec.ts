@@ -15,7 +15,7 @@ let relayed: IncomingHttpHeaders[] = [];
 beforeAll(async () => {
   inference = createServer((request, response) => {
     relayed.push(request.headers);
-    response.writeHead(200, { 'content-type': 'application/json', 'x-millrace-model-version': '1' });
+    response.writeHead(200, { 'content-type': 'application/json', 'x-millrace-model-version': '1', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '1' });
     response.end('{"predictions":[7]}');
   });
   await new Promise<void>((resolve) => inference.listen(0, '127.0.0.1', resolve));

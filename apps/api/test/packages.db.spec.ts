@@ -43,7 +43,7 @@ describe('GET /models/{model}/versions/{version}/package', () => {
     const bytes = Buffer.from(await response.arrayBuffer());
     expect(bytes.length).toBe(Number(response.headers.get('content-length')));
     expect(namesIn(bytes)).toEqual(['manifest-signature.json', 'manifest.json', 'model.onnx']);
-    expect(Buffer.from(await (await download(packageOf(1), ana.token)).arrayBuffer()).equals(bytes)).toBe(true);
+    expect(Buffer.from(await (await download('/models/press/versions/1/package', ana.token)).arrayBuffer()).equals(bytes)).toBe(true); // by name as well
     const lines = await world.database.asOwner(`SELECT subject, result FROM audit_events WHERE action = 'model.export'`);
     expect(lines).toEqual(Array(2).fill({ subject: model.first, result: 'ok' }));
   });
@@ -67,10 +67,10 @@ describe('GET /models/{model}/versions/{version}/package', () => {
     expect((await download(packageOf(1), viewer.token)).status).toBe(403);
     expect((await download(packageOf(1), await world.apiKey(ana, ['READ']))).status).toBe(403);
     const rival = await world.tenant('rival');
-    for (const path of [packageOf(1), packageOf(9), packageOf('x'), '/models/x/versions/1/package', packageOf('1e1')]) {
+    for (const path of [packageOf(1), packageOf(9), packageOf('x'), '/models/press/versions/1/package', packageOf('1e1')]) {
       expect((await download(path, rival.token)).status).toBe(404);
     }
-    expect((await download(packageOf(9), ana.token)).status).toBe(404);
+    for (const path of [packageOf(9), '/models/x/versions/1/package']) expect((await download(path, ana.token)).status).toBe(404);
   });
 });
 

@@ -133,7 +133,7 @@ describe('aliases and endpoints', () => {
 
 describe('predicting', () => {
   const predict = `mutation ($endpoint: String!, $rows: [JSON!]!) { predict(input: { endpoint: $endpoint, rows: $rows }) {
-    __typename ... on PredictSuccess { predictions modelVersion requestId } ... on InvalidInputError { problems { code field row message remedy } } ... on Error { code } } }`;
+    __typename ... on PredictSuccess { predictions modelVersion predictionId costUnits warnings { code field } requestId } ... on InvalidInputError { problems { code field row message remedy } } ... on Error { code } } }`;
   const rows = [{ x: 1 }, { x: 2 }];
   const send = (endpoint = 'press-4') => world.graphql(predict, { endpoint, rows }, ana.token, { 'x-request-id': 'predict-1234' });
 
@@ -155,10 +155,15 @@ describe('predicting', () => {
     expect(relay.requests.at(-1)).toMatchObject({ url: '/v1/models/press-4:explain', body: { instances: [{ x: 7 }], parameters: { class: 'worn', max_evaluations: 1400 } } });
   });
 
-  it('passes rows, credential and request id on, and the answer back', async () => {
-    relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7' }, body: { predictions: [{ label: 'a' }, { label: 'b' }] } };
+  it('passes rows, credential and request id on, and the answer back with what its headers say', async () => {
+    const headers = {
+      'x-millrace-model-version': '7', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '2',
+      'x-millrace-warnings': 'outside_training_range;x%2C%20in%20mm, unseen_category;y',
+    };
+    relay.answer = { status: 200, headers, body: { predictions: [{ label: 'a' }, { label: 'b' }] } };
     expect((await send()).data!['predict']).toEqual({
-      __typename: 'PredictSuccess', predictions: [{ label: 'a' }, { label: 'b' }], modelVersion: 7, requestId: 'predict-1234',
+      __typename: 'PredictSuccess', predictions: [{ label: 'a' }, { label: 'b' }], modelVersion: 7, requestId: 'predict-1234', predictionId: 'prd_00000000000000000000000001', costUnits: 2,
+      warnings: [{ code: 'outside_training_range', field: 'x, in mm' }, { code: 'unseen_category', field: 'y' }],
     });
     expect(relay.requests.at(-1)).toMatchObject({
       url: '/v1/models/press-4:predict',

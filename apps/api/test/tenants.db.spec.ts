@@ -139,7 +139,10 @@ describe('operators', () => {
     const ana = await world.tenant('watched');
     await world.iris(ana.token, 'watched data');
     const refused = await world.graphql('{ datasets { edges { node { name } } } }', {}, operator.token);
-    expect(refused.errors[0]!.extensions['code']).toBe('FORBIDDEN');
+    expect(refused.errors[0]).toMatchObject({ message: 'The role OPERATOR may not do this: it lacks the permission dataset:read.', extensions: { code: 'FORBIDDEN' } });
+    // The other way round, an owner is told where operators do this: they may be one.
+    const { errors } = await world.graphql('{ tenants { edges { node { id } } } }', {}, ana.token);
+    expect(errors[0]).toMatchObject({ message: 'The role OWNER may not do this: it lacks the permission platform:read.', extensions: { remedy: expect.stringContaining('switchTenant') } });
     const { grant } = await ask(
       `mutation ($id: ID!) { takeAccessGrant(input: { tenantId: $id, role: VIEWER, reason: "the import of a file fails", hours: 2 }) { ${error} ... on TakeAccessGrantSuccess { grant { id tenantName expiresAt } } } }`,
       { id: ana.actor.tenantId },

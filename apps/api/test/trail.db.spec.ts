@@ -29,7 +29,7 @@ let stage: Stage;
 beforeAll(async () => {
   inference = createServer((request, response) => {
     const isThere = request.url?.includes('canary-endpoint');
-    response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1' });
+    response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '1' });
     response.end(JSON.stringify(isThere ? { predictions: [1], explanations: [sentExplanation] } : { error: { message: 'There is no such endpoint.', remedy_hint: 'List them.' } }));
   });
   await new Promise<void>((resolve) => inference.listen(0, '127.0.0.1', resolve));

@@ -13,7 +13,7 @@ import { overQuota } from './over-quota.ts';
 import type { PictureLook } from './picture-look.ts';
 import type { PredictionCall } from './predictor.ts';
 import type { ReadExplainRequest } from './protocols/explanations.ts';
-import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { invalidRequest, invalidRows, modelNotFound, refusedAsMissing, RequestError, versionMeant } from './request-error.ts';
 import { callerGone } from './shedding.ts';
 import { NoTurn } from './side-turns.ts';
 
@@ -60,9 +60,9 @@ export function createExplainer({ directory, models, bases, turns, journal, mete
 
   async function answer(call: PredictionCall, read: ReadExplainRequest): Promise<ExplanationAnswer> {
     const { actor, endpoint } = call;
-    if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, call.versionNumber);
+    if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, versionMeant(call.versionNumber));
     const served = await directory.find(actor.tenantId, endpoint, call.versionNumber);
-    if (!served) throw modelNotFound(endpoint, call.versionNumber);
+    if (!served) throw modelNotFound(endpoint, versionMeant(call.versionNumber));
     await lookAtPictures(call.body.value, served);
     return inPlace(actor, async () => {
       const held = await models.hold(served.version, served.endpoint);

@@ -1,6 +1,6 @@
 import { backgroundOfRanges, type ExplanationBasis, servedTreesOf } from '@millrace/explanation';
 import type { Logger } from '@millrace/kernel';
-import { readBackground, readPipeline, verifyPackage } from '@millrace/packaging';
+import { readBackground, readPipelineAside, verifyPackage } from '@millrace/packaging';
 import type { Registry, ServedVersion } from '@millrace/registry';
 
 /** What is read once of a version's package, and forgotten when others were explained since. */
@@ -26,7 +26,7 @@ export function createExplanationBases({ registry, logger }: ExplanationBasesOpt
     const verified = await verifyPackage(files, { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) });
     if (verified.type === 'damaged') throw new Error(verified.problems.map(({ message }) => message).join(' '));
     const own = readBackground(files, signature);
-    const read = mayBeTrees.has(signature.family) ? readPipeline(files) : null;
+    const read = mayBeTrees.has(signature.family) ? await readPipelineAside(files) : null;
     const trees = read?.type === 'read' ? servedTreesOf(read.pipeline, signature) : null;
     return { background: own ?? backgroundOfRanges(signature), isBackgroundKnown: own !== null, ...(trees ? { trees } : {}) };
   }

@@ -6,7 +6,7 @@ const whose: Record<LimitSource, (subject: string) => string> = {
   tenant: () => 'Your tenant',
   plan: () => 'By its plan, your tenant',
   member: () => 'This member, with all keys that they have made,',
-  model: (name) => `Whoever calls the model "${name}"`,
+  model: (name) => `All callers of the model "${name}" together`,
 };
 
 const whoRaises: Record<LimitSource, string> = {
@@ -21,10 +21,10 @@ const whoRaises: Record<LimitSource, string> = {
 export function overQuota({ by, needed, standings }: Extract<Metered, { type: 'refused' }>): RequestError {
   const { terms, most, remaining, retrySeconds } = by;
   const isBudget = terms.measure === 'UNITS';
-  const resetsAt = retrySeconds === null ? null : new Date(Date.now() + retrySeconds * 1000).toISOString();
+  const resetsAt = retrySeconds === null ? null : new Date(endOfPeriod(terms, Date.now() + retrySeconds * 1000)).toISOString();
   const isTooLarge = needed > most && most > 0;
   const allowance = isBudget
-    ? `This key has a budget of ${most} cost units${terms.span === 0 ? '' : ` for each ${terms.period}`}`
+    ? `This key has a budget of ${most} ${wordOf(terms, most)}${everyWords(terms)}`
     : `${whose[terms.source](terms.subject)} may predict ${most} ${wordOf(terms, most)} a ${terms.period}`;
   const message = isTooLarge
     ? `${allowance}, and this request has ${needed}.`
@@ -37,6 +37,17 @@ export function overQuota({ by, needed, standings }: Extract<Metered, { type: 'r
     standings,
     ...(!isTooLarge && retrySeconds !== null && { retryAfterSeconds: Math.max(1, retrySeconds) }),
   });
+}
+
+/** Of a budget: ` a day`, ` every 7 days`, or nothing where it is given once and for all. */
+const everyWords = ({ span }: LimitTerms): string => (!span ? '' : span === 86_400 ? ' a day' : ` every ${span / 86_400} days`);
+
+/** The end of the period next to a moment: what is known of it are whole seconds from now, and it is the same for whoever asks. */
+function endOfPeriod({ isRate, span, anchor }: LimitTerms, about: number): number {
+  if (isRate || span === 0) return about;
+  if (span !== null) return anchor + Math.round((about - anchor) / (span * 1000)) * span * 1000;
+  const inMonth = new Date(about + 15 * 86_400_000);
+  return Date.UTC(inMonth.getUTCFullYear(), inMonth.getUTCMonth());
 }
 
 const wordOf = ({ measure }: LimitTerms, count: number): string => {

@@ -11,7 +11,7 @@ import { overQuota } from './over-quota.ts';
 import type { RefusedJob } from './overload-door.ts';
 import type { PictureLook } from './picture-look.ts';
 import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.ts';
-import { invalidRows, modelNotFound, refusedAsMissing, RequestError } from './request-error.ts';
+import { invalidRows, modelNotFound, refusedAsMissing, RequestError, versionMeant } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
 import { callerGone, deadlineExceeded, overloaded } from './shedding.ts';
 import { createTrafficTurns } from './traffic-turns.ts';
@@ -72,11 +72,11 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
     inFlight++;
     try {
       const { actor, endpoint } = call;
-      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, call.versionNumber);
+      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, versionMeant(call.versionNumber));
       // What is cached comes without a promise: each await of a busy server costs a microsecond.
       const found = directory.find(actor.tenantId, endpoint, call.versionNumber);
       const served = found instanceof Promise ? await found : found;
-      if (!served) throw modelNotFound(endpoint, call.versionNumber);
+      if (!served) throw modelNotFound(endpoint, versionMeant(call.versionNumber));
       const looking = lookAtPictures(call.body.value, served);
       if (looking) await looking;
       const { version, variant, mirrors } = takeTurn(served);
@@ -174,9 +174,9 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
 
     /** The endpoint and, held for the caller, its model. @throws RequestError 404, 503 */
     async describe(actor: Actor, endpoint: string, versionNumber?: number) {
-      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, versionNumber);
+      if (!mayCall(actor, endpoint)) throw refusedAsMissing(endpoint, versionMeant(versionNumber));
       const served = await directory.find(actor.tenantId, endpoint, versionNumber);
-      if (!served) throw modelNotFound(endpoint, versionNumber);
+      if (!served) throw modelNotFound(endpoint, versionMeant(versionNumber));
       return served;
     },
 

@@ -26,7 +26,7 @@ export interface BodyHeaders {
  */
 export function readBody(headers: BodyHeaders, bytes: Buffer, maxBytes: number, inTurn: (read: () => Promise<JsonBody>) => Promise<JsonBody>): JsonBody | Promise<JsonBody> {
   const type = headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
-  if (!taken.has(type)) throw unsupportedMediaType('The body is not declared as JSON.');
+  if (!taken.has(type)) throw unsupportedMediaType(`The body is declared as ${JSON.stringify(type.slice(0, 60))}, not as JSON.`);
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   const length = headers['inference-header-content-length'];
   const parse = (json: Buffer): JsonBody | Promise<JsonBody> => (json.length < largeBytes ? parseJsonBody(json) : inTurn(() => parseLargeJsonBody(json)));
@@ -44,7 +44,7 @@ function decompress(by: typeof gunzip, name: string, bytes: Buffer, maxBytes: nu
       if (!error) return resolve(plain);
       reject(
         (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-          ? new RequestError(413, 'body_too_large', 'The body is larger than this server takes once it is decompressed.', { limitSource: 'server', remedy: 'Send fewer rows at once.' })
+          ? new RequestError(413, 'body_too_large', `The body is larger than the ${maxBytes} bytes that this server takes once it is decompressed.`, { limitSource: 'server', remedy: 'Send fewer rows at once.' })
           : new RequestError(400, 'malformed_compression', `The body is not what Content-Encoding says: ${name}.`, {
               field: 'content-encoding',
               remedy: name === 'deflate' ? 'Send it as deflate in the zlib format (RFC 1950), or leave it as it is.' : 'Compress it as a whole, or leave it as it is.',

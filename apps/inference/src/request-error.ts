@@ -74,20 +74,26 @@ export function invalidRows(problems: RequestProblem[]): RequestError {
   return new RequestError(400, 'invalid_rows', first.message, { field: first.field, row: first.row ?? null, remedy: first.remedy, problems });
 }
 
+/** Which one of a model's versions is meant: by its number, or by an alias, which TensorFlow Serving calls a label. */
+export type MeantVersion = { version: string | number } | { label: string };
+
 /** One answer for a missing endpoint, another tenant's, and one that the key may not call. */
-export function modelNotFound(name: string, version?: string | number): RequestError {
-  const what = version === undefined ? `no model "${shorten(name)}"` : `no version ${shorten(String(version))} of a model "${shorten(name)}"`;
-  return new RequestError(404, 'model_not_found', `There is ${what} here.`, {
-    field: 'model',
-    remedy: 'Check the name of the endpoint, and that the key may call it (GET /v1/key).',
-  });
+export function modelNotFound(name: string, meant?: MeantVersion): RequestError {
+  const model = `model "${shorten(name)}"`;
+  const check = 'the name of the endpoint, and that the key may call it (GET /v1/key).';
+  if (meant === undefined) return new RequestError(404, 'model_not_found', `There is no ${model} here.`, { field: 'model', remedy: `Check ${check}` });
+  const [field, which, known] = 'label' in meant ? ['label', `label "${shorten(meant.label)}"`, 'it is an alias of the model'] : ['version', `version ${shorten(String(meant.version))}`, 'GET /v2/models/<name> lists those that there are'];
+  return new RequestError(404, 'model_not_found', `There is no ${which} of a ${model} here.`, { field, remedy: `Check the ${field} (${known}), ${check}` });
 }
 
 /** What the caller may not call is answered like what is not there. */
-export function refusedAsMissing(name: string, version?: string | number): RequestError {
-  const { status, code, message, details } = modelNotFound(name, version);
+export function refusedAsMissing(name: string, meant?: MeantVersion): RequestError {
+  const { status, code, message, details } = modelNotFound(name, meant);
   return new RequestError(status, code, message, { ...details, isRefusal: true });
 }
+
+/** A version that may have been named. */
+export const versionMeant = (version: number | undefined): MeantVersion | undefined => (version === undefined ? undefined : { version });
 
 const domainErrors: Record<DomainErrorCode, { status: number; code: string }> = {
   UNAUTHENTICATED: { status: 401, code: 'unauthenticated' },

@@ -1,6 +1,7 @@
 import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { createAnswerOnce } from './answer-once.ts';
+import { describeApi } from './api-document.ts';
 import { jsonLengthHeader } from './binary-body.ts';
 import type { Callers } from './callers.ts';
 import { renderDocs } from './docs-page.ts';
@@ -9,7 +10,7 @@ import type { AnswerBody, Exchange } from './exchange.ts';
 import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
-import { describeApi, type Operation, operations } from './openapi.ts';
+import { type Operation, operations } from './openapi.ts';
 import type { OverloadDoor, RefusedJob } from './overload-door.ts';
 import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
@@ -93,9 +94,9 @@ export function createRoutes(options: RouteOptions): Route[] {
   async function labelled({ params, actor: caller }: Exchange): Promise<[name: string, versionNumber: number]> {
     const { model = '', label = '' } = params;
     const actor = caller!;
-    if (!mayCall(actor, model)) throw refusedAsMissing(model, label);
+    if (!mayCall(actor, model)) throw refusedAsMissing(model, { label });
     const number = await directory.labelled(actor.tenantId, model, label);
-    if (number === null) throw modelNotFound(model, label);
+    if (number === null) throw modelNotFound(model, { label });
     return [model, number];
   }
 
@@ -159,7 +160,11 @@ export function createRoutes(options: RouteOptions): Route[] {
     const { name } = served.endpoint;
     try {
       (await models.hold(served.version, served.endpoint)).release();
-      return { model_version_status: [{ version, state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }], name, ready: true };
+      // Who shares the traffic is loaded, or it would have no share.
+      const { label, version: asked } = exchange.params;
+      const sharing = label === undefined && asked === undefined ? served.shares.filter(({ percent }) => percent > 0).map((share) => String(share.version.number)) : [];
+      const status = { error_code: 'OK', error_message: '' };
+      return { model_version_status: [version, ...sharing].map((each) => ({ version: each, state: 'AVAILABLE', status })), name, ready: true };
     } catch {
       const status = { error_code: 'UNAVAILABLE', error_message: 'The model cannot be loaded.' };
       return { model_version_status: [{ version, state: 'END', status }], name, ready: false };
@@ -291,7 +296,7 @@ function callOf(exchange: Exchange, endpoint: string, version: number | undefine
 export function versionNumber({ model, version }: { model: string; version: string | undefined }): number | undefined {
   if (version === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
-  throw modelNotFound(model, version);
+  throw modelNotFound(model, { version });
 }
 
 /** What the model took but had not seen in training: `code;feature`, percent-encoded, at most eight. */

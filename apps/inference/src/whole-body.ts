@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { RequestError } from './request-error.ts';
 
-const tooLarge = (): RequestError =>
-  new RequestError(413, 'body_too_large', 'The body is larger than this server takes.', { limitSource: 'server', remedy: 'Send fewer rows at once.' });
+const tooLarge = (maxBytes: number): RequestError =>
+  new RequestError(413, 'body_too_large', `The body is larger than the ${maxBytes} bytes that this server takes.`, { limitSource: 'server', remedy: 'Send fewer rows at once.' });
 
 const cutOff = (): RequestError =>
   new RequestError(400, 'body_cut_off', 'The body has not the length that Content-Length says.', { remedy: 'Send the request again, whole.' });
@@ -17,7 +17,7 @@ const nothing = Buffer.alloc(0);
 export function readWhole(request: IncomingMessage, maxBytes: number): Buffer | Promise<Buffer> | null {
   const { 'content-length': length, 'transfer-encoding': coding, 'content-type': type } = request.headers;
   if (type === undefined && coding === undefined && (length === undefined || length === '0')) return null;
-  if (Number(length) > maxBytes) return Promise.reject(tooLarge());
+  if (Number(length) > maxBytes) return Promise.reject(tooLarge(maxBytes));
   if (request.complete && request.readableLength <= maxBytes) return (request.read() as Buffer | null) ?? nothing;
   if (request.destroyed) return Promise.reject(cutOff()); // its caller hung up before: no event will tell any more
   return new Promise((resolve, reject) => {
@@ -28,7 +28,7 @@ export function readWhole(request: IncomingMessage, maxBytes: number): Buffer | 
       received += part.length;
       if (received > maxBytes) {
         request.pause();
-        reject(tooLarge());
+        reject(tooLarge(maxBytes));
       } else if (first === null) first = part;
       else (more ??= [first]).push(part);
     });

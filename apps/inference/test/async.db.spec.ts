@@ -54,7 +54,7 @@ describe('accepted where nothing is made yet', () => {
       [{ model: 'iris' }, 400, 'invalid_request', 'input'],
       [{ model: 'iris', input: 7 }, 400, 'invalid_request', 'input'],
       [{ ...flower, callback: 'x' }, 400, 'invalid_request', 'callback'],
-      [{ ...flower, version: 9 }, 404, 'model_not_found', 'model'],
+      [{ ...flower, version: 9 }, 404, 'model_not_found', 'version'],
       [{ ...flower, model: 'rose' }, 404, 'model_not_found', 'model'],
     ];
     for (const [body, status, code, field] of refusals) {
@@ -158,6 +158,11 @@ describe('made', () => {
     const answers = await Promise.all(inputs.map(([input]) => create({ model: 'iris', input }, { at: busy, headers })));
     expect(answers.map(({ status, json }) => [status, json.error, json.output])).toEqual(inputs.map(([, output]) => [201, null, output]));
     expect(answers[0]!.json.metrics.predict_time).toBeGreaterThan(0);
+    expect(answers[0]!.json).not.toHaveProperty('warnings');
+    // There is no header for it, so the prediction itself says what its model had not seen, here and whenever it is looked at.
+    const { json: far } = await create({ model: 'iris', input: { features: [5.1, 3.5, 1.4, 900] } }, { at: busy, headers });
+    expect(far.warnings).toEqual([{ row: 0, field: 'petal width', code: 'outside_training_range', message: expect.stringContaining('900') }]);
+    expect((await look(far.id)).json.warnings).toEqual(far.warnings);
     expect((await look(answers[0]!.json.id)).json).toEqual(answers[0]!.json);
     const rows = (await tenant.ledger()).filter(({ requestId }) => requestId === answers[1]!.json.id).map(({ rows: count }) => count);
     expect(rows).toEqual([2]);

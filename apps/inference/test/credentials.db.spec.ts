@@ -1,7 +1,7 @@
 import { confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from '@millrace/testkit';
 import { operations } from '../src/openapi.ts';
 import { createInferenceWorld, type InferenceWorld, type TenantOfWorld, tokenSecret } from './inference-world.ts';
-import { irisNeighbours, mixedRegression } from './sample-pipelines.ts';
+import { irisOfDemo, mixedRegression } from './sample-pipelines.ts';
 
 /** No malformed key, forged token or confused header gets in through any route of this server. */
 
@@ -12,7 +12,7 @@ let url: string;
 
 beforeAll(async () => {
   world = await createInferenceWorld();
-  for (const [endpoint, pipeline] of [['iris', irisNeighbours()], ['wear', mixedRegression()]] as const) {
+  for (const [endpoint, pipeline] of [['iris', irisOfDemo()], ['wear', mixedRegression()]] as const) {
     const tenant = await world.createTenant();
     await tenant.publish(endpoint, pipeline);
     tenants.set(endpoint, { ...tenant, key: (await tenant.createKey({ scopes: ['ADMIN', 'PREDICT'] })).text });

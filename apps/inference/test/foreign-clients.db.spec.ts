@@ -182,6 +182,8 @@ describe('TensorFlow Serving, as its documentation calls it by curl', () => {
     expect(await json('/v1/models/half_plus_three/labels/champion:predict', '{"instances": [7]}')).toEqual({ predictions: [6.5] });
     expect((await curl('/v1/models/half_plus_three/labels/champion:regress', '{"examples": [{"x": [7]}]}')).headers['x-millrace-model-version']).toBe('2');
     expect(await json('/v1/models/half_plus_three/labels/champion')).toMatchObject({ model_version_status: [{ version: '2' }] });
+    const unknown = await curl('/v1/models/half_plus_three/labels/night:predict', '{"instances": [7]}');
+    expect([unknown.status, jsonOf(unknown).error]).toMatchObject([404, { message: 'There is no label "night" of a model "half_plus_three" here.', field: 'label' }]);
     const described = await json('/v1/models/wear/metadata');
     expect(described.model_spec).toEqual({ name: 'wear', signature_name: '', version: '1' });
     const dim = [{ size: '-1', name: '' }];
@@ -212,8 +214,8 @@ describe('TensorFlow Serving, as its documentation calls it by curl', () => {
     ['an example that is no object', '/v1/models/iris:classify', '{"examples": [7]}', 400, 'examples[0]'],
     ['a feature in the context and an example', '/v1/models/wear:regress', '{"context": {"pressure": 1}, "examples": [{"pressure": 2}]}', 400, 'examples[0]'],
     ['bytes for a number', '/v1/models/half_plus_three:predict', '{"instances": [{"x": {"b64": "aW1hZ2UgYnl0ZXM="}}]}', 400, 'x'],
-    ['a label that is not there', '/v1/models/iris/labels/stable:predict', '{"instances": [[1, 2, 3, 4]]}', 404, 'model'],
-    ['a label that no alias can have', '/v1/models/iris/labels/A%20b:predict', '{"instances": [[1, 2, 3, 4]]}', 404, 'model'],
+    ['a label that is not there', '/v1/models/iris/labels/stable:predict', '{"instances": [[1, 2, 3, 4]]}', 404, 'label'],
+    ['a label that no alias can have', '/v1/models/iris/labels/A%20b:predict', '{"instances": [[1, 2, 3, 4]]}', 404, 'label'],
   ])('%s: refused by name', async (_what, path, data, status, field) => {
     const answer = await curl(path, data);
     expect([answer.status, jsonOf(answer).error.field]).toEqual([status, field]);

@@ -91,6 +91,13 @@ describe('a refused request', () => {
     expect(codeOf(await predict({ body }))).toBe('400 malformed_json');
   });
 
+  it('says how large a body may be, what it was declared as, and what features are', async () => {
+    const messageOf = async (sent: Parameters<typeof call>[1]) => (await predict(sent)).json.error.message as string;
+    expect(await messageOf({ body: `{"features":[${'1,'.repeat(40_000)}1]}` })).toBe('The body is larger than the 65536 bytes that this server takes.');
+    expect(await messageOf({ body: '{"features":[1]}', headers: { 'content-type': 'text/csv' } })).toBe('The body is declared as "text/csv", not as JSON.');
+    expect(await messageOf({ body: { features: null } })).toBe('"features" is neither a list nor a JSON object.');
+  });
+
   it.each(['[]', '7', 'null', '"text"', 'true'])('JSON that is no object (%s) is 400 invalid_request', async (body) => {
     expect(codeOf(await predict({ body }))).toBe('400 invalid_request');
   });

@@ -35,7 +35,8 @@ async function twoVersions(second: FittedPipeline = constant(2)) {
     }
     return counts;
   };
-  return { tenant, endpointId: endpoint.id, ask, askOften, tally };
+  const status = async (path: string) => (await call(`${url}${path}`, { key })).json;
+  return { tenant, endpointId: endpoint.id, ask, askOften, tally, status };
 }
 
 const trafficOf = (tenant: TenantOfWorld, endpointId: string) =>
@@ -59,7 +60,7 @@ const counted = (tenant: TenantOfWorld, endpointId: string, variant: string, req
 
 describe('divided traffic', () => {
   it('gives each version its share, and says in each answer who gave it; a header asks for one version', async () => {
-    const { tenant, ask, askOften, tally } = await twoVersions();
+    const { tenant, ask, askOften, tally, status } = await twoVersions();
     await ask();
     await rollouts.setTraffic(tenant.owner, { endpointName: 'press', traffic: [{ versionNumber: 1, percent: 80 }, { versionNumber: 2, percent: 20 }], mirror: [] });
     await eventually(async () => (await ask()).headers.get('x-millrace-variant'), (variant) => variant === 'canary', 5_000);
@@ -68,7 +69,11 @@ describe('divided traffic', () => {
     expect(Math.abs(counts['200 canary 2 2']! - 10)).toBeLessThanOrEqual(2);
     expect((await ask({ 'x-millrace-model-version': '2' })).json.prediction).toEqual([2]);
     expect((await ask({ 'x-millrace-model-version': '1' })).headers.get('x-millrace-variant')).toBe('stable');
-    expect((await ask({ 'x-millrace-model-version': '99' })).status).toBe(404);
+    const missing = await ask({ 'x-millrace-model-version': '99' });
+    expect([missing.status, missing.json.error.field, missing.json.error.remedy_hint]).toEqual([404, 'version', expect.stringContaining('GET /v2/models/<name> lists those that there are')]);
+    // Whoever asks which versions answer is told of both.
+    expect((await status('/v1/models/press')).model_version_status.map(({ version, state }: Record<string, string>) => `${version} ${state}`)).toEqual(['1 AVAILABLE', '2 AVAILABLE']);
+    expect((await status('/v1/models/press/versions/1')).model_version_status).toHaveLength(1);
     await eventually(() => tenant.ledger(), (records) => new Set(records.map(({ modelVersionId }) => modelVersionId)).size === 2);
   });
 

@@ -1,6 +1,18 @@
 import { operations } from '../src/openapi.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
-import { irisFeatures, irisNeighbours, irisNetwork, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
+import { irisFeatures, irisNeighbours, irisNetwork, irisOfDemo, mixedRegression, setosa, virginica } from './sample-pipelines.ts';
+import { schemaProblems } from './schema-problems.ts';
+
+interface Described {
+  description: string;
+  content: Record<string, { schema: Record<string, unknown>; example?: object }>;
+}
+interface DescribedOperation {
+  operationId: string;
+  parameters: { name: string; in: string }[];
+  requestBody?: Described;
+  responses: Record<string, Described>;
+}
 
 let world: InferenceWorld;
 let tenant: TenantOfWorld;
@@ -370,24 +382,58 @@ describe('what the server says of itself and its models', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(described.sort()).toEqual(Object.values(operations).map(({ method, path }) => `${method} ${path}`).sort());
-    const narrow = (await tenant.createKey({ models: ['iris'] })).text;
-    const { id: accepted } = (await call(`${url}/v1/predictions`, { key, body: operations.createPrediction.request })).json;
-    await world.registry.updateServing(tenant.owner, { endpointName: 'iris', recordDays: 1 });
+    // As the demo has them, so that whoever starts with it can paste what they read.
+    const demo = await world.createTenant();
+    await demo.publish('iris', irisOfDemo());
+    await demo.publish('wear', mixedRegression());
+    const [all, narrow] = [(await demo.createKey()).text, (await demo.createKey({ models: ['iris'] })).text];
+    const { id: accepted } = (await call(`${url}/v1/predictions`, { key: all, body: operations.createPrediction.request })).json;
+    await world.registry.updateServing(demo.owner, { endpointName: 'iris', recordDays: 1 });
     const tell = async () => {
       const { headers } = await call(`${url}/predict`, { key: narrow, body: { features: setosa } });
       const predictionId = headers.get('x-millrace-prediction-id');
-      return { predictionId, ...(await call(`${url}/v1/feedback`, { key, body: { prediction_id: predictionId, label: 'setosa' } })) };
+      return { predictionId, ...(await call(`${url}/v1/feedback`, { key: all, body: { prediction_id: predictionId, label: 'setosa' } })) };
     };
     const { predictionId } = await eventually(tell, ({ status }) => status === 200, 10_000);
-    for (const [path, methods] of Object.entries<Record<string, { requestBody?: { content: Record<string, { example: object }> } }>>(document.paths)) {
-      for (const [method, { requestBody }] of Object.entries(methods)) {
-        const example = requestBody?.content['application/json']?.example;
+    for (const [path, methods] of Object.entries<Record<string, DescribedOperation>>(document.paths)) {
+      for (const [method, { requestBody, responses }] of Object.entries(methods)) {
+        const taken = requestBody?.content['application/json'];
+        const example = taken?.example;
         const body = example && path === '/predict' ? { ...example, model: 'iris' } : path === '/v1/feedback' ? { ...example, prediction_id: predictionId } : example;
         const model = path.endsWith(':regress') ? 'wear' : 'iris';
         const address = url + path.replace('{model}', model).replace('{version}', '1').replace('{label}', 'champion').replace('{id}', accepted);
-        const answer = await call(address, { key: path === '/invocations' ? narrow : key, method: method.toUpperCase(), body });
+        const answer = await call(address, { key: path === '/invocations' ? narrow : all, method: method.toUpperCase(), body });
         expect([path, answer.status]).toEqual([path, path === '/v1/predictions' ? 202 : 200]);
+        // What is sent and answered, here and in the document itself, is as its shapes say; a body of none of them is not.
+        if (taken) {
+          expect([path, schemaProblems(document, taken.schema, body)]).toEqual([path, []]);
+          expect([path, schemaProblems(document, taken.schema, { rows: 5 })]).not.toEqual([path, []]);
+        }
+        const { schema, example: shown } = Object.entries(responses[answer.status]!.content).find(([type]) => type === 'application/json')?.[1] ?? {};
+        if (!schema) continue;
+        expect([path, schemaProblems(document, schema, answer.json)]).toEqual([path, []]);
+        if (shown !== undefined) expect([path, schemaProblems(document, schema, shown)]).toEqual([path, []]);
       }
+    }
+  });
+
+  it('each shape, header, path and code that the OpenAPI document names is there, and refusals have theirs', async () => {
+    const document = (await call(`${url}/openapi.json`)).json;
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path!);
+    const lost = references.filter((path) => path.split('/').reduce((inner, name) => inner?.[name], document) === undefined);
+    expect([references.length > 100, lost]).toEqual([true, []]);
+    const described = Object.entries<Record<string, DescribedOperation>>(document.paths).flatMap(([path, methods]) => Object.values(methods).map((operation) => ({ path, ...operation })));
+    expect(new Set(described.map(({ operationId }) => operationId)).size).toBe(described.length);
+    for (const { path, parameters, responses } of described) {
+      expect(parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => `{${name}}`)).toEqual(path.match(/\{\w+\}/g) ?? []);
+      for (const { description } of Object.values(responses)) expect(description).toMatch(/\w/);
+    }
+    expect(Object.keys(document.paths['/v1/predictions'].post.responses)).toEqual(expect.arrayContaining(['201', '202', '429']));
+    expect(Object.keys(document.paths['/v1/key'].get.responses)).not.toContain('415');
+    const refused = async (path: string, body: object) => (await call(`${url}${path}`, { key, body })).json;
+    const errorOf = (path: string) => document.paths[path].post.responses[400].content['application/json'].schema;
+    for (const [path, at] of [['/predict', '/predict'], ['/v2/models/{model}/infer', '/v2/models/iris/infer']] as const) {
+      expect(schemaProblems(document, errorOf(path), await refused(at, { model: 'iris', features: [1, null, true, 'x'] }))).toEqual([]);
     }
   });
 
@@ -396,5 +442,9 @@ describe('what the server says of itself and its models', () => {
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
     for (const { path } of Object.values(operations)) expect(page.text).toContain(path);
     expect(page.text).not.toContain('<script');
+    // What is pasted leads somewhere: no braces of a path, and no marks of the text.
+    expect(page.text.match(/MILLRACE_URL[^\s]*[{}]/g)).toBeNull();
+    expect(page.text.replace(/<pre>[^]*?<\/pre>/g, '')).not.toContain('`');
+    for (const said of ['x-millrace-warnings', 'quota_exceeded', 'deadline_exceeded']) expect(page.text).toContain(said);
   });
 });

@@ -25,6 +25,12 @@ export function irisNeighbours(): FittedPipeline {
   };
 }
 
+/** The same with the names of the demo's columns, which the examples of the OpenAPI document have. */
+export function irisOfDemo(): FittedPipeline {
+  const pipeline = irisNeighbours();
+  return { ...pipeline, features: pipeline.features.map((feature) => ({ ...feature, name: `${feature.name} (cm)` })) };
+}
+
 /** Two hidden layers over four numbers, three classes: the size of network that iris gets. */
 export function irisNetwork(): FittedPipeline {
   const { features, target } = irisNeighbours();

@@ -41,9 +41,9 @@ it('a refusal says which limit it is, whose, until when, and what to do; every a
   expect(refused.status).toBe(429);
   expect(refused.json.error).toEqual({
     code: 'quota_exceeded',
-    message: expect.stringMatching(/^This key may predict 10 rows a day; this request needs 4, and 3 are left until 20\d\d-.*Z\.$/),
+    message: expect.stringMatching(/^This key may predict 10 rows a day; this request needs 4, and 3 are left until 20\d\d-\d\d-\d\dT00:00:00\.000Z\.$/), // of whoever asks, and whenever
     limit_source: 'key',
-    limit: { measure: 'rows', period: 'day', most: 10, remaining: 3, resets_at: expect.stringMatching(/^20\d\d-/) },
+    limit: { measure: 'rows', period: 'day', most: 10, remaining: 3, resets_at: expect.stringMatching(/T00:00:00\.000Z$/) },
     remedy_hint: expect.stringContaining('Send fewer rows'),
   });
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -82,7 +82,7 @@ it('the limit of a model holds for whoever calls it, that of a member for its ow
   const mine = () => predict(tenant.accessToken, 1);
   const answers = [await predict(one.text, 1, url, 'oven'), await predict(other.text, 1, url, 'oven'), await predict(one.text, 1, url, 'oven'), await predict(one.text, 1), await mine(), await mine(), await predict(other.text, 1)];
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 429, 200, 200, 429, 429]);
-  expect(answers[2]!.json.error).toMatchObject({ limit_source: 'model', message: expect.stringContaining('the model "oven" may predict 2 rows a day') });
+  expect(answers[2]!.json.error).toMatchObject({ limit_source: 'model', message: expect.stringContaining('All callers of the model "oven" together may predict 2 rows a day') });
   for (const answer of answers.slice(5)) expect(answer.json.error).toMatchObject({ limit_source: 'member' });
   await createQuota(world).usageLimits.remove(tenant.owner, ofMember);
 });
@@ -120,11 +120,12 @@ describe('a key with a budget', () => {
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(6 * 86_400);
     expect(refused.json.error).toMatchObject({
       code: 'budget_exceeded', limit_source: 'key', limit: { measure: 'units', most: 10, remaining: 2 },
-      message: expect.stringMatching(/^This key has a budget of 10 cost units for each 7d; this request needs 3, and 2 are left until /),
+      message: expect.stringMatching(/^This key has a budget of 10 cost units every 7 days; this request needs 3, and 2 are left until /),
       remedy_hint: expect.stringMatching(/maxBudget\.$/),
     });
     expect((await predict(key.text, 2)).status).toBe(200);
     const own = await eventually(() => call(`${url}/v1/key`, { key: key.text }), ({ json }) => json.usage === 10, 10_000);
+    expect(refused.json.error.limit.resets_at).toBe(own.json.limit_reset);
     expect(own.json).toMatchObject({ limit: 10, limit_remaining: 0, limit_reset: expect.stringMatching(/^20\d\d-/), soft_budget: 6, budget_duration: '7d' });
     await world.auth.keys.update(tenant.owner, key.id, { maxBudget: 12 });
     await eventually(() => predict(key.text, 2), ({ status }) => status === 200, 2_000);
@@ -138,6 +139,6 @@ describe('a key with a budget', () => {
     expect((await predict(key.text, 1)).status).toBe(200);
     const refused = await predict(key.text, 1);
     expect([refused.status, refused.headers.get('retry-after'), refused.json.error.limit.resets_at]).toEqual([402, null, null]);
-    expect(refused.json.error.message).toBe('This key has a budget of 1 cost units; this request needs 1, and none is left.');
+    expect(refused.json.error.message).toBe('This key has a budget of 1 cost unit; this request needs 1, and none is left.');
   });
 });

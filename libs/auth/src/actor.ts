@@ -63,12 +63,19 @@ export function can(actor: Actor, permission: Permission): boolean {
 
 /** The first statement of every domain verb. @throws DomainError FORBIDDEN */
 export function requirePermission(actor: Actor, permission: Permission): void {
-  if (can(actor, permission)) return;
+  if (!can(actor, permission)) throw permissionRefusal(actor, permission);
+}
+
+/** What somebody is told who lacks a permission: which, and where it is to be had. */
+export function permissionRefusal(actor: Actor, permission: Permission): DomainError {
   const holder =
     actor.type === 'person' ? `The role ${actor.role}${actor.grantId ? ' of an access grant' : ''}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
-  throw new DomainError('FORBIDDEN', `${holder} may not do this: it lacks the permission ${permission}.`, {
-    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.',
-  });
+  return new DomainError('FORBIDDEN', `${holder} may not do this: it lacks the permission ${permission}.`, { remedy: wayTo(permission, actor) });
+}
+
+function wayTo(permission: Permission, actor: Actor): string {
+  if (permission.startsWith('platform:')) return 'This is for operators. Whoever is one and works in a tenant leads their session to the platform first, by switchTenant.';
+  return actor.type === 'person' ? 'Ask an administrator of your tenant.' : 'Use a key that has the scope.';
 }
 
 /** An endpoint outside a key's list does not exist for that key. */

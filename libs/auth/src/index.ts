@@ -1,4 +1,4 @@
-export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, requirePermission, requirePerson } from './actor.ts';
+export { type Actor, actorName, can, type KeyActor, mayCall, type Origin, type PersonActor, permissionRefusal, requirePermission, requirePerson } from './actor.ts';
 export { generateKey, parseKey } from './api-key-format.ts';
 export { type ApiKeyInput, type ApiKeyState, apiKeyState, type ApiKeyView, longestOverlapSeconds } from './api-keys.ts';
 export { budgetSeconds, budgetWindow } from './key-budget.ts';

@@ -13,7 +13,7 @@ const mostColumns = 1_000_000;
 export function checkTrees(node: ReadNode): void {
   const { operator, attributes } = node;
   const unfit = (message: string): UnfitModel => new UnfitModel('broken_trees', operator, `The trees are none: ${message}`, 'Export the model again with the exporter of its library.');
-  const list = (name: string): number[] => (attributes.get(name)?.integers ?? []).map(Number);
+  const list = (name: string): number[] => attributes.get(name)?.integers ?? [];
   const [trees, ids, yes, no, features] = ['nodes_treeids', 'nodes_nodeids', 'nodes_truenodeids', 'nodes_falsenodeids', 'nodes_featureids'].map(list) as [number[], number[], number[], number[], number[]];
   const kinds = attributes.get('nodes_modes')?.texts ?? [];
   const count = ids.length;
@@ -74,7 +74,7 @@ export function checkTrees(node: ReadNode): void {
 
 /** The highest column that any node looks at: the rows must be at least so wide, which the engine does not check. */
 export function columnsOfTrees(node: ReadNode): number {
-  return (node.attributes.get('nodes_featureids')?.integers ?? []).reduce((most, feature) => Math.max(most, Number(feature) + 1), 1);
+  return (node.attributes.get('nodes_featureids')?.integers ?? []).reduce((most, feature) => Math.max(most, feature + 1), 1);
 }
 
 /** Numbers in a list, or in the tensor that newer exporters use in its place. */

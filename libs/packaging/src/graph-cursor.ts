@@ -88,10 +88,12 @@ const wholeReaders: Record<number, (view: DataView, at: number) => number> = {
 /** The numbers of a tensor whose data are raw bytes. */
 export function numbersOf({ bytes, type, dims, name }: ReadTensor): Float64Array {
   const read = wholeReaders[type];
-  const raw = [...fieldsOf(bytes)].find(({ number }) => number === 9)?.bytes;
+  const raw = fieldsOf(bytes).find(({ number }) => number === 9)?.bytes;
   const count = dims.reduce((product, dim) => product * dim, 1);
   if (!read || (!raw && count > 0)) throw new UnknownGraph(`${name} holds no numbers.`);
   if (!raw) return new Float64Array();
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  return Float64Array.from({ length: count }, (_, at) => read(view, at));
+  const numbers = new Float64Array(count);
+  for (let at = 0; at < count; at++) numbers[at] = read(view, at);
+  return numbers;
 }

@@ -201,7 +201,7 @@ function columnsOf({ domain, operator, attributes, ...node }: ReadNode): number 
 /** The message with the texts of these fields changed. */
 function renamed(message: Uint8Array, changes: Record<number, (name: string, at: number) => string>): Uint8Array {
   const seen = new Map<number, number>();
-  const parts = [...fieldsOf(message)].map(({ number, bytes, raw }) => {
+  const parts = fieldsOf(message).map(({ number, bytes, raw }) => {
     const change = changes[number];
     if (!change) return raw;
     const at = seen.get(number) ?? 0;

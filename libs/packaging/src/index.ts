@@ -38,7 +38,8 @@ export {
 export { mixRows, paintRegions, type PictureRegion } from './mix-rows.ts';
 export { archiveBytes, type ArchiveEntry, isArchive, readArchive, writeArchive } from './package-archive.ts';
 export { readConvolutions } from './read-convolutions.ts';
-export { readPipeline } from './read-pipeline.ts';
+export { readPipeline, type ReadPipeline } from './read-pipeline.ts';
+export { readPipelineAside } from './read-pipeline-aside.ts';
 export { readDetector } from './read-detector.ts';
 export { readSurvival } from './read-survival.ts';
 export { readRecommender } from './read-recommender.ts';

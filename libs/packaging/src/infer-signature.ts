@@ -199,7 +199,7 @@ function classesOf(graph: ReadGraph, zipMap: ReadNode | undefined): (string | nu
     const texts = attributes.get('classlabels_strings')?.texts;
     if (texts?.length) return texts;
     const numbers = attributes.get('classlabels_int64s')?.integers ?? attributes.get('classlabels_ints')?.integers;
-    if (numbers?.length) return numbers.map(Number);
+    if (numbers?.length) return numbers;
   }
   return null;
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { byPieces, startThread } from '@millrace/kernel';
+import { startThread } from '@millrace/kernel';
+import { copyByPieces } from './copy-by-pieces.ts';
 import type { GraphInputs, GraphOutputs, GraphRunner } from './graph-runner.ts';
 import type { ThreadAnswer, ThreadOrder } from './model-thread.ts';
 
@@ -109,9 +110,7 @@ function createModelThread(): ModelThread {
       const graph = ++last;
       graphs += 1;
       try {
-        // A copy of our own to give away: one that the channel makes would hold this thread for all of it.
-        const copy = new Uint8Array(bytes.byteLength);
-        await byPieces(bytes.byteLength, (from, to) => copy.set(bytes.subarray(from, to), from));
+        const copy = await copyByPieces(bytes);
         const facts = await send<Omit<GraphRunner, 'run' | 'release'>>({ type: 'open', graph, bytes: copy, threads }, [copy.buffer]);
         return {
           ...facts,

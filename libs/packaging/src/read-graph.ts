@@ -1,6 +1,6 @@
 import type { Problem } from '@millrace/kernel';
 import { isUnfit } from './unfit-text.ts';
-import { BrokenMessage, fieldsOf, packedVarints, signed, type WireField } from './wire-format.ts';
+import { addVarints, BrokenMessage, fieldsOf, signed, visitFields, WireField } from './wire-format.ts';
 
 /** An ONNX model taken apart, with every part as the bytes that it came in. */
 export interface ReadGraph {
@@ -29,7 +29,8 @@ export interface ReadAttribute {
   integer: bigint | null;
   text: string | null;
   tensor: ReadTensor | null;
-  integers: bigint[];
+  /** from 2⁵³ on the nearest that a number holds */
+  integers: number[];
   texts: string[];
   /** how many numbers with a point it lists */
   floats: number;
@@ -88,7 +89,7 @@ export function readGraph(model: Uint8Array): ReadGraph {
 
 function readModel(model: Uint8Array): ReadGraph {
   // Bytes of any kind may happen to be fields of some message: those of a model hold a graph.
-  if (![...fieldsOf(model)].some(({ number, type }) => number === 7 && type === 2)) throw new BrokenMessage();
+  if (!fieldsOf(model).some(({ number, type }) => number === 7 && type === 2)) throw new BrokenMessage();
   const fields = collect(model, 'ModelProto', { 1: 'one', 2: 'one', 3: 'one', 4: 'one', 5: 'one', 6: 'one', 7: 'one', 8: 'many', 14: 'many' }, { 20: 'training', 25: 'functions', 26: 'device configurations' });
   const [graph] = fields.of(7);
   if (!graph || fields.of(8).length === 0) throw new BrokenMessage();
@@ -140,7 +141,7 @@ function readNode(bytes: Uint8Array, depth: number): ReadNode {
 function readAttribute(bytes: Uint8Array, operator: string, depth: number): [string, ReadAttribute] {
   const fields = collect(
     bytes, 'AttributeProto',
-    { 1: 'one', 2: 'one', 3: 'one', 4: 'one', 5: 'one', 6: 'one', 7: 'many', 8: 'many', 9: 'many', 10: 'many', 13: 'one', 20: 'one' },
+    { 1: 'one', 2: 'one', 3: 'one', 4: 'one', 5: 'one', 6: 'one', 7: 'many', 8: 'integers', 9: 'texts', 10: 'many', 13: 'one', 20: 'one' },
     { 11: 'lists of graphs', 14: 'types', 15: 'types', 21: 'references', 22: 'sparse tensors', 23: 'sparse tensors' },
   );
   const [graph] = fields.of(6);
@@ -155,8 +156,8 @@ function readAttribute(bytes: Uint8Array, operator: string, depth: number): [str
       integer: integer ? signed(integer.value) : null,
       text: text ? textOf(text) : null,
       tensor: tensor ? readTensor(bytesOf(tensor)) : null,
-      integers: fields.of(8).flatMap((field) => packedVarints(field).map(signed)),
-      texts: fields.of(9).map(textOf),
+      integers: fields.integers(8),
+      texts: fields.texts(9),
       floats: fields.of(7).reduce((sum, field) => sum + fixedCount(field, 4), 0),
       subgraph: graph ? readGraphProto(bytesOf(graph), depth + 1) : null,
     },
@@ -164,14 +165,14 @@ function readAttribute(bytes: Uint8Array, operator: string, depth: number): [str
 }
 
 function readTensor(bytes: Uint8Array): ReadTensor {
-  const fields = collect(bytes, 'TensorProto', { 1: 'many', 2: 'one', 4: 'many', 5: 'many', 6: 'many', 7: 'many', 8: 'one', 9: 'one', 10: 'many', 11: 'many', 12: 'one', 14: 'one', 16: 'many' }, { 3: 'segments' });
+  const fields = collect(bytes, 'TensorProto', { 1: 'integers', 2: 'one', 4: 'many', 5: 'integers', 6: 'many', 7: 'integers', 8: 'one', 9: 'one', 10: 'many', 11: 'integers', 12: 'one', 14: 'one', 16: 'many' }, { 3: 'segments' });
   const name = textOf(fields.of(8)[0]);
   const remedy = 'Export the model with its weights inside, as one file; from PyTorch with external_data=False.';
   if (fields.has(13) || (fields.of(14)[0]?.value ?? 0n) !== 0n) throw new UnfitModel('external_data', name || 'tensor', `The weights ${name} lie in another file.`, remedy);
   const type = numberOf(fields.of(2)[0]);
   const size = elementBytes.get(type);
   if (size === undefined) throw new UnfitModel('element_type', name || 'tensor', `The tensor ${name} is of type ${type}, which is not taken.`, 'Use float, double, whole numbers, booleans or text.');
-  const dims = fields.of(1).flatMap(packedVarints).map((value) => Number(signed(value)));
+  const dims = fields.integers(1);
   if (dims.length > graphLimits.rank || dims.some((dim) => dim < 0 || dim > 2 ** 31)) throw new UnfitModel('tensor_shape', name || 'tensor', `The tensor ${name} has an impossible shape.`, exportAnew);
   const elements = dims.reduce((product, dim) => product * dim, 1);
   if (elements !== elementsIn(fields, size)) throw new UnfitModel('tensor_data', name || 'tensor', `The tensor ${name} says that it has ${elements} elements, but holds others.`, exportAnew);
@@ -188,7 +189,7 @@ function elementsIn(fields: Fields, size: number): number {
   if (place === 6) return fields.of(6).length;
   if (place === 9) return bytesOf(fields.of(9)[0]!).length / size;
   if (place === 4 || place === 10) return fields.of(place).reduce((sum, field) => sum + fixedCount(field, place === 4 ? 4 : 8), 0);
-  return fields.of(place).reduce((sum, field) => sum + packedVarints(field).length, 0);
+  return fields.integers(place).length;
 }
 
 function readValue(bytes: Uint8Array): ReadValue {
@@ -211,23 +212,55 @@ function readValue(bytes: Uint8Array): ReadValue {
 
 interface Fields {
   of(number: number): WireField[];
+  integers(number: number): number[];
+  texts(number: number): string[];
   has(number: number): boolean;
 }
 
+/** How often a field may stand in a message, and what it holds where there may be millions of it. */
+type Known = 'one' | 'many' | 'integers' | 'texts';
+
 /** The fields of a message by number: those that it may have once or often, and no other. */
-function collect(message: Uint8Array, name: string, known: Record<number, 'one' | 'many'>, refused: Record<number, string> = {}): Fields {
+function collect(message: Uint8Array, name: string, known: Record<number, Known>, refused: Record<number, string> = {}): Fields {
   const found = new Map<number, WireField[]>();
-  for (const field of fieldsOf(message)) {
-    const what = refused[field.number];
+  const integers = new Map<number, number[]>();
+  const texts = new Map<number, string[]>();
+  /** texts of few kinds, such as what a node of a tree asks, are made once */
+  const last: { text: string; from: number }[] = [];
+  visitFields(message, (number, type, start, from, end) => {
+    const what = refused[number];
     if (what !== undefined) throw new UnfitModel('not_taken', name, `The model holds ${what}, which are not taken.`, 'Export a model for inference only.');
-    const allowed = known[field.number] ?? (name === 'TensorProto' && field.number === 13 ? 'many' : undefined);
-    if (allowed === undefined) throw new UnfitModel('unknown_field', name, `The model holds a field ${field.number} of ${name} that ONNX does not have.`, exportAnew);
-    const before = found.get(field.number);
-    if (!before) found.set(field.number, [field]);
-    else if (allowed === 'one') throw ambiguous(name);
-    else before.push(field);
-  }
-  return { of: (number) => found.get(number) ?? [], has: (number) => found.has(number) };
+    const allowed = known[number] ?? (name === 'TensorProto' && number === 13 ? 'many' : undefined);
+    if (allowed === undefined) throw new UnfitModel('unknown_field', name, `The model holds a field ${number} of ${name} that ONNX does not have.`, exportAnew);
+    if (allowed === 'integers') return addVarints(message, type, from, end, listIn(integers, number));
+    if (allowed === 'texts') {
+      const before = last[end - from];
+      if (before && type === 2 && isSame(message, before.from, from, end - from)) return void listIn(texts, number).push(before.text);
+      const text = textOf(new WireField(message, number, type, start, from, end));
+      last[end - from] = { text, from };
+      return void listIn(texts, number).push(text);
+    }
+    const before = listIn(found, number);
+    if (before.length && allowed === 'one') throw ambiguous(name);
+    before.push(new WireField(message, number, type, start, from, end));
+  });
+  return {
+    of: (number) => found.get(number) ?? [],
+    integers: (number) => integers.get(number) ?? [],
+    texts: (number) => texts.get(number) ?? [],
+    has: (number) => found.has(number) || integers.has(number) || texts.has(number),
+  };
+}
+
+function listIn<Item>(lists: Map<number, Item[]>, number: number): Item[] {
+  let list = lists.get(number);
+  if (!list) lists.set(number, (list = []));
+  return list;
+}
+
+function isSame(bytes: Uint8Array, one: number, other: number, length: number): boolean {
+  for (let at = 0; at < length; at++) if (bytes[one + at] !== bytes[other + at]) return false;
+  return true;
 }
 
 const ambiguous = (what: string): UnfitModel => new UnfitModel('ambiguous', what, `The model gives ${what} twice, so that it can be read in two ways.`, exportAnew);

@@ -1,6 +1,6 @@
 import { createRandom, randomBaseline, randomDense, randomEnsemble, randomLinear, randomNearestNeighbours, randomTrees } from '../test/random-pipeline.ts';
 import { float16Bits, fromFloat16Bits } from './float16.ts';
-import { buildDetectorPackage, buildPackage, type FittedPipeline, readPipeline } from './index.ts';
+import { buildDetectorPackage, buildPackage, type FittedPipeline, type ReadPipeline, readPipeline, readPipelineAside } from './index.ts';
 
 const facts = { metrics: {}, lineage: {} };
 
@@ -84,4 +84,38 @@ it('knows float16: steps of 2^-10 between 1 and 2, 65504 at most, 2^-24 at least
   expect([1, -2, 65504, 65520, 2 ** -24, 2 ** -14, 0.1, 1 + 2 ** -11, 1 + 3 * 2 ** -11, -0].map(float16Bits)).toEqual(
     [0x3c00, 0xc000, 0x7bff, 0x7c00, 1, 0x0400, 0x2e66, 0x3c00, 0x3c02, 0x8000]);
   expect(Array.from({ length: 0x7c00 }, (_, bits) => bits).filter((bits) => float16Bits(fromFloat16Bits(bits)) !== bits)).toEqual([]);
+});
+
+describe('a large package', () => {
+  const forest = () => buildPackage(randomTrees({ seed: 5, numbers: 3, categories: 2, classes: 3 }, 'random_forest', { trees: 20, leaves: 30 }), facts);
+
+  /** What it reads, and how often this thread had time for others meanwhile. */
+  async function aside(files: ReadonlyMap<string, Uint8Array>, largeBytes?: number): Promise<{ read: ReadPipeline; turns: number }> {
+    let turns = 0;
+    let other = setImmediate(function turn() {
+      turns++;
+      other = setImmediate(turn);
+    });
+    const read = await readPipelineAside(files, largeBytes).finally(() => clearImmediate(other));
+    return { read, turns };
+  }
+
+  it('is read in a thread of its own, a small one is not; both as by this one', async () => {
+    const { files } = forest();
+    const here = readPipeline(files);
+    const [small, large] = [await aside(files), await aside(files, 1_000)];
+    expect(small.turns).toBe(0);
+    expect(large.turns).toBeGreaterThan(10);
+    expect(small.read).toEqual(here);
+    expect(large.read).toEqual(here);
+    expect(files.get('model.onnx')!.byteLength).toBeGreaterThan(1_000); // it is still here
+  });
+
+  it('that cannot be read is told so by the thread as well', async () => {
+    const { files } = forest();
+    const changed = new Map(files).set('signature.json', Buffer.from('{}'));
+    expect((await aside(changed, 1_000)).read).toEqual(readPipeline(changed));
+    const damaged = new Map(files).set('model.onnx', Buffer.alloc(2_000));
+    expect((await aside(damaged, 1_000)).read).toEqual(readPipeline(damaged));
+  });
 });

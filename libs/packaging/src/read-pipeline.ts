@@ -129,7 +129,7 @@ function dayOf(text: string): number {
 export function numberNames(model: Uint8Array): string[] {
   for (const { number, bytes } of fieldsOf(model)) {
     if (number !== 14) continue;
-    const [key, value] = [...fieldsOf(bytes)].map((field) => Buffer.from(field.bytes).toString('utf8'));
+    const [key, value] = fieldsOf(bytes).map((field) => Buffer.from(field.bytes).toString('utf8'));
     if (key === 'numbers') return JSON.parse(value ?? '[]') as string[];
   }
   return [];

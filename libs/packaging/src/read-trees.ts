@@ -21,7 +21,7 @@ export function readTreeScores(cursor: GraphCursor, features: readonly FittedFea
     const encoder = cursor.take('LabelEncoder');
     cursor.skip('Cast');
     featureOf[column++] = place;
-    return Int32Array.from(encoder.attributes.get('values_int64s')?.integers ?? [], Number);
+    return Int32Array.from(encoder.attributes.get('values_int64s')?.integers ?? []);
   });
   cursor.takeIf('Concat');
   const node = cursor.take('TreeEnsembleRegressor');
@@ -40,7 +40,7 @@ interface NodeLists {
 }
 
 function readTrees({ attributes }: ReadNode, outputs: number, featureOf: number[], codes: Trees['codes']): DecisionTree[] {
-  const list = (name: string): number[] => (attributes.get(name)?.integers ?? []).map(Number);
+  const list = (name: string): number[] => attributes.get(name)?.integers ?? [];
   const tensor = (name: string): Float64Array => {
     const found = attributes.get(name)?.tensor;
     if (!found) throw new UnknownGraph(`The trees have no ${name}.`);

@@ -1,7 +1,7 @@
 import { type Actor, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, Model, ModelVersion } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
-import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipeline, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
+import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipelineAside, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 
 export interface PackageStoreOptions {
@@ -22,6 +22,9 @@ const maxPackageFileBytes = 1024 ** 3;
 const maxManifestBytes = 64 * 1024;
 
 /** Families that may be made of layers, so that no other is read back for nothing. */
+/** By the id or the name of its model. */
+type MeantVersion = { versionNumber: number } & ({ modelId: string } | { modelName: string });
+
 const familiesOfLayers: readonly string[] = ['dense', 'linear', 'convolutional'];
 
 export const packagePrefix = (tenantId: string, versionId: string): string => `tenants/${tenantId}/packages/${versionId}`;
@@ -29,11 +32,11 @@ export const packagePrefix = (tenantId: string, versionId: string): string => `t
 /** The packages of versions in the artefact store: signed as they go in, whole before any row names them. */
 export function createPackageStore({ database, storage, keyring }: PackageStoreOptions) {
   /** A version that shall be taken away; null when there is no such version. */
-  async function findForExport(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<(ModelVersion & { model: Model }) | null> {
+  async function findForExport(actor: Actor, { versionNumber, ...model }: MeantVersion): Promise<(ModelVersion & { model: Model }) | null> {
     requirePermission(actor, 'model:export');
     const { tenantId } = actor;
-    const key = { tenantId, modelId: input.modelId, number: input.versionNumber };
-    return database.forTenant(tenantId).transaction((tx) => tx.modelVersion.findUnique({ where: { tenantId_modelId_number: key }, include: { model: true } }));
+    const of = 'modelId' in model ? { modelId: model.modelId } : { model: { name: model.modelName } };
+    return database.forTenant(tenantId).transaction((tx) => tx.modelVersion.findFirst({ where: { tenantId, number: versionNumber, ...of }, include: { model: true } }));
   }
 
   /** Says so in the trail, before the first byte leaves. */
@@ -76,14 +79,14 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
      * A version as a TensorFlow.js layers model, as one file; null when there is no such version.
      * @throws DomainError CONFLICT when it is not made of layers
      */
-    async exportLayers(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
+    async exportLayers(actor: Actor, input: MeantVersion): Promise<ExportedPackage | null> {
       const version = await findForExport(actor, input);
       if (!version) return null;
       if (!familiesOfLayers.includes(version.family)) throw hasNoLayers(`A model of the family ${version.family} is not made of layers.`);
       const files = await readPackage(version);
       const verified = await verifyPackage(files, { digest: version.packageSha256 });
       if (verified.type === 'damaged') throw new DamagedPackageError(verified.problems);
-      const read = readPipeline(files);
+      const read = await readPipelineAside(files);
       if (read.type === 'unreadable') throw hasNoLayers(read.message);
       const written = writeLayers(read.pipeline);
       if (written.type === 'unsupported') throw hasNoLayers(written.message);
@@ -96,7 +99,7 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
      * A version's package as one file; null when there is no such version. A package from before they were signed is signed
      * now, in the file only.
      */
-    async exportPackage(actor: Actor, input: { modelId: string; versionNumber: number }): Promise<ExportedPackage | null> {
+    async exportPackage(actor: Actor, input: MeantVersion): Promise<ExportedPackage | null> {
       const { tenantId } = actor;
       const version = await findForExport(actor, input);
       if (!version) return null;

@@ -32,6 +32,16 @@ export interface OpenedPrediction {
   request: PredictionRequest;
   output: unknown;
   error: PredictionFault | null;
+  /** what the model took but had not seen in training */
+  warnings: readonly PredictionWarning[];
+}
+
+/** Of a value that the model took but had not seen in training: row, input, a stable code, and what it is. */
+export interface PredictionWarning {
+  row: number;
+  field: string;
+  code: string;
+  message: string;
 }
 
 /** A prediction in the hands of a process. Every write names the token: who has lost the lease can write no more. */
@@ -86,8 +96,8 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
   async function openRow(row: AsyncPrediction): Promise<OpenedPrediction> {
     const { tenantId, id } = row;
     const request = JSON.parse(await box.open(tenantId, `input ${id}`, row.inputBox)) as PredictionRequest;
-    const result = row.resultBox ? (JSON.parse(await box.open(tenantId, `result ${id}`, row.resultBox)) as { output?: unknown; error?: PredictionFault }) : {};
-    return { row, request, output: result.output ?? null, error: result.error ?? (row.errorCode === interrupted.code ? interrupted : null) };
+    const result = row.resultBox ? (JSON.parse(await box.open(tenantId, `result ${id}`, row.resultBox)) as { output?: unknown; error?: PredictionFault; warnings?: PredictionWarning[] }) : {};
+    return { row, request, output: result.output ?? null, error: result.error ?? (row.errorCode === interrupted.code ? interrupted : null), warnings: result.warnings ?? [] };
   }
 
   async function tell(tx: TenantTx, row: Pick<AsyncPrediction, 'tenantId' | 'id' | 'webhookEvents'>, event: 'start' | 'end'): Promise<void> {
@@ -230,9 +240,10 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
     },
 
     /** Ends it with its output and bills it, both or neither; false when it is held no more. */
-    succeed(held: ClaimedPrediction, made: { output: unknown; versionNumber: number; predictMs: number; usage: PredictionUsage }): Promise<boolean> {
+    succeed(held: ClaimedPrediction, made: { output: unknown; versionNumber: number; predictMs: number; usage: PredictionUsage; warnings?: readonly PredictionWarning[] }): Promise<boolean> {
       const changes = Prisma.sql`status = 'SUCCEEDED', answered_by = ${made.versionNumber}, predict_ms = ${made.predictMs}`;
-      return end(held, { output: made.output }, changes, (tx) => enterPrediction(tx, made.usage));
+      const { output, warnings = [] } = made;
+      return end(held, { output, ...(warnings.length > 0 && { warnings }) }, changes, (tx) => enterPrediction(tx, made.usage));
     },
 
     fail(held: ClaimedPrediction, error: PredictionFault): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { OpenedPrediction } from './prediction-queue.ts';
+import type { OpenedPrediction, PredictionWarning } from './prediction-queue.ts';
 import type { WebhookEvent } from './webhook-events.ts';
 
 /** An async prediction in the words of Replicate's API. */
@@ -17,9 +17,11 @@ export interface PredictionView {
   metrics: { predict_time?: number };
   /** where it has one */
   webhook?: string;
+  /** where the model took what it had not seen in training, which other routes tell in a header */
+  warnings?: readonly PredictionWarning[];
 }
 
-export function viewPrediction({ row, request, output, error }: OpenedPrediction): PredictionView {
+export function viewPrediction({ row, request, output, error, warnings }: OpenedPrediction): PredictionView {
   const at = `${request.origin}/v1/predictions/${row.id}`;
   const version = row.answeredBy ?? row.versionNumber;
   return {
@@ -36,13 +38,14 @@ export function viewPrediction({ row, request, output, error }: OpenedPrediction
     urls: { get: at, cancel: `${at}/cancel` },
     metrics: row.predictMs === null ? {} : { predict_time: row.predictMs / 1000 },
     ...(request.webhook && { webhook: request.webhook.url }),
+    ...(warnings.length > 0 && { warnings }),
   };
 }
 
 /** As it was at an event: the same whenever it is asked for, so that every try of a delivery says the same. */
 export function viewAtEvent(opened: OpenedPrediction, event: WebhookEvent): PredictionView {
-  const view = viewPrediction(opened);
-  if (event !== 'start') return view;
+  if (event !== 'start') return viewPrediction(opened);
+  const view = viewPrediction({ ...opened, warnings: [] });
   const { versionNumber } = opened.row;
   return { ...view, version: versionNumber === null ? null : String(versionNumber), status: 'processing', started_at: opened.row.startedAt?.toISOString() ?? null, output: null, error: null, completed_at: null, metrics: {} };
 }

@@ -107,7 +107,7 @@ async function startInferenceDouble(serves: (credential: string, endpoint: strin
     const credential = (request.headers.authorization ?? '').replace(/^Bearer /, '');
     request.resume();
     void serves(credential, name).then((found) => {
-      response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1' });
+      response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '1' });
       const missing = { code: 'model_not_found', message: 'There is no such endpoint.', remedy_hint: 'List them.' };
       response.end(JSON.stringify(found ? { predictions: [1], explanations: [sentExplanation] } : { error: missing }));
     });

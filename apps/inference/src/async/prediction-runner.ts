@@ -101,7 +101,7 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
         },
         readAsyncInput,
       );
-      const made = { output: JSON.parse(answer.payload.body.toString()) as unknown, versionNumber: answer.versionNumber, predictMs: performance.now() - begun, usage: usages.get(held.id)! };
+      const made = { output: JSON.parse(answer.payload.body.toString()) as unknown, versionNumber: answer.versionNumber, predictMs: performance.now() - begun, usage: usages.get(held.id)!, warnings: answer.warnings };
       // Canceled meanwhile, or somebody else's by now: it is not billed from here, and counts against no limit.
       if (!(await queue.succeed(held, made))) answer.giveBack();
     } catch (error) {

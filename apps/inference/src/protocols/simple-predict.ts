@@ -19,6 +19,7 @@ export const readSimplePredict: ReadRequest = (signature, body) => {
   }
   const features = own(request, 'features');
   if (features === undefined) throw invalidRequest('features', 'There is no "features".', remedy);
+  if (typeof features !== 'object' || features === null) throw invalidRequest('features', '"features" is neither a list nor a JSON object.', remedy);
   const [first] = Array.isArray(features) ? features : [features];
   const checked = isBarePicture(signature, first)
     ? checkInstances(signature, Array.isArray(features) ? features : [features])
@@ -26,7 +27,7 @@ export const readSimplePredict: ReadRequest = (signature, body) => {
     ? isListOfRows(features)
       ? checkList(signature, features)
       : checkPositional(signature, features)
-    : checkNamed(signature, asObject(features, 'features', remedy) satisfies JsonObject);
+    : checkNamed(signature, features as JsonObject);
   return { checked, write: ({ predictions }) => ({ prediction: plainPredictions(predictions) }) };
 };
 

@@ -15,7 +15,7 @@ export interface PackageRouteOptions {
 }
 
 /**
- * `GET /models/:model/versions/:version/package`: the signed package of a version as one tar, read as fast as it is taken.
+ * `GET /models/:model/versions/:version/package`, by the name or id of the model: the signed package of a version as one tar, read as fast as it is taken.
  * `GET …/layers`: the version as a TensorFlow.js layers model, `model.json` and `weights.bin` in a tar.
  */
 export function servePackages(app: FastifyInstance, { registry, access, logger, credentials, makeContext }: PackageRouteOptions): void {
@@ -24,8 +24,8 @@ export function servePackages(app: FastifyInstance, { registry, access, logger, 
       const { signedIn } = await makeContext(credentials.ofDownload(request), originOf(request));
       const { model, version } = request.params;
       const versionNumber = /^[1-9][0-9]{0,8}$/.test(version) ? Number(version) : 0;
-      const exported = await give(signedIn, { modelId: isId('model', model) ? model : '', versionNumber });
-      if (!exported) throw new DomainError('NOT_FOUND', 'There is no such version of a model.', { remedy: 'Check the id of the model and the number of the version.' });
+      const exported = await give(signedIn, { ...(isId('model', model) ? { modelId: model } : { modelName: model }), versionNumber });
+      if (!exported) throw new DomainError('NOT_FOUND', 'There is no such version of a model.', { remedy: 'Check the name or id of the model, and the number of the version.' });
       const content = Readable.from(exported.content, { objectMode: false });
       content.once('error', (error) => logger.warn({ requestId: request.id, error: String(error) }, 'a package broke off'));
       content.once('close', access.watch(signedIn, () => content.destroy(new Error('the reader has lost the right to it'))));

@@ -3,19 +3,29 @@ import { invalidInput, invalidInputError, notFound, notFoundError } from '../../
 import { payloadUnion } from '../../payload-union.ts';
 import { builder } from '../../schema-builder.ts';
 import { askOnce } from './ask-once.ts';
+import type { RelayedPrediction, RelayedWarning } from './prediction-relay.ts';
 
-interface PredictSuccess {
+interface PredictSuccess extends RelayedPrediction {
   __typename: 'PredictSuccess';
-  predictions: unknown[];
-  modelVersion: number;
   requestId: string;
 }
+
+const predictionWarning = builder.objectRef<RelayedWarning>('PredictionWarning').implement({
+  description: 'A value that the model took but had not seen in training: its answer may be worth less.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: 'outside_training_range or unseen_category.' }),
+    field: t.exposeString('field', { description: 'The feature.' }),
+  }),
+});
 
 const predictSuccess = builder.objectRef<PredictSuccess>('PredictSuccess').implement({
   description: 'Predicted, metered and billed.',
   fields: (t) => ({
     predictions: t.expose('predictions', { type: ['JSON'], description: 'One for each row, in their order.' }),
     modelVersion: t.exposeInt('modelVersion', { description: 'Number of the version that answered.' }),
+    predictionId: t.exposeString('predictionId', { description: 'Names it in the ledger, and in feedback on it.' }),
+    costUnits: t.exposeInt('costUnits', { description: 'What it costs: one unit for each row.' }),
+    warnings: t.expose('warnings', { type: [predictionWarning], description: 'At most eight: what the model took but had not seen in training.' }),
     requestId: t.exposeString('requestId', { description: 'Names this request in logs.' }),
   }),
 });
@@ -45,8 +55,8 @@ builder.mutationField('predict', (t) =>
       const outcome = await askOnce(context, info, (onceKey) => services.predictions.predict({ endpoint, rows, credential: credential ?? '', requestId, onceKey, address }));
       switch (outcome.type) {
         case 'predicted': {
-          const { predictions, modelVersion } = outcome;
-          return { __typename: 'PredictSuccess' as const, predictions, modelVersion, requestId };
+          const { type: _type, ...predicted } = outcome;
+          return { __typename: 'PredictSuccess' as const, ...predicted, requestId };
         }
         case 'invalid':
           return invalidInput(outcome.problems);

@@ -23,7 +23,22 @@ export interface ExplanationRequest extends RelayedRequest {
 
 type RefusedOutcome = { type: 'invalid'; problems: (Problem & { row?: number })[] } | { type: 'not-found'; message: string };
 
-export type PredictionOutcome = { type: 'predicted'; predictions: unknown[]; modelVersion: number } | RefusedOutcome;
+export type PredictionOutcome = ({ type: 'predicted' } & RelayedPrediction) | RefusedOutcome;
+
+/** The answer of the data plane, with what it says in headers. */
+export interface RelayedPrediction {
+  predictions: unknown[];
+  modelVersion: number;
+  predictionId: string;
+  costUnits: number;
+  warnings: RelayedWarning[];
+}
+
+/** Of a feature whose value the model took but had not seen in training. */
+export interface RelayedWarning {
+  code: string;
+  field: string;
+}
 
 export type ExplanationOutcome = { type: 'explained'; explanation: RelayedExplanation; modelVersion: number; costUnits: number } | RefusedOutcome;
 
@@ -103,7 +118,10 @@ export function createPredictionRelay(inferenceUrl: string, vouchForAddress: (cr
       if (asked.type !== 'answered') return asked;
       const { predictions } = asked.body as { predictions?: unknown };
       if (!Array.isArray(predictions)) throw new Error('the inference server gave an answer of another shape');
-      return { type: 'predicted', predictions, modelVersion: asked.modelVersion };
+      const { headers, modelVersion } = asked;
+      const predictionId = headers.get('x-millrace-prediction-id');
+      if (predictionId === null) throw new Error('the inference server gave an answer of another shape');
+      return { type: 'predicted', predictions, modelVersion, predictionId, costUnits: Number(headers.get('x-millrace-cost-units')), warnings: warningsIn(headers.get('x-millrace-warnings')) };
     },
 
     async explain({ row, parameters, ...request }) {
@@ -114,6 +132,14 @@ export function createPredictionRelay(inferenceUrl: string, vouchForAddress: (cr
       return { type: 'explained', explanation: explanationIn(explanations[0]), modelVersion: asked.modelVersion, costUnits: Number(asked.headers.get('x-millrace-cost-units')) };
     },
   };
+}
+
+/** From `code;feature`, percent-encoded, with commas between several. */
+function warningsIn(header: string | null): RelayedWarning[] {
+  return (header ?? '').split(', ').flatMap((warning) => {
+    const [code, field] = warning.split(';');
+    return code && field ? [{ code, field: decodeURIComponent(field) }] : [];
+  });
 }
 
 /** As the data plane writes it. */

@@ -23,6 +23,7 @@ interface Answered {
   answer: Answer;
   modelVersion: number;
   requestId: string;
+  warnings: readonly { code: string; field: string }[];
   /** that the row asked about; null where it asked for none */
   horizon: number | null;
 }
@@ -51,7 +52,7 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
     const answer = predicted && answerOf(signature, predicted.predictions[0]);
     const asked = read.row['horizon'];
     const horizon = typeof asked === 'number' ? asked : null;
-    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, horizon } : null);
+    setAnswered(predicted && answer ? { row: read.row, answer, modelVersion: predicted.modelVersion, requestId: predicted.requestId, warnings: predicted.warnings, horizon } : null);
   }
 
   return (
@@ -85,7 +86,9 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId, horizon } }: { signature: Signature; answered: Answered }) {
+const warningWords: Record<string, string> = { outside_training_range: 'outside of what the model has learnt from', unseen_category: 'not among what the model has learnt from' };
+
+function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId, warnings, horizon } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
       {answer.items ? (
@@ -140,6 +143,13 @@ function AnswerView({ signature: { output, forecast, survival, personalisation, 
             isMarked: index === 0,
           }))}
         />
+      )}
+      {warnings.length > 0 && (
+        <ul data-testid="warnings" className="space-y-1 text-sm text-warn-700">
+          {warnings.map(({ code, field }) => (
+            <li key={`${code} ${field}`}>{field}: {warningWords[code] ?? code}. The answer may be worth less.</li>
+          ))}
+        </ul>
       )}
       <p className="border-t border-steel-100 pt-3 text-xs break-all text-steel-500">
         Answered by version {modelVersion} · request {requestId}
