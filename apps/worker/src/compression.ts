@@ -1,5 +1,6 @@
 import { defaultMaxLoss, type OptimisationStep } from '@millrace/configuration';
 import { type Appraisal, type CompressOutcome, type LossBound, type LossInterval, type Metrics, metricValue } from '@millrace/learning';
+import { findingsOf, type OptimisationFinding } from '@millrace/registry';
 import type { Candidate, TrainedRun } from './publish-run.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { TrainerJob } from './trainer-protocol.ts';
@@ -21,6 +22,8 @@ export interface CompressionReport {
   kept: boolean;
   /** why it did not */
   warning: { message: string; remedy: string } | null;
+  /** what is to be known of it where it did */
+  findings: OptimisationFinding[];
 }
 
 /**
@@ -41,7 +44,7 @@ export async function compressChosen<Model>(
   if (outcome.type === 'unfit') {
     const { message, remedy } = outcome.problem;
     const nothing = { steps: [], loss: null, bound: null, score: null, uncompressedScore: null, cost: null, uncompressedCost: null };
-    return { ...run, candidates: withReport({ of: chosen.number, maxLoss, ...nothing, kept: false, warning: warningOf(message, remedy) }) };
+    return { ...run, candidates: withReport({ of: chosen.number, maxLoss, ...nothing, kept: false, warning: warningOf(message, remedy), findings: [] }) };
   }
   const { base, compressed: { steps, metrics, interval, bound, appraisal }, complaint } = outcome;
   const refusal = complaint ?? belowChampion(metrics.test, gate?.champion ?? null);
@@ -50,6 +53,7 @@ export async function compressChosen<Model>(
     of: chosen.number, steps, maxLoss, loss: interval, bound, score: score(metrics), uncompressedScore: score(base.metrics), cost: appraisal, uncompressedCost: base.appraisal,
     kept: refusal === null,
     warning: refusal === null ? null : warningOf(refusal, 'Compress less, allow a greater maxLoss, or train with more rows to test on.'),
+    findings: refusal === null ? findingsOf({ cost: appraisal, parentCost: base.appraisal }) : [],
   };
   const made: Candidate<Model> = { ...compressedCandidate(run, outcome), compression };
   return compression.kept ? { ...run, candidates: [...candidates, made], best: candidates.length } : { ...run, candidates: [...withReport(compression), made] };
@@ -78,10 +82,14 @@ function belowChampion(metrics: object, champion: NonNullable<TrainerJob['gate']
   return worse <= atMostWorse + 1e-12 ? null : `Its ${metric} is ${value}, that of the champion ${score}; at most ${atMostWorse} worse is allowed.`;
 }
 
+/** A finding as an event of the run. */
+export const findingNote = (finding: OptimisationFinding) => ({ type: 'optimisation-finding', data: { ...finding } });
+
 /** For the events of the run. */
-export function noteOf({ kept, warning, steps, loss, maxLoss }: CompressionReport): { type: string; data: { message: string; remedy?: string } } {
-  if (warning) return { type: 'not-compressed', data: { ...warning } };
+export function notesOf(report: CompressionReport): { type: string; data: { message: string; remedy?: string; code?: string } }[] {
+  const { kept, warning, steps, loss, maxLoss, findings } = report;
+  if (warning) return [{ type: 'not-compressed', data: { ...warning } }];
   const points = loss && Number(Math.abs(loss.loss).toPrecision(3));
   const lost = loss === null ? '' : `, ${points} points ${loss.loss < 0 ? 'better' : 'worse'} where ${maxLoss} may be lost`;
-  return { type: kept ? 'compressed' : 'not-compressed', data: { message: `The version is the compressed model: ${steps.map(({ method }) => method).join(', ')}${lost}.` } };
+  return [{ type: kept ? 'compressed' : 'not-compressed', data: { message: `The version is the compressed model: ${steps.map(({ method }) => method).join(', ')}${lost}.` } }, ...findings.map(findingNote)];
 }

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { type Optimisation, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { type Backend, metricValue, type OptimisedCandidate, type OptimiseEvent } from '@millrace/learning';
 import { type Agreement, backgroundRowsIn, loadModel } from '@millrace/packaging';
+import { findingsOf } from '@millrace/registry';
 import type { Failure, TrialRecord } from '@millrace/training';
+import { findingNote } from './compression.ts';
 import { detectorSubject } from './detector-subject.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
@@ -95,6 +97,7 @@ async function publish<Model>({ job, wanted, files }: OptimisationGrounds, subje
     trials,
     metrics: json(chosen.metrics.test) as Record<string, unknown>,
     optimisation: { steps: json(steps), metric, score, parentScore, loss: interval, bound, cost: appraisal, parentCost: outcome.base.appraisal },
+    notes: findingsOf({ cost: appraisal, parentCost: outcome.base.appraisal }).map(findingNote),
     ...(await leavePackage(job, { modelPackage, agreement })),
   });
 }

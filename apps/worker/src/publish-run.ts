@@ -2,7 +2,7 @@ import type { SelectionMetric } from '@millrace/configuration';
 import { type Appraisal, type CompressOutcome, type Metrics, metricValue } from '@millrace/learning';
 import { type Agreement, type BackgroundRows, type LoadedModel, loadModel, type ModelPackage, type PackageFacts } from '@millrace/packaging';
 import type { TrialRecord } from '@millrace/training';
-import { compressChosen, type CompressionReport, noteOf } from './compression.ts';
+import { compressChosen, type CompressionReport, notesOf } from './compression.ts';
 import { leavePackage } from './leave-package.ts';
 import { materialsOf } from './materials.ts';
 import type { ModelKind } from './model-kind.ts';
@@ -86,7 +86,7 @@ export async function publishRun<Model>(job: TrainerJob, trained: TrainedRun<Mod
     type: 'trained',
     trials: [...trials, ...(run.others ?? []).filter(({ number }) => !known.has(number))],
     metrics: json({ ...best.metrics.test, ...version!.weighed, ...compressionIn(best) }) as Record<string, unknown>,
-    ...(report ? { notes: [noteOf(report)] } : {}),
+    ...(report ? { notes: notesOf(report) } : {}),
     ...(await leavePackage(job, version!)),
   });
 }

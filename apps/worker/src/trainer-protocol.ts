@@ -52,7 +52,7 @@ export type TrainerMessage =
       trials: TrialRecord[];
       metrics: Record<string, unknown>;
       /** what else the events of the run tell */
-      notes?: { type: string; data: { message: string; remedy?: string } }[];
+      notes?: { type: string; data: { message: string; remedy?: string; code?: string } }[];
       agreement: Agreement;
       /** folder with the files of the package */
       packageFolder: string;

@@ -1,6 +1,6 @@
 import type { ModelVersion } from '@millrace/database';
 import { loadModel } from '@millrace/packaging';
-import { optimisationOf } from '@millrace/registry';
+import { findingsOf, optimisationOf } from '@millrace/registry';
 import { irisSpec, type TenantInWorld, type World } from '@millrace/testkit';
 import type { OptimiseModelInput } from '@millrace/training';
 import { createWorkerWorld, isOver, type RunNow, type WorkerWorld } from './worker-world.ts';
@@ -60,6 +60,18 @@ describe('a version made from another', () => {
     const model = await loadModel(files, { digest: version.packageSha256 });
     expect(model.signature.family).toBe('dense');
     await model.close();
+  });
+
+  it('says so where it became larger', async () => {
+    const tiny = { ...irisSpec, models: [{ family: 'dense', hiddenLayers: [2] }], trainer: { epochs: 5, batchSize: 32, learningRate: 0.02 } };
+    const base = (await until((await tenant.run(await tenant.iris(), tiny, 'tiny')).id, isOver)).modelVersion!;
+    const run = await optimised(base.id, { steps: [{ method: 'quantise', to: 'int8' }] });
+    expect(run.status).toBe('SUCCEEDED');
+    const optimisation = optimisationOf(run.modelVersion!)!;
+    expect(optimisation.cost.sizeBytes).toBeGreaterThan(optimisation.parentCost.sizeBytes);
+    const finding = { code: 'LARGER_THAN_PARENT', message: expect.stringContaining(`${optimisation.cost.sizeBytes} bytes`), remedy: expect.stringContaining('SIZE') };
+    expect(findingsOf(optimisation)).toEqual([finding]);
+    expect(run.events.find(({ type }) => type === 'optimisation-finding')!.data).toEqual(finding);
   });
 
   it('is the smallest within the greatest loss where a target is given; what is lost adds up along the line', async () => {

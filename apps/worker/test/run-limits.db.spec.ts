@@ -1,7 +1,6 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { irisSpec, type TenantInWorld, type World } from '@millrace/testkit';
-import type { Worker } from '../src/worker.ts';
 import { createWorkerWorld, isOver, trainer, type WorkerWorld } from './worker-world.ts';
 
 const longEpochs = 200;
@@ -9,24 +8,16 @@ const longSpec = { ...irisSpec, models: [{ family: 'dense', hiddenLayers: [8] }]
 
 let world: World;
 let tenant: TenantInWorld;
-let startTestWorker: WorkerWorld['startTestWorker'];
+let start: WorkerWorld['startTestWorker'];
+let endWorkers: WorkerWorld['endWorkers'];
 let until: WorkerWorld['until'];
 let version: Awaited<ReturnType<TenantInWorld['iris']>>;
 beforeAll(async () => {
-  ({ world, tenant, startTestWorker, until } = await createWorkerWorld());
+  ({ world, tenant, startTestWorker: start, endWorkers, until } = await createWorkerWorld());
   version = await tenant.iris();
 });
 afterAll(() => world.close());
-const started: Worker[] = [];
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((worker) => worker.close()));
-});
-
-async function start(...given: Parameters<WorkerWorld['startTestWorker']>): Promise<Worker> {
-  const worker = await startTestWorker(...given);
-  started.push(worker);
-  return worker;
-}
+afterEach(() => endWorkers());
 
 async function submit(change: Partial<Parameters<World['training']['submit']>[1]> = {}, spec: object = irisSpec) {
   const outcome = await world.training.submit(tenant.owner.actor, { datasetVersionId: version.id, modelName: 'iris', spec, ...change });

@@ -16,6 +16,8 @@ export interface WorkerWorld {
   world: World;
   tenant: TenantInWorld;
   startTestWorker(name: string, change?: Partial<WorkerOptions>): Promise<Worker>;
+  /** Ends those that a test has left: one that has failed leaves its own, which would take the runs of the next. */
+  endWorkers(): Promise<unknown>;
   runNow(id: string): Promise<RunNow>;
   /** Resolves when the run is as wished; told of news by the database, not by a clock. */
   until(id: string, wished: (run: RunNow) => boolean): Promise<RunNow>;
@@ -26,8 +28,10 @@ export async function createWorkerWorld(): Promise<WorkerWorld> {
   const world: World = await createWorld();
   const tenant: TenantInWorld = await world.tenant();
 
-  function startTestWorker(name: string, change: Partial<WorkerOptions> = {}): Promise<Worker> {
-    return startWorker({
+  const started: Worker[] = [];
+
+  async function startTestWorker(name: string, change: Partial<WorkerOptions> = {}): Promise<Worker> {
+    const worker = await startWorker({
       database: world.db.workerDatabase,
       queue: world.queue,
       registry: world.registry,
@@ -42,6 +46,8 @@ export async function createWorkerWorld(): Promise<WorkerWorld> {
       trainer,
       ...change,
     });
+    started.push(worker);
+    return worker;
   }
 
   async function runNow(id: string): Promise<RunNow> {
@@ -69,7 +75,7 @@ export async function createWorkerWorld(): Promise<WorkerWorld> {
     }
   }
 
-  return { world, tenant, startTestWorker, runNow, until };
+  return { world, tenant, startTestWorker, endWorkers: () => Promise.all(started.splice(0).map((worker) => worker.close())), runNow, until };
 }
 
 export const isOver = (run: Pick<Run, 'status'>): boolean => isFinal(run.status);

@@ -19,9 +19,11 @@ let tenant: TenantInWorld;
 let startTestWorker: WorkerWorld['startTestWorker'];
 let runNow: WorkerWorld['runNow'];
 let until: WorkerWorld['until'];
+let endWorkers: WorkerWorld['endWorkers'];
 beforeAll(async () => {
-  ({ world, tenant, startTestWorker, runNow, until } = await createWorkerWorld());
+  ({ world, tenant, startTestWorker, endWorkers, runNow, until } = await createWorkerWorld());
 });
+afterEach(() => endWorkers());
 afterAll(() => world.close());
 
 async function operatorOf({ auth }: World): Promise<PersonActor> {

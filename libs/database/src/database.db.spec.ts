@@ -268,6 +268,16 @@ describe('a database that is too slow', () => {
     await expect(test.database.forTenant(acme).execute(Prisma.sql`${fail}`)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  it('is one that is away: a transaction whose process stood still finds its connection ended', async () => {
+    const stoodStill = test.database.forTenant(acme).transaction(async (tx) => {
+      const [{ pid }] = await tx.$queryRaw<[{ pid: number }]>`SELECT pg_backend_pid() AS pid`;
+      await tx.$executeRaw`SET LOCAL idle_in_transaction_session_timeout = 1`;
+      while ((await test.asOwner('SELECT 1 FROM pg_stat_activity WHERE pid = $1', [pid])).length > 0);
+      return tx.$queryRaw`SELECT 1`;
+    });
+    await expect(stoodStill).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
   it('is one that is away to who wants to listen as well', async () => {
     const shut = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     await once(shut, 'listening');

@@ -15,7 +15,7 @@ export interface EmbeddedPostgresOptions {
   /** name of the database that is made in it */
   database: string;
   logger: Logger;
-  /** for throw-away clusters of tests only: no fsync */
+  /** for throw-away clusters of tests only: no fsync, more connections, patience with locks */
   throwAway?: boolean;
 }
 
@@ -130,10 +130,11 @@ async function startServer(
     listen_addresses: '127.0.0.1',
     port: String(cluster.port),
     unix_socket_directories: '',
-    max_connections: options.throwAway ? '500' : '200', // for many suites at once, each with databases of its own
+    max_connections: '200',
     shared_buffers: '128MB',
     idle_in_transaction_session_timeout: '120s',
-    ...(options.throwAway ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
+    // Of one for specs nothing outlasts them; many suites use it at once, each with databases of its own.
+    ...(options.throwAway ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '500', deadlock_timeout: '5s' } : {}),
   };
   const parameters = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const deadline = Date.now() + 30_000;

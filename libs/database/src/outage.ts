@@ -22,7 +22,7 @@ function isOutage(error: unknown): boolean {
   for (let cause = error as Chained | undefined, depth = 0; cause && depth < 5; depth++) {
     if (typeof cause.code === 'string' && outageCodes.has(cause.code)) return true;
     if (typeof cause.originalCode === 'string' && outageCodes.has(cause.originalCode)) return true;
-    if (/Connection terminated|timeout exceeded when trying to connect|^timeout expired$|DatabaseNotReachable|ConnectionClosed/.test(String(cause.message ?? cause.kind))) {
+    if (/Connection terminated|timeout exceeded when trying to connect|^timeout expired$|is not queryable$|DatabaseNotReachable|ConnectionClosed/.test(String(cause.message ?? cause.kind))) {
       return true;
     }
     cause = cause.cause ?? cause.meta?.driverAdapterError;

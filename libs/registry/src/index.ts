@@ -55,4 +55,4 @@ export {
 } from './rollouts.ts';
 export { createTrafficRecorder, type TrafficRecorder } from './traffic-recorder.ts';
 export type { ServedRequest, Variant, VersionTraffic } from './traffic.ts';
-export { optimisationOf, placeInLine, type ServingCost, type VersionOptimisation } from './version-optimisation.ts';
+export { findingsOf, type OptimisationFinding, optimisationOf, placeInLine, type ServingCost, type VersionOptimisation } from './version-optimisation.ts';

@@ -39,6 +39,20 @@ export interface VersionOptimisation {
   parentCost: ServingCost;
 }
 
+/** What is to be known of a version that was made from another, though it was made as asked. */
+export interface OptimisationFinding {
+  code: 'LARGER_THAN_PARENT';
+  message: string;
+  remedy: string;
+}
+
+export function findingsOf({ cost, parentCost }: { cost: ServingCost; parentCost: ServingCost }): OptimisationFinding[] {
+  if (cost.sizeBytes <= parentCost.sizeBytes) return [];
+  const message = `It has ${cost.sizeBytes} bytes, ${cost.sizeBytes - parentCost.sizeBytes} more than what it was made from: so small a model has less to save than it takes to pack and unpack it.`;
+  const remedy = 'Serve what it was made from, or use optimizeModel with the target SIZE, which takes nothing that is not smaller.';
+  return [{ code: 'LARGER_THAN_PARENT', message, remedy }];
+}
+
 export const optimisationOf = ({ optimisation }: Pick<ModelVersion, 'optimisation'>): VersionOptimisation | null => optimisation as VersionOptimisation | null;
 
 type PlaceInLine = 'parent' | 'origin' | 'lossFromOrigin' | 'mostFromOrigin';

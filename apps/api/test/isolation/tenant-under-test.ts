@@ -146,7 +146,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     const cost = { sizeBytes: 2, sizeGzBytes: 1, predTimeMsP50: 0.5 };
     const optimisation = {
       parent: { id: versionId, number: 1 }, origin: { id: versionId, number: 1 }, steps: [{ method: 'condense', keep: 0.5, note: canary }], metric: `f1-${canary}`,
-      score: 0.9, parentScore: 0.91, loss: { loss: 1, lower: -1, upper: 2, coverage: 0.95, rows: 30 }, lossFromOrigin: 1, cost, parentCost: cost,
+      score: 0.9, parentScore: 0.91, loss: { loss: 1, lower: -1, upper: 2, coverage: 0.95, rows: 30 }, lossFromOrigin: 1, cost, parentCost: { ...cost, sizeBytes: 1 },
     };
     await tx.modelVersion.create({ data: { ...shared, id: versionId, number: 1, status: 'READY', runId: doneRun } });
     await tx.modelVersion.create({ data: { ...shared, id: newId('modelVersion'), number: 2, status: 'FAILED', runId: failedRun, failure: `failed ${canary}`, signature: { inputs: [{ name: canary, type: 'category', required: true, categories: [canary] }] } } });

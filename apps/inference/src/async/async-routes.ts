@@ -46,7 +46,8 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       const version = asked.version ?? pinnedVersion(exchange, model);
       // What would be refused later is refused now.
       const served = await predictor.describe(actor, model, version);
-      const looked = structuredClone(asked.input); // looking at pictures may change it
+      const takesPictures = served.version.signature.inputs.some(({ type }) => type === 'image');
+      const looked = takesPictures ? structuredClone(asked.input) : asked.input; // looking at pictures may change it
       await lookAtPictures(looked, { version: served.version, shares: [] });
       const { checked } = readAsyncInput(served.version.signature, looked);
       if (checked.type === 'invalid') throw invalidRows(checked.problems);

@@ -1,4 +1,4 @@
-import { optimisationOf, type VersionOptimisation } from '@millrace/registry';
+import { findingsOf, type OptimisationFinding, optimisationOf, type VersionOptimisation } from '@millrace/registry';
 import { optimisationOfRun, type RunOptimisation, suitingMethods, suitingPrecisions } from '@millrace/training';
 import { builder } from '../../schema-builder.ts';
 
@@ -55,6 +55,20 @@ builder.prismaObjectFields('Run', (t) => ({
 
 const ratio = (before: number | null, now: number | null): number | null => (before === null || now === null || now === 0 ? null : before / now);
 
+const findingCodeEnum = builder.enumType('OptimisationFindingCode', {
+  description: 'What kind of finding.',
+  values: { LARGER_THAN_PARENT: { description: 'The package is larger than that of the version that it was made from.' } },
+});
+
+const optimisationFinding = builder.objectRef<OptimisationFinding>('OptimisationFinding').implement({
+  description: 'What is to be known of a version that was made from another, though it was made as asked.',
+  fields: (t) => ({
+    code: t.expose('code', { type: findingCodeEnum, description: 'Which.' }),
+    message: t.exposeString('message', { description: 'What it is.' }),
+    remedy: t.exposeString('remedy', { description: 'What can be done about it.' }),
+  }),
+});
+
 const versionOptimisation = builder.objectRef<VersionOptimisation>('VersionOptimisation').implement({
   description: 'What was done to a version to make this one of it, and how the two compare on the same rows, which took no part in training or choosing.',
   fields: (t) => ({
@@ -72,6 +86,7 @@ const versionOptimisation = builder.objectRef<VersionOptimisation>('VersionOptim
     lossFromOrigin: t.exposeFloat('lossFromOrigin', { nullable: true, description: 'The losses from the trained version on, added up: what the gate of the model looks at.' }),
     sizeRatio: t.float({ nullable: true, description: 'So many times smaller than its parent.', resolve: ({ cost, parentCost }) => ratio(parentCost.sizeBytes, cost.sizeBytes) }),
     sizeGzRatio: t.float({ nullable: true, description: 'So many times smaller, both compressed.', resolve: ({ cost, parentCost }) => ratio(parentCost.sizeGzBytes, cost.sizeGzBytes) }),
+    findings: t.field({ type: [optimisationFinding], description: 'What is to be known of it, such as that it became larger; none where all is as one would expect.', resolve: findingsOf }),
     latencyRatio: t.float({ nullable: true, description: 'So many times faster for one row, median to median.', resolve: ({ cost, parentCost }) => ratio(parentCost.predTimeMsP50, cost.predTimeMsP50) }),
   }),
 });

@@ -1,6 +1,7 @@
 import { Card } from '../../design/card.tsx';
 import { Figure } from '../../design/facts.tsx';
 import { formatCount, formatNumber } from '../../design/format.ts';
+import { Notice } from '../../design/notice.tsx';
 import type { OptimisedFieldsFragment } from '../../gql/graphql.ts';
 import { signed, sizeWords, stepsText, timeWords } from '../training/optimisation-view.tsx';
 
@@ -17,6 +18,13 @@ export function OptimisedCard({ number, optimisation }: { number: number; optimi
         <Figure label="Points" value={loss == null ? '–' : signed(-loss)} note={interval} />
         <Figure label={metric} value={formatNumber(score)} note={`parent ${formatNumber(parentScore)}`} />
       </div>
+      {optimisation.findings.map(({ code, message, remedy }) => (
+        <div key={code} className="mt-4">
+          <Notice tone="warn" title={message}>
+            {remedy}
+          </Notice>
+        </div>
+      ))}
       <p className="mt-4 text-[13px] text-steel-600">{stepsText(steps as Parameters<typeof stepsText>[0])}.</p>
       {originNumber !== parentNumber && lossFromOrigin != null && (
         <p className="mt-1 text-[13px] text-steel-600">Since version {originNumber}, which was trained: {signed(-lossFromOrigin)} points in all.</p>

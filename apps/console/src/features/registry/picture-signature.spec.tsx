@@ -26,9 +26,9 @@ it('what is said of a picture becomes the signature and a sample row', async () 
     inputs: [{ name: 'photo', type: 'image', layout: 'nhwc', width: 64, shortSide: 72, range: [-1, 1] }], output: { type: 'category', classes: ['nut', 'bolt'], scores: 'probabilities' },
   });
   fireEvent.change(screen.getByLabelText('A picture with a known answer'), { target: { files: [new File([Uint8Array.of(1, 2, 3)], 'part.png', { type: 'image/png' })] } });
-  await waitFor(() => expect(screen.getByRole('img')).toBeTruthy());
+  await waitFor(() => expect(screen.getByRole('img')).toBeTruthy(), { timeout: 30_000 });
   type(/^Its answer/, 'bolt');
   fireEvent.click(screen.getByText('Add to the sample rows'));
-  await waitFor(() => expect(JSON.parse(texts.sampleRows)).toEqual([{ inputs: { photo: { b64: 'AA==' } }, prediction: 'nut' }, { inputs: { photo: { b64: 'AQID' } }, prediction: 'bolt' }]));
+  await waitFor(() => expect(JSON.parse(texts.sampleRows)).toEqual([{ inputs: { photo: { b64: 'AA==' } }, prediction: 'nut' }, { inputs: { photo: { b64: 'AQID' } }, prediction: 'bolt' }]), { timeout: 30_000 });
   expect(screen.queryByRole('img')).toBeNull();
 });

@@ -35,7 +35,7 @@ it('a picture is a file to choose, asked for as base64 and not pasted into comma
   const { rerender } = render(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={(next) => (draft = next)} />);
   expect(readRow(pictures, draft)).toMatchObject({ type: 'incomplete', problems: [{ field: 'photo' }] });
   fireEvent.change(screen.getByLabelText('photo'), { target: { files: [new File([Uint8Array.of(1, 2, 3)], 'part.png', { type: 'image/png' })] } });
-  await waitFor(() => expect(draft).toEqual({ photo: 'AQID' }));
+  await waitFor(() => expect(draft).toEqual({ photo: 'AQID' }), { timeout: 30_000 });
   rerender(<SignatureForm signature={pictures} draft={draft} problemAt={() => null} onDraft={() => undefined} />);
   expect(screen.getByRole('img').getAttribute('src')).toBe('data:image/png;base64,AQID');
   const read = readRow(pictures, draft);

@@ -22,13 +22,15 @@ interface Compression {
   cost: Cost | null;
   uncompressedCost: Cost | null;
   warning: { message: string; remedy: string } | null;
+  /** none of runs from before there were any */
+  findings?: { code: string; message: string; remedy: string }[];
 }
 
 /** Of a run that compressed what it had chosen: both models side by side, and why the smaller one is not the version where it is not. */
 export function CompressionCards({ trials }: { trials: readonly Trial[] }) {
   const compression = trials.map(({ metrics }) => (metrics ?? {}) as { compression?: Compression }).find((metrics) => metrics.compression)?.compression;
   if (!compression) return null;
-  const { steps, warning, maxLoss, loss, bound, score, uncompressedScore, cost, uncompressedCost } = compression;
+  const { steps, warning, findings = [], maxLoss, loss, bound, score, uncompressedScore, cost, uncompressedCost } = compression;
   return (
     <>
       {warning && (
@@ -36,6 +38,11 @@ export function CompressionCards({ trials }: { trials: readonly Trial[] }) {
           {warning.remedy}
         </Notice>
       )}
+      {findings.map(({ code, message, remedy }) => (
+        <Notice key={code} tone="warn" title={message}>
+          {remedy}
+        </Notice>
+      ))}
       {cost && uncompressedCost && (
         <Card title="Compression" description={stepsText(steps)}>
           <Facts

@@ -64,9 +64,9 @@ describe('a compression after the training', () => {
     render(<CompressionCards trials={[trials[0]!, { ...trials[1]!, metrics: { compression } }]} />);
     for (const text of ['Compress less.', '80.0 kB → 20.0 kB · 4.0× smaller', '−0.20 (−0.90 to +0.40) on 120 rows', '1.4 points, where 0.5 are allowed']) expect(screen.getByText(text)).toBeTruthy();
     cleanup();
-    const grown = { ...compression, cost: { ...cost(100_000), predTimeMsP50: 0.2 }, warning: null };
+    const grown = { ...compression, cost: { ...cost(100_000), predTimeMsP50: 0.2 }, warning: null, findings: [{ code: 'LARGER_THAN_PARENT', message: 'It has 20000 bytes more.', remedy: 'Serve the other.' }] };
     render(<CompressionCards trials={[{ ...trials[1]!, metrics: { compression: grown } }]} />);
-    for (const text of ['80.0 kB → 100 kB · 1.3× larger', '0.1 ms → 0.2 ms · 2.0× slower']) expect(screen.getByText(text)).toBeTruthy();
+    for (const text of ['It has 20000 bytes more.', 'Serve the other.', '80.0 kB → 100 kB · 1.3× larger', '0.1 ms → 0.2 ms · 2.0× slower']) expect(screen.getByText(text)).toBeTruthy();
     cleanup();
     expect(render(<CompressionCards trials={trials} />).container.innerHTML).toBe('');
   });
@@ -97,8 +97,8 @@ it('a version made from another says what it gained and lost', () => {
   } as const;
   expect(summaryOf(optimisation)).toBe('4.1× smaller, 1.8× faster, −0.20 points');
   expect(summaryOf({ sizeRatio: 0.5, latencyRatio: null, loss: -1 })).toBe('2.0× larger, +1.0 points');
-  render(<OptimisedCard number={4} optimisation={optimisation} />);
-  for (const text of ['Version 4 was made from version 3', '95 % confidence: −0.90 to +0.40, 120 rows', 'Prune units (keep 0.5).', /Since version 1.*−0\.60 points in all/]) expect(screen.getByText(text)).toBeTruthy();
+  render(<OptimisedCard number={4} optimisation={{ ...optimisation, findings: [{ __typename: 'OptimisationFinding', code: 'LARGER_THAN_PARENT', message: 'It is larger.', remedy: 'Serve its parent.' }] }} />);
+  for (const text of ['Version 4 was made from version 3', '95 % confidence: −0.90 to +0.40, 120 rows', 'Prune units (keep 0.5).', /Since version 1.*−0\.60 points in all/, 'It is larger.', 'Serve its parent.']) expect(screen.getByText(text)).toBeTruthy();
 });
 
 it('steps are sent with the settings of their kind, in the order in which they make sense', () => {
