@@ -93,7 +93,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     edgesFieldOptions: {
       nullable: { list: false, items: false },
       description: 'The page, one edge an item.',
-      complexity: 0,
+      complexity: { field: 0, multiplier: 1 }, // the length of the page counts with the connection: without a multiplier of its own it would count as a list once more
     },
     nodeFieldOptions: { nullable: false, description: 'The item.' },
     cursorFieldOptions: { description: 'Where this item stands: pass it as after to get what follows.' },

@@ -88,6 +88,8 @@ describe('what an operation may look like', () => {
     const query = 'query ($n: Int) { runs(first: $n) { edges { node { id events { sequence type at } trials { number family } } } } }';
     const cost = async (n: number) => (JSON.parse((await world.graphql(query, { n }, ana.token)).text) as { extensions: { cost: number } }).extensions.cost;
     expect(await cost(10)).toBeGreaterThan(5 * (await cost(1)));
+    const page = await world.graphql('{ runs(first: 50) { edges { node { id status } } } }', {}, ana.token);
+    expect(JSON.parse(page.text)).toMatchObject({ extensions: { cost: 1 + 50 * 3 } }); // each field once, what lies in a page as often as it may be long
     const greedy = `query { datasets(first: 100) { edges { node { versions(first: 100) { edges { node { id number } } } } } } }`;
     const refused = await world.graphql(greedy, {}, ana.token);
     expect(codes(refused)).toEqual(['BAD_USER_INPUT']);
