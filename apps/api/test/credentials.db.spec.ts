@@ -1,4 +1,4 @@
-import { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from '@millrace/testkit';
+import { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, onceLookedAt, sendRaw } from '@millrace/testkit';
 import { createApiWorld, type Member, secrets, type World } from './api-world.ts';
 import { initOverWebSocket } from './raw-socket.ts';
 
@@ -58,7 +58,7 @@ describe.each(corpora)('%s', (what, good, bad, atLeast) => {
       { name: `${name} (Authorization)`, lines: bearer(text) },
       { name: `${name} (X-API-Key)`, lines: apiKey(text) },
     ]);
-    const accepted = await failing(attempts, async ({ name, lines }) => (lettingNobodyIn.includes(await doors[door]!(lines)) ? null : name));
+    const accepted = await failing(attempts, async ({ name, lines }) => (lettingNobodyIn.includes(await onceLookedAt(() => doors[door]!(lines))) ? null : name));
     console.log(`${door}: ${what} tried: ${credentials.length} in ${attempts.length} requests, accepted: ${accepted.length}`);
     expect(accepted).toEqual([]);
     // The same request with the good one gets in, so the door was not shut for another reason.
@@ -86,7 +86,7 @@ describe.each(corpora)('confused headers, instead of %s', (_what, good, bad) => 
 
   it.each(Object.keys(doors))('%s: none is accepted', async (door) => {
     const tricks = confusedHeaders(good(), another());
-    const accepted = await failing(tricks, async ({ name, lines }) => (lettingNobodyIn.includes(await doors[door]!(lines)) ? null : name));
+    const accepted = await failing(tricks, async ({ name, lines }) => (lettingNobodyIn.includes(await onceLookedAt(() => doors[door]!(lines))) ? null : name));
     console.log(`${door}: confused headers tried: ${tricks.length}, accepted: ${accepted.length}`);
     expect(accepted).toEqual([]);
     expect(await doors[door]!([...bearer(good()), ...apiKey(good())])).toBe(200); // twice the same is no contradiction

@@ -406,5 +406,13 @@ export async function sendRaw(url: string, { method, lines, body = '' }: { metho
   });
 }
 
+/** Asks again for as long as the answer is 503: whom a busy database kept from being looked at, nobody has refused yet. */
+export async function onceLookedAt(ask: () => Promise<number>): Promise<number> {
+  for (;;) {
+    const status = await ask();
+    if (status !== 503) return status;
+  }
+}
+
 /** The answers that let nobody in: refused for the credential, or as no HTTP, or for its size. */
 export const lettingNobodyIn: readonly number[] = [0, 400, 401, 431];

@@ -1,5 +1,5 @@
 export { type BundledProgram, bundleProgram } from './bundled-program.ts';
-export { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, sendRaw } from './credential-corpus.ts';
+export { type BadCredential, confusedHeaders, fitsIntoHeader, forgedTokens, type HeaderLines, lettingNobodyIn, malformedKeys, onceLookedAt, sendRaw } from './credential-corpus.ts';
 export { type IdentityProvider, type IdentityProviderOptions, type PersonAtProvider, startIdentityProvider } from './identity-provider.ts';
 export { startPatience, withinASecond } from './patience.ts';
 export { type Product, startProduct } from './product.ts';
