@@ -1,6 +1,7 @@
 import { newId, silentLogger } from '@millrace/kernel';
-import { buildPackage, type FittedPipeline } from '@millrace/packaging';
+import { buildPackage } from '@millrace/packaging';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { pipeline } from '../test/sample-pipeline.ts';
 import { createRollouts } from './rollouts.ts';
 import { placeInLine, type VersionOptimisation } from './version-optimisation.ts';
 
@@ -11,12 +12,6 @@ beforeAll(async () => {
   tenant = await world.tenant();
 });
 afterAll(() => world.close());
-
-const pipeline: FittedPipeline = {
-  features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0.5, scale: 0.5, fill: 0.5, missingAllowed: false }],
-  target: { name: 'y', type: 'category', classes: ['no', 'yes'] },
-  estimator: { family: 'dense', layers: [{ activation: 'softmax', inputs: 1, units: 2, kernel: Float32Array.of(-1, 1), bias: Float32Array.of(0, 0) }] },
-};
 
 /** A version as an import leaves it: without a run of its own. */
 async function addVersion(modelName: string, metrics: object = { f1: 0.9 }, agrees = true, optimisation?: VersionOptimisation) {

@@ -1,6 +1,7 @@
 import { newId } from '@millrace/kernel';
 import { buildPackage, type FittedPipeline, loadModel } from '@millrace/packaging';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { pipeline } from '../test/sample-pipeline.ts';
 
 let world: World;
 let tenant: TenantInWorld;
@@ -9,12 +10,6 @@ beforeAll(async () => {
   tenant = await world.tenant();
 });
 afterAll(() => world.close());
-
-const pipeline: FittedPipeline = {
-  features: [{ name: 'x', type: 'number', min: 0, max: 1, mean: 0.5, scale: 0.5, fill: 0.5, missingAllowed: false }],
-  target: { name: 'y', type: 'category', classes: ['no', 'yes'] },
-  estimator: { family: 'dense', layers: [{ activation: 'softmax', inputs: 1, units: 2, kernel: Float32Array.of(-1, 1), bias: Float32Array.of(0, 0) }] },
-};
 
 /** Adds a version as the end of a run does. */
 async function addVersion(owner: TenantInWorld, modelName: string, agrees = true, fitted = pipeline) {
