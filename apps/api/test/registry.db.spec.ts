@@ -173,7 +173,7 @@ describe('predicting', () => {
   });
 
   it('asks under one key however often an operation with an Idempotency-Key is begun, so that nothing is billed twice', async () => {
-    relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7' }, body: { predictions: [1] } };
+    relay.answer = { status: 200, headers: { 'x-millrace-model-version': '7', 'x-millrace-prediction-id': 'prd_00000000000000000000000001' }, body: { predictions: [1] } };
     const twice = 'mutation { a: predict(input: { endpoint: "press-4", rows: [[1]] }) { __typename } b: predict(input: { endpoint: "press-4", rows: [[1]] }) { __typename } }';
     const ask = async (key: string) => {
       const before = relay.requests.length;

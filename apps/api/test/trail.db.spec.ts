@@ -477,6 +477,7 @@ describe('GET /audit', () => {
   it('breaks off when its reader signs out', async () => {
     const zoe = await withLongTrail('ended');
     const response = await download(zoe.token, 'format=jsonl');
+    expect(response.status).toBe(200);
     const reader = response.body!.getReader();
     await reader.read();
     await world.graphql('mutation { signOut { __typename } }', {}, zoe.token);
@@ -499,6 +500,7 @@ describe('GET /audit', () => {
     const isReading = async () =>
       (await world.database.asOwner(`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()`)).length > 0;
     const response = await download(zoe.token, 'format=jsonl');
+    expect(response.status).toBe(200);
     const reader = response.body!.getReader();
     await reader.read();
     // Nothing more is taken: the server, far from the end, stops reading, and holds no connection.

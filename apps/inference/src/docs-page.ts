@@ -49,7 +49,7 @@ function renderOperation({ path, method, summary, description, security, request
   const lines = [
     `curl${isOpen ? '' : ' -H "X-API-Key: $MILLRACE_KEY"'}${request === undefined ? (method === 'POST' ? ' -X POST' : '') : " -H 'Content-Type: application/json'"}`,
     ...(request === undefined ? [] : [`-d '${JSON.stringify(request)}'`]),
-    `"$MILLRACE_URL${Object.entries(inExamples).reduce((filled, [name, value]) => filled.replace(`{${name}}`, value), path)}"`,
+    `"$MILLRACE_URL${Object.entries({ ...inExamples, model: path.endsWith(':regress') ? 'wear' : 'iris' }).reduce((filled, [name, value]) => filled.replace(`{${name}}`, value), path)}"`,
   ];
   return `<article><h3><span class="method">${method}</span><code>${escape(path)}</code></h3>
 <p>${prose(summary)}.${isOpen ? ' <span class="open">No credential needed.</span>' : ''}</p>
@@ -57,7 +57,7 @@ ${description ? `<p>${prose(description)}</p>` : ''}<pre>${escape(lines.join(' \
 ${answer === undefined ? '' : `<pre>${escape(JSON.stringify(answer, null, 2))}</pre>`}</article>`;
 }
 
-const inExamples = { model: 'iris', version: '1', label: 'champion', id: 'prd_…' };
+const inExamples = { version: '1', label: 'champion', id: 'prd_…' };
 const anchor = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
 const heading = (name: string): string => `<h2 id="${anchor(name)}">${escape(name)}</h2>`;
 

@@ -4,7 +4,7 @@ import { CallOrigin, type Vouching } from './call-origin.ts';
 import type { Exchange } from './exchange.ts';
 import { tellKeyLimits } from './rate-headers.ts';
 import { RequestError } from './request-error.ts';
-import { type Access, requireAccess } from './routes.ts';
+import { type Access, requireAccess } from './route.ts';
 
 export interface GateOptions {
   auth: Pick<Auth, 'authenticate'> & Vouching;

@@ -16,7 +16,7 @@ import { tellLimits } from './rate-headers.ts';
 import { createReadingTurns } from './reading-turns.ts';
 import { readBody } from './request-body.ts';
 import { modelNotFound, refusalBody, RequestError, shorten, toRequestError } from './request-error.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 import { callerGone } from './shedding.ts';
 import { readWhole } from './whole-body.ts';
 

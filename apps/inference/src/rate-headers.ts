@@ -27,7 +27,8 @@ export function tellLimits(standings: readonly LimitStanding[], exchange: Exchan
   for (const standing of standings) {
     const { terms, most, used, remaining, resetSeconds, windowSeconds } = standing;
     const name = nameOf(terms);
-    if (terms.soft !== null && used >= terms.soft) notices = joined(notices, `"${name}";used=${used};soft=${terms.soft};limit=${most}`);
+    const soft = terms.soft === null ? null : terms.soft + most - terms.most; // a raise puts off the notice as well
+    if (soft !== null && used >= soft) notices = joined(notices, `"${name}";used=${used};soft=${soft};limit=${most}`);
     if (terms.measure === 'UNITS') {
       exchange.setHeader('x-millrace-budget-remaining', String(remaining));
       continue;

@@ -1,4 +1,4 @@
-import { type Actor, can, mayCall, type RouteAccess } from '@millrace/auth';
+import { mayCall } from '@millrace/auth';
 import { tensorMetadata } from '@millrace/packaging';
 import type { createAnswerOnce } from './answer-once.ts';
 import { describeApi } from './api-document.ts';
@@ -10,7 +10,7 @@ import type { AnswerBody, Exchange } from './exchange.ts';
 import type { Explainer } from './explainer.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelCache } from './model-cache.ts';
-import { type Operation, operations } from './openapi.ts';
+import { operations } from './openapi.ts';
 import type { OverloadDoor, RefusedJob } from './overload-door.ts';
 import type { PredictionCall, Predictor } from './predictor.ts';
 import { type ReadExplainRequest, readInstancesToExplain, readTensorsToExplain } from './protocols/explanations.ts';
@@ -22,19 +22,9 @@ import { readTfClassify, readTfRegress } from './protocols/tf-examples.ts';
 import { describeForTf } from './protocols/tf-metadata.ts';
 import { readTfServing } from './protocols/tf-serving.ts';
 import { tellLimits } from './rate-headers.ts';
-import { modelNotFound, refusalBody, refusedAsMissing, RequestError } from './request-error.ts';
-
-/** Who may call: anybody; whoever has a credential; whoever may look at models; whoever may predict; they, and whoever may send truths. */
-export type Access = 'public' | 'signed-in' | 'describe' | 'predict' | 'feedback';
-
-export interface Route {
-  operation: Operation;
-  access: Access;
-  /** asked for free: does not count against the limits of a key */
-  isUncounted?: boolean;
-  /** @throws RequestError, or by its promise */
-  handle(exchange: Exchange): AnswerBody | Promise<AnswerBody>;
-}
+import { modelNotFound, refusalBody, refusedAsMissing, type RequestError } from './request-error.ts';
+import type { Route } from './route.ts';
+import { pinnedVersion, versionNumber } from './version-number.ts';
 
 export interface RouteOptions {
   version: string;
@@ -273,12 +263,6 @@ function target({ params: { model = '', version } }: Exchange): [name: string, v
   return [model, versionNumber({ model, version })];
 }
 
-/** The header with which a caller tries a version that others do not get yet. */
-export function pinnedVersion({ headers }: Exchange, model: string): number | undefined {
-  const sent = headers['x-millrace-model-version'];
-  return sent === undefined ? undefined : versionNumber({ model, version: String(sent) });
-}
-
 /** What predicting and explaining are asked with. */
 function callOf(exchange: Exchange, endpoint: string, version: number | undefined, predictionId: string | undefined): PredictionCall {
   return {
@@ -292,35 +276,8 @@ function callOf(exchange: Exchange, endpoint: string, version: number | undefine
   };
 }
 
-/** Version numbers are whole and positive; anything else names no version, and is answered like a missing one. */
-export function versionNumber({ model, version }: { model: string; version: string | undefined }): number | undefined {
-  if (version === undefined) return undefined;
-  if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
-  throw modelNotFound(model, { version });
-}
-
 /** What the model took but had not seen in training: `code;feature`, percent-encoded, at most eight. */
 function warningsHeader(warnings: readonly { code: string; field: string }[]): string {
   const shown = new Set(warnings.map(({ code, field }) => `${code};${encodeURIComponent(field)}`));
   return [...shown].slice(0, 8).join(', ');
-}
-
-/** What each of them stands for in the table of routes of libs/auth. */
-const accessInTable: Record<Access, RouteAccess> = {
-  public: 'public',
-  'signed-in': 'signed-in',
-  describe: ['endpoint:predict', 'model:read'],
-  predict: ['endpoint:predict'],
-  feedback: ['endpoint:predict', 'endpoint:feedback'],
-};
-
-/** The permission that a route asks for. @throws RequestError 403 */
-export function requireAccess(actor: Actor, access: Access): void {
-  const permissions = accessInTable[access];
-  if (typeof permissions === 'string' || permissions.some((permission) => can(actor, permission))) return;
-  const holder = actor.type === 'person' ? `The role ${actor.role}` : `A key with the scopes ${actor.scopes.join(', ') || '(none)'}`;
-  throw new RequestError(403, 'forbidden', `${holder} may not ${access === 'feedback' ? 'send feedback' : 'call models'}.`, {
-    limitSource: 'key',
-    remedy: actor.type === 'person' ? 'Ask an administrator of your tenant.' : `Use a key that has the scope ${access === 'feedback' ? 'FEEDBACK or ' : ''}PREDICT.`,
-  });
 }

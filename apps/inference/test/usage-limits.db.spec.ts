@@ -1,3 +1,4 @@
+import { notify } from '@millrace/database';
 import { createQuota } from '@millrace/quota';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { createDoor } from './door.ts';
@@ -60,6 +61,22 @@ it('a refusal says which limit it is, whose, until when, and what to do; every a
   const infer = await call(`${url}/v2/models/press/infer`, { key: key.text, body: { inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP64', data: [1] }] } });
   expect([infer.status, infer.headers.get('x-millrace-error-code')]).toEqual([429, 'quota_exceeded']);
   expect(infer.json.error).toMatch(/^This key may predict 3 requests a day; this request needs 1, and none is left until .*Wait for the seconds/);
+});
+
+it('a raise puts off the notice of a soft limit by as much, for callers and in the list', async () => {
+  const key = await tenant.createKey();
+  const id = await limit({ scope: 'KEY', subject: key.id, limit: 4, softLimit: 2 });
+  const notice = async (rows: number) => (await predict(key.text, rows)).headers.get('x-millrace-quota-notice');
+  const isNear = async () => (await createQuota(world).usageLimits.list(tenant.owner)).find((one) => one.id === id)!.isNear;
+  await eventually(() => predict(key.text, 1), ({ headers }) => headers.has('ratelimit')); // a new limit holds within a second
+  expect([await notice(2), await isNear()]).toEqual(['"key-rows-day";used=3;soft=2;limit=4', true]);
+  await world.database.forTenant(tenant.tenantId).transaction(async (tx) => {
+    await tx.$executeRaw`UPDATE usage_limits SET raise_by = 10, raise_until = now() + interval '1 hour', raise_reason = 'a trial' WHERE id = ${id}`;
+    await notify(tx, 'millrace_usage', `${tenant.tenantId}:*`);
+  });
+  const raised = await eventually(() => predict(key.text, 2), ({ status }) => status === 200);
+  expect([raised.headers.get('x-millrace-quota-notice'), await isNear()]).toEqual([null, false]);
+  expect(await notice(7)).toBe('"key-rows-day";used=12;soft=12;limit=14');
 });
 
 it('what is refused or wrong counts against nothing, and what was counted is what is billed', async () => {

@@ -1,9 +1,9 @@
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
+import { newEmail, password, secrets } from '../test/auth-world.ts';
 import { type Actor, type ApiKeyInput, type Auth, createAuth, credentialOf, type KeyActor, type PersonActor, type SignedIn } from './index.ts';
 
-const tokenSecret = 'a secret for tests, long enough to sign';
-const keyPepper = 'a pepper for tests, long enough for HMAC';
+const { tokenSecret, keyPepper } = secrets;
 const newPepper = 'another pepper for tests, and long enough';
 
 let test: TestDatabase;
@@ -29,9 +29,9 @@ beforeEach(() => void (time = beginning));
 afterAll(() => test.close());
 
 async function ownerOfTenant(): Promise<PersonActor> {
-  const email = `${newId('person')}@example.com`;
-  await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email, password: 'correct horse battery' });
-  return ((await auth.signIn(email, 'correct horse battery')) as SignedIn).actor;
+  const email = newEmail();
+  await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email, password });
+  return ((await auth.signIn(email, password)) as SignedIn).actor;
 }
 
 async function makeKey(input: Partial<ApiKeyInput> = {}, actor: Actor = owner): Promise<{ id: string; key: string }> {

@@ -1,11 +1,10 @@
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
 import jwt from 'jsonwebtoken';
+import { newEmail, password, secrets, signedIn } from '../test/auth-world.ts';
 import { actorName, type Auth, can, createAuth, type PersonActor, type SignedIn } from './index.ts';
 
-const tokenSecret = 'a secret for tests, long enough to sign';
-const keyPepper = 'a pepper for tests, long enough for HMAC';
-const password = 'correct horse battery';
+const { tokenSecret, keyPepper } = secrets;
 
 let test: TestDatabase;
 let auth: Auth;
@@ -19,15 +18,10 @@ beforeAll(async () => {
 });
 afterAll(() => test.close());
 
-async function owner(email = `${newId('person')}@example.com`): Promise<SignedIn> {
+async function owner(email = newEmail()): Promise<SignedIn> {
   const created = await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email, password });
   if (created.type !== 'created') throw new Error(JSON.stringify(created));
   return signedIn(await auth.signIn(email, password));
-}
-
-function signedIn(outcome: { type: string }): SignedIn {
-  expect(outcome.type).toBe('signed-in');
-  return outcome as SignedIn;
 }
 
 describe('the set-up link', () => {

@@ -1,10 +1,10 @@
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, forgedTokens, malformedKeys, type TestDatabase } from '@millrace/testkit';
 import { decodeJwt, decodeProtectedHeader, EncryptJWT, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { password, secrets } from '../test/auth-world.ts';
 import { type Auth, createAuth, type SignedIn } from './index.ts';
 
-const tokenSecret = 'a secret for tests, long enough to sign';
-const keyPepper = 'a pepper for tests, long enough for HMAC';
+const { tokenSecret, keyPepper } = secrets;
 
 let test: TestDatabase;
 let auth: Auth;
@@ -14,8 +14,8 @@ let key: string;
 beforeAll(async () => {
   test = await createTestDatabase();
   auth = createAuth({ database: test.database, tokenSecret, keyPepper, logger: silentLogger });
-  await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email: 'ann@example.com', password: 'correct horse battery' });
-  owner = (await auth.signIn('ann@example.com', 'correct horse battery')) as SignedIn;
+  await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email: 'ann@example.com', password });
+  owner = (await auth.signIn('ann@example.com', password)) as SignedIn;
   const created = await auth.keys.create(owner.actor, { alias: 'press 4', scopes: ['ADMIN'] });
   key = created.type === 'created' ? created.key : '';
 });

@@ -1,9 +1,7 @@
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
+import { newEmail, password, secrets, signedIn } from '../test/auth-world.ts';
 import { actorName, type Auth, can, createAuth, type PersonActor, permissions, platformTenantId, type Role, type SignedIn } from './index.ts';
-
-const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
-const password = 'correct horse battery';
 
 let test: TestDatabase;
 /** of two processes */
@@ -22,7 +20,7 @@ beforeAll(async () => {
   await auth.watchRevocations();
   await elsewhere.watchRevocations();
   operator = await member(platformTenantId, 'OPERATOR');
-  const email = `${newId('person')}@example.com`;
+  const email = newEmail();
   await auth.createTenant({ tenantName: 'Acme', name: 'Ann', email, password });
   owner = signedIn(await auth.signIn(email, password)).actor;
   tenantId = owner.tenantId;
@@ -30,15 +28,10 @@ beforeAll(async () => {
 afterAll(() => test.close());
 
 async function member(ofTenant: string, role: Role): Promise<PersonActor> {
-  const email = `${newId('person')}@example.com`;
+  const email = newEmail();
   const added = await auth.members.add({ tenantId: ofTenant, name: `A ${role}`, email, password, role });
   if (added.type !== 'added') throw new Error(JSON.stringify(added));
   return signedIn(await auth.signIn(email, password)).actor;
-}
-
-function signedIn(outcome: { type: string }): SignedIn {
-  expect(outcome.type).toBe('signed-in');
-  return outcome as SignedIn;
 }
 
 async function take(role: Role = 'VIEWER', hours = 2, by = operator) {
@@ -143,7 +136,7 @@ describe('an access grant', () => {
     const grant = await take();
     const second = await member(platformTenantId, 'OPERATOR');
     const engineer = await member(tenantId, 'ENGINEER');
-    const email = `${newId('person')}@example.com`;
+    const email = newEmail();
     await auth.createTenant({ tenantName: 'Bolt', name: 'Bo', email, password });
     const stranger = signedIn(await auth.signIn(email, password)).actor;
     expect(await auth.grants.use(second, grant.id)).toEqual(await auth.grants.use(second, newId('accessGrant')));

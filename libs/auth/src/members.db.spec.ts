@@ -1,9 +1,8 @@
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
+import { newEmail, password, secrets, signedIn } from '../test/auth-world.ts';
 import { type Auth, createAuth, type PersonActor, platformTenantId, type Role, type SignedIn } from './index.ts';
 
-const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
-const password = 'correct horse battery';
 const otherPassword = 'another horse, another battery';
 
 let test: TestDatabase;
@@ -22,8 +21,6 @@ beforeAll(async () => {
 });
 afterAll(() => test.close());
 
-const newEmail = (): string => `${newId('person')}@example.com`;
-
 async function owner(tenantName = 'Acme'): Promise<SignedIn> {
   const email = newEmail();
   const created = await auth.createTenant({ tenantName, name: 'Ann', email, password });
@@ -35,11 +32,6 @@ async function member(tenantId: string, role: Role, email = newEmail()): Promise
   const added = await auth.members.add({ tenantId, name: role, email, password, role });
   if (added.type !== 'added') throw new Error(JSON.stringify(added));
   return signedIn(await auth.signIn(email, password));
-}
-
-function signedIn(outcome: { type: string }): SignedIn {
-  expect(outcome.type).toBe('signed-in');
-  return outcome as SignedIn;
 }
 
 async function invite(actor: PersonActor, email: string, role: Role = 'VIEWER') {

@@ -2,10 +2,9 @@ import { domainToASCII } from 'node:url';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createOutbound } from '@millrace/outbound';
 import { createTestDatabase, type IdentityProvider, type PersonAtProvider, startIdentityProvider, type TestDatabase } from '@millrace/testkit';
+import { password, secrets } from '../test/auth-world.ts';
 import { type Actor, type Auth, createAuth, domainRecord, type PersonActor, platformTenantId, type Role, type SignedIn, type SsoConnectionInput } from './index.ts';
 
-const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
-const password = 'correct horse battery';
 const redirectUri = 'https://millrace.example/auth/sso/callback';
 
 let test: TestDatabase;

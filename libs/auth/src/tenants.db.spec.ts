@@ -1,11 +1,9 @@
 import type { Database } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase, withinASecond } from '@millrace/testkit';
+import { newEmail, password, secrets, signedIn } from '../test/auth-world.ts';
 import { type Auth, createAuth, generateKey, type PersonActor, platformTenantId, type SignedIn } from './index.ts';
 import { slugOf } from './tenants.ts';
-
-const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
-const password = 'correct horse battery';
 
 let test: TestDatabase;
 /** of two processes */
@@ -27,18 +25,11 @@ beforeAll(async () => {
 });
 afterAll(() => test.close());
 
-const newEmail = (): string => `${newId('person')}@example.com`;
-
 async function owner(tenantName = 'Acme'): Promise<SignedIn & { email: string }> {
   const email = newEmail();
   const created = await auth.createTenant({ tenantName, name: 'Ann', email, password });
   if (created.type !== 'created') throw new Error(JSON.stringify(created));
   return { ...signedIn(await auth.signIn(email, password)), email };
-}
-
-function signedIn(outcome: { type: string }): SignedIn {
-  expect(outcome.type).toBe('signed-in');
-  return outcome as SignedIn;
 }
 
 async function keyOf(actor: PersonActor): Promise<string> {

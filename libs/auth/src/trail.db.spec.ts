@@ -1,8 +1,7 @@
 import { newId, type Logger, silentLogger } from '@millrace/kernel';
 import { createTestDatabase, type TestDatabase } from '@millrace/testkit';
+import { secrets } from '../test/auth-world.ts';
 import { type Actor, type Auth, type ChainHead, createAuth, type KeyActor, recordAudit, verifyChain } from './index.ts';
-
-const secrets = { tokenSecret: 'a secret for tests, long enough to sign', keyPepper: 'a pepper for tests, long enough for HMAC' };
 
 let test: TestDatabase;
 let auth: Auth;

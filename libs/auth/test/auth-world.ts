@@ -8,6 +8,14 @@ export const secrets = {
 };
 export const password = 'correct horse battery';
 
+export const newEmail = (): string => `${newId('person')}@example.com`;
+
+/** What a sign-in that must succeed has given. */
+export function signedIn(outcome: { type: string }): SignedIn {
+  if (outcome.type !== 'signed-in') throw new Error(outcome.type);
+  return outcome as SignedIn;
+}
+
 export interface AuthWorld {
   test: TestDatabase;
   auth: Auth;
@@ -37,7 +45,6 @@ export async function createAuthWorld(options: Partial<AuthOptions> = {}): Promi
     createAuth({ database: test.database, ...secrets, logger: silentLogger, clock: { now: () => time.now }, refusalMs: 0, ...options, ...others });
   const auth = elsewhere();
   await auth.watchRevocations();
-  const newEmail = (): string => `${newId('person')}@example.com`;
 
   return {
     test,
@@ -56,11 +63,7 @@ export async function createAuthWorld(options: Partial<AuthOptions> = {}): Promi
       if (added.type !== 'added') throw new Error(JSON.stringify(added));
       return { personId: added.personId, email };
     },
-    async signedIn(email, address) {
-      const outcome = await auth.signIn(email, password, address === undefined ? {} : { address });
-      if (outcome.type !== 'signed-in') throw new Error(outcome.type);
-      return outcome;
-    },
+    signedIn: async (email, address) => signedIn(await auth.signIn(email, password, address === undefined ? {} : { address })),
     trail: (tenantId) =>
       test.database.forTenant(tenantId).transaction((tx) =>
         tx.auditEvent.findMany({ orderBy: { id: 'asc' }, select: { action: true, result: true, details: true } }),

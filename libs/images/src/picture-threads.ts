@@ -20,7 +20,7 @@ export type PictureAnswer = PictureLook | { type: 'stopped'; message: string } |
 export interface PictureThreads {
   /** Rejects only where threads cannot be started at all, and once they are closed. */
   look(task: PictureTask): Promise<PictureAnswer>;
-  /** Ends all threads. May be called twice. */
+  /** Ends all threads, each after the picture that it looks at. May be called twice. */
   close(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ function isSmallPicture(bytes: Uint8Array): boolean {
 export function createPictureThreads({ threads, waiting = Infinity, milliseconds, heapMb = 256 }: PictureThreadsOptions): PictureThreads {
   const line: Job[] = [];
   const all = new Set<Worker>();
-  const idle: (() => void)[] = [];
+  const idle: { next(): void; end(): void }[] = [];
   /** pictures that have no answer yet */
   let held = 0;
   let isClosed = false;
@@ -71,16 +71,29 @@ export function createPictureThreads({ threads, waiting = Infinity, milliseconds
       }, delay);
       timer.unref();
     };
+    // It ends by itself, between two pictures: one that is cut off just as it begins to inflate takes the whole process with it.
+    const end = (): void => {
+      leaveIdle();
+      worker.postMessage('end');
+      endAfter(startMs, 'It did not end.');
+    };
     const next = (): void => {
+      if (isClosed) return end();
       const taken = line.shift();
       if (taken === undefined) {
-        endAfter(idleMs, 'The thread had nothing to do.');
-        idle.push(next);
+        clearTimeout(timer);
+        timer = setTimeout(end, idleMs).unref();
+        idle.push(own);
         return;
       }
       job = taken;
       endAfter(milliseconds, `It took more than ${milliseconds / 1000} seconds to look at.`);
       worker.postMessage(job.task);
+    };
+    const own = { next, end };
+    const leaveIdle = (): void => {
+      const place = idle.indexOf(own);
+      if (place >= 0) idle.splice(place, 1);
     };
     worker.on('message', (message: 'ready' | PictureLook) => {
       isReady = true;
@@ -97,8 +110,7 @@ export function createPictureThreads({ threads, waiting = Infinity, milliseconds
     worker.on('exit', () => {
       clearTimeout(timer);
       all.delete(worker);
-      const place = idle.indexOf(next);
-      if (place >= 0) idle.splice(place, 1);
+      leaveIdle();
       if (isClosed) job?.fail(closed());
       else job?.answer({ type: 'stopped', message: verdict });
       // One that doesn't come up will not come up for the next picture either.
@@ -117,7 +129,7 @@ export function createPictureThreads({ threads, waiting = Infinity, milliseconds
         return await new Promise((answer, fail) => {
           line.push({ task, answer, fail });
           const ready = idle.pop();
-          if (ready) ready();
+          if (ready) ready.next();
           else if (all.size < threads) start();
         });
       } finally {
@@ -128,7 +140,11 @@ export function createPictureThreads({ threads, waiting = Infinity, milliseconds
     async close() {
       isClosed = true;
       for (const job of line.splice(0)) job.fail(closed());
-      await Promise.all([...all].map((worker) => worker.terminate()));
+      for (const { end } of [...idle]) end();
+      await Promise.all([...all].map((worker) => {
+        worker.ref();
+        return new Promise((resolve) => worker.once('exit', resolve));
+      }));
     },
   };
 }

@@ -193,7 +193,7 @@ function viewOf({ id, scope, subject, measure, period, limit, softLimit, raiseBy
     limit: Number(limit),
     softLimit: soft,
     used: Number(used),
-    isNear: soft !== null && Number(used) >= soft,
+    isNear: soft !== null && Number(used) >= soft + (isRaised ? Number(raiseBy) : 0),
     raise: isRaised ? { by: Number(raiseBy), until: raiseUntil, reason: raiseReason ?? '' } : null,
   };
 }

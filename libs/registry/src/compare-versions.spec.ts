@@ -23,7 +23,7 @@ it('two versions are set side by side: all scores, and only what else differs', 
 
 it('a card says what is known, and names of others mean nothing in it', () => {
   const facts: CardFacts = {
-    modelName: 'press', description: 'Finds <script>alert(1)</script>\n# worn tools', number: 3, family: 'dense', source: 'RUN', approval: 'APPROVED', metrics: { f1: 0.912345678 }, signature: signature(1, ['a|b', '`c`']),
+    modelName: 'press', description: 'Finds <script>alert(1)</script>\n# worn tools', number: 3, family: 'dense', source: 'RUN', approval: 'APPROVED', metrics: { f1: 0.912345678, rows: 30 }, signature: signature(1, ['a|b', '`c`']),
     optimisation: { parent: { id: 'ver_1', number: 2 }, steps: [{ method: 'prune_units', keep: 0.5 }], metric: 'f1', loss: { loss: 0.2346, lower: -0.1, upper: 0.6, coverage: 0.95, rows: 30 } },
     agreement: {}, dataset: { name: 'shift 2', number: 4, rows: 100 }, filename: null, sizeBytes: 10n, packageSha256: 'ab', createdAt: new Date('2026-01-02T00:00:00Z'),
   };
@@ -31,7 +31,7 @@ it('a card says what is known, and names of others mean nothing in it', () => {
   expect(card).toContain('# press, version 3');
   expect(card).toContain('Finds \\<script\\>alert(1)\\</script\\> \\# worn tools');
   expect(card).toContain('one of `a b`, ` c `');
-  expect(card).toContain('| f1 | 0.912346 |');
+  expect(card).toContain('On 30 rows that took no part in training:\n\n| Score | Value |\n| --- | --- |\n| f1 | 0.912346 |\n\n## Limits');
   expect(card).toContain('version 4 of the data set `shift 2` (100 rows)');
   expect(card).toContain('(100 rows). Made from version 2 by `prune_units`: 0.235 points of `f1` worse, -0.1 to 0.6 with 95 % confidence.');
   expect(card).toContain('2026-01-02; approved');

@@ -26,7 +26,8 @@ export interface CardFacts {
 export function writeModelCard(facts: CardFacts): string {
   const signature = facts.signature as Partial<Signature>;
   const { output, inputs = [], task = 'regression' } = signature;
-  const scores = Object.entries((facts.metrics ?? {}) as Record<string, unknown>).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+  const { rows, ...measured } = (facts.metrics ?? {}) as Record<string, unknown>;
+  const scores = Object.entries(measured).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
   const answer = output ? (output.classes ? `one of ${output.classes.map(code).join(', ')}` : output.type === 'items' ? `up to ${output.count} of ${code(output.name)}, best first` : `the number ${code(output.name)}`) : 'an answer';
   const origin =
     facts.source === 'RUN'
@@ -41,7 +42,7 @@ export function writeModelCard(facts: CardFacts): string {
     '## What it was made from',
     [origin || 'Not known.', madeFrom(facts)].filter(Boolean).join(' '),
     '## How good it is',
-    scores.length ? 'On rows that took no part in training:' : 'It has no scores here.',
+    scores.length ? `On ${typeof rows === 'number' ? `${rows} ` : ''}rows that took no part in training:` : 'It has no scores here.',
     ...(scores.length ? [table(['Score', 'Value'], scores.map(([name, value]) => [name, String(Number(value.toPrecision(6)))]))] : []),
     '## Limits',
     'Rows with values outside of the ranges above are answered with a warning. What follows from an answer is for people to decide.',

@@ -57,7 +57,7 @@ export async function createTenantUnderTest(world: World, auth: Auth, inspection
     return { actor: outcome.actor, token: outcome.accessToken, refreshToken: outcome.refreshToken, email };
   }
   async function member(role: Role, of = tenantId): Promise<Member> {
-    const email = `${role.toLowerCase()}-${newId('person')}@${canary}.test`;
+    const email = `${role.toLowerCase()}-${newId('person').slice(4)}@${canary}.test`;
     const added = await auth.members.add({ tenantId: of, name: `${role} ${canary}`, email, password, role });
     if (added.type !== 'added') throw new Error(JSON.stringify(added));
     return signIn(email);

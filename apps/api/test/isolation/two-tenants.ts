@@ -72,7 +72,7 @@ export async function createTwoTenants(): Promise<TwoTenants> {
   for (const { marks, tenantId } of [acme, rival]) ownerOfEndpoint.set(`endpoint-${marks.canary}`, tenantId);
 
   async function add(tenantId: string, role: Role, domain: string): Promise<Member> {
-    const email = `${role.toLowerCase()}-${newId('person')}@${domain}.test`;
+    const email = `${role.toLowerCase()}-${newId('person').slice(4)}@${domain}.test`;
     const added = await auth.members.add({ tenantId, name: `${role} of ${domain}`, email, password, role });
     if (added.type !== 'added') throw new Error(JSON.stringify(added));
     const outcome = await auth.signIn(email, password);
@@ -107,7 +107,7 @@ async function startInferenceDouble(serves: (credential: string, endpoint: strin
     const credential = (request.headers.authorization ?? '').replace(/^Bearer /, '');
     request.resume();
     void serves(credential, name).then((found) => {
-      response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '1' });
+      response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', 'x-millrace-model-version': '1', 'x-millrace-prediction-id': 'prd_00000000000000000000000001', 'x-millrace-cost-units': '1', 'x-millrace-warnings': 'unseen_category;x' });
       const missing = { code: 'model_not_found', message: 'There is no such endpoint.', remedy_hint: 'List them.' };
       response.end(JSON.stringify(found ? { predictions: [1], explanations: [sentExplanation] } : { error: missing }));
     });

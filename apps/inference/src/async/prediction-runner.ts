@@ -4,7 +4,7 @@ import type { PredictionUsage } from '@millrace/quota';
 import { type ClaimedPrediction, mostAttempts, type PredictionFault, type PredictionQueue } from '@millrace/registry';
 import type { Predictor } from '../predictor.ts';
 import { RequestError, toRequestError } from '../request-error.ts';
-import { requireAccess } from '../routes.ts';
+import { requireAccess } from '../route.ts';
 import { readAsyncInput } from './async-input.ts';
 import type { PredictionNews } from './prediction-news.ts';
 

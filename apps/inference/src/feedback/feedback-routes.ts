@@ -5,7 +5,7 @@ import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, RequestError, shorten } from '../request-error.ts';
-import type { Route } from '../routes.ts';
+import type { Route } from '../route.ts';
 
 export interface FeedbackRoutesOptions {
   desk: FeedbackDesk;

@@ -1,16 +1,15 @@
-import { checkSpecAgainstColumns, isSearch, type OptimisationStep, type SelectionMetric, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
+import { isSearch, type OptimisationStep, type SelectionMetric, selectionMetricOf, type TrainingSpec } from '@millrace/configuration';
 import { activateBackend, type Backend, currentBackend } from '../backend.ts';
 import { conformalInterval } from '../conformal-interval.ts';
-import { expandDates } from '../date-columns.ts';
 import { familyOf, scoreRows } from '../families/families.ts';
 import { withAnswer } from '../fit-answer.ts';
+import { learnableTable } from '../learnable-table.ts';
 import type { Metrics } from '../metrics.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
 import type { Scores } from '../predict.ts';
-import { findInfinities, prepareData, type PreparedData, scoresToMetrics } from '../prepared-data.ts';
+import { prepareData, type PreparedData, scoresToMetrics } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
-import { summariseTable } from '../summarise-table.ts';
 import type { Problem, Table } from '../table.ts';
 import { type Answered, type Answers, boundLoss, joinAnswers } from './loss-bound.ts';
 import { madeUpRows } from './made-up-rows.ts';
@@ -58,11 +57,9 @@ interface Asked {
 /** Divides the rows as the base's training did and measures the base. */
 export async function compareWith(asked: Asked): Promise<{ type: 'ready'; comparison: Comparison } | { type: 'cancelled' } | { type: 'invalid'; problems: Problem[] }> {
   const { base, appraise } = asked;
-  const problems = [...checkSpecAgainstColumns(asked.spec, summariseTable(asked.table)), ...findInfinities(asked.table, asked.spec)];
-  if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(asked.table, asked.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { table, spec } = expanded;
+  const learnable = learnableTable(asked);
+  if (learnable.type === 'invalid') return learnable;
+  const { table, spec } = learnable;
   const backend = asked.backend ?? (await currentBackend());
   await activateBackend(backend);
   const data = prepareData(table, spec);

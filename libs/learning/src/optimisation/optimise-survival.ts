@@ -1,10 +1,8 @@
-import { checkOptimisation, checkSpecAgainstColumns, horizonInput, type OptimisationStep, selectionMetricOf, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
-import { expandDates } from '../date-columns.ts';
+import { checkOptimisation, horizonInput, type OptimisationStep, selectionMetricOf, type SurvivalMetric, type TrainingSpec } from '@millrace/configuration';
+import { learnableTable } from '../learnable-table.ts';
 import { createPacer, type Pacer } from '../pacer.ts';
 import type { FittedPipeline } from '../pipeline.ts';
-import { findInfinities } from '../prepared-data.ts';
 import { createRandom } from '../random.ts';
-import { summariseTable } from '../summarise-table.ts';
 import type { FittedSurvival } from '../survival/fitted-survival.ts';
 import type { SurvivalCurve } from '../survival/kaplan-meier.ts';
 import { survivalChart } from '../survival/survival-chart.ts';
@@ -38,13 +36,12 @@ const merge: OptimisationStep = { method: 'merge_trees' };
 export async function optimiseSurvival(options: OptimiseSurvivalOptions): Promise<OptimiseSurvivalOutcome> {
   const { base, optimisation } = options;
   const problems = checkOptimisation(optimisation, { family: base.family, kind: 'survival', hasHeads: false, isKept: storageOf(base) !== undefined });
-  if (problems.length === 0) problems.push(...checkSpecAgainstColumns(options.spec, summariseTable(options.table)), ...findInfinities(options.table, options.spec));
   if (problems.length > 0) return { type: 'invalid', problems };
-  const expanded = expandDates(options.table, options.spec);
-  if (expanded.type === 'invalid') return expanded;
-  const { spec } = expanded;
+  const learnable = learnableTable(options);
+  if (learnable.type === 'invalid') return learnable;
+  const { spec } = learnable;
   // No estimator reads the time asked for; trees are encoded with it all the same.
-  const table: Table = { ...expanded.table, columns: [...expanded.table.columns, { name: horizonInput, type: 'number', values: new Float64Array(expanded.table.rows).fill(base.horizon) }] };
+  const table: Table = { ...learnable.table, columns: [...learnable.table.columns, { name: horizonInput, type: 'number', values: new Float64Array(learnable.table.rows).fill(base.horizon) }] };
   const data = prepareSurvival(table, spec);
   if (data.type === 'invalid') return data;
   const lacking = base.features.find(({ name }) => !table.columns.some((column) => column.name === name));

@@ -128,11 +128,14 @@ export function ApiKeysPage() {
   );
 }
 
+/** Of `1d`, `7d` and `30d`. */
+const everyWords = (duration: string): string => (duration === '1d' ? 'a day' : `every ${parseInt(duration, 10)} days`);
+
 function Limits({ apiKey: { rpmLimit, maxParallelRequests, maxBudget, spend, budgetDuration, addresses } }: { apiKey: ApiKeyFieldsFragment }) {
   const limits = [
     ...(rpmLimit === null ? [] : [`${formatCount(rpmLimit)} a minute`]),
     ...(maxParallelRequests === null ? [] : [`${formatCount(maxParallelRequests)} at a time`]),
-    ...(maxBudget === null ? [] : [`${formatCount(spend)} of ${formatCount(maxBudget)} cost units${budgetDuration === null ? '' : ` for ${budgetDuration}`}`]),
+    ...(maxBudget === null ? [] : [`${formatCount(spend)} of ${formatCount(maxBudget)} cost units${budgetDuration === null ? '' : ` ${everyWords(budgetDuration)}`}`]),
     ...(addresses.length === 0 ? [] : [`from ${addresses.join(', ')}`]),
   ];
   return <span className="text-[13px]">{limits.length === 0 ? 'None of its own' : limits.join('; ')}</span>;

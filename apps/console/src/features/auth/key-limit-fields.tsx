@@ -27,10 +27,10 @@ export const momentIn = (days: string): string => new Date(Date.now() + Number(d
 const shownFields = ['alias', 'expiresAt', 'addresses', 'rpmLimit', 'maxParallelRequests', 'maxBudget', 'softBudget'];
 
 const budgetDurations = [
-  { value: '', label: 'Once and for all' },
-  { value: '1d', label: 'For each day' },
-  { value: '7d', label: 'For 7 days' },
-  { value: '30d', label: 'For 30 days' },
+  { value: '', label: 'Never' },
+  { value: '1d', label: 'Each day' },
+  { value: '7d', label: 'Every 7 days' },
+  { value: '30d', label: 'Every 30 days' },
 ];
 
 /** `addresses.1` is about the field with the addresses. */
@@ -123,7 +123,7 @@ export function LimitFields({ form, endpointNames, refusal, onForm }: LimitField
           onValue={(softBudget) => onForm({ ...form, softBudget })}
           problem={problemOf(refusal, 'softBudget')}
         />
-        <SelectField label="It lasts" choices={budgetDurations} value={form.budgetDuration} onValue={(budgetDuration) => onForm({ ...form, budgetDuration })} />
+        <SelectField label="Begins anew" choices={budgetDurations} value={form.budgetDuration} onValue={(budgetDuration) => onForm({ ...form, budgetDuration })} />
       </div>
     </>
   );

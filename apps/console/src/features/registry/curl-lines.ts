@@ -31,6 +31,7 @@ export function curlLines(input: { baseUrl: string; endpoint: string; signature:
     { label: 'Simple', text: curl(`${baseUrl}/predict`, { model: endpoint, features: values }) },
     { label: 'TensorFlow Serving', text: curl(`${baseUrl}/v1/models/${model}:predict`, { instances: [row] }) },
     { label: 'Open Inference Protocol', text: curl(`${baseUrl}/v2/models/${model}/infer`, { inputs: tensors }) },
+    { label: 'MLflow', text: curl(`${baseUrl}/models/${model}/invocations`, { dataframe_records: [row] }) },
   ];
 }
 

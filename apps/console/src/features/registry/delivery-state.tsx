@@ -12,7 +12,7 @@ const states: Record<WebhookDeliveryStatus, { label: string; tone: Tone }> = {
 export function DeliveryState({ delivery: { status, attempts, lastStatus, lastError, nextAt } }: { delivery: WebhookDeliveryFieldsFragment }) {
   const { label, tone } = states[status];
   const isAgain = status === 'PENDING' && attempts > 0;
-  const last = lastStatus === null ? lastError : `answered ${lastStatus}`;
+  const last = lastStatus === null ? lastError?.replace(/\.$/, '') : `answered ${lastStatus}`;
   return (
     <>
       <Badge tone={isAgain ? 'warn' : tone} isLive={status === 'PENDING'}>

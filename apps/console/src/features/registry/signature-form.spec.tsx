@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { curlLines } from './curl-lines.ts';
 import { SignatureForm } from './signature-form.tsx';
 import { answerOf, exampleRow, readRow, type RowDraft, type Signature } from './signature.ts';
+import { UnseenValues } from './unseen-values.tsx';
 
 afterEach(cleanup);
 
@@ -105,6 +106,15 @@ describe('the answer of a model', () => {
   });
 });
 
+it('values that the model had not seen are named beside its answer, and nothing stands there otherwise', () => {
+  const { rerender } = render(<UnseenValues warnings={[{ code: 'outside_training_range', field: 'speed' }, { code: 'unseen_category', field: 'grade' }]} />);
+  expect(screen.getAllByRole('listitem').map(({ textContent }) => textContent)).toEqual([
+    'speed: outside of what the model has learnt from. The answer may be worth less.', 'grade: not among what the model has learnt from. The answer may be worth less.',
+  ]);
+  rerender(<UnseenValues warnings={[]} />);
+  expect(screen.queryByRole('list')).toBeNull();
+});
+
 describe('curl lines', () => {
   const row = { 'torque [Nm]': 40.2, speed: null, grade: "it's", shift: 'day' };
   const lines = curlLines({ baseUrl: 'http://localhost:8000', endpoint: 'press 4', signature, row });
@@ -121,6 +131,7 @@ describe('curl lines', () => {
           { name: 'shift', shape: [1], datatype: 'BYTES', data: ['day'] },
         ],
       },
+      { dataframe_records: [row] },
     ]);
   });
 
@@ -131,6 +142,7 @@ describe('curl lines', () => {
     }
     expect(lines[1]?.text).toContain('http://localhost:8000/v1/models/press%204:predict');
     expect(lines[2]?.text).toContain('http://localhost:8000/v2/models/press%204/infer');
+    expect(lines[3]?.text).toContain('http://localhost:8000/models/press%204/invocations');
   });
 });
 

@@ -8,6 +8,7 @@ import { PredictDocument } from '../../gql/graphql.ts';
 import { useVerb } from '../../graphql/use-verb.ts';
 import { IntervalBar } from './interval-bar.tsx';
 import { SignatureForm } from './signature-form.tsx';
+import { UnseenValues, type UnseenValue } from './unseen-values.tsx';
 import { WhyView } from './why-view.tsx';
 import { answerOf, exampleRow, readRow, type Answer, type Row, type RowDraft, type RowProblem, type Signature } from './signature.ts';
 
@@ -23,7 +24,7 @@ interface Answered {
   answer: Answer;
   modelVersion: number;
   requestId: string;
-  warnings: readonly { code: string; field: string }[];
+  warnings: readonly UnseenValue[];
   /** that the row asked about; null where it asked for none */
   horizon: number | null;
 }
@@ -86,8 +87,6 @@ export function TryForm({ endpoint, signature, draft, onDraft }: TryFormProps) {
   );
 }
 
-const warningWords: Record<string, string> = { outside_training_range: 'outside of what the model has learnt from', unseen_category: 'not among what the model has learnt from' };
-
 function AnswerView({ signature: { output, forecast, survival, personalisation, anomaly }, answered: { answer, modelVersion, requestId, warnings, horizon } }: { signature: Signature; answered: Answered }) {
   return (
     <div className="space-y-5">
@@ -144,13 +143,7 @@ function AnswerView({ signature: { output, forecast, survival, personalisation, 
           }))}
         />
       )}
-      {warnings.length > 0 && (
-        <ul data-testid="warnings" className="space-y-1 text-sm text-warn-700">
-          {warnings.map(({ code, field }) => (
-            <li key={`${code} ${field}`}>{field}: {warningWords[code] ?? code}. The answer may be worth less.</li>
-          ))}
-        </ul>
-      )}
+      <UnseenValues warnings={warnings} />
       <p className="border-t border-steel-100 pt-3 text-xs break-all text-steel-500">
         Answered by version {modelVersion} · request {requestId}
       </p>
