@@ -105,7 +105,7 @@ describe('a running server', () => {
       const before = await calls();
       asked.push(...(await Promise.all([ask(1), ask(1)])).map(({ json }) => json.prediction[0]));
       return (await calls()) - before;
-    }, (count) => count === 1);
+    }, (count) => count === 1, 30_000);
     expect(new Set(asked)).toEqual(new Set([alone]));
 
     const answers = await Promise.all([ask(1), ask(1e6)]);
@@ -136,7 +136,7 @@ describe('a running server', () => {
       const before = await smallCalls();
       together.splice(0, 3, ...(await Promise.all(bodies.map(ask))));
       return (await smallCalls()) - before;
-    }, (small) => small === 0);
+    }, (small) => small === 0, 30_000);
     expect(together).toEqual(alone);
   });
 
