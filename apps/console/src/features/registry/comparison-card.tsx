@@ -2,10 +2,11 @@ import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
 import { Card } from '../../design/card.tsx';
 import { SelectField } from '../../design/field.tsx';
-import { formatBytes, formatNumber, words } from '../../design/format.ts';
+import { formatBytes, formatNumber } from '../../design/format.ts';
 import { Table } from '../../design/table.tsx';
 import { VersionComparisonDocument, type VersionComparisonQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
+import { scoreName } from './score-name.ts';
 
 type Comparison = NonNullable<VersionComparisonQuery['versionComparison']>;
 
@@ -16,17 +17,11 @@ interface Row {
   better: string | null;
 }
 
-/** As the scores of a version are called above it; others by their own name. */
-const scoreNames: Record<string, string> = {
-  f1: 'F1', rocAuc: 'ROC AUC', prAuc: 'PR AUC', brier: 'Brier score', logLoss: 'Log loss', rmse: 'RMSE', mae: 'MAE', r2: 'R²', mape: 'MAPE', smape: 'sMAPE',
-  ndcg: 'NDCG', mrr: 'MRR', hitRate: 'Hit rate', recallAtN: 'Recall', integratedBrier: 'Brier score', maeObserved: 'MAE of ends', rows: 'Test rows',
-};
-
 /** All rows of a comparison: scores, then whatever else is not the same. */
 export function rowsOf({ scores, signature, parameters, sameData, left, right }: Comparison): Row[] {
   const number = (value: number | null | undefined) => (value == null ? '–' : formatNumber(value));
   return [
-    ...scores.map((score) => ({ name: scoreNames[score.name] ?? words(score.name), left: number(score.left), right: number(score.right), better: score.better ?? null })),
+    ...scores.map((score) => ({ name: scoreName(score.name), left: number(score.left), right: number(score.right), better: score.better ?? null })),
     { name: 'Size', left: formatBytes(left.sizeBytes), right: formatBytes(right.sizeBytes), better: null },
     { name: 'Size, compressed', left: formatBytes(left.sizeGzBytes), right: formatBytes(right.sizeGzBytes), better: null },
     { name: 'Data', left: sameData ? 'the same' : 'other data', right: sameData ? 'the same' : 'other data', better: null },

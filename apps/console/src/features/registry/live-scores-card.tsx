@@ -2,13 +2,14 @@ import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
 import { Card } from '../../design/card.tsx';
 import { Filters } from '../../design/filters.tsx';
-import { formatCount, formatMoment, formatNumber, words } from '../../design/format.ts';
+import { formatCount, formatMoment, formatNumber } from '../../design/format.ts';
 import { Empty, Notice } from '../../design/notice.tsx';
 import { Table } from '../../design/table.tsx';
 import { EndpointLiveScoresDocument, type EndpointLiveScoresQuery } from '../../gql/graphql.ts';
 import { Loaded } from '../../graphql/loaded.tsx';
 import { FeedbackSenders } from './feedback-senders.tsx';
 import { ScoreChart } from './score-chart.tsx';
+import { scoreName } from './score-name.ts';
 
 type Endpoint = NonNullable<EndpointLiveScoresQuery['endpoint']>;
 type Score = Endpoint['liveScores'][number];
@@ -57,9 +58,9 @@ function LiveScores({ endpoint: { serving, liveScores }, isTrustedOnly }: { endp
       ) : (
         <div className="space-y-5">
           <ScoreChart
-            label={`${words(foremost)} of each version over time`}
+            label={`${scoreName(foremost)} of each version over time`}
             lines={liveScores.map(({ version, curve, metrics }) => ({
-              label: `Version ${version.number}, ${words(foremost).toLowerCase()}`,
+              label: `Version ${version.number}, ${scoreName(foremost)}`,
               points: curve.flatMap(({ from, to, labelledRows, value }) => (value == null ? [] : [{ from, to, labelledRows, value }])),
               atTraining: metrics[0]?.atTraining ?? null,
             }))}
@@ -76,7 +77,7 @@ function LiveScores({ endpoint: { serving, liveScores }, isTrustedOnly }: { endp
                 ? [{ header: 'Undecided', align: 'right' as const, hint: 'Those that had not ended, and were last looked at before their horizon', cell: ({ undecidedRows }: Score) => formatCount(undecidedRows) }]
                 : []),
               ...(liveScores[0]?.metrics ?? []).map(({ name }, index) => ({
-                header: words(name),
+                header: scoreName(name),
                 align: 'right' as const,
                 hint: 'With the interval that holds it in 95 of 100 cases, and what the version had at training',
                 isExtra: index > 1,
