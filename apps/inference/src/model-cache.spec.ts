@@ -210,7 +210,7 @@ describe('the model cache', () => {
         open: async (graph, count) => {
           opened.push(graph.byteLength);
           const runner = await thread.open(graph, count);
-          return { ...runner, openedInMs: graph.byteLength > 4 * 1024 ** 2 ? 26 : 24 };
+          return { ...runner, openedInMs: graph.byteLength > 4 * 1024 ** 2 ? 51 : 49 };
         },
       };
     };

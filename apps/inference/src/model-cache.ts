@@ -60,8 +60,8 @@ const usualLongMs = 0.25;
  * A package from so many bytes on is loaded in a thread first: while the server's own loads a graph, it answers nobody. A model
  * that turns out to be quick is loaded there again only if that takes no longer than this.
  */
-const largeBytes = 256 * 1024;
-const longestLoadMs = 25;
+const largeBytes = 1024 ** 2;
+const longestLoadMs = 50;
 
 /** How often models are looked at that nobody asks for. */
 const sweepMs = 1_000;

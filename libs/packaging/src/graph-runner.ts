@@ -23,10 +23,14 @@ export interface GraphRunner {
   release(): Promise<void>;
 }
 
+let isStarted: Promise<void> | undefined;
+
 /** Loads a graph into ONNX Runtime, on this thread: a call holds it. @throws what the engine says of a graph that it can't load */
 export async function openGraph(graph: Uint8Array, threads: number): Promise<GraphRunner> {
   // With the first model: a program that only lists and signs packages never loads it.
   const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  // The engine starts itself with the first session of a thread, be it one that comes to nothing: not a graph's doing.
+  await (isStarted ??= InferenceSession.create(new Uint8Array(1)).then(() => undefined, () => undefined));
   const before = process.memoryUsage.rss();
   const begun = performance.now();
   const session = await InferenceSession.create(graph, {
