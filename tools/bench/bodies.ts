@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { createWorld } from '@millrace/testkit';
 import { median } from './median.ts';
 import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
-import { denseOf, publish, readIris, treesOf } from './sample-models.ts';
+import { denseOf, publishFor, readIris, treesOf } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 /**
@@ -20,8 +20,7 @@ export async function benchBodies(parameters: string[]): Promise<void> {
     const quiet = await world.tenant();
     const loud = await world.tenant();
     for (const [tenant, pipeline] of [[quiet, denseOf(flowers)], [loud, treesOf(flowers)]] as const) {
-      const dataset = await tenant.iris();
-      await publish(world, tenant.owner.actor, 'model', pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
+      await publishFor(world, tenant, 'model', pipeline);
     }
     const [quietKey, loudKey] = [await quiet.apiKey(), await loud.apiKey()];
     const open = servers.client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');

@@ -1,10 +1,9 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import type { FittedPipeline } from '@millrace/packaging';
-import { createWorld, type TenantInWorld } from '@millrace/testkit';
+import { createWorld } from '@millrace/testkit';
 import { median } from './median.ts';
 import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
-import { denseOf, publish, readIris, slowOf } from './sample-models.ts';
+import { denseOf, publishFor, readIris, slowOf } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 /**
@@ -23,20 +22,15 @@ export async function benchLoading(parameters: string[]): Promise<void> {
     const quiet = await world.tenant();
     const settings = { threads: {}, 'no threads': { MILLRACE_MODEL_THREADS: '0' } };
     const models = { large: denseOf(flowers, [width, width]), slow: slowOf(flowers, 1200) };
-    const publishTo = async (tenant: TenantInWorld, endpoints: string[], pipeline: FittedPipeline): Promise<number> => {
-      const dataset = await tenant.iris();
-      let bytes = 0;
-      for (const name of endpoints) bytes = (await publish(world, tenant.owner.actor, name, pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, name)).id })).sizeBytes;
-      return bytes;
-    };
-    await publishTo(quiet, ['model'], denseOf(flowers));
+    await publishFor(world, quiet, 'model', denseOf(flowers));
     const quietKey = await quiet.apiKey();
     const open = servers.client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');
     const { features } = flowers[0]!;
     const body = JSON.stringify({ features });
     for (const [name, pipeline] of Object.entries(models)) {
       const loud = await world.tenant();
-      const bytes = await publishTo(loud, ['a', 'b'], pipeline);
+      await publishFor(world, loud, 'a', pipeline);
+      const { sizeBytes: bytes } = await publishFor(world, loud, 'b', pipeline);
       const key = await loud.apiKey();
       for (const [place, setting] of Object.entries(settings)) {
         const server = await servers.inference({ ...setting, MILLRACE_MODEL_CACHE_BYTES: String(Math.round(1.5 * bytes)) });

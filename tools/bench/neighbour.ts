@@ -4,7 +4,7 @@ import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
 import { median } from './median.ts';
 import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
-import { denseOf, publish, readIris, slowOf } from './sample-models.ts';
+import { denseOf, publishFor, readIris, slowOf } from './sample-models.ts';
 import { createServers, type Server, say } from './servers.ts';
 
 /**
@@ -24,8 +24,7 @@ export async function benchNeighbour(parameters: string[]): Promise<void> {
   try {
     const [quiet, loud] = [await world.tenant(), await world.tenant()];
     for (const [tenant, pipeline] of [[quiet, denseOf(flowers)], [loud, slowOf(flowers, Number(values.copies))]] as const) {
-      const dataset = await tenant.iris();
-      await publish(world, tenant.owner.actor, 'model', pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
+      await publishFor(world, tenant, 'model', pipeline);
     }
     const [quietKey, loudKey] = [await quiet.apiKey(), await loud.apiKey()];
     const closed = servers.client<LoadOrder, LoadResult>('load-client.ts');

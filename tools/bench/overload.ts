@@ -4,7 +4,7 @@ import { createWorld } from '@millrace/testkit';
 import type { LoadOrder, LoadResult } from './load-client.ts';
 import { median } from './median.ts';
 import type { OpenLoopOrder, OpenLoopResult } from './open-loop-client.ts';
-import { denseOf, publish, readIris, slowOf } from './sample-models.ts';
+import { denseOf, publishFor, readIris, slowOf } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 const factors = [0.5, 0.8, 1, 2, 3, 5];
@@ -30,8 +30,7 @@ export async function benchOverload(parameters: string[]): Promise<void> {
   const servers = await createServers(world);
   try {
     const tenant = await world.tenant();
-    const dataset = await tenant.iris();
-    await publish(world, tenant.owner.actor, 'model', values.model === 'slow' ? slowOf(flowers, Number(values.copies)) : denseOf(flowers), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'model')).id });
+    await publishFor(world, tenant, 'model', values.model === 'slow' ? slowOf(flowers, Number(values.copies)) : denseOf(flowers));
     const millrace = await servers.inference({}, values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]);
     const closed = servers.client<LoadOrder, LoadResult>('load-client.ts');
     const open = servers.client<OpenLoopOrder, OpenLoopResult>('open-loop-client.ts');

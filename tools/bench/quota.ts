@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createWorld, seededRandom, type TenantInWorld, type World } from '@millrace/testkit';
-import { neighboursOf, publish, readIris } from './sample-models.ts';
+import { neighboursOf, publishFor, readIris } from './sample-models.ts';
 import { createServers, say, type Server, type Servers } from './servers.ts';
 
 /** What happens to the servers meanwhile. */
@@ -215,8 +215,7 @@ async function attemptRate(world: World, fleet: Fleet, seconds: number): Promise
 
 async function tenantWithModel(world: World): Promise<TenantInWorld> {
   const tenant = await world.tenant();
-  const dataset = await tenant.iris();
-  await publish(world, tenant.owner.actor, 'iris', neighboursOf(await readIris()), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'iris')).id });
+  await publishFor(world, tenant, 'iris', neighboursOf(await readIris()));
   return tenant;
 }
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { platformTenantId } from '@millrace/auth';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
-import { denseOf, publish, readIris } from './sample-models.ts';
+import { denseOf, publishFor, readIris } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 /** One way to lose access: a credential that works everywhere, and the request that ends it, or at least its right to predict. */
@@ -29,11 +29,7 @@ export async function benchRevocation(parameters: string[]): Promise<void> {
     const inferences = await Promise.all([1, 2].map(() => servers.inference()));
     const flowers = await readIris();
     const [tenant, suspendable] = [await world.tenant(), await world.tenant()];
-    for (const each of [tenant, suspendable]) {
-      const dataset = await each.iris();
-      const run = await each.run(dataset, undefined, 'dense');
-      await publish(world, each.owner.actor, 'dense', denseOf(flowers), { datasetVersionId: dataset.id, runId: run.id });
-    }
+    for (const each of [tenant, suspendable]) await publishFor(world, each, 'dense', denseOf(flowers));
 
     const doors = [
       ...apis.map(({ url }) => (credential: string) => isLetIn(`${url}/graphql`, credential, { query: '{ viewer { permissions } }' }, mayPredict)),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { PersonActor } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { agree, buildPackage, type FittedFeature, type FittedPipeline, type FittedTarget, type ModelPackage } from '@millrace/packaging';
-import { sampleData, type World } from '@millrace/testkit';
+import { sampleData, type TenantInWorld, type World } from '@millrace/testkit';
 
 export interface Flower {
   features: number[];
@@ -74,6 +74,12 @@ export function treesOf(flowers: Flower[]): FittedPipeline {
 /** Nearest neighbours among so many rows that the model takes most of the time of a request: half a millisecond with 300 copies. */
 export const slowOf = (flowers: Flower[], copies: number): FittedPipeline =>
   neighboursOf(Array.from({ length: copies }, (_, copy) => flowers.map(({ features, species }, row) => ({ species, features: features.map((value, at) => value + ((copy * 7 + row * 13 + at) % 100) / 1000) }))).flat());
+
+/** As `publish`, by the owner of a tenant, after a run on a data set of its own. */
+export async function publishFor(world: World, tenant: TenantInWorld, name: string, pipeline: FittedPipeline): Promise<ModelPackage> {
+  const dataset = await tenant.iris();
+  return publish(world, tenant.owner.actor, name, pipeline, { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, name)).id });
+}
 
 /** Registers the model as a finished run would, and publishes it under its name. */
 export async function publish(

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createWorld } from '@millrace/testkit';
 import { median } from './median.ts';
-import { denseOf, publish, readIris } from './sample-models.ts';
+import { denseOf, publishFor, readIris } from './sample-models.ts';
 import { createServers, say } from './servers.ts';
 
 interface Sent {
@@ -38,9 +38,8 @@ export async function benchSignInFlood(parameters: string[]): Promise<void> {
   try {
     const [api, inference] = [await servers.api(), await servers.inference()];
     const tenant = await world.tenant();
-    const dataset = await tenant.iris();
-    const [flowers, run] = [await readIris(), await tenant.run(dataset, undefined, 'dense')];
-    await publish(world, tenant.owner.actor, 'dense', denseOf(flowers), { datasetVersionId: dataset.id, runId: run.id });
+    const flowers = await readIris();
+    await publishFor(world, tenant, 'dense', denseOf(flowers));
     const key = await tenant.apiKey();
 
     const people: Post = {

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { createTenantBox } from '@millrace/auth';
 import { createWebhookSecrets, type WebhookEvent } from '@millrace/registry';
 import { createWorld, type Inspection, openInspection, seededRandom, type TenantInWorld, type World } from '@millrace/testkit';
-import { neighboursOf, publish, readIris } from './sample-models.ts';
+import { neighboursOf, publishFor, readIris } from './sample-models.ts';
 import { createServers, say, type Server } from './servers.ts';
 import { startReceiver, type WebhookReceiver } from './webhook-receiver.ts';
 
@@ -110,8 +110,7 @@ async function killAndReplace(servers: Server[], index: number, start: (index: n
 
 async function createPartner(world: World, name: string, secrets: ReturnType<typeof createWebhookSecrets>, random: () => number): Promise<Partner> {
   const tenant = await world.tenant();
-  const dataset = await tenant.iris();
-  await publish(world, tenant.owner.actor, 'iris', neighboursOf(await readIris()), { datasetVersionId: dataset.id, runId: (await tenant.run(dataset, undefined, 'iris')).id });
+  await publishFor(world, tenant, 'iris', neighboursOf(await readIris()));
   const rotated = await secrets.rotate(tenant.owner.actor);
   if (rotated.type !== 'rotated') throw new Error(JSON.stringify(rotated));
   return { name, tenant, key: await tenant.apiKey(), receiver: await startReceiver(rotated.secret, random), accepted: new Map(), cancelled: 0 };

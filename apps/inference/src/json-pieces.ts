@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { byPieces } from '@millrace/kernel';
 
 export interface JsonPieces {
   /**
@@ -94,27 +95,23 @@ export async function parseByPieces(bytes: Buffer, pieces: JsonPieces): Promise<
 async function largeContainers(bytes: Buffer, pieceBytes: number, { broken, enter }: JsonPieces): Promise<Map<number, number>> {
   const found = new Map<number, number>();
   const open: number[] = [];
-  let nextRest = restBytes;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at]!;
-    if (byte === quote) at = endOfText(bytes, at);
-    else if (byte === openList || byte === openObject) enter(open.push(at));
-    else if (byte === closeList || byte === closeObject) {
-      const start = open.pop();
-      // One is written two after the other.
-      if (start === undefined || bytes[start] !== byte - 2) throw broken(`it breaks off at byte ${at}.`);
-      if (at - start > pieceBytes) found.set(start, at);
+  let at = 0; // a text may reach into the next piece
+  await byPieces(bytes.length, (_, to) => {
+    for (; at < to; at++) {
+      const byte = bytes[at]!;
+      if (byte === quote) at = endOfText(bytes, at);
+      else if (byte === openList || byte === openObject) enter(open.push(at));
+      else if (byte === closeList || byte === closeObject) {
+        const start = open.pop();
+        // One is written two after the other.
+        if (start === undefined || bytes[start] !== byte - 2) throw broken(`it breaks off at byte ${at}.`);
+        if (at - start > pieceBytes) found.set(start, at);
+      }
     }
-    if (at < nextRest) continue;
-    nextRest = at + restBytes;
-    await setImmediate();
-  }
+  });
   if (open.length) throw broken('it ends early.');
   return found;
 }
-
-/** Looked at without a rest: a millisecond or two. */
-const restBytes = 512 * 1024;
 
 /** The closing bracket of a container whose brackets are known to match. */
 function endOfSmall(bytes: Buffer, start: number): number {

@@ -16,11 +16,13 @@ export function createPictureLook(pictures: Pick<PictureDesk, 'prepare'>) {
   }
 
   return (body: unknown, { version, shares }: Pick<ServedEndpoint, 'version' | 'shares'>): Promise<void> | null => {
-    const takesPictures = ({ signature }: ServedEndpoint['version']): boolean => signature.inputs.some(({ type }) => type === 'image');
     if (!takesPictures(version) && !shares.some((share) => takesPictures(share.version))) return null;
     return look(body, [version, ...shares.map((share) => share.version)].map(({ signature }) => signature));
   };
 }
+
+/** Whether looking at what a request sends for it may change that. */
+export const takesPictures = ({ signature }: ServedEndpoint['version']): boolean => signature.inputs.some(({ type }) => type === 'image');
 
 const tooManyPictures = (): RequestError =>
   new RequestError(503, 'overloaded', 'This server has as many pictures to decode as it can take.', { limitSource: 'server', remedy: 'Try again after the time in Retry-After; send smaller pictures.', retryAfterSeconds: 2 });

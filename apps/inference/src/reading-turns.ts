@@ -1,5 +1,3 @@
-export type ReadingTurns = ReturnType<typeof createReadingTurns>;
-
 /**
  * Large bodies are read one at a time: however many come at once, between two pieces of them there is room for everybody else.
  * Tenants take turns.

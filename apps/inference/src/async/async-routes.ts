@@ -5,7 +5,7 @@ import type { createAnswerOnce } from '../answer-once.ts';
 import type { Exchange } from '../exchange.ts';
 import { nonFiniteJson } from '../json-body.ts';
 import { operations } from '../openapi.ts';
-import type { PictureLook } from '../picture-look.ts';
+import { type PictureLook, takesPictures } from '../picture-look.ts';
 import type { Predictor } from '../predictor.ts';
 import { asObject, listed, own } from '../protocols/protocol.ts';
 import { invalidRequest, invalidRows, RequestError, shorten } from '../request-error.ts';
@@ -46,8 +46,7 @@ export function createAsyncRoutes({ queue, news, predictor, lookAtPictures, answ
       const version = asked.version ?? pinnedVersion(exchange, model);
       // What would be refused later is refused now.
       const served = await predictor.describe(actor, model, version);
-      const takesPictures = served.version.signature.inputs.some(({ type }) => type === 'image');
-      const looked = takesPictures ? structuredClone(asked.input) : asked.input; // looking at pictures may change it
+      const looked = takesPictures(served.version) ? structuredClone(asked.input) : asked.input; // looking at pictures may change it
       await lookAtPictures(looked, { version: served.version, shares: [] });
       const { checked } = readAsyncInput(served.version.signature, looked);
       if (checked.type === 'invalid') throw invalidRows(checked.problems);
