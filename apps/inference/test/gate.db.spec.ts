@@ -1,5 +1,4 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createTrustedProxies, silentLogger } from '@millrace/kernel';
@@ -13,6 +12,31 @@ beforeAll(async () => (world = await createInferenceWorld()));
 afterAll(() => world.close());
 
 /**
+ * In the place of Node's own: where other specs in this process had thousands of those under way at once, the engine has learnt to make them among the old from
+ * the start, and keeps all they reach whatever the gate does.
+ */
+class Head {
+  readonly headers: Record<string, string>;
+  readonly weight: number[];
+
+  constructor(key: string, weight: number[]) {
+    this.headers = { 'x-api-key': key };
+    this.weight = weight;
+  }
+}
+
+class Answer {
+  readonly closed = false;
+  readonly socket = {};
+  readonly listeners: unknown[] = [];
+
+  once(_event: 'close', listener: unknown): this {
+    this.listeners.push(listener);
+    return this;
+  }
+}
+
+/**
  * What is reached from the old part of the memory lives until a large collection, which is rare: small ones then have every call of the last seconds to copy. It took a
  * third of the time of a busy server once, by one object that was made with a getter of its own.
  */
@@ -24,19 +48,13 @@ it('a call that has passed the gate leaves nothing behind that small collections
   const limiter = createRequestLimiter({ database: world.database, logger: silentLogger, patienceMs: 20_000 });
   const gate = createGate('predict', true, { auth: world.auth, limiter });
   const proxies = createTrustedProxies();
-  const socket = new Socket();
   const bytesEach = 32 * 1024;
 
   async function calls(count: number): Promise<void> {
     for (let call = 0; call < count; call++) {
-      const request = new IncomingMessage(socket);
-      request.headers['x-api-key'] = text;
-      Object.assign(request, { weight: Array.from({ length: bytesEach / 8 }, () => call + 0.5) });
-      const response = new ServerResponse(request);
-      response.assignSocket(socket); // it is its turn to be answered
-      const exchange = new Exchange(request, response, `req-${call}`, proxies);
+      const head = new Head(text, Array.from({ length: bytesEach / 8 }, () => call + 0.5));
+      const exchange = new Exchange(head as unknown as IncomingMessage, new Answer() as unknown as ServerResponse, `req-${call}`, proxies);
       await gate(exchange);
-      response.detachSocket(socket);
       expect(exchange.actor).toMatchObject({ type: 'key', tenantId: tenant.tenantId });
     }
     // Whatever survives two of them is old.
@@ -47,6 +65,5 @@ it('a call that has passed the gate leaves nothing behind that small collections
   const before = process.memoryUsage().heapUsed;
   await calls(1_000);
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(0.25 * 1_000 * bytesEach);
-  socket.destroy();
   await limiter.close();
 });
