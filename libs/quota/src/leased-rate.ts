@@ -167,11 +167,12 @@ export class LeasedRate {
       this.#spent -= this.#reported;
       this.#reported = 0;
     }
-    const spent = this.#spent;
+    // Both of one moment: what is spent while the call is on its way is held by what it tells.
+    const [spent, held] = [this.#spent, this.#left];
     const answer = await this.#database.forTenant(this.#tenantId).transaction(async (tx) => {
       const [row] = await tx.$queryRaw<[Answer]>`
         SELECT paid, set_aside AS "setAside", level
-        FROM lease_rate(${this.#id}, ${this.#limit}::integer, ${this.#lessee}::uuid, ${++this.#calls}::bigint, ${spent}::bigint, ${this.#left}::bigint, ${wanted}::bigint, ${further}::bigint)`;
+        FROM lease_rate(${this.#id}, ${this.#limit}::integer, ${this.#lessee}::uuid, ${++this.#calls}::bigint, ${spent}::bigint, ${held}::bigint, ${wanted}::bigint, ${further}::bigint)`;
       return row;
     });
     this.#reported = spent;

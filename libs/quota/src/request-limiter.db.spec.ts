@@ -75,6 +75,24 @@ describe('requests a minute', () => {
     );
   });
 
+  it('loses none of those that are let in from what is set aside while the database is asked', async () => {
+    const key = newKey();
+    const limits = { rpmLimit: 120 };
+    const limiter = newLimiter();
+    const begun = performance.now();
+    const first = limiter.admit(key, limits);
+    await new Promise(setImmediate); // the first call is on its way: whoever comes now needs a second one
+    const second = limiter.admit(key, limits);
+    await first;
+    await new Promise(setImmediate); // the second call has begun, and has not reached the database
+    const asides = Array.from({ length: 8 }, () => limiter.admit(key, limits)); // all that is set aside
+    expect(asides.some((admission) => admission instanceof Promise)).toBe(false);
+    await second;
+    const others = (await admitted([newLimiter()], key, limits, 3 * limits.rpmLimit)) + (await admitted([limiter], key, limits, 3 * limits.rpmLimit));
+    const back = ((performance.now() - begun) * limits.rpmLimit) / 60_000;
+    expect(2 + asides.length + others).toBeLessThanOrEqual(Math.floor(limits.rpmLimit + back));
+  });
+
   it('gives requests back one by one, and says when', async () => {
     const key = newKey();
     expect(await admitted([newLimiter()], key, { rpmLimit: 6 }, 20)).toBe(6);
