@@ -24,8 +24,8 @@ let stopTapping: () => void;
 
 beforeAll(async () => {
   two = await createTwoTenants();
-  const { world, acme, rival, operator } = two;
-  matrix = createMatrix({ world, schema, acme, rival, operator });
+  const { world, acme, rival, operator, tokenOf } = two;
+  matrix = createMatrix({ world, schema, acme, rival, operator, tokenOf });
   stopTapping = tapSql({ role: 'millrace_app', see: (text) => void (looksForRowsOfAnybody(text) && unfiltered.add(shapeOf(text))) });
 });
 afterAll(() => {

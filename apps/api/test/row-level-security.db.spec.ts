@@ -32,8 +32,8 @@ const limitMs = 600_000;
 
 beforeAll(async () => {
   two = await createTwoTenants();
-  const { world, acme, rival, operator } = two;
-  matrix = createMatrix({ world, schema, acme, rival, operator });
+  const { world, acme, rival, operator, tokenOf } = two;
+  matrix = createMatrix({ world, schema, acme, rival, operator, tokenOf });
   stranger = (await matrix.askers('signed-in')).find(({ name }) => name === 'owner of another tenant')!;
   const [credential] = stranger.credentials as [string];
 

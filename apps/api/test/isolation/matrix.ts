@@ -46,12 +46,13 @@ export interface MatrixOptions {
   acme: TenantUnderTest;
   rival: TenantUnderTest;
   operator: () => Promise<Member>;
+  tokenOf: (member: Member) => Promise<string>;
 }
 
 /** Most values tried of one kind: things of a kind differ in their state only. */
 const mostOfAKind = 3;
 
-export function createMatrix({ world, schema, acme, rival, operator }: MatrixOptions) {
+export function createMatrix({ world, schema, acme, rival, operator, tokenOf }: MatrixOptions) {
   const operations = createOperations(schema);
   const findings: string[] = [];
   /** by actor: every field that was asked for */
@@ -282,9 +283,9 @@ export function createMatrix({ world, schema, acme, rival, operator }: MatrixOpt
     return [
       { name: 'anonymous', own: null, names: null, other: acme, credentials: [undefined] },
       { name: 'no permission', own: acme, names: acme, other: rival, credentials: [unpermitted] },
-      { name: 'viewer', own: acme, names: acme, other: rival, credentials: [acme.viewer.token] },
-      { name: 'owner', own: acme, names: acme, other: rival, credentials: [acme.owner.token] },
-      { name: 'owner of another tenant', own: rival, names: rival, other: acme, credentials: [rival.owner.token] },
+      { name: 'viewer', own: acme, names: acme, other: rival, credentials: [await tokenOf(acme.viewer)] },
+      { name: 'owner', own: acme, names: acme, other: rival, credentials: [await tokenOf(acme.owner)] },
+      { name: 'owner of another tenant', own: rival, names: rival, other: acme, credentials: [await tokenOf(rival.owner)] },
       { name: 'revoked', own: null, names: null, other: acme, credentials: [acme.revoked.token, acme.revoked.key] },
       { name: 'operator', own: null, names: acme, other: rival, credentials: [(await operator()).token] },
     ];

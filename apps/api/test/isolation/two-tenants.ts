@@ -25,6 +25,8 @@ export interface TwoTenants {
   rival: TenantUnderTest;
   /** somebody of the platform's own tenant, signed in */
   operator(): Promise<Member>;
+  /** an access token of theirs that is good for minutes to come: all of this may take longer than one lives */
+  tokenOf(member: Member): Promise<string>;
   /** a further member, signed in; without a tenant, of the platform */
   member(tenant: TenantUnderTest | null, role: Role): Promise<Member>;
   /** every line that the API has logged, as it came */
@@ -34,6 +36,7 @@ export interface TwoTenants {
   close(): Promise<void>;
 }
 
+const renewAfterMs = 240_000;
 const patient = { failures: 10_000, withinSeconds: 60, lockSeconds: 1, longestLockSeconds: 1 };
 
 /** An API with two tenants full of things, whose log is kept down to the last detail. */
@@ -80,10 +83,25 @@ export async function createTwoTenants(): Promise<TwoTenants> {
     return { actor: outcome.actor, token: outcome.accessToken, refreshToken: outcome.refreshToken, email };
   }
   let standing: Promise<Member> | undefined;
+  const renewedAt = new Map<Member, number>();
+  const begunAt = Date.now();
+
+  async function tokenOf(member: Member): Promise<string> {
+    if (Date.now() > (renewedAt.get(member) ?? begunAt) + renewAfterMs) {
+      renewedAt.set(member, Date.now()); // before, since a refresh token used twice ends the session
+      const renewed = await auth.refresh(member.refreshToken);
+      if (renewed.type === 'signed-in') Object.assign(member, { token: renewed.accessToken, refreshToken: renewed.refreshToken });
+    }
+    return member.token;
+  }
 
   return {
-    world, auth, inspection, idp, acme, rival, log, routes,
-    operator: () => (standing ??= add(platformTenantId, 'OPERATOR', 'platform')),
+    world, auth, inspection, idp, acme, rival, log, routes, tokenOf,
+    async operator() {
+      const member = await (standing ??= add(platformTenantId, 'OPERATOR', 'platform'));
+      await tokenOf(member);
+      return member;
+    },
     async member(tenant, role) {
       if (!tenant) return add(platformTenantId, role, 'platform');
       const member = await add(tenant.tenantId, role, tenant.marks.canary);
