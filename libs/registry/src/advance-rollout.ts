@@ -1,10 +1,10 @@
 import { recordAudit } from '@millrace/auth';
 import { notify, type Prisma, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { brokenRule, inWords, isWithinRules, judgeScore, type RollbackRule } from './rollback-rules.ts';
+import { brokenRule, inWords } from './rollback-rules.ts';
 import { endRollout, finishRollout, replaceShares, type RolloutEnding, whatKeepsFromService } from './rollout-changes.ts';
-import { answersNothing, fitting, type StepTraffic } from './rule-evidence.ts';
-import { readTraffic } from './traffic.ts';
+import { readStanding, whatItWaitsFor } from './rollout-waits.ts';
+import { answersNothing } from './rule-evidence.ts';
 
 /**
  * Moves a rollout on if it may go on, and rolls it back if it fares badly: traffic, trail and webhook in one transaction, so that
@@ -15,10 +15,8 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
   await tx.$queryRaw`
     SELECT m.id FROM rollouts r JOIN endpoints e ON e.tenant_id = r.tenant_id AND e.id = r.endpoint_id JOIN models m ON m.tenant_id = e.tenant_id AND m.id = e.model_id
     WHERE r.tenant_id = ${tenantId} AND r.id = ${id} FOR UPDATE OF m`;
-  const [row] = await tx.$queryRaw<{ id: string; baked: boolean }[]>`
-    SELECT id, now() >= step_started_at + make_interval(secs => bake_seconds) AS baked
-    FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING' FOR UPDATE SKIP LOCKED`;
-  if (!row) return;
+  const [free] = await tx.$queryRaw<unknown[]>`SELECT id FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'RUNNING' FOR UPDATE SKIP LOCKED`;
+  if (!free) return;
   const rollout = await tx.rollout.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true, version: true, previousVersion: true } });
   const { endpoint } = rollout;
 
@@ -38,17 +36,12 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
 
   const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } } });
   if (alias?.versionId !== rollout.previousVersionId) return giveUp('rollout.cancel', { status: 'CANCELLED', reason: `${endpoint.aliasName} was moved meanwhile.` });
-  const traffic = await readTraffic(tx, tenantId, endpoint.id, rollout.stepStartedAt);
-  const candidate = traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY');
-  const stable = traffic.find(({ versionId, variant }) => versionId === rollout.previousVersionId && variant === 'STABLE');
-  const step: StepTraffic = { candidate, stable, minRequests: rollout.minRequests };
-  if (row.baked && answersNothing(candidate)) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
-  const rules = rollout.rollbackOn as unknown as RollbackRule[];
-  const score = await judgeScore(tx, rollout, rules);
-  const broken = brokenRule(rules, { ...step, score: score?.isEnough ? score : null });
+  const standing = await readStanding(tx, rollout);
+  const { score } = standing;
+  if (standing.seconds >= rollout.bakeSeconds && answersNothing(standing.candidate)) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
+  const broken = brokenRule(standing.rules, { ...standing, score: score?.isEnough ? score : null });
   if (broken) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: inWords(broken), broken });
-  // Nor does a version go on whose score is to be looked at and not known, or which may be broken and is not known to be.
-  if (!row.baked || fitting(candidate) < step.minRequests || (score && !score.isEnough) || !isWithinRules(rules, step)) return;
+  if (whatItWaitsFor(standing).length) return;
   const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
   if (refusal) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: refusal.message });
   const next = rollout.step + 1;

@@ -45,6 +45,7 @@ export {
   type SetAliasOutcome,
 } from './registry.ts';
 export { type BrokenRule, rollbackMetrics, type RollbackMetric, type RollbackOperator, type RollbackRule } from './rollback-rules.ts';
+export { type RolloutWait, rolloutWaitKinds, waitInWords } from './rollout-waits.ts';
 export {
   createRollouts,
   type EndRolloutOutcome,

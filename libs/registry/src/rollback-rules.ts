@@ -30,7 +30,13 @@ export interface BrokenRule extends RollbackRule {
 /** What a rollout's version answered since it began, as far as the truth is known. */
 export type JudgedScore = Awaited<ReturnType<typeof readLiveScore>>;
 
-const isScore = (metric: RollbackMetric): metric is LiveMetric => (liveMetrics as readonly string[]).includes(metric);
+export interface StepScore extends JudgedScore {
+  /** with a known truth */
+  neededRows: number;
+  isEnough: boolean;
+}
+
+export const isScore = (metric: RollbackMetric): metric is LiveMetric => (liveMetrics as readonly string[]).includes(metric);
 const isBetterHigh = (metric: RollbackMetric): boolean => isScore(metric) && !isLiveError(metric);
 
 /** The one that holds when the metric is worse than the threshold. */
@@ -74,12 +80,13 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
  * What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. Only by truths
  * whose senders rules rely on: who may ask a version for answers could otherwise roll it back.
  */
-export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<(JudgedScore & { isEnough: boolean }) | null> {
+export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<StepScore | null> {
   if (!rules.some(({ metric }) => isScore(metric))) return null;
   const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt, isTrustedOnly: true });
   // One that is not defined yet, such as the area under a curve before both classes have come up, is not known either.
   const isKnown = rules.every(({ metric }) => !isScore(metric) || score.valueOf(metric) !== null);
-  return { ...score, isEnough: isKnown && score.labelledRows >= Math.max(1, minLabels) };
+  const neededRows = Math.max(1, minLabels);
+  return { ...score, neededRows, isEnough: isKnown && score.labelledRows >= neededRows };
 }
 
 export interface Judged extends StepTraffic {
@@ -90,10 +97,11 @@ export interface Judged extends StepTraffic {
 /** The first rule that the version breaks, by more than chance where its traffic tells; null when all is well, or not known to be otherwise. */
 export function brokenRule(rules: readonly RollbackRule[], judged: Judged): BrokenRule | null {
   const { score, candidate } = judged;
-  for (const { metric, op, threshold } of rules) {
+  for (const rule of rules) {
+    const { metric } = rule;
     const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : surely(metric, judged);
-    if (value === null || !holds(value, op, threshold)) continue;
-    return { metric, op, threshold, value, over: isScore(metric) ? score!.labelledRows : metric === 'refusedRate' ? candidate!.requests : fitting(candidate) };
+    if (value === null || !violates(rule, value)) continue;
+    return { metric, op: rule.op, threshold: rule.threshold, value, over: isScore(metric) ? score!.labelledRows : metric === 'refusedRate' ? candidate!.requests : fitting(candidate) };
   }
   return null;
 }
@@ -103,21 +111,13 @@ function surely(metric: TrafficMetric, judged: Judged): number | null {
   return metric === 'errorRate' || isSeen(metric, judged) ? (evidenceOf(metric, judged)?.atLeast ?? null) : null;
 }
 
-/** Whether what was measured lies within every rule on traffic, over enough requests. What lies beyond and may be chance is rolled back by nothing, and is no reason to go on. */
-export function isWithinRules(rules: readonly RollbackRule[], traffic: StepTraffic): boolean {
-  return rules.every(({ metric, op, threshold }) => {
-    if (isScore(metric)) return true;
-    const evidence = evidenceOf(metric, traffic);
-    return isSeen(metric, traffic) && !(evidence && holds(evidence.measured, op, threshold));
-  });
-}
-
 export function inWords({ metric, op, threshold, value, over }: BrokenRule): string {
   const measured = `${metric} was ${isScore(metric) ? '' : 'at least '}${Number(value.toPrecision(3))}${metric === 'refusedRate' ? ' more than that of the version before' : ''}`;
   return `${measured}, ${op} ${threshold}, over ${over} ${isScore(metric) ? 'rows with a known truth' : 'requests'}.`;
 }
 
-function holds(value: number, op: RollbackOperator, threshold: number): boolean {
+/** Whether the rule holds of what was measured. */
+export function violates({ op, threshold }: Pick<RollbackRule, 'op' | 'threshold'>, value: number): boolean {
   switch (op) {
     case '>':
       return value > threshold;

@@ -1,6 +1,7 @@
-import { brokenRule as findBroken, inWords, isWithinRules, type Judged, type RollbackRule } from './rollback-rules.ts';
+import { brokenRule as findBroken, inWords, type Judged, type RollbackRule } from './rollback-rules.ts';
 import { rolloutDefaults } from './rollouts.ts';
-import { answersNothing } from './rule-evidence.ts';
+import { type RolloutStanding, whatItWaitsFor } from './rollout-waits.ts';
+import { answersNothing, type StepTraffic } from './rule-evidence.ts';
 import { countRequest, latencyInterval, noTraffic, summariseTraffic, type TrafficCounts, type VersionTraffic } from './traffic.ts';
 
 const brokenRule = (rules: readonly RollbackRule[], judged: Judged): string | null => {
@@ -14,9 +15,10 @@ const answers = (...list: readonly (readonly [count: number, milliseconds: numbe
   return counts;
 };
 const traffic = (changes: Partial<TrafficCounts> = {}): VersionTraffic => summariseTraffic('mdv_1', 'CANARY', { ...answers([20, 2]), ...changes });
+const waits = (rules: readonly RollbackRule[], step: StepTraffic, changes: Partial<RolloutStanding> = {}) => whatItWaitsFor({ ...step, rules, score: null, seconds: 300, bakeSeconds: 300, ...changes });
 const judge = (rules: readonly RollbackRule[], candidate: VersionTraffic | undefined, stable: VersionTraffic | undefined = traffic(answers([380, 2])), minRequests = 20) => {
   const step = { candidate, stable, minRequests };
-  return brokenRule(rules, { ...step, score: null }) ?? (isWithinRules(rules, step) ? 'goes on' : 'waits');
+  return brokenRule(rules, { ...step, score: null }) ?? (waits(rules, step).length ? 'waits' : 'goes on');
 };
 const judged = (...of: [VersionTraffic | undefined, VersionTraffic?, number?]) => judge(rolloutDefaults.rollbackOn, ...of);
 
@@ -118,4 +120,31 @@ it('a rule on a score is judged by the score alone, and by none that is not know
   expect(brokenRule(rules, { ...none, score })).toBe('accuracy was 0.85, < 0.9, over 40 rows with a known truth.');
   expect(brokenRule(rules, { ...none, score: { ...score, valueOf: () => 0.9 } })).toBeNull();
   expect(brokenRule(rules, { ...none, candidate: traffic(), score: null })).toBeNull();
+});
+
+describe('a rollout says what it waits for', () => {
+  const few = { candidate: traffic(answers([12, 2])), stable: traffic(answers([5, 2])), minRequests: 20 };
+
+  it('its time, its requests, and those of the version before where they are compared', () => {
+    expect(waits(rolloutDefaults.rollbackOn, few, { seconds: 290 })).toEqual([
+      { kind: 'TIME', rule: null, has: 290, needs: 300 },
+      { kind: 'REQUESTS', rule: null, has: 12, needs: 20 },
+    ]);
+    const [, ratio] = rolloutDefaults.rollbackOn;
+    expect(waits(rolloutDefaults.rollbackOn, { ...few, candidate: traffic() })).toEqual([{ kind: 'PREVIOUS_REQUESTS', rule: ratio, has: 5, needs: 20 }]);
+  });
+
+  it('what was measured beyond a rule and may be chance', () => {
+    const [errors] = rolloutDefaults.rollbackOn;
+    expect(waits(rolloutDefaults.rollbackOn, { ...few, candidate: traffic({ errors: 1 }), stable: traffic() })).toEqual([{ kind: 'DOUBT', rule: errors, has: 0.05, needs: 0.02 }]);
+  });
+
+  it('truths, and a score that is not defined by those that are known', () => {
+    const rules = [{ metric: 'rocAuc', op: '<', threshold: 0.9 }] as const;
+    const enough = { ...few, minRequests: 0 };
+    const score = { labelledRows: 12, neededRows: 30, isEnough: false, valueOf: () => null };
+    expect(waits(rules, enough, { score })).toEqual([{ kind: 'LABELS', rule: rules[0], has: 12, needs: 30 }]);
+    expect(waits(rules, enough, { score: { ...score, labelledRows: 30 } })).toEqual([{ kind: 'SCORE', rule: rules[0], has: null, needs: 0.9 }]);
+    expect(waits(rules, enough, { score: { ...score, labelledRows: 30, isEnough: true, valueOf: () => 0.95 } })).toEqual([]);
+  });
 });

@@ -8,6 +8,7 @@ import { type LiveScore, readLiveScores } from './live-scores.ts';
 import { whatFitsNoLonger } from './other-inputs.ts';
 import { defaultOperator, type RollbackOperator, type RollbackRule, ruleProblems, whatKeepsFromJudging } from './rollback-rules.ts';
 import { endRollout, findRunningRollout, finishRollout, moveAlias, replaceShares, whatKeepsFromService } from './rollout-changes.ts';
+import { readStanding, type RolloutWait, whatItWaitsFor } from './rollout-waits.ts';
 import { readTraffic, trafficSlotSeconds, type VersionTraffic } from './traffic.ts';
 
 export interface ShareInput {
@@ -200,6 +201,11 @@ export function createRollouts({ database, logger }: RolloutOptions) {
           logger.warn({ rolloutId: id, tenantId, error: String(error) }, 'a rollout could not be moved on; tried again later');
         }
       }
+    },
+
+    /** Why a rollout that is under way is neither moved on nor rolled back yet; nothing of one that has ended. */
+    async waits(tx: TenantTx, rollout: Rollout): Promise<RolloutWait[]> {
+      return rollout.status === 'RUNNING' ? whatItWaitsFor(await readStanding(tx, rollout)) : [];
     },
 
     /** How the answers of its versions compared with the truth, as far as it is known. */

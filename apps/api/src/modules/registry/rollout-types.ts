@@ -1,5 +1,5 @@
 import { databaseEnums } from '@millrace/database';
-import { type BrokenRule, liveMetricsOf, type RollbackMetric, rollbackMetrics, type RollbackRule, rolloutDefaults, type VersionTraffic } from '@millrace/registry';
+import { type BrokenRule, liveMetricsOf, type RollbackMetric, rollbackMetrics, type RollbackRule, rolloutDefaults, type RolloutWait, rolloutWaitKinds, type VersionTraffic, waitInWords } from '@millrace/registry';
 import { actorLabel } from '../auth/actor-label.ts';
 import { builder } from '../../schema-builder.ts';
 
@@ -44,6 +44,23 @@ const brokenRule = builder.objectRef<BrokenRule>('BrokenRule').implement({
     threshold: t.exposeFloat('threshold', { description: 'With what.' }),
     value: t.exposeFloat('value', { description: 'What was measured; of traffic, the lower end of its interval.' }),
     over: t.exposeInt('over', { description: 'How many requests that is over, or of a live score rows with a known truth.' }),
+  }),
+});
+
+const rolloutWaitKindEnum = builder.enumType('RolloutWaitKind', {
+  description:
+    'TIME is that of the step, REQUESTS are the version’s in it, PREVIOUS_REQUESTS those of the version that a rule compares it with, LABELS rows with a known truth; SCORE is not defined by them yet, and DOUBT is what lies beyond a rule and may do so by chance.',
+  values: rolloutWaitKinds,
+});
+
+const rolloutWait = builder.objectRef<RolloutWait>('RolloutWait').implement({
+  description: 'Why a rollout neither goes on nor is rolled back yet. promoteRollout and rollBackEndpoint wait for nothing.',
+  fields: (t) => ({
+    kind: t.expose('kind', { type: rolloutWaitKindEnum, description: 'What it waits for.' }),
+    rule: t.expose('rule', { type: rollbackRule, nullable: true, description: 'The rule that asks for it; null for what every step needs.' }),
+    has: t.exposeFloat('has', { nullable: true, description: 'Seconds, requests or rows so far; of a DOUBT what was measured; null of a SCORE that is not defined.' }),
+    needs: t.exposeFloat('needs', { description: 'How many it takes; of a DOUBT or a SCORE the rule’s threshold.' }),
+    message: t.string({ description: 'The same in words.', resolve: waitInWords }),
   }),
 });
 
@@ -103,6 +120,12 @@ builder.prismaNode('Rollout', {
       type: [rollbackRule],
       description: 'What rolls it back.',
       resolve: ({ rollbackOn }) => (Array.isArray(rollbackOn) ? (rollbackOn as unknown as RollbackRule[]) : []),
+    }),
+    waitsFor: t.field({
+      type: [rolloutWait],
+      complexity: 20, // it adds up many counts
+      description: 'What keeps its present step from ending; nothing once it has ended.',
+      resolve: (rollout, _args, { db, services }) => services.rollouts.waits(db, rollout),
     }),
     reason: t.exposeString('reason', { nullable: true, description: 'Why it ended, where that needs a word.' }),
     brokenRule: t.field({

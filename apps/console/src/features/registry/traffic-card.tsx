@@ -101,8 +101,15 @@ function Steps({ rollout }: { rollout: Rollout }) {
         </span>
       ))}
       <span className="text-steel-500">
-        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}{rollout.rollbackOn.length > 0 && `; rolled back on ${rollout.rollbackOn.map(ruleInWords).join(', ')} by more than chance, waits while it may be chance`}
+        each for {rollout.bakeSeconds} s and {formatCount(rollout.minRequests)} requests at least; at this step since {formatMoment(rollout.stepStartedAt)}{rollout.rollbackOn.length > 0 && `; rolled back on ${rollout.rollbackOn.map(ruleInWords).join(', ')} by more than chance`}
       </span>
+      {rollout.waitsFor.length > 0 && (
+        <ul aria-label="It waits" className="w-full list-disc pl-5 text-steel-600">
+          {rollout.waitsFor.map(({ kind, message }) => (
+            <li key={message} className={kind === 'DOUBT' ? 'text-warn-700' : ''}>{message}</li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }
