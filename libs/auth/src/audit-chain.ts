@@ -79,12 +79,13 @@ async function walk(tenant: TenantDb, length: number, onProgress: VerifyOptions[
 
 const missing = (number: number): BrokenLink => ({ number, eventId: null, at: null, reason: 'missing' });
 
+/** A look-up for each link, where a join may compare each with each: see `export` in trail.ts. */
 function readPage({ tenantId, transaction }: TenantDb, after: number): Promise<LinkRow[]> {
   return transaction(
     (tx) => tx.$queryRaw<LinkRow[]>`
-      SELECT l.number, l.hash, l.event_id AS "linkedId", e.id AS "eventId", e.at, audit_text(e) AS text
+      SELECT l.number, l.hash, l.event_id AS "linkedId", e.id AS "eventId", e.at, e.text
       FROM (SELECT * FROM audit_links WHERE tenant_id = ${tenantId} AND number > ${after} ORDER BY number LIMIT ${pageSize}) l
-      LEFT JOIN audit_events e ON e.tenant_id = l.tenant_id AND e.id = l.event_id
+      LEFT JOIN LATERAL (SELECT a.id, a.at, audit_text(a) AS text FROM audit_events a WHERE a.tenant_id = l.tenant_id AND a.id = l.event_id LIMIT 1) e ON true
       ORDER BY l.number`,
   );
 }

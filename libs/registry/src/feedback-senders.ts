@@ -14,13 +14,13 @@ export interface FeedbackSender {
 
 const mostSenders = 50;
 
-/** Of predictions that are still kept and were made since then, the latest sender first; what was replaced is its replacer's. */
+/** Of predictions that are still kept and were made since then, the latest sender first; what was replaced is its replacer’s. Looked up one by one: see `export` in libs/auth/src/trail.ts. */
 export async function readFeedbackSenders(tx: TenantTx, { tenantId, endpointId, since }: { tenantId: string; endpointId: string; since: Date }): Promise<FeedbackSender[]> {
   return tx.$queryRaw<FeedbackSender[]>`
     SELECT f.given_by AS sender, f.trusted AS "isTrusted", count(*)::int AS predictions, (array_agg(f.source ORDER BY f.given_at DESC))[1] AS "lastSource", max(f.given_at) AS "lastAt"
-    FROM recordings r
-    JOIN recorded_predictions p ON p.tenant_id = r.tenant_id AND p.recording_id = r.id
-    JOIN feedback f ON f.tenant_id = p.tenant_id AND f.prediction_id = p.prediction_id
-    WHERE r.tenant_id = ${tenantId} AND r.endpoint_id = ${endpointId} AND r.created_at >= ${since}
+    FROM feedback f
+    CROSS JOIN LATERAL (SELECT recording_id FROM recorded_predictions p WHERE p.tenant_id = f.tenant_id AND p.prediction_id = f.prediction_id LIMIT 1) p
+    CROSS JOIN LATERAL (SELECT endpoint_id, created_at FROM recordings r WHERE r.tenant_id = f.tenant_id AND r.id = p.recording_id LIMIT 1) r
+    WHERE f.tenant_id = ${tenantId} AND f.given_at >= ${since} AND r.endpoint_id = ${endpointId} AND r.created_at >= ${since}
     GROUP BY 1, 2 ORDER BY max(f.given_at) DESC, 1 LIMIT ${mostSenders}`;
 }
