@@ -162,6 +162,7 @@ function checkTensors(signature: Signature, tensors: Tensor[]): CheckedRows {
 
 /** A row's values without those that only fill it up. */
 function listsOf({ rows, columns, data }: Tensor): unknown[][] {
+  refuseTooMany(rows); // of no columns, a shape of any size is filled by no data at all
   return Array.from({ length: rows }, (_, row) => data.slice(row * columns, (row + 1) * columns).filter((value) => value !== ''));
 }
 

@@ -259,6 +259,7 @@ describe('a recommendation', () => {
   });
 
   it.each<[string, ReadRequest, unknown, string]>([
+    ['lists of nothing for more rows than there may be', readOpenInference, { inputs: [tensor('machine', 'BYTES', [1], ['m1']), tensor('exclude', 'BYTES', [2 ** 40, 0], [])] }, 'too_many_rows null rows'],
     ['numbers to leave out', readOpenInference, { inputs: [infer.inputs[0], tensor('exclude', 'INT64', [2, 1], [1, 2])] }, 'wrong_datatype null exclude'],
     ['text in place of a list', readTfServing, { inputs: { machine: ['m1'], exclude: ['belt'] } }, 'not_a_list 0 exclude'],
   ])('%s are named', (_name, reader, body, problem) => {
