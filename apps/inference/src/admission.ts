@@ -64,16 +64,33 @@ export function createAdmission({ turns, maxWaitingPerModel, maxWaiting, observe
     return false;
   }
 
-  /** Takes the place of whoever waits with the most requests. */
-  function makeRoom(newcomer: Tenant): boolean {
+  /** Who waits with the most requests, if that is more than the newcomer would. */
+  function whoGivesWay(newcomer: Tenant): Tenant | null {
     let largest = newcomer;
     for (const tenant of turns.tenants.values()) if (tenant.requests > largest.requests) largest = tenant;
-    if (largest.requests <= newcomer.requests + 1) return false;
+    return largest.requests > newcomer.requests + 1 ? largest : null;
+  }
+
+  function giveWay(largest: Tenant): void {
     const queue = largest.queues.reduce((most, one) => (one.waiting.length > most.waiting.length ? one : most));
     const youngest = queue.waiting.at(-1)!;
     turns.remove(queue, youngest);
     youngest.reject(shed('queue_full', waitMs(queue, 1)));
-    return true;
+  }
+
+  /** Why so many rows may not wait, or at whose expense they may. */
+  function judge(job: Omit<BatchJob, 'rows' | 'isGone'>, rows: number): { refusal: RequestError | null; givesWay: Tenant | null } {
+    if (!turns.running && turns.waiting === 0) return { refusal: null, givesWay: null }; // what is idle always tries: its speed may have been measured in a bad moment
+    const queue = turns.of(job);
+    turns.forget(queue.tenant); // it may be asked in vain
+    const isQueueBusy = isBusy(queue);
+    const isFull = turns.waiting >= maxWaiting;
+    if (!isQueueBusy && !isFull) return { refusal: null, givesWay: null };
+    const ms = waitMs(queue, rows);
+    const reason = isQueueBusy ? reasonToRefuse(queue, ms, job.startedAt, job.serving.deadlineMs) : null;
+    if (reason) return { refusal: shed(reason, ms), givesWay: null };
+    const givesWay = isFull ? whoGivesWay(queue.tenant) : null;
+    return { refusal: isFull && !givesWay ? shed('queue_full', ms) : null, givesWay };
   }
 
   function shed(reason: ShedReason, ms: number): RequestError {
@@ -84,18 +101,14 @@ export function createAdmission({ turns, maxWaitingPerModel, maxWaiting, observe
   }
 
   return {
+    /** Why a row may not wait; null when it may as things stand. Nobody loses a place: whether it comes at all is not known yet. */
+    foreseen: (job: Omit<BatchJob, 'rows' | 'isGone'>): RequestError | null => judge(job, 1).refusal,
+
     /** Why so many rows may not wait; null when they may: then somebody may have lost a place to them. */
     refusal(job: Omit<BatchJob, 'rows' | 'isGone'>, rows: number): RequestError | null {
-      if (!turns.running && turns.waiting === 0) return null; // what is idle always tries: its speed may have been measured in a bad moment
-      const queue = turns.of(job);
-      turns.forget(queue.tenant); // it may be asked in vain
-      const isQueueBusy = isBusy(queue);
-      const isFull = turns.waiting >= maxWaiting;
-      if (!isQueueBusy && !isFull) return null;
-      const ms = waitMs(queue, rows);
-      const reason = isQueueBusy ? reasonToRefuse(queue, ms, job.startedAt, job.serving.deadlineMs) : null;
-      if (reason) return shed(reason, ms);
-      return isFull && !makeRoom(queue.tenant) ? shed('queue_full', ms) : null;
+      const { refusal, givesWay } = judge(job, rows);
+      if (givesWay) giveWay(givesWay);
+      return refusal;
     },
 
     /** Whether one more row for a model would be refused now, for what waits for this model. Counted as refused if so. */

@@ -89,6 +89,18 @@ describe('the batcher', () => {
     expect(await Promise.all(answers)).toEqual([[2], [4, 6], [8]]);
   });
 
+  it('runs the rest of a divided request by itself: its rows that were predicted already are not predicted again', async () => {
+    const { ask, model, calls } = createWorld();
+    const slow = model('slow', { rowsPerCall: 2 });
+    const answers = [ask(slow, [1, 2, 3, 4, 5]), ask(slow, [9])];
+    await calls[0]!.answer();
+    await calls[1]!.answer();
+    answers.push(ask(slow, [8]));
+    for (let at = 2; at < 5; at++) await calls[at]!.answer();
+    expect(calls.map(({ rows }) => rows)).toEqual([[1, 2], [9], [3, 4], [8], [5]]);
+    expect(await Promise.all(answers)).toEqual([[2, 4, 6, 8, 10], [18], [16]]);
+  });
+
   it('gathers rows up to the most that every request of a batch allows', async () => {
     const { ask, model, calls } = createWorld();
     const press = model('press');
@@ -303,6 +315,8 @@ describe('the batcher', () => {
     expect(await ask(press, [4])).toBe('overloaded'); // its model's queue is full
     const further = ask(mill, [5]);
     expect(await ask(mill, [6])).toBe('overloaded'); // the server's is, and nobody has more
+    const newcomer = { tenantId: 'b', held: saw, serving: servingDefaults, startedAt: 0 };
+    expect([batcher.refusal(newcomer), batcher.waiting]).toEqual([null, 4]); // whose rows may still be unfit: nobody gives way yet
     const other = ask(saw, [7], { tenant: 'b' });
     expect(await waiting[2]).toBe('overloaded');
     expect(batcher.waiting).toBe(4);

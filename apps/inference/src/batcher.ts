@@ -113,7 +113,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
         continue;
       }
       room = Math.min(room, job.serving.maxBatchRows);
-      if (batch.length && (entry.isSuspect || rows + size > room || widens(batch, entry))) break;
+      if (batch.length && (entry.isSuspect || entry.done > 0 || rows + size > room || widens(batch, entry))) break;
       turns.remove(queue, entry);
       batch.push(entry);
       rows += size;
@@ -170,7 +170,7 @@ export function createBatcher({ maxWaitingPerModel = 512, maxWaiting = 1024, tur
   return {
     /** Why a request for a model would be refused now, before its rows are read; null when it may come. */
     refusal(request: Pick<BatchJob, 'tenantId' | 'held' | 'serving' | 'startedAt'>): RequestError | null {
-      return admission.refusal(request, 1);
+      return admission.foreseen(request);
     },
 
     /** At the door of a flood: see `createAdmission`. */
