@@ -11,11 +11,14 @@ export interface EndpointDirectoryOptions {
   models: ModelCache;
   traffic: Pick<TrafficRecorder, 'record'>;
   logger: Logger;
+  /** so long callers wait for a version that has a share of the traffic, when nothing is known yet */
+  patienceMs?: number;
 }
 
 const believed = { renewAfterMs: 20_000, staleAfterMs: 30_000 };
 /** An absence is believed only shortly: names are guessed, and must not fill the memory or hide a new endpoint. */
 const believedAbsent = { renewAfterMs: 1_000, staleAfterMs: 1_000 };
+const usualPatienceMs = 2_000;
 const maxValues = 10_000;
 /** What nobody has asked for in so long is dropped rather than fetched anew when the tenant changes something. */
 const idleMs = 60_000;
@@ -55,8 +58,8 @@ export class EndpointDirectory {
     let entry = this.#endpoints.get(key);
     if (!entry) {
       if (nameProblem(name, 'model', 'endpoint')) return null;
-      const value = new FreshValue<ServedEndpoint | null>(
-        (current) => this.#resolve(tenantId, name, versionNumber, current),
+      const value: FreshValue<ServedEndpoint | null> = new FreshValue(
+        (current) => this.#resolve({ tenantId, name, versionNumber }, current, () => value.invalidate()),
         (served) => (served ? believed : believedAbsent),
       );
       entry = { tenantId, asked: { tenantId, name, ...(versionNumber === undefined ? {} : { versionNumber }) }, value };
@@ -120,15 +123,11 @@ export class EndpointDirectory {
     return this.#options.registry.listVersionNumbers(tenantId, name);
   }
 
-  async #resolve(
-    tenantId: string,
-    name: string,
-    versionNumber: number | undefined,
-    current: ServedEndpoint | null | undefined,
-  ): Promise<ServedEndpoint | null> {
+  /** @param again to be called when there is more to be known */
+  async #resolve({ tenantId, name, versionNumber }: WarmEndpoint, current: ServedEndpoint | null | undefined, again: () => void): Promise<ServedEndpoint | null> {
     const served = await this.#options.registry.resolveEndpoint(tenantId, name, versionNumber);
     if (!served) return null;
-    const shares = await this.#loadable(served);
+    const shares = await this.#loadable(served, again);
     this.#options.models.keep(served.version, served.endpoint);
     if (!current || served.version.id === current.version.id) return { ...served, shares };
     try {
@@ -140,25 +139,39 @@ export class EndpointDirectory {
         { endpoint: name, tenantId, wanted: served.version.number, serving: current.version.number },
         'the version that should take over cannot be loaded; the one before serves on',
       );
-      return current;
+      // Its shares and settings are followed all the same.
+      return { ...current, endpoint: served.endpoint, shares: shares.filter(({ version }) => version.id !== current.version.id) };
     }
   }
 
-  /** Only what is loaded gets a share of the traffic. */
-  async #loadable({ endpoint, shares }: ServedEndpoint): Promise<ServedShare[]> {
+  /** Only what is loaded gets a share of the traffic, and nobody waits long for it: what comes later gets its share then. */
+  async #loadable({ endpoint, shares }: ServedEndpoint, again: () => void): Promise<ServedShare[]> {
+    if (!shares.length) return shares;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, this.#options.patienceMs ?? usualPatienceMs, 'late')));
     const loaded = await Promise.all(
       shares.map(async (share) => {
-        try {
-          (await this.#options.models.hold(share.version, endpoint)).release();
-          return [share];
-        } catch {
-          this.#options.logger.error({ endpoint: endpoint.name, tenantId: share.version.tenantId, version: share.version.number }, 'a version that has a share of the traffic cannot be loaded; it gets none');
-          this.#options.traffic.record({ tenantId: share.version.tenantId, endpointId: endpoint.id, versionId: share.version.id, variant: 'CANARY', outcome: 'error', milliseconds: 0 });
-          return [];
-        }
+        const loading = this.#load(endpoint, share);
+        const isLoaded = await Promise.race([loading, late]);
+        if (isLoaded === 'late') void loading.then((found) => found && again());
+        return isLoaded === true ? [share] : [];
       }),
     );
+    clearTimeout(timer);
     return loaded.flat();
+  }
+
+  /** Whether the version of a share could be loaded. That it could not is told to whoever watches over the rollout. */
+  async #load(endpoint: ServedEndpoint['endpoint'], { version, percent }: ServedShare): Promise<boolean> {
+    try {
+      (await this.#options.models.hold(version, endpoint)).release();
+      return true;
+    } catch {
+      const { tenantId, id: versionId } = version;
+      this.#options.logger.error({ endpoint: endpoint.name, tenantId, version: version.number }, 'a version that has a share of the traffic cannot be loaded; it gets none');
+      this.#options.traffic.record({ tenantId, endpointId: endpoint.id, versionId, variant: percent > 0 ? 'CANARY' : 'SHADOW', outcome: 'error', milliseconds: 0 });
+      return false;
+    }
   }
 
   #changed(tenantId: string | null): void {

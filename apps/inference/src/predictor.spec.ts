@@ -25,20 +25,32 @@ const unlimited: Meter['take'] = () => ({ type: 'admitted', standings: () => [],
 
 interface Changes {
   batcher?: Pick<Batcher, 'refusal' | 'predict'>;
-  readPackage?: () => Promise<PackageFiles>;
+  readPackage?: (version: { id: string }) => Promise<PackageFiles>;
+  shares?: ServedEndpoint['shares'];
   serving?: Partial<EndpointServing>;
   traffic?: ServedRequest[];
   recorded?: string[];
 }
 
-function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited, { batcher = createBatcher(), readPackage = () => Promise.resolve(built.files), serving, traffic, recorded }: Changes = {}) {
-  const models = new ModelCache({ registry: { readPackage }, maxBytes: 1e9, logger: silentLogger });
+function createWorld(record: (entry: PredictionUsage) => Promise<void>, take = unlimited, { batcher = createBatcher(), readPackage = () => Promise.resolve(built.files), serving, traffic, recorded, shares = [] }: Changes = {}) {
+  const models = new ModelCache({ registry: { readPackage: readPackage as never }, maxBytes: 1e9, logger: silentLogger });
   const endpoint = { ...served.endpoint, serving: { ...servingDefaults, ...serving } };
-  const directory = { find: () => ({ ...served, endpoint }), names: () => ['seven'] };
+  const directory = { find: () => ({ ...served, endpoint, shares }), names: () => ['seven'] };
   return createPredictor({ directory, models, batcher, journal: { record }, meter: { take }, traffic: { record: (request) => void traffic?.push(request) }, shadow: { mirror: () => undefined }, recorder: { record: (answer) => void recorded?.push(answer.predictionId) }, lookAtPictures: () => null, maxInFlight: 10 });
 }
 const call = (changes: Partial<PredictionCall> = {}): PredictionCall => ({
   actor, endpoint: 'seven', body: { value: { features: [1] }, hasNonFinite: false }, startedAt: performance.now(), isGone: () => false, ...changes,
+});
+
+it('a version that has a share and is not loaded any more is answered for by the stable one, and loaded beside', async () => {
+  const other = { ...served.version, id: 'ver_2', number: 4 };
+  const traffic: ServedRequest[] = [];
+  const reads: string[] = [];
+  const readPackage = ({ id }: { id: string }) => (reads.push(id), id === 'ver_2' ? Promise.reject(new Error('gone')) : Promise.resolve(built.files));
+  const predictor = createWorld(() => Promise.resolve(), unlimited, { readPackage, traffic, shares: [{ version: other, percent: 100, mirrorPercent: 0 }] });
+  expect(await predictor.predict(call(), readSimplePredict)).toMatchObject({ versionNumber: 3, variant: 'STABLE' });
+  expect(traffic).toMatchObject([{ versionId: 'ver_1', variant: 'STABLE', outcome: 'answered' }]);
+  expect(new Set(reads)).toEqual(new Set(['ver_1', 'ver_2']));
 });
 
 describe('a prediction', () => {

@@ -2,7 +2,7 @@ import { type Actor, actorName, mayCall } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import type { RowWarning } from '@millrace/packaging';
 import type { LimitStanding, Meter, Metered, UsageJournal } from '@millrace/quota';
-import type { PredictionRecorder, ServedRequest, TrafficRecorder } from '@millrace/registry';
+import type { PredictionRecorder, ServedEndpoint, ServedRequest, TrafficRecorder } from '@millrace/registry';
 import type { Batcher } from './batcher.ts';
 import type { EndpointDirectory } from './endpoint-directory.ts';
 import { nonFiniteJson } from './json-body.ts';
@@ -14,7 +14,7 @@ import { type Payload, type ReadRequest, toPayload } from './protocols/protocol.
 import { invalidRows, modelNotFound, refusedAsMissing, RequestError, versionMeant } from './request-error.ts';
 import type { Shadow } from './shadow.ts';
 import { callerGone, deadlineExceeded, overloaded } from './shedding.ts';
-import { createTrafficTurns } from './traffic-turns.ts';
+import { createTrafficTurns, type Turn } from './traffic-turns.ts';
 
 export interface PredictionCall {
   actor: Actor;
@@ -79,7 +79,7 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
       if (!served) throw modelNotFound(endpoint, versionMeant(call.versionNumber));
       const looking = lookAtPictures(call.body.value, served);
       if (looking) await looking;
-      const { version, variant, mirrors } = takeTurn(served);
+      const { version, variant, mirrors } = ofLoaded(takeTurn(served), served);
       const begun = performance.now();
       /** how the version fared; null while it is not its doing */
       let outcome: ServedRequest['outcome'] | null = 'error';
@@ -152,6 +152,13 @@ export function createPredictor({ directory, models, batcher, journal, meter, tr
     } finally {
       inFlight--;
     }
+  }
+
+  /** Memory may have become short since the shares were dealt out: whoever is to be answered by a version that is not loaded is answered by the stable one, while it is loaded. */
+  function ofLoaded(turn: Turn, served: ServedEndpoint): Turn {
+    if (turn.version === served.version || models.isLoaded(turn.version)) return turn;
+    Promise.resolve(models.hold(turn.version, served.endpoint)).then((held) => held.release(), () => undefined);
+    return { ...turn, version: served.version, variant: served.isStable ? 'STABLE' : 'CANARY' };
   }
 
   return {

@@ -34,6 +34,16 @@ it('a version with all of the traffic gets all of it, and is not shown its own r
   expect(count(served([[2, 100, 100]]), 50)).toEqual({ answered: { 2: 50 }, mirrored: {} });
 });
 
+it('what is shown of a version does not depend on what is answered by it, or by another', () => {
+  for (const shares of [[[2, 20, 20]], [[2, 20, 0], [3, 0, 20]]] as const) {
+    const { mirrored } = count(served(shares.map(([...share]) => share)), 1000);
+    expect(Math.abs(mirrored[shares.length + 1]! - 200)).toBeLessThanOrEqual(2);
+  }
+  const take = createTrafficTurns();
+  const turns = Array.from({ length: 1000 }, () => take(served([[2, 20, 0], [3, 0, 20]])));
+  expect(turns.filter(({ variant, mirrors }) => variant === 'CANARY' && mirrors.length)).toEqual([]); // a shadow is compared with the stable version
+});
+
 it('what a caller is served is the stable version, unless they asked for another by its number', () => {
   expect(createTrafficTurns()(served([]))).toMatchObject({ version: { number: 1 }, variant: 'STABLE' });
   expect(createTrafficTurns()({ ...served([]), isStable: false })).toMatchObject({ variant: 'CANARY' });

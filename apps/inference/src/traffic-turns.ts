@@ -21,7 +21,8 @@ export function createTrafficTurns(): (served: ServedEndpoint) => Turn {
     const variant = isStable ? 'STABLE' : 'CANARY';
     if (!shares.length) return { version, variant, mirrors: [] };
     point = (point + step) % 1;
-    const mirrors = shares.filter(({ mirrorPercent }) => point * 100 < mirrorPercent).map((share) => share.version);
+    // From the other end than shares: what is shown and what is answered do not depend on each other as long as there is room for both.
+    const mirrors = shares.filter(({ mirrorPercent }) => point * 100 >= 100 - mirrorPercent).map((share) => share.version);
     let from = 0;
     for (const share of shares) {
       from += share.percent;
