@@ -62,6 +62,27 @@ describe('the model cache', () => {
     expect(cache.loadedBytes).toBe(0);
   });
 
+  it('unloads nobody for a package that is larger than all of its memory, and says so again without reading it', async () => {
+    const shelf = createShelf();
+    const [a, b] = [shelf.add('a', constant(1)), shelf.add('b', constant(2))];
+    const cache = createCache(shelf, a.sizeBytes);
+    (await cache.hold(a)).release();
+    for (let i = 0; i < 2; i++) await expect(cache.hold({ ...b, sizeBytes: a.sizeBytes + 1 })).rejects.toMatchObject({ code: 'model_unavailable' });
+    expect([cache.isLoaded(a), cache.loadedBytes, shelf.reads]).toEqual([true, a.sizeBytes, ['a']]);
+    await cache.close();
+  });
+
+  it('keeps a model that turns out to take more than all of its memory until another is asked for', async () => {
+    const shelf = createShelf();
+    const [a, b] = [shelf.add('a', constant(1)), shelf.add('b', constant(2))];
+    const cache = createCache(shelf, a.sizeBytes, { sizeOf: (_model, { id }) => (id === 'a' ? 1e9 : 1) });
+    for (let i = 0; i < 3; i++) (await cache.hold(a)).release();
+    expect([cache.isLoaded(a), shelf.reads]).toEqual([true, ['a']]);
+    (await cache.hold(b)).release();
+    expect([cache.isLoaded(a), cache.isLoaded(b)]).toEqual([false, true]);
+    await cache.close();
+  });
+
   it('keeps a model past its budget until its requests are done', async () => {
     const shelf = createShelf();
     const [a, b] = [shelf.add('a', constant(1)), shelf.add('b', constant(2))];

@@ -128,7 +128,8 @@ export class ModelCache {
   }
 
   isLoaded(version: ServedVersion): boolean {
-    return this.#slots.get(`${version.tenantId}/${version.id}`)?.model != null;
+    const model = this.#slots.get(`${version.tenantId}/${version.id}`)?.model;
+    return model != null && !model.isLost;
   }
 
   get loadedModels(): number {
@@ -157,6 +158,8 @@ export class ModelCache {
     const failure = this.#failures.get(key);
     if (failure && failure.until > performance.now()) return Promise.reject(failure.error);
     this.#failures.delete(key);
+    // Before it counts: nobody else's model makes room for what is not to be loaded.
+    if (version.sizeBytes > this.#options.maxBytes) return Promise.reject(this.#fail(key, version, tooLarge(version.sizeBytes, this.#options.maxBytes)));
     const slot: Slot = { version, model: null, held: null, users: 1, bytes: version.sizeBytes, keepers: new Map(), loading: undefined as never };
     this.#keep(slot, keeper);
     this.#bytes += slot.bytes;
@@ -165,7 +168,8 @@ export class ModelCache {
     slot.loading = this.#read(version).then(
       ({ model, isJoinable, thread }) => {
         this.#options.observe?.loaded(true);
-        const bytes = (this.#options.sizeOf ?? sizeOf)(model, version);
+        // One that turns out to take more than there is takes all of it: counted in full, it would be unloaded at once, and loaded again for each request.
+        const bytes = Math.min((this.#options.sizeOf ?? sizeOf)(model, version), this.#options.maxBytes);
         this.#bytes += bytes - slot.bytes;
         slot.bytes = bytes;
         slot.model = model;
@@ -182,25 +186,24 @@ export class ModelCache {
         return slot.held;
       },
       (error: unknown) => {
-        this.#options.observe?.loaded(false);
         this.#slots.delete(key);
         this.#bytes -= slot.bytes;
-        const refusal = unavailable(error);
-        this.#failures.set(key, { error: refusal, until: performance.now() + failureLifeMs });
-        this.#options.logger.error({ error: String(error), versionId: version.id, tenantId: version.tenantId }, 'a model could not be loaded');
-        throw refusal;
+        throw this.#fail(key, version, error);
       },
     );
     return slot.loading;
   }
 
+  #fail(key: string, { id, tenantId }: ServedVersion, cause: unknown): RequestError {
+    this.#options.observe?.loaded(false);
+    const error = unavailable(cause);
+    this.#failures.set(key, { error, until: performance.now() + failureLifeMs });
+    this.#options.logger.error({ error: String(cause), versionId: id, tenantId }, 'a model could not be loaded');
+    return error;
+  }
+
   async #read(version: ServedVersion): Promise<Loaded> {
-    const { registry, maxBytes, threads, longMs = usualLongMs } = this.#options;
-    if (version.sizeBytes > maxBytes) {
-      throw new DomainError('UNAVAILABLE', `The package has ${version.sizeBytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
-        remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
-      });
-    }
+    const { registry, threads, longMs = usualLongMs } = this.#options;
     const files = await registry.readPackage(version);
     const options = { digest: version.packageSha256, ...(version.signer === null ? {} : { signer: version.signer }) };
     if (threads && version.sizeBytes >= largeBytes) {
@@ -242,6 +245,11 @@ async function loadInThread(files: PackageFiles, options: LoadOptions & { thread
 }
 
 const sizeOf = ({ memoryBytes }: LoadedModel, { sizeBytes }: ServedVersion): number => Math.max(memoryBytes, sizeBytes);
+
+const tooLarge = (bytes: number, maxBytes: number): DomainError =>
+  new DomainError('UNAVAILABLE', `The package has ${bytes} bytes; this server keeps at most ${maxBytes} loaded.`, {
+    remedy: 'Raise the memory for models of the inference server, or make the model smaller.',
+  });
 
 function unavailable(cause: unknown): RequestError {
   return new RequestError(503, 'model_unavailable', 'The model cannot be loaded at the moment.', {

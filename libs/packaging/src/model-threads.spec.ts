@@ -13,6 +13,19 @@ function someRows() {
   return checked.rows;
 }
 
+it('of models that are loaded at the same time, each gets a thread of its own as long as there are any', async () => {
+  const threads = createModelThreads(2);
+  const [first, second] = [threads.next(), threads.next()];
+  expect(second).not.toBe(first);
+  const models = await Promise.all([first, second].map((thread) => loadModel(files, { thread })));
+  const third = threads.next();
+  expect([first, second]).toContain(third);
+  expect(threads.next()).not.toBe(third); // one is on its way there
+  await models[0]!.close();
+  await models[1]!.close();
+  await threads.close();
+});
+
 describe('a thread of models', () => {
   it('is closed once it has done what goes on, and answers nobody any more', async () => {
     const threads = createModelThreads(1);

@@ -33,17 +33,17 @@ export interface ModelThreads {
 
 /** @param most threads at a time, at least 1; each is started when there is a model for it. In a bundle, `model-thread.js` must lie beside the program. */
 export function createModelThreads(most: number): ModelThreads {
-  let all: ModelThread[] = [];
+  let all: { thread: ModelThread; /** how many it had when it was last given away: a graph is on its way there while that is so */ givenAt: number | null }[] = [];
+  const load = ({ thread, givenAt }: (typeof all)[number]): number => thread.graphs + (givenAt === thread.graphs ? 1 : 0);
   return {
     next() {
-      all = all.filter(({ isLost }) => !isLost);
-      const idlest = all.reduce<ModelThread | null>((least, one) => (least && least.graphs <= one.graphs ? least : one), null);
-      if (idlest && (idlest.graphs === 0 || all.length >= most)) return idlest;
-      const added = createModelThread();
-      all.push(added);
-      return added;
+      all = all.filter(({ thread }) => !thread.isLost);
+      let idlest = all.reduce<(typeof all)[number] | null>((least, one) => (least && load(least) <= load(one) ? least : one), null);
+      if (!idlest || (load(idlest) > 0 && all.length < most)) all.push((idlest = { thread: createModelThread(), givenAt: null }));
+      idlest.givenAt = idlest.thread.graphs;
+      return idlest.thread;
     },
-    close: async () => void (await Promise.all(all.map((thread) => thread.close()))),
+    close: async () => void (await Promise.all(all.map(({ thread }) => thread.close()))),
   };
 }
 
