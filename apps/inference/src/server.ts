@@ -149,6 +149,13 @@ export async function startInference(options: InferenceOptions): Promise<Running
     refusesAtDoor: (request, response) => state === 'open' && door.refuses(request, response),
   });
 
+  async function closeDoor(hasSuccessor: boolean): Promise<void> {
+    // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
+    if (options.handoverMs && hasSuccessor) await http.connections.gone(options.handoverMs);
+    await http.close();
+    await http.connections.gone();
+  }
+
   let closing: Promise<void> | undefined;
   const close: RunningInference['close'] = ({ hasSuccessor } = { hasSuccessor: true }) => {
     closing ??= (async () => {
@@ -157,11 +164,7 @@ export async function startInference(options: InferenceOptions): Promise<Running
       if (options.drainMs && !(supervision && hasSuccessor)) await new Promise((resolve) => setTimeout(resolve, options.drainMs));
       supervision?.draining();
       asyncPredictions.letGo();
-      // A client that writes just as its connection is closed would lose a request: each is told with an answer first.
-      if (options.handoverMs && hasSuccessor) await http.connections.gone(options.handoverMs);
-      await http.close();
-      await http.connections.gone();
-      await asyncPredictions.close();
+      await Promise.all([closeDoor(hasSuccessor), asyncPredictions.close()]);
       directory.stop();
       await shadow.close();
       await Promise.all([models.close(), pictures.close()]);

@@ -250,14 +250,15 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
       return end(held, { error }, Prisma.sql`status = 'FAILED', error_code = ${error.code}`);
     },
 
-    /** Lets it wait again. @param countsAsAttempt whether it was begun at all: false where the process merely ends, or a rate has no room */
-    async putBack({ tenantId, id, token }: ClaimedPrediction, afterSeconds: number, countsAsAttempt: boolean): Promise<void> {
-      await database.forTenant(tenantId).transaction(async (tx) => {
-        await tx.$executeRaw`
+    /** Lets it wait again. @param countsAsAttempt whether it was begun at all: false where the process merely ends, or a rate has no room @returns whether it was still this one's to put back */
+    async putBack({ tenantId, id, token }: ClaimedPrediction, afterSeconds: number, countsAsAttempt: boolean): Promise<boolean> {
+      return database.forTenant(tenantId).transaction(async (tx) => {
+        const count = await tx.$executeRaw`
           UPDATE async_predictions SET status = 'STARTING', lease_token = NULL, lease_until = NULL, run_after = now() + make_interval(secs => ${afterSeconds}),
             attempt = attempt - ${countsAsAttempt ? 0 : 1}::int
           WHERE tenant_id = ${tenantId} AND id = ${id} AND status = 'PROCESSING' AND lease_token = ${token}::uuid`;
         if (afterSeconds === 0) await notify(tx, 'millrace_prediction', `${tenantId}:${id}`);
+        return count > 0;
       });
     },
 

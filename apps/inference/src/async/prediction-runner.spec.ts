@@ -1,5 +1,5 @@
 import type { Actor } from '@millrace/auth';
-import { silentLogger } from '@millrace/kernel';
+import { DomainError, silentLogger } from '@millrace/kernel';
 import type { ClaimedPrediction, PredictionQueue } from '@millrace/registry';
 import type { Predictor } from '../predictor.ts';
 import { createPredictionRunner } from './prediction-runner.ts';
@@ -10,19 +10,25 @@ const held: ClaimedPrediction = { tenantId: 'ten_1', id: 'prd_1', token: 't', at
 it.each([
   ['that it still holds', true, 0],
   ['that was canceled meanwhile', false, 1],
+  ['whose end could not be written, and which is made once more', 'away', 1],
+  ['whose end may have been written, though nobody said so', 'unknown', 0],
 ])('what was taken of the limits for one %s (%s) is given back %i times', async (_who, isStillHeld, times) => {
   let waiting: ClaimedPrediction | null = held;
   const given: string[] = [];
   let ended = (): void => undefined;
   const isEnded = new Promise<void>((resolve) => (ended = resolve));
-  const queue: Pick<PredictionQueue, 'tenantsWaiting' | 'claim' | 'succeed' | 'extend' | 'sweep'> = {
+  const queue: Pick<PredictionQueue, 'tenantsWaiting' | 'claim' | 'succeed' | 'putBack' | 'extend' | 'sweep'> = {
     tenantsWaiting: async () => (waiting ? [{ tenantId: 'ten_1', held: 0 }] : []),
     claim: async () => {
       const claimed = waiting;
       waiting = null;
       return claimed;
     },
-    succeed: async () => (ended(), isStillHeld),
+    succeed: async () => {
+      if (typeof isStillHeld === 'boolean') return ended(), isStillHeld;
+      throw new DomainError('UNAVAILABLE', 'The database is away.');
+    },
+    putBack: async () => (ended(), isStillHeld === 'away'),
     extend: async () => [],
     sweep: async () => undefined,
   };

@@ -2,7 +2,7 @@ import type { Actor, Auth } from '@millrace/auth';
 import { createLookout, DomainError, type Logger } from '@millrace/kernel';
 import type { PredictionUsage } from '@millrace/quota';
 import { type ClaimedPrediction, mostAttempts, type PredictionFault, type PredictionQueue } from '@millrace/registry';
-import type { Predictor } from '../predictor.ts';
+import type { PredictionAnswer, Predictor } from '../predictor.ts';
 import { RequestError, toRequestError } from '../request-error.ts';
 import { requireAccess } from '../route.ts';
 import { readAsyncInput } from './async-input.ts';
@@ -87,9 +87,10 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
   async function make(entry: InHand): Promise<void> {
     const { held } = entry;
     const begun = performance.now();
+    let answer: PredictionAnswer | null = null;
     try {
       const actor = await presentActor(held.caller);
-      const answer = await predictor.predict(
+      answer = await predictor.predict(
         {
           actor,
           endpoint: held.endpointName,
@@ -105,7 +106,8 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
       // Canceled meanwhile, or somebody else's by now: it is not billed from here, and counts against no limit.
       if (!(await queue.succeed(held, made))) answer.giveBack();
     } catch (error) {
-      if (!entry.isLost) await settle(held, error);
+      const waitsAgain = !entry.isLost && (await settle(held, error));
+      if (waitsAgain) answer?.giveBack(); // its end could not be written: it will be made, and counted, once more
     }
   }
 
@@ -117,14 +119,15 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
     return actor;
   }
 
-  /** A refusal ends it, with the code that the caller of another route would have got; what passes by itself is waited for. */
-  async function settle(held: ClaimedPrediction, error: unknown): Promise<void> {
+  /** A refusal ends it, with the code that the caller of another route would have got; what passes by itself is waited for. @returns whether it waits again */
+  async function settle(held: ClaimedPrediction, error: unknown): Promise<boolean> {
     const refusal = toRequestError(error);
     const { status, code, details } = refusal;
     if (code === 'rate_limited' && details.retryAfterSeconds !== undefined) return queue.putBack(held, details.retryAfterSeconds, false);
     if (status === 503 && (held.attempt < mostAttempts || error instanceof DomainError)) return queue.putBack(held, 2 ** held.attempt, !(error instanceof DomainError));
     if (status >= 500) logger.error({ predictionId: held.id, code, cause: String(details.cause ?? refusal.message) }, 'an accepted prediction failed');
     await queue.fail(held, (refusal.toBody() as { error: PredictionFault }).error);
+    return false;
   }
 
   async function keepLeases(): Promise<void> {
