@@ -1,9 +1,9 @@
 import { recordAudit } from '@millrace/auth';
-import { notify, type Prisma, type TenantTx } from '@millrace/database';
+import { type Endpoint, notify, type Prisma, type Rollout, type TenantTx } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
-import { brokenRule, inWords } from './rollback-rules.ts';
+import { type BrokenRule, brokenRule, inWords } from './rollback-rules.ts';
 import { endRollout, finishRollout, replaceShares, type RolloutEnding, whatKeepsFromService } from './rollout-changes.ts';
-import { readStanding, whatItWaitsFor } from './rollout-waits.ts';
+import { readStanding, type RolloutStanding, whatItWaitsFor } from './rollout-waits.ts';
 import { answersNothing } from './rule-evidence.ts';
 
 /**
@@ -11,6 +11,9 @@ import { answersNothing } from './rule-evidence.ts';
  * of several processes one does it, and of one that is killed all is there or nothing. Nothing happens while another is at it.
  */
 export async function advanceRollout(tx: TenantTx, tenantId: string, id: string, logger: Logger): Promise<void> {
+  // Looked at by every process each second, and mostly it waits: that is found out without holding up whoever publishes.
+  const seen = await tx.rollout.findUnique({ where: { tenantId_id: { tenantId, id } }, include: { endpoint: true } });
+  if (seen?.status !== 'RUNNING' || ((await isInPlace(tx, seen)) && judge(await readStanding(tx, seen)).type === 'waits')) return;
   // As whoever publishes, promotes or rolls back: one change of a model's aliases at a time.
   await tx.$queryRaw`
     SELECT m.id FROM rollouts r JOIN endpoints e ON e.tenant_id = r.tenant_id AND e.id = r.endpoint_id JOIN models m ON m.tenant_id = e.tenant_id AND m.id = e.model_id
@@ -34,14 +37,10 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
     await note(action, { reason, ...(broken && { rule: { metric: metric!, op: op!, threshold: threshold! }, measured: value!, over: over! }) });
   }
 
-  const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId: endpoint.modelId, name: endpoint.aliasName } } });
-  if (alias?.versionId !== rollout.previousVersionId) return giveUp('rollout.cancel', { status: 'CANCELLED', reason: `${endpoint.aliasName} was moved meanwhile.` });
-  const standing = await readStanding(tx, rollout);
-  const { score } = standing;
-  if (standing.seconds >= rollout.bakeSeconds && answersNothing(standing.candidate)) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: 'It answered no request.' });
-  const broken = brokenRule(standing.rules, { ...standing, score: score?.isEnough ? score : null });
-  if (broken) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: inWords(broken), broken });
-  if (whatItWaitsFor(standing).length) return;
+  if (!(await isInPlace(tx, rollout))) return giveUp('rollout.cancel', { status: 'CANCELLED', reason: `${endpoint.aliasName} was moved meanwhile.` });
+  const verdict = judge(await readStanding(tx, rollout));
+  if (verdict.type === 'waits') return;
+  if (verdict.type === 'fails') return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: verdict.reason, ...(verdict.broken && { broken: verdict.broken }) });
   const refusal = await whatKeepsFromService(tx, endpoint, rollout.version);
   if (refusal) return giveUp('rollout.rollback', { status: 'ROLLED_BACK', reason: refusal.message });
   const next = rollout.step + 1;
@@ -53,4 +52,19 @@ export async function advanceRollout(tx: TenantTx, tenantId: string, id: string,
   await replaceShares(tx, tenantId, endpoint.id, new Map([[rollout.versionId, { percent, mirrorPercent: 0 }]]));
   await tx.$executeRaw`UPDATE rollouts SET step = ${next}, step_started_at = now() WHERE tenant_id = ${tenantId} AND id = ${id}`;
   return note('rollout.step', { percent });
+}
+
+type Verdict = { type: 'fails'; reason: string; broken?: BrokenRule } | { type: 'waits' } | { type: 'goes-on' };
+
+function judge(standing: RolloutStanding): Verdict {
+  if (standing.seconds >= standing.bakeSeconds && answersNothing(standing.candidate)) return { type: 'fails', reason: 'It answered no request.' };
+  const broken = brokenRule(standing.rules, standing);
+  if (broken) return { type: 'fails', reason: inWords(broken), broken };
+  return { type: whatItWaitsFor(standing).length ? 'waits' : 'goes-on' };
+}
+
+/** Whether the alias still names the version that is to be replaced. */
+async function isInPlace(tx: TenantTx, { tenantId, previousVersionId, endpoint: { modelId, aliasName: name } }: Rollout & { endpoint: Endpoint }): Promise<boolean> {
+  const alias = await tx.modelAlias.findUnique({ where: { tenantId_modelId_name: { tenantId, modelId, name } } });
+  return alias?.versionId === previousVersionId;
 }

@@ -22,6 +22,8 @@ export interface LiveScoreQuery {
   variant?: Variant;
   /** only by truths whose senders rules rely on; by all if left out */
   isTrustedOnly?: boolean;
+  /** whether the areas under curves are wanted, for which many more counts are read; so unless it is false */
+  withCurves?: boolean;
 }
 
 export interface LiveScorePoint {
@@ -92,7 +94,7 @@ export async function readLiveScores(tx: TenantTx, query: LiveScoreQuery): Promi
   });
 }
 
-async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, variant, isTrustedOnly = false }: LiveScoreQuery, start: Date, step: number): Promise<Known> {
+async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, variant, isTrustedOnly = false, withCurves = true }: LiveScoreQuery, start: Date, step: number): Promise<Known> {
   const [onlyVersion, onlyVariant] = [versionId ?? null, variant ?? null];
   const sliceFrom = (from: Prisma.Sql) => Prisma.sql`
     version_id AS "versionId", ${from} AS "from", sum(rows)::float8 AS rows, coalesce(sum(rows) FILTER (WHERE trusted), 0)::float8 AS "trustedRows"`;
@@ -102,7 +104,7 @@ async function readKnown(tx: TenantTx, { tenantId, endpointId, versionId, varian
     AND variant = coalesce(${onlyVariant}::traffic_variant, variant) AND (trusted OR NOT ${isTrustedOnly})`;
   return {
     classes: await tx.$queryRaw<Known['classes'][number][]>`SELECT ${slice}, truth, answer FROM truth_counts WHERE ${asked} GROUP BY 1, 2, truth, answer HAVING sum(rows) > 0 ORDER BY 1, 2`,
-    bins: await tx.$queryRaw<Known['bins'][number][]>`
+    bins: !withCurves ? [] : await tx.$queryRaw<Known['bins'][number][]>`
       SELECT ${sliceFrom(Prisma.sql`${start}::timestamptz`)}, of_class AS "ofClass", truth, bin FROM probability_counts WHERE ${asked} GROUP BY 1, 2, of_class, truth, bin HAVING sum(rows) > 0 ORDER BY 1, 2`,
     means: await tx.$queryRaw<Known['means'][number][]>`
       SELECT ${slice}, metric, sum(total)::float8 AS total, sum(squared)::float8 AS squared FROM metric_sums WHERE ${asked} GROUP BY 1, 2, metric HAVING sum(rows) > 0 ORDER BY 1, 2`,

@@ -31,9 +31,8 @@ export interface BrokenRule extends RollbackRule {
 export type JudgedScore = Awaited<ReturnType<typeof readLiveScore>>;
 
 export interface StepScore extends JudgedScore {
-  /** with a known truth */
+  /** with a known truth, before rules look at it */
   neededRows: number;
-  isEnough: boolean;
 }
 
 export const isScore = (metric: RollbackMetric): metric is LiveMetric => (liveMetrics as readonly string[]).includes(metric);
@@ -77,28 +76,27 @@ export async function whatKeepsFromJudging(tx: TenantTx, { tenantId, modelId, re
 }
 
 /**
- * What is known of the rollout's version where a rule asks for it, and whether that is enough; null where none does. Only by truths
+ * What is known of the rollout's version where a rule asks for it; null where none does. Only by truths
  * whose senders rules rely on: who may ask a version for answers could otherwise roll it back.
  */
 export async function judgeScore(tx: TenantTx, { tenantId, endpointId, versionId, createdAt, minLabels }: Rollout, rules: readonly RollbackRule[]): Promise<StepScore | null> {
   if (!rules.some(({ metric }) => isScore(metric))) return null;
-  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt, isTrustedOnly: true });
-  // One that is not defined yet, such as the area under a curve before both classes have come up, is not known either.
-  const isKnown = rules.every(({ metric }) => !isScore(metric) || score.valueOf(metric) !== null);
-  const neededRows = Math.max(1, minLabels);
-  return { ...score, neededRows, isEnough: isKnown && score.labelledRows >= neededRows };
+  const score = await readLiveScore(tx, { tenantId, endpointId, versionId, variant: 'CANARY', since: createdAt, isTrustedOnly: true, withCurves: rules.some(({ metric }) => metric === 'rocAuc') });
+  return { ...score, neededRows: Math.max(1, minLabels) };
 }
 
 export interface Judged extends StepTraffic {
-  /** null where no rule asks for it, or too few truths are known */
-  score: JudgedScore | null;
+  /** null where no rule asks for it */
+  score: StepScore | null;
 }
 
 /** The first rule that the version breaks, by more than chance where its traffic tells; null when all is well, or not known to be otherwise. */
 export function brokenRule(rules: readonly RollbackRule[], judged: Judged): BrokenRule | null {
-  const { score, candidate } = judged;
+  const { candidate } = judged;
+  const score = judged.score && judged.score.labelledRows >= judged.score.neededRows ? judged.score : null;
   for (const rule of rules) {
     const { metric } = rule;
+    // One that is not defined yet, such as the area under a curve before both classes have come up, breaks no rule, and hides none that is broken.
     const value = isScore(metric) ? (score?.valueOf(metric) ?? null) : surely(metric, judged);
     if (value === null || !violates(rule, value)) continue;
     return { metric, op: rule.op, threshold: rule.threshold, value, over: isScore(metric) ? score!.labelledRows : metric === 'refusedRate' ? candidate!.requests : fitting(candidate) };

@@ -1,6 +1,6 @@
 import type { Rollout, TenantTx } from '@millrace/database';
-import { isScore, judgeScore, type RollbackRule, type StepScore, violates } from './rollback-rules.ts';
-import { evidenceOf, fitting, isSeen, type StepTraffic } from './rule-evidence.ts';
+import { isScore, type Judged, judgeScore, type RollbackRule, violates } from './rollback-rules.ts';
+import { evidenceOf, fitting, isSeen } from './rule-evidence.ts';
 import { readTraffic } from './traffic.ts';
 
 export const rolloutWaitKinds = ['TIME', 'REQUESTS', 'PREVIOUS_REQUESTS', 'LABELS', 'SCORE', 'DOUBT'] as const;
@@ -15,10 +15,8 @@ export interface RolloutWait {
   needs: number;
 }
 
-export interface RolloutStanding extends StepTraffic {
+export interface RolloutStanding extends Judged {
   rules: readonly RollbackRule[];
-  /** null where no rule asks for one */
-  score: StepScore | null;
   /** of this step, by the database's clock */
   seconds: number;
   bakeSeconds: number;
@@ -28,7 +26,8 @@ export interface RolloutStanding extends StepTraffic {
 export async function readStanding(tx: TenantTx, rollout: Rollout): Promise<RolloutStanding> {
   const { tenantId, endpointId, stepStartedAt, minRequests, bakeSeconds } = rollout;
   const rules = rollout.rollbackOn as unknown as RollbackRule[];
-  const [{ seconds }] = await tx.$queryRaw<[{ seconds: number }]>`SELECT extract(epoch FROM now() - ${stepStartedAt}::timestamptz)::double precision AS seconds`;
+  const [{ seconds }] = await tx.$queryRaw<[{ seconds: number }]>`
+    SELECT extract(epoch FROM now() - step_started_at)::double precision AS seconds FROM rollouts WHERE tenant_id = ${tenantId} AND id = ${rollout.id}`;
   const traffic = await readTraffic(tx, tenantId, endpointId, stepStartedAt);
   return {
     candidate: traffic.find(({ versionId, variant }) => versionId === rollout.versionId && variant === 'CANARY'),

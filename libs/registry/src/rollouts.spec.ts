@@ -72,7 +72,7 @@ describe('a rule on what a version refuses', () => {
   it('holds when it refuses more than the one before does, and more than chance would have it', () => {
     expect(judge(rules, traffic({ refused: 20 }), few)).toBe('refusedRate was at least 0.772 more than that of the version before, > 0.1, over 20 requests.');
     expect(judge(rules, traffic({ refused: 4 }), few)).toBe('waits');
-    expect(judge(rules, traffic({ refused: 2 }), few)).toBe('goes on');
+    expect(judge(rules, traffic({ requests: 22, refused: 2 }), few)).toBe('goes on');
     expect(judge(rules, traffic({ requests: 200, refused: 40 }), traffic({ requests: 200 }))).toContain('refusedRate was at least 0.147 more');
   });
 
@@ -89,8 +89,16 @@ describe('a rule on what a version refuses', () => {
 });
 
 it('a rule may hold at its threshold as well', () => {
-  expect(judge([{ metric: 'latencyP95Ms', op: '>=', threshold: 2 }], traffic())).toBe('latencyP95Ms was at least 2, >= 2, over 20 requests.');
-  expect(judge([{ metric: 'latencyP95Ms', op: '>', threshold: 2 }], traffic())).toBe('goes on');
+  expect(judge([{ metric: 'errorRate', op: '>=', threshold: 0 }], traffic())).toBe('errorRate was at least 0, >= 0, over 20 requests.');
+  expect(judge([{ metric: 'errorRate', op: '>', threshold: 0 }], traffic())).toBe('goes on');
+});
+
+it('a latency is held against a threshold by where its class begins', () => {
+  const rules = [{ metric: 'latencyP95Ms', op: '>', threshold: 100 }] as const;
+  expect(judge(rules, traffic(answers([20, 95])))).toBe('goes on');
+  expect(judge(rules, traffic(answers([20, 129])))).toBe('latencyP95Ms was at least 128, > 100, over 20 requests.');
+  expect(judge([{ ...rules[0], threshold: 128 }], traffic(answers([20, 129])))).toContain('latencyP95Ms was at least 128');
+  expect(judge([{ ...rules[0], threshold: 128 }], traffic(answers([20, 128])))).toBe('goes on');
 });
 
 it('a version has answered nothing when all of several requests say so', () => {
@@ -115,11 +123,14 @@ it.each([50, 100, 400])('the interval of a percentile leaves it out on either si
 
 it('a rule on a score is judged by the score alone, and by none that is not known', () => {
   const rules = [{ metric: 'accuracy', op: '<', threshold: 0.9 }] as const;
-  const score = { labelledRows: 40, valueOf: () => 0.85 };
+  const score = { labelledRows: 40, neededRows: 30, valueOf: () => 0.85 };
   const none = { candidate: undefined, stable: undefined, minRequests: 20 };
   expect(brokenRule(rules, { ...none, score })).toBe('accuracy was 0.85, < 0.9, over 40 rows with a known truth.');
   expect(brokenRule(rules, { ...none, score: { ...score, valueOf: () => 0.9 } })).toBeNull();
   expect(brokenRule(rules, { ...none, candidate: traffic(), score: null })).toBeNull();
+  expect(brokenRule(rules, { ...none, score: { ...score, labelledRows: 29 } })).toBeNull();
+  const undefinedToo = [{ metric: 'rocAuc', op: '<', threshold: 0.8 }, ...rules] as const;
+  expect(brokenRule(undefinedToo, { ...none, score: { ...score, valueOf: (metric) => (metric === 'rocAuc' ? null : 0.1) } })).toContain('accuracy was 0.1');
 });
 
 describe('a rollout says what it waits for', () => {
@@ -142,9 +153,9 @@ describe('a rollout says what it waits for', () => {
   it('truths, and a score that is not defined by those that are known', () => {
     const rules = [{ metric: 'rocAuc', op: '<', threshold: 0.9 }] as const;
     const enough = { ...few, minRequests: 0 };
-    const score = { labelledRows: 12, neededRows: 30, isEnough: false, valueOf: () => null };
+    const score = { labelledRows: 12, neededRows: 30, valueOf: () => null };
     expect(waits(rules, enough, { score })).toEqual([{ kind: 'LABELS', rule: rules[0], has: 12, needs: 30 }]);
     expect(waits(rules, enough, { score: { ...score, labelledRows: 30 } })).toEqual([{ kind: 'SCORE', rule: rules[0], has: null, needs: 0.9 }]);
-    expect(waits(rules, enough, { score: { ...score, labelledRows: 30, isEnough: true, valueOf: () => 0.95 } })).toEqual([]);
+    expect(waits(rules, enough, { score: { ...score, labelledRows: 30, valueOf: () => 0.95 } })).toEqual([]);
   });
 });

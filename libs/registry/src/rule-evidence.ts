@@ -1,5 +1,5 @@
 import { combineShares, wilson } from './share-intervals.ts';
-import { latencyInterval, type VersionTraffic } from './traffic.ts';
+import { beginningOf, latencyInterval, type VersionTraffic } from './traffic.ts';
 
 /** What a rollout's traffic in a step can be judged by. */
 export const trafficMetrics = ['errorRate', 'refusedRate', 'latencyP95Ms', 'latencyP95Ratio'] as const;
@@ -51,7 +51,8 @@ export function evidenceOf(metric: TrafficMetric, { candidate, stable }: StepTra
       return candidate?.errorRate == null ? null : { measured: candidate.errorRate, atLeast: wilson({ hits: candidate.errors, total: Math.max(fitting(candidate), fewRequests) })[0]! };
     case 'latencyP95Ms': {
       const latency = p95Of(candidate);
-      return latency && { measured: latency.value, atLeast: latency.lower };
+      // By where their class begins: that is known of them, and a threshold within the class is not known to be passed.
+      return latency && { measured: beginningOf(latency.value), atLeast: beginningOf(latency.lower) };
     }
     case 'latencyP95Ratio': {
       const [ours, theirs] = [p95Of(candidate), p95Of(stable)];
