@@ -4,7 +4,7 @@ import type { Logger } from '@millrace/kernel';
 import { type Idempotency, idempotencyRefusals, type IdempotentRequest, isIdempotencyKey, type KeptAnswer } from '@millrace/quota';
 import { jsonLengthHeader } from './binary-body.ts';
 import type { Exchange } from './exchange.ts';
-import { RequestError } from './request-error.ts';
+import { RequestError, toRequestError } from './request-error.ts';
 
 export const idempotencyHeader = 'idempotency-key';
 
@@ -64,7 +64,9 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
         try {
           answered = await answer(begun.predictionId);
         } catch (error) {
-          await idempotency.giveUp(asked, begun.lock, begun.isAgain).catch(() => undefined); // its lock ends by itself
+          // Only a refusal says that nothing came of it. A fault may be that of an answer that was lost on its way here: it may be done, and is done again under the same id.
+          const isRefusal = toRequestError(error).status < 500;
+          await idempotency.giveUp(asked, begun.lock, begun.isAgain || !isRefusal).catch(() => undefined); // its lock ends by itself
           throw error;
         }
         // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { createQuota } from '@millrace/quota';
 import { createPredictionQueue } from '@millrace/registry';
-import { testSecrets } from '@millrace/testkit';
+import { openSilentDoor, testSecrets } from '@millrace/testkit';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type Json, keyPepper, type Sent, type TenantOfWorld, tokenSecret } from './inference-world.ts';
 import { constant, irisNeighbours, setosa, virginica } from './sample-pipelines.ts';
 
@@ -78,6 +78,22 @@ describe('accepted where nothing is made yet', () => {
     const rows = await asOwner(`SELECT encode(input_box, 'escape') || (SELECT coalesce(string_agg(body, ''), '') FROM idempotency_answers) AS text FROM async_predictions`);
     expect(rows.filter(({ text }) => /5\.25|sepal/.test(text as string))).toEqual([]);
     await cancel(answers[0]!.json.id);
+  });
+
+  it('is the same prediction where the database took it, and the word of it was lost', async () => {
+    const door = await openSilentDoor(world.settings.appDatabaseUrl);
+    const at = (await world.start({ async: { slots: 0 }, appDatabaseUrl: door.to(world.settings.appDatabaseUrl) })).url;
+    const headers = { 'idempotency-key': 'in-doubt' };
+    door.fallSilentAfter('INSERT INTO async_predictions', 'COMMIT');
+    const first = create(flower, { at, headers });
+    const [taken] = await eventually(() => asOwner(`SELECT id FROM async_predictions WHERE status = 'STARTING'`), (rows) => rows.length === 1);
+    door.hangUp();
+    expect([(await first).status, (await first).json.error.code]).toEqual([503, 'unavailable']);
+    const again = await create(flower, { at, headers });
+    expect([again.status, again.json.id]).toEqual([202, taken!.id]);
+    expect(await asOwner(`SELECT id FROM async_predictions WHERE status = 'STARTING'`)).toEqual([taken]);
+    await cancel(again.json.id);
+    await door.close();
   });
 
   it('no more than the tenant may have waiting, by number and by size, however many ask at once', async () => {

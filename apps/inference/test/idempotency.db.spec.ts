@@ -1,4 +1,7 @@
+import { DomainError, silentLogger } from '@millrace/kernel';
 import { createIdempotency } from '@millrace/quota';
+import { type Answered, createAnswerOnce } from '../src/answer-once.ts';
+import type { Exchange } from '../src/exchange.ts';
 import { call, createInferenceWorld, eventually, type InferenceWorld, type TenantOfWorld } from './inference-world.ts';
 import { constant } from './sample-pipelines.ts';
 
@@ -67,6 +70,26 @@ it('a request over which a server died is done again under its id, and so billed
   await eventually(() => billed(idOf(first)), (count) => count === 1);
   await inTenant(`UPDATE idempotency_answers SET expires_at = expires_at - interval '24 hours' WHERE key LIKE '% died'`);
   expect(idOf(await ask('died'))).not.toBe(idOf(first));
+});
+
+it('one that fails by a fault keeps its id, since something may have come of it; a refused one does not', async () => {
+  const answerOnce = createAnswerOnce({ idempotency: createIdempotency({ database: world.database }), logger: silentLogger });
+  const idsOf = async (idempotencyKey: string, ...faults: Error[]): Promise<unknown[]> => {
+    const ids: unknown[] = [];
+    const exchange = { headers: { 'idempotency-key': idempotencyKey }, method: 'POST', url: '/predict', bodySha256: '' } as unknown as Exchange;
+    const answer = async (id?: string): Promise<Answered> => {
+      ids.push(id);
+      const fault = faults.shift();
+      if (fault) throw fault;
+      return { headers: {}, body: '{}' };
+    };
+    while (faults.length) await expect(answerOnce(exchange, tenant.owner, answer)).rejects.toBeInstanceOf(Error);
+    await answerOnce(exchange, tenant.owner, answer);
+    return ids;
+  };
+  const inDoubt = await idsOf('in-doubt', new DomainError('UNAVAILABLE', 'no word'), new Error('a bug'), new DomainError('NOT_FOUND', 'gone since'));
+  expect(inDoubt).toEqual([inDoubt[0], inDoubt[0], inDoubt[0], inDoubt[0]]);
+  expect(new Set(await idsOf('refused-twice', new DomainError('INVALID', 'wrong'), new DomainError('TOO_MANY_REQUESTS', 'later'))).size).toBe(3);
 });
 
 it('one over which a server died, and which is then refused, keeps its id: it may be billed already', async () => {

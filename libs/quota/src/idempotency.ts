@@ -114,12 +114,12 @@ export function createIdempotency({ database }: { database: Database }) {
     },
 
     /**
-     * For a request that was refused: nothing came of it, and it may be sent again. Whoever has lost the lock gives up nothing.
-     * @param isAgain somebody has died over it, and may have billed it before: its id is kept for whoever comes next
+     * For a request that was not answered: it may be sent again at once. Whoever has lost the lock gives up nothing.
+     * @param isInDoubt something may have come of it, now or when somebody died over it before: its id is kept for whoever comes next
      */
-    async giveUp({ tenantId, key }: IdempotentRequest, lock: string, isAgain = false): Promise<void> {
+    async giveUp({ tenantId, key }: IdempotentRequest, lock: string, isInDoubt = false): Promise<void> {
       await database.forTenant(tenantId).transaction((tx) =>
-        isAgain
+        isInDoubt
           ? tx.$executeRaw`UPDATE idempotency_answers SET locked_until = clock_timestamp() WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`
           : tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
       );
