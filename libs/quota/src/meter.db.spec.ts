@@ -101,6 +101,19 @@ it('counts a prediction against all of its limits or none, and names the one tha
   expect([await used(tenant, wide), await used(tenant, model)]).toEqual([40, 30]);
 });
 
+it('uses nothing of a rate where another limit refuses, though nothing was known of either', async () => {
+  const meter = await startMeter();
+  const tenant = await world.tenant();
+  const rate = await limit(tenant, { measure: 'REQUESTS', period: 'RATE', limit: 1 });
+  await limit(tenant, { scope: 'MODEL', subject: 'press', measure: 'REQUESTS', period: 'DAY', limit: 0 });
+  const take = (endpoint: string) => meter.take({ actor: keyOf(tenant), endpoint, rows: 1 });
+  const usedUntil = () => world.db.asOwner('SELECT id FROM usage_accounts WHERE id = $1 AND full_at > now()', [rate]);
+  expect(await take('press')).toMatchObject({ type: 'refused', by: { terms: { source: 'model' } } });
+  expect(await usedUntil()).toEqual([]);
+  expect((await take('other')).type).toBe('admitted');
+  expect(await usedUntil()).toHaveLength(1);
+});
+
 it('counts what keys do against the limit of the member who made them, exactly, whichever is used', async () => {
   const two = [await startMeter(), await startMeter()];
   const tenant = await world.tenant();

@@ -129,7 +129,9 @@ export function createMeter({ database, logger, patienceMs = usualPatienceMs }: 
       const settled = settle(accounts, charge.rows);
       if (settled) return settled;
       const short = accounts.filter((account) => !account.has(unitsOf(account.terms, charge.rows)));
-      await inTime(Promise.all(short.map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
+      // What is got of a rate is used, whatever becomes of it: so only when nothing else is in doubt.
+      const first = short.filter(({ terms }) => !terms.isRate);
+      await inTime(Promise.all((first.length ? first : short).map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
     }
   }
 
