@@ -162,4 +162,17 @@ describe('requests at a time', () => {
     for (let i = 0; i < 20; i++) expect(await limiter.admit(key, limits)).toMatchObject({ type: 'refused', by: 'parallel' });
     expect((await limiter.look(key, limits)).requests?.remaining).toBe(9);
   });
+
+  it('costs nothing of the minute where it refuses many that come while the database is asked, and keeps no place of those that are not let in', async () => {
+    const [key, limiter, limits] = [newKey(), newLimiter(), { rpmLimit: 10, maxParallelRequests: 1 }];
+    const admissions = await Promise.all(Array.from({ length: 10 }, () => limiter.admit(key, limits)));
+    expect(admissions.map((admission) => (admission.type === 'refused' ? admission.by : admission.type))).toEqual(['admitted', ...Array<string>(9).fill('parallel')]);
+    expect((await newLimiter().look(key, limits)).requests!.remaining).toBeGreaterThanOrEqual(9);
+    if (admissions[0]!.type === 'admitted') admissions[0]!.release();
+    expect((await limiter.look(key, limits)).parallel!.remaining).toBe(1);
+    const used = newKey();
+    await admitted([newLimiter()], used, { rpmLimit: 10 }, 10);
+    expect(await limiter.admit(used, limits)).toMatchObject({ type: 'refused', by: 'requests' });
+    expect((await limiter.look(used, limits)).parallel!.remaining).toBe(1);
+  });
 });

@@ -83,7 +83,13 @@ export function createRequestLimiter({ database, logger, patienceMs = usualPatie
   async function fetchAndSettle(limits: RequestLimits, account: KeyAccount): Promise<Admission> {
     const end = performance.now() + patienceMs;
     for (;;) {
-      await inTime(account.rate.obtain(), end);
+      // Its place is its own while it waits: what is got of the rate is used, and for nothing where it then finds no place.
+      account.underWay++;
+      try {
+        await inTime(account.rate.obtain(), end);
+      } finally {
+        account.underWay--;
+      }
       const settled = settle(limits, account);
       if (settled) return settled;
     }
