@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -174,6 +175,34 @@ describe('the usage journal', () => {
     await next.close();
   });
 
+  it('loses nothing of a process that writes on while another takes over what it wrote, and is killed then', async () => {
+    const tenant = await world.tenant();
+    const { database } = world.db;
+    const directory = path.join(world.directory, 'late');
+    await fs.mkdir(directory);
+    const owner = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'inherit'] });
+    const file = path.join(directory, `usage-${owner.pid}-00000000-0000-0000-0000-000000000000.ndjson`);
+    const [early, late] = [entry(tenant), entry(tenant)];
+    await fs.writeFile(file, `${JSON.stringify(early)}\n`);
+    const meanwhile = {
+      ...database,
+      forTenant: (tenantId: string) => ({
+        ...database.forTenant(tenantId),
+        async execute(statement: Parameters<ReturnType<typeof database.forTenant>['execute']>[0]) {
+          await fs.appendFile(file, `${JSON.stringify(late)}\n`);
+          owner.kill('SIGKILL');
+          await once(owner, 'exit');
+          await database.forTenant(tenantId).execute(statement);
+        },
+      }),
+    };
+    await (await journalIn('late', meanwhile)).journal.close();
+    expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId]);
+    await (await journalIn('late')).journal.close();
+    expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId, late.requestId].sort());
+    expect(await fs.readdir(directory)).toEqual([]);
+  });
+
   it('enters once what had reached the database when its connection fell silent', async () => {
     const tenant = await world.tenant();
     const door = await openSilentDoor(world.db.urls.app);
@@ -250,7 +279,6 @@ describe('the usage journal', () => {
   it('survives the death of its process by SIGKILL: what was acknowledged is in the ledger', async () => {
     const tenant = await world.tenant();
     const directory = path.join(world.directory, 'sigkill');
-    const { spawn } = await import('node:child_process');
     const program = `
       import { createUsageJournal } from ${JSON.stringify(path.join(import.meta.dirname, 'usage-journal.ts'))};
       const silent = { debug() {}, info() {}, warn() {}, error() {} };

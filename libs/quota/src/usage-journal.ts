@@ -174,13 +174,15 @@ export class UsageJournal {
       const match = /^usage-(\d+)-[0-9a-f-]+\.ndjson$/.exec(name);
       if (!match) continue;
       const file = path.join(this.#options.directory, name);
+      // Before it is read: what a living process still adds is not in what was read, and must not go with it.
+      const hasEnded = !isProcessAlive(Number(match[1]));
       const text = await fs.readFile(file, 'utf8').catch(() => null);
       if (text === null) continue;
       const lines = text.split('\n').flatMap(readLine);
       await this.#insert(lines);
       // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
       const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
-      if (isOld || !isProcessAlive(Number(match[1]))) {
+      if (isOld || hasEnded) {
         await fs.rm(file, { force: true });
         this.#options.logger.info({ entries: lines.length }, 'took over usage that an ended process had not sent');
       }
