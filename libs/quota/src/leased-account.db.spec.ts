@@ -1,3 +1,4 @@
+import type { Database } from '@millrace/database';
 import { createWorld, type World } from '@millrace/testkit';
 import { LeasedAccount } from './leased-account.ts';
 import { LeasedRate } from './leased-rate.ts';
@@ -19,6 +20,76 @@ async function drain(account: { has(units: number): boolean; lacks(units: number
     else await account.obtain(1);
   }
 }
+
+/** The database, whose next transaction fails when it is told so: before it has come, or when it is done and only the answer is lost. */
+function failing() {
+  const { database } = world.db;
+  let next: 'unheard' | 'unanswered' | null = null;
+  const fail = (how: typeof next): void => {
+    if (next !== how) return;
+    next = null;
+    throw new Error(`it was ${how}`);
+  };
+  const forTenant: Database['forTenant'] = (tenantId) => ({
+    ...database.forTenant(tenantId),
+    async transaction(work) {
+      if (next) fail('unheard');
+      const done = await database.forTenant(tenantId).transaction(work);
+      if (next) fail('unanswered');
+      return done;
+    },
+  });
+  return { database: { ...database, forTenant }, failNext: (how: 'unheard' | 'unanswered') => void (next = how) };
+}
+
+async function onAccount(id: string): Promise<{ used: number; held: number }> {
+  const [row] = await world.db.asOwner<{ used: string; held: string }>('SELECT a.used, sum(l.held) AS held FROM usage_accounts a JOIN usage_leases l ON l.account_id = a.id WHERE a.id = $1 GROUP BY a.used', [id]);
+  return { used: Number(row!.used), held: Number(row!.held) };
+}
+
+/** As of a second in which nobody came. */
+const later = (): number => performance.now() + 2_000;
+const muchLater = (): number => performance.now() + 200_000;
+
+it('what could not be given back is given back later, also where only the answer was lost that it is here', async () => {
+  const { tenantId } = await world.tenant();
+  const { database, failNext } = failing();
+  const account = new LeasedAccount(database, tenantId, terms('untold', 200));
+  failNext('unanswered');
+  await expect(account.obtain(1)).rejects.toThrow('unanswered');
+  expect((await onAccount('untold')).used).toBeGreaterThan(1); // a block
+  expect(account.isIdle(muchLater())).toBe(false);
+  await account.tick(later());
+  expect(await onAccount('untold')).toEqual({ used: 0, held: 0 });
+  await account.obtain(1);
+  account.spend(1);
+  failNext('unheard');
+  await expect(account.tick(later())).rejects.toThrow('unheard');
+  expect((await onAccount('untold')).used).toBeGreaterThan(1);
+  expect(account.isIdle(muchLater())).toBe(false);
+  await account.tick(later());
+  expect(await onAccount('untold')).toEqual({ used: 1, held: 0 });
+  expect(account.isIdle(muchLater())).toBe(true);
+});
+
+it('what was set aside of a rate and could not be given back is given back later', async () => {
+  const { tenantId } = await world.tenant();
+  const { database, failNext } = failing();
+  const rate = new LeasedRate(database, tenantId, 'rate.untold', 600);
+  failNext('unanswered');
+  await expect(rate.obtain()).rejects.toThrow('unanswered');
+  expect((await onAccount('rate.untold')).held).toBeGreaterThan(0);
+  expect(rate.isIdle(muchLater())).toBe(false);
+  await rate.tick(later());
+  expect((await onAccount('rate.untold')).held).toBe(0);
+  await rate.obtain();
+  failNext('unheard');
+  await expect(rate.tick(later())).rejects.toThrow('unheard');
+  expect((await onAccount('rate.untold')).held).toBeGreaterThan(0);
+  await rate.tick(later());
+  expect((await onAccount('rate.untold')).held).toBe(0);
+  expect(rate.isIdle(muchLater())).toBe(true);
+});
 
 it('what was spent stays spent when a process forgets a quiet account and takes it up again', async () => {
   const { tenantId } = await world.tenant();

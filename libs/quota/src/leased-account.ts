@@ -55,6 +55,8 @@ export class LeasedAccount implements Account {
   #calling: Promise<unknown> = Promise.resolve();
   #calls = 0;
   #underWay = 0;
+  /** The last call was not answered: it may have come, or the one before may still say that units are held here. */
+  #isUntold = false;
   #block = block.least;
   #calledAt = -Infinity;
   #recallAgainAt = -Infinity;
@@ -118,15 +120,15 @@ export class LeasedAccount implements Account {
 
   /** Idle units go back; what is spent is told. */
   async tick(now: number): Promise<void> {
-    if (this.#window === null || now < this.#touchedAt + believedMs) {
+    if (now < this.#touchedAt + believedMs) {
       if (this.#window !== null && now > this.#calledAt + 10_000) await this.#queue(() => this.#call({ wanted: 0, smallest: 0, ahead: 0 }));
       return;
     }
-    if (this.#left > 0 && now < this.#endsAt) await this.returnAll();
+    if ((this.#left > 0 && now < this.#endsAt) || (this.#isUntold && this.#underWay === 0)) await this.returnAll();
   }
 
   isIdle(now: number): boolean {
-    return this.#left === 0 && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
+    return this.#left === 0 && !this.#isUntold && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
   }
 
   standing(): LimitStanding {
@@ -205,6 +207,7 @@ export class LeasedAccount implements Account {
     const now = Date.now();
     const most = mostAt(this.#terms, now);
     const mayRecall = begunAt >= this.#recallAgainAt;
+    this.#isUntold = true;
     const answer = await this.#database.forTenant(this.#tenantId).transaction(async (tx: TenantTx) => {
       const [row] = await tx.$queryRaw<[Answer]>`
         SELECT granted, used_units AS used, window_ms AS "windowMs", ends_in_ms AS "endsInMs", is_elsewhere AS "isElsewhere"
@@ -213,6 +216,7 @@ export class LeasedAccount implements Account {
       if (row.isElsewhere && mayRecall) await notify(tx, 'millrace_usage', `${this.#tenantId}:${id}`);
       return row;
     });
+    this.#isUntold = false;
     if (answer.windowMs !== this.#window) {
       this.#window = answer.windowMs;
       this.#left = 0;

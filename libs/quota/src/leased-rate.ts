@@ -58,8 +58,10 @@ export class LeasedRate {
   #next: Promise<void> | null = null;
   #calling: Promise<unknown> = Promise.resolve();
   #calls = 0;
-  #answeredAt = -Infinity;
+  #answeredAt = performance.now();
   #underWay = 0;
+  /** The last call was not answered: requests may still be set aside for it. */
+  #isUntold = false;
   #touchedAt = -Infinity;
 
   constructor(database: Database, tenantId: string, id: string, limit: number) {
@@ -115,7 +117,7 @@ export class LeasedRate {
 
   /** Says what was spent, and gives the rest back. */
   async returnAll(): Promise<void> {
-    if (this.#left === 0 && this.#spent === this.#reported) return;
+    if (this.#left === 0 && this.#spent === this.#reported && !this.#isUntold) return;
     await this.#queue(async () => {
       this.#left = 0; // nobody spends what is on its way back
       await this.#call(0, 0);
@@ -124,11 +126,11 @@ export class LeasedRate {
 
   /** To be called every second or so. */
   async tick(now: number): Promise<void> {
-    if (now >= this.#heldUntil) await this.returnAll();
+    if (now >= this.#heldUntil && this.#underWay === 0) await this.returnAll();
   }
 
   isIdle(now: number): boolean {
-    return this.#left === 0 && this.#waiting === 0 && this.#underWay === 0 && this.#spent === this.#reported && now > this.#touchedAt + 120_000;
+    return this.#left === 0 && !this.#isUntold && this.#waiting === 0 && this.#underWay === 0 && this.#spent === this.#reported && now > this.#touchedAt + 120_000;
   }
 
   /** Learns how it stands, unless that is known. */
@@ -169,12 +171,14 @@ export class LeasedRate {
     }
     // Both of one moment: what is spent while the call is on its way is held by what it tells.
     const [spent, held] = [this.#spent, this.#left];
+    this.#isUntold = true;
     const answer = await this.#database.forTenant(this.#tenantId).transaction(async (tx) => {
       const [row] = await tx.$queryRaw<[Answer]>`
         SELECT paid, set_aside AS "setAside", level
         FROM lease_rate(${this.#id}, ${this.#limit}::integer, ${this.#lessee}::uuid, ${++this.#calls}::bigint, ${spent}::bigint, ${held}::bigint, ${wanted}::bigint, ${further}::bigint)`;
       return row;
     });
+    this.#isUntold = false;
     this.#reported = spent;
     this.#answeredAt = begunAt;
     this.#paid += Number(answer.paid);
