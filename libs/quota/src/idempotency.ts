@@ -83,10 +83,11 @@ export function createIdempotency({ database }: { database: Database }) {
       });
     },
 
+    /** The first answer stays, whoever else may have taken the request over meanwhile. */
     async keep({ tenantId, key }: IdempotentRequest, { headers, body }: KeptAnswer): Promise<void> {
       if (body.length > longestKept) return;
       await database.forTenant(tenantId).transaction(
-        (tx) => tx.$executeRaw`UPDATE idempotency_answers SET headers = ${JSON.stringify(headers)}::jsonb, body = ${body} WHERE tenant_id = ${tenantId} AND key = ${key}`,
+        (tx) => tx.$executeRaw`UPDATE idempotency_answers SET headers = ${JSON.stringify(headers)}::jsonb, body = ${body} WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL`,
       );
     },
 

@@ -7,7 +7,7 @@ import { createDatabase } from '@millrace/database';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createWorld, openSilentDoor, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
-import { createIdempotency, createUsageJournal, type PredictionUsage } from './index.ts';
+import { createIdempotency, createUsageJournal, type IdempotentRequest, type PredictionUsage } from './index.ts';
 
 let world: World;
 beforeAll(async () => (world = await createWorld()));
@@ -306,6 +306,26 @@ describe('the usage journal', () => {
   });
 });
 
+describe('a request under an Idempotency-Key', () => {
+  const idempotency = () => createIdempotency({ database: world.db.database });
+  const newRequest = async () => ({ tenantId: (await world.tenant()).tenantId, key: 'somebody it', sha256: '0'.repeat(64) });
+  async function begin(asked: IdempotentRequest) {
+    const begun = await idempotency().begin(asked);
+    if (begun.type !== 'begun') throw new Error(begun.type);
+    return begun;
+  }
+
+  it('is answered again as it was first, also when whoever was slower over it answers later', async () => {
+    const asked = await newRequest();
+    await begin(asked);
+    await world.db.asOwner(`UPDATE idempotency_answers SET locked_until = now() - interval '1 second' WHERE tenant_id = $1`, [asked.tenantId]);
+    await begin(asked);
+    await idempotency().keep(asked, { headers: { by: 'the second' }, body: 'B' });
+    await idempotency().keep(asked, { headers: { by: 'the first' }, body: 'A' });
+    expect(await idempotency().begin(asked)).toEqual({ type: 'answered', answer: { headers: { by: 'the second' }, body: 'B' } });
+  });
+});
+
 it('answers that have run out are swept for all tenants; the database lets the system role remove no others', async () => {
   const tenants = [await world.tenant(), await world.tenant()];
   for (const { tenantId } of tenants) {
@@ -316,7 +336,7 @@ it('answers that have run out are swept for all tenants; the database lets the s
     );
   }
   await createIdempotency({ database: world.db.database }).sweep();
-  const left = async () => world.db.asOwner('SELECT tenant_id, key FROM idempotency_answers ORDER BY tenant_id');
+  const left = async () => world.db.asOwner('SELECT tenant_id, key FROM idempotency_answers WHERE tenant_id = ANY ($1) ORDER BY tenant_id', [tenants.map(({ tenantId }) => tenantId)]);
   const expected = tenants.map(({ tenantId }) => ({ tenant_id: tenantId, key: 'k0' })).sort((a, b) => (a.tenant_id < b.tenant_id ? -1 : 1));
   expect(await left()).toEqual(expected);
   await world.db.database.system().transaction((tx) => tx.$executeRaw`DELETE FROM idempotency_answers`);
