@@ -80,7 +80,7 @@ export function createMutationOnce({ idempotency, logger }: { idempotency: Idemp
         await renewing;
         const whole = JSON.stringify({ data, ...(errors ? { errors } : {}) });
         const body = whole.length <= longestKept ? whole : JSON.stringify({ data: null, errors: [{ message: 'It is done. Its answer was too long to be kept.', extensions: { code: 'ANSWER_NOT_KEPT' } }] });
-        await (context.hasChanged ? idempotency.keep(asked, { headers: {}, body }) : idempotency.giveUp(asked, current, isAgain || context.isInDoubt)).catch((error: unknown) => {
+        await (context.hasChanged ? idempotency.keep(asked, current, { headers: {}, body }) : idempotency.giveUp(asked, current, isAgain || context.isInDoubt)).catch((error: unknown) => {
           logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key');
         });
       },

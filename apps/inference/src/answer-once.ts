@@ -70,7 +70,7 @@ export function createAnswerOnce({ idempotency, logger }: AnswerOnceOptions) {
           throw error;
         }
         // It is billed, and must leave. Sent again, it is predicted under the same id, and not billed again.
-        await idempotency.keep(asked, asText(answered)).catch((error: unknown) => logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key'));
+        await idempotency.keep(asked, begun.lock, asText(answered)).catch((error: unknown) => logger.warn({ error: String(error) }, 'an answer could not be kept for its Idempotency-Key'));
         return answered;
       }
     }

@@ -56,6 +56,18 @@ export type Idempotency = ReturnType<typeof createIdempotency>;
 
 /** Answers a request that is sent again under the same key as before, from any process, for a day. */
 export function createIdempotency({ database }: { database: Database }) {
+  /**
+   * For a request that was not answered: it may be sent again at once. Whoever has lost the lock gives up nothing.
+   * @param isInDoubt something may have come of it, now or when somebody died over it before: its id is kept for whoever comes next
+   */
+  async function giveUp({ tenantId, key }: IdempotentRequest, lock: string, isInDoubt = false): Promise<void> {
+    await database.forTenant(tenantId).transaction((tx) =>
+      isInDoubt
+        ? tx.$executeRaw`UPDATE idempotency_answers SET locked_until = clock_timestamp() WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`
+        : tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
+    );
+  }
+
   return {
     async begin({ tenantId, key, sha256 }: IdempotentRequest): Promise<Begun> {
       const predictionId = newId('prediction');
@@ -83,9 +95,10 @@ export function createIdempotency({ database }: { database: Database }) {
       });
     },
 
-    /** The first answer stays, whoever else may have taken the request over meanwhile. */
-    async keep({ tenantId, key }: IdempotentRequest, { headers, body }: KeptAnswer): Promise<void> {
-      if (body.length > longestKept) return;
+    /** The first answer stays, whoever else may have taken the request over meanwhile. One that is too long only ends the lock. */
+    async keep(asked: IdempotentRequest, lock: string, { headers, body }: KeptAnswer): Promise<void> {
+      if (body.length > longestKept) return giveUp(asked, lock, true);
+      const { tenantId, key } = asked;
       await database.forTenant(tenantId).transaction(
         (tx) => tx.$executeRaw`UPDATE idempotency_answers SET headers = ${JSON.stringify(headers)}::jsonb, body = ${body} WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL`,
       );
@@ -114,16 +127,6 @@ export function createIdempotency({ database }: { database: Database }) {
       }
     },
 
-    /**
-     * For a request that was not answered: it may be sent again at once. Whoever has lost the lock gives up nothing.
-     * @param isInDoubt something may have come of it, now or when somebody died over it before: its id is kept for whoever comes next
-     */
-    async giveUp({ tenantId, key }: IdempotentRequest, lock: string, isInDoubt = false): Promise<void> {
-      await database.forTenant(tenantId).transaction((tx) =>
-        isInDoubt
-          ? tx.$executeRaw`UPDATE idempotency_answers SET locked_until = clock_timestamp() WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`
-          : tx.$executeRaw`DELETE FROM idempotency_answers WHERE tenant_id = ${tenantId} AND key = ${key} AND body IS NULL AND locked_until::text = ${lock}`,
-      );
-    },
+    giveUp,
   };
 }

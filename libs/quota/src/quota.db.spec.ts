@@ -317,12 +317,19 @@ describe('a request under an Idempotency-Key', () => {
 
   it('is answered again as it was first, also when whoever was slower over it answers later', async () => {
     const asked = await newRequest();
-    await begin(asked);
+    const first = await begin(asked);
     await world.db.asOwner(`UPDATE idempotency_answers SET locked_until = now() - interval '1 second' WHERE tenant_id = $1`, [asked.tenantId]);
-    await begin(asked);
-    await idempotency().keep(asked, { headers: { by: 'the second' }, body: 'B' });
-    await idempotency().keep(asked, { headers: { by: 'the first' }, body: 'A' });
+    const second = await begin(asked);
+    await idempotency().keep(asked, second.lock, { headers: { by: 'the second' }, body: 'B' });
+    await idempotency().keep(asked, first.lock, { headers: { by: 'the first' }, body: 'A' });
     expect(await idempotency().begin(asked)).toEqual({ type: 'answered', answer: { headers: { by: 'the second' }, body: 'B' } });
+  });
+
+  it('is not under way any more once it has an answer that is too long to be kept: it is done again under its id at once', async () => {
+    const asked = await newRequest();
+    const first = await begin(asked);
+    await idempotency().keep(asked, first.lock, { headers: {}, body: 'x'.repeat(2 ** 20 + 1) });
+    expect(await begin(asked)).toMatchObject({ predictionId: first.predictionId, isAgain: true });
   });
 });
 
