@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { KeyActor } from '@millrace/auth';
 import { createDatabase } from '@millrace/database';
-import { newId, silentLogger } from '@millrace/kernel';
+import { DomainError, newId, silentLogger } from '@millrace/kernel';
 import { createWorld, openSilentDoor, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
 import { createIdempotency, createUsageJournal, type IdempotentRequest, type PredictionUsage } from './index.ts';
@@ -129,6 +129,7 @@ describe('what an actor used', () => {
 });
 
 describe('the usage journal', () => {
+  type Statement = Parameters<ReturnType<World['db']['database']['forTenant']>['execute']>[0];
   const entry = (tenant: TenantInWorld, requestId = newId('prediction')): PredictionUsage => ({
     tenantId: tenant.tenantId, requestId, at: new Date(), actor: 'key:k', endpointId: 'e', modelVersionId: 'v', rows: 2, units: 2,
   });
@@ -137,6 +138,17 @@ describe('the usage journal', () => {
     const journal = createUsageJournal({ directory, database, logger: silentLogger, flushEveryMs: 3_600_000 });
     await journal.start();
     return { directory, journal };
+  };
+  /** The database, but for what a statement by itself has to go through. */
+  const passing = (pass: (statement: Statement, execute: () => Promise<void>) => Promise<void>) => {
+    const { database } = world.db;
+    return {
+      ...database,
+      forTenant: (tenantId: string) => ({
+        ...database.forTenant(tenantId),
+        execute: (statement: Statement) => pass(statement, () => database.forTenant(tenantId).execute(statement)),
+      }),
+    };
   };
   const ledger = (tenant: TenantInWorld) =>
     inTenant<{ requestId: string; rows: number }[]>(tenant, (tx) => tx.usageRecord.findMany({ orderBy: { requestId: 'asc' } }));
@@ -177,30 +189,59 @@ describe('the usage journal', () => {
 
   it('loses nothing of a process that writes on while another takes over what it wrote, and is killed then', async () => {
     const tenant = await world.tenant();
-    const { database } = world.db;
     const directory = path.join(world.directory, 'late');
     await fs.mkdir(directory);
     const owner = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'inherit'] });
     const file = path.join(directory, `usage-${owner.pid}-00000000-0000-0000-0000-000000000000.ndjson`);
     const [early, late] = [entry(tenant), entry(tenant)];
     await fs.writeFile(file, `${JSON.stringify(early)}\n`);
-    const meanwhile = {
-      ...database,
-      forTenant: (tenantId: string) => ({
-        ...database.forTenant(tenantId),
-        async execute(statement: Parameters<ReturnType<typeof database.forTenant>['execute']>[0]) {
-          await fs.appendFile(file, `${JSON.stringify(late)}\n`);
-          owner.kill('SIGKILL');
-          await once(owner, 'exit');
-          await database.forTenant(tenantId).execute(statement);
-        },
-      }),
-    };
+    const meanwhile = passing(async (_statement, execute) => {
+      await fs.appendFile(file, `${JSON.stringify(late)}\n`);
+      owner.kill('SIGKILL');
+      await once(owner, 'exit');
+      await execute();
+    });
     await (await journalIn('late', meanwhile)).journal.close();
     expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId]);
     await (await journalIn('late')).journal.close();
     expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId, late.requestId].sort());
     expect(await fs.readdir(directory)).toEqual([]);
+  });
+
+  it('takes over in parts what is too much for one statement', async () => {
+    const tenant = await world.tenant();
+    const directory = path.join(world.directory, 'large');
+    await fs.mkdir(directory);
+    const entries = Array.from({ length: 5_001 }, () => entry(tenant));
+    await fs.writeFile(path.join(directory, 'usage-999999999-00000000-0000-0000-0000-000000000000.ndjson'), entries.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    const slow = passing(async ({ values }, execute) => {
+      const most = Math.max(...values.map((value) => String(value).split('"requestId"').length - 1));
+      if (most > 5_000) throw new DomainError('UNAVAILABLE', 'The statement took longer than 15 seconds.');
+      await execute();
+    });
+    const { journal } = await journalIn('large', slow);
+    expect(await ledger(tenant)).toHaveLength(5_001);
+    expect(await fs.readdir(directory)).toEqual([]);
+    await journal.close();
+  });
+
+  it('begins though the database is too slow to take what others left behind, and takes it over later', async () => {
+    const tenant = await world.tenant();
+    const directory = path.join(world.directory, 'slow');
+    await fs.mkdir(directory);
+    await fs.writeFile(path.join(directory, 'usage-999999999-00000000-0000-0000-0000-000000000000.ndjson'), `${JSON.stringify(entry(tenant))}\n`);
+    let isSlow = true;
+    const slow = passing(async (_statement, execute) => {
+      if (isSlow) throw new DomainError('UNAVAILABLE', 'The database does not answer.');
+      await execute();
+    });
+    const journal = createUsageJournal({ directory, database: slow, logger: silentLogger, flushEveryMs: 3_600_000, sweepEveryMs: 10 });
+    await journal.start();
+    expect(await fs.readdir(directory)).toHaveLength(1);
+    isSlow = false;
+    while ((await fs.readdir(directory)).length) await new Promise((resolve) => setImmediate(resolve));
+    expect(await ledger(tenant)).toHaveLength(1);
+    await journal.close();
   });
 
   it('enters once what had reached the database when its connection fell silent', async () => {

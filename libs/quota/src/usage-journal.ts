@@ -26,7 +26,7 @@ export interface UsageJournalOptions {
   logger: Logger;
   /** how often entries go to the database */
   flushEveryMs?: number;
-  /** how often it looks for what was set aside of tenants that are gone by now */
+  /** how often it looks for what was set aside of tenants that are gone by now, and tries again to take over what it could not */
   sweepEveryMs?: number;
   /** entries that may wait while the database is away; then predictions are refused */
   maxPending?: number;
@@ -37,6 +37,11 @@ interface Line {
   tenantId: string;
   text: string;
 }
+
+/** Of a segment, with the id of its process. */
+const segmentName = /^usage-(\d+)-[0-9a-f-]+\.ndjson$/;
+/** So many entries are one statement: a segment that has grown while the database was away would take longer than a statement may. */
+const insertedAtOnce = 5_000;
 
 interface Segment {
   file: string;
@@ -60,17 +65,23 @@ export class UsageJournal {
   #timers: NodeJS.Timeout[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #closed: Segment[] = [];
+  /** of other processes, and not taken over yet: names of files */
+  readonly #leftBehind = new Set<string>();
 
   constructor(options: UsageJournalOptions) {
     this.#options = { flushEveryMs: 250, sweepEveryMs: 600_000, maxPending: 200_000, ...options };
   }
 
-  /** Takes over what killed processes left behind, then begins. */
+  /** Takes over what killed processes left behind, then begins. What a slow database does not take comes later: it must not keep everybody from being served. */
   async start(): Promise<void> {
     await fs.mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+    for (const name of await fs.readdir(this.#options.directory)) if (segmentName.test(name)) this.#leftBehind.add(name);
     await this.#recover();
     await this.sweep();
-    this.#timers = [setInterval(() => void this.flush(), this.#options.flushEveryMs), setInterval(() => void this.sweep(), this.#options.sweepEveryMs)];
+    this.#timers = [
+      setInterval(() => void this.flush(), this.#options.flushEveryMs),
+      setInterval(() => void this.#recover().then(() => this.sweep()), this.#options.sweepEveryMs),
+    ];
     for (const timer of this.#timers) timer.unref();
   }
 
@@ -170,22 +181,30 @@ export class UsageJournal {
   }
 
   async #recover(): Promise<void> {
-    for (const name of await fs.readdir(this.#options.directory)) {
-      const match = /^usage-(\d+)-[0-9a-f-]+\.ndjson$/.exec(name);
-      if (!match) continue;
-      const file = path.join(this.#options.directory, name);
-      // Before it is read: what a living process still adds is not in what was read, and must not go with it.
-      const hasEnded = !isProcessAlive(Number(match[1]));
-      const text = await fs.readFile(file, 'utf8').catch(() => null);
-      if (text === null) continue;
-      const lines = text.split('\n').flatMap(readLine);
-      await this.#insert(lines);
-      // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
-      const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
-      if (isOld || hasEnded) {
-        await fs.rm(file, { force: true });
-        this.#options.logger.info({ entries: lines.length }, 'took over usage that an ended process had not sent');
+    for (const name of this.#leftBehind) {
+      try {
+        await this.#takeOver(name);
+        this.#leftBehind.delete(name);
+      } catch (error) {
+        this.#options.logger.warn({ error: String(error), file: name }, 'usage that an ended process had not sent did not reach the ledger; tried again later');
+        if (error instanceof DomainError) return; // an outage, for the others as well
       }
+    }
+  }
+
+  async #takeOver(name: string): Promise<void> {
+    const file = path.join(this.#options.directory, name);
+    // Before it is read: what a living process still adds is not in what was read, and must not go with it.
+    const hasEnded = !isProcessAlive(Number(segmentName.exec(name)![1]));
+    const text = await fs.readFile(file, 'utf8').catch(() => null);
+    if (text === null) return;
+    const lines = text.split('\n').flatMap(readLine);
+    await this.#insert(lines);
+    // A living process deletes its own segments. (A foreign process with a reused id keeps one a while: harmless.)
+    const isOld = Date.now() - ((await fs.stat(file).catch(() => null))?.mtimeMs ?? 0) > 3_600_000;
+    if (isOld || hasEnded) {
+      await fs.rm(file, { force: true });
+      this.#options.logger.info({ entries: lines.length }, 'took over usage that an ended process had not sent');
     }
   }
 
@@ -197,8 +216,11 @@ export class UsageJournal {
       else byTenant.set(tenantId, [text]);
     }
     for (const [tenantId, list] of byTenant) {
-      const inserted = this.#options.database.forTenant(tenantId).execute(entering(tenantId, list));
-      await inserted.catch((error: unknown) => this.#setAside(tenantId, list, error));
+      for (let at = 0; at < list.length; at += insertedAtOnce) {
+        const entries = list.slice(at, at + insertedAtOnce);
+        const inserted = this.#options.database.forTenant(tenantId).execute(entering(tenantId, entries));
+        await inserted.catch((error: unknown) => this.#setAside(tenantId, entries, error));
+      }
     }
   }
 
