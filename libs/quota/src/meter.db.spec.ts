@@ -197,6 +197,34 @@ it('a call that arrives late, or whose answer was lost, changes nothing', async 
   expect(await call(3, window, 20, 10, 60)).toMatchObject({ granted: 0, used: 40 }); // overtaken by the one before
 });
 
+it('a window that has begun stays begun when the clock of the database steps back over its border; one further ahead was a mistake', async () => {
+  const tenant = await world.tenant();
+  for (const [id, span, step] of [['lim_day', 86_400, '1 day'], ['lim_month', null, '1 month']] as const) {
+    let calls = 0;
+    const call = (wanted: number) =>
+      world.db.database.forTenant(tenant.tenantId).transaction(async (tx) => {
+        const [row] = await tx.$queryRaw<[{ granted: bigint; used_units: bigint; begins: Date; ends: Date }]>`
+          SELECT *, to_timestamp(window_ms / 1000.0) AS begins, date_trunc('hour', clock_timestamp() + make_interval(secs => ends_in_ms / 1000.0) + interval '1 minute', 'UTC') AS ends
+          FROM lease_usage(${id}, 100, ${span}::integer, to_timestamp(0), '00000000-0000-4000-8000-000000000001', ${++calls}::bigint, NULL, 0, 0, ${wanted}::bigint, 1, 0)`;
+        return { granted: Number(row.granted), used: Number(row.used_units), begins: row.begins, ends: row.ends };
+      });
+    const stepBack = async () => {
+      for (const table of ['usage_accounts', 'usage_leases']) {
+        await world.db.asOwner(`UPDATE ${table} SET window_start = (window_start AT TIME ZONE 'UTC' + $2::interval) AT TIME ZONE 'UTC' WHERE ${table === 'usage_leases' ? 'account_id' : 'id'} = $1`, [id, step]);
+      }
+    };
+    const first = await call(100);
+    // As if another process held it: this one says that it holds nothing.
+    await world.db.asOwner('UPDATE usage_leases SET lessee = gen_random_uuid() WHERE account_id = $1', [id]);
+    await stepBack();
+    const next = span === null ? new Date(Date.UTC(first.ends.getUTCFullYear(), first.ends.getUTCMonth() + 1)) : new Date(first.ends.getTime() + span * 1000);
+    expect(first).toMatchObject({ granted: 100, used: 100 });
+    expect(await call(1)).toEqual({ granted: 0, used: 100, begins: first.ends, ends: next });
+    await stepBack();
+    expect(await call(1)).toEqual({ ...first, granted: 1, used: 1 });
+  }
+});
+
 it('takes up a changed limit at once, and a raise until its end', async () => {
   const meter = await startMeter();
   const tenant = await world.tenant();
