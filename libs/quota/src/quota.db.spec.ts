@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, fstatSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { KeyActor } from '@millrace/auth';
@@ -128,6 +129,14 @@ describe('what an actor used', () => {
   });
 });
 
+function inodeOf(descriptor: number): number | null {
+  try {
+    return fstatSync(descriptor).ino;
+  } catch {
+    return null; // of no file
+  }
+}
+
 describe('the usage journal', () => {
   type Statement = Parameters<ReturnType<World['db']['database']['forTenant']>['execute']>[0];
   const entry = (tenant: TenantInWorld, requestId = newId('prediction')): PredictionUsage => ({
@@ -206,6 +215,39 @@ describe('the usage journal', () => {
     await (await journalIn('late')).journal.close();
     expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId, late.requestId].sort());
     expect(await fs.readdir(directory)).toEqual([]);
+  });
+
+  it('goes on sending though a segment could not be closed', async () => {
+    const tenant = await world.tenant();
+    const { journal, directory } = await journalIn('unclosed');
+    await journal.record(entry(tenant));
+    const { ino } = await fs.stat(path.join(directory, (await fs.readdir(directory))[0]!));
+    for (let descriptor = 3; ; descriptor++) {
+      if (inodeOf(descriptor) !== ino) continue;
+      closeSync(descriptor); // so that it cannot be closed again
+      break;
+    }
+    await journal.flush();
+    await journal.record(entry(tenant));
+    await journal.flush();
+    expect(await ledger(tenant)).toHaveLength(2);
+    expect(await fs.readdir(directory)).toEqual([]);
+    await journal.close();
+  });
+
+  it('leaves to the next process what comes while it closes', async () => {
+    const tenant = await world.tenant();
+    const [early, late] = [entry(tenant), entry(tenant)];
+    const { journal, directory } = await journalIn('closing', passing(async (_statement, execute) => {
+      await journal.record(late);
+      await execute();
+    }));
+    await journal.record(early);
+    await journal.close();
+    expect((await ledger(tenant)).map(({ requestId }) => requestId)).toEqual([early.requestId]);
+    expect(await fs.readFile(path.join(directory, (await fs.readdir(directory))[0]!), 'utf8')).toContain(late.requestId);
+    await (await journalIn('closing')).journal.close();
+    expect(await ledger(tenant)).toHaveLength(2);
   });
 
   it('takes over in parts what is too much for one statement', async () => {

@@ -142,11 +142,7 @@ export class UsageJournal {
     for (const timer of this.#timers) clearInterval(timer);
     this.#write();
     await this.flush();
-    if (this.#current) {
-      closeSync(this.#current.descriptor);
-      await fs.rm(this.#current.file, { force: true });
-      this.#current = null;
-    }
+    if (this.#current) this.#closeSegment(); // it came meanwhile: the next process that starts takes it over
   }
 
   #write(): void {
@@ -169,10 +165,15 @@ export class UsageJournal {
   }
 
   #closeSegment(): void {
-    const { descriptor } = this.#current!;
+    const { descriptor, file } = this.#current!;
     this.#closed.push(this.#current!);
     this.#current = null;
-    closeSync(descriptor);
+    try {
+      closeSync(descriptor);
+    } catch (error) {
+      // What was written is sent from memory: an entry must not wait for this, nor all later ones.
+      this.#options.logger.warn({ error: String(error), file }, 'a segment of the usage journal could not be closed');
+    }
   }
 
   #openSegment(): Segment {
