@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
@@ -174,5 +175,22 @@ describe('requests at a time', () => {
     await admitted([newLimiter()], used, { rpmLimit: 10 }, 10);
     expect(await limiter.admit(used, limits)).toMatchObject({ type: 'refused', by: 'requests' });
     expect((await limiter.look(used, limits)).parallel!.remaining).toBe(1);
+  });
+
+  it('keeps the account of a key that was quiet and comes while its account is looked through', async () => {
+    const limits = { maxParallelRequests: 1 };
+    for (let turns = 0; turns < 10; turns++) {
+      const [key, limiter] = [newKey(), newLimiter()];
+      await limiter.look(key, limits);
+      jest.useFakeTimers({ now: Date.now(), doNotFake: ['performance', 'nextTick', 'queueMicrotask', 'setImmediate', 'setTimeout'] });
+      limiter.start();
+      jest.advanceTimersByTime(1_000);
+      jest.useRealTimers();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      const first = limiter.admit(key, limits);
+      await new Promise(setImmediate);
+      expect([first, limiter.admit(key, limits)]).toEqual([expect.objectContaining({ type: 'admitted' }), expect.objectContaining({ type: 'refused' })]);
+      await limiter.close();
+    }
   });
 });

@@ -97,9 +97,10 @@ export function createRequestLimiter({ database, logger, patienceMs = usualPatie
 
   async function tick(): Promise<void> {
     const now = performance.now();
-    for (const [keyId, { rate, underWay }] of accounts) {
+    for (const [keyId, account] of accounts) {
+      const { rate } = account;
       await rate.tick(now).catch((error: unknown) => logger.warn({ keyId, error: String(error) }, 'requests that were set aside could not be given back yet'));
-      if (underWay === 0 && rate.isIdle(now)) accounts.delete(keyId);
+      if (account.underWay === 0 && rate.isIdle(now)) accounts.delete(keyId);
     }
   }
 
