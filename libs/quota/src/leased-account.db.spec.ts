@@ -72,6 +72,16 @@ it('what could not be given back is given back later, also where only the answer
   expect(account.isIdle(muchLater())).toBe(true);
 });
 
+it('an account whose window is over can be forgotten, though a block of it was left', async () => {
+  const { tenantId } = await world.tenant();
+  const account = new LeasedAccount(world.db.database, tenantId, terms('over', 200));
+  await account.obtain(1);
+  account.spend(1);
+  expect(account.has(1)).toBe(true);
+  expect(account.isIdle(performance.now() + 86_400_000)).toBe(true);
+  await account.returnAll();
+});
+
 it('what was set aside of a rate and could not be given back is given back later', async () => {
   const { tenantId } = await world.tenant();
   const { database, failNext } = failing();

@@ -128,7 +128,8 @@ export class LeasedAccount implements Account {
   }
 
   isIdle(now: number): boolean {
-    return this.#left === 0 && !this.#isUntold && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
+    const isSpent = this.#left === 0 || now >= this.#endsAt; // nothing of a window that is over goes back
+    return isSpent && !this.#isUntold && this.#waiting.length === 0 && this.#underWay === 0 && now > this.#touchedAt + 60_000;
   }
 
   standing(): LimitStanding {
