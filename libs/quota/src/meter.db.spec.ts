@@ -114,6 +114,19 @@ it('uses nothing of a rate where another limit refuses, though nothing was known
   expect(await usedUntil()).toHaveLength(1);
 });
 
+it('uses nothing of a rate for those of many at once whom another limit refuses', async () => {
+  const meter = await startMeter();
+  const tenant = await world.tenant();
+  const rate = await limit(tenant, { measure: 'REQUESTS', period: 'RATE', limit: 10 });
+  const day = await limit(tenant, { measure: 'REQUESTS', period: 'DAY', limit: 1 });
+  const outcomes = await Promise.all(Array.from({ length: 10 }, () => meter.take({ actor: keyOf(tenant), endpoint: 'press', rows: 1 })));
+  expect(outcomes.filter(({ type }) => type === 'admitted')).toHaveLength(1);
+  const units = await world.db.asOwner<{ units: string }>(`SELECT extract(epoch FROM full_at - now()) / 6 AS units FROM usage_accounts WHERE id = $1`, [rate]);
+  expect(Number(units[0]!.units)).toBeLessThanOrEqual(1);
+  await meter.close();
+  expect(await used(tenant, day)).toBe(1);
+});
+
 it('counts what keys do against the limit of the member who made them, exactly, whichever is used', async () => {
   const two = [await startMeter(), await startMeter()];
   const tenant = await world.tenant();

@@ -124,14 +124,25 @@ export function createMeter({ database, logger, patienceMs = usualPatienceMs }: 
 
   async function fetchAndSettle(charge: Charge): Promise<Metered> {
     const end = performance.now() + patienceMs;
+    const obtain = (accounts: readonly Account[]) => inTime(Promise.all(accounts.map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
     for (;;) {
-      const accounts = accountsOf(await inTime(meterOf(charge.actor.tenantId), end), charge);
+      const meter = meterOf(charge.actor.tenantId);
+      const accounts = accountsOf(meter instanceof Promise ? await inTime(meter, end) : meter, charge);
       const settled = settle(accounts, charge.rows);
       if (settled) return settled;
       const short = accounts.filter((account) => !account.has(unitsOf(account.terms, charge.rows)));
-      // What is got of a rate is used, whatever becomes of it: so only when nothing else is in doubt.
       const first = short.filter(({ terms }) => !terms.isRate);
-      await inTime(Promise.all((first.length ? first : short).map((account) => account.obtain(unitsOf(account.terms, charge.rows)))), end);
+      if (first.length) {
+        await obtain(first);
+        continue;
+      }
+      // What is got of a rate is used, whatever becomes of it: so it is asked for last, while nobody else can take what the others have for this one.
+      const held = new Spent(accounts.filter(({ terms }) => !terms.isRate), charge.rows);
+      try {
+        await obtain(short);
+      } finally {
+        held.giveBack(); // to be spent with the rate, at the same moment
+      }
     }
   }
 
