@@ -174,7 +174,7 @@ export function createHttpServer({ routes, metrics, logger, maxBodyBytes, auth, 
   function keepBody(exchange: Exchange, bytes: Buffer): void | Promise<void> {
     const { headers } = exchange;
     if (headers[idempotencyHeader] !== undefined) exchange.bodySha256 = createHash('sha256').update(bytes).digest('hex');
-    if (bytes.length === 0) return; // some clients name a type with every request; a route that needs a body says so
+    if (bytes.length === 0 && headers['content-encoding'] === undefined) return; // some clients name a type with every request; a route that needs a body says so
     const body = readBody(headers, bytes, maxBodyBytes, (read) => inTurn(exchange.actor?.tenantId ?? '', () => (exchange.isGone ? Promise.reject(callerGone()) : read())));
     if (body instanceof Promise) return body.then((read) => void (exchange.readBody = read));
     exchange.readBody = body;
