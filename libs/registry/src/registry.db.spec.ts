@@ -1,6 +1,6 @@
 import { newId } from '@millrace/kernel';
 import { buildPackage, type FittedPipeline, loadModel } from '@millrace/packaging';
-import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
+import { createWorld, openInspection, type TenantInWorld, type World } from '@millrace/testkit';
 import { pipeline } from '../test/sample-pipeline.ts';
 
 let world: World;
@@ -107,6 +107,29 @@ describe('publishing', () => {
     for (const name of ['', '../x', 'a b', 'x'.repeat(64), 'ü', '.']) expect((await publish(version.id, name)).type).toBe('invalid');
     const viewer = await tenant.member('VIEWER');
     await expect(world.registry.publish(viewer.actor, { versionId: version.id, endpointName: 'named' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('finds a version missing that is deleted while it waits for its model', async () => {
+    const version = await addVersion(tenant, 'fleeting');
+    const inspection = await openInspection(world.db.urls.owner);
+    const waiting = async () => (await inspection.query('SELECT 1 FROM pg_locks WHERE NOT granted')).length;
+    let deleteIt = (): void => undefined;
+    const isAsked = new Promise<void>((resolve) => (deleteIt = resolve));
+    let locked = (): void => undefined;
+    const isLocked = new Promise<void>((resolve) => (locked = resolve));
+    const deleting = world.db.database.forTenant(tenant.tenantId).transaction(async (tx) => {
+      await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenant.tenantId} AND id = ${version.modelId} FOR UPDATE`;
+      locked();
+      await isAsked;
+      await tx.modelVersion.deleteMany({ where: { tenantId: tenant.tenantId, id: version.id } });
+    });
+    await isLocked;
+    const outcomes = [publish(version.id, 'fleeting'), world.registry.setAlias(tenant.owner.actor, { modelId: version.modelId, alias: 'spare', versionNumber: 1 })];
+    while ((await waiting()) < 2);
+    deleteIt();
+    await deleting;
+    await inspection.close();
+    expect((await Promise.all(outcomes)).map(({ type }) => type)).toEqual(['not-found', 'not-found']);
   });
 
   it('knows another tenant’s version as little as a missing one', async () => {

@@ -150,13 +150,14 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
       const problem = aliasProblem(input.alias, 'alias') ?? (input.alias === 'previous' ? reservedAlias : null);
       if (problem) return { type: 'invalid', problems: [problem] };
       return database.forTenant(actor.tenantId).transaction(async (tx): Promise<SetAliasOutcome> => {
+        // Before the version is read: it may be on its way out.
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${actor.tenantId} AND id = ${input.modelId} FOR UPDATE`;
         const version = await tx.modelVersion.findUnique({
           where: { tenantId_modelId_number: { tenantId: actor.tenantId, modelId: input.modelId, number: input.versionNumber } },
           include: { model: true },
         });
         if (!version) return versionNotFound('versionNumber');
         if (version.status !== 'READY') return versionNotReady;
-        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${actor.tenantId} AND id = ${version.modelId} FOR UPDATE`;
         const refusal = input.alias === championAlias ? await whatKeepsFromChampion(tx, version.model, version) : null;
         if (refusal) return refusal;
         const alias = await moveAlias(tx, actor, version, input.alias);
@@ -227,11 +228,12 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
       if (problem) return { type: 'invalid', problems: [problem] };
       const { tenantId } = actor;
       return database.forTenant(tenantId).transaction(async (tx): Promise<PublishOutcome> => {
+        // One publication of a model at a time: `previous` is then what was really served before. Before the version is read: it may be on its way out.
+        await tx.$queryRaw`
+          SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = (SELECT model_id FROM model_versions WHERE tenant_id = ${tenantId} AND id = ${input.versionId}) FOR UPDATE`;
         const version = await tx.modelVersion.findUnique({ where: { tenantId_id: { tenantId, id: input.versionId } } });
         if (!version) return versionNotFound('versionId');
         if (version.status !== 'READY') return versionNotReady;
-        // One publication of a model at a time: `previous` is then what was really served before.
-        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
         const model = await tx.model.findUniqueOrThrow({ where: { tenantId_id: { tenantId, id: version.modelId } } });
         const refusal = await whatKeepsFromChampion(tx, model, version);
         if (refusal) return refusal;
