@@ -43,6 +43,7 @@ it.each([
   ['convolutional', steps({ method: 'distil', units: [8] }), 'steps[0].method', /prune_units/],
   ['dense', steps({ method: 'quantise', to: 'float16', calibration: 'static' }), 'steps[0].calibration', /Leave it out/],
   ['dense', steps({ method: 'quantise', to: 'int8' }, { method: 'prune', sparsity: 0.5 }), 'steps[1].method', /before quantise/],
+  ['dense', steps({ method: 'prune', sparsity: 0.5 }, { method: 'prune_units', keep: 0.5 }), 'steps[1].method', /prune_units before prune/],
 ])('says what to do instead where a step does not suit %s', (family, own, field, remedy) => {
   expect(checkOptimisation({ steps: own }, base(family))).toEqual([{ field, message: expect.any(String), remedy: expect.stringMatching(remedy) }]);
 });

@@ -133,8 +133,8 @@ const all: Precision[] = ['float16', 'int8'];
 const plain: Record<ModelFamily | 'ensemble', Suiting> = {
   baseline: { methods: [] },
   linear: { methods: ['prune', 'quantise'], precisions: halves },
-  dense: { methods: ['prune', 'prune_units', 'quantise', 'cluster', 'distil'], precisions: all, calibrations: ['static', 'dynamic'] },
-  convolutional: { methods: ['prune', 'prune_units', 'quantise', 'cluster'], precisions: all, calibrations: ['static'] },
+  dense: { methods: ['prune_units', 'prune', 'quantise', 'cluster', 'distil'], precisions: all, calibrations: ['static', 'dynamic'] },
+  convolutional: { methods: ['prune_units', 'prune', 'quantise', 'cluster'], precisions: all, calibrations: ['static'] },
   knn: { methods: ['condense', 'quantise', 'distil'], precisions: all },
   boosted_trees: { methods: ['prune_trees', 'merge_trees', 'distil'] },
   random_forest: { methods: ['prune_trees', 'merge_trees', 'distil'] },
@@ -198,6 +198,7 @@ export function checkOptimisation({ steps }: Pick<Optimisation, 'steps'>, base: 
   let current = base;
   /** what the weights are already kept as: nothing can learn on after that */
   let stored: OptimisationMethod | null = null;
+  let isPruned = false;
   steps?.forEach((step, index) => {
     const field = `steps[${index}]`;
     const { method } = step;
@@ -207,9 +208,12 @@ export function checkOptimisation({ steps }: Pick<Optimisation, 'steps'>, base: 
       report(`${field}.method`, `${method} does not suit ${whom}.`, `Use one of: ${suits.join(', ')}.`);
     } else if (stored !== null && method !== 'distil') {
       report(`${field}.method`, `After ${stored} the weights are as they are kept; ${method} would undo it.`, `Put ${method} before ${stored}, or leave it out.`);
+    } else if (isPruned && method === 'prune_units') {
+      report(`${field}.method`, 'What prune has set to 0 would learn on once units are gone.', 'Put prune_units before prune.');
     } else if (method === 'quantise') checkQuantisation(step, field, current, report);
     if (method === 'quantise' || method === 'cluster') stored = method;
-    if (method === 'distil') [current, stored] = [{ ...current, family: 'dense' }, null];
+    if (method === 'prune') isPruned = true;
+    if (method === 'distil') [current, stored, isPruned] = [{ ...current, family: 'dense' }, null, false];
   });
   return problems;
 }

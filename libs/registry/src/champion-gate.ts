@@ -1,5 +1,5 @@
 import type { Model, ModelVersion, TenantTx } from '@millrace/database';
-import { lossTooGreat } from './version-optimisation.ts';
+import { lossTooGreat, optimisationOf } from './version-optimisation.ts';
 
 /** How much worse than the champion its successor may be, on one of the scores. */
 export interface Gate {
@@ -55,14 +55,18 @@ export async function whatKeepsFromChampion(tx: TenantTx, model: Model, version:
   // Against what it was made from, so also where there is no champion yet.
   if (tooGreat !== null) return { type: 'gate-closed', message: tooGreat };
   if (!gate || !champion) return null;
-  const [before, now] = [scoreOf(champion.version, gate.metric), scoreOf(version, gate.metric)];
+  // What an optimised version was made from was measured beside it, on the same rows, which may be half of those that its own scores are of.
+  const made = optimisationOf(version);
+  const beside = made?.parent.id === champion.versionId && made.metric === gate.metric ? made : null;
+  const before = beside?.parentScore ?? scoreOf(champion.version, gate.metric);
+  const now = beside?.parentScore == null ? scoreOf(version, gate.metric) : (beside.score ?? scoreOf(version, gate.metric));
   if (before === null) return null; // nothing to be worse than
   if (now === null) return { type: 'gate-closed', message: `Version ${version.number} has no score ${gate.metric}, which the gate of ${model.name} asks for.` };
   const worse = isError(gate.metric) ? now - before : before - now;
   if (worse <= gate.atMostWorse + 1e-12) return null;
   return {
     type: 'gate-closed',
-    message: `Version ${version.number} has ${gate.metric} ${now}, the champion ${before}: that is ${Number(worse.toPrecision(6))} worse, and at most ${gate.atMostWorse} is allowed.`,
+    message: `Version ${version.number} has ${gate.metric} ${now}, the champion ${before}${beside ? ' on the same rows' : ''}: that is ${Number(worse.toPrecision(6))} worse, and at most ${gate.atMostWorse} is allowed.`,
   };
 }
 

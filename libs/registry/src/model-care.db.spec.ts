@@ -128,6 +128,19 @@ describe('a gate', () => {
     expect(await rollouts.promote(owner(), endpointName)).toMatchObject({ type: 'conflict', code: 'gate_closed' });
   });
 
+  it('compares an optimised version with the champion that it was made from on the rows that both were measured on', async () => {
+    const cost = { sizeBytes: 1, sizeGzBytes: 1, predTimeMsP50: 1 };
+    const trained = await addVersion('halved', { f1: 0.94 });
+    const { modelId } = trained;
+    const beside = (score: number) => placeInLine({ steps: [{ method: 'quantise' }], metric: 'f1', score, parentScore: 0.9, cost, parentCost: cost, loss: null }, trained);
+    await addVersion('halved', { f1: 0.9 }, true, beside(0.9)); // 2: answers as the champion does, and is known on fewer rows
+    await addVersion('halved', { f1: 0.95 }, true, beside(0.88)); // 3: better by its own rows, worse on the same
+    expect((await champion(modelId, 1)).type).toBe('set');
+    await world.registry.savePolicy(owner(), { ...policy, modelId, gate: { metric: 'f1', atMostWorse: 0.01 } });
+    expect(await champion(modelId, 3)).toMatchObject({ type: 'gate-closed', message: expect.stringContaining('has f1 0.88, the champion 0.9 on the same rows: that is 0.02 worse') });
+    expect((await champion(modelId, 2)).type).toBe('set');
+  });
+
   it('of no sense is refused', async () => {
     const { modelId } = await addVersion('gateless');
     for (const optimisedAtMostWorse of [-0.1, 101, NaN]) expect((await world.registry.savePolicy(owner(), { ...policy, modelId, optimisedAtMostWorse })).type).toBe('invalid');

@@ -45,6 +45,7 @@ export interface Comparison {
 
 interface Asked {
   base: FittedPipeline;
+  isDerived?: boolean | undefined;
   table: Table;
   spec: TrainingSpec;
   backend?: Backend | undefined;
@@ -67,7 +68,7 @@ export async function compareWith(asked: Asked): Promise<{ type: 'ready'; compar
   const mismatch = mismatchOf(base, data);
   if (mismatch) return { type: 'invalid', problems: [mismatch] };
 
-  const parts = divide(data, spec, base, asked.chooses);
+  const parts = divide(data, spec, asked);
   const metric = selectionMetricOf(spec);
   const pacer = createPacer(asked.signal);
   const { seed } = spec.split;
@@ -111,11 +112,12 @@ interface Measured {
   stating: Scores;
 }
 
-/** Rows that were held back count as unseen only where the base's family does not learn from them in the end. */
-function divide(data: PreparedData, spec: TrainingSpec, base: FittedPipeline, chooses: boolean): Parts {
+/** Rows that were held back count as unseen only where the base's family does not learn from them in the end, nor any that it may have been made from. */
+function divide(data: PreparedData, spec: TrainingSpec, { base, isDerived = false, chooses }: Asked): Parts {
   const { train, validation, test } = data.split;
   const { family } = base.estimator;
-  const learnsByItself = family !== 'ensemble' && spec.models.some((model) => model.family === family) && familyOf(family).learnsFromValidation === false;
+  const leavesOut = (of: string): boolean => of !== 'ensemble' && familyOf(of as Parameters<typeof familyOf>[0]).learnsFromValidation === false;
+  const learnsByItself = spec.models.some((model) => model.family === family) && leavesOut(family) && (!isDerived || spec.models.every((model) => leavesOut(model.family)));
   // Heads learn from all rows but those to test on.
   const isUnseen = validation.length > 0 && !base.heads && !isSearch(spec) && learnsByItself && spec.trainer.earlyStop?.refit !== true;
   if (isUnseen) return { learning: train, choosing: validation, stating: test, chosenOn: 'validation' };

@@ -81,6 +81,10 @@ describe('known values', () => {
     // 1.006 is 101 steps, -9 is cut off at -50: 101 · 64 + 50 · 32 = 8064 and 101 · 10 + 50 · 64 = 4210, each times 0.01 · 0.01.
     const sums = tf.tidy(() => [...wholeSums(tf.tensor2d([1.006, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage }).dataSync()]);
     expect(sums).toEqual([expect.closeTo(0.8064, 6), expect.closeTo(1.421, 6)]);
+    // The unit of one with hardly any weight is such that a bias stays within 30 bits.
+    const faint = wholeKernel(Float32Array.of(0.64, 1e-9), 2, input, Float32Array.of(0, 0.5 / (input.scale * 2 ** 30)));
+    expect(0.5 / (input.scale * faint.storage.scales[1]!)).toBeLessThanOrEqual(2 ** 30 * (1 + 1e-6));
+    expect(faint.storage.scales[0]).toBe(storage.scales[0]);
     // By its own largest, 9, which is 127 steps: 1.006 is 14 of them, so 14 · 64 + 127 · 32 = 4960 and 14 · 10 + 127 · 64 = 8268.
     const own = tf.tidy(() => [...wholeSums(tf.tensor2d([1.006, -9], [1, 2]), { units: 2, kernel, bias: Float32Array.of(0, 1), storage: { ...storage, input: null } }).dataSync()]);
     expect(own).toEqual([expect.closeTo((4960 * 9) / 12_700, 5), expect.closeTo(1 + (8268 * 9) / 12_700, 5)]);
@@ -107,6 +111,15 @@ describe('known values', () => {
     expect((upper - lower) / 2 / 1.96).toBeCloseTo(1.09, 0);
     expect(lower).toBeGreaterThan(2);
   });
+});
+
+it('a model that was made from another is judged on rows that neither has learned from', async () => {
+  const spec = wineSpec({ family: 'knn', k: 3 }, { models: [{ family: 'knn', k: 3 }, { family: 'dense', hiddenLayers: [8] }], trainer: { epochs: 4, batchSize: 32 }, split: { trainFraction: 0.6, validationFraction: 0.3 } });
+  const dense = await baseOf(wine, { ...spec, models: [spec.models[1]!] });
+  for (const [isDerived, chosenOn] of [[false, 'validation'], [true, 'half of the test rows']] as const) {
+    const outcome = await optimise({ base: dense, isDerived, table: wine, spec, optimisation: { steps: [{ method: 'quantise', to: 'float16' }], maxLoss: 100 }, backend: wasm, appraise });
+    expect(outcome).toMatchObject({ type: 'optimised', chosenOn });
+  }
 });
 
 describe('networks', () => {

@@ -8,6 +8,8 @@ import type { Problem, Table } from '../table.ts';
 export interface OptimiseOptions<Model = FittedPipeline, Data = Table> {
   /** What is to become smaller or faster; it stays as it is. */
   base: Model;
+  /** whether it was itself made from another: what that learned from, its own family does not tell */
+  isDerived?: boolean | undefined;
   table: Data;
   /** What the base was trained by: the same split, metric and target. */
   spec: TrainingSpec;

@@ -135,7 +135,9 @@ async function convolutionsToInt8(pipeline: PipelineOf<'convolutional'>, { data,
   const quantisations = ranges.map(quantisationOf);
   const whole = layers.map((layer, index): ConvolutionLayer => {
     const [input, output] = [quantisations[index]!, quantisations[index + 1]!];
-    const { kernel, storage } = wholeKernel(layer.kernel, layer.filters, input);
+    // A filter of hardly any weight has a unit of its own size: its bias, in such units, would be beyond all whole numbers of 32 bits.
+    const least = layer.bias.map((value) => Math.abs(value) / (input.scale * 2 ** 30));
+    const { kernel, storage } = wholeKernel(layer.kernel, layer.filters, input, least);
     // A bias is added to the whole sums, so it is a whole number of their unit.
     const bias = layer.bias.map((value, filter) => Math.round(value / (input.scale * storage.scales[filter]!)) * (input.scale * storage.scales[filter]!));
     return { ...layer, kernel, bias, storage: { ...storage, output } };
@@ -144,11 +146,11 @@ async function convolutionsToInt8(pipeline: PipelineOf<'convolutional'>, { data,
   return { type: 'made', pipeline: { ...pipeline, estimator: { ...estimator, layers: whole, head: wholeHead } } };
 }
 
-/** Levels times the scale of their unit, which is the last axis. */
-export function wholeKernel(kernel: Float32Array, units: number, input: Quantisation | null): { kernel: Float32Array; storage: WholeStorage } {
+/** Levels times the scale of their unit, which is the last axis. @param least what a unit's scale must be, at least */
+export function wholeKernel(kernel: Float32Array, units: number, input: Quantisation | null, least?: Float32Array): { kernel: Float32Array; storage: WholeStorage } {
   const largest = new Float32Array(units);
   kernel.forEach((weight, at) => (largest[at % units] = Math.max(largest[at % units]!, Math.abs(weight))));
-  const scales = largest.map((size) => (size > 0 ? size / largestLevel : 1));
+  const scales = largest.map((size, unit) => Math.max(size > 0 ? size / largestLevel : 1, least?.[unit] ?? 0));
   return { kernel: kernel.map((weight, at) => Math.round(weight / scales[at % units]!) * scales[at % units]!), storage: { type: 'int8', scales, input } };
 }
 
