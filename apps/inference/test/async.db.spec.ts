@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { silentLogger } from '@millrace/kernel';
 import { createQuota } from '@millrace/quota';
 import { createPredictionQueue } from '@millrace/registry';
 import { openSilentDoor, testSecrets } from '@millrace/testkit';
@@ -221,7 +222,7 @@ describe('made', () => {
 
   it('and kept for as long as is set', async () => {
     await asOwner(`UPDATE async_predictions SET completed_at = completed_at - interval '25 hours'`);
-    await createPredictionQueue({ database: world.database, box: null as never }).sweep(24);
+    await createPredictionQueue({ database: world.database, box: null as never }).sweep(24, silentLogger);
     expect(await asOwner('SELECT id FROM async_predictions WHERE completed_at IS NOT NULL')).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Actor, actorName, type TenantBox } from '@millrace/auth';
 import { type AsyncPrediction, type Database, notify, Prisma, type TenantTx } from '@millrace/database';
-import { isId } from '@millrace/kernel';
+import { isId, type Logger } from '@millrace/kernel';
 import { enterPrediction, type PredictionUsage } from '@millrace/quota';
 import { enterEvents, type WebhookEvent } from './webhook-events.ts';
 
@@ -117,6 +117,17 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
       await tell(tx, { tenantId, id, ...row }, 'end');
       return true;
     });
+  }
+
+  /** A batch of a tenant's: what still has something to deliver stays, and what another process is at. @returns how many */
+  async function removeEnded(tenantId: string, keptHours: number): Promise<number> {
+    return database.forTenant(tenantId).transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM async_predictions WHERE tenant_id = ${tenantId} AND id = ANY (ARRAY (
+          SELECT id FROM async_predictions p WHERE tenant_id = ${tenantId} AND completed_at < now() - make_interval(hours => ${keptHours}::int)
+            AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.tenant_id = ${tenantId} AND d.prediction_id = p.id AND d.ended_at IS NULL)
+          ORDER BY completed_at LIMIT ${sweptAtOnce} FOR UPDATE SKIP LOCKED))`,
+    );
   }
 
   return {
@@ -262,20 +273,24 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
       });
     },
 
-    /** Removes what ended so long ago, a batch of each tenant. */
-    async sweep(keptHours: number): Promise<void> {
+    /** Removes all that ended so long ago, in batches. A tenant of which it fails holds up no other, and is swept the next time. */
+    async sweep(keptHours: number, logger: Logger): Promise<void> {
       const tenants = await database.system().transaction(
         (tx) => tx.$queryRaw<{ tenantId: string }[]>`
-          SELECT DISTINCT tenant_id AS "tenantId" FROM async_predictions WHERE completed_at < now() - make_interval(hours => ${keptHours}::int)`,
+          WITH RECURSIVE asking AS ( -- one step a tenant, however many of its predictions have ended
+            (SELECT tenant_id FROM async_predictions ORDER BY tenant_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT p.tenant_id FROM async_predictions p WHERE p.tenant_id > asking.tenant_id ORDER BY p.tenant_id LIMIT 1)
+            FROM asking WHERE asking.tenant_id IS NOT NULL)
+          SELECT a.tenant_id AS "tenantId" FROM asking a CROSS JOIN LATERAL (
+            SELECT 1 FROM async_predictions p WHERE p.tenant_id = a.tenant_id AND p.completed_at < now() - make_interval(hours => ${keptHours}::int) LIMIT 1) over`,
       );
       for (const { tenantId } of tenants) {
-        await database.forTenant(tenantId).transaction(
-          (tx) => tx.$executeRaw`
-            DELETE FROM async_predictions WHERE tenant_id = ${tenantId} AND id = ANY (ARRAY (
-              SELECT id FROM async_predictions p WHERE tenant_id = ${tenantId} AND completed_at < now() - make_interval(hours => ${keptHours}::int)
-                AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.tenant_id = ${tenantId} AND d.prediction_id = p.id AND d.ended_at IS NULL)
-              ORDER BY completed_at LIMIT ${sweptAtOnce} FOR UPDATE SKIP LOCKED))`,
-        );
+        try {
+          while ((await removeEnded(tenantId, keptHours)) === sweptAtOnce);
+        } catch (error) {
+          logger.warn({ tenantId, error: String(error) }, 'predictions of long ago were not removed; tried again later');
+        }
       }
     },
   };

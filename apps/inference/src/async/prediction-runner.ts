@@ -53,6 +53,12 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
     failed: (error) => logger.warn({ error: String(error) }, 'accepted predictions were not looked for; tried again later'),
   });
 
+  /** One sweep after the other, however long it takes. */
+  const sweeper = createLookout({
+    look: () => queue.sweep(keptHours, logger).then(() => false),
+    failed: (error) => logger.warn({ error: String(error) }, 'predictions of long ago were not removed; tried again later'),
+  });
+
   /** Claims one prediction of each tenant, as far as there is room; whether there may be more. */
   async function claimEach(): Promise<boolean> {
     if (inHand.size >= slots) return false; // whichever ends asks anew
@@ -151,8 +157,7 @@ export function createPredictionRunner({ queue, news, auth, createPredictor, slo
         if (own) void keepLeases(); // it may have been canceled
         else lookout.ask();
       });
-      const sweep = (): void => void queue.sweep(keptHours).catch((error: unknown) => logger.warn({ error: String(error) }, 'predictions of long ago were not removed; tried again later'));
-      timers = [setInterval(lookout.ask, lookEveryMs), setInterval(() => void keepLeases(), leaseMs / 3), setInterval(sweep, sweepEveryMs)];
+      timers = [setInterval(lookout.ask, lookEveryMs), setInterval(() => void keepLeases(), leaseMs / 3), setInterval(sweeper.ask, sweepEveryMs)];
       for (const timer of timers) timer.unref();
       lookout.ask();
     },
