@@ -371,13 +371,13 @@ it('recordings end after their days, and the oldest when a tenant has too many; 
   await inTenant(tenant, `UPDATE recordings SET created_at = created_at - interval '20 days', ends_at = ends_at - interval '20 days' RETURNING id`);
   expect((await tell((await ask([1])).id, 2)).status).toBe(200);
   const many = await inTenant(tenant, 'SELECT id FROM recordings');
-  await sweepRecordings({ database: world.database, mostBytes: 1e9 });
+  await sweepRecordings({ database: world.database, mostBytes: 1e9, logger: silentLogger });
   expect(await inTenant(tenant, 'SELECT id FROM recordings')).toHaveLength(many.length);
   await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 10 });
-  await sweepRecordings({ database: world.database, mostBytes: 1e9 });
+  await sweepRecordings({ database: world.database, mostBytes: 1e9, logger: silentLogger });
   expect(await inTenant(tenant, `SELECT r.id FROM recordings r WHERE created_at < now() - interval '1 day'`)).toEqual([]);
   expect(await inTenant(tenant, 'SELECT 1 FROM feedback')).toHaveLength(1);
-  await sweepRecordings({ database: world.database, mostBytes: 1 });
+  await sweepRecordings({ database: world.database, mostBytes: 1, logger: silentLogger });
   for (const table of ['recordings', 'recorded_predictions', 'feedback']) expect([table, await inTenant(tenant, `SELECT 1 FROM ${table}`)]).toEqual([table, []]);
   expect((await scoresOf(tenant, endpointId))[0]).toMatchObject({ labelledRows: 2, mae: { value: 1 } });
   expect(await world.registry.updateServing(tenant.owner, { endpointName: 'press', recordDays: 0 })).toMatchObject({ type: 'invalid', problems: [{ field: 'recordDays' }] });
@@ -407,7 +407,7 @@ it('what is kept counts as the tenant’s storage; when that is full nothing mor
   const second = await keep();
   expect([second.used, second.recordings]).toEqual([second.bytes, 2]);
   expect(await lines()).toMatchObject([{ action: 'recording.stop' }, { action: 'recording.resume' }]);
-  await sweepRecordings({ database: world.database, mostBytes: 1 });
+  await sweepRecordings({ database: world.database, mostBytes: 1, logger: silentLogger });
   expect(await inTenant(tenant, `SELECT used::text FROM quota_counters WHERE resource = 'STORAGE_BYTES'`)).toEqual([{ used: '0' }]);
   await keep();
   // With the endpoint go its recordings, and what they took.

@@ -1,26 +1,48 @@
 import { type Database, Prisma } from '@millrace/database';
-import { removeRecordings } from './remove-recordings.ts';
-
-const sweptAtOnce = 500;
+import type { Logger } from '@millrace/kernel';
+import { removeRecordingsInBatches } from './remove-recordings.ts';
 
 export interface RecordingSweepOptions {
   database: Database;
   /** what the recorded predictions of one tenant may take; the oldest go first */
   mostBytes: number;
+  logger: Logger;
 }
 
-/** Removes recorded predictions whose time is over, with their feedback, and the oldest of tenants that have too many. What was counted of them stays. */
-export async function sweepRecordings({ database, mostBytes }: RecordingSweepOptions): Promise<void> {
-  const due = await database.system().transaction(
+/**
+ * Removes recorded predictions whose time is over, with their feedback, and the oldest of tenants that have too many. What was counted of
+ * them stays. Several may be at it at once. A tenant of which it fails holds up no other, and is swept the next time.
+ */
+export async function sweepRecordings({ database, mostBytes, logger }: RecordingSweepOptions): Promise<void> {
+  const tenants = await database.system().transaction(
     (tx) => tx.$queryRaw<{ tenantId: string }[]>`
-      SELECT tenant_id AS "tenantId" FROM recordings GROUP BY tenant_id HAVING min(ends_at) < now() OR sum(bytes) > ${mostBytes}`,
+      WITH RECURSIVE recording AS ( -- one step a tenant, however many recordings it has
+        (SELECT tenant_id FROM recordings ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT r.tenant_id FROM recordings r WHERE r.tenant_id > recording.tenant_id ORDER BY r.tenant_id LIMIT 1)
+        FROM recording WHERE recording.tenant_id IS NOT NULL)
+      SELECT tenant_id AS "tenantId" FROM recording WHERE tenant_id IS NOT NULL`,
   );
-  for (const { tenantId } of due) {
-    for (let removed = sweptAtOnce; removed === sweptAtOnce; ) {
-      const meant = Prisma.sql`id = ANY (ARRAY (
-        SELECT id FROM (SELECT id, created_at, ends_at, sum(bytes) OVER (ORDER BY created_at DESC, id DESC) AS with_newer FROM recordings WHERE tenant_id = ${tenantId}) r
-        WHERE ends_at < now() OR with_newer > ${mostBytes} ORDER BY created_at, id LIMIT ${sweptAtOnce}))`;
-      removed = await database.forTenant(tenantId).transaction((tx) => removeRecordings(tx, tenantId, meant));
+  for (const { tenantId } of tenants) {
+    try {
+      await removeRecordingsInBatches(database, tenantId, Prisma.sql`ends_at < now()`);
+      const newest = await newestTooMany(database, tenantId, mostBytes);
+      if (newest) await removeRecordingsInBatches(database, tenantId, Prisma.sql`(created_at, id) <= (${newest.createdAt}, ${newest.id})`);
+    } catch (error) {
+      logger.warn({ tenantId, error: String(error) }, 'recorded predictions of long ago were not removed; tried again later');
     }
   }
+}
+
+/** The newest recording that has no room beside those after it: it goes with all before it. Null where there is room for all. */
+async function newestTooMany(database: Database, tenantId: string, mostBytes: number): Promise<{ createdAt: Date; id: string } | null> {
+  return database.forTenant(tenantId).transaction(async (tx) => {
+    const [sum] = await tx.$queryRaw<[{ isTooMuch: boolean }]>`SELECT coalesce(sum(bytes), 0) > ${mostBytes} AS "isTooMuch" FROM recordings WHERE tenant_id = ${tenantId}`;
+    if (!sum.isTooMuch) return null;
+    const [newest] = await tx.$queryRaw<{ createdAt: Date; id: string }[]>`
+      SELECT created_at AS "createdAt", id FROM (
+        SELECT created_at, id, sum(bytes) OVER (ORDER BY created_at DESC, id DESC) AS with_newer FROM recordings WHERE tenant_id = ${tenantId}) r
+      WHERE with_newer > ${mostBytes} ORDER BY created_at DESC, id DESC LIMIT 1`;
+    return newest ?? null;
+  });
 }

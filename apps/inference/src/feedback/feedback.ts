@@ -1,6 +1,6 @@
 import { createTenantBox, type Keyring } from '@millrace/auth';
 import type { Database } from '@millrace/database';
-import type { Logger } from '@millrace/kernel';
+import { createLookout, type Logger } from '@millrace/kernel';
 import { createFeedbackDesk, createPredictionRecorder, sweepRecordings } from '@millrace/registry';
 import { createFeedbackRoutes } from './feedback-routes.ts';
 
@@ -20,8 +20,11 @@ export function createFeedback({ database, keyring, mostRecordedBytes = gibibyte
   const box = createTenantBox(keyring);
   const recorder = createPredictionRecorder({ database, box, logger });
   let timer: NodeJS.Timeout | undefined;
-  const sweep = (): Promise<void> =>
-    sweepRecordings({ database, mostBytes: mostRecordedBytes }).catch((error: unknown) => logger.warn({ error: String(error) }, 'recorded predictions of long ago were not removed; tried again later'));
+  /** One sweep after the other, however long it takes. */
+  const sweeper = createLookout({
+    look: () => sweepRecordings({ database, mostBytes: mostRecordedBytes, logger }).then(() => false),
+    failed: (error) => logger.warn({ error: String(error) }, 'recorded predictions of long ago were not removed; tried again later'),
+  });
 
   return {
     recorder,
@@ -29,7 +32,7 @@ export function createFeedback({ database, keyring, mostRecordedBytes = gibibyte
 
     start(): void {
       recorder.start();
-      timer = setInterval(() => void sweep(), sweepEveryMs);
+      timer = setInterval(sweeper.ask, sweepEveryMs);
       timer.unref();
     },
 
