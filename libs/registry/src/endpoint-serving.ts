@@ -33,7 +33,7 @@ export const servingOf = ({ maxBatchRows, maxQueueDelayMs, deadlineMs, idleSecon
 
 export function createEndpointServing({ database }: { database: Database }) {
   return {
-    /** What is left out stays as it is. */
+    /** What is left out stays as it is. Fewer days of recording hold for what was recorded before as well: the next sweep removes it. */
     async updateServing(actor: Actor, { endpointName: name, ...change }: ServingChange): Promise<UpdateServingOutcome> {
       requirePermission(actor, 'endpoint:write');
       const { tenantId } = actor;
@@ -46,11 +46,6 @@ export function createEndpointServing({ database }: { database: Database }) {
         const problems = servingProblems(serving);
         if (problems.length) return { type: 'invalid', problems };
         const updated = await tx.endpoint.update({ where: { tenantId_id: { tenantId, id: endpoint.id } }, data: serving });
-        if (serving.recordDays !== null && serving.recordDays !== endpoint.recordDays) {
-          await tx.$executeRaw`
-            UPDATE recordings SET ends_at = created_at + make_interval(days => ${serving.recordDays}::int)
-            WHERE tenant_id = ${tenantId} AND endpoint_id = ${endpoint.id} AND ends_at > created_at + make_interval(days => ${serving.recordDays}::int)`;
-        }
         await recordAudit(tx, actor, { action: 'endpoint.serving', subject: endpoint.id, details: { name, ...serving } });
         await notify(tx, 'millrace_registry', tenantId);
         return { type: 'updated', endpoint: updated };

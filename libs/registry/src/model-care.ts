@@ -1,10 +1,10 @@
 import { type Actor, actorName, recordAudit, requirePermission } from '@millrace/auth';
-import { type Database, type Model, type ModelVersion, notify, Prisma } from '@millrace/database';
+import { type Database, type Model, type ModelVersion, notify, Prisma, type TenantTx } from '@millrace/database';
 import { newId, type Problem } from '@millrace/kernel';
 import type { Quota } from '@millrace/quota';
 import type { ArtefactStore } from '@millrace/storage';
 import type { Gate } from './champion-gate.ts';
-import { removeRecordingsOfVersions } from './remove-recordings.ts';
+import { ofVersions, removeRecordingsInBatches, removeRecordingsOfVersions } from './remove-recordings.ts';
 
 type Invalid = { type: 'invalid'; problems: Problem[] };
 type NotFound = { type: 'not-found'; field: string; message: string };
@@ -33,14 +33,34 @@ const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u2
 export function createModelCare({ database, storage, quota }: { database: Database; storage: ArtefactStore; quota: Quota }) {
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
-  /** Removes the oldest READY or FAILED versions without an alias or a share of an endpoint’s traffic beyond those that the model's policy keeps. */
+  /** The oldest that the model's policy does not keep, of those without an alias or a share of an endpoint’s traffic. */
+  async function tooMany(tx: TenantTx, tenantId: string, modelId: string): Promise<ModelVersion[]> {
+    const model = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
+    if (model?.keepVersions == null) return [];
+    return tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
+  }
+
+  /** A version that may go, or why not. Holds its model's row, under which aliases move as well, so that none can come to point to it meanwhile. */
+  async function deletable(tx: TenantTx, tenantId: string, versionId: string): Promise<{ type: 'free'; version: ModelVersion } | Exclude<DeleteVersionOutcome, { type: 'deleted' }>> {
+    const version = await tx.modelVersion.findUnique(versionWhere(tenantId, versionId));
+    if (!version) return versionNotFound;
+    await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
+    const aliases = await tx.modelAlias.findMany({ where: { tenantId, modelId: version.modelId, versionId }, orderBy: { name: 'asc' } });
+    const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
+    if (aliases.length || shares.length) return { type: 'in-use', aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
+    return { type: 'free', version };
+  }
+
+  /** Removes the versions that are too many, what was recorded of them first, in transactions of its own. */
   async function retainVersions(tenantId: string, modelId: string): Promise<number> {
+    const planned = (await database.forTenant(tenantId).transaction((tx) => tooMany(tx, tenantId, modelId))).map(({ id }) => id);
+    if (!planned.length) return 0;
+    await removeRecordingsInBatches(database, tenantId, ofVersions(planned));
     const gone = await database.forTenant(tenantId).transaction(async (tx) => {
       await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${modelId} FOR UPDATE`;
       const model = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
-      if (model?.keepVersions == null) return [];
-      const free = await tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
-      if (!free.length) return [];
+      const free = (await tooMany(tx, tenantId, modelId)).filter(({ id }) => planned.includes(id));
+      if (!model || !free.length) return [];
       await removeRecordingsOfVersions(tx, tenantId, free.map(({ id }) => id));
       await tx.modelVersion.deleteMany({ where: { tenantId, id: { in: free.map(({ id }) => id) } } });
       for (const { id } of free) await quota.release(tx, tenantId, id, 'STORAGE_BYTES');
@@ -144,18 +164,17 @@ export function createModelCare({ database, storage, quota }: { database: Databa
       });
     },
 
-    /** Deletes a version and its package for good. One that an alias points to or an endpoint gives a share, and so one that is served, stays. */
+    /** Deletes a version and its package for good. One that an alias points to or an endpoint gives a share, and so one that is served, stays. What was recorded of it goes first, in transactions of its own. */
     async deleteVersion(actor: Actor, versionId: string): Promise<DeleteVersionOutcome> {
       requirePermission(actor, 'model:write');
       const { tenantId } = actor;
+      const found = await database.forTenant(tenantId).transaction((tx) => deletable(tx, tenantId, versionId));
+      if (found.type !== 'free') return found;
+      await removeRecordingsInBatches(database, tenantId, ofVersions([versionId]));
       const outcome = await database.forTenant(tenantId).transaction(async (tx) => {
-        const version = await tx.modelVersion.findUnique(versionWhere(tenantId, versionId));
-        if (!version) return versionNotFound;
-        // Aliases move under this lock as well, so that none can come to point to it meanwhile.
-        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
-        const aliases = await tx.modelAlias.findMany({ where: { tenantId, modelId: version.modelId, versionId }, orderBy: { name: 'asc' } });
-        const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
-        if (aliases.length || shares.length) return { type: 'in-use' as const, aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
+        const stillThere = await deletable(tx, tenantId, versionId);
+        if (stillThere.type !== 'free') return stillThere;
+        const { version } = stillThere;
         await removeRecordingsOfVersions(tx, tenantId, [versionId]);
         await tx.modelVersion.deleteMany({ where: { tenantId, id: versionId } });
         await quota.release(tx, tenantId, versionId, 'STORAGE_BYTES');

@@ -26,6 +26,11 @@ export async function sweepRecordings({ database, mostBytes, logger }: Recording
   for (const { tenantId } of tenants) {
     try {
       await removeRecordingsInBatches(database, tenantId, Prisma.sql`ends_at < now()`);
+      const endpoints = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findMany({ where: { tenantId, recordDays: { not: null } }, select: { id: true, recordDays: true } }));
+      for (const { id, recordDays } of endpoints) {
+        // Its days may be fewer by now than when it was recorded.
+        await removeRecordingsInBatches(database, tenantId, Prisma.sql`endpoint_id = ${id} AND created_at < now() - make_interval(days => ${recordDays}::int)`);
+      }
       const newest = await newestTooMany(database, tenantId, mostBytes);
       if (newest) await removeRecordingsInBatches(database, tenantId, Prisma.sql`(created_at, id) <= (${newest.createdAt}, ${newest.id})`);
     } catch (error) {

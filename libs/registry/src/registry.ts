@@ -11,7 +11,7 @@ import { createModelCare } from './model-care.ts';
 import { createModelImports } from './model-imports.ts';
 import { ModelTaskConflict } from './model-task-conflict.ts';
 import { createPackageStore, packagePrefix } from './package-store.ts';
-import { removeRecordings } from './remove-recordings.ts';
+import { removeRecordings, removeRecordingsInBatches } from './remove-recordings.ts';
 import { endTraffic } from './rollout-changes.ts';
 import { createTrustedKeys } from './trusted-keys.ts';
 import type { VersionOptimisation } from './version-optimisation.ts';
@@ -204,15 +204,23 @@ export function createRegistry({ database, storage, keyring }: RegistryOptions) 
       });
     },
 
+    /** What it recorded goes first, in transactions of its own: where that is cut off, asking again goes on with what is left. */
     async deleteEndpoint(actor: Actor, name: string): Promise<{ type: 'deleted' } | NotFound> {
       requirePermission(actor, 'endpoint:write');
-      return database.forTenant(actor.tenantId).transaction(async (tx) => {
-        const [deleted] = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM endpoints WHERE tenant_id = ${actor.tenantId} AND name = ${name} FOR UPDATE`;
-        if (!deleted) return { type: 'not-found' as const, field: 'name', message: 'There is no endpoint of this name.' };
-        await removeRecordings(tx, actor.tenantId, Prisma.sql`endpoint_id = ${deleted.id}`);
-        await tx.$executeRaw`DELETE FROM endpoints WHERE tenant_id = ${actor.tenantId} AND id = ${deleted.id}`;
-        await recordAudit(tx, actor, { action: 'endpoint.delete', subject: deleted.id, details: { name } });
-        await notify(tx, 'millrace_registry', actor.tenantId);
+      const { tenantId } = actor;
+      const endpoint = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findUnique({ where: { tenantId_name: { tenantId, name } } }));
+      if (!endpoint) return endpointNotFound;
+      const itsOwn = Prisma.sql`endpoint_id = ${endpoint.id}`;
+      await removeRecordingsInBatches(database, tenantId, itsOwn);
+      return database.forTenant(tenantId).transaction(async (tx) => {
+        // The model's row first, as whoever publishes or rolls out.
+        await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${endpoint.modelId} FOR UPDATE`;
+        const held = await tx.$queryRaw<unknown[]>`SELECT id FROM endpoints WHERE tenant_id = ${tenantId} AND id = ${endpoint.id} FOR UPDATE`;
+        if (!held.length) return endpointNotFound;
+        await removeRecordings(tx, tenantId, itsOwn);
+        await tx.$executeRaw`DELETE FROM endpoints WHERE tenant_id = ${tenantId} AND id = ${endpoint.id}`;
+        await recordAudit(tx, actor, { action: 'endpoint.delete', subject: endpoint.id, details: { name } });
+        await notify(tx, 'millrace_registry', tenantId);
         return { type: 'deleted' as const };
       });
     },
@@ -361,4 +369,5 @@ class EndpointTaken extends Error {}
 /** It tells what was champion before: a rollback must find that, and nothing that somebody put there. */
 const reservedAlias: Problem = { code: 'alias_reserved', field: 'alias', message: '“previous” is moved by publishing and rollouts only.', remedy: 'Choose another name.' };
 const versionNotFound = (field: string): NotFound => ({ type: 'not-found', field, message: 'There is no such version of a model.' });
+const endpointNotFound: NotFound = { type: 'not-found', field: 'name', message: 'There is no endpoint of this name.' };
 const versionNotReady: VersionNotReady = { type: 'version-not-ready', message: 'Only a version that is READY can be served.' };

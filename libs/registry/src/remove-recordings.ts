@@ -32,8 +32,11 @@ export async function removeRecordings(tx: TenantTx, tenantId: string, meant: Pr
   if (gone.length) await giveBackStorage(tx, tenantId, gone.reduce((sum, { bytes }) => sum + bytes, 0));
 }
 
+/** The recordings of versions, as `meant` above. */
+export const ofVersions = (versionIds: readonly string[]): Prisma.Sql => Prisma.sql`version_id = ANY (${[...versionIds]}::text[])`;
+
 /** Of versions that are to go: nothing is recorded of them any more once this has begun. */
 export async function removeRecordingsOfVersions(tx: TenantTx, tenantId: string, versionIds: readonly string[]): Promise<void> {
   await tx.$queryRaw`SELECT id FROM model_versions WHERE tenant_id = ${tenantId} AND id = ANY (${[...versionIds]}::text[]) ORDER BY id FOR UPDATE`;
-  await removeRecordings(tx, tenantId, Prisma.sql`version_id = ANY (${[...versionIds]}::text[])`);
+  await removeRecordings(tx, tenantId, ofVersions(versionIds));
 }

@@ -91,4 +91,66 @@ describe('a sweep', () => {
     expect(told).toEqual([{ tenantId: served[0]!.tenantId, error: expect.stringContaining('stuck') }]);
     await world.db.asOwner('DROP TRIGGER refuse ON recordings');
   });
+
+  it('removes what an endpoint keeps for fewer days by now, of no other', async () => {
+    const tenant = await world.tenant();
+    const [shorter, other] = [await publish(tenant, 'shorter'), await publish(tenant, 'other')];
+    for (const each of [shorter, other]) for (const daysAgo of [5, 20]) await record(each, 2, daysAgo);
+    expect((await world.registry.updateServing(tenant.owner.actor, { endpointName: 'shorter', recordDays: 10 })).type).toBe('updated');
+    expect((await world.registry.updateServing(tenant.owner.actor, { endpointName: 'other', recordDays: 365 })).type).toBe('updated');
+    await sweep();
+    expect(await left(shorter)).toEqual(whole(6));
+    expect(await world.db.asOwner(`SELECT endpoint_id FROM recordings WHERE tenant_id = $1 AND created_at < now() - interval '10 days'`, [tenant.tenantId])).toEqual([{ endpoint_id: other.endpointId }, { endpoint_id: other.endpointId }]);
+  });
+});
+
+describe('with much recorded', () => {
+  it('an endpoint is deleted, by who may', async () => {
+    const tenant = await world.tenant();
+    const served = await publish(tenant, 'press');
+    await record(served, 60);
+    const viewer = await tenant.member('VIEWER');
+    await expect(world.registry.deleteEndpoint(viewer.actor, 'press')).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect((await world.registry.deleteEndpoint((await world.tenant()).owner.actor, 'press')).type).toBe('not-found');
+    expect(await left(served)).toEqual(whole(60));
+    expect((await world.registry.deleteEndpoint(tenant.owner.actor, 'press')).type).toBe('deleted');
+    expect(await left(served)).toEqual(whole(0));
+  });
+
+  it('a version is deleted, unless it is served', async () => {
+    const tenant = await world.tenant();
+    const served = await publish(tenant, 'press');
+    await record(served, 60);
+    expect((await world.registry.deleteVersion(tenant.owner.actor, served.versionId)).type).toBe('in-use');
+    expect(await left(served)).toEqual(whole(60));
+    for (const _ of ['previous', 'none']) await publish(tenant, 'press');
+    expect((await world.registry.deleteVersion(tenant.owner.actor, served.versionId)).type).toBe('deleted');
+    expect(await left(served)).toEqual(whole(0));
+  });
+
+  it('versions that are too many go', async () => {
+    const tenant = await world.tenant();
+    const [first, second] = [await publish(tenant, 'press'), await publish(tenant, 'press')];
+    for (const each of [first, second]) await record(each, 30);
+    for (const _ of ['previous', 'none']) await publish(tenant, 'press');
+    const policy = { modelId: first.modelId, approvalRequired: false, gate: null, optimisedAtMostWorse: null, keepVersions: 1 };
+    expect(await world.registry.savePolicy(tenant.owner.actor, policy)).toMatchObject({ type: 'saved', removed: 1 });
+    expect(await left(first)).toEqual(whole(30));
+  });
+});
+
+it('an endpoint that is deleted waits for who holds its model, and holds nothing meanwhile', async () => {
+  const tenant = await world.tenant();
+  const { tenantId, modelId, endpointId } = await publish(tenant, 'press');
+  let deleting: Promise<{ type: string }> | undefined;
+  await world.db.database.forTenant(tenantId).transaction(async (tx) => {
+    await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${modelId} FOR UPDATE`;
+    let isOver = false;
+    deleting = world.registry.deleteEndpoint(tenant.owner.actor, 'press').finally(() => (isOver = true));
+    const waiting = () => tx.$queryRaw<unknown[]>`SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`;
+    while (!isOver && !(await waiting()).length);
+    expect(isOver).toBe(false);
+    expect(await tx.$queryRaw`SELECT id FROM endpoints WHERE tenant_id = ${tenantId} AND id = ${endpointId} FOR UPDATE NOWAIT`).toEqual([{ id: endpointId }]);
+  });
+  expect(await deleting).toEqual({ type: 'deleted' });
 });

@@ -1,3 +1,7 @@
 -- Recordings whose time is over are looked for tenant by tenant.
 CREATE INDEX "recordings_tenant_id_ends_at_idx" ON "recordings"("tenant_id", "ends_at");
 DROP INDEX "recordings_ends_at_idx";
+
+-- And, where an endpoint keeps for fewer days by now, by when they were made.
+CREATE INDEX "recordings_tenant_id_endpoint_id_created_at_idx" ON "recordings"("tenant_id", "endpoint_id", "created_at");
+DROP INDEX "recordings_tenant_id_endpoint_id_idx";
