@@ -151,6 +151,15 @@ const rules = {
          JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = pair.theirs AND b.attname = 'tenant_id')`,
     ),
 
+  // Its rows are looked for one parent at a time: without an index, through the whole table each time.
+  'what goes with another row of its tenant is found by an index that begins with its foreign key': () =>
+    names(
+      `SELECT k.conname AS name FROM pg_constraint k
+       WHERE k.contype = 'f' AND k.confdeltype = 'c' AND ${hasTenant('k.conrelid')} AND ${hasTenant('k.confrelid')} AND NOT EXISTS (
+         SELECT 1 FROM pg_index i
+         WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL AND (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)`,
+    ),
+
   'a tenant’s table belongs to a tenant': () =>
     names(
       `SELECT c.relname AS name FROM pg_class c WHERE ${inPublic} AND c.relkind = 'r' AND ${hasTenant('c.oid')} AND (
@@ -250,6 +259,18 @@ const breakages: [rule: Rule, what: string, sql: string, found: string][] = [
     'notes_run',
   ],
   ['a foreign key between tenants’ tables holds the tenant on both sides', 'a key from a table of nobody', 'ALTER TABLE plans ADD COLUMN run_id text CONSTRAINT plans_run REFERENCES runs (id)', 'plans_run'],
+  [
+    'what goes with another row of its tenant is found by an index that begins with its foreign key',
+    'an index that is gone',
+    'DROP INDEX recorded_predictions_tenant_id_recording_id_idx',
+    'recorded_predictions_tenant_id_recording_id_fkey',
+  ],
+  [
+    'what goes with another row of its tenant is found by an index that begins with its foreign key',
+    'an index that knows the tenant only',
+    tenantTable('notes', 'run_id text, CONSTRAINT notes_run FOREIGN KEY (tenant_id, run_id) REFERENCES runs (tenant_id, id) ON DELETE CASCADE); CREATE INDEX notes_index ON notes (tenant_id'),
+    'notes_run',
+  ],
   ['a tenant’s table belongs to a tenant', 'rows of nobody', 'ALTER TABLE usage_records DROP CONSTRAINT usage_records_tenant_id_fkey', 'usage_records'],
   ['what is unique is unique within its tenant, or stands in the list', 'a name that tells of others’', 'CREATE UNIQUE INDEX everybodys ON datasets (name)', 'datasets(name)'],
   ['the application reads no secret', 'a secret', 'GRANT SELECT (password_hash) ON people TO millrace_app', 'people.password_hash'],
