@@ -223,11 +223,12 @@ it('says who told the truth and whether rules count it; a key that may only tell
   const both = { truths: await scoresOf(tenant, endpointId), trusted: await world.database.forTenant(tenant.tenantId).transaction((tx) => rollouts.liveScores(tx, tenant.tenantId, endpointId, 3600, true)) };
   expect(both.truths).toMatchObject([{ labelledRows: 3, trustedRows: 2, accuracy: { value: 1 } }]);
   expect(both.trusted).toMatchObject([{ labelledRows: 2, trustedRows: 2 }]);
-  const senders = await world.database.forTenant(tenant.tenantId).transaction((tx) => readFeedbackSenders(tx, { tenantId: tenant.tenantId, endpointId, since: new Date(0) }));
-  expect(senders).toEqual([
+  const senders = (changes: object = {}) => world.database.forTenant(tenant.tenantId).transaction((tx) => readFeedbackSenders(tx, { tenantId: tenant.tenantId, endpointId, since: new Date(0), ...changes }));
+  expect(await senders()).toEqual([
     { sender: `key:${laboratoryId}`, isTrusted: true, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
     { sender: `key:${keyId}`, isTrusted: false, predictions: 1, lastSource: null, lastAt: expect.any(Date) },
   ]);
+  expect(await senders({ mostTruths: 1 })).toMatchObject([{ sender: `key:${laboratoryId}`, predictions: 1 }]); // the latest
   expect((await call(`${url}/predict`, { key: laboratory, body: { features: setosa } })).status).toBe(403);
 });
 

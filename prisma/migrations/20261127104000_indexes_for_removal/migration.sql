@@ -8,3 +8,6 @@ DROP INDEX "recordings_tenant_id_endpoint_id_idx";
 
 -- The counts of a version that is deleted.
 CREATE INDEX "traffic_counts_tenant_id_version_id_idx" ON "traffic_counts"("tenant_id", "version_id");
+
+-- Who sent the latest truths.
+CREATE INDEX "feedback_tenant_id_given_at_idx" ON "feedback"("tenant_id", "given_at");
