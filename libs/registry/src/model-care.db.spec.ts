@@ -175,6 +175,26 @@ describe('the end of a version', () => {
     expect(await numbersOf(modelId)).toEqual([1, 4, 5]);
     expect(await filesOf(versions[2]!.id)).toBe(0);
   });
+
+  it('does not come to what a rollout is about, or its endpoint goes back to', async () => {
+    const versions = [await addVersion('rolled'), await addVersion('rolled')];
+    const { modelId } = versions[0]!;
+    const rollouts = createRollouts({ database: world.db.database, logger: silentLogger });
+    const alias = (name: string, versionNumber: number) => world.registry.setAlias(owner(), { modelId, alias: name, versionNumber });
+    await alias('production', 1);
+    await world.registry.createEndpoint(owner(), { name: 'rolled', modelId, alias: 'production' });
+    expect((await rollouts.start(owner(), { endpointName: 'rolled', versionNumber: 2 })).type).toBe('started');
+    versions.push(await addVersion('rolled'));
+    await alias('production', 3); // nobody has looked at the rollout since
+    expect(await world.registry.deleteVersion(owner(), versions[0]!.id)).toEqual({ type: 'in-use', aliases: [], endpoints: ['rolled'] });
+    await alias('production', 1);
+    expect((await rollouts.promote(owner(), 'rolled')).type).toBe('ended');
+    expect(await world.registry.savePolicy(owner(), { ...policy, modelId, keepVersions: 1 })).toMatchObject({ type: 'saved', removed: 0 });
+    await addVersion('rolled');
+    expect(await world.registry.retainBeside(tenant.tenantId, (await addVersion('rolled')).id)).toBe(2);
+    expect(await numbersOf(modelId)).toEqual([1, 2, 5]);
+    expect((await rollouts.rollBack(owner(), 'rolled')).type).toBe('ended');
+  });
 });
 
 it('words for models and versions are kept, or refused by name', async () => {

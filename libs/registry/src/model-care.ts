@@ -26,6 +26,7 @@ export interface ModelPolicy {
 const longestComment = 2_000;
 const longestCard = 64 * 1024;
 const mostTags = 20;
+const underWay = { status: 'RUNNING' } as const;
 /** Characters that are seen as something else than they are, or not at all; line ends and tabs aside. */
 const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/u;
 
@@ -33,11 +34,14 @@ const invisible = /[\p{Cs}\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u2
 export function createModelCare({ database, storage, quota }: { database: Database; storage: ArtefactStore; quota: Quota }) {
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
-  /** The oldest that the model's policy does not keep, of those without an alias or a share of an endpoint’s traffic. */
+  /** The oldest that the model's policy does not keep, of those without an alias, a share of an endpoint’s traffic or a rollout that needs them. */
   async function tooMany(tx: TenantTx, tenantId: string, modelId: string): Promise<ModelVersion[]> {
     const model = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
     if (model?.keepVersions == null) return [];
-    return tx.modelVersion.findMany({ where: { tenantId, modelId, aliases: { none: {} }, trafficShares: { none: {} } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
+    // What an endpoint goes back to by its last rollout: where it follows an alias of its own, nothing else names it.
+    const fallbacks = await tx.rollout.findMany({ where: { tenantId, status: 'SUCCEEDED', endpoint: { modelId } }, distinct: ['endpointId'], orderBy: { id: 'desc' }, select: { previousVersionId: true } });
+    const spared = fallbacks.map(({ previousVersionId }) => previousVersionId);
+    return tx.modelVersion.findMany({ where: { tenantId, modelId, id: { notIn: spared }, aliases: { none: {} }, trafficShares: { none: {} }, rollouts: { none: underWay }, rolloutsAway: { none: underWay } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
   }
 
   /** A version that may go, or why not. Holds its model's row, under which aliases move as well, so that none can come to point to it meanwhile. */
@@ -47,7 +51,9 @@ export function createModelCare({ database, storage, quota }: { database: Databa
     await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenantId} AND id = ${version.modelId} FOR UPDATE`;
     const aliases = await tx.modelAlias.findMany({ where: { tenantId, modelId: version.modelId, versionId }, orderBy: { name: 'asc' } });
     const shares = await tx.trafficShare.findMany({ where: { tenantId, versionId }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
-    if (aliases.length || shares.length) return { type: 'in-use', aliases: aliases.map(({ name }) => name), endpoints: shares.map(({ endpoint }) => endpoint.name) };
+    const rollouts = await tx.rollout.findMany({ where: { tenantId, ...underWay, OR: [{ versionId }, { previousVersionId: versionId }] }, include: { endpoint: true }, orderBy: { endpointId: 'asc' } });
+    const endpoints = [...new Set([...shares, ...rollouts].map(({ endpoint }) => endpoint.name))];
+    if (aliases.length || endpoints.length) return { type: 'in-use', aliases: aliases.map(({ name }) => name), endpoints };
     return { type: 'free', version };
   }
 

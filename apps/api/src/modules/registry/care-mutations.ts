@@ -216,7 +216,7 @@ builder.mutationFields((t) => ({
         case 'in-use':
           return outcome.aliases.length
             ? conflict('version_in_use', 'versionId', `The version is ${outcome.aliases.join(', ')}.`, 'Move or delete the alias first.')
-            : conflict('version_in_use', 'versionId', `The version has a share of the traffic of ${outcome.endpoints.join(', ')}.`, 'Take its share away first.');
+            : conflict('version_in_use', 'versionId', `The version has a share of the traffic of ${outcome.endpoints.join(', ')}, or a rollout there is about it.`, 'Take its share away, or end the rollout, first.');
       }
     },
   }),
