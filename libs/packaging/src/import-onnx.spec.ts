@@ -86,6 +86,37 @@ describe('a model made elsewhere', () => {
     expect(await predictions(model(trees()), [{ f0: 0, f1: 1 }], { output: { type: 'category', classes: ['fine', 'broken'] } })).toMatchObject([{ label: 'broken' }]);
   });
 
+  const lookedUp = (label: number, classes: Uint8Array, before: Node[] = []): Uint8Array =>
+    model({
+      inputs: [{ name: 'x', shape: ['n', 3] }], outputs: [{ name: 'label', type: label, shape: ['n'] }, { name: 'scores', shape: ['n', 3] }],
+      nodes: [
+        ...before, { op: 'Softmax', in: ['x'], out: ['scores'], attributes: { axis: { i: 1 } } }, { op: 'ArgMax', in: ['x'], out: ['best'], attributes: { axis: { i: 1 }, keepdims: { i: 0 } } },
+        { op: 'ArrayFeatureExtractor', domain: 'ai.onnx.ml', in: ['classes', 'best'], out: ['found'] }, { op: 'Reshape', in: ['found', 'flat'], out: ['label'] },
+      ],
+      initializers: [classes, tensor('flat', 7, [1], int64(-1))],
+    });
+  const oneEach = [{ f0: 1, f1: 0, f2: 0 }, { f0: 0, f1: 1, f2: 0 }, { f0: 0, f1: 0, f2: 1 }];
+
+  it.each<[string, Node[]]>([
+    ['', []],
+    [', whatever models within it count', [{ op: 'TreeEnsembleClassifier', domain: 'ai.onnx.ml', in: ['x'], out: ['inner', 'raw'], attributes: { ...trees().nodes[0]!.attributes, classlabels_int64s: { ints: [0, 1, 2] } } }]],
+  ])('answers with the most probable class where its label is a number that nothing explains%s', async (_what, before) => {
+    const bytes = lookedUp(7, tensor('classes', 7, [1, 3], int64(1, 2, 3)), before);
+    expect(codes(bytes)).toEqual(['signature_needed']);
+    for (const classes of [['a', 'b', 'c'], ['1', '2', '3']]) {
+      expect(await predictions(bytes, oneEach, { output: { type: 'category', classes } })).toMatchObject(classes.map((label) => ({ label })));
+    }
+  });
+
+  it('is refused once it is tried if its label is none of its classes', async () => {
+    const unknown = { type: 'refused', problems: [{ code: 'unknown_label', field: 'outputs' }] };
+    const text = fitting(lookedUp(8, tensor('classes', 8, [1, 3], ['a', 'b', 'd'])), { output: { type: 'category', classes: ['a', 'b', 'c'] } });
+    expect(await tryPackage(text.files, oneEach.map((inputs, at) => ({ inputs, prediction: 'abc'[at] })))).toMatchObject(unknown);
+    const numbers = trees(); // the label is -1 or 1
+    numbers.nodes[1]!.attributes = { classlabels_int64s: { ints: [7, 8] } };
+    expect(await tryPackage(fitting(model(numbers)).files, undefined)).toMatchObject(unknown);
+  });
+
   it('may give one probability, or values before Softmax, if the signature says so', async () => {
     const one = model(linear());
     const [answer] = await predictions(one, [{ f0: 1, f1: 1 }], { output: { type: 'category', classes: ['no', 'yes'], scores: 'logits' } });

@@ -29,6 +29,7 @@ export type ImportedModel = { type: 'fit'; modelPackage: ModelPackage; producer:
 /** ONNX TensorProto.DataType, for `Cast` */
 const DOUBLE = 11;
 const FLOAT = 1;
+const INT64 = 7;
 /** Rows for one call: a foreign graph may need much for each. */
 const mostRowsPerCall = 256;
 /** Pixels times channels in one call: a network's first layers make a multiple of them. */
@@ -145,13 +146,12 @@ function writeOutputs(graph: OnnxGraph, { inputs, answer, signature }: InferredS
   } else if (answer.areLogits) scores = graph.add('Softmax', [scores], { axis: 1 });
   let label: string;
   if (answer.label?.isText) label = shaped(theirs(answer.label.output));
-  else {
-    const best = answer.label
-      ? // Which of the classes the model's own label is.
-        graph.add('ArgMax', [graph.add('Cast', [graph.add('Equal', [shaped(theirs(answer.label.output), 1), graph.integers(answer.label.values, [1, classes.length])])], { to: FLOAT })], { axis: 1, keepdims: 0 })
-      : graph.add('ArgMax', [scores], { axis: 1, keepdims: 0 });
-    label = graph.add('Gather', [graph.texts(classes, [classes.length]), best]);
-  }
+  else if (answer.label) {
+    // Which of the classes the model's own label is, counted from 1; none is a label of no text, which trying it shows.
+    const isClass = graph.add('Cast', [graph.add('Equal', [shaped(theirs(answer.label.output), 1), graph.integers(answer.label.values, [1, classes.length])])], { to: FLOAT });
+    const place = graph.add('MatMul', [isClass, graph.floats(classes.map((_, at) => at + 1), [classes.length, 1])]);
+    label = graph.add('Gather', [graph.texts(['', ...classes], [classes.length + 1]), graph.add('Cast', [shaped(place)], { to: INT64 })]);
+  } else label = graph.add('Gather', [graph.texts(classes, [classes.length]), graph.add('ArgMax', [scores], { axis: 1, keepdims: 0 })]);
   graph.output(label, { name: 'label', type: 'string', shape: ['N'] });
   graph.output(scores, { name: 'probabilities', type: 'float', shape: ['N', classes.length] });
 }

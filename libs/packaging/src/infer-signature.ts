@@ -33,7 +33,7 @@ export type GraphAnswer =
       areLogits: boolean;
       /** one column, of the second of two classes */
       isOneColumn: boolean;
-      /** the graph's own; whole numbers are told by `values`, in the order of the classes */
+      /** the graph's own, where it says what it means: as text, or as whole numbers that are `values`, in the order of the classes */
       label: { output: string; isText: boolean; values: number[] } | null;
     };
 
@@ -160,15 +160,15 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
     return { answer: { type: 'number', output: score.name }, output: { name, type: 'number' } };
   }
   if (!labels.length && given?.type === undefined) throw unclear('outputs', 'The model does not say whether it answers with a number or with classes.');
-  const known = classesOf(graph, zipMap);
+  const [label] = labels;
+  const known = classesOf(graph, zipMap, label?.name);
   const named = given?.type !== 'number' ? given?.classes : undefined;
   if (named && known && named.length !== known.length) {
     throw new UnfitModel('signature', 'signature.output.classes', `The signature has ${named.length} classes, the model ${known.length}.`, 'Name every class, in the model’s order.');
   }
   const classes = named ?? known?.map(String);
   if (!classes || classes.length < 2) throw unclear('outputs', 'The model does not say which classes it knows.');
-  if (new Set(classes).size !== classes.length) throw new UnfitModel('signature', 'signature.output.classes', 'Two classes have the same name.', 'Give each class a name of its own.');
-  const [label] = labels;
+  if ([classes, known ?? []].some((all) => new Set<string | number>(all).size !== all.length)) throw new UnfitModel('signature', 'signature.output.classes', 'Two classes have the same name.', 'Give each class a name of its own.');
   const isText = label?.type === STRING;
   if (isText && named && known && named.some((one, at) => one !== known[at])) {
     throw new UnfitModel('signature', 'signature.output.classes', 'The model has names for its classes, which differ from those of the signature.', 'Leave classes out, or name them as the model does.');
@@ -181,7 +181,8 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
   return {
     answer: {
       type: 'classes', scores: score.name, isOneColumn, areLogits: given?.type !== 'number' && given?.scores === 'logits',
-      label: label ? { output: label.name, isText, values: isText ? [] : (known ?? classes.map((_, at) => at)).map(Number) } : null,
+      // A whole number that nothing explains is left alone: the most probable class is the answer then.
+      label: label && (isText || areNumbers(known)) ? { output: label.name, isText, values: isText ? [] : (known as number[]) } : null,
     },
     output: { name, type: 'category', classes: [...classes] },
   };
@@ -193,13 +194,31 @@ function widthOf({ shape }: ReadValue): number | string | undefined {
   return sizes?.every((size) => typeof size === 'number') ? sizes.reduce((product, size) => product * size, 1) : sizes?.at(-1);
 }
 
-/** As the nodes list them that make the label. */
-function classesOf(graph: ReadGraph, zipMap: ReadNode | undefined): (string | number)[] | null {
-  for (const { attributes } of [...(zipMap ? [zipMap] : []), ...graph.nodes.toReversed()]) {
-    const texts = attributes.get('classlabels_strings')?.texts;
+const areNumbers = (classes: (string | number)[] | null): classes is number[] => classes !== null && classes.every((one) => typeof one === 'number');
+
+/**
+ * As `ZipMap` lists them, or the node that makes the label itself. What other nodes list says nothing: a model may be made of
+ * several that count their classes from 0, and look up what the best one means at the end.
+ */
+function classesOf(graph: ReadGraph, zipMap: ReadNode | undefined, label: string | undefined): (string | number)[] | null {
+  for (const node of [zipMap, label === undefined ? undefined : makerOf(graph, label)]) {
+    const texts = node?.attributes.get('classlabels_strings')?.texts;
     if (texts?.length) return texts;
-    const numbers = attributes.get('classlabels_int64s')?.integers ?? attributes.get('classlabels_ints')?.integers;
+    const numbers = node?.attributes.get('classlabels_int64s')?.integers ?? node?.attributes.get('classlabels_ints')?.integers;
     if (numbers?.length) return numbers;
   }
   return null;
+}
+
+const sameValue: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape']);
+
+/** The node whose first answer a value is, seen through nodes that change its form only. */
+function makerOf(graph: ReadGraph, value: string): ReadNode | undefined {
+  let sought = value;
+  for (const node of graph.nodes.toReversed()) {
+    if (node.outputs[0] !== sought) continue;
+    if (!sameValue.has(node.operator)) return node;
+    sought = node.inputs[0] ?? '';
+  }
+  return undefined;
 }

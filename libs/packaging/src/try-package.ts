@@ -88,6 +88,10 @@ export async function tryPackage(files: PackageFiles, samples: unknown, { longes
       const odd = together.find((one) => !('probabilities' in one) || one.probabilities.some((p) => p < -tolerance || p > 1 + tolerance) || Math.abs(one.probabilities.reduce((a, b) => a + b, 0) - 1) > 1e-3);
       if (odd) return refused('not_probabilities', 'outputs', 'What the model gives for its classes are no probabilities: they do not add up to 1.', 'If they are values before Softmax or Sigmoid, say scores: logits in the signature.');
     }
+    const stranger = together.find((one) => 'label' in one && !signature.output.classes?.includes(one.label));
+    if (stranger && 'label' in stranger) {
+      return refused('unknown_label', 'outputs', `The model gives the label ${JSON.stringify(stranger.label.slice(0, 100))}, which is none of its classes.`, 'Name the classes in the signature as the model does, in its order.');
+    }
     const compared = compare(known.samples, together, signature);
     if (compared.type !== 'agrees') return compared;
     return { type: 'works', agreement: compared, speed: { ...speed, millisecondsPerCall: Number(speed.millisecondsPerCall.toFixed(3)) } };
