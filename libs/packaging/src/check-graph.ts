@@ -1,3 +1,4 @@
+import { checkTexts } from './check-texts.ts';
 import { checkTrees, treeOperators } from './check-trees.ts';
 import { graphLimits, type ReadGraph, type ReadNode, UnfitModel } from './read-graph.ts';
 
@@ -78,7 +79,10 @@ export function checkGraph(graph: ReadGraph, options: { own: boolean }): void {
   /** values that follow from what is sent */
   const sent = new Set(graph.inputs.map(({ name }) => name));
   for (const node of graph.nodes) checkNode(node, known, sent, options.own, graph.operatorSets);
-  if (!options.own) checkSizes(graph.nodes);
+  if (!options.own) {
+    checkSizes(graph.nodes);
+    checkTexts(graph);
+  }
   for (const { name } of graph.outputs) if (!known.has(name)) throw broken('outputs', `The output ${short(name)} is made by nothing.`);
 }
 

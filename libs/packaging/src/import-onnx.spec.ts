@@ -143,6 +143,28 @@ describe('a model made elsewhere', () => {
     expect(await predictions(model(pipeline), [{ size: 1, colour: 'red' }, { size: 2, colour: 'blue' }])).toEqual([{ value: 101 }, { value: 12 }]);
   });
 
+  it('may fill in text, pick its columns and encode them, as pipelines of scikit-learn do', async () => {
+    const encode = (name: string): Node => ({ op: 'LabelEncoder', domain: 'ai.onnx.ml', in: [name], out: [`${name}_code`], attributes: { keys_strings: { strings: ['blue', 'red', 'none'] }, values_floats: { floats: [1, 2, 30] } } });
+    const pipeline: Graph = {
+      inputs: [{ name: 'one', type: 8, shape: ['?', 1] }, { name: 'other', type: 8, shape: ['?', 1] }],
+      outputs: [{ name: 'variable', shape: ['?', 1] }],
+      nodes: [
+        { op: 'Concat', in: ['one', 'other'], out: ['both'], attributes: { axis: { i: 1 } } },
+        { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['zero'], out: ['fill'], attributes: { keys_int64s: { ints: [0] }, values_strings: { strings: ['none'] } } },
+        { op: 'ArrayFeatureExtractor', domain: 'ai.onnx.ml', in: ['both', 'zero'], out: ['left'] },
+        { op: 'ArrayFeatureExtractor', domain: 'ai.onnx.ml', in: ['both', 'first'], out: ['right'] },
+        { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['left'], out: ['missing'], attributes: { keys_strings: { strings: [''] }, values_int64s: { ints: [1] }, default_int64: { i: 0 } } },
+        { op: 'Cast', in: ['missing'], out: ['isMissing'], attributes: { to: { i: 9 } } },
+        { op: 'Where', in: ['isMissing', 'fill', 'left'], out: ['filled'] },
+        encode('filled'), encode('right'), { op: 'Add', in: ['filled_code', 'right_code'], out: ['variable'] },
+      ],
+      initializers: [tensor('zero', 7, [1], int64(0)), tensor('first', 7, [1], int64(1))],
+    };
+    const column = (name: string) => ({ name, type: 'category', categories: ['', 'blue', 'red'] });
+    const given = { inputs: [column('one'), column('other')] };
+    expect(await predictions(model(pipeline, { opsets: [['', 17], ['ai.onnx.ml', 2]] }), [{ one: 'red', other: 'blue' }, { one: '', other: 'red' }], given)).toEqual([{ value: 3 }, { value: 32 }]);
+  });
+
   it('is packed byte for byte the same each time, and says what it was made of', () => {
     const bytes = model(linear());
     const [first, second] = [fitting(bytes), fitting(bytes)];
@@ -167,6 +189,16 @@ const shapeFrom = (op: string, inputs: string[]): Uint8Array =>
     [{ op: 'Cast', in: ['x'], out: ['n'], attributes: { to: { i: 7 } } }, { op: 'Reshape', in: ['n', 'one'], out: ['size'] }, { op, in: inputs, out: ['y'] }],
     [tensor('one', 7, [1], int64(-1)), tensor('c', 1, [1, 1], float32(1))],
   );
+/** Texts that a row picks by whether it is large, encoded after that. */
+const picking = (nodes: Node[], second = 'b'): Uint8Array =>
+  model({
+    ...linear(),
+    nodes: [
+      { op: 'Greater', in: ['x', 'many'], out: ['more'] }, { op: 'Cast', in: ['more'], out: ['is'], attributes: { to: { i: 7 } } }, ...nodes,
+      { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['text'], out: ['codes'], attributes: { keys_strings: { strings: ['a'] }, values_floats: { floats: [1] } } }, { op: 'ReduceSum', in: ['codes', 'last'], out: ['y'] },
+    ],
+    initializers: [tensor('many', 1, [], float32(1e6)), tensor('texts', 8, [2], ['a', second]), tensor('wide', 7, [2], int64(1, 1000)), tensor('last', 7, [1], int64(1))],
+  }, { opsets: [['', 17], ['ai.onnx.ml', 2]] });
 const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
 const treesWith = (attributes: Parameters<typeof trees>[0] extends infer T ? NonNullable<T> extends { attributes?: infer A } ? NonNullable<A> : never : never): Uint8Array => model(trees({ attributes }));
 
@@ -215,6 +247,19 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['an answer as large as the caller likes: OneHot', 'size_from_values', shapeFrom('OneHot', ['n', 'size', 'c'])],
   ['an answer as large as the caller likes: Pad', 'size_from_values', shapeFrom('Pad', ['x', 'size'])],
   ['an answer of a size that is computed: Expand', 'size_computed', model({ ...linear(), nodes: [...joined, { op: 'Expand', in: ['x', 'size'], out: ['y'] }], initializers: joining })],
+  ['a text as long as its author likes, which a row may pick', 'text_too_long', picking([{ op: 'Gather', in: ['texts', 'is'], out: ['text'] }], 'x'.repeat(501))],
+  ['such a text in an encoder', 'text_too_long', picking([{ op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['is'], out: ['text'], attributes: { keys_int64s: { ints: [0] }, values_strings: { strings: ['a'] }, default_string: { s: 'x'.repeat(501) } } }])],
+  ['any number of texts for a row, by the numbers in it', 'text_operator', picking([{ op: 'Expand', in: ['is', 'wide'], out: ['all'] }, { op: 'Gather', in: ['texts', 'all'], out: ['text'] }])],
+  ['any number of texts for a row, by an encoder', 'text_operator', picking([{ op: 'Expand', in: ['is', 'wide'], out: ['all'] }, { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['all'], out: ['text'], attributes: { keys_int64s: { ints: [0] }, values_strings: { strings: ['a'] } } }])],
+  ['a text that is repeated', 'text_operator', picking([{ op: 'Gather', in: ['texts', 'is'], out: ['one'] }, { op: 'Expand', in: ['one', 'wide'], out: ['text'] }])],
+  ['text that nothing looks at', 'text_operator', withNodes([...linear().nodes, { op: 'ArgMax', in: ['x'], out: ['is'] }, { op: 'Gather', in: ['texts', 'is'], out: ['text'] }], [tensor('texts', 8, [2], ['a', 'b']), tensor('w', 1, [2, 1], float32(2, -1)), tensor('b', 1, [1], float32(0.5))])],
+  ['a column of text doubled eleven times', 'texts_repeated', model({
+    inputs: [{ name: 'x', type: 8, shape: ['n', 1] }], outputs: [{ name: 'y', shape: ['n', 2048] }],
+    nodes: [
+      ...Array.from({ length: 11 }, (_, at): Node => ({ op: 'Concat', in: [at ? `x${at}` : 'x', at ? `x${at}` : 'x'], out: [`x${at + 1}`], attributes: { axis: { i: 1 } } })),
+      { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['x11'], out: ['y'], attributes: { keys_strings: { strings: ['a'] }, values_floats: { floats: [1] } } },
+    ],
+  }, { opsets: [['', 17], ['ai.onnx.ml', 2]] })],
   ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
   ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
   ['trees with weights for no answer', 'broken_trees', treesWith({ class_ids: { ints: [0, 1_000_000] } })],

@@ -43,6 +43,8 @@ export interface ReadTensor {
   /** TensorProto.DataType */
   type: number;
   dims: number[];
+  /** in bytes; 0 where it holds no text */
+  longestText: number;
 }
 
 export interface ReadValue {
@@ -176,7 +178,7 @@ function readTensor(bytes: Uint8Array): ReadTensor {
   if (dims.length > graphLimits.rank || dims.some((dim) => dim < 0 || dim > 2 ** 31)) throw new UnfitModel('tensor_shape', name || 'tensor', `The tensor ${name} has an impossible shape.`, exportAnew);
   const elements = dims.reduce((product, dim) => product * dim, 1);
   if (elements !== elementsIn(fields, size)) throw new UnfitModel('tensor_data', name || 'tensor', `The tensor ${name} says that it has ${elements} elements, but holds others.`, exportAnew);
-  return { bytes, name, type, dims };
+  return { bytes, name, type, dims, longestText: fields.of(6).reduce((most, text) => Math.max(most, text.bytes.length), 0) };
 }
 
 /** How many elements the data of a tensor are, whatever its shape says; -1 for data in two places or of odd length. */
