@@ -1,3 +1,4 @@
+import { checkDivision } from './check-division.ts';
 import { checkTexts } from './check-texts.ts';
 import { checkTrees, treeOperators } from './check-trees.ts';
 import { graphLimits, type ReadGraph, type ReadNode, UnfitModel } from './read-graph.ts';
@@ -83,6 +84,7 @@ export function checkGraph(graph: ReadGraph, options: { own: boolean }): void {
     checkSizes(graph.nodes);
     checkTexts(graph);
   }
+  checkDivision(graph);
   for (const { name } of graph.outputs) if (!known.has(name)) throw broken('outputs', `The output ${short(name)} is made by nothing.`);
 }
 

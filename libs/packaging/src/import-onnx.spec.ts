@@ -199,6 +199,16 @@ const picking = (nodes: Node[], second = 'b'): Uint8Array =>
     ],
     initializers: [tensor('many', 1, [], float32(1e6)), tensor('texts', 8, [2], ['a', second]), tensor('wide', 7, [2], int64(1, 1000)), tensor('last', 7, [1], int64(1))],
   }, { opsets: [['', 17], ['ai.onnx.ml', 2]] });
+/** A whole number of each row, divided. */
+const dividing = (op: string, by: string[], constant = 2): Uint8Array =>
+  model({
+    ...linear(),
+    nodes: [
+      { op: 'ReduceSum', in: ['x', 'last'], out: ['sum'] }, { op: 'Cast', in: ['sum'], out: ['whole'], attributes: { to: { i: 7 } } }, { op: 'Neg', in: ['c'], out: ['negated'] },
+      { op, in: by, out: ['share'] }, { op: 'Cast', in: ['share'], out: ['y'], attributes: { to: { i: 1 } } },
+    ],
+    initializers: [tensor('c', 7, [1], int64(constant)), tensor('last', 7, [1], int64(1))],
+  });
 const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
 const treesWith = (attributes: Parameters<typeof trees>[0] extends infer T ? NonNullable<T> extends { attributes?: infer A } ? NonNullable<A> : never : never): Uint8Array => model(trees({ attributes }));
 
@@ -260,6 +270,12 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
       { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['x11'], out: ['y'], attributes: { keys_strings: { strings: ['a'] }, values_floats: { floats: [1] } } },
     ],
   }, { opsets: [['', 17], ['ai.onnx.ml', 2]] })],
+  ...['Div', 'Mod'].flatMap((op) => [
+    [`whole numbers divided by others that are sent: ${op}`, 'whole_division', dividing(op, ['whole', 'whole'])],
+    [`whole numbers divided by a constant that a node makes: ${op}`, 'whole_division', dividing(op, ['whole', 'negated'])],
+    [`whole numbers divided by -1: ${op}`, 'whole_division', dividing(op, ['whole', 'c'], -1)],
+    [`whole numbers divided by 0: ${op}`, 'whole_division', dividing(op, ['whole', 'c'], 0)],
+  ] as typeof malicious),
   ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
   ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
   ['trees with weights for no answer', 'broken_trees', treesWith({ class_ids: { ints: [0, 1_000_000] } })],
@@ -278,6 +294,10 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
 
 it.each(malicious)('refuses %s: %s', (_what, code, bytes) => {
   expect(codes(bytes)).toEqual([code]);
+});
+
+it('divides whole numbers by a constant', async () => {
+  expect(await predictions(dividing('Div', ['whole', 'c']), [{ f0: 4, f1: 5 }])).toEqual([{ value: 4 }]);
 });
 
 it('refuses a signature that the model contradicts, field by field', () => {

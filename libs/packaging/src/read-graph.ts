@@ -181,6 +181,18 @@ function readTensor(bytes: Uint8Array): ReadTensor {
   return { bytes, name, type, dims, longestText: fields.of(6).reduce((most, text) => Math.max(most, text.bytes.length), 0) };
 }
 
+/** The elements of a tensor of int32 or int64; from 2⁵³ on the nearest that a number holds. */
+export function wholeNumbersOf({ bytes, type }: ReadTensor): number[] {
+  const numbers: number[] = [];
+  visitFields(bytes, (number, wire, _start, from, end) => {
+    if (number === 5 || number === 7) return addVarints(bytes, wire, from, end, numbers);
+    if (number !== 9) return;
+    const view = new DataView(bytes.buffer, bytes.byteOffset + from, end - from);
+    for (let at = 0; at < end - from; at += elementBytes.get(type)!) numbers.push(type === 6 ? view.getInt32(at, true) : Number(view.getBigInt64(at, true)));
+  });
+  return numbers;
+}
+
 /** How many elements the data of a tensor are, whatever its shape says; -1 for data in two places or of odd length. */
 function elementsIn(fields: Fields, size: number): number {
   const places = [4, 5, 6, 7, 9, 10, 11].filter((field) => fields.has(field));
