@@ -35,13 +35,13 @@ export function createModelCare({ database, storage, quota }: { database: Databa
   const versionWhere = (tenantId: string, id: string) => ({ where: { tenantId_id: { tenantId, id } } });
 
   /** The oldest that the model's policy does not keep, of those without an alias, a share of an endpoint’s traffic or a rollout that needs them. */
-  async function tooMany(tx: TenantTx, tenantId: string, modelId: string): Promise<ModelVersion[]> {
+  async function tooMany(tx: TenantTx, tenantId: string, modelId: string): Promise<Pick<ModelVersion, 'id' | 'number' | 'packagePrefix'>[]> {
     const model = await tx.model.findUnique({ where: { tenantId_id: { tenantId, id: modelId } } });
     if (model?.keepVersions == null) return [];
     // What an endpoint goes back to by its last rollout: where it follows an alias of its own, nothing else names it.
     const fallbacks = await tx.rollout.findMany({ where: { tenantId, status: 'SUCCEEDED', endpoint: { modelId } }, distinct: ['endpointId'], orderBy: { id: 'desc' }, select: { previousVersionId: true } });
     const spared = fallbacks.map(({ previousVersionId }) => previousVersionId);
-    return tx.modelVersion.findMany({ where: { tenantId, modelId, id: { notIn: spared }, aliases: { none: {} }, trafficShares: { none: {} }, rollouts: { none: underWay }, rolloutsAway: { none: underWay } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100 });
+    return tx.modelVersion.findMany({ where: { tenantId, modelId, id: { notIn: spared }, aliases: { none: {} }, trafficShares: { none: {} }, rollouts: { none: underWay }, rolloutsAway: { none: underWay } }, orderBy: { number: 'desc' }, skip: model.keepVersions, take: 100, select: { id: true, number: true, packagePrefix: true } });
   }
 
   /** A version that may go, or why not. Holds its model's row, under which aliases move as well, so that none can come to point to it meanwhile. */
