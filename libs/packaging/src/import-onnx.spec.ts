@@ -209,6 +209,20 @@ const dividing = (op: string, by: string[], constant = 2): Uint8Array =>
     ],
     initializers: [tensor('c', 7, [1], int64(constant)), tensor('last', 7, [1], int64(1))],
   });
+const textColumns = (width: number, keys: number, length: number, letter = 'x'): Uint8Array =>
+  model({
+    inputs: [{ name: 'x', type: 8, shape: ['n', width] }], outputs: [{ name: 'y', shape: ['n', 1] }],
+    nodes: [
+      { op: 'LabelEncoder', domain: 'ai.onnx.ml', in: ['x'], out: ['codes'], attributes: { keys_strings: { strings: Array.from({ length: keys }, (_, key) => String(key).padStart(length, letter)) }, values_floats: { floats: Array.from({ length: keys }, (_, key) => key) } } },
+      { op: 'ReduceSum', in: ['codes', 'last'], out: ['y'] },
+    ],
+    initializers: [tensor('last', 7, [1], int64(1))],
+  }, { opsets: [['', 17], ['ai.onnx.ml', 2]] });
+const manyClasses = (count: number): Uint8Array => {
+  const of = trees();
+  of.nodes[1]!.attributes = { classlabels_int64s: { ints: Array.from({ length: count }, (_, one) => one) } };
+  return model(of);
+};
 const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
 const treesWith = (attributes: Parameters<typeof trees>[0] extends infer T ? NonNullable<T> extends { attributes?: infer A } ? NonNullable<A> : never : never): Uint8Array => model(trees({ attributes }));
 
@@ -288,6 +302,9 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ['pictures for its input, of which nothing is told', 'signature_needed', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 3, 9, 9] }] })],
   ['rows of one fixed number', 'fixed_rows', model({ ...linear(), inputs: [{ name: 'x', shape: [2, 2] }] })],
   ['two million columns', 'input_shape', model({ ...linear(), inputs: [{ name: 'x', shape: ['n', 2_000_000] }] })],
+  ['a thousand columns of the same long texts', 'signature_too_large', textColumns(1000, 100, 200)],
+  ['a thousand columns of the same texts with much to escape', 'signature_too_large', textColumns(1000, 100, 100, '\u0001')],
+  ['10 001 classes', 'signature', manyClasses(10_001)],
   ['answers of no kind', 'outputs', model({ ...linear(), outputs: [{ name: 'y', shape: ['n', 1] }, { name: 'x', shape: ['n', 2] }] })],
   ['20 001 nodes', 'too_many_parts', withNodes(Array.from({ length: 20_001 }, (_, at) => ({ op: 'Identity', in: [at ? `v${at - 1}` : 'x'], out: [at === 20_000 ? 'y' : `v${at}`] })))],
 ];

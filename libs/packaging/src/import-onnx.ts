@@ -8,6 +8,7 @@ import { type InferredSignature, inferSignature } from './infer-signature.ts';
 import { assemble, type ModelPackage } from './model-package.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import { readGraph, type ReadGraph, type ReadNode, UnfitModel } from './read-graph.ts';
+import { signatureSizeProblem } from './signature-size.ts';
 import { unfitText } from './unfit-text.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 import { partsOf } from './write-import.ts';
@@ -59,7 +60,8 @@ export function importOnnx(model: ForeignModel): ImportedModel {
         operatorSets: Object.fromEntries([...graph.operatorSets].map(([domain, version]) => [domain || 'ai.onnx', version])),
       },
     });
-    return { type: 'fit', modelPackage, producer: graph.producer };
+    const tooLarge = signatureSizeProblem(modelPackage.files.get('signature.json')!.byteLength);
+    return tooLarge ? { type: 'refused', problems: [tooLarge] } : { type: 'fit', modelPackage, producer: graph.producer };
   } catch (error) {
     if (error instanceof UnfitModel) return { type: 'refused', problems: [error.problem] };
     throw error;

@@ -2,6 +2,7 @@ import type { Problem } from '@millrace/kernel';
 import { graphProblem } from './import-onnx.ts';
 import { unfitText } from './unfit-text.ts';
 import { type ModelPackage, packageOf, type PackageFiles, verifyPackage } from './model-package.ts';
+import { signatureSizeProblem } from './signature-size.ts';
 
 export interface PackageTrust {
   /** names of public keys whose word is taken */
@@ -22,16 +23,10 @@ export type CheckedPackage =
   | { type: 'refused'; problems: Problem[] };
 
 const mostFactBytes = 4 * 1024 * 1024;
-/** The largest that Millrace writes, of a recommender of fifty thousand users, has some of them; it is a row of the database. */
-const mostSignatureBytes = 16 * 1024 * 1024;
-
 /** A package of another installation, before it is tried: digests, whose word it is, its signature and its graph. */
 export async function checkPackage(files: PackageFiles, { trusted, acceptUntrusted }: PackageTrust): Promise<CheckedPackage> {
-  const size = files.get('signature.json')?.byteLength ?? 0;
-  if (size > mostSignatureBytes) {
-    const message = `The signature of the package has ${size} bytes; at most ${mostSignatureBytes} are taken.`;
-    return { type: 'refused', problems: [{ code: 'signature_too_large', field: 'signature.json', message, remedy: 'Give the model fewer inputs, categories or items.' }] };
-  }
+  const tooLarge = signatureSizeProblem(files.get('signature.json')?.byteLength ?? 0);
+  if (tooLarge) return { type: 'refused', problems: [tooLarge] };
   const verified = await verifyPackage(files);
   if (verified.type === 'damaged') return { type: 'refused', problems: verified.problems.map((problem) => ({ ...problem, remedy: 'Send the file that Millrace gave out for the version, unchanged.' })) };
   const { signedBy } = verified;

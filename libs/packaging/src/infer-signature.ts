@@ -2,6 +2,7 @@ import type { GivenPicture, GivenSignature } from './given-signature.ts';
 import { type GraphPicture, inferPicture, takesOneRow } from './infer-picture.ts';
 import { type ReadGraph, type ReadNode, type ReadValue, UnfitModel } from './read-graph.ts';
 import type { Signature, SignatureInput } from './signature.ts';
+import { signatureSizeProblem } from './signature-size.ts';
 
 /** A foreign graph's signature, and how its inputs and outputs go with it. */
 export interface InferredSignature {
@@ -76,6 +77,7 @@ type GivenColumns = Exclude<NonNullable<GivenSignature['inputs']>[number], Given
 
 function inferInputs(graph: ReadGraph, given: GivenColumns | undefined): { inputs: GraphInput[]; columns: SignatureInput[] } {
   const counts = { numbers: 0, categories: 0 };
+  let bytes = 0;
   const columns: SignatureInput[] = [];
   const inputs = graph.inputs.map((input): GraphInput => {
     const { name, type } = input;
@@ -94,7 +96,12 @@ function inferInputs(graph: ReadGraph, given: GivenColumns | undefined): { input
     counts[source] += width;
     for (let column = 0; column < width; column++) {
       const fallback = width === 1 ? name : graph.inputs.length === 1 ? `f${column}` : `${name}_${column}`;
-      columns.push(columnOf(graph, input, type, given?.[columns.length], fallback, given !== undefined));
+      const one = columnOf(graph, input, type, given?.[columns.length], fallback, given !== undefined);
+      // Before there are a thousand columns of the same hundred thousand texts.
+      bytes += (one.categories ?? []).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+      const tooLarge = signatureSizeProblem(bytes);
+      if (tooLarge) throw new UnfitModel(tooLarge.code, tooLarge.field, tooLarge.message, tooLarge.remedy);
+      columns.push(one);
     }
     return { name, type, columns: own, source, isFlat: rank === 1 };
   });
@@ -106,6 +113,7 @@ function inferInputs(graph: ReadGraph, given: GivenColumns | undefined): { input
 
 const mostCategories = 100_000;
 const longestCategory = 500;
+const mostClasses = 10_000;
 
 function columnOf(graph: ReadGraph, { name: input }: ReadValue, type: number, given: GivenColumns[number] | undefined, fallback: string, isGiven: boolean): SignatureInput {
   const name = given?.name ?? fallback;
@@ -165,6 +173,9 @@ function inferAnswer(graph: ReadGraph, given: GivenSignature['output']): { answe
   const named = given?.type !== 'number' ? given?.classes : undefined;
   if (named && known && named.length !== known.length) {
     throw new UnfitModel('signature', 'signature.output.classes', `The signature has ${named.length} classes, the model ${known.length}.`, 'Name every class, in the model’s order.');
+  }
+  if (known && (known.length > mostClasses || known.some((one) => String(one).length > longestCategory))) {
+    throw new UnfitModel('signature', 'signature.output.classes', `The model lists more than ${mostClasses} classes, or one of more than ${longestCategory} characters.`, 'Use fewer classes with shorter names.');
   }
   const classes = named ?? known?.map(String);
   if (!classes || classes.length < 2) throw unclear('outputs', 'The model does not say which classes it knows.');
