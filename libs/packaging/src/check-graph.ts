@@ -57,10 +57,11 @@ const simpler = 'Export the model with a pipeline of usual steps: scaling, encod
 /**
  * Looks through a graph for what could make it do anything but compute: unknown operators, loops, data elsewhere, sizes that
  * the caller decides, trees that are none. What remains can be slow or large, which trying it shows.
- * @param options.own whether it may hold the loop that Millrace writes for nearest neighbours
+ * @param options.own whether it may hold what Millrace writes: the loop for nearest neighbours, and trees of any depth
+ * @returns how many nodes of trees a row visits at the most
  * @throws UnfitModel
  */
-export function checkGraph(graph: ReadGraph, options: { own: boolean }): void {
+export function checkGraph(graph: ReadGraph, options: { own: boolean }): { treeVisits: number } {
   for (const [domain, version] of graph.operatorSets) {
     const taken = (operatorSetsTaken as ReadonlyMap<string, readonly [number, number]>).get(domain);
     if (taken === undefined) {
@@ -79,13 +80,18 @@ export function checkGraph(graph: ReadGraph, options: { own: boolean }): void {
   const known = new Set(['', ...graph.initializers.map(({ name }) => name), ...graph.inputs.map(({ name }) => name)]);
   /** values that follow from what is sent */
   const sent = new Set(graph.inputs.map(({ name }) => name));
-  for (const node of graph.nodes) checkNode(node, known, sent, options.own, graph.operatorSets);
+  let treeVisits = 0;
+  for (const node of graph.nodes) {
+    checkNode(node, known, sent, options.own, graph.operatorSets);
+    if (node.domain === 'ai.onnx.ml' && treeOperators.has(node.operator)) treeVisits += checkTrees(node, options.own);
+  }
   if (!options.own) {
     checkSizes(graph.nodes);
     checkTexts(graph);
   }
   checkDivision(graph);
   for (const { name } of graph.outputs) if (!known.has(name)) throw broken('outputs', `The output ${short(name)} is made by nothing.`);
+  return { treeVisits };
 }
 
 function checkSizes(nodes: readonly ReadNode[]): void {
@@ -127,7 +133,6 @@ function checkNode(node: ReadNode, known: Set<string>, sent: Set<string>, own: b
       throw new UnfitModel('size_from_values', short(name), `What is sent would decide how large the answer of ${operator} becomes.`, 'Use sizes that are fixed or follow from the number of rows.');
     }
   }
-  if (domain === 'ai.onnx.ml' && treeOperators.has(operator)) checkTrees(node);
   const isSent = !isShape && inputs.some((input) => sent.has(input));
   for (const output of outputs) {
     if (output === '') continue;

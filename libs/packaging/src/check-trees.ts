@@ -4,13 +4,19 @@ export const treeOperators: ReadonlySet<string> = new Set(['TreeEnsembleClassifi
 const modes: ReadonlySet<string> = new Set(['BRANCH_LEQ', 'BRANCH_LT', 'BRANCH_GTE', 'BRANCH_GT', 'BRANCH_EQ', 'BRANCH_NEQ', 'LEAF']);
 const mostTargets = 10_000;
 const mostColumns = 1_000_000;
+/** Questions and a leaf, from the root on: the engine goes down by recursion when it loads a tree, and trained trees have some dozens. */
+const mostLevels = 1_000;
+/** Nodes of trees that one call may visit: some tens of milliseconds, as every visit may wait for memory. */
+const mostVisits = 2_000_000;
 
 /**
  * That the trees are trees: one root each, two children for every branch, no way that leads back, and a leaf for every
  * weight. A circle would hold the server for ever at the first row that enters it, which trying a few rows does not show.
+ * @param own whether Millrace has written them, whose trees may be as deep as their training wanted
+ * @returns how many nodes a row visits at the most: the longest way down each tree
  * @throws UnfitModel
  */
-export function checkTrees(node: ReadNode): void {
+export function checkTrees(node: ReadNode, own: boolean): number {
   const { operator, attributes } = node;
   const unfit = (message: string): UnfitModel => new UnfitModel('broken_trees', operator, `The trees are none: ${message}`, 'Export the model again with the exporter of its library.');
   const list = (name: string): number[] => attributes.get(name)?.integers ?? [];
@@ -47,12 +53,22 @@ export function checkTrees(node: ReadNode): void {
   }
   if (new Set(trees).size !== roots.size || [...roots.values()].some((of) => of !== 1)) throw unfit('a tree has no root, or several.');
   let passed = 0;
+  /** on the longest way to a node, that node among them */
+  const levels = new Uint32Array(count).fill(1);
+  const deepest = new Map<number, number>();
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     passed++;
+    deepest.set(trees[at]!, Math.max(deepest.get(trees[at]!) ?? 0, levels[at]!));
     if (kinds[at] === 'LEAF') continue;
-    for (const child of children(at)) if (--parents[child]! === 0) open.push(child);
+    for (const child of children(at)) {
+      levels[child] = Math.max(levels[child]!, levels[at]! + 1);
+      if (--parents[child]! === 0) open.push(child);
+    }
   }
   if (passed !== count) throw unfit('some nodes form a circle.');
+  const visits = [...deepest.values()].reduce((sum, of) => sum + of, 0);
+  const tooDeep = own ? undefined : [...deepest.values()].find((of) => of > mostLevels);
+  if (tooDeep !== undefined) throw new UnfitModel('trees_too_deep', operator, `A tree has ${tooDeep} levels; at most ${mostLevels} are taken.`, 'Limit the depth of the trees in training.');
 
   const isClassifier = operator === 'TreeEnsembleClassifier';
   const prefix = isClassifier ? 'class' : 'target';
@@ -70,6 +86,17 @@ export function checkTrees(node: ReadNode): void {
   }
   const bases = lengthOf(attributes.get('base_values'), attributes.get('base_values_as_tensor'));
   if (bases !== 0 && bases !== 1 && bases !== targets) throw unfit('their base values are not one for each answer.');
+  return visits;
+}
+
+/**
+ * How many rows one call may have of which each visits so many nodes of trees at the most. Trying does not tell: the rows that are
+ * tried may all leave at the first question, and those that are sent at the last.
+ * @throws UnfitModel where a single row visits too many
+ */
+export function rowsWithVisits(visits: number): number {
+  if (visits <= mostVisits) return Math.floor(mostVisits / Math.max(1, visits));
+  throw new UnfitModel('too_slow', 'model', `A row may visit ${visits} nodes of trees; at most ${mostVisits} are taken, since others wait meanwhile.`, 'Import a smaller model: fewer or shallower trees.');
 }
 
 /** The highest column that any node looks at: the rows must be at least so wide, which the engine does not check. */

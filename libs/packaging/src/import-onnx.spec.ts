@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { float32, type Graph, graph, int64, linear, message, model, type Node, tensor, trees, value } from '../test/foreign-model.ts';
 import { checkRows } from './check-rows.ts';
+import { rowsWithVisits } from './check-trees.ts';
 import { importOnnx } from './import-onnx.ts';
 import { loadModel } from './loaded-model.ts';
 import { verifyPackage, withRowsPerCall } from './model-package.ts';
+import { createModelThreads } from './model-threads.ts';
 import { tryPackage } from './try-package.ts';
 import { fieldsOf, lengthDelimited, varintField } from './wire-format.ts';
 
@@ -223,6 +225,25 @@ const manyClasses = (count: number): Uint8Array => {
   of.nodes[1]!.attributes = { classlabels_int64s: { ints: Array.from({ length: count }, (_, one) => one) } };
   return model(of);
 };
+/** Trees that ask one question after another: whoever always answers no comes to the last of `levels`. */
+function chains(count: number, levels: number): Graph {
+  const each = Array.from({ length: count * levels }, (_, at) => ({ tree: Math.floor(at / levels), id: at % levels }));
+  const leaves = Array.from({ length: count }, (_, tree) => ({ tree, id: levels }));
+  const isLeaf = (id: number): boolean => id >= levels - 1;
+  const nodes = [...each, ...leaves];
+  const ints = (of: (node: { tree: number; id: number }) => number): { ints: number[] } => ({ ints: nodes.map(of) });
+  const ends = nodes.filter(({ id }) => isLeaf(id));
+  // All questions but the last share the leaf for yes, which the engine allows.
+  return trees({
+    attributes: {
+      nodes_treeids: ints(({ tree }) => tree), nodes_nodeids: ints(({ id }) => id), nodes_featureids: ints(() => 0),
+      nodes_modes: { strings: nodes.map(({ id }) => (isLeaf(id) ? 'LEAF' : 'BRANCH_LEQ')) }, nodes_values: { floats: nodes.map(({ id }) => id) },
+      nodes_truenodeids: ints(({ id }) => (isLeaf(id) ? 0 : levels)), nodes_falsenodeids: ints(({ id }) => (isLeaf(id) ? 0 : id + 1)),
+      class_treeids: { ints: ends.map(({ tree }) => tree) }, class_nodeids: { ints: ends.map(({ id }) => id) }, class_ids: { ints: ends.map(() => 0) },
+      class_weights: { floats: ends.map(({ id }) => (id === levels ? -1 : 1)) },
+    },
+  });
+}
 const body = graph({ nodes: [{ op: 'Identity', in: ['a'], out: ['b'] }], inputs: [{ name: 'a' }], outputs: [{ name: 'b' }] });
 const treesWith = (attributes: Parameters<typeof trees>[0] extends infer T ? NonNullable<T> extends { attributes?: infer A } ? NonNullable<A> : never : never): Uint8Array => model(trees({ attributes }));
 
@@ -292,6 +313,7 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
   ] as typeof malicious),
   ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
   ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
+  ['a tree of 1001 levels', 'trees_too_deep', model(chains(1, 1001))],
   ['trees with weights for no answer', 'broken_trees', treesWith({ class_ids: { ints: [0, 1_000_000] } })],
   ['trees with weights at no leaf', 'broken_trees', treesWith({ class_nodeids: { ints: [1, 99] } })],
   ['trees that look at column -1', 'broken_trees', treesWith({ nodes_featureids: { ints: [-1, 0, 0] } })],
@@ -365,6 +387,30 @@ it('what a model says of its own values is not believed', () => {
   const lying = model({ ...linear(), extra: [lengthDelimited(13, value({ name: 'w', shape: [1_000_000] }))] });
   const [written] = [...fieldsOf(fitting(lying).files.get('model.onnx')!)].filter(({ number }) => number === 7);
   expect([...fieldsOf(written!.bytes)].filter(({ number }) => number === 13)).toEqual([]);
+});
+
+describe('trees', () => {
+  it.each([[1, 2, 256], [8, 1000, 250], [20, 1000, 100]])('of which there are %i, each of %i levels, take at most %i rows a call, whichever way the rows that are tried go', (count, levels, rows) => {
+    expect(fitting(model(chains(count, levels))).signature.graph.rowsPerCall).toBe(rows);
+  });
+
+  it('are refused where one row may visit too many of their nodes', () => {
+    expect(rowsWithVisits(2_000_000)).toBe(1);
+    expect(() => rowsWithVisits(2_000_001)).toThrow(expect.objectContaining({ problem: expect.objectContaining({ code: 'too_slow', field: 'model' }) }));
+  });
+
+  it('as deep as they may be load in a thread, and answer at their ends', async () => {
+    const threads = createModelThreads(1);
+    try {
+      const loaded = await loadModel(fitting(model(chains(1, 1000))).files, { thread: threads.next() });
+      const checked = checkRows(loaded.signature, [{ f0: -1, f1: 0 }, { f0: 1e6, f1: 0 }]);
+      if (checked.type === 'invalid') throw new Error(JSON.stringify(checked.problems));
+      expect(await loaded.predict(checked.rows)).toMatchObject([{ label: '-1' }, { label: '1' }]);
+      await loaded.close();
+    } finally {
+      await threads.close();
+    }
+  });
 });
 
 describe('a model that is slow', () => {

@@ -1,7 +1,7 @@
 import type { Problem } from '@millrace/kernel';
 import type { JsonValue } from './canonical-json.ts';
 import { checkGraph } from './check-graph.ts';
-import { columnsOfTrees, treeOperators } from './check-trees.ts';
+import { columnsOfTrees, rowsWithVisits, treeOperators } from './check-trees.ts';
 import { readGivenSignature } from './given-signature.ts';
 import type { GraphPicture } from './infer-picture.ts';
 import { type InferredSignature, inferSignature } from './infer-signature.ts';
@@ -45,9 +45,9 @@ export function importOnnx(model: ForeignModel): ImportedModel {
   try {
     const given = readGivenSignature(model.signature);
     const graph = readGraph(model.bytes);
-    checkGraph(graph, { own: false });
+    const { treeVisits } = checkGraph(graph, { own: false });
     const inferred = inferSignature(graph, given);
-    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall: rowsPerCallOf(inferred) } };
+    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall: Math.min(rowsPerCallOf(inferred), rowsWithVisits(treeVisits)) } };
     const unfit = unfitText(signature, 'signature'); // classes may also come from a tensor of text
     if (unfit) return { type: 'refused', problems: [unfit] };
     const modelPackage = assemble(signature, wrap(graph, inferred), {
