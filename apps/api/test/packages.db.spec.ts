@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createTenantKeyring, masterKeysOf } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
 import { createRegistry } from '@millrace/registry';
@@ -27,6 +28,7 @@ beforeAll(async () => {
   await registry.storePackage(ana.actor.tenantId, first, { files } as never);
   // As a package from before: unsigned.
   await storage.put(`tenants/${ana.actor.tenantId}/packages/${second}/manifest.json`, Buffer.from('{}'));
+  await world.database.asOwner('UPDATE model_versions SET package_sha256 = $2 WHERE id = $1', [second, createHash('sha256').update('{}').digest('hex')]);
 });
 afterAll(() => world.close());
 

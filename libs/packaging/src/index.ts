@@ -28,6 +28,7 @@ export {
   buildPackage,
   buildRecommenderPackage,
   buildSurvivalPackage,
+  damage,
   DamagedPackageError,
   type ModelPackage,
   type PackageFacts,

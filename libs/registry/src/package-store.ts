@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type Actor, type Keyring, recordAudit, requirePermission } from '@millrace/auth';
 import type { Database, Model, ModelVersion } from '@millrace/database';
 import { DomainError } from '@millrace/kernel';
-import { archiveBytes, type ArchiveEntry, DamagedPackageError, type ModelPackage, type PackageFiles, readPipelineAside, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
+import { archiveBytes, type ArchiveEntry, damage, DamagedPackageError, type ModelPackage, type PackageFiles, readPipelineAside, SIGNATURE_FILE, textToSign, verifyPackage, writeArchive, writeLayers, writeSignature } from '@millrace/packaging';
 import type { ArtefactStore } from '@millrace/storage';
 
 export interface PackageStoreOptions {
@@ -98,22 +99,26 @@ export function createPackageStore({ database, storage, keyring }: PackageStoreO
     /**
      * A version's package as one file; null when there is no such version. A package from before they were signed is signed
      * now, in the file only.
+     * @throws DamagedPackageError where a signature is missing that was there, or the unsigned package is another than the version's
      */
     async exportPackage(actor: Actor, input: MeantVersion): Promise<ExportedPackage | null> {
       const { tenantId } = actor;
       const version = await findForExport(actor, input);
       if (!version) return null;
-      await noteExport(actor, version);
       const stored = await storage.list(version.packagePrefix);
       if (!stored.length) throw packageIsMissing();
       const entries = stored.map(({ key, sizeBytes }): ArchiveEntry => ({
         name: key.slice(version.packagePrefix.length + 1), sizeBytes, content: opened(storage, key),
       }));
       if (!entries.some(({ name }) => name === SIGNATURE_FILE)) {
+        if (version.signingKeyId !== null) throw new DamagedPackageError([damage('missing_signature', SIGNATURE_FILE, 'is missing.')]);
         const manifest = await storage.read(`${version.packagePrefix}/manifest.json`, maxManifestBytes);
+        // The tenant's word is given for what was published, not for what lies there.
+        if (createHash('sha256').update(manifest).digest('hex') !== version.packageSha256) throw new DamagedPackageError([damage('wrong_package', 'manifest.json', 'is not the manifest that was noted at publication.')]);
         const signature = writeSignature(await keyring.sign(tenantId, textToSign(manifest)));
         entries.push({ name: SIGNATURE_FILE, sizeBytes: signature.byteLength, content: signature });
       }
+      await noteExport(actor, version);
       return { filename: `${version.model.name}-${version.number}.millrace.tar`, sizeBytes: archiveBytes(entries), content: writeArchive(entries) };
     },
   };

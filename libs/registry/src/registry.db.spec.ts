@@ -1,5 +1,5 @@
 import { newId } from '@millrace/kernel';
-import { buildPackage, type FittedPipeline, loadModel } from '@millrace/packaging';
+import { buildPackage, type FittedPipeline, loadModel, SIGNATURE_FILE } from '@millrace/packaging';
 import { createWorld, openInspection, type TenantInWorld, type World } from '@millrace/testkit';
 import { pipeline } from '../test/sample-pipeline.ts';
 
@@ -47,6 +47,23 @@ describe('versions', () => {
     const model = await loadModel(await world.registry.readPackage(version), { digest: version.packageSha256 });
     expect(model.signature.output.classes).toEqual(['no', 'yes']);
     await model.close();
+  });
+
+  it('leave as one file, which is signed on the way only where it is the package of before there were signatures', async () => {
+    const version = await addVersion(tenant, 'leaving');
+    const exporting = async () => {
+      const exported = await world.registry.exportPackage(tenant.owner.actor, { modelId: version.modelId, versionNumber: version.number });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of exported!.content) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    const archive = await exporting();
+    await world.storage.remove(`${version.packagePrefix}/${SIGNATURE_FILE}`);
+    await expect(exporting()).rejects.toMatchObject({ name: 'DamagedPackageError', problems: [{ code: 'missing_signature', field: SIGNATURE_FILE }] });
+    await world.db.asOwner('UPDATE model_versions SET signing_key_id = NULL WHERE id = $1', [version.id]);
+    expect((await exporting()).equals(archive)).toBe(true);
+    await world.storage.put(`${version.packagePrefix}/manifest.json`, Buffer.from('{}'));
+    await expect(exporting()).rejects.toMatchObject({ name: 'DamagedPackageError', problems: [{ code: 'wrong_package', field: 'manifest.json' }] });
   });
 
   it('on which the engines disagree are FAILED and never served', async () => {
