@@ -26,14 +26,14 @@ export function checkDivision(graph: ReadGraph): void {
     }
     const constant = operator === 'Constant' ? attributes.get('value')?.tensor : null;
     if (constant) constants.set(outputs[0] ?? '', constant);
-    for (const [at, output] of outputs.entries()) if (isWhole(node, at, whole)) whole.add(output);
+    for (const [at, output] of outputs.entries()) if (output !== '' && isWhole(node, at, whole)) whole.add(output);
   }
 }
 
 function isWhole({ operator, inputs, attributes }: ReadNode, at: number, whole: ReadonlySet<string>): boolean {
   if (neverWhole.has(operator)) return false;
   if (madeWhole.has(operator)) return true;
-  if (operator === 'TopK' && at === 1) return true;
+  if ((operator === 'TopK' || operator === 'MaxPool') && at === 1) return true;
   if (operator === 'Cast') return wholeTypes.has(Number(attributes.get('to')?.integer ?? 0n));
   if (operator === 'Constant' || operator === 'ConstantOfShape') return attributes.has('value_int') || attributes.has('value_ints') || wholeTypes.has(attributes.get('value')?.tensor?.type ?? 0);
   if (operator === 'LabelEncoder') return attributes.has('values_int64s') || attributes.has('classes_strings');

@@ -311,6 +311,10 @@ const malicious: [what: string, code: string, bytes: Uint8Array][] = [
     [`whole numbers divided by -1: ${op}`, 'whole_division', dividing(op, ['whole', 'c'], -1)],
     [`whole numbers divided by 0: ${op}`, 'whole_division', dividing(op, ['whole', 'c'], 0)],
   ] as typeof malicious),
+  ['whole numbers that say where the largest of a picture is, divided', 'whole_division', withNodes([
+    { op: 'Reshape', in: ['x', 'lines'], out: ['line'] }, { op: 'MaxPool', in: ['line'], out: ['most', 'at'], attributes: { kernel_shape: { ints: [2] } } },
+    { op: 'Div', in: ['at', 'at'], out: ['share'] }, { op: 'Cast', in: ['share'], out: ['y'], attributes: { to: { i: 1 } } },
+  ], [tensor('lines', 7, [3], int64(-1, 1, 2))])],
   ['trees that go round in a circle', 'broken_trees', treesWith({ nodes_modes: { strings: ['BRANCH_LEQ', 'BRANCH_LEQ', 'LEAF'] }, nodes_truenodeids: { ints: [1, 1, 0] }, nodes_falsenodeids: { ints: [2, 2, 0] } })],
   ['trees that lead nowhere', 'broken_trees', treesWith({ nodes_truenodeids: { ints: [7, 0, 0] } })],
   ['a tree of 1001 levels', 'trees_too_deep', model(chains(1, 1001))],
