@@ -57,7 +57,7 @@ const simpler = 'Export the model with a pipeline of usual steps: scaling, encod
 /**
  * Looks through a graph for what could make it do anything but compute: unknown operators, loops, data elsewhere, sizes that
  * the caller decides, trees that are none. What remains can be slow or large, which trying it shows.
- * @param options.own whether it may hold what Millrace writes: the loop for nearest neighbours, and trees of any depth
+ * @param options.own whether it may hold what Millrace writes: the loop for nearest neighbours, and deeper trees
  * @returns how many nodes of trees a row visits at the most
  * @throws UnfitModel
  */

@@ -4,15 +4,18 @@ export const treeOperators: ReadonlySet<string> = new Set(['TreeEnsembleClassifi
 const modes: ReadonlySet<string> = new Set(['BRANCH_LEQ', 'BRANCH_LT', 'BRANCH_GTE', 'BRANCH_GT', 'BRANCH_EQ', 'BRANCH_NEQ', 'LEAF']);
 const mostTargets = 10_000;
 const mostColumns = 1_000_000;
-/** Questions and a leaf, from the root on: the engine goes down by recursion when it loads a tree, and trained trees have some dozens. */
-const mostLevels = 1_000;
+/**
+ * Questions and a leaf, from the root on. Trained trees have some dozens, but Millrace writes a set of categories as a chain of questions.
+ * The engine goes down by recursion as it loads a tree: 20 000 levels end a process, 5000 are well for a thread's stack.
+ */
+const mostLevels = { own: 5_000, foreign: 1_000 };
 /** Nodes of trees that one call may visit: some tens of milliseconds, as every visit may wait for memory. */
 const mostVisits = 2_000_000;
 
 /**
  * That the trees are trees: one root each, two children for every branch, no way that leads back, and a leaf for every
  * weight. A circle would hold the server for ever at the first row that enters it, which trying a few rows does not show.
- * @param own whether Millrace has written them, whose trees may be as deep as their training wanted
+ * @param own whether Millrace is said to have written them
  * @returns how many nodes a row visits at the most: the longest way down each tree
  * @throws UnfitModel
  */
@@ -67,8 +70,9 @@ export function checkTrees(node: ReadNode, own: boolean): number {
   }
   if (passed !== count) throw unfit('some nodes form a circle.');
   const visits = [...deepest.values()].reduce((sum, of) => sum + of, 0);
-  const tooDeep = own ? undefined : [...deepest.values()].find((of) => of > mostLevels);
-  if (tooDeep !== undefined) throw new UnfitModel('trees_too_deep', operator, `A tree has ${tooDeep} levels; at most ${mostLevels} are taken.`, 'Limit the depth of the trees in training.');
+  const most = own ? mostLevels.own : mostLevels.foreign;
+  const tooDeep = [...deepest.values()].find((of) => of > most);
+  if (tooDeep !== undefined) throw new UnfitModel('trees_too_deep', operator, `A tree has ${tooDeep} levels; at most ${most} are taken.`, 'Limit the depth of the trees in training.');
 
   const isClassifier = operator === 'TreeEnsembleClassifier';
   const prefix = isClassifier ? 'class' : 'target';
@@ -92,10 +96,12 @@ export function checkTrees(node: ReadNode, own: boolean): number {
 /**
  * How many rows one call may have of which each visits so many nodes of trees at the most. Trying does not tell: the rows that are
  * tried may all leave at the first question, and those that are sent at the last.
+ * @param own as for `checkTrees`
  * @throws UnfitModel where a single row visits too many
  */
-export function rowsWithVisits(visits: number): number {
+export function rowsWithVisits(visits: number, own: boolean): number {
   if (visits <= mostVisits) return Math.floor(mostVisits / Math.max(1, visits));
+  if (own) return 1; // chains of questions about categories make the longest way far longer than any that a row takes
   throw new UnfitModel('too_slow', 'model', `A row may visit ${visits} nodes of trees; at most ${mostVisits} are taken, since others wait meanwhile.`, 'Import a smaller model: fewer or shallower trees.');
 }
 

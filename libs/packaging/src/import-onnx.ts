@@ -47,7 +47,7 @@ export function importOnnx(model: ForeignModel): ImportedModel {
     const graph = readGraph(model.bytes);
     const { treeVisits } = checkGraph(graph, { own: false });
     const inferred = inferSignature(graph, given);
-    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall: Math.min(rowsPerCallOf(inferred), rowsWithVisits(treeVisits)) } };
+    const signature = { ...inferred.signature, graph: { ...inferred.signature.graph, rowsPerCall: Math.min(rowsPerCallOf(inferred), rowsWithVisits(treeVisits, false)) } };
     const unfit = unfitText(signature, 'signature'); // classes may also come from a tensor of text
     if (unfit) return { type: 'refused', problems: [unfit] };
     const modelPackage = assemble(signature, wrap(graph, inferred), {
@@ -75,13 +75,13 @@ function rowsPerCallOf({ inputs, isForOneRow }: InferredSignature): number {
   return Math.max(1, Math.min(mostRowsPerCall, Math.floor(mostPixelsPerCall / (width * height * channels))));
 }
 
-/** The checks of a graph that came in a package: also Millrace's own loop passes. Null when it passes. */
-export function graphProblem(model: Uint8Array): Problem | null {
+/** The checks of a graph that came in a package, where also Millrace's own loop passes, and how many rows its trees take at the most. */
+export function checkPackedGraph(model: Uint8Array): { type: 'passes'; mostRows: number } | { type: 'refused'; problem: Problem } {
   try {
-    checkGraph(readGraph(model), { own: true });
-    return null;
+    const { treeVisits } = checkGraph(readGraph(model), { own: true });
+    return { type: 'passes', mostRows: rowsWithVisits(treeVisits, true) };
   } catch (error) {
-    if (error instanceof UnfitModel) return error.problem;
+    if (error instanceof UnfitModel) return { type: 'refused', problem: error.problem };
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { createRandom, randomDense, randomNearestNeighbours, randomTrees } from '../test/random-pipeline.ts';
-import { graph, linear, model } from '../test/foreign-model.ts';
+import { chains, graph, linear, model } from '../test/foreign-model.ts';
 import { agree } from './agreement.ts';
 import { checkRows } from './check-rows.ts';
 import type { FittedPipeline } from './fitted-pipeline.ts';
@@ -135,6 +135,13 @@ describe('a package of another installation', () => {
       const ofLineage = assemble(built.signature, built.files.get('model.onnx')!, { metrics: {}, lineage: { spec: [{ name: text }] } });
       expect(await checkPackage(signedBy(ofLineage, ours), trust)).toMatchObject({ problems: [{ code: 'unfit_text', field: 'lineage.json.spec.0.name' }] });
     }
+  });
+
+  it('has as many rows in a call as its trees take on their longest ways, which are not too deep to be loaded', async () => {
+    const packed = (levels: number) => signedBy(assemble({ ...built.signature, graph: { ...built.signature.graph, rowsPerCall: 4096 } }, model(chains(1, levels)), { metrics: {}, lineage: {} }), ours);
+    expect(await checkPackage(packed(2_000), trust)).toMatchObject({ type: 'fit', modelPackage: { signature: { graph: { rowsPerCall: 1_000 } } } });
+    expect(await checkPackage(packed(100), trust)).toMatchObject({ type: 'fit', modelPackage: { signature: { graph: { rowsPerCall: 4096 } } } });
+    expect(codes(await checkPackage(packed(5_001), trust))).toEqual(['trees_too_deep']);
   });
 
   it('is refused for what its graph holds, also with a good signature', async () => {

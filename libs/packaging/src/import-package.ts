@@ -1,7 +1,7 @@
 import type { Problem } from '@millrace/kernel';
-import { graphProblem } from './import-onnx.ts';
+import { checkPackedGraph } from './import-onnx.ts';
 import { unfitText } from './unfit-text.ts';
-import { type ModelPackage, packageOf, type PackageFiles, verifyPackage } from './model-package.ts';
+import { type ModelPackage, packageOf, type PackageFiles, verifyPackage, withRowsPerCall } from './model-package.ts';
 import { signatureSizeProblem } from './signature-size.ts';
 
 export interface PackageTrust {
@@ -43,12 +43,14 @@ export async function checkPackage(files: PackageFiles, { trusted, acceptUntrust
   if (!metrics || !lineage) {
     return { type: 'refused', problems: [{ code: 'invalid_facts', field: 'metrics.json', message: 'The metrics or the lineage of the package are no plain JSON.', remedy: 'Export it again.' }] };
   }
-  const problem =
-    unfitText(verified.signature, 'signature.json') ?? unfitText(metrics, 'metrics.json') ?? unfitText(lineage, 'lineage.json') ?? graphProblem(files.get('model.onnx')!);
+  const problem = unfitText(verified.signature, 'signature.json') ?? unfitText(metrics, 'metrics.json') ?? unfitText(lineage, 'lineage.json');
   if (problem) return { type: 'refused', problems: [problem] };
+  const graph = checkPackedGraph(files.get('model.onnx')!);
+  if (graph.type === 'refused') return { type: 'refused', problems: [graph.problem] };
+  const modelPackage = packageOf(files, verified);
   return {
     type: 'fit', metrics, lineage,
-    modelPackage: packageOf(files, verified),
+    modelPackage: graph.mostRows < verified.signature.graph.rowsPerCall ? withRowsPerCall(modelPackage, graph.mostRows) : modelPackage,
     signer: signedBy && { keyId: signedBy.keyId, publicKey: signedBy.publicKey, isTrusted: name !== null, name },
   };
 }

@@ -112,3 +112,23 @@ export const trees = (change: { column?: number; width?: number; attributes?: Re
     ],
   };
 };
+
+/** Trees that ask one question after another: whoever always answers no comes to the last of `levels`. */
+export function chains(count: number, levels: number): Graph {
+  const each = Array.from({ length: count * levels }, (_, at) => ({ tree: Math.floor(at / levels), id: at % levels }));
+  const leaves = Array.from({ length: count }, (_, tree) => ({ tree, id: levels }));
+  const isLeaf = (id: number): boolean => id >= levels - 1;
+  const nodes = [...each, ...leaves];
+  const ints = (of: (node: { tree: number; id: number }) => number): { ints: number[] } => ({ ints: nodes.map(of) });
+  const ends = nodes.filter(({ id }) => isLeaf(id));
+  // All questions but the last share the leaf for yes, which the engine allows.
+  return trees({
+    attributes: {
+      nodes_treeids: ints(({ tree }) => tree), nodes_nodeids: ints(({ id }) => id), nodes_featureids: ints(() => 0),
+      nodes_modes: { strings: nodes.map(({ id }) => (isLeaf(id) ? 'LEAF' : 'BRANCH_LEQ')) }, nodes_values: { floats: nodes.map(({ id }) => id) },
+      nodes_truenodeids: ints(({ id }) => (isLeaf(id) ? 0 : levels)), nodes_falsenodeids: ints(({ id }) => (isLeaf(id) ? 0 : id + 1)),
+      class_treeids: { ints: ends.map(({ tree }) => tree) }, class_nodeids: { ints: ends.map(({ id }) => id) }, class_ids: { ints: ends.map(() => 0) },
+      class_weights: { floats: ends.map(({ id }) => (id === levels ? -1 : 1)) },
+    },
+  });
+}
