@@ -144,3 +144,83 @@ it('a receiver that lets it wait holds up its own only, two at a time; one that 
   slow.closeAllConnections();
   slow.close();
 });
+
+describe('a tenant whose receivers do not answer', () => {
+  /** One with a prediction, of whose deliveries there are as many as a test wants, to as many receivers. */
+  async function tenantWithDeliveries(path: string) {
+    const its = await world.createTenant();
+    await its.publish('press', constant(7));
+    await secretsOf().rotate(its.owner);
+    await call(`${url}/v1/predictions`, { key: (await its.createKey()).text, headers: { prefer: 'wait' }, body: { input: [[1]], webhook: `${address}${path}`, webhook_events_filter: ['completed'] } });
+    await deliverAll(deliveriesOf(undefined, async () => new Response()));
+    const run = (sql: string) => world.database.forTenant(its.tenantId).transaction((tx) => tx.$queryRawUnsafe<Json[]>(sql));
+    return {
+      run,
+      wait: (receivers: number, each: number, seconds: number, name = 'https://r') => run(`
+        INSERT INTO webhook_deliveries (id, tenant_id, prediction_id, event, receiver, next_at)
+        SELECT '${name}' || tenant_id || r || '-' || e, tenant_id, id, '${name}' || r || '-' || e, '${name}' || r, now() - make_interval(secs => ${seconds})
+        FROM async_predictions, generate_series(1, ${receivers}) r, generate_series(1, ${each}) e RETURNING id`),
+    };
+  }
+
+  /** Fetches that do not end where the silent are asked, until told to. */
+  function deliveriesToSilent() {
+    const fetched: string[] = [];
+    const refuse: ((error: Error) => void)[] = [];
+    const deliveries = deliveriesOf(undefined, (to, init) => {
+      fetched.push(`${new URL(to).pathname} ${(init.headers as Record<string, string>)['webhook-id']!}`);
+      return to.endsWith('/silent') ? new Promise((_resolve, reject) => refuse.push(reject)) : Promise.resolve(new Response());
+    });
+    return {
+      of: (name: string): number => fetched.filter((each) => each.includes(name)).length,
+      async begin(): Promise<void> {
+        while (await deliveries.advance());
+      },
+      refuseOne: () => refuse.pop()!(new Error('no answer')),
+      async end(): Promise<void> {
+        for (const reject of refuse) reject(new Error('no answer'));
+        await deliveries.settled();
+      },
+    };
+  }
+
+  it('leaves others their room, and also those that come later', async () => {
+    const [silent, other, late] = [await tenantWithDeliveries('/silent'), await tenantWithDeliveries('/other'), await tenantWithDeliveries('/late')];
+    await silent.wait(16, 3, 3600);
+    await other.wait(1, 1, 1);
+    const { of, begin, end } = deliveriesToSilent();
+    await begin();
+    await eventually(async () => [of('/silent'), of('/other')], ([ofSilent, ofOther]) => ofSilent! >= 16 && ofOther === 1);
+    await begin();
+    await late.wait(1, 1, 0);
+    await begin();
+    await eventually(async () => of('/late'), (count) => count === 1);
+    expect(of('/silent')).toBe(16);
+    await silent.run('UPDATE webhook_deliveries SET ended_at = now()');
+    await end();
+  });
+
+  it('has a new receiver of its own served as soon as one of them was given up', async () => {
+    const silent = await tenantWithDeliveries('/silent');
+    await silent.wait(8, 3, 3600);
+    const { of, begin, refuseOne, end } = deliveriesToSilent();
+    await begin();
+    await eventually(async () => of('/silent'), (count) => count === 16);
+    await silent.wait(1, 1, 0, 'https://fresh');
+    refuseOne();
+    await eventually(async () => (await begin(), of('https://fresh')), (count) => count === 1);
+    await silent.run('UPDATE webhook_deliveries SET ended_at = now()');
+    await end();
+  });
+
+  it('hides nobody while they are paused, many as they are', async () => {
+    const [silent, other] = [await tenantWithDeliveries('/silent'), await tenantWithDeliveries('/other')];
+    await silent.wait(500, 1, 3600);
+    await silent.run(`INSERT INTO webhook_receivers (tenant_id, receiver, paused_until) SELECT DISTINCT tenant_id, receiver, now() + interval '1 hour' FROM webhook_deliveries WHERE ended_at IS NULL`);
+    await silent.wait(1, 1, 1, 'https://fresh');
+    await other.wait(1, 1, 1);
+    const fetched: string[] = [];
+    await deliverAll(deliveriesOf(undefined, async (to) => (fetched.push(new URL(to).pathname), new Response())));
+    expect(fetched.sort()).toEqual(['/other', '/silent']);
+  });
+});

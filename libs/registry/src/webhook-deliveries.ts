@@ -57,12 +57,15 @@ export type WebhookDeliveries = ReturnType<typeof createWebhookDeliveries>;
 
 /**
  * Delivers events of predictions and rollouts, each until it was received or has been tried for days, at least once: a try over which its
- * process dies is made again, under the same id. A receiver that is slow holds up its own only.
+ * process dies is made again, under the same id. A receiver that is slow holds up its own only, and a tenant whose receivers all are slow itself only.
  */
 export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
   const { database, box, secrets, fetch, logger, schedule = webhookSchedule, patienceSeconds = 86_400, leaseSeconds = 30 } = options;
   const queue = createPredictionQueue({ database, box });
-  const underWay = new Set<Promise<void>>();
+  /** each with its tenant */
+  const underWay = new Map<Promise<void>, string>();
+  const lastServed = new Map<string, number>();
+  let turn = 0;
   let isClosed = false;
   const lookout = createLookout({
     look: advance,
@@ -143,20 +146,42 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
     }
   }
 
-  async function due(): Promise<{ tenantId: string; receiver: string }[]> {
-    return database.system().transaction(
+  /** Receivers that may be given something now, by tenant: those with least in hand first, then by how long they wait. The first of each tenant come before anybody's second. */
+  async function due(): Promise<Map<string, string[]>> {
+    const rows = await database.system().transaction(
       (tx) => tx.$queryRaw<{ tenantId: string; receiver: string }[]>`
-        SELECT d.tenant_id AS "tenantId", d.receiver FROM webhook_deliveries d JOIN tenants t ON t.id = d.tenant_id AND t.status = 'ACTIVE'
-        WHERE d.ended_at IS NULL AND d.next_at <= now() AND (d.lease_until IS NULL OR d.lease_until < now())
-        GROUP BY 1, 2 ORDER BY min(d.next_at) LIMIT 500`,
+        SELECT tenant_id AS "tenantId", receiver FROM (
+          SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY held, since, receiver) AS place FROM (
+            SELECT d.tenant_id, d.receiver, count(*) FILTER (WHERE d.lease_until >= now()) AS held,
+              min(d.next_at) FILTER (WHERE d.lease_until IS NULL OR d.lease_until < now()) AS since
+            FROM webhook_deliveries d JOIN tenants t ON t.id = d.tenant_id AND t.status = 'ACTIVE'
+            WHERE d.ended_at IS NULL AND d.next_at <= now()
+              AND NOT EXISTS (SELECT 1 FROM webhook_receivers r WHERE r.tenant_id = d.tenant_id AND r.receiver = d.receiver AND r.paused_until > now())
+            GROUP BY 1, 2) w
+          WHERE held < ${mostToOne} AND since IS NOT NULL) p
+        WHERE place <= ${mostAtOnce} ORDER BY place, since LIMIT 500`,
     );
+    const byTenant = new Map<string, string[]>();
+    for (const { tenantId, receiver } of rows) byTenant.set(tenantId, [...(byTenant.get(tenantId) ?? []), receiver]);
+    return byTenant;
+  }
+
+  /** Whoever has least under way, if it may have more: no more than is still free, so that whoever comes next finds room. */
+  function nextOf(tenantIds: Iterable<string>): string | undefined {
+    const inHand = (tenantId: string): number => [...underWay.values()].filter((each) => each === tenantId).length;
+    const served = (tenantId: string): number => lastServed.get(tenantId) ?? 0;
+    const [first] = [...tenantIds].map((tenantId) => ({ tenantId, count: inHand(tenantId) })).sort((a, b) => a.count - b.count || served(a.tenantId) - served(b.tenantId));
+    return first && first.count < mostAtOnce - underWay.size ? first.tenantId : undefined;
   }
 
   /** Begins every delivery that is due, as far as there is room; returns whether any was. */
   async function advance(): Promise<boolean> {
     let hasBegun = false;
-    for (const { tenantId, receiver } of await due()) {
-      if (isClosed || underWay.size >= mostAtOnce) break;
+    const waiting = await due();
+    for (let tenantId = nextOf(waiting.keys()); tenantId !== undefined && !isClosed; tenantId = nextOf(waiting.keys())) {
+      const receivers = waiting.get(tenantId)!;
+      const receiver = receivers.shift()!;
+      if (!receivers.length) waiting.delete(tenantId);
       const held = await claim(tenantId, receiver);
       if (!held) continue;
       hasBegun = true;
@@ -166,7 +191,9 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
           underWay.delete(delivering);
           if (timer) lookout.ask(); // its receiver may have more
         });
-      underWay.add(delivering);
+      underWay.set(delivering, tenantId);
+      if (lastServed.size > 10_000) lastServed.clear();
+      lastServed.set(tenantId, ++turn);
     }
     return hasBegun;
   }
@@ -183,7 +210,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
 
     /** Resolves when what is under way has ended. */
     async settled(): Promise<void> {
-      await Promise.all(underWay);
+      await Promise.all(underWay.keys());
     },
 
     /** Begins nothing more, and waits for what is under way. */
@@ -192,7 +219,7 @@ export function createWebhookDeliveries(options: WebhookDeliveriesOptions) {
       clearInterval(timer);
       stopListening();
       await lookout.close();
-      await Promise.all(underWay);
+      await Promise.all(underWay.keys());
     },
   };
 }
