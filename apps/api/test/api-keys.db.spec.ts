@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from '@millrace/auth';
 import { newId, silentLogger } from '@millrace/kernel';
+import { enterPrediction } from '@millrace/quota';
 import { startPatience } from '@millrace/testkit';
 import { createApiWorld, type GraphqlAnswer, irisSpec, type Member, secrets, type World } from './api-world.ts';
 import { subscribeOverHttp } from './event-stream.ts';
@@ -127,10 +128,8 @@ describe('an API key', () => {
     const { tenantId } = bea.actor;
     for (const [index, { id }] of keys.entries()) {
       for (const at of [new Date(), new Date('2020-01-01')]) {
-        await world.database.asOwner(
-          `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units) VALUES ($1, $2, $3, 'PREDICTION', $4, $5::int, $5::int)`,
-          [tenantId, newId('prediction'), at, `key:${id}`, index],
-        );
+        const usage = { tenantId, requestId: newId('prediction'), at, actor: `key:${id}`, endpointId: 'end_1', modelVersionId: 'ver_1', rows: index, units: index };
+        await world.database.database.forTenant(tenantId).transaction((tx) => enterPrediction(tx, usage));
       }
     }
     const { data } = await world.graphql('{ apiKeys(first: 100) { edges { node { id usageThisMonth { predictions rows } } } } }', {}, bea.token);

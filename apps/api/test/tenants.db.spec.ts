@@ -114,7 +114,8 @@ describe('operators', () => {
     const { versionId } = await world.iris(olga.accessToken);
     await ask('mutation ($input: SubmitRunInput!) { submitRun(input: $input) { __typename } }', { input: { datasetVersionId: versionId, modelName: 'm', spec: irisSpec } }, olga.accessToken);
     await world.database.asOwner(
-      `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units) VALUES ($1, 'p', now(), 'PREDICTION', 'system', 5, 5), ($1, 't', now(), 'TRAINING', 'system', 0, 1.5), ($1, 'o', now() - interval '40 days', 'PREDICTION', 'system', 9, 9)`,
+      `INSERT INTO usage_hours (tenant_id, hour, kind, actor, requests, rows, units) VALUES ($1, date_trunc('hour', now(), 'UTC'), 'PREDICTION', 'system', 1, 5, 5),
+        ($1, date_trunc('hour', now(), 'UTC'), 'TRAINING', 'system', 1, 0, 1.5), ($1, date_trunc('hour', now() - interval '40 days', 'UTC'), 'PREDICTION', 'system', 1, 9, 9)`,
       [tenant.id],
     );
     const seen = await ask(
@@ -122,6 +123,8 @@ describe('operators', () => {
     );
     expect(seen).toMatchObject({ name: 'Line 4', status: 'ACTIVE', memberCount: 1, activeRuns: 1, lastActivityAt: expect.any(String), usageThisMonth: { predictions: 1, rows: 5, computeSeconds: 1.5 } });
     expect(seen.storageBytes).toBeGreaterThan(4000);
+    await world.database.asOwner(`UPDATE usage_hours SET requests = 3000000000 WHERE tenant_id = $1 AND kind = 'PREDICTION'`, [tenant.id]);
+    expect(await ask('query ($id: ID!) { tenant(id: $id) { usageThisMonth { predictions rows } } }', { id: tenant.id }, operator.token)).toMatchObject({ usageThisMonth: { predictions: 2 ** 31 - 1, rows: 5 } });
     expect(await ask(`mutation ($id: ID!) { setTenantPlan(input: { tenantId: $id }) { ... on SetTenantPlanSuccess { tenant { planName quota { limit } } } } }`, { id: tenant.id }, operator.token)).toMatchObject({
       tenant: { planName: null, quota: [{ limit: 20 }, {}] },
     });

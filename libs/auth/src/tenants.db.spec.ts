@@ -410,6 +410,7 @@ describe('the system role', () => {
       ...['id', 'endpoint_id', 'version_id', 'outputs_box', 'predictions'].map((column) => `SELECT ${column} FROM recordings`),
       ...['id', 'prediction_id', 'event', 'status'].map((column) => `SELECT ${column} FROM webhook_deliveries`), 'SELECT failing_since FROM webhook_receivers',
       ...['request_id', 'actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_records`),
+      ...['actor', 'endpoint_id', 'model_version_id'].map((column) => `SELECT ${column} FROM usage_hours`),
       ...['actor', 'action', 'subject', 'details', 'address'].map((column) => `SELECT ${column} FROM audit_events`),
       ...['request_sha256', 'headers', 'body', 'prediction_id'].map((column) => `SELECT ${column} FROM idempotency_answers`),
       'UPDATE quota_counters SET used = 0', 'DELETE FROM api_keys', 'DELETE FROM sessions', 'UPDATE usage_records SET units = 0', `UPDATE audit_events SET result = 'ok'`,

@@ -2,6 +2,7 @@ import { type PersonActor, platformTenantId } from '@millrace/auth';
 import { newId } from '@millrace/kernel';
 import { createWorld, type TenantInWorld, type World } from '@millrace/testkit';
 import { defaultLimits, defaultTableLimits, defaultTrainingLimits, type PlanUsageLimit } from './index.ts';
+import { addToHours } from './usage-hours.ts';
 
 let world: World;
 let operator: PersonActor;
@@ -177,9 +178,9 @@ describe('what tenants have and use', () => {
     const [busy, idle] = [await world.tenant(), await world.tenant()];
     await reserve(busy, 3n);
     await world.db.asOwner(
-      `INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units, gpu_units) VALUES
+      `WITH entered AS (INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units, gpu_units) VALUES
         ($1, 'a', '2026-05-01T00:00:00Z', 'PREDICTION', 'system', 5, 5, 0), ($1, 'b', '2026-05-31T23:59:59Z', 'PREDICTION', 'system', 7, 7, 0),
-        ($1, 'c', '2026-05-02T00:00:00Z', 'TRAINING', 'system', 0, 12.5, 4), ($1, 'd', '2026-06-01T00:00:00Z', 'PREDICTION', 'system', 100, 100, 0)`,
+        ($1, 'c', '2026-05-02T00:00:00Z', 'TRAINING', 'system', 0, 12.5, 4), ($1, 'd', '2026-06-01T00:00:00Z', 'PREDICTION', 'system', 100, 100, 0) RETURNING *) ${addToHours.text}`,
       [busy.tenantId],
     );
     const uses = await plans().summariseTenants(operator, [busy.tenantId, idle.tenantId], new Date('2026-05-01T00:00:00Z'), new Date('2026-06-01T00:00:00Z'));

@@ -1,10 +1,11 @@
 import { type Actor, actorName, platformTenantId, recordAudit, requirePermission } from '@millrace/auth';
-import type { Database, Plan, SystemTx } from '@millrace/database';
+import { type Database, type Plan, Prisma, type SystemTx } from '@millrace/database';
 import type { Problem } from '@millrace/kernel';
 import { defaultLimits, type Limits, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { planUsageOf, planUsageProblems, type PlanUsageLimit, setPlanUsage } from './plan-usage.ts';
 import { setTableLimits, type TableLimits, tableLimitProblems, tableLimitsOf } from './table-limits.ts';
 import { setTrainingLimits, type TrainingLimits, trainingLimitProblems, trainingLimitsOf } from './training-limits.ts';
+import { summaryOfParts, usageParts } from './usage-hours.ts';
 
 /** Named limits. A tenant without a plan has the default ones. */
 export interface PlanView extends Pick<Plan, 'name' | 'description' | 'createdAt' | 'updatedAt'> {
@@ -111,14 +112,12 @@ export function createPlans({ database }: { database: Database }) {
       const ids = [...tenantIds];
       const { counters, usage } = await database.system().transaction(async (tx) => ({
         counters: await tx.quotaCounter.findMany({ where: { tenantId: { in: ids } } }),
-        usage: await tx.$queryRaw<(UsageSummary & { tenantId: string })[]>`
-          SELECT tenant_id AS "tenantId", count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions, sum(rows)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds", coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
-          FROM usage_records WHERE tenant_id = ANY (${ids}) AND at >= ${from} AND at < ${to} GROUP BY tenant_id`,
+        usage: await tx.$queryRaw<(UsageSummary & { name: string })[]>`
+          SELECT name, ${summaryOfParts} FROM (${usageParts(Prisma.sql`tenant_id = ANY (${ids})`, 'tenant_id', from, to)}) p GROUP BY name`,
       }));
       return new Map(
         ids.map((id) => {
-          const used = usage.find(({ tenantId }) => tenantId === id);
+          const used = usage.find(({ name }) => name === id);
           return [
             id,
             {

@@ -9,6 +9,7 @@ import { DomainError, newId, silentLogger } from '@millrace/kernel';
 import { createWorld, openSilentDoor, type TenantInWorld, type World } from '@millrace/testkit';
 import fc from 'fast-check';
 import { createIdempotency, createUsageJournal, type IdempotentRequest, type PredictionUsage } from './index.ts';
+import { addToHours } from './usage-hours.ts';
 
 let world: World;
 beforeAll(async () => (world = await createWorld()));
@@ -89,8 +90,10 @@ describe('what an actor used', () => {
   const day = 86_400_000;
   const enter = (tenant: TenantInWorld, actor: string, at: Date, rows: number, kind = 'PREDICTION') =>
     inTenant(tenant, (tx) => tx.$executeRaw`
-      INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units)
-      VALUES (${tenant.tenantId}, ${newId('prediction')}, ${at}, ${kind}::usage_kind, ${actor}, ${kind === 'PREDICTION' ? rows : 0}, ${rows})`);
+      WITH entered AS (
+        INSERT INTO usage_records (tenant_id, request_id, at, kind, actor, rows, units)
+        VALUES (${tenant.tenantId}, ${newId('prediction')}, ${at}, ${kind}::usage_kind, ${actor}, ${kind === 'PREDICTION' ? rows : 0}, ${rows}) RETURNING *)
+      ${addToHours}`);
   const keyActor = (tenant: TenantInWorld, scopes: ('PREDICT' | 'READ')[] = ['PREDICT']): KeyActor => ({ type: 'key', tenantId: tenant.tenantId, keyId: newId('apiKey'), scopes, models: [] });
 
   it('is told since midnight, Monday and the first of the month in UTC, and in all', async () => {

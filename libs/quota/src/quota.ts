@@ -1,11 +1,11 @@
 import { type Actor, actorName, budgetWindow, requirePermission } from '@millrace/auth';
-import type { Database, TenantTx } from '@millrace/database';
+import { type Database, Prisma, type TenantTx } from '@millrace/database';
 import { newId } from '@millrace/kernel';
 import { defaultLimits, type OwnUsage, type QuotaCounterView, type QuotaResource, type UsageSummary } from './limits.ts';
 import { createPlans } from './plans.ts';
 import { readTableLimits, type TableLimits } from './table-limits.ts';
 import { readTrainingLimits } from './training-limits.ts';
-import { addToHours } from './usage-hours.ts';
+import { addToHours, nextHour, summaryOfParts, usageParts } from './usage-hours.ts';
 import { createUsageLimits } from './usage-limits.ts';
 import { reportUsage, type UsageReport, type UsageReportRequest } from './usage-report.ts';
 
@@ -117,12 +117,7 @@ export function createQuota({ database }: { database: Database }) {
     async summariseUsage(actor: Actor, from: Date, to: Date): Promise<UsageSummary> {
       requirePermission(actor, 'usage:read');
       const [row] = await database.forTenant(actor.tenantId).transaction(
-        (tx) => tx.$queryRaw<UsageSummary[]>`
-          SELECT count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
-            coalesce(sum(rows), 0)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds",
-            coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
-          FROM usage_records WHERE tenant_id = ${actor.tenantId} AND at >= ${from} AND at < ${to}`,
+        (tx) => tx.$queryRaw<UsageSummary[]>`SELECT ${summaryOfParts} FROM (${usageParts(Prisma.sql`tenant_id = ${actor.tenantId}`, 'tenant_id', from, to)}) p`,
       );
       return row!;
     },
@@ -133,17 +128,11 @@ export function createQuota({ database }: { database: Database }) {
      */
     async summariseUsageOf(actor: Actor, names: readonly string[], from: Date, to: Date): Promise<Map<string, UsageSummary>> {
       if (names.some((name) => name !== actorName(actor))) requirePermission(actor, 'usage:read');
+      const whose = Prisma.sql`tenant_id = ${actor.tenantId} AND actor = ANY (${[...names]})`;
       const rows = await database.forTenant(actor.tenantId).transaction(
-        (tx) => tx.$queryRaw<(UsageSummary & { actor: string })[]>`
-          SELECT actor, count(*) FILTER (WHERE kind = 'PREDICTION')::int AS predictions,
-            coalesce(sum(rows), 0)::bigint AS rows,
-            coalesce(sum(units) FILTER (WHERE kind = 'TRAINING'), 0)::float8 AS "computeSeconds",
-            coalesce(sum(gpu_units), 0)::float8 AS "gpuSeconds"
-          FROM usage_records
-          WHERE tenant_id = ${actor.tenantId} AND actor = ANY(${[...names]}) AND at >= ${from} AND at < ${to}
-          GROUP BY actor`,
+        (tx) => tx.$queryRaw<(UsageSummary & { name: string })[]>`SELECT name, ${summaryOfParts} FROM (${usageParts(whose, 'actor', from, to)}) p GROUP BY name`,
       );
-      return new Map(rows.map(({ actor: name, ...summary }) => [name, summary]));
+      return new Map(rows.map(({ name, ...summary }) => [name, summary]));
     },
 
     /** Cost units that these keys have used up of their budgets, by the ledger, since the present time of each began. */
@@ -154,10 +143,13 @@ export function createQuota({ database }: { database: Database }) {
       const rows = await database.forTenant(actor.tenantId).transaction(
         (tx) => tx.$queryRaw<{ id: string; spend: number }[]>`
           SELECT k.id, (
+            SELECT coalesce(sum(h.units), 0) FROM usage_hours h
+            WHERE h.tenant_id = ${actor.tenantId} AND h.actor = 'key:' || k.id AND h.kind = 'PREDICTION' AND h.hour >= k.hour
+          )::float8 + (
             SELECT coalesce(sum(u.units), 0) FROM usage_records u
-            WHERE u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since
+            WHERE u.tenant_id = ${actor.tenantId} AND u.actor = 'key:' || k.id AND u.kind = 'PREDICTION' AND u.at >= k.since AND u.at < k.hour
           )::float8 AS spend
-          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[]) AS k (id, since)`,
+          FROM unnest(${keys.map(({ id }) => id)}::text[], ${windows.map(({ from }) => from)}::timestamptz[], ${windows.map(({ from }) => nextHour(from))}::timestamptz[]) AS k (id, since, hour)`,
       );
       return new Map(keys.map(({ id }, index) => [id, { spend: rows.find((row) => row.id === id)?.spend ?? 0, resetAt: windows[index]!.to }]));
     },
@@ -167,10 +159,10 @@ export function createQuota({ database }: { database: Database }) {
       const [row] = await database.forTenant(actor.tenantId).transaction(
         (tx) => tx.$queryRaw<OwnUsage[]>`
           SELECT coalesce(sum(units), 0)::float8 AS total,
-            coalesce(sum(units) FILTER (WHERE at >= date_trunc('day', now(), 'UTC')), 0)::float8 AS today,
-            coalesce(sum(units) FILTER (WHERE at >= date_trunc('week', now(), 'UTC')), 0)::float8 AS "thisWeek",
-            coalesce(sum(units) FILTER (WHERE at >= date_trunc('month', now(), 'UTC')), 0)::float8 AS "thisMonth"
-          FROM usage_records
+            coalesce(sum(units) FILTER (WHERE hour >= date_trunc('day', now(), 'UTC')), 0)::float8 AS today,
+            coalesce(sum(units) FILTER (WHERE hour >= date_trunc('week', now(), 'UTC')), 0)::float8 AS "thisWeek",
+            coalesce(sum(units) FILTER (WHERE hour >= date_trunc('month', now(), 'UTC')), 0)::float8 AS "thisMonth"
+          FROM usage_hours
           WHERE tenant_id = ${actor.tenantId} AND actor = ${actorName(actor)} AND kind = 'PREDICTION'`,
       );
       return row!;

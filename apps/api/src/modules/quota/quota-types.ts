@@ -10,10 +10,16 @@ export const quotaCounterType = builder.objectRef<QuotaCounterView>('QuotaCounte
   }),
 });
 
+/** What GraphQL's Int holds. */
+const mostInt = 2 ** 31 - 1;
+
 export const usageSummaryType = builder.objectRef<UsageSummary>('UsageSummary').implement({
   description: 'What the ledger holds for a time.',
   fields: (t) => ({
-    predictions: t.exposeInt('predictions', { description: 'Prediction requests answered.' }),
+    predictions: t.int({
+      description: 'Prediction requests answered; 2147483647 also where they are more: `usageReport` has them all.',
+      resolve: ({ predictions }) => Math.min(predictions, mostInt),
+    }),
     rows: t.expose('rows', { type: 'BigInt', description: 'Rows predicted.' }),
     computeSeconds: t.exposeFloat('computeSeconds', { description: 'Seconds of training.' }),
     gpuSeconds: t.exposeFloat('gpuSeconds', { description: 'Those of them that were on a GPU.' }),
