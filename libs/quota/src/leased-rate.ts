@@ -41,8 +41,9 @@ export class LeasedRate {
   #lessee = randomUUID();
   #limit: number;
 
-  /** on the account already */
+  /** on the account already: for whoever waited, however long the answer took */
   #paid = 0;
+  #paidUntil = -Infinity;
   /** set aside, on the account once they are spent */
   #left = 0;
   /** of those set aside, since the process began */
@@ -76,7 +77,7 @@ export class LeasedRate {
     if (limit === this.#limit) return;
     this.#limit = limit;
     this.#emptyUntil = -Infinity;
-    this.#heldUntil = -Infinity;
+    this.#heldUntil = this.#paidUntil = -Infinity;
   }
 
   get limit(): number {
@@ -84,7 +85,8 @@ export class LeasedRate {
   }
 
   has(): boolean {
-    return this.#paid + this.#left > 0 && performance.now() < this.#heldUntil;
+    const now = performance.now();
+    return (this.#paid > 0 && now < this.#paidUntil) || (this.#left > 0 && now < this.#heldUntil);
   }
 
   /** Whether there is known to be no room, in this process or any. */
@@ -95,7 +97,7 @@ export class LeasedRate {
   /** Only when it `has` one. */
   spend(): void {
     this.#touchedAt = performance.now();
-    if (this.#paid > 0) this.#paid--;
+    if (this.#paid > 0 && (this.#left === 0 || this.#touchedAt < this.#paidUntil)) this.#paid--;
     else {
       this.#left--;
       this.#spent++;
@@ -162,7 +164,8 @@ export class LeasedRate {
 
   async #call(wanted: number, further: number): Promise<void> {
     const begunAt = performance.now();
-    if (begunAt >= this.#heldUntil) this.#paid = this.#left = 0;
+    if (begunAt >= this.#heldUntil) this.#left = 0;
+    if (begunAt >= this.#paidUntil) this.#paid = 0;
     if (begunAt > this.#answeredAt + forgottenMs) {
       this.#lessee = randomUUID();
       this.#calls = 0;
@@ -185,6 +188,7 @@ export class LeasedRate {
     this.#left += Number(answer.setAside);
     this.#heldUntil = begunAt + heldMs;
     const now = performance.now();
+    this.#paidUntil = now + heldMs;
     this.#level = answer.level + this.#spent - spent;
     this.#asOf = now;
     const waitMs = ((this.#level + 1 - this.#limit) * 60_000) / this.#limit;

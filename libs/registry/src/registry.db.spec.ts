@@ -127,21 +127,22 @@ describe('publishing', () => {
   });
 
   it('finds a version missing that is deleted while it waits for its model', async () => {
-    const version = await addVersion(tenant, 'fleeting');
+    const own = await world.tenant();
+    const version = await addVersion(own, 'fleeting');
     const inspection = await openInspection(world.db.urls.owner);
     const waiting = async () => (await inspection.query('SELECT 1 FROM pg_locks WHERE NOT granted')).length;
     let deleteIt = (): void => undefined;
     const isAsked = new Promise<void>((resolve) => (deleteIt = resolve));
     let locked = (): void => undefined;
     const isLocked = new Promise<void>((resolve) => (locked = resolve));
-    const deleting = world.db.database.forTenant(tenant.tenantId).transaction(async (tx) => {
-      await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${tenant.tenantId} AND id = ${version.modelId} FOR UPDATE`;
+    const deleting = world.db.database.forTenant(own.tenantId).transaction(async (tx) => {
+      await tx.$queryRaw`SELECT id FROM models WHERE tenant_id = ${own.tenantId} AND id = ${version.modelId} FOR UPDATE`;
       locked();
       await isAsked;
-      await tx.modelVersion.deleteMany({ where: { tenantId: tenant.tenantId, id: version.id } });
+      await tx.modelVersion.deleteMany({ where: { tenantId: own.tenantId, id: version.id } });
     });
     await isLocked;
-    const outcomes = [publish(version.id, 'fleeting'), world.registry.setAlias(tenant.owner.actor, { modelId: version.modelId, alias: 'spare', versionNumber: 1 })];
+    const outcomes = [world.registry.publish(own.owner.actor, { versionId: version.id, endpointName: 'fleeting' }), world.registry.setAlias(own.owner.actor, { modelId: version.modelId, alias: 'spare', versionNumber: 1 })];
     while ((await waiting()) < 2);
     deleteIt();
     await deleting;

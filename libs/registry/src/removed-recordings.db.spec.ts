@@ -68,7 +68,7 @@ describe('a sweep', () => {
 
   it('removes what is over and the oldest of what is too much, also when several are at it, and gives storage back once', async () => {
     const served = await publish(await world.tenant(), 'press');
-    await record(served, 45, 31);
+    await record(served, 22, 31);
     await record(served, 30);
     await Promise.all([sweep(), sweep()]);
     expect(await left(served)).toEqual(whole(30));
@@ -108,11 +108,11 @@ describe('with much recorded', () => {
   it('an endpoint is deleted, by who may', async () => {
     const tenant = await world.tenant();
     const served = await publish(tenant, 'press');
-    await record(served, 60);
+    await record(served, 25);
     const viewer = await tenant.member('VIEWER');
     await expect(world.registry.deleteEndpoint(viewer.actor, 'press')).rejects.toMatchObject({ code: 'FORBIDDEN' });
     expect((await world.registry.deleteEndpoint((await world.tenant()).owner.actor, 'press')).type).toBe('not-found');
-    expect(await left(served)).toEqual(whole(60));
+    expect(await left(served)).toEqual(whole(25));
     expect((await world.registry.deleteEndpoint(tenant.owner.actor, 'press')).type).toBe('deleted');
     expect(await left(served)).toEqual(whole(0));
   });
@@ -120,9 +120,9 @@ describe('with much recorded', () => {
   it('a version is deleted, unless it is served', async () => {
     const tenant = await world.tenant();
     const served = await publish(tenant, 'press');
-    await record(served, 60);
+    await record(served, 25);
     expect((await world.registry.deleteVersion(tenant.owner.actor, served.versionId)).type).toBe('in-use');
-    expect(await left(served)).toEqual(whole(60));
+    expect(await left(served)).toEqual(whole(25));
     for (const _ of ['previous', 'none']) await publish(tenant, 'press');
     expect((await world.registry.deleteVersion(tenant.owner.actor, served.versionId)).type).toBe('deleted');
     expect(await left(served)).toEqual(whole(0));
@@ -131,11 +131,11 @@ describe('with much recorded', () => {
   it('versions that are too many go', async () => {
     const tenant = await world.tenant();
     const [first, second] = [await publish(tenant, 'press'), await publish(tenant, 'press')];
-    for (const each of [first, second]) await record(each, 30);
+    for (const each of [first, second]) await record(each, 22);
     for (const _ of ['previous', 'none']) await publish(tenant, 'press');
     const policy = { modelId: first.modelId, approvalRequired: false, gate: null, optimisedAtMostWorse: null, keepVersions: 1 };
     expect(await world.registry.savePolicy(tenant.owner.actor, policy)).toMatchObject({ type: 'saved', removed: 1 });
-    expect(await left(first)).toEqual(whole(30));
+    expect(await left(first)).toEqual(whole(22));
   });
 });
 
