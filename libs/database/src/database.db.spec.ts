@@ -315,6 +315,15 @@ describe('a connection that falls silent', () => {
     expect(door.connections).toBe(6);
   });
 
+  it('is an outage for one that has lain idle for longer before', async () => {
+    await handle().execute(Prisma.sql`SELECT 1`);
+    await test.database.forTenant(acme).transaction((tx) => tx.$executeRaw`SELECT pg_sleep(1.2)`);
+    await handle().execute(Prisma.sql`SELECT 1`);
+    door.fallSilent();
+    await expect(handle().execute(Prisma.sql`SELECT 1`)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(door.connections).toBe(1);
+  });
+
   it('is none where nobody waits for an answer', async () => {
     await handle().transaction(async (tx) => {
       const pid = () => tx.$queryRaw`SELECT pg_backend_pid()`;
@@ -324,10 +333,25 @@ describe('a connection that falls silent', () => {
     });
   });
 
+  it('is not suspected by whoever listens and hears nothing, since nothing happens', async () => {
+    const heard: (string | null)[] = [];
+    let wake: () => void = () => undefined;
+    const told = new Promise<void>((resolve) => (wake = resolve));
+    // Patient enough for a busy machine's answers; it asks each second and a half.
+    const patient = createDatabase({ tenantUrl: test.urls.app, systemUrl: test.urls.system, logger: silentLogger, silenceMs: 6_000 });
+    await patient.listen('millrace_access', (payload) => (heard.push(payload), wake()));
+    await test.database.forTenant(acme).transaction((tx) => tx.$executeRaw`SELECT pg_sleep(3.5)`);
+    await test.database.forTenant(acme).transaction((tx) => notify(tx, 'millrace_access', 'revoked'));
+    await told;
+    expect(heard).toEqual(['revoked']);
+    await patient.close();
+  });
+
   it('is noticed by whoever only listens', async () => {
     const heard: (string | null)[] = [];
     let wake: () => void = () => undefined;
     const end = await database.listen('millrace_access', (payload) => (heard.push(payload), wake()));
+    await test.database.forTenant(acme).transaction((tx) => tx.$executeRaw`SELECT pg_sleep(0.6)`); // it has been idle before
     door.fallSilent();
     await new Promise<void>((resolve) => (wake = resolve));
     const told = new Promise<void>((resolve) => (wake = resolve));

@@ -13,15 +13,23 @@ export const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 
 export function endWhenSilent(client: pg.Client, silenceMs: number, silent: () => void = () => undefined): void {
   const { stream } = client.connection;
   if (!(stream instanceof Socket)) return;
-  stream.setTimeout(silenceMs, () => {
-    const heard = stream.bytesRead;
+  let [since, heard, said] = [performance.now(), -1, -1];
+  // Not the socket's own time-out: that is also over for what was idle, and is asked something at that very moment.
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (!owesAnswer(client) || stream.bytesRead !== heard || stream.bytesWritten !== said) {
+      [since, heard, said] = [now, stream.bytesRead, stream.bytesWritten];
+      return;
+    }
+    if (now - since < silenceMs) return;
     // This process may have been held up itself: what has come meanwhile is read before this.
     setImmediate(() => {
       if (stream.bytesRead !== heard || !owesAnswer(client) || stream.destroyed) return;
       hangUp(client);
       silent();
     });
-  });
+  }, silenceMs / 4).unref();
+  stream.once('close', () => clearInterval(timer));
 }
 
 /** As `endWhenSilent` for each connection of a pool. Where one has fallen silent, so have most likely those that lie idle, and nobody is to wait for each in turn. */
