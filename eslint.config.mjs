@@ -90,7 +90,7 @@ export default tseslint.config(
   {
     // Cross-tenant access is countable: these are all the places. Elsewhere: database.forTenant(id).
     files: ['libs/*/src/**/*.ts', 'apps/*/src/**/*.ts'],
-    ignores: ['**/*.spec.ts', 'libs/database/**', 'libs/testkit/**', 'libs/auth/src/**', 'libs/quota/src/**', 'libs/training/src/queue.ts', 'libs/training/src/queue-place.ts', 'libs/registry/src/model-imports.ts', 'libs/registry/src/rollouts.ts', 'libs/registry/src/prediction-queue.ts', 'libs/registry/src/recording-sweep.ts', 'libs/registry/src/webhook-deliveries.ts', 'libs/registry/src/webhook-secrets.ts'],
+    ignores: ['**/*.spec.ts', 'libs/database/**', 'libs/testkit/**', 'libs/auth/src/**', 'libs/quota/src/**', 'libs/training/src/queue.ts', 'libs/training/src/queue-place.ts', 'libs/registry/src/model-imports.ts', 'libs/registry/src/rollouts.ts', 'libs/registry/src/prediction-queue.ts', 'libs/registry/src/sweep-tenants.ts', 'libs/registry/src/webhook-deliveries.ts', 'libs/registry/src/webhook-secrets.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

@@ -31,12 +31,12 @@ export async function plainSubject({ job, wanted, files, backend, signal }: Opti
     kind,
     family: base.pipeline.estimator.family,
     familyOf: ({ estimator }) => estimator.family,
-    optimise: (onEvent) => optimise({ base: base.pipeline, isDerived: isDerived(files) || job.spec.compress !== undefined, table, spec: job.spec, optimisation: wanted, backend, signal, appraise: (pipeline) => appraise(kind, pipeline), onEvent }),
+    optimise: (onEvent) => optimise({ base: base.pipeline, isDerived: 'optimisation' in lineageIn(files) || job.spec.compress !== undefined, table, spec: job.spec, optimisation: wanted, backend, signal, appraise: (pipeline) => appraise(kind, pipeline), onEvent }),
     lineage: {},
   };
 }
 
-/** Whether a package is of a version that an optimisation has made. */
-function isDerived(files: ReadonlyMap<string, Uint8Array>): boolean {
-  return 'optimisation' in (JSON.parse(Buffer.from(files.get('lineage.json')!).toString()) as object);
+/** As the run that made the version noted it; with its `optimisation` where it was made from another. */
+export function lineageIn(files: ReadonlyMap<string, Uint8Array>): { parameters?: object; optimisation?: object } {
+  return JSON.parse(Buffer.from(files.get('lineage.json')!).toString()) as object;
 }

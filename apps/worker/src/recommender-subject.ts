@@ -3,7 +3,7 @@ import { type FittedRecommender, optimiseRecommender } from '@millrace/learning'
 import { readRecommender } from '@millrace/packaging';
 import { appraise } from './model-kind.ts';
 import type { OptimisationGrounds } from './optimisation-run.ts';
-import type { OptimisedSubject } from './optimised-subject.ts';
+import { lineageIn, type OptimisedSubject } from './optimised-subject.ts';
 import { readRecommendationTable, recommenderKind } from './recommendation-run.ts';
 
 /** A recommender of vectors. */
@@ -12,7 +12,7 @@ export async function recommenderSubject({ job, wanted, files, signal }: Optimis
   if (base.type === 'unreadable') return base;
   const { recommender } = base;
   const table = await readRecommendationTable(job);
-  const parameters = parametersIn(files);
+  const { parameters = {} } = lineageIn(files);
   return {
     type: 'readable',
     kind: recommenderKind,
@@ -21,12 +21,6 @@ export async function recommenderSubject({ job, wanted, files, signal }: Optimis
     optimise: (onEvent) => optimiseRecommender({ base: recommender, table, spec: job.spec, settings: settingsOf(job.spec.recommendation!.models, recommender.family, parameters), optimisation: wanted, signal, appraise: (one) => appraise(recommenderKind, one), onEvent }),
     lineage: { parameters },
   };
-}
-
-/** As the run that trained it noted them. */
-function parametersIn(files: ReadonlyMap<string, Uint8Array>): object {
-  const lineage = JSON.parse(Buffer.from(files.get('lineage.json')!).toString()) as { parameters?: object };
-  return lineage.parameters ?? {};
 }
 
 /** Which of the candidates of the configuration it was: those of one family differ by their parameters. */

@@ -57,9 +57,9 @@ export async function whatKeepsFromChampion(tx: TenantTx, model: Model, version:
   if (!gate || !champion) return null;
   // What an optimised version was made from was measured beside it, on the same rows, which may be half of those that its own scores are of.
   const made = optimisationOf(version);
-  const beside = made?.parent.id === champion.versionId && made.metric === gate.metric ? made : null;
-  const before = beside?.parentScore ?? scoreOf(champion.version, gate.metric);
-  const now = beside?.parentScore == null ? scoreOf(version, gate.metric) : (beside.score ?? scoreOf(version, gate.metric));
+  const beside = made?.parent.id === champion.versionId && made.metric === gate.metric && made.parentScore !== null ? made : null;
+  const before = beside ? beside.parentScore : scoreOf(champion.version, gate.metric);
+  const now = beside?.score ?? scoreOf(version, gate.metric);
   if (before === null) return null; // nothing to be worse than
   if (now === null) return { type: 'gate-closed', message: `Version ${version.number} has no score ${gate.metric}, which the gate of ${model.name} asks for.` };
   const worse = isError(gate.metric) ? now - before : before - now;

@@ -3,6 +3,7 @@ import { type Actor, actorName, type TenantBox } from '@millrace/auth';
 import { type AsyncPrediction, type Database, notify, Prisma, type TenantTx } from '@millrace/database';
 import { isId, type Logger } from '@millrace/kernel';
 import { enterPrediction, type PredictionUsage } from '@millrace/quota';
+import { sweepTenants } from './sweep-tenants.ts';
 import { enterEvents, type WebhookEvent } from './webhook-events.ts';
 
 export type PredictionState = AsyncPrediction['status'];
@@ -274,24 +275,11 @@ export function createPredictionQueue({ database, box, limits = defaultQueueLimi
     },
 
     /** Removes all that ended so long ago, in batches. A tenant of which it fails holds up no other, and is swept the next time. */
-    async sweep(keptHours: number, logger: Logger): Promise<void> {
-      const tenants = await database.system().transaction(
-        (tx) => tx.$queryRaw<{ tenantId: string }[]>`
-          WITH RECURSIVE asking AS ( -- one step a tenant, however many of its predictions have ended
-            (SELECT tenant_id FROM async_predictions ORDER BY tenant_id LIMIT 1)
-            UNION ALL
-            SELECT (SELECT p.tenant_id FROM async_predictions p WHERE p.tenant_id > asking.tenant_id ORDER BY p.tenant_id LIMIT 1)
-            FROM asking WHERE asking.tenant_id IS NOT NULL)
-          SELECT a.tenant_id AS "tenantId" FROM asking a CROSS JOIN LATERAL (
-            SELECT 1 FROM async_predictions p WHERE p.tenant_id = a.tenant_id AND p.completed_at < now() - make_interval(hours => ${keptHours}::int) LIMIT 1) over`,
-      );
-      for (const { tenantId } of tenants) {
-        try {
-          while ((await removeEnded(tenantId, keptHours)) === sweptAtOnce);
-        } catch (error) {
-          logger.warn({ tenantId, error: String(error) }, 'predictions of long ago were not removed; tried again later');
-        }
-      }
+    sweep(keptHours: number, logger: Logger): Promise<void> {
+      const where = Prisma.sql`r.completed_at < now() - make_interval(hours => ${keptHours}::int)`;
+      return sweepTenants({ database, logger, table: 'async_predictions', where, failed: 'predictions of long ago were not removed; tried again later' }, async (tenantId) => {
+        while ((await removeEnded(tenantId, keptHours)) === sweptAtOnce);
+      });
     },
   };
 }

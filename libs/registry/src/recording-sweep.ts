@@ -1,6 +1,7 @@
 import { type Database, Prisma } from '@millrace/database';
 import type { Logger } from '@millrace/kernel';
 import { removeRecordingsInBatches } from './remove-recordings.ts';
+import { sweepTenants } from './sweep-tenants.ts';
 
 export interface RecordingSweepOptions {
   database: Database;
@@ -13,30 +14,18 @@ export interface RecordingSweepOptions {
  * Removes recorded predictions whose time is over, with their feedback, and the oldest of tenants that have too many. What was counted of
  * them stays. Several may be at it at once. A tenant of which it fails holds up no other, and is swept the next time.
  */
-export async function sweepRecordings({ database, mostBytes, logger }: RecordingSweepOptions): Promise<void> {
-  const tenants = await database.system().transaction(
-    (tx) => tx.$queryRaw<{ tenantId: string }[]>`
-      WITH RECURSIVE recording AS ( -- one step a tenant, however many recordings it has
-        (SELECT tenant_id FROM recordings ORDER BY tenant_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT r.tenant_id FROM recordings r WHERE r.tenant_id > recording.tenant_id ORDER BY r.tenant_id LIMIT 1)
-        FROM recording WHERE recording.tenant_id IS NOT NULL)
-      SELECT tenant_id AS "tenantId" FROM recording WHERE tenant_id IS NOT NULL`,
-  );
-  for (const { tenantId } of tenants) {
-    try {
-      await removeRecordingsInBatches(database, tenantId, Prisma.sql`ends_at < now()`);
-      const endpoints = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findMany({ where: { tenantId, recordDays: { not: null } }, select: { id: true, recordDays: true } }));
-      for (const { id, recordDays } of endpoints) {
-        // Its days may be fewer by now than when it was recorded.
-        await removeRecordingsInBatches(database, tenantId, Prisma.sql`endpoint_id = ${id} AND created_at < now() - make_interval(days => ${recordDays}::int)`);
-      }
-      const newest = await newestTooMany(database, tenantId, mostBytes);
-      if (newest) await removeRecordingsInBatches(database, tenantId, Prisma.sql`(created_at, id) <= (${newest.createdAt}, ${newest.id})`);
-    } catch (error) {
-      logger.warn({ tenantId, error: String(error) }, 'recorded predictions of long ago were not removed; tried again later');
+export function sweepRecordings({ database, mostBytes, logger }: RecordingSweepOptions): Promise<void> {
+  const failed = 'recorded predictions of long ago were not removed; tried again later';
+  return sweepTenants({ database, logger, table: 'recordings', failed }, async (tenantId) => {
+    await removeRecordingsInBatches(database, tenantId, Prisma.sql`ends_at < now()`);
+    const endpoints = await database.forTenant(tenantId).transaction((tx) => tx.endpoint.findMany({ where: { tenantId, recordDays: { not: null } }, select: { id: true, recordDays: true } }));
+    for (const { id, recordDays } of endpoints) {
+      // Its days may be fewer by now than when it was recorded.
+      await removeRecordingsInBatches(database, tenantId, Prisma.sql`endpoint_id = ${id} AND created_at < now() - make_interval(days => ${recordDays}::int)`);
     }
-  }
+    const newest = await newestTooMany(database, tenantId, mostBytes);
+    if (newest) await removeRecordingsInBatches(database, tenantId, Prisma.sql`(created_at, id) <= (${newest.createdAt}, ${newest.id})`);
+  });
 }
 
 /** The newest recording that has no room beside those after it: it goes with all before it. Null where there is room for all. */
